@@ -1,0 +1,61 @@
+package catalog
+
+// Query asks for one page of the products that match all that it says. The
+// zero value, with a Limit, asks for the newest products.
+type Query struct {
+	// Text is what a person typed: words in any order, each matched whole or as
+	// the beginning of a word in name, description, category or SKU. It is data:
+	// no character in it has a meaning.
+	Text     string
+	Category string // the category itself and those below it
+	Tag      string
+	MinPrice *Decimal
+	MaxPrice *Decimal
+	Currency string
+	Sort     Sort
+	Limit    int    // 1 to MaxLimit
+	Cursor   string // NextCursor of the page before; "" for the first
+	Facets   bool
+}
+
+// Limits of a query.
+const (
+	MaxLimit     = 100
+	DefaultLimit = 20
+	MaxText      = 200 // characters
+	MaxCursor    = 2_000
+)
+
+// Sort is the order of a page. Ties are broken by id, so that pages neither
+// repeat nor miss a product.
+type Sort string
+
+// The orders. "" is Relevance where there is text, else Newest.
+const (
+	Relevance Sort = "relevance"
+	ByName    Sort = "name"
+	Cheapest  Sort = "price"
+	Dearest   Sort = "-price"
+	Newest    Sort = "newest"
+)
+
+// Page is the answer to a Query.
+type Page struct {
+	Items      []Product
+	Total      int64  // how many products match in all
+	NextCursor string // "" when this is the last page
+	Facets     []Facet
+}
+
+// Facet counts the products that match a query by the values of one field:
+// category, tag or currency.
+type Facet struct {
+	Field  string
+	Values []FacetValue // most frequent first, at most 50
+}
+
+// FacetValue is one value and how many products have it.
+type FacetValue struct {
+	Value string
+	Count int64
+}

@@ -1,0 +1,282 @@
+// Package wire is the only place where bytes and catalog types meet: protobuf
+// for Kafka, gRPC, the journal, the cache and the index, JSON for people.
+//
+// Bytes from outside are never trusted: a decoder answers an error for what it
+// cannot read, and never a half-filled value. The rules of products are not
+// its business; [catalog.Draft.Validate] keeps those.
+package wire
+
+import (
+	"fmt"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"catalog"
+	catalogv1 "catalog/api/catalog/v1"
+)
+
+// marshal is deterministic, so that equal values have equal bytes in golden
+// files and caches.
+var marshal = proto.MarshalOptions{Deterministic: true}
+
+// Time is t as it is kept everywhere: UTC, to the microsecond, which is what
+// PostgreSQL can hold.
+func Time(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+func timeOf(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return Time(t.AsTime())
+}
+
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+// ID reads the 16 bytes of an id.
+func ID(b []byte) (catalog.ID, error) {
+	if len(b) != 16 {
+		return catalog.ID{}, fmt.Errorf("an id has 16 bytes, not %d", len(b))
+	}
+	return catalog.ID(b), nil
+}
+
+// EncodeCommand is the value of a record of the commands topic.
+func EncodeCommand(c catalog.Command) ([]byte, error) {
+	m := &catalogv1.Command{
+		Id: c.ID[:], ProductId: c.Product[:],
+		Actor: c.Actor, Trace: c.Trace, AcceptedAt: timestamppb.New(c.AcceptedAt),
+	}
+	if c.If != (catalog.Condition{}) {
+		m.Condition = &catalogv1.Condition{Version: c.If.Version, Exists: c.If.Exists, Absent: c.If.Absent}
+	}
+	switch op := c.Op.(type) {
+	case catalog.CreateProduct:
+		m.Operation = &catalogv1.Command_Create{Create: &catalogv1.CreateProduct{Draft: draftMessage(op.Draft)}}
+	case catalog.PutProduct:
+		m.Operation = &catalogv1.Command_Put{Put: &catalogv1.PutProduct{Draft: draftMessage(op.Draft)}}
+	case catalog.PatchProduct:
+		m.Operation = &catalogv1.Command_Patch{Patch: &catalogv1.PatchProduct{Patch: patchMessage(op.Patch), Create: op.Create}}
+	case catalog.DeleteProduct:
+		m.Operation = &catalogv1.Command_Delete{Delete: &catalogv1.DeleteProduct{}}
+	default:
+		return nil, fmt.Errorf("encode command: no message for operation %T", c.Op)
+	}
+	return marshal.Marshal(m)
+}
+
+// DecodeCommand reads a record of the commands topic. An error means that no
+// newer try will help.
+func DecodeCommand(b []byte) (catalog.Command, error) {
+	m := &catalogv1.Command{}
+	if err := proto.Unmarshal(b, m); err != nil {
+		return catalog.Command{}, fmt.Errorf("decode command: %w", err)
+	}
+	if err := protovalidate.Validate(m); err != nil {
+		return catalog.Command{}, fmt.Errorf("decode command: %w", err)
+	}
+	c := catalog.Command{
+		ID: catalog.ID(m.Id), Product: catalog.ID(m.ProductId),
+		If:    catalog.Condition{Version: m.Condition.GetVersion(), Exists: m.Condition.GetExists(), Absent: m.Condition.GetAbsent()},
+		Actor: m.Actor, Trace: m.Trace, AcceptedAt: timeOf(m.AcceptedAt),
+	}
+	switch op := m.Operation.(type) {
+	case *catalogv1.Command_Create:
+		c.Op = catalog.CreateProduct{Draft: draft(op.Create.Draft)}
+	case *catalogv1.Command_Put:
+		c.Op = catalog.PutProduct{Draft: draft(op.Put.Draft)}
+	case *catalogv1.Command_Patch:
+		c.Op = catalog.PatchProduct{Patch: patch(op.Patch.Patch), Create: op.Patch.Create}
+	case *catalogv1.Command_Delete:
+		c.Op = catalog.DeleteProduct{}
+	}
+	return c, nil
+}
+
+// EncodeEvent is the value of a record of the events topic and the payload of
+// a journal row.
+func EncodeEvent(e catalog.Event) ([]byte, error) { return marshal.Marshal(EventMessage(e)) }
+
+// DecodeEvent reads what EncodeEvent has written.
+func DecodeEvent(b []byte) (catalog.Event, error) {
+	m := &catalogv1.Event{}
+	if err := proto.Unmarshal(b, m); err != nil {
+		return catalog.Event{}, fmt.Errorf("decode event: %w", err)
+	}
+	return Event(m)
+}
+
+var kinds = map[catalog.Kind]catalogv1.Kind{
+	catalog.Created:   catalogv1.Kind_KIND_CREATED,
+	catalog.Changed:   catalogv1.Kind_KIND_CHANGED,
+	catalog.Deleted:   catalogv1.Kind_KIND_DELETED,
+	catalog.Unchanged: catalogv1.Kind_KIND_UNCHANGED,
+	catalog.Refused:   catalogv1.Kind_KIND_REFUSED,
+}
+
+// EventMessage is e as a message.
+func EventMessage(e catalog.Event) *catalogv1.Event {
+	m := &catalogv1.Event{
+		Shard: e.Shard, Seq: e.Seq, Kind: kinds[e.Kind], Product: ProductMessage(e.Product),
+		CommandId: e.Command[:], Fingerprint: e.Fingerprint[:], Actor: e.Actor, Trace: e.Trace,
+		AcceptedAt: timestamp(e.AcceptedAt), SettledAt: timestamp(e.SettledAt),
+	}
+	if e.Refusal != nil {
+		m.Refusal = &catalogv1.Refusal{Code: string(e.Refusal.Code), Reason: e.Refusal.Reason}
+		for _, f := range e.Refusal.Fields {
+			m.Refusal.Fields = append(m.Refusal.Fields, &catalogv1.FieldError{Field: f.Field, Reason: f.Reason})
+		}
+	}
+	return m
+}
+
+// Event is m as a catalog type.
+func Event(m *catalogv1.Event) (catalog.Event, error) {
+	e := catalog.Event{
+		Position: catalog.Position{Shard: m.GetShard(), Seq: m.GetSeq()},
+		Actor:    m.GetActor(), Trace: m.GetTrace(),
+		AcceptedAt: timeOf(m.GetAcceptedAt()), SettledAt: timeOf(m.GetSettledAt()),
+	}
+	for k, v := range kinds {
+		if v == m.GetKind() {
+			e.Kind = k
+		}
+	}
+	if e.Kind == "" {
+		return catalog.Event{}, fmt.Errorf("decode event %s: unknown kind %d", e.Position, m.GetKind())
+	}
+	var err error
+	if e.Product, err = Product(m.GetProduct()); err != nil {
+		return catalog.Event{}, fmt.Errorf("decode event %s: %w", e.Position, err)
+	}
+	if e.Command, err = ID(m.GetCommandId()); err != nil {
+		return catalog.Event{}, fmt.Errorf("decode event %s: command: %w", e.Position, err)
+	}
+	copy(e.Fingerprint[:], m.GetFingerprint())
+	if r := m.GetRefusal(); r != nil {
+		e.Refusal = &catalog.Refusal{Code: catalog.Code(r.Code), Reason: r.Reason}
+		for _, f := range r.Fields {
+			e.Refusal.Add(f.GetField(), f.GetReason())
+		}
+	}
+	return e, nil
+}
+
+// EncodeProduct is what the cache and the index keep of a product.
+func EncodeProduct(p catalog.Product) ([]byte, error) { return marshal.Marshal(ProductMessage(p)) }
+
+// DecodeProduct reads what EncodeProduct has written.
+func DecodeProduct(b []byte) (catalog.Product, error) {
+	m := &catalogv1.Product{}
+	if err := proto.Unmarshal(b, m); err != nil {
+		return catalog.Product{}, fmt.Errorf("decode product: %w", err)
+	}
+	return Product(m)
+}
+
+// ProductMessage is p as a message.
+func ProductMessage(p catalog.Product) *catalogv1.Product {
+	m := &catalogv1.Product{
+		Id: p.ID[:], Version: p.Version, Deleted: p.Deleted,
+		CreatedAt: timestamp(p.CreatedAt), UpdatedAt: timestamp(p.UpdatedAt),
+	}
+	if p.Exists() && p.Name != "" { // neither a tombstone nor the place of a refused command
+		m.Draft = draftMessage(p.Draft)
+	}
+	return m
+}
+
+// Product is m as a catalog type.
+func Product(m *catalogv1.Product) (catalog.Product, error) {
+	id, err := ID(m.GetId())
+	if err != nil {
+		return catalog.Product{}, fmt.Errorf("decode product: %w", err)
+	}
+	return catalog.Product{
+		ID: id, Draft: draft(m.GetDraft()), Version: m.GetVersion(), Deleted: m.GetDeleted(),
+		CreatedAt: timeOf(m.GetCreatedAt()), UpdatedAt: timeOf(m.GetUpdatedAt()),
+	}, nil
+}
+
+func draftMessage(d catalog.Draft) *catalogv1.Draft {
+	return &catalogv1.Draft{
+		Sku: d.SKU, Name: d.Name, Description: d.Description, Category: d.Category,
+		Price: &catalogv1.Money{CurrencyCode: d.Price.Currency, Units: d.Price.Units, Nanos: d.Price.Nanos},
+		Tags:  d.Tags, Attributes: d.Attributes,
+	}
+}
+
+func draft(m *catalogv1.Draft) catalog.Draft {
+	return catalog.Draft{
+		SKU: m.GetSku(), Name: m.GetName(), Description: m.GetDescription(), Category: m.GetCategory(),
+		Price: catalog.Money{
+			Decimal:  catalog.Decimal{Units: m.GetPrice().GetUnits(), Nanos: m.GetPrice().GetNanos()},
+			Currency: m.GetPrice().GetCurrencyCode(),
+		},
+		Tags: m.GetTags(), Attributes: m.GetAttributes(),
+	}
+}
+
+func patchMessage(p catalog.Patch) *catalogv1.Patch {
+	m := &catalogv1.Patch{
+		Sku: p.SKU, Name: p.Name, Description: p.Description, Currency: p.Currency, Category: p.Category,
+		Amount: DecimalMessage(p.Amount), ClearAttributes: p.ClearAttributes,
+	}
+	if p.Tags != nil {
+		m.Tags = &catalogv1.TagList{Tags: *p.Tags}
+	}
+	for k, v := range p.Attributes {
+		if v == nil {
+			m.RemoveAttributes = append(m.RemoveAttributes, k)
+			continue
+		}
+		if m.SetAttributes == nil {
+			m.SetAttributes = map[string]string{}
+		}
+		m.SetAttributes[k] = *v
+	}
+	return m
+}
+
+func patch(m *catalogv1.Patch) catalog.Patch {
+	p := catalog.Patch{
+		SKU: m.Sku, Name: m.Name, Description: m.Description, Currency: m.Currency, Category: m.Category,
+		Amount: Decimal(m.Amount), ClearAttributes: m.ClearAttributes,
+	}
+	if m.Tags != nil {
+		p.Tags = &m.Tags.Tags
+	}
+	if n := len(m.SetAttributes) + len(m.RemoveAttributes); n > 0 {
+		p.Attributes = make(map[string]*string, n)
+	}
+	for _, k := range m.RemoveAttributes {
+		p.Attributes[k] = nil
+	}
+	for k, v := range m.SetAttributes {
+		p.Attributes[k] = &v
+	}
+	return p
+}
+
+// DecimalMessage is d as a message; nil stays nil.
+func DecimalMessage(d *catalog.Decimal) *catalogv1.Decimal {
+	if d == nil {
+		return nil
+	}
+	return &catalogv1.Decimal{Units: d.Units, Nanos: d.Nanos}
+}
+
+// Decimal is m as a catalog type; nil stays nil.
+func Decimal(m *catalogv1.Decimal) *catalog.Decimal {
+	if m == nil {
+		return nil
+	}
+	return &catalog.Decimal{Units: m.Units, Nanos: m.Nanos}
+}
