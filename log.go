@@ -1,0 +1,39 @@
+package catalog
+
+import "context"
+
+// Records is a stretch of one partition of a topic: what stood at the offsets
+// from From up to To, decoded. It can hold fewer than To-From items: what
+// cannot be decoded has gone to the dead letters, and gaps are normal in a
+// Kafka log.
+type Records[T any] struct {
+	Shard    int32
+	From, To int64
+	Items    []T
+}
+
+// Consumer is what a group of processes does with the shards of a topic. The
+// log calls it so that no shard is worked on twice in one process, and in the
+// whole group only for the moments in which a process does not yet know that
+// it has lost a shard: what Handle does must be safe against that.
+type Consumer[T any] interface {
+	// Begin is called when a shard is given to this process, and answers the
+	// offset to start from.
+	Begin(ctx context.Context, shard int32) (offset int64, err error)
+
+	// Handle works on the next records of the shard: where the last call ended,
+	// the next begins. Nil means done. ErrFenced makes the log call Begin again
+	// if the shard is still this process's. On another error Handle is called
+	// again with the same records after a pause.
+	Handle(ctx context.Context, r Records[T]) error
+
+	// End is called after the last Handle of a shard has returned, when the
+	// shard is given away, and before Begin is called again after ErrFenced.
+	End(shard int32)
+}
+
+// Progress says how far a shard of the events topic has been applied.
+type Progress struct {
+	Position       // of the last event applied
+	Offset   int64 // of the next record of the partition
+}

@@ -1,0 +1,82 @@
+// Package reader keeps the read side from the events and answers queries from
+// it: products from the cache and then the view, lists and searches from the
+// index.
+//
+// It knows no engine. What it promises: a product is never older than the
+// position that the caller names, never goes back in version, and never comes
+// back from the dead; no event is skipped.
+package reader
+
+import (
+	"context"
+
+	"catalog"
+)
+
+// View keeps the products as they are, by id. It is shared by all readers.
+// Packages mongo and sqlite implement it; catalogtest.TestView says what an
+// implementation must do.
+type View interface {
+	// Apply stores each product whose version is higher than the stored one,
+	// tombstones too. The same or an older version changes nothing and is no
+	// error.
+	Apply(ctx context.Context, products []catalog.Product) error
+
+	// Product answers the product, which may be a tombstone, or ErrNotFound when
+	// none was ever stored.
+	Product(ctx context.Context, id catalog.ID) (catalog.Product, error)
+
+	// Progress answers the progress saved for the shard, or the zero one of
+	// that shard.
+	Progress(ctx context.Context, shard int32) (catalog.Progress, error)
+
+	// Save stores the progress of a shard, unless a higher seq is stored.
+	Save(ctx context.Context, p catalog.Progress) error
+}
+
+// Cache keeps copies of products by id, tombstones too, each with its version.
+// It may forget anything at any time. Package redis implements it;
+// catalogtest.TestCache says what an implementation must do.
+type Cache interface {
+	// Product answers the cached product and whether there is one.
+	Product(ctx context.Context, id catalog.ID) (catalog.Product, bool, error)
+
+	// Put stores each product whose version is higher than the cached one.
+	Put(ctx context.Context, products []catalog.Product) error
+}
+
+// Index finds products. Each reader has its own, fed from all shards. Package
+// search implements it; catalogtest.TestIndex says what an implementation must
+// do.
+type Index interface {
+	// Apply stores products (and removes those that are tombstones) together
+	// with the progress that they make, all or nothing. When it returns they can
+	// be found.
+	Apply(ctx context.Context, products []catalog.Product, progress []catalog.Progress) error
+
+	// Progress answers the progress of each shard of which something has been
+	// applied.
+	Progress(ctx context.Context) ([]catalog.Progress, error)
+
+	// Search answers a page of the products that match the query, or a
+	// *catalog.Refusal that names what is wrong with the query.
+	Search(ctx context.Context, q catalog.Query) (catalog.Page, error)
+}
+
+// Log is where events come from. Package kafka implements it.
+type Log interface {
+	// Events joins the group of readers and works on the shards it is given
+	// until ctx ends.
+	Events(ctx context.Context, c catalog.Consumer[catalog.Event]) error
+
+	// Follow works on all shards, in no group, until ctx ends.
+	Follow(ctx context.Context, c catalog.Consumer[catalog.Event]) error
+}
+
+// Journal answers events that the log no longer has. It is the writer, over
+// gRPC.
+type Journal interface {
+	// Replay calls handle with the events of the shard with from ≤ seq ≤ to, in
+	// order.
+	Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error
+}
