@@ -11,7 +11,7 @@ import (
 // Parse sets the flags of fs from args, and those that args does not name from
 // the environment: -kafka.brokers from CATALOG_KAFKA_BROKERS. Whatever is
 // wrong, the error says in which flag or variable. It is flag.ErrHelp after
-// -h, when the manual has been printed.
+// -h, when fs.Usage has printed the manual.
 func Parse(fs *flag.FlagSet, args []string) error {
 	fs.Init(fs.Name(), flag.ContinueOnError)
 	out, usage := fs.Output(), fs.Usage
@@ -21,7 +21,7 @@ func Parse(fs *flag.FlagSet, args []string) error {
 	fs.SetOutput(out)
 	fs.Usage = usage
 	if errors.Is(err, flag.ErrHelp) {
-		help(fs)
+		fs.Usage()
 		return err
 	}
 	if err != nil {
@@ -44,14 +44,6 @@ func Parse(fs *flag.FlagSet, args []string) error {
 // Variable is the environment variable that stands for a flag.
 func Variable(flagName string) string {
 	return "CATALOG_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(flagName))
-}
-
-func help(fs *flag.FlagSet) {
-	if fs.Usage != nil {
-		fs.Usage()
-		return
-	}
-	Manual(fs)
 }
 
 // Manual prints the flags of fs with their variables and defaults.
