@@ -35,6 +35,9 @@ var (
 	// ErrBehind says that a reader has not yet applied the position that was
 	// asked for, within the time allowed. Trying again helps.
 	ErrBehind = errors.New("the read side has not yet reached the position asked for")
+	// ErrUnknown says that what was asked for may or may not have happened, or
+	// may still happen. Asking again with the same command id is safe.
+	ErrUnknown = errors.New("it is not known whether it was stored")
 	// ErrUnavailable says that a part of the system that is needed cannot be
 	// reached. Trying again may help.
 	ErrUnavailable = errors.New("not available")

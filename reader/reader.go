@@ -69,8 +69,9 @@ type Log interface {
 	// until ctx ends.
 	Events(ctx context.Context, c catalog.Consumer[catalog.Event]) error
 
-	// Follow works on all shards, in no group, until ctx ends.
-	Follow(ctx context.Context, c catalog.Consumer[catalog.Event]) error
+	// Follow works on all shards, in no group, until ctx ends. The name is the
+	// consumer's, for its metrics.
+	Follow(ctx context.Context, name string, c catalog.Consumer[catalog.Event]) error
 }
 
 // Journal answers events that the log no longer has. It is the writer, over

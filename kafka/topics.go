@@ -1,0 +1,119 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Prepare makes the topics that are not there, with the number of partitions
+// given, and joins.
+func (l *Log) Prepare(ctx context.Context, partitions int) error {
+	week := "604800000" // ms; who falls further behind takes the journal
+	for _, t := range []struct {
+		name       string
+		partitions int
+		config     map[string]*string
+	}{
+		{"commands", partitions, map[string]*string{"retention.ms": &week}},
+		{"events", partitions, map[string]*string{"retention.ms": &week}},
+		{"dead", 1, map[string]*string{"retention.ms": kadm.StringPtr("-1")}},
+	} {
+		replicas := int16(l.cfg.Replicas)
+		if replicas == 0 {
+			replicas = -1
+		}
+		r, err := l.admin.CreateTopic(ctx, int32(t.partitions), replicas, t.config, l.topic(t.name))
+		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+			return fmt.Errorf("make topic %s: %w %s", l.topic(t.name), err, r.ErrMessage)
+		}
+	}
+	return l.Join(ctx)
+}
+
+// Join reads how many shards there are from the topics.
+func (l *Log) Join(ctx context.Context) error {
+	names := []string{l.topic("commands"), l.topic("events"), l.topic("dead")}
+	topics, err := l.admin.ListTopics(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("read topics at %s: %w", l.cfg.Brokers, err)
+	}
+	for _, n := range names {
+		if err := topics[n].Err; err != nil {
+			return fmt.Errorf("topic %s: %w; make the topics with: catalog migrate", n, err)
+		}
+	}
+	commands, events := len(topics[names[0]].Partitions), len(topics[names[1]].Partitions)
+	if commands != events {
+		return fmt.Errorf("topic %s has %d partitions and %s has %d; they must have the same number, fixed for life", names[0], commands, names[1], events)
+	}
+	l.shards = commands
+	return nil
+}
+
+// EventEnds answers, by shard, the offset that the next event will have.
+func (l *Log) EventEnds(ctx context.Context) ([]int64, error) {
+	_, ends, err := l.bounds(ctx)
+	return ends, err
+}
+
+// bounds answers the first offset and the next one of each partition of the
+// events topic.
+func (l *Log) bounds(ctx context.Context) (starts, ends []int64, err error) {
+	topic := l.topic("events")
+	first, err := l.admin.ListStartOffsets(ctx, topic)
+	if err == nil {
+		err = first.Error()
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the starts of %s: %w", topic, err)
+	}
+	last, err := l.admin.ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = last.Error()
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the ends of %s: %w", topic, err)
+	}
+	starts, ends = make([]int64, l.shards), make([]int64, l.shards)
+	for i := range int32(l.shards) {
+		s, _ := first.Lookup(topic, i)
+		e, ok := last.Lookup(topic, i)
+		if !ok {
+			return nil, nil, fmt.Errorf("read the ends of %s: partition %d is missing", topic, i)
+		}
+		starts[i], ends[i] = s.Offset, e.Offset
+	}
+	return starts, ends, nil
+}
+
+// LastSeq answers the seq of the last event in the shard's partition of the
+// events topic, or 0 when the partition holds no record.
+func (l *Log) LastSeq(ctx context.Context, shard int32) (int64, error) {
+	starts, ends, err := l.bounds(ctx)
+	if err != nil || starts[shard] >= ends[shard] {
+		return 0, err
+	}
+	topic := l.topic("events")
+	c, err := l.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {shard: kgo.NoResetOffset().At(ends[shard] - 1)}}))
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	fetches := c.PollRecords(ctx, 1)
+	if err := fetches.Err(); err != nil {
+		return 0, fmt.Errorf("read the last event of shard %d: %w", shard, err)
+	}
+	for _, r := range fetches.Records() {
+		e, err := decodeEvent(r, l.shards)
+		if err != nil {
+			return 0, fmt.Errorf("read the last event of shard %d: %w", shard, err)
+		}
+		return e.Seq, nil
+	}
+	return 0, fmt.Errorf("read the last event of shard %d: nothing at offset %d", shard, ends[shard]-1)
+}

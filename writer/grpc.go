@@ -1,0 +1,81 @@
+package writer
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	"catalog"
+	catalogv1 "catalog/api/catalog/v1"
+	"catalog/wire"
+)
+
+// Server answers what only the truth can answer. It implements
+// catalogv1.WriterServiceServer; package rpc makes statuses of its errors.
+type Server struct {
+	catalogv1.UnimplementedWriterServiceServer
+	Store Store
+}
+
+// GetReceipt answers the event of a command.
+func (s Server) GetReceipt(ctx context.Context, r *catalogv1.GetReceiptRequest) (*catalogv1.GetReceiptResponse, error) {
+	e, err := s.Store.Receipt(ctx, catalog.ID(r.GetCommandId()))
+	if err != nil {
+		return nil, err
+	}
+	return &catalogv1.GetReceiptResponse{Event: wire.EventMessage(e)}, nil
+}
+
+// ListHistory answers the events that made the versions of a product.
+func (s Server) ListHistory(ctx context.Context, r *catalogv1.ListHistoryRequest) (*catalogv1.ListHistoryResponse, error) {
+	events, err := s.Store.History(ctx, catalog.ID(r.GetProductId()), r.GetBeforeVersion(), int(r.GetLimit()))
+	if err != nil {
+		return nil, err
+	}
+	return &catalogv1.ListHistoryResponse{Events: messages(events)}, nil
+}
+
+// FindSKUs answers which products have the SKUs.
+func (s Server) FindSKUs(ctx context.Context, r *catalogv1.FindSKUsRequest) (*catalogv1.FindSKUsResponse, error) {
+	owners, err := s.Store.SKUs(ctx, r.GetSkus())
+	if err != nil {
+		return nil, err
+	}
+	answer := &catalogv1.FindSKUsResponse{Products: make(map[string][]byte, len(owners))}
+	for sku, id := range owners {
+		answer.Products[sku] = id[:]
+	}
+	return answer, nil
+}
+
+// Replay streams events of a shard, in order.
+func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingServer[catalogv1.ReplayResponse]) error {
+	ctx := stream.Context()
+	state, err := s.Store.State(ctx, r.GetShard())
+	if err != nil {
+		return err
+	}
+	to := state.NextSeq - 1
+	if r.GetToSeq() > 0 {
+		to = min(to, r.GetToSeq())
+	}
+	for from := r.GetFromSeq(); from <= to; {
+		events, err := s.Store.Journal(ctx, r.GetShard(), from, to, replayed)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		if err := stream.Send(&catalogv1.ReplayResponse{Events: messages(events)}); err != nil {
+			return err
+		}
+		from = events[len(events)-1].Seq + 1
+	}
+	return nil
+}
+
+func messages(events []catalog.Event) []*catalogv1.Event {
+	m := make([]*catalogv1.Event, len(events))
+	for i, e := range events {
+		m[i] = wire.EventMessage(e)
+	}
+	return m
+}

@@ -1,0 +1,51 @@
+package writer
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"catalog"
+)
+
+type metrics struct {
+	commands    *prometheus.CounterVec // settled, by kind of event
+	seconds     prometheus.Histogram   // of a batch
+	batch       prometheus.Histogram   // events a batch
+	waited      prometheus.Histogram   // accepted → settled
+	republished prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		commands: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "catalog_writer_commands_total", Help: "Commands settled, by kind of event.",
+		}, []string{"kind"}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "catalog_writer_settle_seconds", Help: "Duration of the transaction of a batch.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+		}),
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "catalog_writer_batch_events", Help: "Events settled in one transaction.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 11),
+		}),
+		waited: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "catalog_writer_wait_seconds", Help: "Time from the acceptance of a command until it was settled.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
+		}),
+		republished: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "catalog_writer_republished_events_total", Help: "Events published from the journal at a takeover.",
+		}),
+	}
+	reg.MustRegister(m.commands, m.seconds, m.batch, m.waited, m.republished)
+	return m
+}
+
+func (m *metrics) settled(events []catalog.Event, took time.Duration) {
+	m.seconds.Observe(took.Seconds())
+	m.batch.Observe(float64(len(events)))
+	for _, e := range events {
+		m.commands.WithLabelValues(string(e.Kind)).Inc()
+		m.waited.Observe(e.SettledAt.Sub(e.AcceptedAt).Seconds())
+	}
+}

@@ -1,0 +1,187 @@
+package writer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"catalog"
+	"catalog/wire"
+)
+
+// Writer works on the shards that the log gives it.
+type Writer struct {
+	store   Store
+	log     Log
+	logger  *slog.Logger
+	now     func() time.Time
+	metrics *metrics
+
+	mu     sync.Mutex
+	shards map[int32]*shard
+}
+
+// shard is one that this writer owns. Only one goroutine works on it; what
+// publishing tells comes from others.
+type shard struct {
+	state     catalog.ShardState
+	published atomic.Int64 // last seq that is known to be in the events topic
+	failed    atomic.Pointer[error]
+}
+
+// New makes a writer. Metrics go to reg.
+func New(store Store, log Log, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Writer {
+	return &Writer{store: store, log: log, logger: logger, now: now, metrics: newMetrics(reg), shards: map[int32]*shard{}}
+}
+
+// Run works on commands until ctx ends. What was taken by then is settled, and
+// published here or by whoever owns the shard next.
+func (w *Writer) Run(ctx context.Context) error { return w.log.Commands(ctx, w) }
+
+// replayed is how many events are read from the journal at once.
+const replayed = 500
+
+// Begin claims the shard and publishes what was settled before and may not have
+// been published.
+func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err error) {
+	state, err := w.store.Claim(ctx, number)
+	if err != nil {
+		return 0, err
+	}
+	last, err := w.log.LastSeq(ctx, number)
+	if err != nil {
+		return 0, err
+	}
+	if last >= state.NextSeq {
+		return 0, fmt.Errorf("shard %d: the events topic is at seq %d and the store only at %d: the store was set back, or the topic is another's", number, last, state.NextSeq-1)
+	}
+	s := &shard{state: state}
+	// The topic may have forgotten its last records; the store remembers how
+	// far it was.
+	s.published.Store(max(last, state.Published))
+	for from := s.published.Load() + 1; from < state.NextSeq; {
+		events, err := w.store.Journal(ctx, number, from, state.NextSeq-1, replayed)
+		if err != nil {
+			return 0, err
+		}
+		if len(events) == 0 {
+			return 0, fmt.Errorf("shard %d: the journal has no event %d", number, from)
+		}
+		if err := w.publishNow(ctx, events); err != nil {
+			return 0, err
+		}
+		from = events[len(events)-1].Seq + 1
+		s.published.Store(from - 1)
+		w.metrics.republished.Add(float64(len(events)))
+	}
+	w.mu.Lock()
+	w.shards[number] = s
+	w.mu.Unlock()
+	w.logger.InfoContext(ctx, "shard taken over", "shard", number, "epoch", state.Epoch, "offset", state.Offset, "seq", state.NextSeq-1)
+	return state.Offset, nil
+}
+
+func (w *Writer) publishNow(ctx context.Context, events []catalog.Event) error {
+	done := make(chan error, 1)
+	w.log.Publish(ctx, events, func(err error) { done <- err })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// End gives the shard up.
+func (w *Writer) End(number int32) {
+	w.mu.Lock()
+	delete(w.shards, number)
+	w.mu.Unlock()
+}
+
+// Handle settles the commands in one transaction and has their events
+// published, while the next ones are being settled.
+func (w *Writer) Handle(ctx context.Context, r catalog.Records[catalog.Command]) error {
+	w.mu.Lock()
+	s := w.shards[r.Shard]
+	w.mu.Unlock()
+	if err := s.failed.Load(); err != nil {
+		// What could not be published is in the journal. To begin again is to
+		// find and publish it.
+		return fmt.Errorf("%w: %w", catalog.ErrFenced, *err)
+	}
+	since := time.Now()
+	b := catalog.Batch{
+		Shard: r.Shard, Epoch: s.state.Epoch, From: r.From, To: r.To,
+		NextSeq: s.state.NextSeq, Published: s.published.Load(), Commands: r.Items,
+	}
+	events, err := w.settle(ctx, b)
+	if err != nil {
+		return err
+	}
+	s.state.Offset = r.To
+	s.state.NextSeq += int64(len(events))
+	w.metrics.settled(events, time.Since(since))
+	trail(ctx, events, since)
+	if len(events) == 0 {
+		return nil // nothing but repeats
+	}
+	last := events[len(events)-1].Seq
+	w.log.Publish(context.WithoutCancel(ctx), events, func(err error) {
+		if err != nil {
+			s.failed.CompareAndSwap(nil, &err)
+			return
+		}
+		// Publishes of a shard end in order, so this only grows.
+		s.published.Store(last)
+	})
+	return nil
+}
+
+// settle settles the batch, and finds out what became of a transaction whose
+// end was not heard of.
+func (w *Writer) settle(ctx context.Context, b catalog.Batch) ([]catalog.Event, error) {
+	events, err := w.store.Settle(ctx, b, wire.Time(w.now()))
+	if err == nil || errors.Is(err, catalog.ErrFenced) {
+		return events, err
+	}
+	state, e := w.store.State(ctx, b.Shard)
+	switch {
+	case e != nil:
+		return nil, errors.Join(err, e)
+	case state.Epoch != b.Epoch:
+		return nil, fmt.Errorf("%w: %w", catalog.ErrFenced, err)
+	case state.Offset != b.To:
+		return nil, err // not committed
+	}
+	w.logger.WarnContext(ctx, "a commit was not answered but had happened", "shard", b.Shard, "offset", b.From, "err", err)
+	return w.store.Journal(ctx, b.Shard, b.NextSeq, state.NextSeq-1, len(b.Commands))
+}
+
+// trail adds a span to the trace of each command that is being traced.
+func trail(ctx context.Context, events []catalog.Event, since time.Time) {
+	var tracer trace.Tracer
+	for _, e := range events {
+		remote := propagation.TraceContext{}.Extract(context.WithoutCancel(ctx), propagation.MapCarrier{"traceparent": e.Trace})
+		if !trace.SpanContextFromContext(remote).IsSampled() {
+			continue
+		}
+		if tracer == nil {
+			tracer = otel.Tracer("catalog/writer")
+		}
+		_, span := tracer.Start(remote, "settle", trace.WithTimestamp(since), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
+			attribute.String("catalog.product", e.Product.ID.String()), attribute.String("catalog.command", e.Command.String()),
+			attribute.String("catalog.kind", string(e.Kind)), attribute.String("catalog.position", e.Position.String())))
+		span.End()
+	}
+}
