@@ -55,15 +55,9 @@ func (l *Log) Join(ctx context.Context) error {
 	return nil
 }
 
-// EventEnds answers, by shard, the offset that the next event will have.
-func (l *Log) EventEnds(ctx context.Context) ([]int64, error) {
-	_, ends, err := l.bounds(ctx)
-	return ends, err
-}
-
-// bounds answers the first offset and the next one of each partition of the
-// events topic.
-func (l *Log) bounds(ctx context.Context) (starts, ends []int64, err error) {
+// EventBounds answers, by shard, the offset of the first event that the log
+// still has and the offset that the next one will have.
+func (l *Log) EventBounds(ctx context.Context) (starts, ends []int64, err error) {
 	topic := l.topic("events")
 	first, err := l.admin.ListStartOffsets(ctx, topic)
 	if err == nil {
@@ -94,7 +88,7 @@ func (l *Log) bounds(ctx context.Context) (starts, ends []int64, err error) {
 // LastSeq answers the seq of the last event in the shard's partition of the
 // events topic, or 0 when the partition holds no record.
 func (l *Log) LastSeq(ctx context.Context, shard int32) (int64, error) {
-	starts, ends, err := l.bounds(ctx)
+	starts, ends, err := l.EventBounds(ctx)
 	if err != nil || starts[shard] >= ends[shard] {
 		return 0, err
 	}

@@ -9,9 +9,41 @@ package reader
 
 import (
 	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 
 	"catalog"
 )
+
+// Reader keeps the read side and answers queries from it.
+type Reader struct {
+	view    View
+	cache   Cache // nil for none
+	index   Index
+	log     Log
+	logger  *slog.Logger
+	now     func() time.Time
+	metrics *metrics
+
+	projection, feed *follower
+	pending          pending // between the feed and the index
+	viewed, found    *marks  // how far view and index are, as far as this process knows
+	loads            singleflight.Group
+}
+
+// New makes a reader. cache may be nil. Metrics go to reg.
+func New(view View, cache Cache, index Index, log Log, journal Journal, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Reader {
+	r := &Reader{
+		view: view, cache: cache, index: index, log: log, logger: logger, now: now,
+		metrics: newMetrics(reg), pending: newPending(), viewed: newMarks(), found: newMarks(),
+	}
+	r.projection = &follower{name: "view", log: log, journal: journal, logger: logger, metrics: r.metrics, load: r.projected, apply: r.project, at: map[int32]catalog.Progress{}}
+	r.feed = &follower{name: "index", log: log, journal: journal, logger: logger, metrics: r.metrics, load: r.indexed, apply: r.pending.add, at: map[int32]catalog.Progress{}}
+	return r
+}
 
 // View keeps the products as they are, by id. It is shared by all readers.
 // Packages mongo and sqlite implement it; catalogtest.TestView says what an
@@ -72,6 +104,10 @@ type Log interface {
 	// Follow works on all shards, in no group, until ctx ends. The name is the
 	// consumer's, for its metrics.
 	Follow(ctx context.Context, name string, c catalog.Consumer[catalog.Event]) error
+
+	// EventBounds answers, by shard, the offset of the first event that the log
+	// still has and the offset that the next one will have.
+	EventBounds(ctx context.Context) (starts, ends []int64, err error)
 }
 
 // Journal answers events that the log no longer has. It is the writer, over

@@ -1,0 +1,71 @@
+package reader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"catalog"
+	catalogv1 "catalog/api/catalog/v1"
+	"catalog/wire"
+)
+
+// Server answers queries over gRPC. It implements
+// catalogv1.ReaderServiceServer; package rpc makes statuses of its errors.
+type Server struct {
+	catalogv1.UnimplementedReaderServiceServer
+	Reader *Reader
+}
+
+// GetProduct answers one product.
+func (s Server) GetProduct(ctx context.Context, r *catalogv1.GetProductRequest) (*catalogv1.GetProductResponse, error) {
+	p, err := s.Reader.Product(ctx, catalog.ID(r.GetId()), wire.Position(r.GetPosition()))
+	if err != nil {
+		return nil, err
+	}
+	return &catalogv1.GetProductResponse{Product: wire.ProductMessage(p)}, nil
+}
+
+// SearchProducts answers a page of products.
+func (s Server) SearchProducts(ctx context.Context, r *catalogv1.SearchProductsRequest) (*catalogv1.SearchProductsResponse, error) {
+	page, err := s.Reader.Search(ctx, wire.Query(r), wire.Position(r.GetPosition()))
+	if err != nil {
+		return nil, err
+	}
+	return wire.PageMessage(page), nil
+}
+
+// WriterJournal is the journal of the writer, over gRPC. It implements Journal.
+type WriterJournal struct {
+	Client catalogv1.WriterServiceClient
+}
+
+// Replay calls handle with the events of the shard with from ≤ seq ≤ to, in
+// order; to 0 is as far as there are.
+func (j WriterJournal) Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error {
+	stream, err := j.Client.Replay(ctx, &catalogv1.ReplayRequest{Shard: shard, FromSeq: from, ToSeq: to})
+	if err != nil {
+		return fmt.Errorf("ask the writer for events: %w", err)
+	}
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("ask the writer for events: %w", err)
+		}
+		events := make([]catalog.Event, 0, len(m.GetEvents()))
+		for _, e := range m.GetEvents() {
+			event, err := wire.Event(e)
+			if err != nil {
+				return err
+			}
+			events = append(events, event)
+		}
+		if err := handle(events); err != nil {
+			return err
+		}
+	}
+}

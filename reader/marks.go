@@ -1,0 +1,64 @@
+package reader
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"catalog"
+)
+
+// marks says how far each shard has been applied, and lets people wait.
+type marks struct {
+	mu      sync.Mutex
+	seqs    map[int32]int64
+	changed chan struct{} // closed at the next change
+}
+
+func newMarks() *marks { return &marks{seqs: map[int32]int64{}, changed: make(chan struct{})} }
+
+// reach tells that positions have been applied.
+func (m *marks) reach(positions ...catalog.Position) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range positions {
+		m.seqs[p.Shard] = max(m.seqs[p.Shard], p.Seq)
+	}
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// reached says whether p has been applied, and answers a channel that is closed
+// when that may have changed.
+func (m *marks) reached(p catalog.Position) (bool, <-chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.seqs[p.Shard] >= p.Seq, m.changed
+}
+
+// wait waits until p has been applied, or answers ErrBehind when ctx ends first.
+// What is applied by other processes is not heard of: look, when there is one,
+// is called every few milliseconds to find out.
+func (m *marks) wait(ctx context.Context, p catalog.Position, look func(context.Context) error) error {
+	var tick <-chan time.Time
+	if look != nil {
+		t := time.NewTicker(5 * time.Millisecond)
+		defer t.Stop()
+		tick = t.C
+	}
+	for {
+		ok, changed := m.reached(p)
+		if ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-tick:
+			if err := look(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
+		case <-ctx.Done():
+			return catalog.ErrBehind
+		}
+	}
+}

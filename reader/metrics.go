@@ -1,0 +1,39 @@
+package reader
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	applied *prometheus.CounterVec   // events, by consumer
+	dropped *prometheus.CounterVec   // events that had been applied before, by consumer
+	gaps    *prometheus.CounterVec   // holes in the log, by consumer
+	delay   *prometheus.HistogramVec // settled → applied, by consumer
+	write   prometheus.Histogram     // products a write to the index
+	cache   *prometheus.CounterVec   // look-ups and failures, by result
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		applied: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "catalog_reader_events_applied_total", Help: "Events applied.",
+		}, []string{"consumer"}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "catalog_reader_events_dropped_total", Help: "Events that had been applied before.",
+		}, []string{"consumer"}),
+		gaps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "catalog_reader_gaps_total", Help: "Times that events were missing from the log. Should be 0; each was healed from the journal.",
+		}, []string{"consumer"}),
+		delay: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "catalog_reader_delay_seconds", Help: "Time from the settling of an event until it was applied.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
+		}, []string{"consumer"}),
+		write: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "catalog_reader_index_write_products", Help: "Products written to the index at once.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 12),
+		}),
+		cache: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "catalog_reader_cache_total", Help: "Look-ups in the cache (hit, miss) and failures of it (error).",
+		}, []string{"result"}),
+	}
+	reg.MustRegister(m.applied, m.dropped, m.gaps, m.delay, m.write, m.cache)
+	return m
+}

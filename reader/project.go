@@ -1,0 +1,38 @@
+package reader
+
+import (
+	"context"
+
+	"catalog"
+)
+
+// RunView keeps the view and the cache of the shards that the log gives to
+// this reader, until ctx ends.
+func (r *Reader) RunView(ctx context.Context) error { return r.log.Events(ctx, r.projection) }
+
+// projected answers how far the view is in the shard, whoever keeps it.
+func (r *Reader) projected(ctx context.Context, shard int32) (catalog.Progress, error) {
+	p, err := r.view.Progress(ctx, shard)
+	if err == nil {
+		r.viewed.reach(p.Position)
+	}
+	return p, err
+}
+
+// project applies events to the view, then to the cache, and then saves and
+// tells the progress: whoever sees the progress sees the products.
+func (r *Reader) project(ctx context.Context, events []catalog.Event, to catalog.Progress) error {
+	products := catalog.Latest(events)
+	if len(products) > 0 {
+		if err := r.view.Apply(ctx, products); err != nil {
+			return err
+		}
+		r.fill(ctx, products)
+	}
+	if err := r.view.Save(ctx, to); err != nil {
+		return err
+	}
+	r.viewed.reach(to.Position)
+	r.metrics.delay.WithLabelValues("view").Observe(r.now().Sub(events[len(events)-1].SettledAt).Seconds())
+	return nil
+}

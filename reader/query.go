@@ -1,0 +1,116 @@
+package reader
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"catalog"
+)
+
+const (
+	maxWait   = 2 * time.Second       // for a position
+	cacheWait = 20 * time.Millisecond // for the cache: slower than that, the view is quicker
+)
+
+// Product answers the product as it was at the position or later, or
+// ErrNotFound, or ErrBehind when the view does not get there in time.
+func (r *Reader) Product(ctx context.Context, id catalog.ID, at catalog.Position) (catalog.Product, error) {
+	p, err := r.product(ctx, id, at)
+	if err == nil && !p.Exists() {
+		return catalog.Product{}, catalog.ErrNotFound
+	}
+	return p, err
+}
+
+func (r *Reader) product(ctx context.Context, id catalog.ID, at catalog.Position) (catalog.Product, error) {
+	if at.Seq > 0 {
+		if err := r.await(ctx, r.viewed, at, func(ctx context.Context) error {
+			_, err := r.projected(ctx, at.Shard)
+			return err
+		}); err != nil {
+			return catalog.Product{}, err
+		}
+		// The cache may have missed a write while it was away, and a load under
+		// way may have begun too early: only the view is sure to be there.
+		return r.view.Product(ctx, id)
+	}
+	if p, ok := r.cached(ctx, id); ok {
+		return p, nil
+	}
+	// However many ask for one product at once, it is loaded once. The load is
+	// nobody's in particular, so nobody's leaving ends it.
+	load := r.loads.DoChan(string(id[:]), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxWait)
+		defer cancel()
+		p, err := r.view.Product(ctx, id)
+		if err == nil {
+			r.fill(ctx, []catalog.Product{p})
+		}
+		return p, err
+	})
+	select {
+	case l := <-load:
+		p, _ := l.Val.(catalog.Product)
+		return p, l.Err
+	case <-ctx.Done():
+		return catalog.Product{}, ctx.Err()
+	}
+}
+
+// Search answers a page of the products that match, as they were at the
+// position or later.
+func (r *Reader) Search(ctx context.Context, q catalog.Query, at catalog.Position) (catalog.Page, error) {
+	if err := r.await(ctx, r.found, at, nil); err != nil {
+		return catalog.Page{}, err
+	}
+	return r.index.Search(ctx, q)
+}
+
+// await waits until the position has been applied, a little shorter than the
+// caller does, so that the caller hears why.
+func (r *Reader) await(ctx context.Context, m *marks, at catalog.Position, look func(context.Context) error) error {
+	if ok, _ := m.reached(at); ok {
+		return nil
+	}
+	wait := maxWait
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(deadline)*9/10)
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	return m.wait(ctx, at, look)
+}
+
+// cached answers what the cache has. A cache that is slow or gone has nothing.
+func (r *Reader) cached(ctx context.Context, id catalog.ID) (catalog.Product, bool) {
+	if r.cache == nil {
+		return catalog.Product{}, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, cacheWait)
+	defer cancel()
+	p, ok, err := r.cache.Product(ctx, id)
+	switch {
+	case err != nil && !errors.Is(err, context.Canceled):
+		r.metrics.cache.WithLabelValues("error").Inc()
+		r.logger.DebugContext(ctx, "cache passed by", "err", err)
+	case ok:
+		r.metrics.cache.WithLabelValues("hit").Inc()
+	default:
+		r.metrics.cache.WithLabelValues("miss").Inc()
+	}
+	return p, ok && err == nil
+}
+
+// fill puts products into the cache, which keeps the newest version of each.
+func (r *Reader) fill(ctx context.Context, products []catalog.Product) {
+	if r.cache == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*cacheWait)
+	defer cancel()
+	if err := r.cache.Put(ctx, products); err != nil {
+		r.metrics.cache.WithLabelValues("error").Inc()
+		r.logger.WarnContext(ctx, "cache not written", "products", len(products), "err", err)
+	}
+}

@@ -1,0 +1,98 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"catalog"
+	"catalog/wire"
+)
+
+// View keeps the products as the events left them: it implements reader.View.
+type View struct{ db *DB }
+
+// NewView is the view in db.
+func NewView(db *DB) *View { return &View{db} }
+
+// write does what f does in one transaction that does not wait for the disk.
+func (v *View) write(ctx context.Context, f func(*sql.Tx) error) error {
+	v.db.lock.Lock()
+	defer v.db.lock.Unlock()
+	tx, err := v.db.view.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// Apply stores the products that are newer than what is stored.
+func (v *View) Apply(ctx context.Context, products []catalog.Product) error {
+	err := v.write(ctx, func(tx *sql.Tx) error {
+		upsert, err := tx.PrepareContext(ctx, `
+			INSERT INTO view_products (id, version, data) VALUES (?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET version = excluded.version, data = excluded.data
+			WHERE excluded.version > version`)
+		if err != nil {
+			return err
+		}
+		defer upsert.Close()
+		for _, p := range products {
+			data, err := wire.EncodeProduct(p)
+			if err != nil {
+				return err
+			}
+			if _, err := upsert.ExecContext(ctx, p.ID[:], p.Version, data); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("apply %d products to the view: %w", len(products), err)
+	}
+	return nil
+}
+
+// Product answers the product, which may be a tombstone.
+func (v *View) Product(ctx context.Context, id catalog.ID) (catalog.Product, error) {
+	var data []byte
+	err := v.db.read.QueryRowContext(ctx, "SELECT data FROM view_products WHERE id = ?", id[:]).Scan(&data)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = catalog.ErrNotFound
+	}
+	if err != nil {
+		return catalog.Product{}, fmt.Errorf("product %s: %w", id, err)
+	}
+	return wire.DecodeProduct(data)
+}
+
+// Progress answers the progress saved for the shard.
+func (v *View) Progress(ctx context.Context, shard int32) (catalog.Progress, error) {
+	p := catalog.Progress{Position: catalog.Position{Shard: shard}}
+	err := v.db.read.QueryRowContext(ctx, `SELECT seq, "offset" FROM view_progress WHERE shard = ?`, shard).Scan(&p.Seq, &p.Offset)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return p, fmt.Errorf("progress of shard %d: %w", shard, err)
+	}
+	return p, nil
+}
+
+// Save stores the progress of a shard, unless a higher seq is stored.
+func (v *View) Save(ctx context.Context, p catalog.Progress) error {
+	err := v.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO view_progress (shard, seq, "offset") VALUES (?, ?, ?)
+			ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq, "offset" = excluded."offset"
+			WHERE excluded.seq > seq`, p.Shard, p.Seq, p.Offset)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("save progress %s: %w", p.Position, err)
+	}
+	return nil
+}
