@@ -1,0 +1,223 @@
+// Package search finds products with an index on the disk of this process. It
+// is the only importer of bleve, and implements reader.Index.
+//
+// What people type is data: it is cut into words, and no character of it has a
+// meaning. The whole product is kept in the index, so that a page of results
+// comes from one place and is one state of the catalogue.
+package search
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/analysis"
+	"github.com/blevesearch/bleve/v2/analysis/char/asciifolding"
+	"github.com/blevesearch/bleve/v2/analysis/lang/en"
+	"github.com/blevesearch/bleve/v2/analysis/token/lowercase"
+	"github.com/blevesearch/bleve/v2/analysis/tokenizer/single"
+	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
+	"github.com/blevesearch/bleve/v2/document"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+	"github.com/blevesearch/bleve/v2/mapping"
+	index "github.com/blevesearch/bleve_index_api"
+
+	"catalog"
+	"catalog/wire"
+)
+
+// format is raised when what is written to the index changes. An index of
+// another format is made anew from the events.
+const format = "1"
+
+// Index is an open index.
+type Index struct {
+	bleve    bleve.Index
+	words    analysis.Analyzer // text to terms: folded, lower case, without plural
+	verbatim analysis.Analyzer // the whole value as one term
+}
+
+// Open opens the index in the folder, or makes it. One that cannot be read, or
+// is of another format, is removed and begun again: its Progress is then empty,
+// and the reader feeds it from the start. dir "" is an index in memory.
+func Open(dir string, log *slog.Logger) (*Index, error) {
+	x := &Index{
+		words: &analysis.DefaultAnalyzer{
+			CharFilters:  []analysis.CharFilter{asciifolding.New()},
+			Tokenizer:    unicode.NewUnicodeTokenizer(),
+			TokenFilters: []analysis.TokenFilter{lowercase.NewLowerCaseFilter(), &en.EnglishPluralStemmerFilter{}},
+		},
+		verbatim: &analysis.DefaultAnalyzer{Tokenizer: single.NewSingleTokenTokenizer()},
+	}
+	config := map[string]any{
+		// A batch is visible when it is in memory, and written to the disk soon
+		// after, together with the progress it belongs to: what a crash takes is
+		// read from the log again. Waiting for the disk would gain nothing.
+		"unsafe_batch":       true,
+		"numSnapshotsToKeep": 1,
+		"scorchPersisterOptions": map[string]any{
+			"PersisterNapTimeMSec":      50, // merge small batches in memory, before they become files
+			"PersisterNapUnderNumFiles": 100,
+		},
+	}
+	if dir != "" {
+		switch b, err := bleve.OpenUsing(dir, config); {
+		case err == nil:
+			if f, err := b.GetInternal([]byte("format")); err == nil && string(f) == format {
+				x.bleve = b
+				return x, nil
+			}
+			log.Warn("the search index is of another version; it is made anew", "dir", dir)
+			b.Close()
+		case errors.Is(err, bleve.ErrorIndexPathDoesNotExist):
+		default:
+			log.Warn("the search index cannot be read; it is made anew", "dir", dir, "err", err)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, fmt.Errorf("remove the search index: %w", err)
+		}
+	}
+	m := mapping.NewIndexMapping()
+	m.DefaultMapping = mapping.NewDocumentDisabledMapping() // documents are made here, field by field
+	b, err := bleve.NewUsing(dir, m, scorch.Name, scorch.Name, config)
+	if err != nil {
+		return nil, fmt.Errorf("make the search index in %s: %w", dir, err)
+	}
+	if err := b.SetInternal([]byte("format"), []byte(format)); err != nil {
+		return nil, fmt.Errorf("make the search index in %s: %w", dir, err)
+	}
+	x.bleve = b
+	return x, nil
+}
+
+// Close closes the index.
+func (x *Index) Close() error { return x.bleve.Close() }
+
+// Apply stores products, removes tombstones and stores the progress, all or
+// nothing.
+func (x *Index) Apply(_ context.Context, products []catalog.Product, progress []catalog.Progress) error {
+	b := x.bleve.NewBatch()
+	for _, p := range products {
+		if !p.Exists() {
+			b.Delete(p.ID.String())
+			continue
+		}
+		d, err := x.document(p)
+		if err == nil {
+			err = b.IndexAdvanced(d)
+		}
+		if err != nil {
+			return fmt.Errorf("index product %s: %w", p.ID, err)
+		}
+	}
+	for _, p := range progress {
+		value := binary.BigEndian.AppendUint64(nil, uint64(p.Seq))
+		b.SetInternal(progressKey(p.Shard), binary.BigEndian.AppendUint64(value, uint64(p.Offset)))
+	}
+	if err := x.bleve.Batch(b); err != nil {
+		return fmt.Errorf("write %d products to the search index: %w", len(products), err)
+	}
+	return nil
+}
+
+// Progress answers the progress of each shard of which something was applied.
+func (x *Index) Progress(context.Context) ([]catalog.Progress, error) {
+	var all []catalog.Progress
+	// Shards are numbered from 0; those of which nothing was applied leave
+	// holes, so all that a topic may have are asked for.
+	for shard := range int32(maxShards) {
+		value, err := x.bleve.GetInternal(progressKey(shard))
+		if err != nil {
+			return nil, fmt.Errorf("read the progress of the search index: %w", err)
+		}
+		if len(value) == 16 {
+			all = append(all, catalog.Progress{
+				Position: catalog.Position{Shard: shard, Seq: int64(binary.BigEndian.Uint64(value))},
+				Offset:   int64(binary.BigEndian.Uint64(value[8:])),
+			})
+		}
+	}
+	return all, nil
+}
+
+const maxShards = 1_024
+
+func progressKey(shard int32) []byte {
+	return binary.BigEndian.AppendUint32([]byte("progress"), uint32(shard))
+}
+
+// Fields of a document. Those that people's words are looked for in:
+const (
+	fieldName = "name"
+	fieldPath = "path" // words of the category
+	fieldText = "text" // words of all
+)
+
+// Those that are taken as they are:
+const (
+	fieldSKU      = "sku"
+	fieldIn       = "in"       // the category and those above it
+	fieldCategory = "category" // the category
+	fieldTag      = "tag"
+	fieldCurrency = "currency"
+	fieldPrice    = "price"   // sortable
+	fieldCreated  = "created" // sortable
+	fieldTitle    = "title"   // sortable name
+	fieldProduct  = "product" // the whole product, only stored
+)
+
+const (
+	searched = index.IndexField
+	exact    = index.IndexField | index.SkipFreqNorm
+	sorted   = index.IndexField | index.SkipFreqNorm | index.DocValues
+	stored   = index.StoreField
+)
+
+func (x *Index) document(p catalog.Product) (*document.Document, error) {
+	whole, err := wire.EncodeProduct(p)
+	if err != nil {
+		return nil, err
+	}
+	d := document.NewDocument(p.ID.String())
+	add := func(field, value string, options index.FieldIndexingOptions, a analysis.Analyzer) {
+		if value != "" {
+			d.AddField(document.NewTextFieldCustom(field, nil, []byte(value), options, a))
+		}
+	}
+	add(fieldName, p.Name, searched, x.words)
+	add(fieldPath, p.Category, searched, x.words)
+	for _, text := range []string{p.Name, p.Category, p.SKU, p.Description} {
+		add(fieldText, text, searched, x.words)
+	}
+	add(fieldSKU, strings.ToLower(p.SKU), exact, x.verbatim)
+	add(fieldCategory, p.Category, sorted, x.verbatim)
+	for i, c := range p.Category + "/" {
+		if c == '/' {
+			add(fieldIn, p.Category[:i], exact, x.verbatim)
+		}
+	}
+	for _, t := range p.Tags {
+		add(fieldTag, t, sorted, x.verbatim)
+	}
+	add(fieldCurrency, p.Price.Currency, sorted, x.verbatim)
+	add(fieldPrice, sortablePrice(p.Price.Decimal), sorted, x.verbatim)
+	add(fieldCreated, fmt.Sprintf("%016x", p.CreatedAt.UnixMicro()), sorted, x.verbatim)
+	add(fieldTitle, x.sortable(p.Name), sorted, x.verbatim)
+	d.AddField(document.NewTextFieldCustom(fieldProduct, nil, whole, stored, nil))
+	return d, nil
+}
+
+// sortablePrice is d as text that sorts as the amounts do, exactly.
+func sortablePrice(d catalog.Decimal) string { return fmt.Sprintf("%015d%09d", d.Units, d.Nanos) }
+
+// sortable is a name as text that sorts as people expect: without case and
+// accents. Names that are alike in their first 100 bytes sort by id.
+func (x *Index) sortable(name string) string {
+	folded := strings.ToLower(string(asciifolding.New().Filter([]byte(name))))
+	return folded[:min(len(folded), 100)]
+}
