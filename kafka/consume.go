@@ -4,232 +4,266 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"catalog"
 )
 
+// Limits of what is fetched, which bound latency and memory.
 const (
-	maxBatch  = 1_000 // records a Handle
-	maxQueued = 4_000 // records of a shard that wait; more are not fetched
+	fetchWait  = 250 * time.Millisecond // a shard that begins waits at most this long for the fetch in hand; records wait for none
+	fetchBytes = 8 << 20                // an answer of one broker
+	shardBytes = 1 << 20                // of one partition in it
+	grace      = 4 * time.Second        // for the Handle in hand when its shard is taken away
 )
 
 // Commands joins the group of writers and works on the shards it is given until
 // ctx ends. A record that cannot be decoded goes to the dead letters.
 func (l *Log) Commands(ctx context.Context, c catalog.Consumer[catalog.Command]) error {
-	return consume(ctx, l, "writer", "commands", true, decodeCommand, l.bury, c)
+	s, err := newConsumption(l, "writer", "commands", decodeCommand, l.bury, c)
+	if err != nil {
+		return err
+	}
+	return s.share(ctx)
 }
 
 // Events joins the group of readers and works on the shards it is given until
 // ctx ends. A record that cannot be decoded stops its shard: events are ours.
 func (l *Log) Events(ctx context.Context, c catalog.Consumer[catalog.Event]) error {
-	return consume(ctx, l, "reader", "events", true, decodeEvent, l.stopAt, c)
+	s, err := newConsumption(l, "reader", "events", decodeEvent, refuse, c)
+	if err != nil {
+		return err
+	}
+	return s.share(ctx)
 }
 
 // Follow works on all shards of the events topic, in no group, until ctx ends.
 // The name is the consumer's, for its metrics.
 func (l *Log) Follow(ctx context.Context, name string, c catalog.Consumer[catalog.Event]) error {
-	return consume(ctx, l, name, "events", false, decodeEvent, l.stopAt, c)
-}
-
-func (l *Log) stopAt(_ context.Context, r *kgo.Record, cause error) error {
-	return fmt.Errorf("record at offset %d of %s partition %d: %w", r.Offset, r.Topic, r.Partition, cause)
-}
-
-// consumption is one run of Commands, Events or Follow.
-type consumption[T any] struct {
-	*Log
-	name, topic string
-	group       bool
-	decode      func(*kgo.Record, int) (T, error)
-	poison      func(context.Context, *kgo.Record, error) error
-	consumer    catalog.Consumer[T]
-	client      *kgo.Client
-
-	mu     sync.Mutex
-	shards map[int32]*shard[T]
-	seeks  map[int32]int64    // asked for by shards, done by the one that polls
-	poll   context.CancelFunc // ends the poll in hand, so that seeks are done
-}
-
-func consume[T any](
-	ctx context.Context, l *Log, name, topic string, group bool,
-	decode func(*kgo.Record, int) (T, error), poison func(context.Context, *kgo.Record, error) error,
-	c catalog.Consumer[T],
-) error {
-	s := &consumption[T]{
-		Log: l, name: name, topic: l.topic(topic), group: group, decode: decode, poison: poison, consumer: c,
-		shards: map[int32]*shard[T]{}, seeks: map[int32]int64{}, poll: func() {},
-	}
-	opts := []kgo.Opt{
-		// An offset that is gone is an error. The client's default would go on
-		// somewhere else, which is to lose records in silence.
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.FetchMaxWait(5 * time.Second), // answers come at once when there is something
-		kgo.FetchMinBytes(1),
-		kgo.FetchMaxBytes(8 << 20),
-		kgo.FetchMaxPartitionBytes(1 << 20),
-	}
-	if group {
-		opts = append(opts,
-			kgo.ConsumerGroup(l.cfg.Prefix+"."+name),
-			kgo.ConsumeTopics(s.topic),
-			kgo.Balancers(kgo.CooperativeStickyBalancer()),
-			kgo.SessionTimeout(10*time.Second),
-			kgo.HeartbeatInterval(time.Second),
-			kgo.BlockRebalanceOnPoll(),
-			kgo.OnPartitionsAssigned(func(ctx context.Context, _ *kgo.Client, given map[string][]int32) { s.begin(ctx, given[s.topic]) }),
-			kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { s.end(lost[s.topic]) }),
-			kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { s.end(lost[s.topic]) }),
-			kgo.AdjustFetchOffsetsFn(s.adjust),
-			// The offsets of the group are for people who watch the lag. Where to
-			// start is known elsewhere.
-			kgo.AutoCommitMarks(), kgo.AutoCommitInterval(5*time.Second),
-		)
-	} else {
-		all := make([]int32, l.shards)
-		for i := range all {
-			all[i] = int32(i)
-		}
-		s.begin(ctx, all)
-		offsets := map[int32]kgo.Offset{}
-		for i, sh := range s.shards {
-			offsets[i] = kgo.NoResetOffset().At(sh.next)
-		}
-		opts = append(opts, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.topic: offsets}))
-	}
-	var err error
-	if s.client, err = l.client(opts...); err != nil {
+	s, err := newConsumption(l, name, "events", decodeEvent, refuse, c)
+	if err != nil {
 		return err
 	}
-	s.run(ctx)
+	all := make([]int32, l.shards)
+	for i := range all {
+		all[i] = int32(i)
+	}
+	s.give(all)
+	s.fetch(ctx)
 	return nil
 }
 
-func (s *consumption[T]) run(ctx context.Context) {
-	defer s.client.CloseAllowingRebalance()
-	for ctx.Err() == nil {
-		s.fetch(ctx)
+// consumption is one run of Commands, Events or Follow. Which shards it works
+// on is told by give and take; each has a goroutine of its own.
+//
+// The client that fetches is in no group. A group's client couples what it
+// fetches to the life of the group: while shards change hands it can neither
+// seek nor stop. Here a second client is in the group and fetches nothing.
+type consumption[T any] struct {
+	*Log
+	name, topic string
+	decode      func(r *kgo.Record, shards int) (T, error)
+	poison      func(ctx context.Context, r *kgo.Record, cause error) error // nil: go on without it
+	consumer    catalog.Consumer[T]
+	client      *kgo.Client
+
+	inboxes map[int32]*inbox // where fetched records go; only fetch touches it
+
+	mu      sync.Mutex
+	shards  map[int32]*shard[T]
+	handled map[int32]kgo.EpochOffset // not yet told to the group
+	changes []func()                  // of what is fetched, to be made between two polls
+	wake    context.CancelFunc        // ends the poll in hand
+}
+
+func newConsumption[T any](
+	l *Log, name, topic string,
+	decode func(*kgo.Record, int) (T, error), poison func(context.Context, *kgo.Record, error) error,
+	c catalog.Consumer[T],
+) (*consumption[T], error) {
+	s := &consumption[T]{
+		Log: l, name: name, topic: l.topic(topic), decode: decode, poison: poison, consumer: c,
+		inboxes: map[int32]*inbox{}, shards: map[int32]*shard[T]{}, handled: map[int32]kgo.EpochOffset{},
+		wake: func() {},
 	}
-	s.mu.Lock()
-	all := make([]int32, 0, len(s.shards))
-	for i := range s.shards {
-		all = append(all, i)
-	}
-	s.mu.Unlock()
-	s.end(all)
-	if s.group {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	var err error
+	s.client, err = l.client(
+		// An offset that is gone is an error. The client's default would go on
+		// somewhere else, which is to lose records in silence.
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchMinBytes(1), kgo.FetchMaxWait(fetchWait),
+		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(shardBytes),
+	)
+	return s, err
+}
+
+// share joins the group of the consumption's name and works on what the group
+// gives it until ctx ends.
+func (s *consumption[T]) share(ctx context.Context) error {
+	commit := func(ctx context.Context, group *kgo.Client) {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
-		if err := s.client.CommitMarkedOffsets(ctx); err != nil {
-			s.log.Warn("group offsets were not committed; only lag tools will notice", "topic", s.topic, "err", err)
-		}
-		_ = s.client.LeaveGroupContext(ctx) // else the broker notices by itself
+		s.commit(ctx, group)
 	}
+	taken := func(ctx context.Context, group *kgo.Client, shards map[string][]int32) {
+		s.take(shards[s.topic])
+		commit(ctx, group)
+	}
+	group, err := s.Log.client(
+		kgo.ConsumerGroup(s.cfg.Prefix+"."+s.name), kgo.ConsumeTopics(s.topic),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.SessionTimeout(s.cfg.Session), kgo.HeartbeatInterval(s.cfg.Session/10),
+		kgo.DisableAutoCommit(),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, shards map[string][]int32) { s.give(shards[s.topic]) }),
+		kgo.OnPartitionsRevoked(taken),
+		kgo.OnPartitionsLost(taken),
+	)
+	if err != nil {
+		s.client.Close()
+		return err
+	}
+	group.PauseFetchTopics(s.topic)
+
+	var committer sync.WaitGroup
+	committer.Go(func() {
+		every := time.NewTicker(5 * time.Second)
+		defer every.Stop()
+		for {
+			select {
+			case <-every.C:
+				commit(ctx, group)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	s.fetch(ctx)
+	committer.Wait()
+
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	s.commit(ctx, group)
+	if err := group.LeaveGroupContext(ctx); err != nil {
+		s.log.Warn("the group was not left; its shards rest until the session has timed out", "consumer", s.name, "err", err)
+	}
+	group.Close()
+	return nil
 }
 
-// fetch waits for records and gives them to their shards. No shard is given or
-// taken away meanwhile, so that records of one life of a shard cannot get into
-// its next.
-func (s *consumption[T]) fetch(ctx context.Context) {
+// commit tells the group what was handled. It serves people who watch the lag:
+// where a shard begins, its consumer knows.
+func (s *consumption[T]) commit(ctx context.Context, group *kgo.Client) {
 	s.mu.Lock()
-	ctx, s.poll = context.WithCancel(ctx)
-	if len(s.seeks) > 0 {
-		s.poll()
-	}
+	offsets := s.handled
+	s.handled = map[int32]kgo.EpochOffset{}
 	s.mu.Unlock()
-	fetches := s.client.PollFetches(ctx)
-	defer s.client.AllowRebalance()
-	defer s.seekAll()
-	fetches.EachError(func(_ string, p int32, err error) {
-		if errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
-			return
-		}
-		if errors.Is(err, kerr.OffsetOutOfRange) {
-			s.metrics.stopped.WithLabelValues(s.name, s.topic, partitionLabel(p)).Set(1)
-			s.log.Error("the log does not have the offset that comes next: records were removed, or the topic was made anew; the shard has stopped",
-				"consumer", s.name, "topic", s.topic, "partition", p, "err", err)
-			return
-		}
-		s.log.Warn("fetch", "consumer", s.name, "topic", s.topic, "partition", p, "err", err)
-	})
-	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
-		s.mu.Lock()
-		sh := s.shards[p.Partition]
-		s.mu.Unlock()
-		if sh != nil && len(p.Records) > 0 {
-			sh.add(p.Records, p.HighWatermark)
-		}
-	})
+	if len(offsets) > 0 {
+		group.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{s.topic: offsets}, nil)
+	}
 }
 
-// seekAll does the seeks that shards have asked for. What was fetched before
-// has been dropped, and what the client has buffered ends with SetOffsets.
-func (s *consumption[T]) seekAll() {
+// give starts to work on shards.
+func (s *consumption[T]) give(shards []int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.poll()
-	for i, offset := range s.seeks {
-		delete(s.seeks, i)
-		if sh := s.shards[i]; sh != nil {
-			s.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{s.topic: {i: {Epoch: -1, Offset: offset}}})
-			sh.restart()
-		}
+	for _, i := range shards {
+		s.shards[i] = startShard(s, i)
 	}
 }
 
-// begin starts to work on shards, and returns when each knows its offset.
-func (s *consumption[T]) begin(ctx context.Context, shards []int32) {
-	var wg sync.WaitGroup
+// take stops to work on shards, and returns when it has stopped.
+func (s *consumption[T]) take(shards []int32) {
+	var stopped sync.WaitGroup
+	s.mu.Lock()
 	for _, i := range shards {
-		// The shard lives until it is ended, not until this callback returns.
-		shardCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		sh := &shard[T]{consumption: s, number: i, cancel: cancel, wake: make(chan struct{}, 1), begun: make(chan struct{}), done: make(chan struct{})}
-		s.mu.Lock()
-		s.shards[i] = sh
-		s.mu.Unlock()
-		go sh.run(shardCtx)
-		wg.Go(func() {
-			select {
-			case <-sh.begun:
-			case <-ctx.Done():
+		if sh := s.shards[i]; sh != nil {
+			delete(s.shards, i)
+			stopped.Go(sh.stop)
+		}
+	}
+	s.mu.Unlock()
+	stopped.Wait()
+}
+
+// fetch fetches what the shards want to read until ctx ends, and then stops
+// the shards.
+func (s *consumption[T]) fetch(ctx context.Context) {
+	defer s.client.Close()
+	for ctx.Err() == nil {
+		fetches := s.client.PollFetches(s.change(ctx))
+		fetches.EachError(func(_ string, partition int32, err error) {
+			switch in := s.inboxes[partition]; {
+			case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrClientClosed):
+			case in != nil:
+				s.unread(partition) // else the client tries again at once, for ever
+				in.fail(err)
+			default:
+				s.log.Warn("fetch", "consumer", s.name, "topic", s.topic, "partition", partition, "err", err)
+			}
+		})
+		fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+			if in := s.inboxes[p.Partition]; in != nil && len(p.Records) > 0 {
+				in.put(p.Records, p.HighWatermark)
 			}
 		})
 	}
-	wg.Wait()
+	s.mu.Lock()
+	all := slices.Collect(maps.Keys(s.shards))
+	s.mu.Unlock()
+	s.take(all)
 }
 
-// adjust answers the offsets that the shards begin at.
-func (s *consumption[T]) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+// change makes the changes that shards have asked for, and answers a context
+// for the next poll, which ends when there are more.
+func (s *consumption[T]) change(ctx context.Context) context.Context {
+	s.mu.Lock()
+	changes := s.changes
+	s.changes = nil
+	s.wake()
+	ctx, s.wake = context.WithCancel(ctx)
+	s.mu.Unlock()
+	for _, change := range changes {
+		change()
+	}
+	return ctx
+}
+
+// between has a change made between two polls, so that no record that was
+// polled before it is delivered after it.
+func (s *consumption[T]) between(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range offsets[s.topic] {
-		if sh := s.shards[i]; sh != nil {
-			sh.mu.Lock()
-			offsets[s.topic][i] = kgo.NoResetOffset().At(sh.next)
-			sh.mu.Unlock()
-		}
-	}
-	return offsets, nil
+	s.changes = append(s.changes, change)
+	s.wake()
 }
 
-// end stops work on shards. A Handle in hand may take its time, up to five
-// seconds; then its context ends.
-func (s *consumption[T]) end(shards []int32) {
-	var wg sync.WaitGroup
-	for _, i := range shards {
-		s.mu.Lock()
-		sh := s.shards[i]
-		delete(s.shards, i)
-		delete(s.seeks, i)
-		s.mu.Unlock()
-		if sh != nil {
-			wg.Go(sh.stop)
-		}
-	}
-	wg.Wait()
+// read fetches the shard from the offset on, into a new inbox.
+func (s *consumption[T]) read(shard int32, offset int64) *inbox {
+	partition := map[string][]int32{s.topic: {shard}}
+	in := newInbox(
+		func() { s.client.PauseFetchPartitions(partition) },
+		func() { s.client.ResumeFetchPartitions(partition) },
+	)
+	s.between(func() {
+		s.inboxes[shard] = in
+		s.client.ResumeFetchPartitions(partition)
+		s.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{s.topic: {shard: kgo.NoResetOffset().At(offset)}})
+	})
+	return in
+}
+
+// unread ends what read began. Only fetch calls it.
+func (s *consumption[T]) unread(shard int32) {
+	delete(s.inboxes, shard)
+	s.client.RemoveConsumePartitions(map[string][]int32{s.topic: {shard}})
+}
+
+// refuse is the answer to an event that cannot be decoded.
+func refuse(_ context.Context, r *kgo.Record, cause error) error {
+	return &lostError{fmt.Errorf("record at offset %d: %w", r.Offset, cause)}
 }

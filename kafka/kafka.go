@@ -21,22 +21,27 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/semaphore"
 
 	"catalog"
 )
 
 // Config says where the log is.
 type Config struct {
-	Brokers  string // host:port, comma separated
-	Prefix   string // of the topics' names and of the groups'
-	Replicas int    // of a topic that is made; 0 is the brokers' default
+	Brokers    string        // host:port, comma separated
+	Prefix     string        // of the topics' names and of the groups'; "" for catalog
+	Partitions int           // of commands and events, when they are made; fixed for life
+	Replicas   int           // of a topic, when it is made; 0 for the brokers' default
+	Session    time.Duration // after which the shards of a process that is not heard of go to others; 0 for 10 s
 }
 
 // Flags declares the flags of c, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Brokers, "kafka.brokers", c.Brokers, "`addresses` of Kafka brokers, host:port, comma separated")
-	fs.StringVar(&c.Prefix, "kafka.prefix", "catalog", "first part of the `name` of topics and groups")
-	fs.IntVar(&c.Replicas, "kafka.replicas", 0, "`number` of copies of topics that are made; 0 for the brokers' default")
+	fs.StringVar(&c.Prefix, "kafka.topic-prefix", "catalog", "first part of the `name` of topics and groups")
+	fs.IntVar(&c.Partitions, "kafka.partitions", 64, "`number` of partitions of the commands and the events topic; used only when they are made, and fixed for life")
+	fs.IntVar(&c.Replicas, "kafka.replicas", 3, "`number` of copies of each topic; used only when they are made, 0 for the brokers' default")
+	fs.DurationVar(&c.Session, "kafka.session", 10*time.Second, "`time` after which the shards of a process that is not heard of go to others; Kafka allows 6s and more")
 }
 
 // Log is an open log.
@@ -45,27 +50,44 @@ type Log struct {
 	log     *slog.Logger
 	metrics *metrics
 	admin   *kadm.Client
-	// Commands and events have a client each: a command may be given up after a
-	// while, an event never.
+	// Commands and events have a client each: a command that cannot be sent is
+	// given up after a while, an event never.
 	commands, events *kgo.Client
+	unsent           *semaphore.Weighted // places for events on their way
 	shards           int
 }
+
+// Limits of what is buffered on its way to the brokers, by each client.
+const (
+	unsentRecords = 20_000
+	unsentBytes   = 64 << 20
+)
 
 // Open connects to the brokers, or says in one line why not. Call [Log.Prepare]
 // or [Log.Join] before anything else.
 func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Log, error) {
-	l := &Log{cfg: cfg, log: log, metrics: newMetrics(reg)}
+	if cfg.Prefix == "" {
+		cfg.Prefix = "catalog"
+	}
+	if cfg.Session == 0 {
+		cfg.Session = 10 * time.Second
+	}
+	l := &Log{cfg: cfg, log: log, unsent: semaphore.NewWeighted(unsentRecords)}
 	producer := []kgo.Opt{
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0), // the client's default of 10 ms would be the largest part of an answer
-		kgo.MaxBufferedRecords(20_000),
-		kgo.MaxBufferedBytes(64 << 20),
 	}
 	var err error
-	if l.commands, err = l.client(append(producer, kgo.RecordDeliveryTimeout(10*time.Second))...); err != nil {
+	if l.commands, err = l.client(append(producer,
+		kgo.MaxBufferedRecords(unsentRecords), kgo.MaxBufferedBytes(unsentBytes),
+		kgo.RecordDeliveryTimeout(10*time.Second),
+	)...); err != nil {
 		return nil, err
 	}
-	if l.events, err = l.client(producer...); err != nil {
+	// Publish keeps the number of events in bounds, so that it can give up
+	// waiting; the client could not.
+	if l.events, err = l.client(append(producer, kgo.MaxBufferedRecords(2*unsentRecords))...); err != nil {
+		l.commands.Close()
 		return nil, err
 	}
 	l.admin = kadm.NewClient(l.events)
@@ -73,6 +95,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 		l.Close()
 		return nil, err
 	}
+	l.metrics = newMetrics(reg)
 	return l, nil
 }
 
@@ -84,6 +107,8 @@ func (l *Log) client(opts ...kgo.Opt) (*kgo.Client, error) {
 	c, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(brokers...),
 		kgo.ClientID("catalog"),
+		kgo.WithLogger(clientLog{l.log}),
+		kgo.DisableClientMetrics(), // what the brokers ask clients to push
 		kgo.DialTimeout(3 * time.Second),
 		kgo.RetryBackoffFn(backoff),
 		// A topic that was made a moment ago is found at the next try.
@@ -93,6 +118,20 @@ func (l *Log) client(opts ...kgo.Opt) (*kgo.Client, error) {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	return c, nil
+}
+
+// clientLog passes on what the client has to tell people who look after it. Its
+// errors are warnings here: it tries again by itself.
+type clientLog struct{ *slog.Logger }
+
+func (clientLog) Level() kgo.LogLevel { return kgo.LogLevelWarn }
+
+func (l clientLog) Log(level kgo.LogLevel, msg string, attrs ...any) {
+	to := slog.LevelInfo
+	if level == kgo.LogLevelError {
+		to = slog.LevelWarn
+	}
+	l.Logger.Log(context.Background(), to, "kafka: "+msg, attrs...)
 }
 
 // Ping says whether a broker answers.
@@ -113,12 +152,10 @@ func (l *Log) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	for _, c := range []*kgo.Client{l.commands, l.events} {
-		if c != nil {
-			if err := c.Flush(ctx); err != nil {
-				l.log.Warn("records were not sent before the end", "err", err)
-			}
-			c.Close()
+		if err := c.Flush(ctx); err != nil {
+			l.log.Warn("records were not sent before the end", "err", err)
 		}
+		c.Close()
 	}
 }
 

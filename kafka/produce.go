@@ -25,13 +25,9 @@ import (
 func (l *Log) Send(ctx context.Context, commands ...catalog.Command) error {
 	records := make([]*kgo.Record, len(commands))
 	for i, c := range commands {
-		value, err := wire.EncodeCommand(c)
-		if err != nil {
+		var err error
+		if records[i], err = l.record(c); err != nil {
 			return err
-		}
-		records[i] = &kgo.Record{
-			Topic: l.topic("commands"), Partition: l.shard(c.Product), Key: c.Product[:], Value: value,
-			Headers: headers("command-id", c.ID.String(), "traceparent", c.Trace),
 		}
 	}
 	since := time.Now()
@@ -70,38 +66,68 @@ func (l *Log) Send(ctx context.Context, commands ...catalog.Command) error {
 	return nil
 }
 
+// record is how a command stands in the log.
+func (l *Log) record(c catalog.Command) (*kgo.Record, error) {
+	value, err := wire.EncodeCommand(c)
+	if err != nil {
+		return nil, err
+	}
+	return &kgo.Record{
+		Topic: l.topic("commands"), Partition: l.shard(c.Product), Key: c.Product[:], Value: value,
+		Headers: headers("command-id", c.ID.String(), "traceparent", c.Trace),
+	}, nil
+}
+
 // Publish sends the events of one shard, in order. It waits only while the
 // buffer is full. When all are stored it calls done with nil; when one can no
 // longer be sent it calls done with the error, and those behind it may be
-// missing.
+// missing. The calls of done are in the order of those of Publish.
 func (l *Log) Publish(ctx context.Context, events []catalog.Event, done func(error)) {
-	var left atomic.Int64
-	var failed atomic.Pointer[error]
-	left.Store(int64(len(events)))
-	promise := func(_ *kgo.Record, err error) {
-		if err != nil {
-			failed.CompareAndSwap(nil, &err)
-		}
-		if left.Add(-1) > 0 {
-			return
-		}
-		if err := failed.Load(); err != nil {
-			done(fmt.Errorf("publish events: %w", *err))
-			return
-		}
-		done(nil)
-	}
-	for _, e := range events {
+	records := make([]*kgo.Record, len(events))
+	for i, e := range events {
 		value, err := wire.EncodeEvent(e)
 		if err != nil {
-			promise(nil, err)
-			continue
+			done(fmt.Errorf("publish event %s: %w", e.Position, err))
+			return
 		}
-		l.events.Produce(ctx, &kgo.Record{
+		records[i] = &kgo.Record{
 			Topic: l.topic("events"), Partition: e.Shard, Key: e.Product.ID[:], Value: value,
 			Headers: headers("seq", strconv.FormatInt(e.Seq, 10), "version", strconv.FormatInt(e.Product.Version, 10),
 				"command-id", e.Command.String(), "traceparent", e.Trace),
-		}, promise)
+		}
+	}
+	if len(records) == 0 {
+		done(nil)
+		return
+	}
+	places := min(int64(len(records)), unsentRecords)
+	if err := l.unsent.Acquire(ctx, places); err != nil {
+		done(fmt.Errorf("publish events from %s on: %w: %w", events[0].Position, catalog.ErrUnavailable, err))
+		return
+	}
+	since, left := time.Now(), len(records)
+	var failed error
+	stored := func(_ *kgo.Record, err error) { // called for one record after the other
+		if failed == nil {
+			failed = err
+		}
+		if left--; left > 0 {
+			return
+		}
+		l.unsent.Release(places)
+		if failed != nil {
+			l.metrics.publishErrors.Inc()
+			done(fmt.Errorf("publish events from %s on: %w", events[0].Position, failed))
+			return
+		}
+		l.metrics.publishSeconds.Observe(time.Since(since).Seconds())
+		done(nil)
+	}
+	// What is on its way is not called back: the client would drop with it what
+	// others have sent to the same partition.
+	ctx = context.WithoutCancel(ctx)
+	for _, r := range records {
+		l.events.Produce(ctx, r, stored)
 	}
 }
 

@@ -3,228 +3,167 @@ package kafka
 import (
 	"context"
 	"errors"
-	"sync"
+	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"catalog"
 )
 
-// shard works on one partition, in a goroutine of its own. While it is busy the
-// records that come are gathered, so that batches grow with the load and a
-// single record never waits.
+// shard works on one partition, in a goroutine of its own, from the moment it
+// is given to this process until it is taken away.
 type shard[T any] struct {
 	*consumption[T]
 	number int32
-	cancel context.CancelFunc // ends the Handle in hand
-	wake   chan struct{}      // there is something new to see
-	begun  chan struct{}      // closed when next is known
-	done   chan struct{}      // closed when run has returned
-
-	mu       sync.Mutex
-	queue    []*kgo.Record
-	next     int64 // offset that the next Handle begins at
-	high     int64 // the partition's end, as far as we have heard
-	seeking  bool  // what is queued is from before a seek
-	paused   bool
-	stopping bool
+	stop   func() // returns when the goroutine has ended
 }
 
-func (s *shard[T]) run(ctx context.Context) {
-	defer close(s.done)
-	if !s.start(ctx) {
-		return
+func startShard[T any](c *consumption[T], number int32) *shard[T] {
+	// What is in hand when the shard is taken away may take its time: work
+	// outlives given.
+	given, take := context.WithCancel(context.Background())
+	work, abandon := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	s := &shard[T]{consumption: c, number: number}
+	s.stop = func() {
+		take()
+		late := time.AfterFunc(grace, abandon)
+		<-done
+		late.Stop()
+		abandon()
 	}
-	close(s.begun)
-	defer s.consumer.End(s.number)
-	for {
-		records, from, ok := s.take(ctx)
-		if !ok {
+	go func() {
+		defer close(done)
+		s.run(given, work)
+	}()
+	return s
+}
+
+// lostError says that a shard cannot go on: what comes next is not there, or
+// is not what it must be. Trying again does not help.
+type lostError struct{ error }
+
+func (e *lostError) Unwrap() error { return e.error }
+
+// run begins the shard, again and again where that helps, until it is taken
+// away.
+func (s *shard[T]) run(given, work context.Context) {
+	labels := []string{s.name, s.topic, partitionLabel(s.number)}
+	defer s.metrics.lag.DeleteLabelValues(labels...)
+	defer s.metrics.stopped.DeleteLabelValues(labels...)
+	log := s.log.With("consumer", s.name, "topic", s.topic, "shard", s.number)
+	for try := 0; ; try++ {
+		handled, err := s.live(given, work)
+		if given.Err() != nil {
 			return
 		}
-		err := s.handle(ctx, records, from)
+		if handled {
+			try = 0
+		}
+		var lost *lostError
 		switch {
-		case errors.Is(err, catalog.ErrFenced) && ctx.Err() == nil:
-			s.log.InfoContext(ctx, "shard begins again", "consumer", s.name, "shard", s.number, "err", err)
-			s.consumer.End(s.number)
-			if !s.start(ctx) || !s.seek() {
-				return
-			}
-		case err != nil: // only when ctx has ended
+		case errors.As(err, &lost):
+			s.metrics.stopped.WithLabelValues(labels...).Set(1)
+			log.ErrorContext(given, "the shard has stopped", "err", err)
+			<-given.Done()
+			return
+		case errors.Is(err, catalog.ErrFenced):
+			log.InfoContext(given, "the shard begins again", "err", err)
+		case try == 0: // and not at each try, of which there may be many
+			log.WarnContext(given, "the shard cannot begin or go on, and is tried again", "err", err)
+		}
+		s.metrics.retries.WithLabelValues(s.name).Inc()
+		if !pause(given, backoff(try)) {
 			return
 		}
 	}
 }
 
-// start calls Begin until it answers an offset, or ctx ends.
-func (s *shard[T]) start(ctx context.Context) bool {
-	for try := 0; ; try++ {
-		offset, err := s.consumer.Begin(ctx, s.number)
-		if err == nil {
-			s.mu.Lock()
-			s.next = offset
-			s.mu.Unlock()
-			return true
-		}
-		if ctx.Err() != nil {
-			return false
-		}
-		s.log.ErrorContext(ctx, "shard cannot begin; trying again", "consumer", s.name, "shard", s.number, "err", err)
-		if !pause(ctx, backoff(try)) {
-			return false
-		}
+// live is the shard's life from one Begin to its End. It says whether anything
+// was handled, and why it ended.
+func (s *shard[T]) live(given, work context.Context) (handled bool, err error) {
+	next, err := s.consumer.Begin(given, s.number)
+	if err != nil {
+		return false, fmt.Errorf("begin: %w", err)
 	}
-}
-
-// take waits for records and takes what is there, at most maxBatch. It answers
-// false when the shard is to stop.
-func (s *shard[T]) take(ctx context.Context) (records []*kgo.Record, from int64, ok bool) {
+	defer s.consumer.End(s.number)
+	in := s.read(s.number, next)
+	defer s.between(func() {
+		if s.inboxes[s.number] == in {
+			s.unread(s.number)
+		}
+	})
 	for {
+		records, err := in.take(given)
+		if err != nil {
+			return handled, cause(err, next)
+		}
+		r, err := s.decodeAll(given, work, records, next)
+		if err != nil {
+			return handled, err
+		}
+		if err := s.handle(given, work, r); err != nil {
+			return handled, err
+		}
+		handled, next = true, r.To
+		s.metrics.batch.WithLabelValues(s.name).Observe(float64(len(records)))
+		s.metrics.lag.WithLabelValues(s.name, s.topic, partitionLabel(s.number)).Set(float64(in.lag(next)))
 		s.mu.Lock()
-		if s.stopping || ctx.Err() != nil {
-			s.mu.Unlock()
-			return nil, 0, false
-		}
-		if n := min(len(s.queue), maxBatch); n > 0 && !s.seeking {
-			records, from = s.queue[:n:n], s.next
-			if s.queue = s.queue[n:]; len(s.queue) == 0 {
-				s.queue = nil
-			}
-			resume := s.paused && len(s.queue) < maxQueued/2
-			if resume {
-				s.paused = false
-			}
-			s.mu.Unlock()
-			if resume {
-				s.client.ResumeFetchPartitions(map[string][]int32{s.topic: {s.number}})
-			}
-			return records, from, true
-		}
+		s.handled[s.number] = kgo.EpochOffset{Epoch: -1, Offset: next}
 		s.mu.Unlock()
-		select {
-		case <-s.wake:
-		case <-ctx.Done():
-		}
 	}
 }
 
-// handle decodes the records and has them handled, again and again until it is
-// done, until another has taken over, or until ctx ends.
-func (s *shard[T]) handle(ctx context.Context, records []*kgo.Record, from int64) error {
+// cause tells the errors of a fetch that no other try can mend from the rest.
+func cause(err error, offset int64) error {
+	var loss *kgo.ErrDataLoss
+	if errors.Is(err, kerr.OffsetOutOfRange) || errors.As(err, &loss) {
+		return &lostError{fmt.Errorf("the log does not have offset %d, which comes next: records were removed before they were read, or the topic was made anew: %w", offset, err)}
+	}
+	return err
+}
+
+// decodeAll decodes records, and disposes of those that cannot be: once each,
+// however often that must be tried.
+func (s *shard[T]) decodeAll(given, work context.Context, records []*kgo.Record, from int64) (catalog.Records[T], error) {
 	r := catalog.Records[T]{Shard: s.number, From: from, To: records[len(records)-1].Offset + 1, Items: make([]T, 0, len(records))}
-	var buried int64 = -1 // last offset that is in the dead letters
-	for try := 0; ; try++ {
-		err := func() error {
-			r.Items = r.Items[:0]
-			for _, record := range records {
-				item, err := s.decode(record, s.Log.shards)
-				switch {
-				case err == nil:
-					r.Items = append(r.Items, item)
-				case record.Offset > buried:
-					if err := s.poison(ctx, record, err); err != nil {
-						return err
-					}
-					buried = record.Offset
-				}
-			}
-			return s.consumer.Handle(ctx, r)
-		}()
-		labels := []string{s.name, s.topic, partitionLabel(s.number)}
+	for _, record := range records {
+		item, err := s.decode(record, s.Log.shards)
 		if err == nil {
-			s.mu.Lock()
-			s.next = r.To
-			lag := max(s.high-r.To, 0)
-			s.mu.Unlock()
-			s.metrics.batch.WithLabelValues(s.topic).Observe(float64(len(records)))
-			s.metrics.lag.WithLabelValues(labels...).Set(float64(lag))
-			s.metrics.stopped.WithLabelValues(labels...).Set(0)
-			if s.group {
-				s.client.MarkCommitOffsets(map[string]map[int32]kgo.EpochOffset{s.topic: {s.number: {Epoch: -1, Offset: r.To}}})
-			}
-			return nil
+			r.Items = append(r.Items, item)
+			continue
 		}
-		if ctx.Err() != nil || errors.Is(err, catalog.ErrFenced) {
+		if err := s.again(given, "a record cannot be put aside, and is tried again", record.Offset, func() error { return s.poison(work, record, err) }); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// handle has the records handled.
+func (s *shard[T]) handle(given, work context.Context, r catalog.Records[T]) error {
+	return s.again(given, "records cannot be handled, and are tried again", r.From, func() error { return s.consumer.Handle(work, r) })
+}
+
+// again does what do does until it is done. It gives up when the shard was
+// taken away, is fenced, or cannot go on.
+func (s *shard[T]) again(given context.Context, message string, offset int64, do func() error) error {
+	for try := 0; ; try++ {
+		err := do()
+		var lost *lostError
+		if err == nil || errors.Is(err, catalog.ErrFenced) || errors.As(err, &lost) {
 			return err
 		}
-		s.metrics.stopped.WithLabelValues(labels...).Set(1)
-		s.log.ErrorContext(ctx, "records cannot be handled; trying again",
-			"consumer", s.name, "shard", s.number, "offset", from, "records", len(records), "try", try+1, "err", err)
-		if !pause(ctx, backoff(try)) {
-			return ctx.Err()
+		if try == 0 && given.Err() == nil { // and not at each try, of which there may be many
+			s.log.WarnContext(given, message, "consumer", s.name, "topic", s.topic, "shard", s.number, "offset", offset, "err", err)
+		}
+		s.metrics.retries.WithLabelValues(s.name).Inc()
+		if !pause(given, backoff(try)) {
+			return err
 		}
 	}
-}
-
-// seek has the client fetch from next on, and drops what came from elsewhere.
-func (s *shard[T]) seek() bool {
-	s.mu.Lock()
-	s.seeking, s.queue = true, nil
-	next, stopping := s.next, s.stopping
-	s.mu.Unlock()
-	if stopping {
-		return false
-	}
-	s.consumption.mu.Lock()
-	s.seeks[s.number] = next
-	s.poll()
-	s.consumption.mu.Unlock()
-	return true
-}
-
-// restart is called when the client fetches from next on.
-func (s *shard[T]) restart() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.queue, s.seeking = nil, false
-}
-
-// add queues records.
-func (s *shard[T]) add(records []*kgo.Record, high int64) {
-	s.mu.Lock()
-	if !s.seeking {
-		s.queue = append(s.queue, records...)
-	}
-	s.high = high
-	pause := len(s.queue) > maxQueued && !s.paused
-	if pause {
-		s.paused = true
-	}
-	s.mu.Unlock()
-	if pause {
-		s.client.PauseFetchPartitions(map[string][]int32{s.topic: {s.number}})
-	}
-	s.signal()
-}
-
-func (s *shard[T]) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// stop ends the shard: at once when it waits, else when the Handle in hand has
-// returned, or its context has been ended after five seconds.
-func (s *shard[T]) stop() {
-	defer s.cancel()
-	s.mu.Lock()
-	s.stopping = true
-	s.mu.Unlock()
-	s.signal()
-	select {
-	case <-s.begun:
-	default:
-		s.cancel() // it has not begun, so nothing is in hand
-	}
-	select {
-	case <-s.done:
-		return
-	case <-time.After(5 * time.Second):
-	}
-	s.cancel()
-	<-s.done
 }
 
 // pause waits, and answers false when ctx ends first.
