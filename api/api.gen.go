@@ -191,24 +191,24 @@ func (e ListProductsParamsSort) Valid() bool {
 type Change struct {
 	// Field Path, such as price.amount or attributes.width.
 	Field string `json:"field"`
-	From  string `json:"from,omitempty"`
-	To    string `json:"to,omitempty"`
+	From  string `json:"from,omitempty,omitzero"`
+	To    string `json:"to,omitempty,omitzero"`
 }
 
 // Draft defines model for Draft.
 type Draft struct {
 	// Attributes Keys have 1 to 64 characters.
-	Attributes map[string]string `json:"attributes,omitempty"`
+	Attributes map[string]string `json:"attributes,omitempty,omitzero"`
 
 	// Category Path, such as Furniture/Chairs.
-	Category    string `json:"category,omitempty"`
-	Description string `json:"description,omitempty"`
+	Category    string `json:"category,omitempty,omitzero"`
+	Description string `json:"description,omitempty,omitzero"`
 	Name        string `json:"name"`
 	Price       Money  `json:"price"`
 
 	// Sku The shop's own number; unique.
-	Sku  string   `json:"sku,omitempty"`
-	Tags []string `json:"tags,omitempty"`
+	Sku  string   `json:"sku,omitempty,omitzero"`
+	Tags []string `json:"tags,omitempty,omitzero"`
 }
 
 // Facet defines model for Facet.
@@ -237,19 +237,19 @@ type History struct {
 	Items []Version `json:"items"`
 
 	// NextBefore Absent on the last page.
-	NextBefore int64 `json:"nextBefore,omitempty"`
+	NextBefore int64 `json:"nextBefore,omitempty,omitzero"`
 }
 
 // ImportResult defines model for ImportResult.
 type ImportResult struct {
-	Id openapi_types.UUID `json:"id,omitempty"`
+	Id openapi_types.UUID `json:"id,omitempty,omitzero"`
 
 	// Line Of the request: 1, 2, 3 …
-	Line     int64               `json:"line,omitempty"`
-	Outcome  ImportResultOutcome `json:"outcome,omitempty"`
-	Position string              `json:"position,omitempty"`
-	Problem  Problem             `json:"problem,omitempty"`
-	Version  int64               `json:"version,omitempty"`
+	Line     int64               `json:"line,omitempty,omitzero"`
+	Outcome  ImportResultOutcome `json:"outcome,omitempty,omitzero"`
+	Position string              `json:"position,omitempty,omitzero"`
+	Problem  Problem             `json:"problem,omitempty,omitzero"`
+	Version  int64               `json:"version,omitempty,omitzero"`
 }
 
 // ImportResultOutcome defines model for ImportResult.Outcome.
@@ -269,11 +269,11 @@ type Outcome string
 
 // Page defines model for Page.
 type Page struct {
-	Facets []Facet   `json:"facets,omitempty"`
+	Facets []Facet   `json:"facets,omitempty,omitzero"`
 	Items  []Product `json:"items"`
 
 	// NextCursor Absent on the last page.
-	NextCursor string `json:"nextCursor,omitempty"`
+	NextCursor string `json:"nextCursor,omitempty,omitzero"`
 
 	// Total How many products match in all.
 	Total int64 `json:"total"`
@@ -281,31 +281,31 @@ type Page struct {
 
 // Patch A draft, or a part of one. `null` clears an optional field.
 type Patch struct {
-	Attributes  map[string]*string `json:"attributes,omitempty"`
-	Category    string             `json:"category,omitempty"`
-	Description string             `json:"description,omitempty"`
-	Name        string             `json:"name,omitempty"`
+	Attributes  map[string]*string `json:"attributes,omitempty,omitzero"`
+	Category    string             `json:"category,omitempty,omitzero"`
+	Description string             `json:"description,omitempty,omitzero"`
+	Name        string             `json:"name,omitempty,omitzero"`
 	Price       struct {
-		Amount   string `json:"amount,omitempty"`
-		Currency string `json:"currency,omitempty"`
-	} `json:"price,omitempty"`
-	Sku  string   `json:"sku,omitempty"`
-	Tags []string `json:"tags,omitempty"`
+		Amount   string `json:"amount,omitempty,omitzero"`
+		Currency string `json:"currency,omitempty,omitzero"`
+	} `json:"price,omitempty,omitzero"`
+	Sku  string   `json:"sku,omitempty,omitzero"`
+	Tags []string `json:"tags,omitempty,omitzero"`
 }
 
 // Problem defines model for Problem.
 type Problem struct {
 	// Code What programs tell problems apart by.
 	Code      ProblemCode        `json:"code"`
-	CommandId openapi_types.UUID `json:"commandId,omitempty"`
-	Detail    string             `json:"detail,omitempty"`
-	Errors    []FieldError       `json:"errors,omitempty"`
+	CommandId openapi_types.UUID `json:"commandId,omitempty,omitzero"`
+	Detail    string             `json:"detail,omitempty,omitzero"`
+	Errors    []FieldError       `json:"errors,omitempty,omitzero"`
 
 	// IdempotencyKey With which the request can be repeated safely.
-	IdempotencyKey string `json:"idempotencyKey,omitempty"`
+	IdempotencyKey string `json:"idempotencyKey,omitempty,omitzero"`
 	Status         int    `json:"status"`
 	Title          string `json:"title"`
-	TraceId        string `json:"traceId,omitempty"`
+	TraceId        string `json:"traceId,omitempty,omitzero"`
 	Type           string `json:"type"`
 }
 
@@ -314,15 +314,15 @@ type ProblemCode string
 
 // Product defines model for Product.
 type Product struct {
-	Attributes  map[string]string  `json:"attributes,omitempty"`
-	Category    string             `json:"category,omitempty"`
+	Attributes  map[string]string  `json:"attributes,omitempty,omitzero"`
+	Category    string             `json:"category,omitempty,omitzero"`
 	CreatedAt   time.Time          `json:"createdAt"`
-	Description string             `json:"description,omitempty"`
+	Description string             `json:"description,omitempty,omitzero"`
 	Id          openapi_types.UUID `json:"id"`
 	Name        string             `json:"name"`
 	Price       Money              `json:"price"`
-	Sku         string             `json:"sku,omitempty"`
-	Tags        []string           `json:"tags,omitempty"`
+	Sku         string             `json:"sku,omitempty,omitzero"`
+	Tags        []string           `json:"tags,omitempty,omitzero"`
 	UpdatedAt   time.Time          `json:"updatedAt"`
 
 	// Version 1, 2, 3 …
@@ -335,18 +335,18 @@ type Receipt struct {
 	CommandId  openapi_types.UUID `json:"commandId"`
 
 	// Outcome What a command did.
-	Outcome Outcome `json:"outcome,omitempty"`
+	Outcome Outcome `json:"outcome,omitempty,omitzero"`
 
 	// Position For `Catalog-Position`.
-	Position  string             `json:"position,omitempty"`
-	Problem   Problem            `json:"problem,omitempty"`
+	Position  string             `json:"position,omitempty,omitzero"`
+	Problem   Problem            `json:"problem,omitempty,omitzero"`
 	ProductId openapi_types.UUID `json:"productId"`
-	SettledAt time.Time          `json:"settledAt,omitempty"`
+	SettledAt time.Time          `json:"settledAt,omitempty,omitzero"`
 	Status    ReceiptStatus      `json:"status"`
-	TraceId   string             `json:"traceId,omitempty"`
+	TraceId   string             `json:"traceId,omitempty,omitzero"`
 
 	// Version The version of the product after the command.
-	Version int64 `json:"version,omitempty"`
+	Version int64 `json:"version,omitempty,omitzero"`
 }
 
 // ReceiptStatus defines model for Receipt.Status.
@@ -355,7 +355,7 @@ type ReceiptStatus string
 // Version defines model for Version.
 type Version struct {
 	// Actor Who wished it.
-	Actor     string             `json:"actor,omitempty"`
+	Actor     string             `json:"actor,omitempty,omitzero"`
 	At        time.Time          `json:"at"`
 	Changes   []Change           `json:"changes"`
 	CommandId openapi_types.UUID `json:"commandId"`
@@ -363,7 +363,7 @@ type Version struct {
 	// Outcome What a command did.
 	Outcome  Outcome `json:"outcome"`
 	Position string  `json:"position"`
-	TraceId  string  `json:"traceId,omitempty"`
+	TraceId  string  `json:"traceId,omitempty,omitzero"`
 	Version  int64   `json:"version"`
 }
 
@@ -403,43 +403,43 @@ type Written = Product
 // GetReceiptParams defines parameters for GetReceipt.
 type GetReceiptParams struct {
 	// Wait Seconds to wait for the command to be settled.
-	Wait int `form:"wait,omitempty" json:"wait,omitempty"`
+	Wait int `form:"wait,omitempty" json:"wait,omitempty,omitzero"`
 }
 
 // ListProductsParams defines parameters for ListProducts.
 type ListProductsParams struct {
 	// Q Words in any order; each is found whole or as the beginning of a word in name, description, category or SKU, with a small typing error if need be. All must be found. No character has a special meaning.
-	Q string `form:"q,omitempty" json:"q,omitempty"`
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
 
 	// Category Only this category and those below it.
-	Category string `form:"category,omitempty" json:"category,omitempty"`
+	Category string `form:"category,omitempty" json:"category,omitempty,omitzero"`
 
 	// Tag Only products with this tag.
-	Tag string `form:"tag,omitempty" json:"tag,omitempty"`
+	Tag string `form:"tag,omitempty" json:"tag,omitempty,omitzero"`
 
 	// MinPrice Only products that cost at least this; needs `currency`.
-	MinPrice string `form:"minPrice,omitempty" json:"minPrice,omitempty"`
+	MinPrice string `form:"minPrice,omitempty" json:"minPrice,omitempty,omitzero"`
 
 	// MaxPrice Only products that cost at most this; needs `currency`.
-	MaxPrice string `form:"maxPrice,omitempty" json:"maxPrice,omitempty"`
+	MaxPrice string `form:"maxPrice,omitempty" json:"maxPrice,omitempty,omitzero"`
 
 	// Currency Only products with a price in this currency.
-	Currency string `form:"currency,omitempty" json:"currency,omitempty"`
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
 
 	// Sort Best match first is the default where there is `q`, newest first elsewhere.
-	Sort ListProductsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+	Sort ListProductsParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
 
 	// Limit Products on a page.
-	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor `nextCursor` of the page before.
-	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// Facets Also count the matching products by category, tag and currency.
-	Facets bool `form:"facets,omitempty" json:"facets,omitempty"`
+	Facets bool `form:"facets,omitempty" json:"facets,omitempty,omitzero"`
 
 	// CatalogPosition As an answered write gave it. The answer is no older than that write; if that takes longer than two seconds, it is 503.
-	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty"`
+	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty,omitzero"`
 }
 
 // ListProductsParamsSort defines parameters for ListProducts.
@@ -448,65 +448,65 @@ type ListProductsParamsSort string
 // CreateProductParams defines parameters for CreateProduct.
 type CreateProductParams struct {
 	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
-	Prefer Prefer `json:"Prefer,omitempty"`
+	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent.
-	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteProductParams defines parameters for DeleteProduct.
 type DeleteProductParams struct {
 	// IfMatch Do it only if the product is at this version (its `ETag`), or with `*`, if it exists.
-	IfMatch IfMatch `json:"If-Match,omitempty"`
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
 	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
-	Prefer Prefer `json:"Prefer,omitempty"`
+	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent.
-	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetProductParams defines parameters for GetProduct.
 type GetProductParams struct {
 	// IfNoneMatch Answer 304 if the product is at one of these versions.
-	IfNoneMatch IfNoneMatchRead `json:"If-None-Match,omitempty"`
+	IfNoneMatch IfNoneMatchRead `json:"If-None-Match,omitempty,omitzero"`
 
 	// CatalogPosition As an answered write gave it. The answer is no older than that write; if that takes longer than two seconds, it is 503.
-	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty"`
+	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty,omitzero"`
 }
 
 // PatchProductParams defines parameters for PatchProduct.
 type PatchProductParams struct {
 	// IfMatch Do it only if the product is at this version (its `ETag`), or with `*`, if it exists.
-	IfMatch IfMatch `json:"If-Match,omitempty"`
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
 	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
-	Prefer Prefer `json:"Prefer,omitempty"`
+	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent.
-	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // PutProductParams defines parameters for PutProduct.
 type PutProductParams struct {
 	// IfMatch Do it only if the product is at this version (its `ETag`), or with `*`, if it exists.
-	IfMatch IfMatch `json:"If-Match,omitempty"`
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
 	// IfNoneMatch `*`: do it only if there is no such product.
-	IfNoneMatch IfNoneMatchWrite `json:"If-None-Match,omitempty"`
+	IfNoneMatch IfNoneMatchWrite `json:"If-None-Match,omitempty,omitzero"`
 
 	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
-	Prefer Prefer `json:"Prefer,omitempty"`
+	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent.
-	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListHistoryParams defines parameters for ListHistory.
 type ListHistoryParams struct {
 	// Before Only versions below this one; `nextBefore` of the page before.
-	Before int64 `form:"before,omitempty" json:"before,omitempty"`
-	Limit  int   `form:"limit,omitempty" json:"limit,omitempty"`
+	Before int64 `form:"before,omitempty" json:"before,omitempty,omitzero"`
+	Limit  int   `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
 // CreateProductJSONRequestBody defines body for CreateProduct for application/json ContentType.

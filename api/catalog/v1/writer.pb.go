@@ -424,7 +424,7 @@ const file_catalog_v1_writer_proto_rawDesc = "" +
 	"\n" +
 	"product_id\x18\x01 \x01(\fB\a\xbaH\x04z\x02h\x10R\tproductId\x12.\n" +
 	"\x0ebefore_version\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\rbeforeVersion\x12\x1f\n" +
-	"\x05limit\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01R\x05limit\"@\n" +
+	"\x05limit\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18e(\x01R\x05limit\"@\n" +
 	"\x13ListHistoryResponse\x12)\n" +
 	"\x06events\x18\x01 \x03(\v2\x11.catalog.v1.EventR\x06events\"6\n" +
 	"\x0fFindSKUsRequest\x12#\n" +

@@ -1,0 +1,363 @@
+// Package client speaks to a catalogue over HTTP.
+//
+// It reads its own writes: what it wrote last is sent along with each read as
+// a position. And it may repeat: a write carries a key of its own, so that one
+// whose answer was lost is done once all the same.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"catalog"
+	"catalog/api"
+	"catalog/wire"
+)
+
+// Client is safe for use by many at once.
+type Client struct {
+	base string
+	http *http.Client
+	// Patience is how long a call that may be repeated is repeated while the
+	// server cannot be reached or says that it is not available.
+	Patience time.Duration
+
+	mu    sync.Mutex
+	wrote map[catalog.ID]catalog.Position // products that were written here lately
+	last  catalog.Position
+}
+
+// New is a client of the server at base, such as http://127.0.0.1:8080.
+func New(base string) *Client {
+	return &Client{
+		base: strings.TrimRight(base, "/"),
+		http: &http.Client{Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: 60 * time.Second,
+		}},
+		Patience: 10 * time.Second,
+		wrote:    map[catalog.ID]catalog.Position{},
+	}
+}
+
+// Problem is an answer that is an error.
+type Problem struct{ api.Problem }
+
+// Error says what is wrong in one line.
+func (p *Problem) Error() string {
+	text := p.Title
+	if p.Detail != "" {
+		text += ": " + p.Detail
+	}
+	for _, f := range p.Errors {
+		text += "; " + f.Field + " " + f.Reason
+	}
+	return text
+}
+
+// Is makes a problem match the catalog's kinds of errors.
+func (p *Problem) Is(target error) bool {
+	return errors.Is(&catalog.Refusal{Code: catalog.Code(p.Code)}, target)
+}
+
+// Written is what a write has made.
+type Written struct {
+	Product  catalog.Product // only the ID after a delete
+	Created  bool
+	Position catalog.Position
+	Command  catalog.ID
+}
+
+// Create makes a product.
+func (c *Client) Create(ctx context.Context, d catalog.Draft) (Written, error) {
+	return c.write(ctx, http.MethodPost, "/api/v1/products", nil, wire.DraftJSON(d))
+}
+
+// Put makes or replaces a product. ifVersion 0 is any version.
+func (c *Client) Put(ctx context.Context, id catalog.ID, d catalog.Draft, ifVersion int64) (Written, error) {
+	return c.write(ctx, http.MethodPut, "/api/v1/products/"+id.String(), ifMatch(ifVersion), wire.DraftJSON(d))
+}
+
+// Patch applies a JSON merge patch to a product. ifVersion 0 is any version.
+func (c *Client) Patch(ctx context.Context, id catalog.ID, patch json.RawMessage, ifVersion int64) (Written, error) {
+	return c.write(ctx, http.MethodPatch, "/api/v1/products/"+id.String(), ifMatch(ifVersion), patch)
+}
+
+// Delete removes a product. ifVersion 0 is any version.
+func (c *Client) Delete(ctx context.Context, id catalog.ID, ifVersion int64) (Written, error) {
+	return c.write(ctx, http.MethodDelete, "/api/v1/products/"+id.String(), ifMatch(ifVersion), nil)
+}
+
+func ifMatch(version int64) http.Header {
+	if version == 0 {
+		return nil
+	}
+	return http.Header{"If-Match": {`"` + strconv.FormatInt(version, 10) + `"`}}
+}
+
+func (c *Client) write(ctx context.Context, method, path string, header http.Header, body any) (Written, error) {
+	if header == nil {
+		header = http.Header{}
+	}
+	header.Set("Idempotency-Key", uuid.NewString())
+	header.Set("Prefer", "wait=30")
+	var w Written
+	var p api.Product
+	r, err := c.call(ctx, method, path, header, body, &p)
+	if err != nil {
+		return w, err
+	}
+	if r.StatusCode == http.StatusAccepted {
+		return w, fmt.Errorf("the command is accepted, but not settled after 30 s; see %s%s", c.base, r.Header.Get("Location"))
+	}
+	w.Created = r.StatusCode == http.StatusCreated
+	w.Command, _ = catalog.ParseID(r.Header.Get("Command-Id"))
+	if w.Position, err = catalog.ParsePosition(r.Header.Get("Catalog-Position")); err != nil {
+		return w, err
+	}
+	if r.StatusCode == http.StatusNoContent {
+		w.Product.ID, err = catalog.ParseID(path[strings.LastIndexByte(path, '/')+1:])
+	} else {
+		w.Product, err = wire.ProductOf(p)
+	}
+	c.remember(w.Product.ID, w.Position)
+	return w, err
+}
+
+// maxWrote is how many products a client remembers to have written.
+const maxWrote = 10_000
+
+func (c *Client) remember(product catalog.ID, p catalog.Position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.wrote) >= maxWrote { // what was written long ago can be seen by now
+		clear(c.wrote)
+	}
+	c.wrote[product], c.last = p, p
+}
+
+// position is the header of a read that sees what this client wrote: of the
+// product, or, without one, what it wrote last.
+func (c *Client) position(product catalog.ID) http.Header {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.last
+	if product != (catalog.ID{}) {
+		p = c.wrote[product]
+	}
+	if p.Seq == 0 {
+		return http.Header{}
+	}
+	return http.Header{"Catalog-Position": {p.String()}}
+}
+
+// Product reads a product.
+func (c *Client) Product(ctx context.Context, id catalog.ID) (catalog.Product, error) {
+	var p api.Product
+	if _, err := c.call(ctx, http.MethodGet, "/api/v1/products/"+id.String(), c.position(id), nil, &p); err != nil {
+		return catalog.Product{}, err
+	}
+	return wire.ProductOf(p)
+}
+
+// Search reads a page of products.
+func (c *Client) Search(ctx context.Context, q catalog.Query) (catalog.Page, error) {
+	values := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	set("q", q.Text)
+	set("category", q.Category)
+	set("tag", q.Tag)
+	set("currency", q.Currency)
+	set("sort", string(q.Sort))
+	set("cursor", q.Cursor)
+	if q.MinPrice != nil {
+		set("minPrice", q.MinPrice.String())
+	}
+	if q.MaxPrice != nil {
+		set("maxPrice", q.MaxPrice.String())
+	}
+	if q.Limit > 0 {
+		set("limit", strconv.Itoa(q.Limit))
+	}
+	if q.Facets {
+		set("facets", "true")
+	}
+	var m api.Page
+	if _, err := c.call(ctx, http.MethodGet, "/api/v1/products?"+values.Encode(), c.position(catalog.ID{}), nil, &m); err != nil {
+		return catalog.Page{}, err
+	}
+	page := catalog.Page{Total: m.Total, NextCursor: m.NextCursor}
+	for _, item := range m.Items {
+		p, err := wire.ProductOf(item)
+		if err != nil {
+			return catalog.Page{}, err
+		}
+		page.Items = append(page.Items, p)
+	}
+	for _, f := range m.Facets {
+		facet := catalog.Facet{Field: string(f.Field)}
+		for _, v := range f.Values {
+			facet.Values = append(facet.Values, catalog.FacetValue{Value: v.Value, Count: v.Count})
+		}
+		page.Facets = append(page.Facets, facet)
+	}
+	return page, nil
+}
+
+// History reads the versions of a product, newest first.
+func (c *Client) History(ctx context.Context, id catalog.ID) ([]api.Version, error) {
+	var all []api.Version
+	for before := int64(0); ; {
+		path := "/api/v1/products/" + id.String() + "/history?limit=100"
+		if before > 0 {
+			path += "&before=" + strconv.FormatInt(before, 10)
+		}
+		var h api.History
+		if _, err := c.call(ctx, http.MethodGet, path, nil, nil, &h); err != nil {
+			return nil, err
+		}
+		all = append(all, h.Items...)
+		if before = h.NextBefore; before == 0 {
+			return all, nil
+		}
+	}
+}
+
+// Import sends lines of NDJSON and answers one result for each. Lines say what
+// product they are about and what it should be, so sending them again is safe,
+// and is done while the server is away.
+func (c *Client) Import(ctx context.Context, lines []byte) ([]api.ImportResult, error) {
+	var results []api.ImportResult
+	_, err := c.repeat(ctx, func() (*http.Response, error) {
+		r, err := c.send(ctx, http.MethodPost, "/api/v1/imports", http.Header{"Content-Type": {"application/x-ndjson"}}, lines)
+		if err != nil {
+			return r, err
+		}
+		defer r.Body.Close()
+		results = results[:0]
+		d := json.NewDecoder(r.Body)
+		for {
+			var result api.ImportResult
+			switch err := d.Decode(&result); {
+			case errors.Is(err, io.EOF):
+				return r, nil
+			case err != nil:
+				return r, &interrupted{err}
+			case result.Line == 0:
+				return r, &Problem{result.Problem}
+			}
+			if result.Outcome == api.ImportResultOutcomePending {
+				return r, &interrupted{errors.New("rows are not settled yet")}
+			}
+			results = append(results, result)
+		}
+	})
+	return results, err
+}
+
+// call sends a request, again if it may help, and reads the answer into to.
+func (c *Client) call(ctx context.Context, method, path string, header http.Header, body, to any) (*http.Response, error) {
+	var sent []byte
+	if body != nil {
+		var err error
+		if sent, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
+		header.Set("Content-Type", "application/json")
+		if method == http.MethodPatch {
+			header.Set("Content-Type", "application/merge-patch+json")
+		}
+	}
+	return c.repeat(ctx, func() (*http.Response, error) {
+		r, err := c.send(ctx, method, path, header, sent)
+		if err != nil {
+			return r, err
+		}
+		defer r.Body.Close()
+		if r.StatusCode == http.StatusNoContent || to == nil {
+			return r, nil
+		}
+		if err := json.NewDecoder(r.Body).Decode(to); err != nil {
+			return r, &interrupted{err}
+		}
+		return r, nil
+	})
+}
+
+// interrupted is an answer that did not arrive whole.
+type interrupted struct{ error }
+
+func (i *interrupted) Unwrap() error { return i.error }
+
+// send sends one request. An answer that is an error is a *Problem.
+func (c *Client) send(ctx context.Context, method, path string, header http.Header, body []byte) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range header {
+		request.Header[k] = v
+	}
+	r, err := c.http.Do(request)
+	if err != nil {
+		return nil, &interrupted{err}
+	}
+	if r.StatusCode < 400 {
+		return r, nil
+	}
+	defer r.Body.Close()
+	p := &Problem{}
+	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&p.Problem); err != nil || p.Title == "" {
+		p.Title, p.Status = "the server answered "+r.Status, r.StatusCode
+	}
+	return r, p
+}
+
+// repeat tries until it works, or fails for good, or patience ends.
+func (c *Client) repeat(ctx context.Context, try func() (*http.Response, error)) (*http.Response, error) {
+	end := time.Now().Add(c.Patience)
+	for n := 0; ; n++ {
+		r, err := try()
+		var p *Problem
+		var i *interrupted
+		switch {
+		case err == nil:
+			return r, nil
+		case errors.As(err, &p) && p.Status != http.StatusServiceUnavailable && p.Status != http.StatusGatewayTimeout && p.Status != http.StatusTooManyRequests:
+			return r, err
+		case p == nil && !errors.As(err, &i):
+			return r, err
+		}
+		pause := min(50*time.Millisecond<<min(n, 5), time.Second)
+		pause += rand.N(pause)
+		if r != nil {
+			if s, e := strconv.Atoi(r.Header.Get("Retry-After")); e == nil {
+				pause = time.Duration(s)*time.Second + rand.N(100*time.Millisecond)
+			}
+		}
+		if time.Now().Add(pause).After(end) {
+			return r, fmt.Errorf("%s: %w", c.base, err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return r, ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// progress shows how far a long job is: a bar on a terminal, a line every two
+// seconds elsewhere.
+type progress struct {
+	out   io.Writer
+	name  string
+	total int
+	bar   *progressbar.ProgressBar // nil elsewhere than on a terminal
+	since time.Time
+
+	mu    sync.Mutex
+	count int
+	said  time.Time
+}
+
+func newProgress(out io.Writer, name string, total int) *progress {
+	p := &progress{out: out, name: name, total: total, since: time.Now(), said: time.Now()}
+	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		p.bar = progressbar.NewOptions(total,
+			progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(name),
+			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("products"),
+			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+	}
+	return p
+}
+
+func (p *progress) add(n int) {
+	if p.bar != nil {
+		_ = p.bar.Add(n) // a bar that cannot be drawn stops no job
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count += n
+	if time.Since(p.said) >= 2*time.Second {
+		p.said = time.Now()
+		fmt.Fprintf(p.out, "%s: %d of %d, %.0f/s\n", p.name, p.count, p.total, float64(p.count)/time.Since(p.since).Seconds())
+	}
+}
+
+func (p *progress) done() {
+	if p.bar != nil {
+		_ = p.bar.Finish()
+	}
+}
+
+func serverFlag(fs *flag.FlagSet, to *string) {
+	fs.StringVar(to, "server", "http://127.0.0.1:8080", "`URL` of the catalogue")
+}

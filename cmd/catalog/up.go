@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"catalog/client"
+	"catalog/cmd/internal/service"
+	"catalog/daemon"
+	"catalog/embedded"
+	"catalog/kafka"
+	"catalog/postgres"
+	"catalog/reader"
+	"catalog/rpc"
+	"catalog/search"
+	"catalog/sqlite"
+	"catalog/telemetry"
+	"catalog/writer"
+)
+
+// settings are those of `catalog up`.
+type settings struct {
+	data, http string
+	demo       int
+	process    daemon.Config
+	telemetry  telemetry.Config
+	kafka      kafka.Config
+	postgres   postgres.Config
+}
+
+func up(ctx context.Context, args []string) error {
+	var s settings
+	fs := flags("up", `up [flags]
+
+Runs gateway, writer and reader in this process. What is not given as an address
+is kept in the data folder: nothing else needs to be installed. Given -kafka.brokers
+or -postgres.url, that engine is the real one.
+`)
+	fs.StringVar(&s.data, "data", "catalog-data", "`folder` where everything is kept")
+	fs.StringVar(&s.http, "http", "127.0.0.1:8080", "`address` of the API and the start page")
+	fs.IntVar(&s.demo, "demo", 0, "make this `number` of products to play with")
+	s.process.Flags(fs, "127.0.0.1:8081")
+	s.telemetry.Flags(fs)
+	s.kafka.Flags(fs)
+	s.postgres.Flags(fs)
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return wrongUsage("%q is not a flag; see catalog up -h", fs.Arg(0))
+	}
+	if s.demo < 0 {
+		return wrongUsage("-demo must be 0 or more")
+	}
+	return s.run(ctx, os.Stdout, os.Stderr)
+}
+
+// run opens the engines, starts the parts, and stops them when ctx ends.
+func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
+	since := time.Now()
+	t, err := telemetry.Open(ctx, "catalog", version, s.telemetry, logs)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	// Three services in one process share what a heap grows by. A smaller step
+	// keeps an idle one small.
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(50)
+	}
+
+	dir, err := embedded.Open(s.data)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if s.kafka.Brokers == "" {
+		s.kafka.Replicas, s.kafka.Partitions = 1, embedded.Shards
+		if s.kafka.Brokers, err = dir.Kafka(); err != nil {
+			return err
+		}
+	}
+	log, err := kafka.Open(ctx, s.kafka, t.Log, t.Registry)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if err := log.Prepare(ctx, s.kafka.Partitions); err != nil {
+		return err
+	}
+	db, err := sqlite.Open(ctx, dir.Path("catalog.db"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	checks := []daemon.Check{{Name: "kafka", Ping: log.Ping}, {Name: "sqlite", Ping: db.Ping}}
+
+	var store writer.Store = sqlite.NewStore(db)
+	if s.postgres.URL != "" {
+		p, check, err := s.openPostgres(ctx)
+		if err != nil {
+			return err
+		}
+		defer p.Close()
+		store, checks = p, append(checks, check)
+	}
+	if err := store.Prepare(ctx, log.Shards()); err != nil {
+		return err
+	}
+	var view reader.View = sqlite.NewView(db)
+	index, err := search.Open(dir.Path("index"), t.Log)
+	if err != nil {
+		return err
+	}
+	defer index.Close()
+
+	writerAt, writerConn, err := inside(t)
+	if err != nil {
+		return err
+	}
+	defer writerConn.Close()
+	readerAt, readerConn, err := inside(t)
+	if err != nil {
+		return err
+	}
+	defer readerConn.Close()
+	http, err := daemon.Listen(s.http)
+	if err != nil {
+		return err
+	}
+	admin, err := daemon.Listen(s.process.Admin)
+	if err != nil {
+		return err
+	}
+
+	door, answers, err := service.Gateway(t, log, readerConn, writerConn, http)
+	if err != nil {
+		return err
+	}
+	checks = append(checks, answers)
+	parts := []daemon.Part{service.Admin(t, admin, checks...)}
+	parts = append(parts, service.Writer(t, store, log, writerAt)...)
+	parts = append(parts, service.Reader(t, view, nil, index, log, writerConn, readerAt)...)
+	parts = append(parts, door...)
+	parts = append(parts, daemon.Part{Name: "greeting", Run: func(ctx context.Context) error {
+		if err := whenReady(ctx, checks); err != nil {
+			return err
+		}
+		url := "http://" + http.Addr().String()
+		greet(out, url, admin.Addr().String(), s.data, time.Since(since))
+		if s.demo > 0 {
+			if err := demo(ctx, client.New(url), s.demo, out); err != nil && ctx.Err() == nil {
+				t.Log.Error("demo products", "err", err)
+			}
+		}
+		<-ctx.Done()
+		return nil
+	}})
+	return daemon.Run(ctx, t.Log, s.process.Grace, parts...)
+}
+
+func (s *settings) openPostgres(ctx context.Context) (*postgres.Store, daemon.Check, error) {
+	if err := postgres.Migrate(ctx, s.postgres.URL); err != nil {
+		return nil, daemon.Check{}, err
+	}
+	p, err := postgres.Open(ctx, s.postgres)
+	if err != nil {
+		return nil, daemon.Check{}, err
+	}
+	return p, daemon.Check{Name: "postgres", Ping: p.Ping}, nil
+}
+
+// inside is a listener and a connection to it, within this machine: services
+// in one process speak to each other as services apart do.
+func inside(t *telemetry.Telemetry) (net.Listener, *grpc.ClientConn, error) {
+	l, err := daemon.Listen("127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := rpc.Dial(l.Addr().String(), t.Registry)
+	return l, c, err
+}
+
+// whenReady waits until all checks pass.
+func whenReady(ctx context.Context, checks []daemon.Check) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var errs []error
+		for _, c := range checks {
+			errs = append(errs, c.Ping(ctx))
+		}
+		if errors.Join(errs...) == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func greet(out io.Writer, url, admin, data string, took time.Duration) {
+	fmt.Fprintf(out, `catalog is up, in %v. Everything is kept in %s; Ctrl-C stops it.
+
+  start page   %s/
+  API          %s/docs/
+  metrics      http://%s/metrics
+
+Try it:
+
+  curl -i %s/api/v1/products -H 'Content-Type: application/json' \
+    -d '{"sku":"CHA-7","name":"Folding chair","price":{"amount":"149.90","currency":"EUR"},"category":"Furniture/Chairs"}'
+
+`, took.Round(time.Millisecond), data, url, url, admin, url)
+}

@@ -1,0 +1,62 @@
+// Package service puts a service together from its engines: the same parts
+// for the process that is one service and for `catalog up`, which is all three.
+package service
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc"
+
+	catalogv1 "catalog/api/catalog/v1"
+	"catalog/daemon"
+	"catalog/gateway"
+	"catalog/reader"
+	"catalog/rpc"
+	"catalog/telemetry"
+	"catalog/web"
+	"catalog/writer"
+)
+
+// Writer answers gRPC on l and works on commands.
+func Writer(t *telemetry.Telemetry, store writer.Store, log writer.Log, l net.Listener) []daemon.Part {
+	w := writer.New(store, log, t.Log, time.Now, t.Registry)
+	s := rpc.NewServer(t.Log, t.Registry)
+	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store})
+	return []daemon.Part{
+		{Name: "writer grpc", Run: func(ctx context.Context) error { return s.Run(ctx, l) }},
+		{Name: "writer", Run: w.Run},
+	}
+}
+
+// Reader answers gRPC on l, and keeps view, cache and index. cache may be nil.
+func Reader(t *telemetry.Telemetry, view reader.View, cache reader.Cache, index reader.Index, log reader.Log, writer *grpc.ClientConn, l net.Listener) []daemon.Part {
+	r := reader.New(view, cache, index, log, reader.WriterJournal{Client: catalogv1.NewWriterServiceClient(writer)}, t.Log, time.Now, t.Registry)
+	s := rpc.NewServer(t.Log, t.Registry)
+	catalogv1.RegisterReaderServiceServer(s, reader.Server{Reader: r})
+	return []daemon.Part{
+		{Name: "view", Run: r.RunView},
+		{Name: "index", Run: r.RunIndex},
+		{Name: "reader grpc", Run: func(ctx context.Context) error { return s.Run(ctx, l) }},
+	}
+}
+
+// Gateway answers HTTP on l. The check says when it can take writes.
+func Gateway(t *telemetry.Telemetry, log gateway.Log, reader, writer *grpc.ClientConn, l net.Listener) ([]daemon.Part, daemon.Check, error) {
+	g := gateway.New(log, catalogv1.NewReaderServiceClient(reader), catalogv1.NewWriterServiceClient(writer), t.Log, time.Now, t.Registry)
+	h, err := g.Handler(web.Handler())
+	if err != nil {
+		return nil, daemon.Check{}, err
+	}
+	return []daemon.Part{
+		{Name: "answers", Run: g.Run},
+		daemon.Serve("http", l, gateway.Server(h, t.Log)),
+	}, daemon.Check{Name: "answers", Ping: g.Ping}, nil
+}
+
+// Admin answers the admin port on l.
+func Admin(t *telemetry.Telemetry, l net.Listener, checks ...daemon.Check) daemon.Part {
+	return daemon.Serve("admin", l, &http.Server{Handler: daemon.Admin(t.Metrics(), checks...), ReadHeaderTimeout: 5 * time.Second})
+}

@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"catalog"
+)
+
+// answers brings what became of commands to those who wait for it. It follows
+// the events of all shards from where they end when it begins, and implements
+// catalog.Consumer.
+type answers struct {
+	log Log
+
+	mu      sync.Mutex
+	waiting map[catalog.ID][]chan catalog.Event
+	follows map[int32]bool
+	shards  int // 0 until the log has been asked
+}
+
+func newAnswers(log Log) *answers {
+	return &answers{log: log, waiting: map[catalog.ID][]chan catalog.Event{}, follows: map[int32]bool{}}
+}
+
+// expect answers a channel that gets the event of the command when it is
+// published from now on. Call forget when it is of no use any more.
+func (a *answers) expect(command catalog.ID) (answer <-chan catalog.Event, forget func()) {
+	ch := make(chan catalog.Event, 1)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting[command] = append(a.waiting[command], ch)
+	return ch, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		left := a.waiting[command]
+		for i := range left {
+			if left[i] == ch {
+				left = append(left[:i:i], left[i+1:]...)
+				break
+			}
+		}
+		if a.waiting[command] = left; len(left) == 0 {
+			delete(a.waiting, command)
+		}
+	}
+}
+
+// ready is an error until the events of all shards are followed: an answer
+// could be missed before.
+func (a *answers) ready() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.shards == 0 || len(a.follows) < a.shards {
+		return errors.New("the events are not followed yet")
+	}
+	return nil
+}
+
+// Begin follows the shard from its end.
+func (a *answers) Begin(ctx context.Context, shard int32) (int64, error) {
+	_, ends, err := a.log.EventBounds(ctx)
+	if err != nil {
+		return 0, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.shards = len(ends)
+	a.follows[shard] = true
+	return ends[shard], nil
+}
+
+// Handle gives events to those who wait for them.
+func (a *answers) Handle(_ context.Context, r catalog.Records[catalog.Event]) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, e := range r.Items {
+		for _, ch := range a.waiting[e.Command] {
+			select {
+			case ch <- e:
+			default: // it has it already: events may come twice
+			}
+		}
+	}
+	return nil
+}
+
+// End is called when the shard is followed no more.
+func (a *answers) End(shard int32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.follows, shard)
+}

@@ -1,0 +1,191 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v5"
+	"github.com/swaggest/swgui"
+	"github.com/swaggest/swgui/v5emb"
+	"go.yaml.in/yaml/v3"
+
+	"catalog"
+)
+
+// contract is what requests are checked against before a handler sees them:
+// the parameters of each operation, as the OpenAPI document says them.
+type contract struct {
+	json   []byte                 // the document
+	params map[string][]parameter // by method and route, such as "GET /api/v1/products/:id"
+}
+
+type parameter struct {
+	Ref      string `yaml:"$ref"`
+	Name, In string
+	Schema   struct {
+		Type             string
+		Format, Pattern  string
+		Enum             []string
+		MinLength        int `yaml:"minLength"`
+		MaxLength        int `yaml:"maxLength"`
+		Minimum, Maximum *int64
+	}
+	pattern *regexp.Regexp
+}
+
+func readContract(document []byte) (*contract, error) {
+	var tree any
+	if err := yaml.Unmarshal(document, &tree); err != nil {
+		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
+	}
+	c := &contract{params: map[string][]parameter{}}
+	var err error
+	if c.json, err = json.Marshal(tree); err != nil {
+		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
+	}
+	var d struct {
+		Paths      map[string]map[string]yaml.Node
+		Components struct{ Parameters map[string]parameter }
+	}
+	if err := yaml.Unmarshal(document, &d); err != nil {
+		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
+	}
+	for path, item := range d.Paths {
+		var shared []parameter
+		if node, ok := item["parameters"]; ok {
+			if err := node.Decode(&shared); err != nil {
+				return nil, fmt.Errorf("read the parameters of %s: %w", path, err)
+			}
+		}
+		route := strings.NewReplacer("{", ":", "}", "").Replace(path)
+		for method, node := range item {
+			if method == "parameters" {
+				continue
+			}
+			var operation struct{ Parameters []parameter }
+			if err := node.Decode(&operation); err != nil {
+				return nil, fmt.Errorf("read %s %s: %w", method, path, err)
+			}
+			params := slices.Concat(shared, operation.Parameters)
+			for i, p := range params {
+				if name, ok := strings.CutPrefix(p.Ref, "#/components/parameters/"); ok {
+					params[i] = d.Components.Parameters[name]
+				}
+				if p := &params[i]; p.Schema.Pattern != "" {
+					if p.pattern, err = regexp.Compile(p.Schema.Pattern); err != nil {
+						return nil, fmt.Errorf("parameter %s of %s: %w", p.Name, path, err)
+					}
+				}
+			}
+			c.params[strings.ToUpper(method)+" "+route] = params
+		}
+	}
+	return c, nil
+}
+
+// check refuses requests whose parameters are not as the contract says.
+func (k *contract) check(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c *echo.Context) error {
+		params, ok := k.params[c.Request().Method+" "+c.Path()]
+		if !ok {
+			return next(c)
+		}
+		refusal := &catalog.Refusal{}
+		query := c.Request().URL.Query()
+		if strings.Contains(c.Request().URL.RawQuery, ";") {
+			refusal.Add("query", "must not contain a bare semicolon; write %3B")
+		}
+		var known []string
+		for _, p := range params {
+			var values []string
+			switch p.In {
+			case "path":
+				values = []string{c.Param(p.Name)}
+			case "query":
+				known = append(known, p.Name)
+				values = query[p.Name]
+				delete(query, p.Name)
+			case "header":
+				values = c.Request().Header.Values(p.Name)
+			}
+			switch len(values) {
+			case 0:
+			case 1:
+				if reason := p.wrong(values[0]); reason != "" {
+					refusal.Add(p.Name, reason)
+				}
+			default:
+				refusal.Add(p.Name, "is there more than once")
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(query)) {
+			list := "there are none here"
+			if len(known) > 0 {
+				list = "there are " + strings.Join(known, ", ")
+			}
+			refusal.Add(strings.ToValidUTF8(fmt.Sprintf("%.80s", name), "\uFFFD"), "is not a parameter; "+list)
+		}
+		if err := refusal.Err(); err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
+// wrong is what is wrong with a value, or "".
+func (p parameter) wrong(v string) string {
+	s := p.Schema
+	switch {
+	case !utf8.ValidString(v) || strings.ContainsRune(v, 0):
+		return "must be text in UTF-8 without NUL"
+	case utf8.RuneCountInString(v) < s.MinLength:
+		return fmt.Sprintf("must have at least %d characters", s.MinLength)
+	case s.MaxLength > 0 && utf8.RuneCountInString(v) > s.MaxLength:
+		return fmt.Sprintf("must have at most %d characters", s.MaxLength)
+	case s.Enum != nil && !slices.Contains(s.Enum, v):
+		return "must be one of " + strings.Join(s.Enum, ", ")
+	case p.pattern != nil && !p.pattern.MatchString(v):
+		return patternHelp[p.Name]
+	}
+	switch {
+	case s.Type == "boolean" && v != "true" && v != "false":
+		return "must be true or false"
+	case s.Format == "uuid":
+		if _, err := catalog.ParseID(v); err != nil {
+			return "must be a UUID such as 0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b"
+		}
+	case s.Type == "integer":
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || s.Minimum != nil && n < *s.Minimum || s.Maximum != nil && n > *s.Maximum {
+			if s.Minimum != nil && s.Maximum != nil {
+				return fmt.Sprintf("must be a whole number from %d to %d", *s.Minimum, *s.Maximum)
+			}
+			return "must be a whole number, 1 or more"
+		}
+	}
+	return ""
+}
+
+// patternHelp says in words what the patterns in the contract say to programs.
+var patternHelp = map[string]string{
+	"minPrice":         "must be a decimal number such as 149.90",
+	"maxPrice":         "must be a decimal number such as 149.90",
+	"currency":         "must be a code of ISO 4217 such as EUR",
+	"Catalog-Position": "must be a position such as 5.1207, as an earlier answer gave it",
+}
+
+// docs are the pages to read and try the API with. All they need is in this
+// program.
+func docs() http.Handler {
+	return v5emb.NewWithConfig(swgui.Config{
+		ShowTopBar: false, HideCurl: false, JsonEditor: false,
+		SettingsUI: map[string]string{"tryItOutEnabled": "true", "displayRequestDuration": "true", "defaultModelsExpandDepth": "0"},
+	})("Catalog API", "/openapi.json", "/docs")
+}

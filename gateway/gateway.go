@@ -1,0 +1,93 @@
+// Package gateway is the door of the system: HTTP comes in, commands go to the
+// log, queries to the reader.
+//
+// It promises: a command is answered as accepted only when the log has stored
+// it; the same request with the same Idempotency-Key has one effect, through
+// whichever gateway it comes; and no input makes an answer of 5xx.
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"catalog"
+	"catalog/api"
+	catalogv1 "catalog/api/catalog/v1"
+)
+
+// Log is where commands go and where it is seen what became of them. Package
+// kafka implements it.
+type Log interface {
+	// Send appends the commands and waits until all are stored. Its errors are
+	// ErrUnavailable, when none was taken, and ErrUnknown.
+	Send(ctx context.Context, commands ...catalog.Command) error
+	// Follow works on all shards of the events until ctx ends.
+	Follow(ctx context.Context, name string, c catalog.Consumer[catalog.Event]) error
+	// EventBounds answers, by shard, the offset of the first event that is there
+	// and the offset that the next one will have.
+	EventBounds(ctx context.Context) (starts, ends []int64, err error)
+}
+
+// Gateway answers HTTP. It implements api.ServerInterface.
+type Gateway struct {
+	log     Log
+	reader  catalogv1.ReaderServiceClient
+	writer  catalogv1.WriterServiceClient
+	logger  *slog.Logger
+	now     func() time.Time
+	metrics *metrics
+	answers *answers
+}
+
+// New makes a gateway. Metrics go to reg.
+func New(log Log, reader catalogv1.ReaderServiceClient, writer catalogv1.WriterServiceClient, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Gateway {
+	return &Gateway{log: log, reader: reader, writer: writer, logger: logger, now: now, metrics: newMetrics(reg), answers: newAnswers(log)}
+}
+
+// Run follows the events, which settle the requests that wait, until ctx ends.
+func (g *Gateway) Run(ctx context.Context) error { return g.log.Follow(ctx, "gateway", g.answers) }
+
+// Ping is an error until the gateway follows the events of all shards.
+func (g *Gateway) Ping(context.Context) error { return g.answers.ready() }
+
+// Handler answers the API, its description at /openapi.json, the pages to try
+// it at /docs, and what console answers elsewhere.
+func (g *Gateway) Handler(console http.Handler) (http.Handler, error) {
+	contract, err := readContract(api.OpenAPI)
+	if err != nil {
+		return nil, err
+	}
+	e := echo.New()
+	e.Logger = g.logger
+	e.HTTPErrorHandler = g.answerProblem
+	e.Use(g.observe, contract.check)
+	api.RegisterHandlers(e, g)
+	e.GET("/openapi.json", func(c *echo.Context) error { return c.JSONBlob(http.StatusOK, contract.json) })
+	docs := docs()
+	e.GET("/docs", echo.WrapHandler(docs))
+	e.GET("/docs/*", echo.WrapHandler(docs))
+	e.GET("/*", echo.WrapHandler(console))
+	return e, nil
+}
+
+// Server is an HTTP server with limits that keep a slow or greedy client from
+// harming others. Answers have their own time-outs, since an import may take
+// long.
+func Server(h http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// newID is a UUID of version 7: ids made later sort later.
+func newID() catalog.ID { return catalog.ID(uuid.Must(uuid.NewV7())) }

@@ -1,0 +1,153 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v5"
+
+	"catalog"
+	"catalog/api"
+	catalogv1 "catalog/api/catalog/v1"
+	"catalog/wire"
+)
+
+// readWait is how long a query may take, a wait for a position included.
+const readWait = 3 * time.Second
+
+// GetProduct answers GET /api/v1/products/{id}.
+func (g *Gateway) GetProduct(c *echo.Context, id api.ID, params api.GetProductParams) error {
+	at, err := catalog.ParsePosition(params.CatalogPosition)
+	if err != nil {
+		return catalog.Invalid("Catalog-Position", err.Error())
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), readWait)
+	defer cancel()
+	r, err := g.reader.GetProduct(ctx, &catalogv1.GetProductRequest{Id: id[:], Position: wire.PositionMessage(at)})
+	if err != nil {
+		return err
+	}
+	p, err := wire.Product(r.GetProduct())
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("ETag", etag(p.Version))
+	if noneMatch(params.IfNoneMatch, etag(p.Version)) {
+		return c.NoContent(http.StatusNotModified)
+	}
+	answer(c, http.StatusOK, "application/json", wire.ProductJSON(p))
+	return nil
+}
+
+// noneMatch says whether one of the tags is the one given.
+func noneMatch(tags, tag string) bool {
+	for t := range strings.SplitSeq(tags, ",") {
+		if t = strings.TrimPrefix(strings.TrimSpace(t), "W/"); t == tag || t == "*" {
+			return true
+		}
+	}
+	return false
+}
+
+// ListProducts answers GET /api/v1/products.
+func (g *Gateway) ListProducts(c *echo.Context, params api.ListProductsParams) error {
+	at, err := catalog.ParsePosition(params.CatalogPosition)
+	if err != nil {
+		return catalog.Invalid("Catalog-Position", err.Error())
+	}
+	q := catalog.Query{
+		Text: params.Q, Category: params.Category, Tag: params.Tag, Currency: params.Currency,
+		Sort: catalog.Sort(params.Sort), Limit: params.Limit, Cursor: params.Cursor, Facets: params.Facets,
+	}
+	if q.Limit == 0 {
+		q.Limit = catalog.DefaultLimit
+	}
+	q.MinPrice, q.MaxPrice = price(params.MinPrice), price(params.MaxPrice)
+	ctx, cancel := context.WithTimeout(c.Request().Context(), readWait)
+	defer cancel()
+	r, err := g.reader.SearchProducts(ctx, wire.QueryMessage(q, at))
+	if err != nil {
+		return err
+	}
+	page, err := wire.Page(r)
+	if err != nil {
+		return err
+	}
+	answer(c, http.StatusOK, "application/json", wire.PageJSON(page))
+	return nil
+}
+
+// price reads a parameter that the contract has found to be a price, or empty.
+func price(text string) *catalog.Decimal {
+	d, err := catalog.ParseDecimal(text)
+	if err != nil {
+		return nil
+	}
+	return &d
+}
+
+// ListHistory answers GET /api/v1/products/{id}/history.
+func (g *Gateway) ListHistory(c *echo.Context, id api.ID, params api.ListHistoryParams) error {
+	limit := params.Limit
+	if limit == 0 {
+		limit = catalog.DefaultLimit
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), callWait)
+	defer cancel()
+	// One more than asked for: a version is told by what it changed.
+	r, err := g.writer.ListHistory(ctx, &catalogv1.ListHistoryRequest{ProductId: id[:], BeforeVersion: params.Before, Limit: int32(limit + 1)})
+	if err != nil {
+		return err
+	}
+	events := make([]catalog.Event, 0, len(r.GetEvents()))
+	for _, m := range r.GetEvents() {
+		e, err := wire.Event(m)
+		if err != nil {
+			return err
+		}
+		events = append(events, e)
+	}
+	answer(c, http.StatusOK, "application/json", wire.HistoryJSON(events, len(events) > limit))
+	return nil
+}
+
+// GetReceipt answers GET /api/v1/commands/{id}.
+func (g *Gateway) GetReceipt(c *echo.Context, id api.ID, params api.GetReceiptParams) error {
+	settled, forget := g.answers.expect(catalog.ID(id))
+	defer forget()
+	ctx := c.Request().Context()
+	e, err := g.receipt(ctx, catalog.ID(id))
+	if err != nil {
+		p := asProblem(err)
+		if p.Status != http.StatusNotFound {
+			return p
+		}
+		p.Detail = "no command with this id is settled; if it was accepted a moment ago, ask again with ?wait=10"
+		timeout := time.NewTimer(time.Duration(params.Wait) * time.Second)
+		defer timeout.Stop()
+		select {
+		case e = <-settled:
+		case <-timeout.C:
+			return p
+		case <-ctx.Done():
+			return p
+		}
+	}
+	answer(c, http.StatusOK, "application/json", receiptJSON(e))
+	return nil
+}
+
+func receiptJSON(e catalog.Event) api.Receipt {
+	r := api.Receipt{
+		CommandId: uuid.UUID(e.Command), ProductId: uuid.UUID(e.Product.ID), Status: api.ReceiptStatusApplied, Outcome: api.Outcome(e.Kind),
+		Version: e.Product.Version, Position: e.Position.String(),
+		AcceptedAt: e.AcceptedAt, SettledAt: e.SettledAt, TraceId: wire.TraceID(e.Trace),
+	}
+	if e.Kind == catalog.Refused {
+		r.Status, r.Problem = api.ReceiptStatusRefused, refused(e.Refusal).Problem
+	}
+	return r
+}
