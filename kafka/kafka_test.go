@@ -368,8 +368,6 @@ func batchesGrow(t *testing.T, brokers string) {
 	for i := range 50 {
 		send(i + 1)
 	}
-	// The lag is told when what was in hand is done, so the fetch of the rest is
-	// seen there only later. It needs no more than the time of one command.
 	close(free)
 	c.wait(t, "51 commands", func() bool { return c.total() == 51 })
 	if len(c.batches) > 10 {
