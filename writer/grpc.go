@@ -2,6 +2,7 @@ package writer
 
 import (
 	"context"
+	"fmt"
 
 	"google.golang.org/grpc"
 
@@ -61,8 +62,11 @@ func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingSe
 	}
 	for from := r.GetFromSeq(); from <= to; {
 		events, err := s.Store.Journal(ctx, r.GetShard(), from, to, replayed)
-		if err != nil || len(events) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(events) == 0 {
+			return fmt.Errorf("shard %d: the journal has no event %d", r.GetShard(), from)
 		}
 		if err := stream.Send(&catalogv1.ReplayResponse{Events: messages(events)}); err != nil {
 			return err

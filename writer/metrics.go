@@ -13,6 +13,7 @@ type metrics struct {
 	seconds     prometheus.Histogram   // of a batch
 	batch       prometheus.Histogram   // events a batch
 	waited      prometheus.Histogram   // accepted → settled
+	published   prometheus.Counter
 	republished prometheus.Counter
 }
 
@@ -33,11 +34,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "catalog_writer_wait_seconds", Help: "Time from the acceptance of a command until it was settled.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
 		}),
+		published: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "catalog_writer_published_events_total", Help: "Events published after their batch was settled.",
+		}),
 		republished: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "catalog_writer_republished_events_total", Help: "Events published from the journal at a takeover.",
 		}),
 	}
-	reg.MustRegister(m.commands, m.seconds, m.batch, m.waited, m.republished)
+	reg.MustRegister(m.commands, m.seconds, m.batch, m.waited, m.published, m.republished)
 	return m
 }
 

@@ -29,19 +29,20 @@ type Writer struct {
 
 	mu     sync.Mutex
 	shards map[int32]*shard
+	unsent map[int32]int64 // last seq known to be in the topic, of shards in which a publish failed
 }
 
 // shard is one that this writer owns. Only one goroutine works on it; what
 // publishing tells comes from others.
 type shard struct {
 	state     catalog.ShardState
-	published atomic.Int64 // last seq that is known to be in the events topic
+	published atomic.Int64 // all events up to this seq are in the events topic
 	failed    atomic.Pointer[error]
 }
 
 // New makes a writer. Metrics go to reg.
 func New(store Store, log Log, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Writer {
-	return &Writer{store: store, log: log, logger: logger, now: now, metrics: newMetrics(reg), shards: map[int32]*shard{}}
+	return &Writer{store: store, log: log, logger: logger, now: now, metrics: newMetrics(reg), shards: map[int32]*shard{}, unsent: map[int32]int64{}}
 }
 
 // Run works on commands until ctx ends. What was taken by then is settled, and
@@ -67,8 +68,14 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 	}
 	s := &shard{state: state}
 	// The topic may have forgotten its last records; the store remembers how
-	// far it was.
+	// far it was. And where a publish has failed here, those behind it may be
+	// there all the same: then the last one tells nothing.
 	s.published.Store(max(last, state.Published))
+	w.mu.Lock()
+	if seq, ok := w.unsent[number]; ok {
+		s.published.Store(seq)
+	}
+	w.mu.Unlock()
 	for from := s.published.Load() + 1; from < state.NextSeq; {
 		events, err := w.store.Journal(ctx, number, from, state.NextSeq-1, replayed)
 		if err != nil {
@@ -78,6 +85,9 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 			return 0, fmt.Errorf("shard %d: the journal has no event %d", number, from)
 		}
 		if err := w.publishNow(ctx, events); err != nil {
+			w.mu.Lock()
+			w.unsent[number] = s.published.Load()
+			w.mu.Unlock()
 			return 0, err
 		}
 		from = events[len(events)-1].Seq + 1
@@ -86,6 +96,7 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 	}
 	w.mu.Lock()
 	w.shards[number] = s
+	delete(w.unsent, number)
 	w.mu.Unlock()
 	w.logger.InfoContext(ctx, "shard taken over", "shard", number, "epoch", state.Epoch, "offset", state.Offset, "seq", state.NextSeq-1)
 	return state.Offset, nil
@@ -105,8 +116,11 @@ func (w *Writer) publishNow(ctx context.Context, events []catalog.Event) error {
 // End gives the shard up.
 func (w *Writer) End(number int32) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s := w.shards[number]; s.failed.Load() != nil {
+		w.unsent[number] = s.published.Load()
+	}
 	delete(w.shards, number)
-	w.mu.Unlock()
 }
 
 // Handle settles the commands in one transaction and has their events
@@ -137,13 +151,16 @@ func (w *Writer) Handle(ctx context.Context, r catalog.Records[catalog.Command])
 		return nil // nothing but repeats
 	}
 	last := events[len(events)-1].Seq
-	w.log.Publish(context.WithoutCancel(ctx), events, func(err error) {
+	w.log.Publish(ctx, events, func(err error) {
 		if err != nil {
 			s.failed.CompareAndSwap(nil, &err)
-			return
 		}
-		// Publishes of a shard end in order, so this only grows.
-		s.published.Store(last)
+		// Publishes of a shard end in order, so this grows, and stays where the
+		// first one failed.
+		if s.failed.Load() == nil {
+			s.published.Store(last)
+			w.metrics.published.Add(float64(len(events)))
+		}
 	})
 	return nil
 }
@@ -165,6 +182,9 @@ func (w *Writer) settle(ctx context.Context, b catalog.Batch) ([]catalog.Event, 
 		return nil, err // not committed
 	}
 	w.logger.WarnContext(ctx, "a commit was not answered but had happened", "shard", b.Shard, "offset", b.From, "err", err)
+	if state.NextSeq == b.NextSeq {
+		return nil, nil // nothing but repeats
+	}
 	return w.store.Journal(ctx, b.Shard, b.NextSeq, state.NextSeq-1, len(b.Commands))
 }
 

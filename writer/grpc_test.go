@@ -1,0 +1,115 @@
+package writer_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"catalog"
+	catalogv1 "catalog/api/catalog/v1"
+	"catalog/rpc"
+	"catalog/wire"
+	"catalog/writer"
+)
+
+// serve answers a client of a server on the store.
+func serve(t *testing.T, store writer.Store) catalogv1.WriterServiceClient {
+	t.Helper()
+	s := rpc.NewServer(slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- s.Run(ctx, l) }()
+	c, err := rpc.Dial(l.Addr().String(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		<-done
+	})
+	return catalogv1.NewWriterServiceClient(c)
+}
+
+func TestTheServerAnswersWhatOnlyTheTruthKnows(t *testing.T) {
+	store := newStore(t)
+	w, _ := newWriter(t, store)
+	begin(t, w, 0)
+	r := records(0, 1200)
+	first := r.Items[0]
+	draft := first.Op.(catalog.CreateProduct).Draft
+	draft.SKU = "A-1"
+	r.Items[0].Op = catalog.CreateProduct{Draft: draft}
+	draft.Name = "Armchair"
+	r.Items[1199] = catalog.Command{ID: id("put"), Product: first.Product, Op: catalog.PutProduct{Draft: draft}, AcceptedAt: first.AcceptedAt}
+	handle(t, w, r)
+	c := serve(t, store)
+	ctx := t.Context()
+	product, unknown := first.Product, id("unknown")
+
+	receipt, err := c.GetReceipt(ctx, &catalogv1.GetReceiptRequest{CommandId: first.ID[:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := wire.Event(receipt.Event); err != nil || e.Seq != 1 || e.Kind != catalog.Created || e.Product.SKU != "A-1" {
+		t.Errorf("receipt %v, %v", e, err)
+	}
+	history, err := c.ListHistory(ctx, &catalogv1.ListHistoryRequest{ProductId: product[:], Limit: 10})
+	if err != nil || len(history.Events) != 2 || history.Events[0].Product.Version != 2 {
+		t.Errorf("history %v, %v", history, err)
+	}
+	owners, err := c.FindSKUs(ctx, &catalogv1.FindSKUsRequest{Skus: []string{"A-1", "A-2"}})
+	if err != nil || len(owners.Products) != 1 || string(owners.Products["A-1"]) != string(product[:]) {
+		t.Errorf("owners %v, %v", owners, err)
+	}
+
+	replay := func(from, to int64) (seqs []int64, err error) {
+		stream, err := c.Replay(ctx, &catalogv1.ReplayRequest{FromSeq: from, ToSeq: to})
+		for err == nil {
+			var r *catalogv1.ReplayResponse
+			r, err = stream.Recv()
+			for _, e := range r.GetEvents() {
+				seqs = append(seqs, e.Seq)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return seqs, err
+	}
+	for _, want := range []struct{ from, to, first, last int64 }{
+		{1, 0, 1, 1200}, {3, 7, 3, 7}, {1100, 5000, 1100, 1200},
+	} {
+		seqs, err := replay(want.from, want.to)
+		if err != nil || int64(len(seqs)) != want.last-want.first+1 || seqs[0] != want.first || seqs[len(seqs)-1] != want.last {
+			t.Errorf("replay from %d to %d: %d events, %v", want.from, want.to, len(seqs), err)
+		}
+	}
+	if seqs, err := replay(1201, 0); len(seqs) != 0 || err != nil {
+		t.Errorf("replay behind the end: %v, %v", seqs, err)
+	}
+
+	_, err1 := c.GetReceipt(ctx, &catalogv1.GetReceiptRequest{CommandId: unknown[:]})
+	_, err2 := c.ListHistory(ctx, &catalogv1.ListHistoryRequest{ProductId: unknown[:], Limit: 1})
+	_, err3 := c.GetReceipt(ctx, &catalogv1.GetReceiptRequest{CommandId: []byte("short")})
+	_, err4 := replay(0, 0)
+	for i, want := range []codes.Code{codes.NotFound, codes.NotFound, codes.InvalidArgument, codes.InvalidArgument} {
+		if err := []error{err1, err2, err3, err4}[i]; status.Code(err) != want {
+			t.Errorf("error %d is %v, want %v", i+1, err, want)
+		}
+	}
+}
