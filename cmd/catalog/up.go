@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"google.golang.org/grpc"
@@ -71,12 +70,6 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 		return err
 	}
 	defer t.Close()
-	// Three services in one process share what a heap grows by. A smaller step
-	// keeps an idle one small.
-	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(50)
-	}
-
 	dir, err := embedded.Open(s.data)
 	if err != nil {
 		return err

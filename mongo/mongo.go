@@ -1,0 +1,221 @@
+// Package mongo keeps the view in MongoDB. It is the only importer of the
+// driver, and implements reader.View.
+//
+// It uses only what MongoDB and FerretDB do alike, since FerretDB is what its
+// tests can run on everywhere.
+package mongo
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/url"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+
+	"catalog"
+	"catalog/wire"
+)
+
+// Config says where the view is.
+type Config struct {
+	URL      string
+	Database string // "" for catalog
+}
+
+// Flags declares the flags of c, with their defaults.
+func (c *Config) Flags(fs *flag.FlagSet) {
+	fs.StringVar(&c.URL, "mongo.url", "", "`URL` of MongoDB, such as mongodb://127.0.0.1:27017")
+	fs.StringVar(&c.Database, "mongo.database", "catalog", "`name` of the database")
+}
+
+// View is the view in a MongoDB database.
+type View struct {
+	client             *mongo.Client
+	place              string
+	products, progress *mongo.Collection
+}
+
+// Open connects to MongoDB, or says in one line why not.
+func Open(ctx context.Context, c Config) (*View, error) {
+	if c.URL == "" {
+		return nil, errors.New("no MongoDB is named; give -mongo.url mongodb://host:27017")
+	}
+	place := "the MongoDB URL"
+	if u, err := url.Parse(c.URL); err == nil {
+		place = u.Host // a URL may hold a password
+	}
+	client, err := mongo.Connect(options.Client().ApplyURI(c.URL).
+		SetAppName("catalog").SetWriteConcern(writeconcern.Majority()).
+		SetServerSelectionTimeout(3 * time.Second).SetTimeout(10 * time.Second).SetRetryWrites(true))
+	if err != nil {
+		return nil, fmt.Errorf("-mongo.url: %w", err)
+	}
+	if c.Database == "" {
+		c.Database = "catalog"
+	}
+	db := client.Database(c.Database)
+	v := &View{client: client, place: place, products: db.Collection("products"), progress: db.Collection("progress")}
+	if err := v.Ping(ctx); err != nil {
+		return nil, errors.Join(err, client.Disconnect(ctx))
+	}
+	return v, nil
+}
+
+// Ping says whether MongoDB answers.
+func (v *View) Ping(ctx context.Context) error {
+	if err := v.client.Database("admin").RunCommand(ctx, bson.D{{Key: "ping", Value: 1}}).Err(); err != nil {
+		return fmt.Errorf("no MongoDB answers at %s (%w); start one there, or set -mongo.url", v.place, err)
+	}
+	return nil
+}
+
+// Close disconnects.
+func (v *View) Close(ctx context.Context) error { return v.client.Disconnect(ctx) }
+
+// document is a product in the collection. Money is two integers, times are
+// microseconds since 1970: nothing is rounded.
+type document struct {
+	ID          string      `bson:"_id"`
+	Version     int64       `bson:"version"`
+	Deleted     bool        `bson:"deleted,omitempty"`
+	SKU         string      `bson:"sku,omitempty"`
+	Name        string      `bson:"name,omitempty"`
+	Description string      `bson:"description,omitempty"`
+	Price       money       `bson:"price"`
+	Category    string      `bson:"category,omitempty"`
+	Tags        []string    `bson:"tags,omitempty"`
+	Attributes  []attribute `bson:"attributes,omitempty"` // a list: keys may have dots and dollars
+	CreatedAt   int64       `bson:"createdAt"`
+	UpdatedAt   int64       `bson:"updatedAt"`
+}
+
+type money struct {
+	Units    int64  `bson:"units"`
+	Nanos    int32  `bson:"nanos"`
+	Currency string `bson:"currency"`
+}
+
+type attribute struct {
+	Key   string `bson:"k"`
+	Value string `bson:"v"`
+}
+
+func documentOf(p catalog.Product) document {
+	d := document{
+		ID: p.ID.String(), Version: p.Version, Deleted: p.Deleted,
+		SKU: p.SKU, Name: p.Name, Description: p.Description, Category: p.Category, Tags: p.Tags,
+		Price:     money{p.Price.Units, p.Price.Nanos, p.Price.Currency},
+		CreatedAt: p.CreatedAt.UnixMicro(), UpdatedAt: p.UpdatedAt.UnixMicro(),
+	}
+	for k, v := range p.Attributes {
+		d.Attributes = append(d.Attributes, attribute{k, v})
+	}
+	return d
+}
+
+func (d document) product() (catalog.Product, error) {
+	id, err := catalog.ParseID(d.ID)
+	if err != nil {
+		return catalog.Product{}, err
+	}
+	p := catalog.Product{
+		ID: id, Version: d.Version, Deleted: d.Deleted,
+		Draft: catalog.Draft{
+			SKU: d.SKU, Name: d.Name, Description: d.Description, Category: d.Category, Tags: d.Tags,
+			Price: catalog.Money{Decimal: catalog.Decimal{Units: d.Price.Units, Nanos: d.Price.Nanos}, Currency: d.Price.Currency},
+		},
+		CreatedAt: wire.Time(time.UnixMicro(d.CreatedAt)), UpdatedAt: wire.Time(time.UnixMicro(d.UpdatedAt)),
+	}
+	for _, a := range d.Attributes {
+		if p.Attributes == nil {
+			p.Attributes = map[string]string{}
+		}
+		p.Attributes[a.Key] = a.Value
+	}
+	return p, nil
+}
+
+// perCommand is how many products are written by one command. FerretDB 1 holds
+// a connection for each update of a command, two a product, until it ends.
+const perCommand = 20
+
+// Apply stores the products that are newer than what is stored. Each takes two
+// updates, of which a stale one is no error: insert it if there is none, then
+// replace it if what is there is older. (An upsert guarded by the version would
+// be a duplicate key where it is stale.)
+func (v *View) Apply(ctx context.Context, products []catalog.Product) error {
+	for from := 0; from < len(products); from += perCommand {
+		var writes []mongo.WriteModel
+		for _, p := range products[from:min(from+perCommand, len(products))] {
+			d := documentOf(p)
+			raw, err := bson.Marshal(d)
+			if err != nil {
+				return fmt.Errorf("product %s: %w", p.ID, err)
+			}
+			var fields bson.D
+			if err := bson.Unmarshal(raw, &fields); err != nil {
+				return fmt.Errorf("product %s: %w", p.ID, err)
+			}
+			fields = fields[1:] // without _id, which the filter gives
+			writes = append(writes,
+				mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: d.ID}}).
+					SetUpdate(bson.D{{Key: "$setOnInsert", Value: fields}}).SetUpsert(true),
+				mongo.NewReplaceOneModel().SetFilter(bson.D{{Key: "_id", Value: d.ID}, {Key: "version", Value: bson.D{{Key: "$lt", Value: d.Version}}}}).
+					SetReplacement(d))
+		}
+		if _, err := v.products.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(true)); err != nil {
+			return fmt.Errorf("apply %d products to the view: %w", len(products), err)
+		}
+	}
+	return nil
+}
+
+// Product answers the product, which may be a tombstone.
+func (v *View) Product(ctx context.Context, id catalog.ID) (catalog.Product, error) {
+	var d document
+	err := v.products.FindOne(ctx, bson.D{{Key: "_id", Value: id.String()}}).Decode(&d)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		err = catalog.ErrNotFound
+	}
+	if err != nil {
+		return catalog.Product{}, fmt.Errorf("product %s: %w", id, err)
+	}
+	return d.product()
+}
+
+type progress struct {
+	Shard  int32 `bson:"_id"`
+	Seq    int64 `bson:"seq"`
+	Offset int64 `bson:"offset"`
+}
+
+// Progress answers the progress saved for the shard.
+func (v *View) Progress(ctx context.Context, shard int32) (catalog.Progress, error) {
+	d := progress{Shard: shard}
+	err := v.progress.FindOne(ctx, bson.D{{Key: "_id", Value: shard}}).Decode(&d)
+	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
+		return catalog.Progress{}, fmt.Errorf("progress of shard %d: %w", shard, err)
+	}
+	return catalog.Progress{Position: catalog.Position{Shard: shard, Seq: d.Seq}, Offset: d.Offset}, nil
+}
+
+// Save stores the progress of a shard, unless a higher seq is stored.
+func (v *View) Save(ctx context.Context, p catalog.Progress) error {
+	at := bson.D{{Key: "seq", Value: p.Seq}, {Key: "offset", Value: p.Offset}}
+	_, err := v.progress.BulkWrite(ctx, []mongo.WriteModel{
+		mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: p.Shard}}).
+			SetUpdate(bson.D{{Key: "$setOnInsert", Value: at}}).SetUpsert(true),
+		mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: p.Shard}, {Key: "seq", Value: bson.D{{Key: "$lt", Value: p.Seq}}}}).
+			SetUpdate(bson.D{{Key: "$set", Value: at}}),
+	})
+	if err != nil {
+		return fmt.Errorf("save progress %s: %w", p.Position, err)
+	}
+	return nil
+}
