@@ -49,14 +49,17 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 
 // Store keeps the truth.
 type Store struct {
-	pool   *pgxpool.Pool
-	repeat prometheus.Counter
+	pool    *pgxpool.Pool
+	repeats prometheus.Counter
 }
 
 // Open connects to the database and checks that its tables are there and new
 // enough. Its errors are one line that says where the engine was expected and
 // what to do.
 func Open(ctx context.Context, c Config) (*Store, error) {
+	if c.URL == "" {
+		return nil, errors.New("-postgres.url is missing; give an address such as postgres://user:password@localhost:5432/catalog")
+	}
 	conf, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
 		return nil, oneLine(fmt.Errorf("-postgres.url: %w", err))
@@ -66,22 +69,19 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	settings(conf.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(ctx, conf)
 	if err != nil {
-		return nil, oneLine(fmt.Errorf("%s: %w", place(conf.ConnConfig), err))
+		return nil, oneLine(fmt.Errorf("-postgres.url: %w", err))
 	}
-	if err := checkMigrated(ctx, pool); err != nil {
-		pool.Close()
-		return nil, oneLine(fmt.Errorf("%s: %w", place(conf.ConnConfig), err))
-	}
-	s := &Store{pool: pool, repeat: prometheus.NewCounter(prometheus.CounterOpts{
+	s := &Store{pool: pool, repeats: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "catalog_postgres_repeats_total",
 		Help: "Batches settled once more, because another shard took an SKU in between.",
 	})}
-	if c.Metrics == nil {
-		return s, nil
+	err = s.checkMigrated(ctx)
+	if err == nil && c.Metrics != nil {
+		err = errors.Join(c.Metrics.Register(s.repeats), c.Metrics.Register(newPools(pool)))
 	}
-	if err := errors.Join(c.Metrics.Register(s.repeat), c.Metrics.Register(newPools(pool))); err != nil {
+	if err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("metrics of PostgreSQL: %w", err)
+		return nil, oneLine(err)
 	}
 	return s, nil
 }
@@ -92,6 +92,10 @@ func settings(c *pgx.ConnConfig) {
 	for name, value := range map[string]string{
 		"application_name":   "catalog",
 		"synchronous_commit": "on",
+		// Every statement here finds its rows by an index. A plan that was made
+		// when the tables were empty must not scan them when they are large.
+		"enable_seqscan":  "off",
+		"plan_cache_mode": "force_generic_plan",
 		// A writer that stops in the middle of a batch may not keep its shard
 		// locked for the next owner.
 		"idle_in_transaction_session_timeout": "10s",
@@ -107,6 +111,8 @@ func place(c *pgx.ConnConfig) string {
 	return fmt.Sprintf("PostgreSQL at %s, database %s", net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), c.Database)
 }
 
+func (s *Store) place() string { return place(s.pool.Config().ConnConfig) }
+
 // oneLine is err with its text on one line.
 func oneLine(err error) error { return line{err} }
 
@@ -121,7 +127,7 @@ func (s *Store) Close() { s.pool.Close() }
 // Ping answers an error when the database cannot be reached.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.pool.Ping(ctx); err != nil {
-		return oneLine(fmt.Errorf("%s: %w", place(s.pool.Config().ConnConfig), err))
+		return oneLine(fmt.Errorf("%s: %w", s.place(), reach(err)))
 	}
 	return nil
 }
@@ -144,7 +150,7 @@ func Migrate(ctx context.Context, url string) error {
 		return fmt.Errorf("migrations: %w", err)
 	}
 	if _, err := p.Up(ctx); err != nil {
-		return oneLine(fmt.Errorf("migrate %s: %w", place(conf), err))
+		return oneLine(fmt.Errorf("migrate %s: %w", place(conf), reach(err)))
 	}
 	return nil
 }
@@ -177,25 +183,25 @@ func (turn) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
 
 // checkMigrated answers an error when a migration of this version has not yet
 // run. Newer ones are welcome: they come before the processes that need them.
-func checkMigrated(ctx context.Context, pool *pgxpool.Pool) error {
-	db := stdlib.OpenDBFromPool(pool)
-	defer db.Close()
-	p, err := provider(db)
+func (s *Store) checkMigrated(ctx context.Context) error {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	need, err := goose.NumericComponent(files[len(files)-1])
 	if err != nil {
 		return err
 	}
 	var have int64
-	err = pool.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM "+versions+" WHERE is_applied").Scan(&have)
+	err = s.pool.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM "+versions+" WHERE is_applied").Scan(&have)
 	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Code == undefinedTable {
-		err = nil
+	switch {
+	case errors.As(err, &refused) && refused.Code == undefinedTable:
+	case err != nil:
+		return fmt.Errorf("%s cannot be used; start it, or name another with -postgres.url: %w", s.place(), reach(err))
 	}
-	if err != nil {
-		return err
-	}
-	all := p.ListSources()
-	if need := all[len(all)-1].Version; have < need {
-		return fmt.Errorf("the tables are at version %d, not %d: run catalog migrate", have, need)
+	if have < need {
+		return fmt.Errorf("%s: the tables are at version %d, and this program needs %d; run catalog migrate", s.place(), have, need)
 	}
 	return nil
 }

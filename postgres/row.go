@@ -47,7 +47,7 @@ func scanProduct(row pgx.Row) (catalog.Product, error) {
 }
 
 // queueProducts adds the statement that writes all products.
-func queueProducts(batch *pgx.Batch, products []catalog.Product) error {
+func queueProducts(batch *pgx.Batch, types *pgtype.Map, products []catalog.Product) error {
 	// Two shards that race for several SKUs meet at the first of them, and
 	// neither waits for the other while it holds what the other waits for.
 	slices.SortFunc(products, func(a, b catalog.Product) int { return cmp.Compare(a.SKU, b.SKU) })
@@ -67,7 +67,6 @@ func queueProducts(batch *pgx.Batch, products []catalog.Product) error {
 		attributes  = make([]string, n)
 		created     = make([]time.Time, n)
 		updated     = make([]time.Time, n)
-		types       = pgtype.NewMap()
 	)
 	for i, p := range products {
 		ids[i], versions[i], deleted[i], skus[i] = p.ID, p.Version, p.Deleted, p.SKU

@@ -95,7 +95,7 @@ func (s *Store) Settle(ctx context.Context, b catalog.Batch, now time.Time) ([]c
 	for try := 1; ; try++ {
 		events, err := s.settle(ctx, b, now)
 		if err != nil && lostRace(err) && try < tries {
-			s.repeat.Inc()
+			s.repeats.Inc()
 			continue
 		}
 		if err != nil {
@@ -142,7 +142,7 @@ func (s *Store) settle(ctx context.Context, b catalog.Batch, now time.Time) ([]c
 // back, at the latest by closing the connection.
 func release(ctx context.Context, conn *pgxpool.Conn) {
 	if status := conn.Conn().PgConn().TxStatus(); status != 'I' && !conn.Conn().IsClosed() {
-		conn.Exec(ctx, "rollback") // when this fails, Release closes the connection
+		_, _ = conn.Exec(ctx, "rollback") // when this fails, Release closes the connection
 	}
 	conn.Release()
 }
@@ -208,7 +208,7 @@ func write(ctx context.Context, conn *pgxpool.Conn, b catalog.Batch, known catal
 		batch.Queue("UPDATE products SET sku = NULL WHERE id = ANY($1)", uuids(freed))
 	}
 	if len(products) > 0 {
-		if err := queueProducts(&batch, products); err != nil {
+		if err := queueProducts(&batch, conn.Conn().TypeMap(), products); err != nil {
 			return err
 		}
 	}

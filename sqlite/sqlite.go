@@ -46,8 +46,8 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		return nil, fmt.Errorf("open sqlite: %w", err)
 	}
 	db := &DB{
-		truth: connect(path, 1, "synchronous(FULL)"),
-		view:  connect(path, 1, "synchronous(NORMAL)"),
+		truth: connect(path, 1, "synchronous(FULL)", "cache_size(-16000)"),
+		view:  connect(path, 1, "synchronous(NORMAL)", "cache_size(-8000)"),
 		read:  connect(path, 4, "query_only(1)"),
 	}
 	if err := migrate(ctx, db.truth); err != nil {

@@ -17,7 +17,7 @@ CREATE TABLE products (
     attributes  TEXT NOT NULL,    -- JSON object of strings
     created_at  INTEGER NOT NULL,
     updated_at  INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- One row for every command that was ever settled, in the order of its shard.
 CREATE TABLE journal (
