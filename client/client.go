@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -119,15 +120,15 @@ func (c *Client) write(ctx context.Context, method, path string, header http.Hea
 	if err != nil {
 		return w, err
 	}
-	if r.StatusCode == http.StatusAccepted {
-		return w, fmt.Errorf("the command is accepted, but not settled after 30 s; see %s%s", c.base, r.Header.Get("Location"))
+	if r.status == http.StatusAccepted {
+		return w, fmt.Errorf("the command is accepted, but not settled after 30 s; see %s%s", c.base, r.header.Get("Location"))
 	}
-	w.Created = r.StatusCode == http.StatusCreated
-	w.Command, _ = catalog.ParseID(r.Header.Get("Command-Id"))
-	if w.Position, err = catalog.ParsePosition(r.Header.Get("Catalog-Position")); err != nil {
+	w.Created = r.status == http.StatusCreated
+	w.Command, _ = catalog.ParseID(r.header.Get("Command-Id"))
+	if w.Position, err = catalog.ParsePosition(r.header.Get("Catalog-Position")); err != nil {
 		return w, err
 	}
-	if r.StatusCode == http.StatusNoContent {
+	if r.status == http.StatusNoContent {
 		w.Product.ID, err = catalog.ParseID(path[strings.LastIndexByte(path, '/')+1:])
 	} else {
 		w.Product, err = wire.ProductOf(p)
@@ -244,59 +245,49 @@ func (c *Client) History(ctx context.Context, id catalog.ID) ([]api.Version, err
 // and is done while the server is away.
 func (c *Client) Import(ctx context.Context, lines []byte) ([]api.ImportResult, error) {
 	var results []api.ImportResult
-	_, err := c.repeat(ctx, func() (*http.Response, error) {
-		r, err := c.send(ctx, http.MethodPost, "/api/v1/imports", http.Header{"Content-Type": {"application/x-ndjson"}}, lines)
-		if err != nil {
-			return r, err
-		}
-		defer r.Body.Close()
-		results = results[:0]
-		d := json.NewDecoder(r.Body)
-		for {
-			var result api.ImportResult
-			switch err := d.Decode(&result); {
-			case errors.Is(err, io.EOF):
-				return r, nil
-			case err != nil:
-				return r, &interrupted{err}
-			case result.Line == 0:
-				return r, &Problem{result.Problem}
+	header := http.Header{"Content-Type": {"application/x-ndjson"}}
+	_, err := c.repeat(ctx, func() (reply, error) {
+		return c.send(ctx, http.MethodPost, "/api/v1/imports", header, lines, func(body io.Reader) error {
+			results = results[:0]
+			for d := json.NewDecoder(body); ; {
+				var result api.ImportResult
+				switch err := d.Decode(&result); {
+				case errors.Is(err, io.EOF):
+					return nil
+				case err != nil:
+					return &interrupted{err}
+				case result.Line == 0:
+					return &Problem{result.Problem}
+				case result.Outcome == api.ImportResultOutcomePending:
+					return &interrupted{errors.New("rows are not settled yet")}
+				}
+				results = append(results, result)
 			}
-			if result.Outcome == api.ImportResultOutcomePending {
-				return r, &interrupted{errors.New("rows are not settled yet")}
-			}
-			results = append(results, result)
-		}
+		})
 	})
 	return results, err
 }
 
 // call sends a request, again if it may help, and reads the answer into to.
-func (c *Client) call(ctx context.Context, method, path string, header http.Header, body, to any) (*http.Response, error) {
+func (c *Client) call(ctx context.Context, method, path string, header http.Header, body, to any) (reply, error) {
 	var sent []byte
 	if body != nil {
 		var err error
 		if sent, err = json.Marshal(body); err != nil {
-			return nil, err
+			return reply{}, err
 		}
 		header.Set("Content-Type", "application/json")
 		if method == http.MethodPatch {
 			header.Set("Content-Type", "application/merge-patch+json")
 		}
 	}
-	return c.repeat(ctx, func() (*http.Response, error) {
-		r, err := c.send(ctx, method, path, header, sent)
-		if err != nil {
-			return r, err
-		}
-		defer r.Body.Close()
-		if r.StatusCode == http.StatusNoContent || to == nil {
-			return r, nil
-		}
-		if err := json.NewDecoder(r.Body).Decode(to); err != nil {
-			return r, &interrupted{err}
-		}
-		return r, nil
+	return c.repeat(ctx, func() (reply, error) {
+		return c.send(ctx, method, path, header, sent, func(body io.Reader) error {
+			if err := json.NewDecoder(body).Decode(to); err != nil {
+				return &interrupted{err}
+			}
+			return nil
+		})
 	})
 }
 
@@ -305,32 +296,41 @@ type interrupted struct{ error }
 
 func (i *interrupted) Unwrap() error { return i.error }
 
-// send sends one request. An answer that is an error is a *Problem.
-func (c *Client) send(ctx context.Context, method, path string, header http.Header, body []byte) (*http.Response, error) {
+// reply is what an answer says beside its body.
+type reply struct {
+	status int
+	header http.Header
+}
+
+// send sends one request and has read read the body of the answer, unless it
+// is an error, which is a *Problem, or has no body.
+func (c *Client) send(ctx context.Context, method, path string, header http.Header, body []byte, read func(io.Reader) error) (reply, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
-	for k, v := range header {
-		request.Header[k] = v
-	}
+	maps.Copy(request.Header, header)
 	r, err := c.http.Do(request)
 	if err != nil {
-		return nil, &interrupted{err}
-	}
-	if r.StatusCode < 400 {
-		return r, nil
+		return reply{}, &interrupted{err}
 	}
 	defer r.Body.Close()
+	answer := reply{r.StatusCode, r.Header}
+	switch {
+	case r.StatusCode == http.StatusNoContent:
+		return answer, nil
+	case r.StatusCode < 400:
+		return answer, read(r.Body)
+	}
 	p := &Problem{}
 	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&p.Problem); err != nil || p.Title == "" {
 		p.Title, p.Status = "the server answered "+r.Status, r.StatusCode
 	}
-	return r, p
+	return answer, p
 }
 
 // repeat tries until it works, or fails for good, or patience ends.
-func (c *Client) repeat(ctx context.Context, try func() (*http.Response, error)) (*http.Response, error) {
+func (c *Client) repeat(ctx context.Context, try func() (reply, error)) (reply, error) {
 	end := time.Now().Add(c.Patience)
 	for n := 0; ; n++ {
 		r, err := try()
@@ -346,10 +346,8 @@ func (c *Client) repeat(ctx context.Context, try func() (*http.Response, error))
 		}
 		pause := min(50*time.Millisecond<<min(n, 5), time.Second)
 		pause += rand.N(pause)
-		if r != nil {
-			if s, e := strconv.Atoi(r.Header.Get("Retry-After")); e == nil {
-				pause = time.Duration(s)*time.Second + rand.N(100*time.Millisecond)
-			}
+		if s, e := strconv.Atoi(r.header.Get("Retry-After")); e == nil {
+			pause = time.Duration(s)*time.Second + rand.N(100*time.Millisecond)
 		}
 		if time.Now().Add(pause).After(end) {
 			return r, fmt.Errorf("%s: %w", c.base, err)

@@ -21,7 +21,7 @@ import (
 	"catalog/daemon"
 )
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quiet = slog.New(slog.DiscardHandler)
 
 func TestRun(t *testing.T) {
 	t.Run("parts stop one after the other, the last first", func(t *testing.T) {

@@ -102,12 +102,13 @@ func (l *Log) LastSeq(ctx context.Context, shard int32) (int64, error) {
 	if err := fetches.Err(); err != nil {
 		return 0, fmt.Errorf("read the last event of shard %d: %w", shard, err)
 	}
-	for _, r := range fetches.Records() {
-		e, err := decodeEvent(r, l.shards)
-		if err != nil {
-			return 0, fmt.Errorf("read the last event of shard %d: %w", shard, err)
-		}
-		return e.Seq, nil
+	records := fetches.Records()
+	if len(records) == 0 {
+		return 0, fmt.Errorf("read the last event of shard %d: nothing at offset %d", shard, ends[shard]-1)
 	}
-	return 0, fmt.Errorf("read the last event of shard %d: nothing at offset %d", shard, ends[shard]-1)
+	e, err := decodeEvent(records[0], l.shards)
+	if err != nil {
+		return 0, fmt.Errorf("read the last event of shard %d: %w", shard, err)
+	}
+	return e.Seq, nil
 }

@@ -34,7 +34,7 @@ func (f failing) GetReceipt(context.Context, *catalogv1.GetReceiptRequest) (*cat
 
 // call asks a server that fails with err and answers what the client gets and
 // what the server logs.
-func call(t *testing.T, fail error, request *catalogv1.GetReceiptRequest) (error, string) {
+func call(t *testing.T, fail error, request *catalogv1.GetReceiptRequest) (answered string, _ error) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -60,7 +60,7 @@ func call(t *testing.T, fail error, request *catalogv1.GetReceiptRequest) (error
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	return err, log.String()
+	return log.String(), err
 }
 
 func TestErrors(t *testing.T) {
@@ -77,26 +77,26 @@ func TestErrors(t *testing.T) {
 		{"a deadline that passed", context.DeadlineExceeded, codes.DeadlineExceeded},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			err, log := call(t, test.err, &catalogv1.GetReceiptRequest{CommandId: id})
+			log, err := call(t, test.err, &catalogv1.GetReceiptRequest{CommandId: id})
 			if status.Code(err) != test.code || log != "" {
 				t.Fatalf("the client got %v and the log says %q", err, log)
 			}
 		})
 	}
 	t.Run("what is ours to mend is logged and not told", func(t *testing.T) {
-		err, log := call(t, errors.New("password is hunter2"), &catalogv1.GetReceiptRequest{CommandId: id})
+		log, err := call(t, errors.New("password is hunter2"), &catalogv1.GetReceiptRequest{CommandId: id})
 		if status.Code(err) != codes.Internal || strings.Contains(err.Error(), "hunter2") || !strings.Contains(log, "hunter2") {
 			t.Fatalf("the client got %v and the log says %q", err, log)
 		}
 	})
 	t.Run("a panic is an internal error", func(t *testing.T) {
-		err, log := call(t, nil, &catalogv1.GetReceiptRequest{CommandId: id})
+		log, err := call(t, nil, &catalogv1.GetReceiptRequest{CommandId: id})
 		if status.Code(err) != codes.Internal || strings.Contains(err.Error(), "secret") || !strings.Contains(log, "secret") {
 			t.Fatalf("the client got %v and the log says %q", err, log)
 		}
 	})
 	t.Run("a request that breaks the contract names the field", func(t *testing.T) {
-		err, _ := call(t, nil, &catalogv1.GetReceiptRequest{CommandId: []byte("short")})
+		_, err := call(t, nil, &catalogv1.GetReceiptRequest{CommandId: []byte("short")})
 		if f := rpc.Fields(err); status.Code(err) != codes.InvalidArgument || len(f) != 1 || f[0].Field != "command_id" {
 			t.Fatalf("the client got %v with the fields %v", err, f)
 		}

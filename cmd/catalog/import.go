@@ -64,10 +64,10 @@ code is 0 when no row was refused, else 1.
 	if delimiter == `\t` {
 		delimiter = "\t"
 	}
-	if r, n := utf8.DecodeRuneInString(delimiter); n != len(delimiter) || n == 0 || strings.ContainsRune("\"\r\n\uFFFD", r) {
+	var size int
+	f.delimiter, size = utf8.DecodeRuneInString(delimiter)
+	if size == 0 || size != len(delimiter) || strings.ContainsRune("\"\r\n\uFFFD", f.delimiter) {
 		return wrongUsage("-delimiter must be one character, not %q", delimiter)
-	} else {
-		f.delimiter = r
 	}
 	var err error
 	if f.csv, err = isCSV(kind, fs.Arg(0)); err != nil {
