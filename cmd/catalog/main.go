@@ -11,11 +11,9 @@ import (
 	"os"
 	"strings"
 
+	"catalog/cmd/internal/service"
 	"catalog/daemon"
 )
-
-// version is set by the linker in a release.
-var version = "dev"
 
 // command is one subcommand.
 type command struct {
@@ -30,7 +28,7 @@ func commands() []command {
 		{"export", "write all products to a CSV or NDJSON file", exportFile},
 		{"product", "read and write single products", product},
 		{"migrate", "make or update topics and tables of real engines", migrate},
-		{"version", "say which version this is", func(context.Context, []string) error { fmt.Println("catalog", version); return nil }},
+		{"version", "say which version this is", func(context.Context, []string) error { fmt.Println("catalog", service.Version); return nil }},
 	}
 }
 

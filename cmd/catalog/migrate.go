@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"catalog/cmd/internal/service"
 	"catalog/kafka"
 	"catalog/postgres"
 	"catalog/telemetry"
@@ -26,7 +27,7 @@ may run while services run, and as often as you like.
 	if log.Brokers == "" || truth.URL == "" {
 		return wrongUsage("give -kafka.brokers and -postgres.url; `catalog up` alone needs no migration")
 	}
-	t, err := telemetry.Open(ctx, "migrate", version, telemetry.Config{}, os.Stderr)
+	t, err := telemetry.Open(ctx, "migrate", service.Version, telemetry.Config{}, os.Stderr)
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,10 @@ import (
 	"catalog/daemon"
 	"catalog/embedded"
 	"catalog/kafka"
+	"catalog/mongo"
 	"catalog/postgres"
 	"catalog/reader"
+	"catalog/redis"
 	"catalog/rpc"
 	"catalog/search"
 	"catalog/sqlite"
@@ -33,6 +35,8 @@ type settings struct {
 	telemetry  telemetry.Config
 	kafka      kafka.Config
 	postgres   postgres.Config
+	mongo      mongo.Config
+	redis      redis.Config
 }
 
 func up(ctx context.Context, args []string) error {
@@ -40,8 +44,8 @@ func up(ctx context.Context, args []string) error {
 	fs := flags("up", `up [flags]
 
 Runs gateway, writer and reader in this process. What is not given as an address
-is kept in the data folder: nothing else needs to be installed. Given -kafka.brokers
-or -postgres.url, that engine is the real one.
+is kept in the data folder: nothing else needs to be installed. Given -kafka.brokers,
+-postgres.url, -mongo.url or -redis.url, that engine is the real one.
 `)
 	fs.StringVar(&s.data, "data", "catalog-data", "`folder` where everything is kept")
 	fs.StringVar(&s.http, "http", "127.0.0.1:8080", "`address` of the API and the start page")
@@ -50,6 +54,8 @@ or -postgres.url, that engine is the real one.
 	s.telemetry.Flags(fs)
 	s.kafka.Flags(fs)
 	s.postgres.Flags(fs)
+	s.mongo.Flags(fs)
+	s.redis.Flags(fs)
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -65,7 +71,7 @@ or -postgres.url, that engine is the real one.
 // run opens the engines, starts the parts, and stops them when ctx ends.
 func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 	since := time.Now()
-	t, err := telemetry.Open(ctx, "catalog", version, s.telemetry, logs)
+	t, err := telemetry.Open(ctx, "catalog", service.Version, s.telemetry, logs)
 	if err != nil {
 		return err
 	}
@@ -109,6 +115,23 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 		return err
 	}
 	var view reader.View = sqlite.NewView(db)
+	if s.mongo.URL != "" {
+		m, err := mongo.Open(ctx, s.mongo)
+		if err != nil {
+			return err
+		}
+		defer m.Close(context.WithoutCancel(ctx))
+		view, checks = m, append(checks, daemon.Check{Name: "mongo", Ping: m.Ping})
+	}
+	var cache reader.Cache // the embedded view needs none
+	if s.redis.URL != "" {
+		c, err := redis.Open(ctx, s.redis)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		cache = c
+	}
 	index, err := search.Open(dir.Path("index"), t.Log)
 	if err != nil {
 		return err
@@ -141,7 +164,7 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 	checks = append(checks, answers)
 	parts := []daemon.Part{service.Admin(t, admin, checks...)}
 	parts = append(parts, service.Writer(t, store, log, writerAt)...)
-	parts = append(parts, service.Reader(t, view, nil, index, log, writerConn, readerAt)...)
+	parts = append(parts, service.Reader(t, view, cache, index, log, writerConn, readerAt)...)
 	parts = append(parts, door...)
 	parts = append(parts, daemon.Part{Name: "greeting", Run: func(ctx context.Context) error {
 		if err := whenReady(ctx, checks); err != nil {

@@ -1,0 +1,77 @@
+// Command reader keeps the MongoDB view, the Redis cache and the search index
+// from the events, and answers queries from them.
+package main
+
+import (
+	"context"
+	"flag"
+
+	"catalog/cmd/internal/service"
+	"catalog/daemon"
+	"catalog/kafka"
+	"catalog/mongo"
+	"catalog/reader"
+	"catalog/redis"
+	"catalog/rpc"
+	"catalog/search"
+	"catalog/telemetry"
+)
+
+func main() {
+	var (
+		log                 kafka.Config
+		views               mongo.Config
+		copies              redis.Config
+		grpc, writer, index string
+	)
+	service.Main("reader", "Keeps view, cache and search index from the events and answers queries.", "127.0.0.1:9103",
+		func(fs *flag.FlagSet) {
+			fs.StringVar(&grpc, "grpc", "127.0.0.1:9093", "`address` of gRPC, for gateways")
+			fs.StringVar(&writer, "writer", "127.0.0.1:9092", "`target` of the writers' gRPC, such as dns:///writer:9092")
+			fs.StringVar(&index, "index", "catalog-index", "`folder` of the search index, of this reader alone")
+			log.Flags(fs)
+			views.Flags(fs)
+			copies.Flags(fs)
+		},
+		func(ctx context.Context, p *service.Process, t *telemetry.Telemetry) error {
+			broker, err := kafka.Open(ctx, log, t.Log, t.Registry)
+			if err != nil {
+				return err
+			}
+			defer broker.Close()
+			if err := broker.Join(ctx); err != nil {
+				return err
+			}
+			view, err := mongo.Open(ctx, views)
+			if err != nil {
+				return err
+			}
+			defer view.Close(context.WithoutCancel(ctx))
+			checks := []daemon.Check{{Name: "kafka", Ping: broker.Ping}, {Name: "mongo", Ping: view.Ping}}
+
+			var cache reader.Cache // none when no Redis is named
+			if copies.URL != "" {
+				c, err := redis.Open(ctx, copies)
+				if err != nil {
+					return err
+				}
+				defer c.Close()
+				cache = c // not a check: without it the reader is slower, not wrong
+			}
+			found, err := search.Open(index, t.Log)
+			if err != nil {
+				return err
+			}
+			defer found.Close()
+			conn, err := rpc.Dial(writer, t.Registry)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			l, err := daemon.Listen(grpc)
+			if err != nil {
+				return err
+			}
+			return p.Run(ctx, checks, service.Reader(t, view, cache, found, broker, conn, l)...)
+		})
+}

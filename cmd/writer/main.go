@@ -1,0 +1,54 @@
+// Command writer consumes commands, stores products in PostgreSQL and publishes
+// what became of each command.
+package main
+
+import (
+	"context"
+	"flag"
+
+	"catalog/cmd/internal/service"
+	"catalog/daemon"
+	"catalog/kafka"
+	"catalog/postgres"
+	"catalog/telemetry"
+)
+
+func main() {
+	var (
+		log   kafka.Config
+		truth postgres.Config
+		grpc  string
+	)
+	service.Main("writer", "Consumes commands, stores products in PostgreSQL and publishes events.", "127.0.0.1:9102",
+		func(fs *flag.FlagSet) {
+			fs.StringVar(&grpc, "grpc", "127.0.0.1:9092", "`address` of gRPC, for gateways and readers")
+			log.Flags(fs)
+			truth.Flags(fs)
+		},
+		func(ctx context.Context, p *service.Process, t *telemetry.Telemetry) error {
+			broker, err := kafka.Open(ctx, log, t.Log, t.Registry)
+			if err != nil {
+				return err
+			}
+			defer broker.Close()
+			if err := broker.Join(ctx); err != nil {
+				return err
+			}
+			truth.Metrics = t.Registry
+			store, err := postgres.Open(ctx, truth)
+			if err != nil {
+				return err
+			}
+			defer store.Close()
+			if err := store.Prepare(ctx, broker.Shards()); err != nil {
+				return err
+			}
+			l, err := daemon.Listen(grpc)
+			if err != nil {
+				return err
+			}
+			return p.Run(ctx,
+				[]daemon.Check{{Name: "kafka", Ping: broker.Ping}, {Name: "postgres", Ping: store.Ping}},
+				service.Writer(t, store, broker, l)...)
+		})
+}
