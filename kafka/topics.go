@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -32,7 +33,15 @@ func (l *Log) Prepare(ctx context.Context, partitions int) error {
 			return fmt.Errorf("make topic %s: %w %s", l.topic(t.name), err, r.ErrMessage)
 		}
 	}
-	return l.Join(ctx)
+	// A topic that was made is there, but not every broker knows it at once.
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for try := 0; ; try++ {
+		err := l.Join(ctx)
+		if err == nil || !errors.Is(err, kerr.UnknownTopicOrPartition) || !pause(ctx, backoff(try)) {
+			return err
+		}
+	}
 }
 
 // Join reads how many shards there are from the topics.
