@@ -57,16 +57,12 @@ type Store struct {
 // enough. Its errors are one line that says where the engine was expected and
 // what to do.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	if c.URL == "" {
-		return nil, errors.New("-postgres.url is missing; give an address such as postgres://user:password@localhost:5432/catalog")
-	}
-	conf, err := pgxpool.ParseConfig(c.URL)
+	conf, err := parse(c.URL)
 	if err != nil {
-		return nil, oneLine(fmt.Errorf("-postgres.url: %w", err))
+		return nil, err
 	}
 	conf.MaxConns = int32(cmp.Or(c.MaxConns, 10))
 	conf.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithDisableAcquireTracer())
-	settings(conf.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(ctx, conf)
 	if err != nil {
 		return nil, oneLine(fmt.Errorf("-postgres.url: %w", err))
@@ -86,8 +82,17 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// settings are what every connection has, unless the address says otherwise.
-func settings(c *pgx.ConnConfig) {
+// parse reads an address and adds what every connection has, unless the address
+// says otherwise.
+func parse(url string) (*pgxpool.Config, error) {
+	if url == "" {
+		return nil, errors.New("-postgres.url is missing; give an address such as postgres://user:password@localhost:5432/catalog")
+	}
+	conf, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("-postgres.url: %w", err))
+	}
+	c := conf.ConnConfig
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, 5*time.Second)
 	for name, value := range map[string]string{
 		"application_name":   "catalog",
@@ -104,6 +109,7 @@ func settings(c *pgx.ConnConfig) {
 			c.RuntimeParams[name] = value
 		}
 	}
+	return conf, nil
 }
 
 // place says where a connection goes, without secrets.
@@ -138,19 +144,18 @@ const versions = "migrations"
 // Migrate brings the tables of the database up to date. Several may do so at
 // the same time: one does it, the others wait.
 func Migrate(ctx context.Context, url string) error {
-	conf, err := pgx.ParseConfig(url)
+	conf, err := parse(url)
 	if err != nil {
-		return oneLine(fmt.Errorf("-postgres.url: %w", err))
+		return err
 	}
-	settings(conf)
-	db := stdlib.OpenDB(*conf)
+	db := stdlib.OpenDB(*conf.ConnConfig)
 	defer db.Close()
 	p, err := provider(db)
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
 	if _, err := p.Up(ctx); err != nil {
-		return oneLine(fmt.Errorf("migrate %s: %w", place(conf), reach(err)))
+		return oneLine(fmt.Errorf("migrate %s: %w", place(conf.ConnConfig), reach(err)))
 	}
 	return nil
 }
