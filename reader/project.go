@@ -8,7 +8,14 @@ import (
 
 // RunView keeps the view and the cache of the shards that the log gives to
 // this reader, until ctx ends.
-func (r *Reader) RunView(ctx context.Context) error { return r.log.Events(ctx, r.projection) }
+func (r *Reader) RunView(ctx context.Context) error {
+	paying, stop := context.WithCancel(ctx)
+	defer stop()
+	if r.cache != nil {
+		go r.payCache(paying)
+	}
+	return r.log.Events(ctx, r.projection)
+}
 
 // projected answers how far the view is in the shard, whoever keeps it.
 func (r *Reader) projected(ctx context.Context, shard int32) (catalog.Progress, error) {
@@ -27,7 +34,7 @@ func (r *Reader) project(ctx context.Context, events []catalog.Event, to catalog
 		if err := r.view.Apply(ctx, products); err != nil {
 			return err
 		}
-		r.fill(ctx, products)
+		r.refresh(ctx, products)
 	}
 	if err := r.view.Save(ctx, to); err != nil {
 		return err

@@ -2,7 +2,6 @@ package reader
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"catalog"
@@ -80,37 +79,4 @@ func (r *Reader) await(ctx context.Context, m *marks, at catalog.Position, look 
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	return m.wait(ctx, at, look)
-}
-
-// cached answers what the cache has. A cache that is slow or gone has nothing.
-func (r *Reader) cached(ctx context.Context, id catalog.ID) (catalog.Product, bool) {
-	if r.cache == nil {
-		return catalog.Product{}, false
-	}
-	ctx, cancel := context.WithTimeout(ctx, cacheWait)
-	defer cancel()
-	p, ok, err := r.cache.Product(ctx, id)
-	switch {
-	case err != nil && !errors.Is(err, context.Canceled):
-		r.metrics.cache.WithLabelValues("error").Inc()
-		r.logger.DebugContext(ctx, "cache passed by", "err", err)
-	case ok:
-		r.metrics.cache.WithLabelValues("hit").Inc()
-	default:
-		r.metrics.cache.WithLabelValues("miss").Inc()
-	}
-	return p, ok && err == nil
-}
-
-// fill puts products into the cache, which keeps the newest version of each.
-func (r *Reader) fill(ctx context.Context, products []catalog.Product) {
-	if r.cache == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*cacheWait)
-	defer cancel()
-	if err := r.cache.Put(ctx, products); err != nil {
-		r.metrics.cache.WithLabelValues("error").Inc()
-		r.logger.WarnContext(ctx, "cache not written", "products", len(products), "err", err)
-	}
 }

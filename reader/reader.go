@@ -31,6 +31,7 @@ type Reader struct {
 	projection, feed *follower
 	pending          pending // between the feed and the index
 	viewed, found    *marks  // how far view and index are, as far as this process knows
+	owed             owed    // to the cache
 	loads            singleflight.Group
 }
 
