@@ -2,7 +2,9 @@ package reader
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"catalog"
@@ -29,7 +31,7 @@ func (r *Reader) indexed(ctx context.Context, shard int32) (catalog.Progress, er
 		return catalog.Progress{}, err
 	}
 	for _, p := range all {
-		r.found.reach(p.Position)
+		r.found.reach(p)
 		if p.Shard == shard {
 			return p, nil
 		}
@@ -45,7 +47,7 @@ type pending chan change
 type change struct {
 	products []catalog.Product
 	to       catalog.Progress
-	last     time.Time // when the last of the events was settled
+	last     time.Time // when the last of the events was settled; zero when there are none
 }
 
 const (
@@ -57,8 +59,12 @@ func newPending() pending { return make(pending, maxChanges) }
 
 // add hands a change over. It is applied later, together with its progress.
 func (p pending) add(ctx context.Context, events []catalog.Event, to catalog.Progress) error {
+	c := change{products: catalog.Latest(events), to: to}
+	if len(events) > 0 {
+		c.last = events[len(events)-1].SettledAt
+	}
 	select {
-	case p <- change{catalog.Latest(events), to, events[len(events)-1].SettledAt}:
+	case p <- c:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -105,12 +111,7 @@ func (r *Reader) write(ctx context.Context, changes []change) bool {
 		products = append(products, c.products...)
 		progress[c.to.Shard] = c.to // those of one shard come in order
 	}
-	reached := make([]catalog.Progress, 0, len(progress))
-	positions := make([]catalog.Position, 0, len(progress))
-	for _, p := range progress {
-		reached = append(reached, p)
-		positions = append(positions, p.Position)
-	}
+	reached := slices.Collect(maps.Values(progress))
 	// Progress without products is not worth a write: after a restart it is made
 	// again from the log.
 	if len(products) > 0 {
@@ -121,9 +122,12 @@ func (r *Reader) write(ctx context.Context, changes []change) bool {
 			return false
 		}
 	}
-	r.found.reach(positions...)
+	r.found.reach(reached...)
 	r.metrics.write.Observe(float64(len(products)))
 	for _, c := range changes {
+		if c.last.IsZero() {
+			continue
+		}
 		r.metrics.delay.WithLabelValues("index").Observe(r.now().Sub(c.last).Seconds())
 	}
 	return true

@@ -22,6 +22,7 @@ type follower struct {
 	// load answers how far the shard was applied when that was last saved.
 	load func(ctx context.Context, shard int32) (catalog.Progress, error)
 	// apply takes events that follow on one another and on what it took before.
+	// There are none when all that came had been applied.
 	apply func(ctx context.Context, events []catalog.Event, to catalog.Progress) error
 
 	mu sync.Mutex
@@ -89,15 +90,14 @@ func (f *follower) Handle(ctx context.Context, r catalog.Records[catalog.Event])
 		}
 		next = append(next, e)
 	}
-	at.Offset = r.To
-	at.Shard = r.Shard
+	at.Shard, at.Offset = r.Shard, r.To
 	if len(next) > 0 {
 		at.Seq = next[len(next)-1].Seq
-		if err := f.apply(ctx, next, at); err != nil {
-			return err
-		}
-		f.metrics.applied.WithLabelValues(f.name).Add(float64(len(next)))
 	}
+	if err := f.apply(ctx, next, at); err != nil {
+		return err
+	}
+	f.metrics.applied.WithLabelValues(f.name).Add(float64(len(next)))
 	f.mu.Lock()
 	f.at[r.Shard] = at
 	f.mu.Unlock()

@@ -11,21 +11,30 @@ import (
 // marks says how far each shard has been applied, and lets people wait.
 type marks struct {
 	mu      sync.Mutex
-	seqs    map[int32]int64
+	at      map[int32]catalog.Progress
 	changed chan struct{} // closed at the next change
 }
 
-func newMarks() *marks { return &marks{seqs: map[int32]int64{}, changed: make(chan struct{})} }
+func newMarks() *marks { return &marks{at: map[int32]catalog.Progress{}, changed: make(chan struct{})} }
 
-// reach tells that positions have been applied.
-func (m *marks) reach(positions ...catalog.Position) {
+// reach tells how far shards have been applied.
+func (m *marks) reach(all ...catalog.Progress) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, p := range positions {
-		m.seqs[p.Shard] = max(m.seqs[p.Shard], p.Seq)
+	for _, p := range all {
+		if old := m.at[p.Shard]; p.Seq > old.Seq || p.Offset > old.Offset {
+			m.at[p.Shard] = p
+		}
 	}
 	close(m.changed)
 	m.changed = make(chan struct{})
+}
+
+// offset is where the shard goes on in its partition.
+func (m *marks) offset(shard int32) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.at[shard].Offset
 }
 
 // reached says whether p has been applied, and answers a channel that is closed
@@ -33,7 +42,7 @@ func (m *marks) reach(positions ...catalog.Position) {
 func (m *marks) reached(p catalog.Position) (bool, <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.seqs[p.Shard] >= p.Seq, m.changed
+	return m.at[p.Shard].Seq >= p.Seq, m.changed
 }
 
 // wait waits until p has been applied, or answers ErrBehind when ctx ends first.

@@ -21,7 +21,7 @@ func (r *Reader) RunView(ctx context.Context) error {
 func (r *Reader) projected(ctx context.Context, shard int32) (catalog.Progress, error) {
 	p, err := r.view.Progress(ctx, shard)
 	if err == nil {
-		r.viewed.reach(p.Position)
+		r.viewed.reach(p)
 	}
 	return p, err
 }
@@ -39,7 +39,9 @@ func (r *Reader) project(ctx context.Context, events []catalog.Event, to catalog
 	if err := r.view.Save(ctx, to); err != nil {
 		return err
 	}
-	r.viewed.reach(to.Position)
-	r.metrics.delay.WithLabelValues("view").Observe(r.now().Sub(events[len(events)-1].SettledAt).Seconds())
+	r.viewed.reach(to)
+	if len(events) > 0 {
+		r.metrics.delay.WithLabelValues("view").Observe(r.now().Sub(events[len(events)-1].SettledAt).Seconds())
+	}
 	return nil
 }

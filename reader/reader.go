@@ -32,6 +32,7 @@ type Reader struct {
 	pending          pending // between the feed and the index
 	viewed, found    *marks  // how far view and index are, as far as this process knows
 	owed             owed    // to the cache
+	ready            readiness
 	loads            singleflight.Group
 }
 

@@ -194,7 +194,7 @@ func (x *Index) document(p catalog.Product) (*document.Document, error) {
 	for _, text := range []string{p.Name, p.Category, p.SKU, p.Description} {
 		add(fieldText, text, searched, x.words)
 	}
-	add(fieldSKU, strings.ToLower(p.SKU), exact, x.verbatim)
+	add(fieldSKU, strings.ToLower(p.SKU), searched, x.verbatim) // exact has no weight to boost
 	add(fieldCategory, p.Category, sorted, x.verbatim)
 	for i, c := range p.Category + "/" {
 		if c == '/' {

@@ -161,10 +161,11 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	checks = append(checks, answers)
+	queries, events := service.Reader(t, view, cache, index, log, writerConn, readerAt)
+	checks = append(checks, answers, events)
 	parts := []daemon.Part{service.Admin(t, admin, checks...)}
 	parts = append(parts, service.Writer(t, store, log, writerAt)...)
-	parts = append(parts, service.Reader(t, view, cache, index, log, writerConn, readerAt)...)
+	parts = append(parts, queries...)
 	parts = append(parts, door...)
 	parts = append(parts, daemon.Part{Name: "greeting", Run: func(ctx context.Context) error {
 		if err := whenReady(ctx, checks); err != nil {

@@ -72,6 +72,7 @@ func main() {
 			if err != nil {
 				return err
 			}
-			return p.Run(ctx, checks, service.Reader(t, view, cache, found, broker, conn, l)...)
+			parts, events := service.Reader(t, view, cache, found, broker, conn, l)
+			return p.Run(ctx, append(checks, events), parts...)
 		})
 }

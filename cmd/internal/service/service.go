@@ -32,7 +32,8 @@ func Writer(t *telemetry.Telemetry, store writer.Store, log writer.Log, l net.Li
 }
 
 // Reader answers gRPC on l, and keeps view, cache and index. cache may be nil.
-func Reader(t *telemetry.Telemetry, view reader.View, cache reader.Cache, index reader.Index, log reader.Log, writer *grpc.ClientConn, l net.Listener) []daemon.Part {
+// The check says when it has caught up with the events.
+func Reader(t *telemetry.Telemetry, view reader.View, cache reader.Cache, index reader.Index, log reader.Log, writer *grpc.ClientConn, l net.Listener) ([]daemon.Part, daemon.Check) {
 	r := reader.New(view, cache, index, log, reader.WriterJournal{Client: catalogv1.NewWriterServiceClient(writer)}, t.Log, time.Now, t.Registry)
 	s := rpc.NewServer(t.Log, t.Registry)
 	catalogv1.RegisterReaderServiceServer(s, reader.Server{Reader: r})
@@ -40,7 +41,7 @@ func Reader(t *telemetry.Telemetry, view reader.View, cache reader.Cache, index 
 		{Name: "view", Run: r.RunView},
 		{Name: "index", Run: r.RunIndex},
 		{Name: "reader grpc", Run: func(ctx context.Context) error { return s.Run(ctx, l) }},
-	}
+	}, daemon.Check{Name: "events", Ping: r.Ping}
 }
 
 // Gateway answers HTTP on l. The check says when it can take writes.

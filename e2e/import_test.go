@@ -1,0 +1,254 @@
+package e2e
+
+import (
+	"encoding/csv"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// mapping is how the furniture file is imported.
+var mapping = []string{"-delimiter", ";", "-decimal", ",", "-currency", "SAR",
+	"-map", "sku=item_id,name=name,category=category,price=price,description=short_description,attributes.designer=designer,attributes.width=width,attributes.height=height,attributes.depth=depth"}
+
+// want is what a product must be after the import.
+type want struct{ name, category, amount, description string }
+
+// furniture is a file to import and what must come of it: the file named by
+// CATALOG_TEST_FURNITURE, or else a made one of the same shape and mess.
+func furniture(t testing.TB) (file string, rows int, products map[string]want) {
+	t.Helper()
+	if file = os.Getenv("CATALOG_TEST_FURNITURE"); file == "" {
+		file = filepath.Join(t.TempDir(), "furniture.csv")
+		makeFurniture(t, file)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(b), "\uFEFF")))
+	r.Comma = ';'
+	lines, err := r.ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	column := map[string]int{}
+	for i, name := range lines[0] {
+		column[name] = i
+	}
+	products = map[string]want{}
+	for _, l := range lines[1:] {
+		price := strings.Replace(l[column["price"]], ",", ".", 1)
+		whole, cents, _ := strings.Cut(price, ".")
+		var kept []string
+		for line := range strings.SplitSeq(strings.ReplaceAll(l[column["short_description"]], "\r", ""), "\n") {
+			kept = append(kept, strings.Join(strings.Fields(line), " "))
+		}
+		products[l[column["item_id"]]] = want{
+			strings.Join(strings.Fields(l[column["name"]]), " "), strings.Join(strings.Fields(l[column["category"]]), " "),
+			whole + "." + (cents + "00")[:2], strings.TrimSpace(strings.Join(kept, "\n")),
+		}
+	}
+	return file, len(lines) - 1, products
+}
+
+func makeFurniture(t testing.TB, file string) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, 2))
+	pick := func(list ...string) string { return list[r.IntN(len(list))] }
+	var b strings.Builder
+	b.WriteString("\uFEFFX1;item_id;name;category;price;old_price;short_description;designer;depth;height;width\r\n")
+	n := 0
+	for item := range 2_400 {
+		name := pick("ÅSTRÖM", "Bjørk / Bjørk", "CAFÉ", "Drömma", "ÉTÉ", "Fløy") + pick("", " XL", " mini")
+		price := fmt.Sprintf("%d,%d", 5+r.IntN(3000), r.IntN(10))
+		for range 1 + r.IntN(2)*r.IntN(3) {
+			fmt.Fprintf(&b, "%d;%d;%s;%s;%s;No old price;\"%s,          %dx%d cm%s\";%s;%s;%d;\r\n", n, 10_000_000+item, name,
+				pick("Bar furniture", "Beds", "Café furniture", "Cabinets & cupboards", "Children's furniture"), price,
+				pick("Bar table", "Stool, \"\"stackable\"\"", "Wardrobe"), 40+r.IntN(50), 40+r.IntN(50), pick("", "\nFlat packed"),
+				pick("Ehlén Åström", "K Hagberg/M Hagberg", ""), pick("50", ""), 40+r.IntN(100))
+			n++
+		}
+	}
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestImportIsWholeWhateverIsKilled(t *testing.T) {
+	file, rows, products := furniture(t)
+	s := up(t, data(t))
+	args := append([]string{"import", "-server", s.api}, mapping...)
+
+	var products1 float64 // after the kill before
+	for kill := range 3 {
+		c := exec.Command(program, append(args, "-retry", "0s", file)...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// In the middle of it is when some products are there, and more than
+		// before.
+		eventually(t, "the import has begun", func() bool {
+			total := s.must(http.StatusOK, "GET", "/api/v1/products?limit=1", "").json(t)["total"].(float64)
+			begun := total > products1 || products1 >= float64(len(products))*0.9
+			products1 = max(products1, total)
+			return begun
+		})
+		_ = s.kill(syscall.SIGKILL)
+		if err := c.Wait(); err == nil && kill == 0 {
+			t.Fatal("the import ended before the server was killed: nothing was proved")
+		}
+		s.start()
+	}
+	stdout, stderr, code := command(t, append(args, file)...)
+	if code != 0 || !strings.HasPrefix(stdout, fmt.Sprintf("%d rows: ", rows)) {
+		t.Fatalf("the import ends with %d:\n%s%s", code, stdout, stderr)
+	}
+	sameCatalogue(t, s, products)
+
+	stdout, stderr, code = command(t, append(args, file)...)
+	if again := fmt.Sprintf("%d rows: 0 created, 0 updated, %d unchanged, 0 refused", rows, rows); code != 0 || !strings.HasPrefix(stdout, again) {
+		t.Fatalf("the same import again ends with %d, want %q:\n%s%s", code, again, stdout, stderr)
+	}
+
+	for _, format := range []string{"ndjson", "csv"} {
+		t.Run("an export to "+format+" is read back as the same catalogue", func(t *testing.T) {
+			export := filepath.Join(t.TempDir(), "export."+format)
+			if stdout, stderr, code := command(t, "export", "-server", s.api, export); code != 0 {
+				t.Fatalf("export ends with %d:\n%s%s", code, stdout, stderr)
+			}
+			unchanged := fmt.Sprintf("%d rows: 0 created, 0 updated, %d unchanged, 0 refused", len(products), len(products))
+			if stdout, stderr, code := command(t, "import", "-server", s.api, export); code != 0 || !strings.HasPrefix(stdout, unchanged) {
+				t.Fatalf("import of the export ends with %d, want %q:\n%s%s", code, unchanged, stdout, stderr)
+			}
+			other := up(t, data(t))
+			if stdout, stderr, code := command(t, "import", "-server", other.api, export); code != 0 {
+				t.Fatalf("import elsewhere ends with %d:\n%s%s", code, stdout, stderr)
+			}
+			sameCatalogue(t, other, products)
+		})
+	}
+}
+
+// sameCatalogue compares list, search and reads by id with what must be there.
+func sameCatalogue(t *testing.T, s *server, products map[string]want) {
+	t.Helper()
+	eventually(t, "all products are listed", func() bool {
+		return s.must(http.StatusOK, "GET", "/api/v1/products?limit=1", "").json(t)["total"] == float64(len(products))
+	})
+	left := map[string]want{}
+	for sku, w := range products {
+		left[sku] = w
+	}
+	i := 0
+	for cursor := ""; ; {
+		page := s.must(http.StatusOK, "GET", "/api/v1/products?limit=100&cursor="+url.QueryEscape(cursor), "").json(t)
+		for _, item := range page["items"].([]any) {
+			p := item.(map[string]any)
+			sku := p["sku"].(string)
+			if got := wanted(p); got != left[sku] {
+				t.Fatalf("SKU %s is listed as %+v, want %+v (or it is listed twice)", sku, got, left[sku])
+			}
+			delete(left, sku)
+			byID := s.must(http.StatusOK, "GET", "/api/v1/products/"+p["id"].(string), "").json(t)
+			if wanted(byID) != wanted(p) || byID["version"] != p["version"] {
+				t.Fatalf("SKU %s is %v by id and %v in the list", sku, byID, p)
+			}
+			if i++; i%10 == 0 {
+				found := s.must(http.StatusOK, "GET", "/api/v1/products?q="+sku, "").json(t)["items"].([]any)
+				if len(found) == 0 || found[0].(map[string]any)["id"] != p["id"] {
+					t.Fatalf("a search for SKU %s does not find it first", sku)
+				}
+			}
+		}
+		next, ok := page["nextCursor"]
+		if !ok {
+			break
+		}
+		cursor = next.(string)
+	}
+	if len(left) > 0 {
+		t.Fatalf("%d products are not listed", len(left))
+	}
+}
+
+func wanted(p map[string]any) want {
+	text := func(k string) string { s, _ := p[k].(string); return s }
+	return want{text("name"), text("category"), p["price"].(map[string]any)["amount"].(string), text("description")}
+}
+
+func TestImportSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := up(t, data(t))
+	for _, test := range []struct {
+		name, file, content string
+		flags               []string
+		code                int
+		says                []string
+	}{
+		{"a refused row does not keep the others back", "a.csv", "sku,name,price,currency\nA,Chair,10,EUR\nB,,10,EUR\nC,Lamp,ten,EUR\nD,Bed,10.005,EUR\nE,Sofa,20,EUR\n", nil, 1,
+			[]string{"5 rows: 2 created, 0 updated, 0 unchanged, 3 refused", "line 3: name is missing", "line 4: column price", "line 5: price.amount must have at most 2 digits"}},
+		{"a missing column lists those there are", "a.csv", "id;title\n", []string{"-delimiter", ";", "-map", "sku=number"}, 1, []string{`no column "number"`, "id, title", "nothing was sent"}},
+		{"a quote that does not close", "a.csv", "sku,name\nA,\"Chair\nB,Lamp\n", nil, 1, []string{"line 2", "quote", "nothing was sent"}},
+		{"too few columns in one row", "a.csv", "sku,name,price,currency\nX,Chair\nY,Lamp,10,EUR\n", nil, 1, []string{"line 2: has 2 columns, not 4", "1 created"}},
+		{"Latin-1", "a.csv", "sku,name,price,currency\nZ,Caf\xe9,10,EUR\n", nil, 1, []string{"line 2: column name is not UTF-8", "iconv"}},
+		{"UTF-16", "a.csv", "\xff\xfes\x00k\x00u\x00", nil, 1, []string{"line 1", "UTF-16", "iconv"}},
+		{"an empty file", "a.csv", "", nil, 1, []string{"line 1: the file is empty"}},
+		{"no SKU and no id", "a.csv", "name,price\n", nil, 1, []string{"-map sku=COLUMN"}},
+		{"NDJSON with bad lines", "a.ndjson", "{\"sku\":\"N1\",\"name\":\"Chair\",\"price\":{\"amount\":\"1\",\"currency\":\"EUR\"}}\n{\"sku\":\"N2\"\n{\"sku\":\"N3\",\"nmae\":\"x\"}\n", nil, 1, []string{"line 2: body is cut off", "line 3: nmae is not known", "1 created"}},
+		{"a file that is not there", "", "", nil, 1, []string{"no such file"}},
+		{"an unknown delimiter", "a.csv", "", []string{"-delimiter", "::"}, 2, []string{"-delimiter must be one character"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "missing")
+			if test.file != "" {
+				file = filepath.Join(t.TempDir(), test.file)
+				if err := os.WriteFile(file, []byte(test.content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			args := append([]string{"import", "-server", s.api}, test.flags...)
+			stdout, stderr, code := command(t, append(args, file)...)
+			if code != test.code {
+				t.Errorf("exit code %d, want %d", code, test.code)
+			}
+			for _, says := range test.says {
+				if !strings.Contains(stdout+stderr, says) {
+					t.Errorf("it does not say %q:\n%s%s", says, stdout, stderr)
+				}
+			}
+		})
+	}
+}
+
+func TestImportSurvivesARestartOfTheServer(t *testing.T) {
+	t.Parallel()
+	file, rows, products := furniture(t)
+	s := up(t, data(t))
+	c := exec.Command(program, append(append([]string{"import", "-server", s.api}, mapping...), file)...)
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the import has begun", func() bool {
+		return s.must(http.StatusOK, "GET", "/api/v1/products?limit=1", "").json(t)["total"].(float64) > 0
+	})
+	_ = s.kill(syscall.SIGKILL)
+	s.start()
+	summary := make([]byte, 200)
+	n, _ := out.Read(summary)
+	if err := c.Wait(); err != nil || !strings.HasPrefix(string(summary[:n]), fmt.Sprintf("%d rows: ", rows)) {
+		t.Fatalf("the import ends with %v:\n%s", err, summary[:n])
+	}
+	sameCatalogue(t, s, products)
+}
