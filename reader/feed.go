@@ -93,9 +93,19 @@ func (r *Reader) applyPending(ctx context.Context) {
 			}
 			break
 		}
+		since := time.Now()
 		for try := 0; !r.write(ctx, changes); try++ {
 			select {
 			case <-time.After(min(time.Second, 10*time.Millisecond<<min(try, 7)) + rand.N(10*time.Millisecond)):
+			case <-ctx.Done():
+				return
+			}
+		}
+		// Who is far behind has time. To index is the hardest work there is, and
+		// half of a core or two is left to those who wait for an answer.
+		if len(r.pending) == maxChanges {
+			select {
+			case <-time.After(time.Since(since)):
 			case <-ctx.Done():
 				return
 			}

@@ -29,6 +29,18 @@ func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, erro
 	if err := check(q); err != nil {
 		return catalog.Page{}, err
 	}
+	page, generation, ok := x.pages.get(q)
+	if ok {
+		return page, nil
+	}
+	page, err := x.search(ctx, q)
+	if err == nil {
+		x.pages.put(q, generation, page)
+	}
+	return page, err
+}
+
+func (x *Index) search(ctx context.Context, q catalog.Query) (catalog.Page, error) {
 	order := order(q)
 	r := bleve.NewSearchRequestOptions(x.query(q), q.Limit+1, 0, false) // one more tells whether there is a next page
 	r.SortBy(order)
@@ -123,15 +135,14 @@ func (x *Index) query(q catalog.Query) query.Query {
 	term(fieldTag, q.Tag)
 	term(fieldCurrency, q.Currency)
 	if q.MinPrice != nil || q.MaxPrice != nil {
-		var low, high string
+		low, high := strings.Repeat("0", priceDigits), strings.Repeat("9", priceDigits)
 		if q.MinPrice != nil {
 			low = sortablePrice(*q.MinPrice)
 		}
 		if q.MaxPrice != nil {
 			high = sortablePrice(*q.MaxPrice)
 		}
-		yes := true
-		all = append(all, in(fieldPrice, 0, bleve.NewTermRangeInclusiveQuery(low, high, &yes, &yes)))
+		all = append(all, bleve.NewDisjunctionQuery(between(low, high)...))
 	}
 	if q.Text != "" {
 		all = append(all, x.text(q.Text))
@@ -154,8 +165,8 @@ func (x *Index) text(text string) query.Query {
 	}
 	var words []query.Query
 	seen := map[string]bool{}
-	for _, token := range x.words.Analyze([]byte(text)) {
-		if w := string(token.Term); !seen[w] && len(words) < maxWords {
+	for _, w := range x.terms(text) {
+		if !seen[w] && len(words) < maxWords {
 			seen[w] = true
 			words = append(words, word(w))
 		}
@@ -174,9 +185,13 @@ func word(w string) query.Query {
 		in(fieldName, 8, bleve.NewTermQuery(w)),
 		in(fieldPath, 3, bleve.NewTermQuery(w)),
 		in(fieldText, 2, bleve.NewTermQuery(w)),
-		in(fieldName, 2, bleve.NewPrefixQuery(w)),
-		in(fieldText, 0.5, bleve.NewPrefixQuery(w)),
 	}
+	if utf8.RuneCountInString(w) <= maxStart {
+		return bleve.NewDisjunctionQuery(append(either, in(fieldStart, 0.5, bleve.NewTermQuery(w)))...)
+	}
+	either = append(either,
+		in(fieldName, 2, bleve.NewPrefixQuery(w)),
+		in(fieldText, 0.5, bleve.NewPrefixQuery(w)))
 	if utf8.RuneCountInString(w) >= 5 {
 		fuzzy := bleve.NewFuzzyQuery(w)
 		fuzzy.SetFuzziness(1)

@@ -13,15 +13,19 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/analysis/char/asciifolding"
 	"github.com/blevesearch/bleve/v2/analysis/lang/en"
 	"github.com/blevesearch/bleve/v2/analysis/token/lowercase"
+	"github.com/blevesearch/bleve/v2/analysis/tokenizer/character"
 	"github.com/blevesearch/bleve/v2/analysis/tokenizer/single"
 	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
+
 	"github.com/blevesearch/bleve/v2/document"
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/mapping"
@@ -33,13 +37,16 @@ import (
 
 // format is raised when what is written to the index changes. An index of
 // another format is made anew from the events.
-const format = "1"
+const format = "2"
 
 // Index is an open index.
 type Index struct {
 	bleve    bleve.Index
 	words    analysis.Analyzer // text to terms: folded, lower case, without plural
 	verbatim analysis.Analyzer // the whole value as one term
+	blanks   analysis.Analyzer // terms with blanks between them
+
+	pages pages // of the catalogue as it is now
 }
 
 // Open opens the index in the folder, or makes it. One that cannot be read, or
@@ -53,6 +60,7 @@ func Open(dir string, log *slog.Logger) (*Index, error) {
 			TokenFilters: []analysis.TokenFilter{lowercase.NewLowerCaseFilter(), &en.EnglishPluralStemmerFilter{}},
 		},
 		verbatim: &analysis.DefaultAnalyzer{Tokenizer: single.NewSingleTokenTokenizer()},
+		blanks:   &analysis.DefaultAnalyzer{Tokenizer: character.NewCharacterTokenizer(func(r rune) bool { return r != ' ' })},
 	}
 	config := map[string]any{
 		// A batch is visible when it is in memory, and written to the disk soon
@@ -122,6 +130,7 @@ func (x *Index) Apply(_ context.Context, products []catalog.Product, progress []
 	if err := x.bleve.Batch(b); err != nil {
 		return fmt.Errorf("write %d products to the search index: %w", len(products), err)
 	}
+	x.pages.forget()
 	return nil
 }
 
@@ -153,9 +162,10 @@ func progressKey(shard int32) []byte {
 
 // Fields of a document. Those that people's words are looked for in:
 const (
-	fieldName = "name"
-	fieldPath = "path" // words of the category
-	fieldText = "text" // words of all
+	fieldName  = "name"
+	fieldPath  = "path"  // words of the category
+	fieldText  = "text"  // words of all
+	fieldStart = "start" // the first letters of the words of all
 )
 
 // Those that are taken as they are:
@@ -189,11 +199,12 @@ func (x *Index) document(p catalog.Product) (*document.Document, error) {
 			d.AddField(document.NewTextFieldCustom(field, nil, []byte(value), options, a))
 		}
 	}
-	add(fieldName, p.Name, searched, x.words)
-	add(fieldPath, p.Category, searched, x.words)
-	for _, text := range []string{p.Name, p.Category, p.SKU, p.Description} {
-		add(fieldText, text, searched, x.words)
-	}
+	name, path := x.terms(p.Name), x.terms(p.Category)
+	all := slices.Concat(name, path, x.terms(p.SKU), x.terms(p.Description))
+	add(fieldName, strings.Join(name, " "), searched, x.blanks)
+	add(fieldPath, strings.Join(path, " "), searched, x.blanks)
+	add(fieldText, strings.Join(all, " "), searched, x.blanks)
+	add(fieldStart, strings.Join(starts(all), " "), exact, x.blanks)
 	add(fieldSKU, strings.ToLower(p.SKU), searched, x.verbatim) // exact has no weight to boost
 	add(fieldCategory, p.Category, sorted, x.verbatim)
 	for i, c := range p.Category + "/" {
@@ -205,7 +216,11 @@ func (x *Index) document(p catalog.Product) (*document.Document, error) {
 		add(fieldTag, t, sorted, x.verbatim)
 	}
 	add(fieldCurrency, p.Price.Currency, sorted, x.verbatim)
-	add(fieldPrice, sortablePrice(p.Price.Decimal), sorted, x.verbatim)
+	price := sortablePrice(p.Price.Decimal)
+	add(fieldPrice, price, sorted, x.verbatim)
+	for _, digits := range priceLevels {
+		add(priceField(digits), price[:digits], exact, x.verbatim)
+	}
 	add(fieldCreated, fmt.Sprintf("%016x", p.CreatedAt.UnixMicro()), sorted, x.verbatim)
 	add(fieldTitle, x.sortable(p.Name), sorted, x.verbatim)
 	d.AddField(document.NewTextFieldCustom(fieldProduct, nil, whole, stored, nil))
@@ -220,4 +235,38 @@ func sortablePrice(d catalog.Decimal) string { return fmt.Sprintf("%015d%09d", d
 func (x *Index) sortable(name string) string {
 	folded := strings.ToLower(string(asciifolding.New().Filter([]byte(name))))
 	return folded[:min(len(folded), 100)]
+}
+
+// maxStart is how many letters of a word are looked for as a whole. Shorter
+// beginnings belong to thousands of words, and each word is a list to read.
+const maxStart = 3
+
+// terms cuts text into words as they are looked for. Cutting is the dearest part
+// of indexing, so it is done once for each text.
+func (x *Index) terms(text string) []string {
+	tokens := x.words.Analyze([]byte(text))
+	terms := make([]string, len(tokens))
+	for i, t := range tokens {
+		terms[i] = string(t.Term)
+	}
+	return terms
+}
+
+// starts lists the first one, two and three letters of the terms, once each.
+func starts(terms []string) []string {
+	seen := map[string]bool{}
+	var starts []string
+	for _, term := range terms {
+		letters := 0
+		for i, r := range term {
+			if letters++; letters > maxStart {
+				break
+			}
+			if start := term[:i+utf8.RuneLen(r)]; !seen[start] {
+				seen[start] = true
+				starts = append(starts, start)
+			}
+		}
+	}
+	return starts
 }
