@@ -19,6 +19,7 @@ const (
 	fetchWait  = 250 * time.Millisecond // a shard that begins waits at most this long for the fetch in hand; records wait for none
 	fetchBytes = 8 << 20                // an answer of one broker
 	shardBytes = 1 << 20                // of one partition in it
+	rebalance  = 10 * time.Second       // for all of a group to give away what others get
 	grace      = 4 * time.Second        // for the Handle in hand when its shard is taken away
 )
 
@@ -117,7 +118,7 @@ func (s *consumption[T]) share(ctx context.Context) error {
 	group, err := s.Log.client(
 		kgo.ConsumerGroup(s.cfg.Prefix+"."+s.name), kgo.ConsumeTopics(s.topic),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
-		kgo.SessionTimeout(s.cfg.Session), kgo.HeartbeatInterval(s.cfg.Session/10),
+		kgo.SessionTimeout(s.cfg.Session), kgo.HeartbeatInterval(s.cfg.Session/10), kgo.RebalanceTimeout(rebalance),
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, shards map[string][]int32) { s.give(shards[s.topic]) }),
 		kgo.OnPartitionsRevoked(taken),

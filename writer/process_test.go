@@ -1,0 +1,334 @@
+package writer_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"go.uber.org/goleak"
+
+	"catalog"
+	"catalog/kafka"
+	"catalog/sqlite"
+	"catalog/wire"
+	"catalog/writer"
+)
+
+// victim says to this test program, started again, to be a writer that is there
+// to be killed: the file of the truth, the brokers and the prefix.
+const victim = "CATALOG_TEST_VICTIM"
+
+func TestMain(m *testing.M) {
+	if args := os.Getenv(victim); args != "" {
+		if err := write(strings.Split(args, ",")); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func write(args []string) error {
+	ctx := context.Background()
+	db, err := sqlite.Open(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	logger := slog.New(slog.NewTextHandler(os.Stdout, nil))
+	l, err := kafka.Open(ctx, config(args[1], args[2]), logger, prometheus.NewRegistry())
+	if err != nil {
+		return err
+	}
+	if err := l.Join(ctx); err != nil {
+		return err
+	}
+	return writer.New(sqlite.NewStore(db), l, logger, time.Now, prometheus.NewRegistry()).Run(ctx)
+}
+
+func config(brokers, prefix string) kafka.Config {
+	cfg := kafka.Config{Brokers: brokers, Prefix: prefix, Replicas: 1, Session: time.Second}
+	if prefix != "" {
+		cfg.Session = 6 * time.Second // the least that a real broker allows
+	}
+	return cfg
+}
+
+// process is a writer in a process of its own.
+type process struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	taken chan struct{} // receives something for each shard taken over
+	ended chan struct{}
+}
+
+func (s *system) start(t *testing.T) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(os.Args[0]), taken: make(chan struct{}, 1_000), ended: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), victim+"="+strings.Join([]string{s.path, s.brokers, s.prefix}, ","))
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stderr = os.Stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.ended)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if strings.Contains(lines.Text(), "shard taken over") {
+				p.taken <- struct{}{}
+			}
+		}
+		_ = p.cmd.Wait()
+	}()
+	t.Cleanup(p.kill)
+	return p
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+}
+
+// waitTaken waits until the process has taken over n shards more.
+func (p *process) waitTaken(n int) {
+	p.t.Helper()
+	late := time.After(30 * time.Second)
+	for range n {
+		select {
+		case <-p.taken:
+		case <-late:
+			p.t.Fatal("the shards were not taken over")
+		}
+	}
+}
+
+// events records what everybody who follows the events topic sees.
+type events struct {
+	mu      sync.Mutex
+	changed chan struct{}
+	shards  map[int32][]catalog.Event
+	gaps    []string
+	repeats int
+}
+
+func (c *events) Begin(context.Context, int32) (int64, error) { return 0, nil }
+func (c *events) End(int32)                                   {}
+
+func (c *events) Handle(_ context.Context, r catalog.Records[catalog.Event]) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range r.Items {
+		switch want := int64(len(c.shards[r.Shard])) + 1; {
+		case e.Seq < want:
+			c.repeats++
+		case e.Seq > want:
+			c.gaps = append(c.gaps, fmt.Sprintf("%s comes where %d should", e.Position, want))
+		default:
+			c.shards[r.Shard] = append(c.shards[r.Shard], e)
+		}
+	}
+	close(c.changed)
+	c.changed = make(chan struct{})
+	return nil
+}
+
+// wait waits until n commands have their outcome.
+func (c *events) wait(t testing.TB, n int) {
+	t.Helper()
+	late := time.After(60 * time.Second)
+	for {
+		c.mu.Lock()
+		got, changed, gaps := 0, c.changed, c.gaps
+		for _, events := range c.shards {
+			got += len(events)
+		}
+		c.mu.Unlock()
+		if len(gaps) > 0 {
+			t.Error(gaps)
+			return
+		}
+		if got >= n {
+			return
+		}
+		select {
+		case <-changed:
+		case <-late:
+			t.Errorf("%d events, want %d", got, n)
+			return
+		}
+	}
+}
+
+// system is a broker, a truth and a follower of the events.
+type system struct {
+	*kafka.Log
+	path, brokers, prefix string
+	store                 *sqlite.Store
+	events                *events
+	sent                  []catalog.Command
+}
+
+// newSystem makes a system on a broker of its own.
+func newSystem(t *testing.T) *system {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return systemOn(t, cluster.ListenAddrs()[0], "")
+}
+
+func systemOn(t *testing.T, brokers, prefix string) *system {
+	t.Helper()
+	s := &system{
+		path: filepath.Join(t.TempDir(), "catalog.db"), brokers: brokers, prefix: prefix,
+		events: &events{changed: make(chan struct{}), shards: map[int32][]catalog.Event{}},
+	}
+	s.store = openStore(t, s.path)
+	var err error
+	if s.Log, err = kafka.Open(t.Context(), config(brokers, prefix), slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	if err := s.Prepare(t.Context(), shards); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- s.Follow(ctx, "test", s.events) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return s
+}
+
+// send sends n commands about 50 products: what each says is its number.
+func (s *system) send(t *testing.T, n int) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(uint64(len(s.sent)), 1))
+	for range n / 10 {
+		batch := make([]catalog.Command, 10)
+		for i := range batch {
+			number := len(s.sent) + i
+			batch[i] = catalog.Command{
+				ID: id("command", number), Product: id("product", random.IntN(50)), AcceptedAt: wire.Time(time.Now()),
+				Op: catalog.PutProduct{Draft: catalog.Draft{Name: fmt.Sprint("Chair ", number), Price: catalog.Money{Decimal: catalog.Decimal{Units: 12}, Currency: "EUR"}}},
+			}
+		}
+		if err := s.Send(t.Context(), batch...); err != nil {
+			t.Error(err)
+			return
+		}
+		s.sent = append(s.sent, batch...)
+	}
+}
+
+// check says that each command sent has exactly one outcome, in the order of
+// its product, the same in the events topic as in the journal.
+func (s *system) check(t *testing.T) {
+	t.Helper()
+	s.events.mu.Lock()
+	defer s.events.mu.Unlock()
+	outcomes := map[catalog.ID][]catalog.Event{} // by product
+	for shard, seen := range s.events.shards {
+		journal, err := s.store.Journal(t.Context(), shard, 1, 1_000_000, 1_000_000)
+		if err != nil || len(journal) != len(seen) {
+			t.Fatalf("shard %d: the journal has %d events, %v; the topic %d", shard, len(journal), err, len(seen))
+		}
+		for i, e := range seen {
+			if e.Command != journal[i].Command || e.Seq != journal[i].Seq {
+				t.Fatalf("shard %d, event %d: %v in the journal, %v in the topic", shard, i, journal[i], e)
+			}
+			outcomes[e.Product.ID] = append(outcomes[e.Product.ID], e)
+		}
+	}
+	for _, c := range s.sent {
+		of := outcomes[c.Product]
+		if len(of) == 0 || of[0].Command != c.ID || of[0].Product.Name != c.Op.(catalog.PutProduct).Draft.Name {
+			t.Fatalf("product %s: the next outcome should be that of %v, the outcomes left are %v", c.Product, c, of)
+		}
+		outcomes[c.Product] = of[1:]
+	}
+	for product, of := range outcomes {
+		if len(of) > 0 {
+			t.Errorf("product %s has %d outcomes too many", product, len(of))
+		}
+	}
+	t.Logf("%d commands, %d events repeated", len(s.sent), s.events.repeats)
+}
+
+func TestWritersThatAreKilledUnderLoadLoseDoubleAndReorderNothing(t *testing.T) {
+	writersKilled(t, newSystem(t))
+}
+
+func TestAWriterThatWasFrozenAndWakesUpChangesNothing(t *testing.T) {
+	writerFrozen(t, newSystem(t))
+}
+
+func writersKilled(t *testing.T, s *system) {
+	a, b := s.start(t), s.start(t)
+	a.waitTaken(1)
+	b.waitTaken(1)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				s.send(t, 10)
+				s.events.wait(t, len(s.sent)-500)
+			}
+		}
+	}()
+	for kill := range 4 {
+		s.events.wait(t, 200*(kill+1))
+		a.kill() // in the middle of its work
+		// The fake broker keeps a member for ever that dies while it joins, so
+		// the next one to be killed has joined.
+		a, b = b, s.start(t)
+		b.waitTaken(1)
+	}
+	close(stop)
+	<-stopped
+	s.events.wait(t, len(s.sent))
+	s.check(t)
+}
+
+func writerFrozen(t *testing.T, s *system) {
+	a := s.start(t)
+	a.waitTaken(shards)
+	s.send(t, 100)
+	s.events.wait(t, len(s.sent))
+	a.signal(syscall.SIGSTOP)
+	b := s.start(t)
+	b.waitTaken(shards) // when the session of the other has timed out
+	s.send(t, 100)
+	s.events.wait(t, len(s.sent))
+	a.signal(syscall.SIGCONT) // it believes that the shards are its own
+	s.send(t, 1_000)
+	s.events.wait(t, len(s.sent))
+	s.check(t)
+}
