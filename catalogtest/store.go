@@ -358,11 +358,13 @@ func oldEpochFenced(t *testing.T, s Store) {
 	}
 	after.settle(t, []catalog.Kind{catalog.Created}, c)
 
-	// Nor may an owner be wrong about the number of the next event.
-	b := after.batch(command("d", "p", rename("Stool")))
-	b.NextSeq++
-	if events, err := s.Settle(t.Context(), b, moment); !errors.Is(err, catalog.ErrFenced) || events != nil {
-		t.Fatalf("Settle with a wrong NextSeq = %v, %v; want no events, ErrFenced", events, err)
+	// Nor may an owner be wrong about the offset or the number of the next event.
+	for _, wrong := range []struct{ from, seq int64 }{{-1, 0}, {1, 0}, {0, -1}, {0, 1}} {
+		b := after.batch(command("d", "p", rename("Stool")))
+		b.From, b.NextSeq = b.From+wrong.from, b.NextSeq+wrong.seq
+		if events, err := s.Settle(t.Context(), b, moment); !errors.Is(err, catalog.ErrFenced) || events != nil {
+			t.Fatalf("Settle from %d, seq %d = %v, %v; want no events, ErrFenced", b.From, b.NextSeq, events, err)
+		}
 	}
 	sameState(t, s, after.st)
 }
@@ -402,33 +404,42 @@ func claimWhileSettling(t *testing.T, s Store) {
 	o := own(t, s, 0)
 	for round := range 10 {
 		var (
-			settled = make(chan catalog.ShardState)
-			first   = make(chan struct{})
+			begun   = make(chan struct{})
+			claimed = make(chan struct{})
+			last    = make(chan catalog.ShardState, 1)
 		)
-		go func(o settler) {
-			defer close(settled)
+		go func(before settler) {
+			defer func() { last <- before.st }()
 			for i := 0; ; i++ {
-				_, err := o.try(t.Context(), command(fmt.Sprint(round, ".", i), "p", catalog.PutProduct{Draft: draft(fmt.Sprint("S", i))}))
-				if i == 0 {
-					close(first)
+				late := false
+				select {
+				case <-claimed:
+					late = true
+				default:
 				}
-				if err != nil {
-					if !errors.Is(err, catalog.ErrFenced) {
-						t.Error(err)
-					}
-					settled <- o.st
+				_, err := before.try(t.Context(), command(fmt.Sprint(round, ".", i), "p", catalog.PutProduct{Draft: draft(fmt.Sprint("S", i))}))
+				if i == 0 {
+					close(begun)
+				}
+				if late && err == nil {
+					t.Error("the owner before settles after the claim")
+				} else if err != nil && !errors.Is(err, catalog.ErrFenced) {
+					t.Error(err)
+				}
+				if late || err != nil {
 					return
 				}
 			}
 		}(*o)
-		<-first
+		<-begun
 		st, err := s.Claim(t.Context(), 0)
+		close(claimed)
 		if err != nil {
 			t.Fatal(err)
 		}
-		last := <-settled
-		if last.Epoch++; st != last {
-			t.Fatalf("claimed %+v, but the owner before had got to %+v", st, last)
+		want := <-last
+		if want.Epoch++; st != want {
+			t.Fatalf("claimed %+v, but the owner before had got to %+v", st, want)
 		}
 		o.st = st
 	}
@@ -525,8 +536,12 @@ func tombstones(t *testing.T, s Store) {
 	sameProduct(t.Context(), t, s, gone)
 	o.settle(t, []catalog.Kind{catalog.Refused, catalog.Refused},
 		command("3", "p", catalog.DeleteProduct{}), command("4", "p", rename("Stool")))
-	again := o.settle(t, []catalog.Kind{catalog.Created}, command("5", "p", catalog.PutProduct{Draft: draft("A")}))[0].Product
-	if again.Version != 3 || again.Deleted {
+	events, err := s.Settle(t.Context(), o.batch(command("5", "p", catalog.PutProduct{Draft: draft("A")})), moment.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := events[0].Product
+	if again.Version != 3 || again.Deleted || !again.CreatedAt.Equal(moment.Add(time.Hour)) {
 		t.Fatalf("made again it is %+v", again)
 	}
 	sameProduct(t.Context(), t, s, again)
