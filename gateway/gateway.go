@@ -57,8 +57,8 @@ func (g *Gateway) Run(ctx context.Context) error { return g.log.Follow(ctx, "gat
 func (g *Gateway) Ping(context.Context) error { return g.answers.ready() }
 
 // Handler answers the API, its description at /openapi.json, the pages to try
-// it at /docs, and what console answers elsewhere.
-func (g *Gateway) Handler(console http.Handler) (http.Handler, error) {
+// it at /docs, and pages by their paths.
+func (g *Gateway) Handler(pages map[string]http.Handler) (http.Handler, error) {
 	contract, err := readContract(api.OpenAPI)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,9 @@ func (g *Gateway) Handler(console http.Handler) (http.Handler, error) {
 	docs := docs()
 	e.GET("/docs", echo.WrapHandler(docs))
 	e.GET("/docs/*", echo.WrapHandler(docs))
-	e.GET("/*", echo.WrapHandler(console))
+	for path, page := range pages {
+		e.GET(path, echo.WrapHandler(page))
+	}
 	return e, nil
 }
 

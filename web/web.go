@@ -4,17 +4,16 @@ package web
 
 import (
 	"embed"
-	"io/fs"
 	"net/http"
 )
 
 //go:embed index.html app.js style.css
 var files embed.FS
 
-// Handler serves the files. Their pages may load from here only.
-func Handler() http.Handler {
-	server := http.FileServerFS(fs.FS(files))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// Pages are the files by their paths. They may load from here only.
+func Pages() map[string]http.Handler {
+	server := http.FileServerFS(files)
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'")
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -22,4 +21,5 @@ func Handler() http.Handler {
 		h.Set("Cache-Control", "no-cache")
 		server.ServeHTTP(w, r)
 	})
+	return map[string]http.Handler{"/": page, "/app.js": page, "/style.css": page}
 }

@@ -47,7 +47,7 @@ func Reader(t *telemetry.Telemetry, view reader.View, cache reader.Cache, index 
 // Gateway answers HTTP on l. The check says when it can take writes.
 func Gateway(t *telemetry.Telemetry, log gateway.Log, reader, writer *grpc.ClientConn, l net.Listener) ([]daemon.Part, daemon.Check, error) {
 	g := gateway.New(log, catalogv1.NewReaderServiceClient(reader), catalogv1.NewWriterServiceClient(writer), t.Log, time.Now, t.Registry)
-	h, err := g.Handler(web.Handler())
+	h, err := g.Handler(web.Pages())
 	if err != nil {
 		return nil, daemon.Check{}, err
 	}

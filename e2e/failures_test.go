@@ -1,0 +1,207 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestFailuresOfOthers asks, from outside, for the failures of systems of this
+// kind: each was found in a real one.
+func TestFailuresOfOthers(t *testing.T) {
+	t.Parallel()
+	s := up(t, data(t))
+
+	t.Run("a POST does not wait for a batch to fill", func(t *testing.T) {
+		var took []time.Duration
+		for i := range 50 {
+			since := time.Now()
+			s.create(draftWith(fmt.Sprintf(`"sku":"FAST-%d"`, i)))
+			took = append(took, time.Since(since))
+		}
+		slices.Sort(took)
+		if took[25] > 250*time.Millisecond {
+			t.Errorf("half of the POSTs take more than %v", took[25])
+		}
+	})
+	t.Run("what is written can be read and found at once", func(t *testing.T) {
+		for i := range 20 {
+			id, at := s.create(draftWith(fmt.Sprintf(`"sku":"SEEN-%d"`, i)))
+			s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "", "Catalog-Position", at)
+			if list := s.must(http.StatusOK, "GET", fmt.Sprintf("/api/v1/products?q=SEEN-%d", i), "", "Catalog-Position", at); !strings.Contains(list.body, id) {
+				t.Fatalf("product %d was written and is not found", i)
+			}
+		}
+	})
+	t.Run("an update cannot overtake its create, nor another update", func(t *testing.T) {
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				path := fmt.Sprintf("/api/v1/products/0191e4a0-7c1e-7d5a-8f6b-%012d", i+1)
+				s.must(http.StatusAccepted, "PUT", path, `{"name":"0","price":{"amount":"1","currency":"EUR"}}`, "Prefer", "respond-async")
+				var receipt string
+				for n := 1; n <= 10; n++ {
+					receipt = s.must(http.StatusAccepted, "PATCH", path, fmt.Sprintf(`{"name":"%d"}`, n), "Prefer", "respond-async").header.Get("Location")
+				}
+				r := s.must(http.StatusOK, "GET", receipt+"?wait=20", "").json(t)
+				p := s.must(http.StatusOK, "GET", path, "", "Catalog-Position", r["position"].(string)).json(t)
+				if p["name"] != "10" || p["version"] != 11.0 {
+					t.Errorf("after a create and ten updates the product is %v at version %v", p["name"], p["version"])
+				}
+			})
+		}
+		wg.Wait()
+	})
+	t.Run("a deleted product does not come back", func(t *testing.T) {
+		for i := range 20 {
+			id, _ := s.create(draftWith(fmt.Sprintf(`"sku":"GONE-%d"`, i)))
+			path := "/api/v1/products/" + id
+			s.must(http.StatusAccepted, "PATCH", path, `{"name":"late"}`, "Prefer", "respond-async")
+			at := s.must(http.StatusNoContent, "DELETE", path, "").header.Get("Catalog-Position")
+			s.must(http.StatusNotFound, "GET", path, "", "Catalog-Position", at)
+			s.must(http.StatusNotFound, "PATCH", path, `{"name":"later"}`)
+		}
+		eventually(t, "search has forgotten them", func() bool {
+			return s.must(http.StatusOK, "GET", "/api/v1/products?q=GONE", "").json(t)["total"] == 0.0
+		})
+	})
+	t.Run("an update replaces what was read before", func(t *testing.T) {
+		id, _ := s.create(draftWith(`"sku":"CACHED"`))
+		path := "/api/v1/products/" + id
+		for n := range 20 {
+			s.must(http.StatusOK, "GET", path, "")
+			at := s.must(http.StatusOK, "PATCH", path, fmt.Sprintf(`{"description":"%d"}`, n)).header.Get("Catalog-Position")
+			if got := s.must(http.StatusOK, "GET", path, "", "Catalog-Position", at).json(t)["description"]; got != fmt.Sprint(n) {
+				t.Fatalf("after update %d the description is %v", n, got)
+			}
+		}
+	})
+	t.Run("a write of an unknown product says so", func(t *testing.T) {
+		for _, method := range []string{"PATCH", "DELETE"} {
+			s.must(http.StatusNotFound, method, "/api/v1/products/0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b", `{}`)
+		}
+	})
+	t.Run("a price keeps its cents, however large, and may be 0", func(t *testing.T) {
+		for _, amount := range []string{"0.00", "0.01", "12345678901234.89", "999999999999999.99", "2147483648.50"} {
+			id, _ := s.create(fmt.Sprintf(`{"name":"x","price":{"amount":"%s","currency":"EUR"}}`, amount))
+			at := s.must(http.StatusOK, "PATCH", "/api/v1/products/"+id, `{"name":"y"}`).header.Get("Catalog-Position")
+			p := s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "", "Catalog-Position", at).json(t)
+			if got := p["price"].(map[string]any)["amount"]; got != amount {
+				t.Errorf("%s became %v", amount, got)
+			}
+		}
+	})
+	t.Run("what is empty can be set", func(t *testing.T) {
+		id, _ := s.create(strings.Replace(chair, "CHA-7", "EMPTY", 1))
+		p := s.must(http.StatusOK, "PATCH", "/api/v1/products/"+id, `{"description":null,"tags":[],"attributes":null,"category":""}`).json(t)
+		for _, field := range []string{"description", "tags", "attributes", "category"} {
+			if v, there := p[field]; there {
+				t.Errorf("%s is still %v", field, v)
+			}
+		}
+	})
+	t.Run("what is taken in can be got out: the longest of everything", func(t *testing.T) {
+		body := fmt.Sprintf(`{"sku":"%s","name":"%s","description":"%s","price":{"amount":"1","currency":"EUR"},"category":"%s"}`,
+			strings.Repeat("s", 64), strings.Repeat("é", 250), strings.Repeat("漢", 5000), strings.Repeat("c", 250))
+		id, at := s.create(body)
+		p := s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "", "Catalog-Position", at).json(t)
+		if p["name"] != strings.Repeat("é", 250) || p["description"] != strings.Repeat("漢", 5000) {
+			t.Error("it comes back shorter")
+		}
+		if found := s.must(http.StatusOK, "GET", "/api/v1/products?q="+strings.Repeat("s", 64), "", "Catalog-Position", at).json(t)["total"]; found != 1.0 {
+			t.Errorf("it is found %v times", found)
+		}
+	})
+	t.Run("a page has the size that was asked for, and pages neither repeat nor miss", func(t *testing.T) {
+		for _, sort := range []string{"newest", "name", "price", "-price"} {
+			seen := map[string]bool{}
+			var total float64
+			for cursor := ""; ; {
+				page := s.must(http.StatusOK, "GET", "/api/v1/products?q=FAST&limit=7&sort="+sort+"&cursor="+url.QueryEscape(cursor), "").json(t)
+				items := page["items"].([]any)
+				total = page["total"].(float64)
+				next, more := page["nextCursor"].(string)
+				if more && len(items) != 7 {
+					t.Fatalf("a page of 7 has %d", len(items))
+				}
+				for _, item := range items {
+					id := item.(map[string]any)["id"].(string)
+					if seen[id] {
+						t.Fatalf("sorted by %s, %s is there twice", sort, id)
+					}
+					seen[id] = true
+				}
+				if !more {
+					break
+				}
+				cursor = next
+			}
+			if float64(len(seen)) != total || total != 50 {
+				t.Errorf("sorted by %s there are %d of %v", sort, len(seen), total)
+			}
+		}
+	})
+	t.Run("the same key is one effect and one answer, however often it is sent at once", func(t *testing.T) {
+		var wg sync.WaitGroup
+		answers := make([]answer, 50)
+		for i := range answers {
+			wg.Go(func() {
+				answers[i] = s.must(http.StatusCreated, "POST", "/api/v1/products", draftWith(`"sku":"KEY"`), "Idempotency-Key", "one-and-only")
+			})
+		}
+		wg.Wait()
+		for _, a := range answers {
+			if a.body != answers[0].body || a.header.Get("Catalog-Position") != answers[0].header.Get("Catalog-Position") {
+				t.Fatalf("two answers to one request:\n%s%s", answers[0].body, a.body)
+			}
+		}
+		a := s.must(http.StatusUnprocessableEntity, "POST", "/api/v1/products", draftWith(`"sku":"OTHER"`), "Idempotency-Key", "one-and-only")
+		if a.json(t)["code"] != "key_reused" {
+			t.Error(a.body)
+		}
+	})
+	t.Run("of many who want one SKU, one gets it, and the others hear who has it", func(t *testing.T) {
+		var wg sync.WaitGroup
+		statuses := make([]int, 30)
+		for i := range statuses {
+			wg.Go(func() { statuses[i] = s.call("POST", "/api/v1/products", draftWith(`"sku":"WANTED"`)).status })
+		}
+		wg.Wait()
+		slices.Sort(statuses)
+		if statuses[0] != http.StatusCreated || statuses[1] != http.StatusConflict || statuses[29] != http.StatusConflict {
+			t.Errorf("answers: %v", statuses)
+		}
+	})
+	t.Run("of many who update one version, one does", func(t *testing.T) {
+		id, _ := s.create(draftWith(`"sku":"RACE"`))
+		var wg sync.WaitGroup
+		statuses := make([]int, 30)
+		for i := range statuses {
+			wg.Go(func() {
+				statuses[i] = s.call("PATCH", "/api/v1/products/"+id, fmt.Sprintf(`{"name":"%d"}`, i), "If-Match", `"1"`).status
+			})
+		}
+		wg.Wait()
+		slices.Sort(statuses)
+		if statuses[0] != http.StatusOK || statuses[1] != http.StatusPreconditionFailed || statuses[29] != http.StatusPreconditionFailed {
+			t.Errorf("answers: %v", statuses)
+		}
+	})
+	t.Run("internals do not leak into answers, nor contents into logs", func(t *testing.T) {
+		a := s.must(http.StatusBadRequest, "POST", "/api/v1/products", `{"name": token cookie`)
+		for _, word := range []string{"goroutine", ".go:", "panic", "sql"} {
+			if strings.Contains(a.body, word) {
+				t.Errorf("the answer has %q: %s", word, a.body)
+			}
+		}
+		s.create(draftWith(`"description":"correct horse battery staple"`))
+		if strings.Contains(s.log(), "correct horse") {
+			t.Error("the log has the text of a product")
+		}
+	})
+}
