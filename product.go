@@ -71,12 +71,10 @@ func (d Draft) Validate() error {
 	}
 	d.Price.check(e)
 	if d.Category != "" {
-		text(e, "category", d.Category, MaxCategory, line)
-		for part := range strings.SplitSeq(d.Category, "/") {
-			if part == "" || strings.TrimSpace(part) != part {
-				e.Add("category", "must be names joined by single slashes, such as Furniture/Chairs")
-				break
-			}
+		if r := wrong(d.Category, MaxCategory, line); r != "" {
+			e.Add("category", r)
+		} else if !path(d.Category) {
+			e.Add("category", "must be names joined by single slashes, such as Furniture/Chairs")
 		}
 	}
 	if len(d.Tags) > MaxTags {
@@ -101,6 +99,16 @@ func (d Draft) Validate() error {
 		}
 	}
 	return e.Err()
+}
+
+// path says whether s is names joined by single slashes.
+func path(s string) bool {
+	for name := range strings.SplitSeq(s, "/") {
+		if name == "" || strings.TrimSpace(name) != name {
+			return false
+		}
+	}
+	return true
 }
 
 func line(r rune) bool  { return !unicode.IsControl(r) }
@@ -145,8 +153,8 @@ type Patch struct {
 	Attributes map[string]*string
 }
 
-// Apply is d with the changes of p. It shares no memory with d that either
-// could change.
+// Apply is d with the changes of p. It changes neither, and shares with d the
+// lists and maps that p leaves as they are.
 func (p Patch) Apply(d Draft) Draft {
 	set := func(to *string, from *string) {
 		if from != nil {
