@@ -31,7 +31,7 @@ func newBench(b *testing.B) (*kafka.Log, *events) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	l, err := kafka.Open(b.Context(), config(addr, ""), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	l, err := kafka.Open(b.Context(), kafka.Config{Brokers: addr, Replicas: 1}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		b.Fatal(err)
 	}
