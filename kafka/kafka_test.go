@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -760,6 +761,29 @@ func TestPublishGivesUpWhenItsContextEndsAndTheBufferIsFull(t *testing.T) {
 	l.Publish(ctx, []catalog.Event{event(0, 1)}, func(err error) { done <- err })
 	if err := <-done; !errors.Is(err, catalog.ErrUnavailable) {
 		t.Errorf("got %v, want ErrUnavailable", err)
+	}
+}
+
+func TestWithThreeReplicasARecordIsStoredWhenTwoHaveIt(t *testing.T) {
+	c, err := kfake.NewCluster(kfake.NumBrokers(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	cfg := config(t, strings.Join(c.ListenAddrs(), ","))
+	cfg.Replicas = 3
+	l := open(t, cfg)
+	for _, name := range []string{"commands", "events", "dead"} {
+		topics, err := l.admin.DescribeTopicConfigs(t.Context(), l.topic(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(topics[0].Configs, func(c kadm.Config) bool { return c.Key == "min.insync.replicas" && c.MaybeValue() == "2" }) {
+			t.Errorf("%s: min.insync.replicas is not 2", name)
+		}
+	}
+	if err := l.Send(t.Context(), command(1, 1)); err != nil {
+		t.Error(err)
 	}
 }
 

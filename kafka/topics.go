@@ -28,6 +28,9 @@ func (l *Log) Prepare(ctx context.Context, partitions int) error {
 		if replicas == 0 {
 			replicas = -1
 		}
+		if replicas > 2 { // else acknowledged by all in sync can mean by one
+			t.config["min.insync.replicas"] = kadm.StringPtr("2")
+		}
 		r, err := l.admin.CreateTopic(ctx, int32(t.partitions), replicas, t.config, l.topic(t.name))
 		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 			return fmt.Errorf("make topic %s: %w %s", l.topic(t.name), err, r.ErrMessage)
