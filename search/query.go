@@ -189,16 +189,13 @@ func word(w string) query.Query {
 	if utf8.RuneCountInString(w) <= maxStart {
 		return bleve.NewDisjunctionQuery(append(either, in(fieldStart, 0.5, bleve.NewTermQuery(w)))...)
 	}
-	either = append(either,
+	fuzzy := bleve.NewFuzzyQuery(w)
+	fuzzy.SetFuzziness(1)
+	fuzzy.SetPrefix(1) // people seldom miss the first letter, and the index is searched faster
+	return bleve.NewDisjunctionQuery(append(either,
 		in(fieldName, 2, bleve.NewPrefixQuery(w)),
-		in(fieldText, 0.5, bleve.NewPrefixQuery(w)))
-	if utf8.RuneCountInString(w) >= 5 {
-		fuzzy := bleve.NewFuzzyQuery(w)
-		fuzzy.SetFuzziness(1)
-		fuzzy.SetPrefix(1) // people seldom miss the first letter, and the index is searched faster
-		either = append(either, in(fieldText, 0.1, fuzzy))
-	}
-	return bleve.NewDisjunctionQuery(either...)
+		in(fieldText, 0.5, bleve.NewPrefixQuery(w)),
+		in(fieldText, 0.1, fuzzy))...)
 }
 
 // in has q look in the field, and weighs what it finds.

@@ -263,7 +263,7 @@ func (p *productCall) print(item catalog.Product) error {
 	t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(t, "%s\t%s\n", name, value)
+			fmt.Fprintf(t, "%s\t%s\n", name, strings.ReplaceAll(value, "\n", " "))
 		}
 	}
 	line("id", item.ID.String())
