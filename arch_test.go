@@ -21,12 +21,12 @@ var imports = map[string][]string{
 	"catalog/api/catalog/v1":       {},
 	"catalog/wire":                 {"catalog", "catalog/api", "catalog/api/catalog/v1"},
 	"catalog/daemon":               {},
-	"catalog/telemetry":            {},
+	"catalog/telemetry":            {"catalog"},
 	"catalog/rpc":                  {"catalog"}, // what all gRPC servers and clients have: health, validation, metrics, statuses
 	"catalog/web":                  {},
 	"catalog/gateway":              {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/rpc", "catalog/wire"},
-	"catalog/writer":               {"catalog", "catalog/api/catalog/v1", "catalog/wire"},
-	"catalog/reader":               {"catalog", "catalog/api/catalog/v1", "catalog/wire"},
+	"catalog/writer":               {"catalog", "catalog/api/catalog/v1", "catalog/telemetry", "catalog/wire"},
+	"catalog/reader":               {"catalog", "catalog/api/catalog/v1", "catalog/telemetry", "catalog/wire"},
 	"catalog/kafka":                {"catalog", "catalog/wire"},
 	"catalog/postgres":             {"catalog", "catalog/wire"},
 	"catalog/mongo":                {"catalog", "catalog/wire"},
@@ -50,7 +50,7 @@ var imports = map[string][]string{
 var drivers = map[string][]string{
 	"github.com/twmb/franz-go/pkg/kfake": {"catalog/embedded"},
 	"github.com/twmb/franz-go":           {"catalog/kafka", "catalog/embedded"},
-	"github.com/jackc/pgx":               {"catalog/postgres"},
+	"github.com/jackc/pgx":               {"catalog/postgres"}, // and tests
 	"go.mongodb.org/mongo-driver":        {"catalog/mongo"},
 	"github.com/redis/rueidis":           {"catalog/redis"},
 	"modernc.org/sqlite":                 {"catalog/sqlite"},

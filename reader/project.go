@@ -2,8 +2,10 @@ package reader
 
 import (
 	"context"
+	"time"
 
 	"catalog"
+	"catalog/telemetry"
 )
 
 // RunView keeps the view and the cache of the shards that the log gives to
@@ -29,6 +31,7 @@ func (r *Reader) projected(ctx context.Context, shard int32) (catalog.Progress, 
 // project applies events to the view, then to the cache, and then saves and
 // tells the progress: whoever sees the progress sees the products.
 func (r *Reader) project(ctx context.Context, events []catalog.Event, to catalog.Progress) error {
+	since := time.Now()
 	products := catalog.Latest(events)
 	if len(products) > 0 {
 		if err := r.view.Apply(ctx, products); err != nil {
@@ -40,6 +43,7 @@ func (r *Reader) project(ctx context.Context, events []catalog.Event, to catalog
 		return err
 	}
 	r.viewed.reach(to)
+	telemetry.Trail(ctx, "project", events, since)
 	if len(events) > 0 {
 		r.metrics.delay.WithLabelValues("view").Observe(r.now().Sub(events[len(events)-1].SettledAt).Seconds())
 	}

@@ -10,12 +10,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
 
 	"catalog"
+	"catalog/telemetry"
 	"catalog/wire"
 )
 
@@ -146,7 +143,7 @@ func (w *Writer) Handle(ctx context.Context, r catalog.Records[catalog.Command])
 	s.state.Offset = r.To
 	s.state.NextSeq += int64(len(events))
 	w.metrics.settled(events, time.Since(since))
-	trail(ctx, events, since)
+	telemetry.Trail(ctx, "settle", events, since)
 	if len(events) == 0 {
 		return nil // nothing but repeats
 	}
@@ -186,22 +183,4 @@ func (w *Writer) settle(ctx context.Context, b catalog.Batch) ([]catalog.Event, 
 		return nil, nil // nothing but repeats
 	}
 	return w.store.Journal(ctx, b.Shard, b.NextSeq, state.NextSeq-1, len(b.Commands))
-}
-
-// trail adds a span to the trace of each command that is being traced.
-func trail(ctx context.Context, events []catalog.Event, since time.Time) {
-	var tracer trace.Tracer
-	for _, e := range events {
-		remote := propagation.TraceContext{}.Extract(context.WithoutCancel(ctx), propagation.MapCarrier{"traceparent": e.Trace})
-		if !trace.SpanContextFromContext(remote).IsSampled() {
-			continue
-		}
-		if tracer == nil {
-			tracer = otel.Tracer("catalog/writer")
-		}
-		_, span := tracer.Start(remote, "settle", trace.WithTimestamp(since), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
-			attribute.String("catalog.product", e.Product.ID.String()), attribute.String("catalog.command", e.Command.String()),
-			attribute.String("catalog.kind", string(e.Kind)), attribute.String("catalog.position", e.Position.String())))
-		span.End()
-	}
 }
