@@ -144,13 +144,19 @@ func (x *Index) query(q catalog.Query) query.Query {
 		}
 		all = append(all, bleve.NewDisjunctionQuery(between(low, high)...))
 	}
-	if q.Text != "" {
-		all = append(all, x.text(q.Text))
-	}
-	if len(all) == 0 {
+	switch {
+	case q.Text == "" && len(all) == 0:
 		return bleve.NewMatchAllQuery()
+	case q.Text == "":
+		return bleve.NewConjunctionQuery(all...)
+	case len(all) == 0:
+		return x.text(q.Text)
 	}
-	return bleve.NewConjunctionQuery(all...)
+	// A filter finds without weighing, which is a union of bitmaps.
+	found := bleve.NewBooleanQuery()
+	found.AddMust(x.text(q.Text))
+	found.AddFilter(bleve.NewConjunctionQuery(all...))
+	return found
 }
 
 // text is the query for what a person typed: the product whose SKU or id it is,
