@@ -1,0 +1,435 @@
+package reader_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"catalog"
+	"catalog/reader"
+	"catalog/sqlite"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
+}
+
+var moment = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
+
+// history is n versions of one product of shard 0, as events 1 to n. Each fifth
+// version is a deletion.
+func history(n int) []catalog.Event {
+	events := make([]catalog.Event, n)
+	for i := range events {
+		v := int64(i + 1)
+		e := catalog.Event{
+			Position: catalog.Position{Seq: v}, Kind: catalog.Changed, Command: catalog.DerivedID(fmt.Sprint(i)), SettledAt: moment,
+			Product: catalog.Product{ID: catalog.DerivedID("p"), Version: v, Draft: catalog.Draft{Name: fmt.Sprint(v)}, CreatedAt: moment, UpdatedAt: moment},
+		}
+		if v%5 == 0 {
+			e.Kind, e.Product.Deleted, e.Product.Draft = catalog.Deleted, true, catalog.Draft{}
+		}
+		events[i] = e
+	}
+	return events
+}
+
+// log gives what it is fed to the consumers, on the goroutine that feeds.
+type log struct {
+	start, end int64 // bounds of the only partition
+	mu         sync.Mutex
+	consumers  map[string]catalog.Consumer[catalog.Event]
+	begun      chan string
+}
+
+func (l *log) Events(ctx context.Context, c catalog.Consumer[catalog.Event]) error {
+	return l.Follow(ctx, "view", c)
+}
+
+func (l *log) Follow(ctx context.Context, name string, c catalog.Consumer[catalog.Event]) error {
+	if _, err := c.Begin(ctx, 0); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.consumers[name] = c
+	l.mu.Unlock()
+	l.begun <- name
+	<-ctx.Done()
+	c.End(0)
+	return nil
+}
+
+func (l *log) EventBounds(context.Context) (starts, ends []int64, err error) {
+	return []int64{l.start}, []int64{l.end}, nil
+}
+
+// journal answers the events it has.
+type journal []catalog.Event
+
+func (j journal) Replay(_ context.Context, _ int32, from, to int64, handle func([]catalog.Event) error) error {
+	for _, e := range j {
+		if e.Seq >= from && (to == 0 || e.Seq <= to) {
+			if err := handle([]catalog.Event{e}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// index keeps the progress and counts the products.
+type index struct {
+	mu       sync.Mutex
+	progress []catalog.Progress
+	products map[catalog.ID]catalog.Product
+}
+
+func (x *index) Apply(_ context.Context, products []catalog.Product, progress []catalog.Progress) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, p := range products {
+		x.products[p.ID] = p
+	}
+	x.progress = progress
+	return nil
+}
+
+func (x *index) Progress(context.Context) ([]catalog.Progress, error) { return nil, nil }
+
+func (x *index) Search(context.Context, catalog.Query) (catalog.Page, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var page catalog.Page
+	for _, p := range x.products {
+		if p.Exists() {
+			page.Items = append(page.Items, p)
+		}
+	}
+	return page, nil
+}
+
+// cache is a map that can be away.
+type cache struct {
+	mu       sync.Mutex
+	away     bool
+	products map[catalog.ID]catalog.Product
+}
+
+var errAway = errors.New("the cache is away")
+
+func (c *cache) Product(_ context.Context, id catalog.ID) (catalog.Product, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.away {
+		return catalog.Product{}, false, errAway
+	}
+	p, ok := c.products[id]
+	return p, ok, nil
+}
+
+func (c *cache) Put(_ context.Context, products []catalog.Product) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.away {
+		return errAway
+	}
+	for _, p := range products {
+		if p.Version > c.products[p.ID].Version {
+			c.products[p.ID] = p
+		}
+	}
+	return nil
+}
+
+func (c *cache) leave(away bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.away = away
+}
+
+// counted counts the reads of a view.
+type counted struct {
+	reader.View
+	reads atomic.Int64
+	hold  chan struct{} // reads wait until it is closed; nil for none
+}
+
+func (c *counted) Product(ctx context.Context, id catalog.ID) (catalog.Product, error) {
+	c.reads.Add(1)
+	if c.hold != nil {
+		<-c.hold
+	}
+	return c.View.Product(ctx, id)
+}
+
+// world is a reader with what it stands on.
+type world struct {
+	*reader.Reader
+	log   *log
+	view  *counted
+	cache *cache
+	index *index
+	reg   *prometheus.Registry
+}
+
+func view(t testing.TB) *counted {
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "view.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return &counted{View: sqlite.NewView(db)}
+}
+
+func start(t testing.TB, v *counted, l *log, j journal) *world {
+	l.consumers, l.begun = map[string]catalog.Consumer[catalog.Event]{}, make(chan string, 2)
+	w := &world{log: l, view: v, cache: &cache{products: map[catalog.ID]catalog.Product{}}, index: &index{products: map[catalog.ID]catalog.Product{}}, reg: prometheus.NewRegistry()}
+	w.Reader = reader.New(v, w.cache, w.index, l, j, slog.New(slog.DiscardHandler), time.Now, w.reg)
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = w.RunView(ctx) })
+	wg.Go(func() { _ = w.RunIndex(ctx) })
+	t.Cleanup(func() { stop(); wg.Wait() })
+	<-l.begun
+	<-l.begun
+	return w
+}
+
+// feed gives events to view and index, as the records from an offset on.
+func (w *world) feed(t interface{ Fatal(...any) }, from int64, events ...catalog.Event) {
+	for _, c := range w.log.consumers {
+		r := catalog.Records[catalog.Event]{From: from, To: from + int64(len(events)), Items: events}
+		if err := c.Handle(context.Background(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (w *world) counter(t testing.TB, name, consumer string) float64 {
+	t.Helper()
+	families, err := w.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name && len(m.GetLabel()) > 0 && m.GetLabel()[0].GetValue() == consumer {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
+}
+
+func (w *world) isAt(t testing.TB, seq, version int64) {
+	t.Helper()
+	p, err := w.Product(t.Context(), catalog.DerivedID("p"), catalog.Position{Seq: seq})
+	if version%5 == 0 {
+		if !errors.Is(err, catalog.ErrNotFound) {
+			t.Fatalf("the product is at version %d, %v; want it gone", p.Version, err)
+		}
+		return
+	}
+	if err != nil || p.Version != version {
+		t.Fatalf("the product is at version %d, %v; want %d", p.Version, err, version)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	all := history(12)
+	t.Run("events are applied in order, and those that come again are dropped", func(t *testing.T) {
+		w := start(t, view(t), &log{}, nil)
+		w.feed(t, 0, all[:3]...)
+		w.isAt(t, 3, 3)
+		w.feed(t, 3, all[1], all[2], all[3])
+		w.isAt(t, 4, 4)
+		if n := w.counter(t, "catalog_reader_events_dropped_total", "view"); n != 2 {
+			t.Errorf("%v events were dropped, not 2", n)
+		}
+	})
+	t.Run("an event that is missing comes from the journal", func(t *testing.T) {
+		w := start(t, view(t), &log{}, all)
+		w.feed(t, 0, all[0], all[3])
+		w.isAt(t, 4, 4)
+		if n := w.counter(t, "catalog_reader_gaps_total", "view"); n != 1 {
+			t.Errorf("%v gaps were counted, not 1", n)
+		}
+	})
+	t.Run("an event that nobody has stops the shard", func(t *testing.T) {
+		w := start(t, view(t), &log{}, journal(all[:1]))
+		err := w.log.consumers["view"].Handle(t.Context(), catalog.Records[catalog.Event]{To: 1, Items: all[3:4]})
+		if err == nil || !strings.Contains(err.Error(), "the journal does not have the events 1 to 3") {
+			t.Fatalf("Handle = %v", err)
+		}
+	})
+	t.Run("what the log has forgotten comes from the journal", func(t *testing.T) {
+		w := start(t, view(t), &log{start: 8, end: 8}, all[:8])
+		w.isAt(t, 8, 8)
+		w.feed(t, 8, all[8])
+		w.isAt(t, 9, 9)
+	})
+	t.Run("a log that ends before what was applied is another log", func(t *testing.T) {
+		v := view(t)
+		if err := v.Save(t.Context(), catalog.Progress{Position: catalog.Position{Seq: 9}, Offset: 9}); err != nil {
+			t.Fatal(err)
+		}
+		l := &log{end: 3}
+		r := reader.New(v, nil, &index{}, l, nil, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
+		if err := r.RunView(t.Context()); err == nil || !strings.Contains(err.Error(), "made anew") {
+			t.Fatalf("RunView = %v", err)
+		}
+	})
+	t.Run("a deleted product does not come back when all is replayed", func(t *testing.T) {
+		v := view(t)
+		w := start(t, v, &log{}, nil)
+		w.feed(t, 0, all[:10]...)
+		w.isAt(t, 10, 10)
+		if err := v.Apply(t.Context(), []catalog.Product{all[0].Product, all[8].Product}); err != nil {
+			t.Fatal(err)
+		}
+		w.isAt(t, 10, 10)
+	})
+	t.Run("whatever is repeated and however it is cut, the view is the last event's", func(t *testing.T) {
+		rapid.Check(t, func(rt *rapid.T) {
+			all := history(rapid.IntRange(1, 12).Draw(rt, "events"))
+			w := start(t, view(t), &log{}, all)
+			var offset int64
+			for at := 0; at < len(all); {
+				from := rapid.IntRange(0, at).Draw(rt, "from")
+				to := rapid.IntRange(from, len(all)).Draw(rt, "to")
+				w.feed(rt, offset, all[from:to]...)
+				offset += int64(to - from)
+				at = max(at, to)
+			}
+			n := int64(len(all))
+			w.isAt(t, n, n)
+		})
+	})
+}
+
+func TestPositions(t *testing.T) {
+	all := history(3)
+	t.Run("a read waits for the position", func(t *testing.T) {
+		w := start(t, view(t), &log{}, nil)
+		read := make(chan error, 2)
+		go func() {
+			_, err := w.Product(t.Context(), catalog.DerivedID("p"), catalog.Position{Seq: 2})
+			read <- err
+		}()
+		go func() {
+			page, err := w.Search(t.Context(), catalog.Query{}, catalog.Position{Seq: 2})
+			if err == nil && len(page.Items) != 1 {
+				err = errors.New("the search does not see the product")
+			}
+			read <- err
+		}()
+		w.feed(t, 0, all[:2]...)
+		for range 2 {
+			if err := <-read; err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	t.Run("and says that it is behind when that takes too long", func(t *testing.T) {
+		w := start(t, view(t), &log{}, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if _, err := w.Product(ctx, catalog.DerivedID("p"), catalog.Position{Seq: 2}); !errors.Is(err, catalog.ErrBehind) {
+			t.Fatalf("Product = %v, want ErrBehind", err)
+		}
+		if _, err := w.Search(ctx, catalog.Query{}, catalog.Position{Seq: 2}); !errors.Is(err, catalog.ErrBehind) {
+			t.Fatalf("Search = %v, want ErrBehind", err)
+		}
+	})
+	t.Run("a view that another reader keeps is looked at", func(t *testing.T) {
+		v := view(t)
+		w := start(t, v, &log{}, nil)
+		if err := errors.Join(v.Apply(t.Context(), []catalog.Product{all[1].Product}), v.Save(t.Context(), catalog.Progress{Position: catalog.Position{Seq: 2}, Offset: 2})); err != nil {
+			t.Fatal(err)
+		}
+		w.isAt(t, 2, 2)
+	})
+	t.Run("the reader is ready when it has caught up", func(t *testing.T) {
+		w := start(t, view(t), &log{end: 2}, nil)
+		if err := w.Ping(t.Context()); err == nil {
+			t.Fatal("it is ready before it has read an event")
+		}
+		w.feed(t, 0, all[:2]...)
+		if _, err := w.Search(t.Context(), catalog.Query{}, catalog.Position{Seq: 2}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Ping(t.Context()); err != nil {
+			t.Fatalf("it has caught up and says: %v", err)
+		}
+	})
+}
+
+func TestCache(t *testing.T) {
+	all := history(4)
+	id := catalog.DerivedID("p")
+	t.Run("a cache that is away is passed by", func(t *testing.T) {
+		w := start(t, view(t), &log{}, nil)
+		w.cache.leave(true)
+		w.feed(t, 0, all[:2]...)
+		w.isAt(t, 0, 2)
+	})
+	t.Run("a cache that missed a version is not believed until it has it", func(t *testing.T) {
+		w := start(t, view(t), &log{}, nil)
+		w.feed(t, 0, all[0])
+		w.isAt(t, 0, 1)
+		w.cache.leave(true)
+		w.feed(t, 1, all[1])
+		w.cache.leave(false) // it is back, with version 1
+		w.isAt(t, 0, 2)
+		deadline := time.After(10 * time.Second)
+		for {
+			if p, _, _ := w.cache.Product(t.Context(), id); p.Version == 2 {
+				break
+			}
+			select {
+			case <-deadline:
+				t.Fatal("the cache was never given what it was owed")
+			case <-time.After(time.Millisecond):
+			}
+		}
+		w.isAt(t, 0, 2)
+	})
+	t.Run("however many miss one product at once, it is read once", func(t *testing.T) {
+		v := view(t)
+		w := start(t, v, &log{}, nil)
+		if err := v.Apply(t.Context(), []catalog.Product{all[0].Product}); err != nil {
+			t.Fatal(err)
+		}
+		v.hold = make(chan struct{})
+		var wg sync.WaitGroup
+		var asked atomic.Int64
+		for range 200 {
+			wg.Go(func() {
+				asked.Add(1)
+				if p, err := w.Product(t.Context(), id, catalog.Position{}); err != nil || p.Version != 1 {
+					t.Errorf("version %d, %v", p.Version, err)
+				}
+			})
+		}
+		for asked.Load() < 200 || v.reads.Load() == 0 {
+			runtime.Gosched() // until all are on their way
+		}
+		close(v.hold)
+		wg.Wait()
+		if n := v.reads.Load(); n > 3 { // who came after the first load asks the cache, or once more
+			t.Errorf("the view was read %d times", n)
+		}
+	})
+}
