@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -20,8 +19,9 @@ import (
 )
 
 const (
-	maxWords  = 12 // of a text; further ones are not looked for
-	maxValues = 50 // of a facet
+	maxWords  = 12    // of a text; further ones are not looked for
+	maxValues = 50    // of a facet
+	maxDeep   = 1_000 // products by relevance; who wants more should say more
 )
 
 // Search answers a page of the products that match, or a *catalog.Refusal.
@@ -42,17 +42,17 @@ func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, erro
 
 func (x *Index) search(ctx context.Context, q catalog.Query) (catalog.Page, error) {
 	order := order(q)
-	r := bleve.NewSearchRequestOptions(x.query(q), q.Limit+1, 0, false) // one more tells whether there is a next page
+	from, after, err := decodeCursor(q, len(order))
+	if err != nil {
+		return catalog.Page{}, err
+	}
+	r := bleve.NewSearchRequestOptions(x.query(q), q.Limit+1, from, false) // one more tells whether there is a next page
 	r.SortBy(order)
 	r.Fields = []string{fieldProduct}
-	if r.Score = "none"; slices.Contains(order, "-_score") {
+	if r.Score = "none"; byWeight(order) {
 		r.Score = ""
 	}
-	if q.Cursor != "" {
-		after, err := decodeCursor(q, len(order))
-		if err != nil {
-			return catalog.Page{}, err
-		}
+	if len(after) > 0 {
 		r.SetSearchAfter(after)
 	}
 	if q.Facets {
@@ -67,7 +67,9 @@ func (x *Index) search(ctx context.Context, q catalog.Query) (catalog.Page, erro
 	page := catalog.Page{Total: int64(found.Total), Facets: facets(q, found)}
 	for i, hit := range found.Hits {
 		if i == q.Limit {
-			page.NextCursor = encodeCursor(q, order, found.Hits[i-1])
+			if next := from + q.Limit; next < maxDeep {
+				page.NextCursor = encodeCursor(q, order, found.Hits[i-1], next)
+			}
 			break
 		}
 		whole, _ := hit.Fields[fieldProduct].(string)
@@ -233,27 +235,31 @@ func facets(q catalog.Query, found *bleve.SearchResult) []catalog.Facet {
 	return all
 }
 
-// cursor says where a page ended and of which query.
+// cursor says where a page ended and of which query: behind a product, or, by
+// relevance, after a number of them. Weights change with every product that is
+// written, so that a place among them is soon nowhere.
 type cursor struct {
 	Query string   `json:"q"`
-	After []string `json:"a"`
+	After []string `json:"a,omitempty"`
+	Skip  int      `json:"s,omitempty"`
 }
 
-func encodeCursor(q catalog.Query, order []string, last *bsearch.DocumentMatch) string {
-	c := cursor{Query: digest(q), After: slices.Clone(last.Sort)}
-	for i, field := range order {
-		switch strings.TrimPrefix(field, "-") {
-		case "_score":
-			c.After[i] = strconv.FormatFloat(last.Score, 'g', -1, 64)
-		case "_id":
-			c.After[i] = last.ID
-		}
+func encodeCursor(q catalog.Query, order []string, last *bsearch.DocumentMatch, next int) string {
+	c := cursor{Query: digest(q)}
+	if byWeight(order) {
+		c.Skip = next
+	} else {
+		c.After = slices.Clone(last.Sort)
+		c.After[len(order)-1] = last.ID
 	}
-	b, _ := json.Marshal(c) // two strings cannot fail
+	b, _ := json.Marshal(c) // strings and a number cannot fail
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-func decodeCursor(q catalog.Query, fields int) ([]string, error) {
+func decodeCursor(q catalog.Query, fields int) (from int, after []string, err error) {
+	if q.Cursor == "" {
+		return 0, nil, nil
+	}
 	b, err := base64.RawURLEncoding.DecodeString(q.Cursor)
 	var c cursor
 	if err == nil {
@@ -261,12 +267,14 @@ func decodeCursor(q catalog.Query, fields int) ([]string, error) {
 	}
 	switch {
 	case err != nil:
-		return nil, catalog.Invalid("cursor", "is broken; take nextCursor of the page before as it is, or begin without one")
-	case c.Query != digest(q) || len(c.After) != fields:
-		return nil, catalog.Invalid("cursor", "belongs to another query; repeat the query of the page before, or begin without one")
+		return 0, nil, catalog.Invalid("cursor", "is broken; take nextCursor of the page before as it is, or begin without one")
+	case c.Query != digest(q) || (c.Skip == 0) != (len(c.After) == fields) || c.Skip < 0 || c.Skip > maxDeep:
+		return 0, nil, catalog.Invalid("cursor", "belongs to another query; repeat the query of the page before, or begin without one")
 	}
-	return c.After, nil
+	return c.Skip, c.After, nil
 }
+
+func byWeight(order []string) bool { return order[0] == "-_score" }
 
 // digest tells queries apart, but for the page they ask for.
 func digest(q catalog.Query) string {
