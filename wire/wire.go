@@ -8,6 +8,8 @@ package wire
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"buf.build/go/protovalidate"
@@ -81,6 +83,9 @@ func DecodeCommand(b []byte) (catalog.Command, error) {
 	}
 	if err := protovalidate.Validate(m); err != nil {
 		return catalog.Command{}, fmt.Errorf("decode command: %w", err)
+	}
+	if err := m.AcceptedAt.CheckValid(); err != nil { // no engine could store it
+		return catalog.Command{}, fmt.Errorf("decode command: accepted at: %w", err)
 	}
 	c := catalog.Command{
 		ID: catalog.ID(m.Id), Product: catalog.ID(m.ProductId),
@@ -232,7 +237,8 @@ func patchMessage(p catalog.Patch) *catalogv1.Patch {
 	if p.Tags != nil {
 		m.Tags = &catalogv1.TagList{Tags: *p.Tags}
 	}
-	for k, v := range p.Attributes {
+	for _, k := range slices.Sorted(maps.Keys(p.Attributes)) { // equal patches have equal bytes
+		v := p.Attributes[k]
 		if v == nil {
 			m.RemoveAttributes = append(m.RemoveAttributes, k)
 			continue
