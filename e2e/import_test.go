@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -87,23 +88,16 @@ func TestImportIsWholeWhateverIsKilled(t *testing.T) {
 	s := up(t, data(t))
 	args := append([]string{"import", "-server", s.api}, mapping...)
 
-	var products1 float64 // after the kill before
 	for kill := range 3 {
 		c := exec.Command(program, append(args, "-retry", "0s", file)...)
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// In the middle of it is when some products are there, and more than
-		// before.
-		eventually(t, "the import has begun", func() bool {
-			total := s.must(http.StatusOK, "GET", "/api/v1/products?limit=1", "").json(t)["total"].(float64)
-			begun := total > products1 || products1 >= float64(len(products))*0.9
-			products1 = max(products1, total)
-			return begun
-		})
+		// Each time it comes further: what was sent before is sent again first.
+		eventually(t, "the import is well under way", func() bool { return s.settled() > len(products)*(kill+1)/6 })
 		_ = s.kill(syscall.SIGKILL)
-		if err := c.Wait(); err == nil && kill == 0 {
-			t.Fatal("the import ended before the server was killed: nothing was proved")
+		if err := c.Wait(); err == nil {
+			t.Fatalf("import %d ended before the server was killed: nothing was proved", kill+1)
 		}
 		s.start()
 	}
@@ -135,6 +129,23 @@ func TestImportIsWholeWhateverIsKilled(t *testing.T) {
 			sameCatalogue(t, other, products)
 		})
 	}
+}
+
+// settled is how many commands the server has settled since it was started.
+func (s *server) settled() int {
+	s.t.Helper()
+	metrics := (&server{t: s.t, api: s.admin}).must(http.StatusOK, "GET", "/metrics", "").body
+	var sum float64
+	for line := range strings.Lines(metrics) {
+		if strings.HasPrefix(line, "catalog_writer_commands_total{") {
+			n, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]), 64)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			sum += n
+		}
+	}
+	return int(sum)
 }
 
 // sameCatalogue compares list, search and reads by id with what must be there.
