@@ -20,23 +20,24 @@ import (
 	"time"
 )
 
-// program is the catalog program, built once.
-var program string
+// programs is the folder of all programs, program the catalog program; they are
+// built once.
+var programs, program string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "catalog-e2e-")
-	if err != nil {
+	var err error
+	if programs, err = os.MkdirTemp("", "catalog-e2e-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	program = filepath.Join(dir, "catalog")
-	build := exec.Command("go", "build", "-o", program, "catalog/cmd/catalog")
+	program = filepath.Join(programs, "catalog")
+	build := exec.Command("go", "build", "-o", programs+"/", "catalog/cmd/...")
 	build.Stderr = os.Stderr
 	code := 1
 	if err := build.Run(); err == nil {
 		code = m.Run()
 	}
-	os.RemoveAll(dir)
+	os.RemoveAll(programs)
 	os.Exit(code)
 }
 

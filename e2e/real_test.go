@@ -62,22 +62,21 @@ func engines(t *testing.T) []string {
 
 // process is one of the programs.
 type process struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	log  string
-	name string
+	t                *testing.T
+	cmd              *exec.Cmd
+	name, log, admin string
 }
 
 // run starts a program and waits until its admin port says that it is ready.
 func run(t *testing.T, env []string, name string, flags ...string) *process {
 	t.Helper()
 	admin := freeURL(t)
-	p := &process{t: t, name: name, log: filepath.Join(t.TempDir(), name+".log")}
+	p := &process{t: t, name: name, log: filepath.Join(t.TempDir(), name+".log"), admin: admin}
 	logs, err := os.Create(p.log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.cmd = exec.Command(filepath.Join(filepath.Dir(program), name), append(flags, "-admin", strings.TrimPrefix(admin, "http://"))...)
+	p.cmd = exec.Command(filepath.Join(programs, name), append(flags, "-admin", strings.TrimPrefix(admin, "http://"))...)
 	p.cmd.Env, p.cmd.Stderr = env, logs
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -94,9 +93,15 @@ func run(t *testing.T, env []string, name string, flags ...string) *process {
 	return p
 }
 
-// stop asks the process to stop and checks that it does, well and soon.
+// stop checks that the process is as all are, asks it to stop and checks that it
+// does, well and soon.
 func (p *process) stop() {
 	p.t.Helper()
+	logs, err := os.ReadFile(p.log)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	contract(p.t, p.admin, string(logs))
 	since := time.Now()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	if err := p.cmd.Wait(); err != nil || time.Since(since) > 10*time.Second {
@@ -106,10 +111,6 @@ func (p *process) stop() {
 }
 
 func TestTheServicesApartOnRealEngines(t *testing.T) {
-	build := exec.Command("go", "build", "-o", filepath.Dir(program)+"/", "catalog/cmd/gateway", "catalog/cmd/writer", "catalog/cmd/reader")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	env := engines(t)
 	migrate := exec.Command(program, "migrate")
 	migrate.Env = env

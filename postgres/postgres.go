@@ -150,6 +150,9 @@ func Migrate(ctx context.Context, url string) error {
 	}
 	db := stdlib.OpenDB(*conf.ConnConfig)
 	defer db.Close()
+	if err := db.PingContext(ctx); err != nil {
+		return oneLine(unusable(place(conf.ConnConfig), err))
+	}
 	p, err := provider(db)
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
@@ -203,12 +206,17 @@ func (s *Store) checkMigrated(ctx context.Context) error {
 	switch {
 	case errors.As(err, &refused) && refused.Code == undefinedTable:
 	case err != nil:
-		return fmt.Errorf("%s cannot be used; start it, or name another with -postgres.url: %w", s.place(), reach(err))
+		return unusable(s.place(), err)
 	}
 	if have < need {
 		return fmt.Errorf("%s: the tables are at version %d, and this program needs %d; run catalog migrate", s.place(), have, need)
 	}
 	return nil
+}
+
+// unusable is what is said at a start without the database.
+func unusable(place string, err error) error {
+	return fmt.Errorf("%s cannot be used; start it, or name another with -postgres.url: %w", place, reach(err))
 }
 
 // pools reports the connections of a pool.
