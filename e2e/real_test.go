@@ -5,12 +5,15 @@ package e2e
 import (
 	"context"
 	"crypto/rand"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -151,4 +154,150 @@ func TestTheServicesApartOnRealEngines(t *testing.T) {
 	for _, p := range []*process{gateway, reader, writer} {
 		p.stop()
 	}
+}
+
+// cable is a connection to an engine that can be pulled out.
+type cable struct {
+	address string
+	mu      sync.Mutex
+	out     bool
+	open    map[net.Conn]bool
+}
+
+// lay puts a cable between the programs and the engine at the address in the URL,
+// and answers the URL that goes through it.
+func lay(t *testing.T, engine string) (*cable, string) {
+	t.Helper()
+	u, err := url.Parse(engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	c := &cable{address: u.Host, open: map[net.Conn]bool{}}
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go c.join(in)
+		}
+	}()
+	u.Host = l.Addr().String()
+	return c, u.String()
+}
+
+func (c *cable) join(in net.Conn) {
+	defer in.Close()
+	out, err := net.Dial("tcp", c.address)
+	if err != nil {
+		return
+	}
+	defer out.Close()
+	c.mu.Lock()
+	if c.out {
+		c.mu.Unlock()
+		return
+	}
+	c.open[in], c.open[out] = true, true
+	c.mu.Unlock()
+	go func() {
+		_, _ = io.Copy(out, in)
+		out.Close()
+	}()
+	_, _ = io.Copy(in, out)
+	c.mu.Lock()
+	delete(c.open, in)
+	delete(c.open, out)
+	c.mu.Unlock()
+}
+
+// pull breaks all connections and lets no new ones through, until they are put
+// back.
+func (c *cable) pull(out bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out = out
+	if out {
+		for conn := range c.open {
+			conn.Close()
+		}
+	}
+}
+
+func TestAnEngineThatGoesAwayIsNamedAndWelcomedBack(t *testing.T) {
+	env := map[string]string{}
+	for _, v := range engines(t) {
+		name, value, _ := strings.Cut(v, "=")
+		env[name] = value
+	}
+	postgres, postgresURL := lay(t, env["CATALOG_POSTGRES_URL"])
+	mongo, mongoURL := lay(t, env["CATALOG_MONGO_URL"])
+	redis, redisURL := lay(t, env["CATALOG_REDIS_URL"])
+	s := up(t, data(t), "-postgres.url", postgresURL, "-mongo.url", mongoURL, "-mongo.database", env["CATALOG_MONGO_DATABASE"],
+		"-redis.url", redisURL, "-redis.prefix", env["CATALOG_REDIS_PREFIX"])
+	admin := &server{t: t, api: s.admin}
+	id, at := s.create(chair)
+	path := "/api/v1/products/" + id
+	s.must(http.StatusOK, "GET", path, "", "Catalog-Position", at)
+	s.must(http.StatusOK, "GET", path, "") // it is in the cache now
+	down := func(name string) {
+		t.Helper()
+		eventually(t, "not ready, because of "+name, func() bool {
+			a := admin.call("GET", "/readyz", "")
+			checks, _ := a.json(t)["checks"].(map[string]any)
+			return a.status == http.StatusServiceUnavailable && checks[name] != nil && checks[name] != "ok"
+		})
+		admin.must(http.StatusOK, "GET", "/livez", "") // a restart would not help
+	}
+	ready := func() {
+		t.Helper()
+		eventually(t, "ready again", func() bool { return admin.call("GET", "/readyz", "").status == http.StatusOK })
+	}
+
+	t.Run("without Redis everything works", func(t *testing.T) {
+		redis.pull(true)
+		for range 10 {
+			since := time.Now()
+			s.must(http.StatusOK, "GET", path, "")
+			if took := time.Since(since); took > time.Second {
+				t.Fatalf("a read takes %v", took)
+			}
+		}
+		at := s.must(http.StatusOK, "PATCH", path, `{"name":"Without a cache"}`).header.Get("Catalog-Position")
+		s.must(http.StatusOK, "GET", path, "", "Catalog-Position", at)
+		admin.must(http.StatusOK, "GET", "/readyz", "")
+		redis.pull(false)
+		eventually(t, "what was cached before is not read any more", func() bool {
+			return s.must(http.StatusOK, "GET", path, "").json(t)["name"] == "Without a cache"
+		})
+	})
+	t.Run("without PostgreSQL what is accepted waits, and is done when it is back", func(t *testing.T) {
+		postgres.pull(true)
+		down("postgres")
+		s.must(http.StatusOK, "GET", path, "")
+		a := s.must(http.StatusAccepted, "PATCH", path, `{"name":"Late"}`, "Prefer", "wait=1")
+		postgres.pull(false)
+		r := s.must(http.StatusOK, "GET", a.header.Get("Location")+"?wait=30", "").json(t)
+		if r["status"] != "applied" || r["version"] != 3.0 {
+			t.Errorf("the receipt says %v", r)
+		}
+		ready()
+	})
+	t.Run("without MongoDB search works, and writes are in the view when it is back", func(t *testing.T) {
+		mongo.pull(true)
+		down("mongo")
+		at := s.must(http.StatusOK, "PATCH", path, `{"name":"Later"}`).header.Get("Catalog-Position")
+		s.must(http.StatusOK, "GET", "/api/v1/products?q=later", "", "Catalog-Position", at)
+		if a := s.call("GET", path, "", "Catalog-Position", at); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
+			t.Errorf("a read of what the view does not have answers %d %s", a.status, a.body)
+		}
+		mongo.pull(false)
+		eventually(t, "the view has it", func() bool { return s.call("GET", path, "", "Catalog-Position", at).status == http.StatusOK })
+		ready()
+	})
 }
