@@ -131,8 +131,8 @@ func TestASecondUpSaysThatTheDataIsInUse(t *testing.T) {
 func TestAdminPort(t *testing.T) {
 	t.Parallel()
 	s := up(t, data(t))
-	id, _ := s.create(chair)
-	s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "")
+	id, at := s.create(chair)
+	s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "", "Catalog-Position", at)
 	admin := &server{t: t, api: s.admin}
 	metrics := admin.must(http.StatusOK, "GET", "/metrics", "").body
 	for _, name := range []string{

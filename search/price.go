@@ -1,11 +1,13 @@
 package search
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
-	"github.com/blevesearch/bleve/v2"
-	"github.com/blevesearch/bleve/v2/search/query"
+	index "github.com/blevesearch/bleve_index_api"
+
+	"catalog"
 )
 
 // Prices are looked for as text of fixed width: 15 digits before the point and
@@ -17,35 +19,49 @@ const priceDigits = 24
 
 // priceLevels are how many digits are indexed beside all of them: down to
 // 10,000s, to 100s and to ones.
-var priceLevels = []int{11, 13, 15}
+func priceLevels() []int { return []int{11, 13, 15} }
 
-func priceField(digits int) string { return "price" + strconv.Itoa(digits) }
-
-// between lists queries that together find the prices from low to high, both
-// of them included.
-func between(low, high string) []query.Query {
-	var parts []query.Query
-	add := func(digits int, from, to string, fromToo, toToo bool) {
-		if from > to || from == to && !(fromToo && toToo) {
-			return
-		}
-		field := priceField(digits)
-		if digits == priceDigits {
-			field = fieldPrice
-		}
-		parts = append(parts, in(field, 0, bleve.NewTermRangeInclusiveQuery(from, to, &fromToo, &toToo)))
+func priceField(digits int) string {
+	if digits == priceDigits {
+		return fieldPrice
 	}
-	levels := append(append([]int{}, priceLevels...), priceDigits)
+	return fieldPrice + strconv.Itoa(digits)
+}
+
+// sortablePrice is d as text that sorts as the amounts do, exactly.
+func sortablePrice(d catalog.Decimal) string { return fmt.Sprintf("%015d%09d", d.Units, d.Nanos) }
+
+// between lists the terms that together find the prices from low to high, both
+// of them included.
+func between(r index.IndexReader, low, high string) ([]place, error) {
+	var parts []place
+	add := func(digits int, from, to string, fromToo, toToo bool) error {
+		if from > to {
+			return nil
+		}
+		p := place{field: priceField(digits)}
+		all, err := expand(r.FieldDictRange(p.field, []byte(from), []byte(to)))
+		for _, t := range all {
+			if (fromToo || t != from) && (toToo || t != to) && t <= to {
+				p.terms = append(p.terms, t)
+			}
+		}
+		parts = append(parts, p)
+		return err
+	}
 	parent := 0
-	for i, digits := range levels {
-		last := i == len(levels)-1
+	for _, digits := range append(priceLevels(), priceDigits) {
+		last := digits == priceDigits
+		var err error
 		if low[:parent] == high[:parent] { // the ends are still in one coarse term
-			add(digits, low[:digits], high[:digits], last, last)
-		} else {
-			add(digits, low[:digits], low[:parent]+strings.Repeat("9", digits-parent), last, true)
-			add(digits, high[:parent]+strings.Repeat("0", digits-parent), high[:digits], true, last)
+			err = add(digits, low[:digits], high[:digits], last, last)
+		} else if err = add(digits, low[:digits], low[:parent]+strings.Repeat("9", digits-parent), last, true); err == nil {
+			err = add(digits, high[:parent]+strings.Repeat("0", digits-parent), high[:digits], true, last)
+		}
+		if err != nil {
+			return nil, err
 		}
 		parent = digits
 	}
-	return parts
+	return parts, nil
 }

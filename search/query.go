@@ -2,84 +2,50 @@ package search
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/blevesearch/bleve/v2"
-	bsearch "github.com/blevesearch/bleve/v2/search"
-	"github.com/blevesearch/bleve/v2/search/query"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+	index "github.com/blevesearch/bleve_index_api"
 
 	"catalog"
-	"catalog/wire"
 )
 
 const (
-	maxWords  = 12    // of a text; further ones are not looked for
-	maxValues = 50    // of a facet
-	maxDeep   = 1_000 // products by relevance; who wants more should say more
+	maxWords   = 12 // of a text; further ones are not looked for
+	minMisspel = 5  // letters of a word that may be misspelt: most short words are one letter from another
 )
 
 // Search answers a page of the products that match, or a *catalog.Refusal.
+//
+// Text of blanks is no text. Text without a letter or digit finds nothing but
+// what has exactly that name or SKU.
 func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, error) {
+	q.Text = strings.TrimSpace(q.Text)
 	if err := check(q); err != nil {
 		return catalog.Page{}, err
 	}
-	page, generation, ok := x.pages.get(q)
-	if ok {
-		return page, nil
-	}
-	page, err := x.search(ctx, q)
-	if err == nil {
-		x.pages.put(q, generation, page)
-	}
-	return page, err
-}
-
-func (x *Index) search(ctx context.Context, q catalog.Query) (catalog.Page, error) {
-	order := order(q)
-	from, after, err := decodeCursor(q, len(order))
+	s, after, err := sortOf(q)
 	if err != nil {
 		return catalog.Page{}, err
 	}
-	r := bleve.NewSearchRequestOptions(x.query(q), q.Limit+1, from, false) // one more tells whether there is a next page
-	r.SortBy(order)
-	r.Fields = []string{fieldProduct}
-	if r.Score = "none"; byWeight(order) {
-		r.Score = ""
-	}
-	if len(after) > 0 {
-		r.SetSearchAfter(after)
-	}
-	if q.Facets {
-		for _, f := range []string{fieldCategory, fieldTag, fieldCurrency} {
-			r.AddFacet(f, bleve.NewFacetRequest(f, maxValues))
-		}
-	}
-	found, err := x.bleve.SearchInContext(ctx, r)
+	r, err := x.store.Reader()
 	if err != nil {
 		return catalog.Page{}, fmt.Errorf("search: %w", err)
 	}
-	page := catalog.Page{Total: int64(found.Total), Facets: facets(q, found)}
-	for i, hit := range found.Hits {
-		if i == q.Limit {
-			if next := from + q.Limit; next < maxDeep {
-				page.NextCursor = encodeCursor(q, order, found.Hits[i-1], next)
-			}
-			break
-		}
-		whole, _ := hit.Fields[fieldProduct].(string)
-		p, err := wire.DecodeProduct([]byte(whole))
-		if err != nil {
-			return catalog.Page{}, fmt.Errorf("search: product %s: %w", hit.ID, err)
-		}
-		page.Items = append(page.Items, p)
+	defer r.Close()
+	snapshot := r.(*scorch.IndexSnapshot)
+	if snapshot == nil {
+		return catalog.Page{}, fmt.Errorf("search: %w", scorch.ErrClosed)
 	}
-	return page, nil
+	page, err := find(ctx, snapshot, q, s, after)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("search: %w", err)
+	}
+	return page, err
 }
 
 // check keeps the rules of a query that the contract cannot say.
@@ -97,45 +63,45 @@ func check(q catalog.Query) error {
 	if (q.MinPrice != nil || q.MaxPrice != nil) && q.Currency == "" {
 		r.Add("currency", "must be given with minPrice and maxPrice: prices in different currencies do not compare")
 	}
+	for field, d := range map[string]*catalog.Decimal{"minPrice": q.MinPrice, "maxPrice": q.MaxPrice} {
+		if d != nil && (d.Units < 0 || d.Nanos < 0 || len(sortablePrice(*d)) != priceDigits) {
+			r.Add(field, "must be at least 0 and less than 1000000000000000")
+		}
+	}
 	if q.MinPrice != nil && q.MaxPrice != nil && q.MinPrice.Cmp(*q.MaxPrice) > 0 {
 		r.Add("minPrice", "must not be more than maxPrice")
 	}
 	return r.Err()
 }
 
-// order is what the products are sorted by. The id comes last, so that no two
-// are alike.
-func order(q catalog.Query) []string {
-	sort := q.Sort
-	if sort == catalog.Relevance && q.Text == "" || sort == "" {
-		sort = catalog.Newest
-		if q.Text != "" {
-			sort = catalog.Relevance
-		}
-	}
-	switch sort {
-	case catalog.Relevance:
-		return []string{"-_score", "_id"}
-	case catalog.ByName:
-		return []string{fieldTitle, "_id"}
-	case catalog.Cheapest:
-		return []string{fieldPrice, "_id"}
-	case catalog.Dearest:
-		return []string{"-" + fieldPrice, "_id"}
-	}
-	return []string{"-" + fieldCreated, "-_id"}
+// place is where to look: the products that have one of the terms in the field.
+type place struct {
+	field string
+	terms []string
 }
 
-func (x *Index) query(q catalog.Query) query.Query {
-	var all []query.Query
-	term := func(field, value string) {
+// tier is a place, and what it is worth to be found there.
+type tier struct {
+	worth int
+	place
+}
+
+// plan is a query in terms of the index. Terms that the query does not name,
+// such as those one letter away, have been looked up in it.
+type plan struct {
+	filters [][]place // each must be met, in one of its places
+	text    bool
+	words   [][]tier // each must be found somewhere; the best tier counts, and comes first
+	whole   []tier   // what the text as a whole may be; then words need not be found
+}
+
+func newPlan(r index.IndexReader, q catalog.Query) (plan, error) {
+	var p plan
+	for field, value := range map[string]string{fieldIn: q.Category, fieldTag: q.Tag, fieldCurrency: q.Currency} {
 		if value != "" {
-			all = append(all, in(field, 0, bleve.NewTermQuery(value)))
+			p.filters = append(p.filters, []place{{field, []string{value}}})
 		}
 	}
-	term(fieldIn, q.Category)
-	term(fieldTag, q.Tag)
-	term(fieldCurrency, q.Currency)
 	if q.MinPrice != nil || q.MaxPrice != nil {
 		low, high := strings.Repeat("0", priceDigits), strings.Repeat("9", priceDigits)
 		if q.MinPrice != nil {
@@ -144,142 +110,85 @@ func (x *Index) query(q catalog.Query) query.Query {
 		if q.MaxPrice != nil {
 			high = sortablePrice(*q.MaxPrice)
 		}
-		all = append(all, bleve.NewDisjunctionQuery(between(low, high)...))
+		prices, err := between(r, low, high)
+		if err != nil {
+			return p, err
+		}
+		p.filters = append(p.filters, prices)
 	}
-	switch {
-	case q.Text == "" && len(all) == 0:
-		return bleve.NewMatchAllQuery()
-	case q.Text == "":
-		return bleve.NewConjunctionQuery(all...)
-	case len(all) == 0:
-		return x.text(q.Text)
+	if q.Text == "" {
+		return p, nil
 	}
-	// A filter finds without weighing, which is a union of bitmaps.
-	found := bleve.NewBooleanQuery()
-	found.AddMust(x.text(q.Text))
-	found.AddFilter(bleve.NewConjunctionQuery(all...))
-	return found
-}
-
-// text is the query for what a person typed: the product whose SKU or id it is,
-// and those in which each word is found. Text without a word finds nothing.
-func (x *Index) text(text string) query.Query {
-	folded := strings.ToLower(strings.TrimSpace(text))
-	either := []query.Query{in(fieldSKU, 1_000, bleve.NewTermQuery(folded))}
+	p.text = true
+	folded := fold(q.Text)
+	p.whole = []tier{{1_000, place{fieldSKU, []string{folded}}}, {100, place{fieldTitle, []string{folded}}}}
 	if id, err := catalog.ParseID(folded); err == nil {
-		byID := bleve.NewDocIDQuery([]string{id.String()})
-		byID.SetBoost(1_000)
-		either = append(either, byID)
+		p.whole = append(p.whole, tier{1_000, place{fieldID, []string{key(id)}}})
 	}
-	var words []query.Query
 	seen := map[string]bool{}
-	for _, w := range x.terms(text) {
-		if !seen[w] && len(words) < maxWords {
-			seen[w] = true
-			words = append(words, word(w))
+	for _, w := range words(q.Text) {
+		if seen[w] || len(p.words) == maxWords {
+			continue
 		}
+		seen[w] = true
+		tiers, err := word(r, w)
+		if err != nil {
+			return p, err
+		}
+		p.words = append(p.words, tiers)
 	}
-	if len(words) > 0 {
-		either = append(either, bleve.NewConjunctionQuery(words...))
-	}
-	return bleve.NewDisjunctionQuery(either...)
+	return p, nil
 }
 
-// word is the query for one word: found whole rather than as the beginning of
+// word lists where a word is looked for: whole rather than as the beginning of
 // another, in the name rather than in the category rather than elsewhere, and
-// with a typing error only where nothing else fits as well.
-func word(w string) query.Query {
-	either := []query.Query{
-		in(fieldName, 8, bleve.NewTermQuery(w)),
-		in(fieldPath, 3, bleve.NewTermQuery(w)),
-		in(fieldText, 2, bleve.NewTermQuery(w)),
+// misspelt last.
+func word(r index.IndexReader, w string) ([]tier, error) {
+	s := stem(w)
+	tiers := []tier{
+		{8, place{fieldName, []string{s}}},
+		{6, place{fieldPath, []string{s}}},
+		{4, place{fieldText, []string{s}}},
 	}
-	if utf8.RuneCountInString(w) <= maxStart {
-		return bleve.NewDisjunctionQuery(append(either, in(fieldStart, 0.5, bleve.NewTermQuery(w)))...)
+	letters := utf8.RuneCountInString(w)
+	if letters <= maxStart {
+		tiers = append(tiers, tier{3, place{fieldNameStarts, []string{w}}}, tier{2, place{fieldStarts, []string{w}}})
 	}
-	fuzzy := bleve.NewFuzzyQuery(w)
-	fuzzy.SetFuzziness(1)
-	fuzzy.SetPrefix(1) // people seldom miss the first letter, and the index is searched faster
-	return bleve.NewDisjunctionQuery(append(either,
-		in(fieldName, 2, bleve.NewPrefixQuery(w)),
-		in(fieldText, 0.5, bleve.NewPrefixQuery(w)),
-		in(fieldText, 0.1, fuzzy))...)
-}
-
-// in has q look in the field, and weighs what it finds.
-func in(field string, boost float64, q interface {
-	query.FieldableQuery
-	query.BoostableQuery
-}) query.Query {
-	q.SetField(field)
-	if boost != 0 {
-		q.SetBoost(boost)
-	}
-	return q
-}
-
-func facets(q catalog.Query, found *bleve.SearchResult) []catalog.Facet {
-	if !q.Facets {
-		return nil
-	}
-	var all []catalog.Facet
-	for _, f := range []string{fieldCategory, fieldTag, fieldCurrency} {
-		facet := catalog.Facet{Field: f}
-		if r := found.Facets[f]; r != nil && r.Terms != nil {
-			for _, t := range r.Terms.Terms() {
-				facet.Values = append(facet.Values, catalog.FacetValue{Value: t.Term, Count: int64(t.Count)})
+	for _, f := range []struct {
+		field  string
+		begins int
+	}{{fieldName, 3}, {fieldPath, 2}, {fieldText, 2}} {
+		if letters > maxStart {
+			longer, err := expand(r.FieldDictPrefix(f.field, []byte(w)))
+			if err != nil {
+				return nil, err
 			}
+			tiers = append(tiers, tier{f.begins, place{f.field, longer}})
 		}
-		all = append(all, facet)
+		if letters < minMisspel || numeric(w) {
+			continue
+		}
+		_, size := utf8.DecodeRuneInString(s) // people seldom miss the first letter, and the index is searched faster
+		like, err := expand(r.(*scorch.IndexSnapshot).FieldDictFuzzy(f.field, s, 1, s[:size]))
+		if err != nil {
+			return nil, err
+		}
+		tiers = append(tiers, tier{1, place{f.field, like}})
 	}
-	return all
+	slices.SortStableFunc(tiers, func(a, b tier) int { return b.worth - a.worth })
+	return tiers, nil
 }
 
-// cursor says where a page ended and of which query: behind a product, or, by
-// relevance, after a number of them. Weights change with every product that is
-// written, so that a place among them is soon nowhere.
-type cursor struct {
-	Query string   `json:"q"`
-	After []string `json:"a,omitempty"`
-	Skip  int      `json:"s,omitempty"`
-}
-
-func encodeCursor(q catalog.Query, order []string, last *bsearch.DocumentMatch, next int) string {
-	c := cursor{Query: digest(q)}
-	if byWeight(order) {
-		c.Skip = next
-	} else {
-		c.After = slices.Clone(last.Sort)
-		c.After[len(order)-1] = last.ID
+// expand lists the terms of a part of a dictionary.
+func expand(d index.FieldDict, err error) (all []string, _ error) {
+	if err != nil {
+		return nil, err
 	}
-	b, _ := json.Marshal(c) // strings and a number cannot fail
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-func decodeCursor(q catalog.Query, fields int) (from int, after []string, err error) {
-	if q.Cursor == "" {
-		return 0, nil, nil
+	for {
+		e, err := d.Next()
+		if err != nil || e == nil {
+			return all, errors.Join(err, d.Close())
+		}
+		all = append(all, e.Term)
 	}
-	b, err := base64.RawURLEncoding.DecodeString(q.Cursor)
-	var c cursor
-	if err == nil {
-		err = json.Unmarshal(b, &c)
-	}
-	switch {
-	case err != nil:
-		return 0, nil, catalog.Invalid("cursor", "is broken; take nextCursor of the page before as it is, or begin without one")
-	case c.Query != digest(q) || (c.Skip == 0) != (len(c.After) == fields) || c.Skip < 0 || c.Skip > maxDeep:
-		return 0, nil, catalog.Invalid("cursor", "belongs to another query; repeat the query of the page before, or begin without one")
-	}
-	return c.Skip, c.After, nil
-}
-
-func byWeight(order []string) bool { return order[0] == "-_score" }
-
-// digest tells queries apart, but for the page they ask for.
-func digest(q catalog.Query) string {
-	q.Cursor, q.Limit, q.Facets = "", 0, false
-	b, _ := json.Marshal(q) // strings and numbers cannot fail
-	sum := sha256.Sum256(b)
-	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }

@@ -1,6 +1,11 @@
 // Package search finds products with an index on the disk of this process. It
 // is the only importer of bleve, and implements reader.Index.
 //
+// bleve keeps words and values on the disk and merges them; what is found, and
+// in which order, is decided here, on sets of products (find.go, page.go). So
+// an order depends on the products alone, not on what else is in the catalogue
+// or how it lies on the disk: pages hold while products are written.
+//
 // What people type is data: it is cut into words, and no character of it has a
 // meaning. The whole product is kept in the index, so that a page of results
 // comes from one place and is one state of the catalogue.
@@ -13,57 +18,62 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
-	"strings"
+	"path/filepath"
+	"sync"
 	"time"
-	"unicode/utf8"
 
-	"github.com/blevesearch/bleve/v2"
-	"github.com/blevesearch/bleve/v2/analysis"
-	"github.com/blevesearch/bleve/v2/analysis/char/asciifolding"
-	"github.com/blevesearch/bleve/v2/analysis/lang/en"
-	"github.com/blevesearch/bleve/v2/analysis/token/lowercase"
-	"github.com/blevesearch/bleve/v2/analysis/tokenizer/character"
-	"github.com/blevesearch/bleve/v2/analysis/tokenizer/single"
-	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
-
-	"github.com/blevesearch/bleve/v2/document"
 	"github.com/blevesearch/bleve/v2/index/scorch"
-	"github.com/blevesearch/bleve/v2/mapping"
 	index "github.com/blevesearch/bleve_index_api"
+	bolt "go.etcd.io/bbolt/errors"
 
 	"catalog"
-	"catalog/wire"
 )
 
 // format is raised when what is written to the index changes. An index of
 // another format is made anew from the events.
-const format = "3"
+const format = "4"
+
+// Keys of what is stored beside the products.
+const (
+	keyFormat   = "format"
+	keyProgress = "progress"
+)
 
 // Index is an open index.
 type Index struct {
-	bleve    bleve.Index
-	words    analysis.Analyzer // text to terms: folded, lower case, without plural
-	verbatim analysis.Analyzer // the whole value as one term
-	blanks   analysis.Analyzer // terms with blanks between them
+	store   *scorch.Scorch
+	workers *index.AnalysisQueue
+	disk    bool // it is not in memory alone
 
-	pages pages // of the catalogue as it is now
+	writing  sync.Mutex
+	progress map[int32]catalog.Progress // what is stored; guarded by writing
 }
 
 // Open opens the index in the folder, or makes it. One that cannot be read, or
 // is of another format, is removed and begun again: its Progress is then empty,
-// and the reader feeds it from the start. dir "" is an index in memory.
+// and the reader feeds it from the start. One that another process has open is
+// an error. dir "" is an index in memory.
 func Open(dir string, log *slog.Logger) (*Index, error) {
-	x := &Index{
-		words: &analysis.DefaultAnalyzer{
-			CharFilters:  []analysis.CharFilter{asciifolding.New()},
-			Tokenizer:    unicode.NewUnicodeTokenizer(),
-			TokenFilters: []analysis.TokenFilter{lowercase.NewLowerCaseFilter(), &en.EnglishPluralStemmerFilter{}},
-		},
-		verbatim: &analysis.DefaultAnalyzer{Tokenizer: single.NewSingleTokenTokenizer()},
-		blanks:   &analysis.DefaultAnalyzer{Tokenizer: character.NewCharacterTokenizer(func(r rune) bool { return r != ' ' })},
+	x, err := open(dir)
+	switch {
+	case err == nil || dir == "":
+		return x, err
+	case errors.Is(err, bolt.ErrTimeout):
+		return nil, fmt.Errorf("the search index in %s is in use by another process: %w", dir, err)
 	}
-	config := map[string]any{
+	log.Warn("the search index cannot be used; it is made anew", "dir", dir, "err", err)
+	if err := remove(dir); err != nil {
+		return nil, fmt.Errorf("remove the search index: %w", err)
+	}
+	return open(dir)
+}
+
+func open(dir string) (*Index, error) {
+	workers := index.NewAnalysisQueue(1)
+	x := &Index{workers: workers, progress: map[int32]catalog.Progress{}}
+	store, err := scorch.NewScorch(scorch.Name, map[string]any{
+		"path":         dir,
+		"bolt_timeout": "1s",
 		// A batch is visible when it is in memory, and written to the disk soon
 		// after, together with the progress it belongs to: what a crash takes is
 		// read from the log again. Waiting for the disk would gain nothing.
@@ -73,221 +83,149 @@ func Open(dir string, log *slog.Logger) (*Index, error) {
 			"PersisterNapTimeMSec":      50, // merge small batches in memory, before they become files
 			"PersisterNapUnderNumFiles": 100,
 		},
+	}, workers)
+	if err == nil {
+		x.store = store.(*scorch.Scorch)
+		err = x.store.Open()
 	}
-	if dir != "" {
-		switch b, err := bleve.OpenUsing(dir, config); {
-		case err == nil:
-			if f, err := b.GetInternal([]byte("format")); err == nil && string(f) == format {
-				x.bleve = b
-				return x, nil
-			}
-			log.Warn("the search index is of another version; it is made anew", "dir", dir)
-			b.Close()
-		case errors.Is(err, bleve.ErrorIndexPathDoesNotExist):
-		default:
-			log.Warn("the search index cannot be read; it is made anew", "dir", dir, "err", err)
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			return nil, fmt.Errorf("remove the search index: %w", err)
-		}
-	}
-	m := mapping.NewIndexMapping()
-	m.DefaultMapping = mapping.NewDocumentDisabledMapping() // documents are made here, field by field
-	b, err := bleve.NewUsing(dir, m, scorch.Name, scorch.Name, config)
 	if err != nil {
-		return nil, fmt.Errorf("make the search index in %s: %w", dir, err)
+		workers.Close()
+		return nil, fmt.Errorf("open the search index: %w", err)
 	}
-	if err := b.SetInternal([]byte("format"), []byte(format)); err != nil {
-		return nil, fmt.Errorf("make the search index in %s: %w", dir, err)
+	if err := x.load(); err != nil {
+		x.Close()
+		return nil, err
 	}
-	x.bleve = b
+	x.disk = dir != ""
 	return x, nil
+}
+
+// load reads what is stored beside the products. An index that was just made
+// gets its format.
+func (x *Index) load() error {
+	r, err := x.store.Reader()
+	if err != nil {
+		return fmt.Errorf("open the search index: %w", err)
+	}
+	defer r.Close()
+	stored, err := r.GetInternal([]byte(keyFormat))
+	if err != nil {
+		return fmt.Errorf("read the format of the search index: %w", err)
+	}
+	switch string(stored) {
+	case format:
+	case "":
+		if n, err := r.DocCount(); err != nil || n > 0 {
+			return fmt.Errorf("the search index has no format, but %d products: %w", n, errors.Join(err, errFormat))
+		}
+		return x.store.SetInternal([]byte(keyFormat), []byte(format))
+	default:
+		return fmt.Errorf("format %q, not %q: %w", stored, format, errFormat)
+	}
+	value, err := r.GetInternal([]byte(keyProgress))
+	if err != nil {
+		return fmt.Errorf("read the progress of the search index: %w", err)
+	}
+	for ; len(value) >= progressSize; value = value[progressSize:] {
+		p := catalog.Progress{
+			Position: catalog.Position{Shard: int32(binary.BigEndian.Uint32(value)), Seq: int64(binary.BigEndian.Uint64(value[4:]))},
+			Offset:   int64(binary.BigEndian.Uint64(value[12:])),
+		}
+		x.progress[p.Shard] = p
+	}
+	return nil
+}
+
+var errFormat = errors.New("the search index is of another version")
+
+// remove removes the index in the folder, and nothing else that is there.
+func remove(dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*.zap"))
+	if err != nil {
+		return err
+	}
+	for _, file := range append(files, filepath.Join(dir, "root.bolt")) {
+		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // closeWait is how long Close waits for the disk.
 const closeWait = 2 * time.Second
 
-// Close closes the index when all that was applied is on the disk, so that the
-// next Open goes on from there.
+// Close writes what is only in memory to the disk and closes the index.
 func (x *Index) Close() error {
-	if x.bleve.Name() != "" {
+	defer x.workers.Close()
+	if x.disk {
 		written := make(chan struct{})
-		b := x.bleve.NewBatch()
-		b.SetInternal([]byte("closed"), []byte(format))
+		b := index.NewBatch()
+		b.SetInternal([]byte(keyFormat), []byte(format))
 		b.SetPersistedCallback(func(error) { close(written) })
-		if err := x.bleve.Batch(b); err == nil {
+		if err := x.store.Batch(b); err == nil {
 			select {
 			case <-written:
 			case <-time.After(closeWait): // what is missing is read from the log again
 			}
 		}
 	}
-	return x.bleve.Close()
+	if err := x.store.Close(); err != nil {
+		return fmt.Errorf("close the search index: %w", err)
+	}
+	return nil
 }
 
 // Apply stores products, removes tombstones and stores the progress, all or
 // nothing.
 func (x *Index) Apply(_ context.Context, products []catalog.Product, progress []catalog.Progress) error {
-	b := x.bleve.NewBatch()
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	b := index.NewBatch()
 	for _, p := range products {
 		if !p.Exists() {
-			b.Delete(p.ID.String())
+			b.Delete(key(p.ID))
 			continue
 		}
-		d, err := x.document(p)
-		if err == nil {
-			err = b.IndexAdvanced(d)
-		}
+		d, err := newDocument(p)
 		if err != nil {
 			return fmt.Errorf("index product %s: %w", p.ID, err)
 		}
+		b.Update(d)
+	}
+	made := map[int32]catalog.Progress{}
+	for shard, p := range x.progress {
+		made[shard] = p
 	}
 	for _, p := range progress {
-		value := binary.BigEndian.AppendUint64(nil, uint64(p.Seq))
-		b.SetInternal(progressKey(p.Shard), binary.BigEndian.AppendUint64(value, uint64(p.Offset)))
+		made[p.Shard] = p
 	}
-	if err := x.bleve.Batch(b); err != nil {
+	var value []byte
+	for _, p := range made {
+		value = binary.BigEndian.AppendUint32(value, uint32(p.Shard))
+		value = binary.BigEndian.AppendUint64(value, uint64(p.Seq))
+		value = binary.BigEndian.AppendUint64(value, uint64(p.Offset))
+	}
+	b.SetInternal([]byte(keyProgress), value)
+	if err := x.store.Batch(b); err != nil {
 		return fmt.Errorf("write %d products to the search index: %w", len(products), err)
 	}
-	x.pages.forget()
+	x.progress = made
 	return nil
 }
 
+const progressSize = 4 + 8 + 8
+
 // Progress answers the progress of each shard of which something was applied.
 func (x *Index) Progress(context.Context) ([]catalog.Progress, error) {
+	x.writing.Lock()
+	defer x.writing.Unlock()
 	var all []catalog.Progress
-	// Shards are numbered from 0; those of which nothing was applied leave
-	// holes, so all that a topic may have are asked for.
-	for shard := range int32(maxShards) {
-		value, err := x.bleve.GetInternal(progressKey(shard))
-		if err != nil {
-			return nil, fmt.Errorf("read the progress of the search index: %w", err)
-		}
-		if len(value) == 16 {
-			all = append(all, catalog.Progress{
-				Position: catalog.Position{Shard: shard, Seq: int64(binary.BigEndian.Uint64(value))},
-				Offset:   int64(binary.BigEndian.Uint64(value[8:])),
-			})
-		}
+	for _, p := range x.progress {
+		all = append(all, p)
 	}
 	return all, nil
 }
 
-const maxShards = 1_024
-
-func progressKey(shard int32) []byte {
-	return binary.BigEndian.AppendUint32([]byte("progress"), uint32(shard))
-}
-
-// Fields of a document. Those that people's words are looked for in:
-const (
-	fieldName  = "name"
-	fieldPath  = "path"  // words of the category
-	fieldText  = "text"  // words of all
-	fieldStart = "start" // the first letters of the words of all
-)
-
-// Those that are taken as they are:
-const (
-	fieldSKU      = "sku"
-	fieldIn       = "in"       // the category and those above it
-	fieldCategory = "category" // the category
-	fieldTag      = "tag"
-	fieldCurrency = "currency"
-	fieldPrice    = "price"   // sortable
-	fieldCreated  = "created" // sortable
-	fieldTitle    = "title"   // sortable name
-	fieldProduct  = "product" // the whole product, only stored
-)
-
-// How fields are kept. What is only filtered by has no weight: a query that
-// weighs what it finds must not look there, the weight would be no number.
-const (
-	searched = index.IndexField
-	exact    = index.IndexField | index.SkipFreqNorm
-	sorted   = index.IndexField | index.SkipFreqNorm | index.DocValues
-	stored   = index.StoreField
-)
-
-func (x *Index) document(p catalog.Product) (*document.Document, error) {
-	whole, err := wire.EncodeProduct(p)
-	if err != nil {
-		return nil, err
-	}
-	d := document.NewDocument(p.ID.String())
-	add := func(field, value string, options index.FieldIndexingOptions, a analysis.Analyzer) {
-		if value != "" {
-			d.AddField(document.NewTextFieldCustom(field, nil, []byte(value), options, a))
-		}
-	}
-	name, path := x.terms(p.Name), x.terms(p.Category)
-	all := slices.Concat(name, path, x.terms(p.SKU), x.terms(p.Description))
-	add(fieldName, strings.Join(name, " "), searched, x.blanks)
-	add(fieldPath, strings.Join(path, " "), searched, x.blanks)
-	add(fieldText, strings.Join(all, " "), searched, x.blanks)
-	add(fieldStart, strings.Join(starts(all), " "), searched, x.blanks)
-	add(fieldSKU, strings.ToLower(p.SKU), searched, x.verbatim)
-	add(fieldCategory, p.Category, sorted, x.verbatim)
-	for i, c := range p.Category + "/" {
-		if c == '/' {
-			add(fieldIn, p.Category[:i], exact, x.verbatim)
-		}
-	}
-	for _, t := range p.Tags {
-		add(fieldTag, t, sorted, x.verbatim)
-	}
-	add(fieldCurrency, p.Price.Currency, sorted, x.verbatim)
-	price := sortablePrice(p.Price.Decimal)
-	add(fieldPrice, price, sorted, x.verbatim)
-	for _, digits := range priceLevels {
-		add(priceField(digits), price[:digits], exact, x.verbatim)
-	}
-	add(fieldCreated, fmt.Sprintf("%016x", p.CreatedAt.UnixMicro()), sorted, x.verbatim)
-	add(fieldTitle, x.sortable(p.Name), sorted, x.verbatim)
-	d.AddField(document.NewTextFieldCustom(fieldProduct, nil, whole, stored, nil))
-	return d, nil
-}
-
-// sortablePrice is d as text that sorts as the amounts do, exactly.
-func sortablePrice(d catalog.Decimal) string { return fmt.Sprintf("%015d%09d", d.Units, d.Nanos) }
-
-// sortable is a name as text that sorts as people expect: without case and
-// accents. Names that are alike in their first 100 bytes sort by id.
-func (x *Index) sortable(name string) string {
-	folded := strings.ToLower(string(asciifolding.New().Filter([]byte(name))))
-	return folded[:min(len(folded), 100)]
-}
-
-// maxStart is how many letters of a word are looked for as a whole. Shorter
-// beginnings belong to thousands of words, and each word is a list to read.
-const maxStart = 3
-
-// terms cuts text into words as they are looked for. Cutting is the dearest part
-// of indexing, so it is done once for each text.
-func (x *Index) terms(text string) []string {
-	tokens := x.words.Analyze([]byte(text))
-	terms := make([]string, len(tokens))
-	for i, t := range tokens {
-		terms[i] = string(t.Term)
-	}
-	return terms
-}
-
-// starts lists the first one, two and three letters of the terms, once each.
-func starts(terms []string) []string {
-	seen := map[string]bool{}
-	var starts []string
-	for _, term := range terms {
-		letters := 0
-		for i, r := range term {
-			if letters++; letters > maxStart {
-				break
-			}
-			if start := term[:i+utf8.RuneLen(r)]; !seen[start] {
-				seen[start] = true
-				starts = append(starts, start)
-			}
-		}
-	}
-	return starts
-}
+// key is what the index calls a product. Keys sort as ids do.
+func key(id catalog.ID) string { return string(id[:]) }

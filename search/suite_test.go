@@ -64,7 +64,7 @@ func TestReopen(t *testing.T) {
 		has(t, x, 1, 1)
 	})
 	t.Run("an index that cannot be read is begun again", func(t *testing.T) {
-		if err := os.WriteFile(filepath.Join(dir, "index_meta.json"), []byte("nonsense"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "root.bolt"), []byte("nonsense"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		x := openIndex(t, dir)

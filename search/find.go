@@ -1,0 +1,186 @@
+package search
+
+import (
+	"context"
+	"errors"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
+
+	"catalog"
+)
+
+// find answers the page of a query from one state of the index. The index lies
+// in segments, each with sets of its own.
+func find(ctx context.Context, r *scorch.IndexSnapshot, q catalog.Query, s sort, after *hit) (catalog.Page, error) {
+	p, err := newPlan(r, q)
+	if err != nil {
+		return catalog.Page{}, err
+	}
+	c := collector{sort: s, after: after, limit: q.Limit}
+	counts := newCounts(q.Facets)
+	for _, seg := range r.Segments() {
+		if err := ctx.Err(); err != nil {
+			return catalog.Page{}, err
+		}
+		m, err := p.match(part{seg})
+		if err != nil {
+			return catalog.Page{}, err
+		}
+		if m.products.IsEmpty() {
+			continue
+		}
+		if err := c.collect(ctx, part{seg}, m); err != nil {
+			return catalog.Page{}, err
+		}
+		if err := counts.add(ctx, part{seg}, m.products); err != nil {
+			return catalog.Page{}, err
+		}
+	}
+	return c.page(q, counts)
+}
+
+// matches are the products of a segment that match a query.
+type matches struct {
+	products *roaring.Bitmap
+	words    [][]worth
+	whole    []worth
+}
+
+// worth is a set of products and what it is worth to be in it.
+type worth struct {
+	worth    int
+	products *roaring.Bitmap
+}
+
+// match finds the products of a segment that match.
+func (p plan) match(s part) (m matches, err error) {
+	look := func(tiers []tier) (all []worth, _ error) {
+		for _, t := range tiers {
+			set, err := s.having(t.place)
+			if err != nil {
+				return nil, err
+			}
+			if !set.IsEmpty() {
+				all = append(all, worth{t.worth, set})
+			}
+		}
+		return all, nil
+	}
+	m.products = s.DocNumbersLive()
+	if p.text {
+		var byWords *roaring.Bitmap
+		for _, tiers := range p.words {
+			all, err := look(tiers)
+			if err != nil {
+				return m, err
+			}
+			m.words = append(m.words, all)
+			either := union(all)
+			if byWords == nil {
+				byWords = either
+			} else {
+				byWords.And(either)
+			}
+			if byWords.IsEmpty() {
+				break
+			}
+		}
+		if m.whole, err = look(p.whole); err != nil {
+			return m, err
+		}
+		either := union(m.whole)
+		if byWords != nil {
+			either.Or(byWords)
+		}
+		m.products.And(either)
+	}
+	for _, places := range p.filters {
+		if m.products.IsEmpty() {
+			break
+		}
+		either := roaring.New()
+		for _, place := range places {
+			set, err := s.having(place)
+			if err != nil {
+				return m, err
+			}
+			either.Or(set)
+		}
+		m.products.And(either)
+	}
+	return m, nil
+}
+
+func union(sets []worth) *roaring.Bitmap {
+	all := roaring.New()
+	for _, s := range sets {
+		all.Or(s.products)
+	}
+	return all
+}
+
+// score is how well a product matches: the sum of what its words are worth,
+// each where it is worth most.
+func (m matches) score(product uint32) int {
+	score := 0
+	for _, sets := range append([][]worth{}, m.words...) {
+		for _, s := range sets {
+			if s.products.Contains(product) {
+				score += s.worth
+				break
+			}
+		}
+	}
+	for _, s := range m.whole {
+		if s.products.Contains(product) {
+			score += s.worth
+		}
+	}
+	return score
+}
+
+// part is one segment of the index: the products written or merged at one time,
+// numbered from 0.
+type part struct{ *scorch.SegmentSnapshot }
+
+// having is the set of products that have one of the terms, those that have
+// since been replaced among them. It may not be changed.
+func (s part) having(p place) (*roaring.Bitmap, error) {
+	dict, err := s.Segment().Dictionary(p.field)
+	if err != nil {
+		return nil, err
+	}
+	all := roaring.New()
+	for _, term := range p.terms {
+		set, err := postings(dict, term)
+		if err != nil {
+			return nil, err
+		}
+		if len(p.terms) == 1 {
+			return set, nil
+		}
+		all.Or(set)
+	}
+	return all, nil
+}
+
+// postings is the set of products that have the term. It may not be changed.
+func postings(dict segment.TermDictionary, term string) (*roaring.Bitmap, error) {
+	list, err := dict.PostingsList([]byte(term), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	it, ok := list.Iterator(false, false, false, nil).(segment.OptimizablePostingsIterator)
+	if !ok {
+		return nil, errors.New("the segment does not show its sets")
+	}
+	if product, ok := it.DocNum1Hit(); ok {
+		return roaring.BitmapOf(uint32(product)), nil
+	}
+	if set := it.ActualBitmap(); set != nil {
+		return set, nil
+	}
+	return roaring.New(), nil
+}

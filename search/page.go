@@ -1,0 +1,310 @@
+package search
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
+
+	"catalog"
+	"catalog/wire"
+)
+
+// sort is the order of a page: by a field or by score, then by id.
+type sort struct {
+	field            string // "" for the score
+	descending, byID bool   // byID: the ids descend too
+}
+
+// hit is a product that matches.
+type hit struct {
+	key  []byte // what it is sorted by: the value of the field, or the score
+	id   string
+	part part
+	doc  uint32
+}
+
+// sortOf is the order that the query asks for, and the last product of the page
+// before, if there is one.
+func sortOf(q catalog.Query) (sort, *hit, error) {
+	by := q.Sort
+	if by == "" || by == catalog.Relevance && q.Text == "" {
+		by = catalog.Newest
+		if q.Text != "" {
+			by = catalog.Relevance
+		}
+	}
+	var s sort
+	switch by {
+	case catalog.Relevance:
+		s = sort{descending: true}
+	case catalog.ByName:
+		s = sort{field: fieldTitle}
+	case catalog.Cheapest:
+		s = sort{field: fieldPrice}
+	case catalog.Dearest:
+		s = sort{field: fieldPrice, descending: true}
+	case catalog.Newest:
+		s = sort{field: fieldCreated, descending: true, byID: true}
+	default:
+		return s, nil, catalog.Invalid("sort", "must be one of relevance, name, price, -price and newest")
+	}
+	if q.Cursor == "" {
+		return s, nil, nil
+	}
+	after, err := decodeCursor(q)
+	return s, after, err
+}
+
+// compare is negative when a comes before b. Ids are compared only when they
+// have to be: they are read from the disk.
+func (s sort) compare(a, b *hit) (int, error) {
+	order := bytes.Compare(a.key, b.key)
+	if s.descending {
+		order = -order
+	}
+	if order != 0 {
+		return order, nil
+	}
+	if err := errors.Join(a.identify(), b.identify()); err != nil {
+		return 0, err
+	}
+	order = cmp.Compare(a.id, b.id)
+	if s.byID {
+		order = -order
+	}
+	return order, nil
+}
+
+func (h *hit) identify() error {
+	if h.id != "" {
+		return nil
+	}
+	id, err := h.part.DocID(uint64(h.doc))
+	h.id = string(id)
+	return err
+}
+
+// collector keeps the best hits, and one more that tells whether there is a
+// next page.
+type collector struct {
+	sort
+	after *hit
+	limit int
+	total int64
+	best  []*hit
+}
+
+// collect looks at each of the products of a segment.
+func (c *collector) collect(ctx context.Context, s part, m matches) error {
+	c.total += int64(m.products.GetCardinality())
+	next := &hit{part: s}
+	values := s.values(c.field)
+	for i, n := m.products.Iterator(), 0; i.HasNext(); n++ {
+		if n%1_000 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		next.doc, next.id, next.key = i.Next(), "", next.key[:0]
+		if c.field == "" {
+			next.key = binary.BigEndian.AppendUint32(next.key, uint32(m.score(next.doc)))
+		} else if err := values(next.doc, func(_ string, value []byte) { next.key = append(next.key, value...) }); err != nil {
+			return err
+		}
+		if c.after != nil {
+			if order, err := c.compare(next, c.after); err != nil || order <= 0 {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		kept, err := c.keep(next)
+		if err != nil {
+			return err
+		}
+		if kept {
+			next = &hit{part: s}
+		}
+	}
+	return nil
+}
+
+// keep keeps h if it is among the best.
+func (c *collector) keep(h *hit) (bool, error) {
+	at := len(c.best)
+	for low := 0; low < at; {
+		mid := (low + at - 1) / 2
+		if at == len(c.best) && at > c.limit {
+			mid = at - 1 // most are worse than the worst
+		}
+		order, err := c.compare(h, c.best[mid])
+		if err != nil {
+			return false, err
+		}
+		if order < 0 {
+			at = mid
+		} else {
+			low = mid + 1
+		}
+	}
+	if at > c.limit {
+		return false, nil
+	}
+	c.best = slices.Insert(c.best, at, h)
+	c.best = c.best[:min(len(c.best), c.limit+1)]
+	return true, nil
+}
+
+// page reads the products that were kept.
+func (c *collector) page(q catalog.Query, counts *counts) (catalog.Page, error) {
+	p := catalog.Page{Total: c.total, Facets: counts.facets()}
+	for i, h := range c.best {
+		if i == c.limit {
+			p.NextCursor = encodeCursor(q, c.best[i-1])
+			break
+		}
+		var whole []byte
+		if err := h.part.VisitDocument(uint64(h.doc), func(field string, _ byte, value []byte, _ []uint64) bool {
+			if field == fieldProduct {
+				whole = bytes.Clone(value)
+			}
+			return whole == nil
+		}); err != nil {
+			return catalog.Page{}, err
+		}
+		product, err := wire.DecodeProduct(whole)
+		if err != nil {
+			return catalog.Page{}, err
+		}
+		if err := h.identify(); err != nil {
+			return catalog.Page{}, err
+		}
+		p.Items = append(p.Items, product)
+	}
+	return p, nil
+}
+
+// values reads the values of fields, product by product in ascending order.
+func (s part) values(fields ...string) func(doc uint32, visit func(field string, value []byte)) error {
+	var state segment.DocVisitState
+	return func(doc uint32, visit func(string, []byte)) (err error) {
+		if v, ok := s.Segment().(segment.DocValueVisitable); ok {
+			state, err = v.VisitDocValues(uint64(doc), fields, visit, state)
+		}
+		return err
+	}
+}
+
+const maxValues = 50 // of a facet
+
+// counts counts products by the values of fields.
+type counts struct {
+	fields []string
+	of     map[string]map[string]int64
+}
+
+func newCounts(wanted bool) *counts {
+	c := &counts{of: map[string]map[string]int64{}}
+	if wanted {
+		c.fields = []string{fieldCategory, fieldTag, fieldCurrency}
+	}
+	for _, f := range c.fields {
+		c.of[f] = map[string]int64{}
+	}
+	return c
+}
+
+// add counts the products of a segment: value by value where there are few
+// values, else product by product.
+func (c *counts) add(ctx context.Context, s part, products *roaring.Bitmap) error {
+	many := products.GetCardinality()
+	for _, f := range c.fields {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		dict, err := s.Segment().Dictionary(f)
+		if err != nil {
+			return err
+		}
+		count := c.of[f]
+		if uint64(dict.Cardinality())*8 < many {
+			values := dict.AutomatonIterator(nil, nil, nil)
+			for e, err := values.Next(); e != nil || err != nil; e, err = values.Next() {
+				if err != nil {
+					return err
+				}
+				set, err := postings(dict, e.Term)
+				if err != nil {
+					return err
+				}
+				if n := set.AndCardinality(products); n > 0 {
+					count[e.Term] += int64(n)
+				}
+			}
+			continue
+		}
+		values := s.values(f)
+		for i := products.Iterator(); i.HasNext(); {
+			if err := values(i.Next(), func(_ string, value []byte) { count[string(value)]++ }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// facets lists the values, the most frequent first.
+func (c *counts) facets() []catalog.Facet {
+	var all []catalog.Facet
+	for _, f := range c.fields {
+		facet := catalog.Facet{Field: f}
+		for value, n := range c.of[f] {
+			facet.Values = append(facet.Values, catalog.FacetValue{Value: value, Count: n})
+		}
+		slices.SortFunc(facet.Values, func(a, b catalog.FacetValue) int {
+			return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
+		})
+		facet.Values = facet.Values[:min(len(facet.Values), maxValues)]
+		all = append(all, facet)
+	}
+	return all
+}
+
+// A cursor is where a page ended: a seal, the id and the key of its last
+// product. The seal says that it was made for this query.
+const sealSize, idSize = 9, len(catalog.ID{})
+
+func encodeCursor(q catalog.Query, last *hit) string {
+	place := append([]byte(last.id), last.key...)
+	return base64.RawURLEncoding.EncodeToString(append(seal(q, place), place...))
+}
+
+func decodeCursor(q catalog.Query) (*hit, error) {
+	b, err := base64.RawURLEncoding.DecodeString(q.Cursor)
+	if err != nil || len(b) < sealSize+idSize {
+		return nil, catalog.Invalid("cursor", "is broken; take nextCursor of the page before as it is, or begin without one")
+	}
+	place := b[sealSize:]
+	if !bytes.Equal(b[:sealSize], seal(q, place)) {
+		return nil, catalog.Invalid("cursor", "belongs to another query; repeat the query of the page before, or begin without one")
+	}
+	return &hit{id: string(place[:idSize]), key: place[idSize:]}, nil
+}
+
+// seal tells cursors apart by all of a query but how much of it is asked for.
+func seal(q catalog.Query, place []byte) []byte {
+	q.Cursor, q.Limit, q.Facets = "", 0, false
+	b, _ := json.Marshal(q) // strings and numbers cannot fail
+	sum := sha256.Sum256(fmt.Appendf(b, "%x", place))
+	return sum[:sealSize]
+}

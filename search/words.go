@@ -1,0 +1,92 @@
+package search
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/blevesearch/bleve/v2/analysis"
+	"github.com/blevesearch/bleve/v2/analysis/char/asciifolding"
+	"github.com/blevesearch/bleve/v2/analysis/lang/en"
+	"golang.org/x/text/unicode/norm"
+)
+
+// fold is text without case and accents, and with one form for what has several:
+// RÅSKOG is raskog, whether the ring is a part of its letter or follows it.
+func fold(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		text = strings.Map(func(r rune) rune {
+			if unicode.Is(unicode.Mn, r) {
+				return -1
+			}
+			return r
+		}, norm.NFKD.String(text))
+		text = string(asciifolding.New().Filter([]byte(text)))
+	}
+	return strings.ToLower(text)
+}
+
+// words cuts text into folded words of letters and digits. What is written
+// without blanks between its words is cut into letters.
+func words(text string) []string {
+	text = strings.ReplaceAll(fold(text), "'", "") // chef's is chefs
+	var all []string
+	start := -1 // of the word that i is in
+	end := func(i int) {
+		if start >= 0 {
+			all = append(all, text[start:i])
+		}
+		start = -1
+	}
+	for i, r := range text {
+		switch {
+		case unbroken(r):
+			end(i)
+			all = append(all, string(r))
+		case 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r >= utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r)):
+			if start < 0 {
+				start = i
+			}
+		default:
+			end(i)
+		}
+	}
+	end(len(text))
+	return all
+}
+
+// unbroken says whether the script of r has no blanks between words.
+func unbroken(r rune) bool {
+	return r >= 0x0e00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+}
+
+// stem is the word without the ending of an English plural.
+func stem(word string) string {
+	if !strings.HasSuffix(word, "s") {
+		return word
+	}
+	token := analysis.TokenStream{{Term: []byte(word)}}
+	return string((&en.EnglishPluralStemmerFilter{}).Filter(token)[0].Term)
+}
+
+// maxStart is up to how many letters the beginnings of words are indexed.
+// Longer ones are looked for among the words: there are few that begin alike.
+const maxStart = 15
+
+// starts calls yield with the beginnings of the word, itself among them.
+func starts(word string, yield func(string)) {
+	letters := 0
+	for i := range word {
+		if i > 0 {
+			yield(word[:i])
+		}
+		if letters++; letters > maxStart {
+			return
+		}
+	}
+	yield(word)
+}
+
+// numeric says whether the word has a digit. A number that is written
+// differently is another number, not a misspelt one.
+func numeric(word string) bool { return strings.ContainsFunc(word, unicode.IsNumber) }
