@@ -432,7 +432,7 @@ type ListProductsParams struct {
 	// Limit Products on a page.
 	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
-	// Cursor `nextCursor` of the page before. By relevance there are pages up to the first 1,000 products; say more to find more.
+	// Cursor `nextCursor` of the page before.
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// Facets Also count the matching products by category, tag and currency.
