@@ -10,13 +10,17 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/topology"
+	"golang.org/x/sync/semaphore"
 
 	"catalog"
 	"catalog/wire"
@@ -26,12 +30,14 @@ import (
 type Config struct {
 	URL      string
 	Database string // "" for catalog
+	Updates  int    // that are sent and not yet answered, at most; 0 for 60
 }
 
 // Flags declares the flags of c, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.URL, "mongo.url", "", "`URL` of MongoDB, such as mongodb://127.0.0.1:27017")
 	fs.StringVar(&c.Database, "mongo.database", "catalog", "`name` of the database")
+	fs.IntVar(&c.Updates, "mongo.updates", defaultUpdates, "`number` of updates sent at once, two a product; on FerretDB, those of all readers together must stay below its pool_max_conns")
 }
 
 // View is the view in a MongoDB database.
@@ -39,7 +45,16 @@ type View struct {
 	client             *mongo.Client
 	place              string
 	products, progress *mongo.Collection
+	updates            *semaphore.Weighted // those that may still be sent
 }
+
+// FerretDB 1 holds a connection to its PostgreSQL for each update of a command
+// until the command ends. When there are none left it waits for ever, and
+// answers nobody any more. So there are few in a command, and few at once.
+const (
+	perCommand     = 20 // products, of two updates each
+	defaultUpdates = 60 // two readers stay below a pool of 150, and three of 200
+)
 
 // Open connects to MongoDB, or says in one line why not.
 func Open(ctx context.Context, c Config) (*View, error) {
@@ -59,8 +74,14 @@ func Open(ctx context.Context, c Config) (*View, error) {
 	if c.Database == "" {
 		c.Database = "catalog"
 	}
+	if c.Updates <= 0 {
+		c.Updates = defaultUpdates
+	}
 	db := client.Database(c.Database)
-	v := &View{client: client, place: place, products: db.Collection("products"), progress: db.Collection("progress")}
+	v := &View{
+		client: client, place: place, products: db.Collection("products"), progress: db.Collection("progress"),
+		updates: semaphore.NewWeighted(int64(max(c.Updates, 2*perCommand))),
+	}
 	if err := v.Ping(ctx); err != nil {
 		return nil, errors.Join(err, client.Disconnect(ctx))
 	}
@@ -77,6 +98,22 @@ func (v *View) Ping(ctx context.Context) error {
 
 // Close disconnects.
 func (v *View) Close(ctx context.Context) error { return v.client.Disconnect(ctx) }
+
+// reach adds ErrUnavailable to an error that says that MongoDB cannot be
+// reached, or not for now.
+func reach(err error) error {
+	var (
+		unselected topology.ServerSelectionError
+		answered   mongo.ServerError
+	)
+	switch {
+	case errors.Is(err, context.Canceled):
+	case errors.As(err, &unselected), mongo.IsNetworkError(err), mongo.IsTimeout(err),
+		errors.As(err, &answered) && answered.HasErrorLabel("RetryableWriteError"): // it is stopping, or no longer the primary
+		return fmt.Errorf("MongoDB: %w: %w", catalog.ErrUnavailable, err)
+	}
+	return err
+}
 
 // document is a product in the collection. Money is two integers, times are
 // microseconds since 1970: nothing is rounded.
@@ -113,8 +150,8 @@ func documentOf(p catalog.Product) document {
 		Price:     money{p.Price.Units, p.Price.Nanos, p.Price.Currency},
 		CreatedAt: p.CreatedAt.UnixMicro(), UpdatedAt: p.UpdatedAt.UnixMicro(),
 	}
-	for k, v := range p.Attributes {
-		d.Attributes = append(d.Attributes, attribute{k, v})
+	for _, k := range slices.Sorted(maps.Keys(p.Attributes)) { // sorted for people who look
+		d.Attributes = append(d.Attributes, attribute{k, p.Attributes[k]})
 	}
 	return d
 }
@@ -141,10 +178,6 @@ func (d document) product() (catalog.Product, error) {
 	return p, nil
 }
 
-// perCommand is how many products are written by one command. FerretDB 1 holds
-// a connection for each update of a command, two a product, until it ends.
-const perCommand = 20
-
 // Apply stores the products that are newer than what is stored. Each takes two
 // updates, of which a stale one is no error: insert it if there is none, then
 // replace it if what is there is older. (An upsert guarded by the version would
@@ -169,11 +202,22 @@ func (v *View) Apply(ctx context.Context, products []catalog.Product) error {
 				mongo.NewReplaceOneModel().SetFilter(bson.D{{Key: "_id", Value: d.ID}, {Key: "version", Value: bson.D{{Key: "$lt", Value: d.Version}}}}).
 					SetReplacement(d))
 		}
-		if _, err := v.products.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(true)); err != nil {
-			return fmt.Errorf("apply %d products to the view: %w", len(products), err)
+		if err := v.write(ctx, v.products, writes); err != nil {
+			return fmt.Errorf("apply %d products to the view: %w", len(products), reach(err))
 		}
 	}
 	return nil
+}
+
+// write sends updates as one command, in order, when there is room for it.
+func (v *View) write(ctx context.Context, c *mongo.Collection, updates []mongo.WriteModel) error {
+	n := int64(len(updates))
+	if err := v.updates.Acquire(ctx, n); err != nil {
+		return err
+	}
+	defer v.updates.Release(n)
+	_, err := c.BulkWrite(ctx, updates, options.BulkWrite().SetOrdered(true))
+	return err
 }
 
 // Product answers the product, which may be a tombstone.
@@ -184,7 +228,7 @@ func (v *View) Product(ctx context.Context, id catalog.ID) (catalog.Product, err
 		err = catalog.ErrNotFound
 	}
 	if err != nil {
-		return catalog.Product{}, fmt.Errorf("product %s: %w", id, err)
+		return catalog.Product{}, fmt.Errorf("product %s: %w", id, reach(err))
 	}
 	return d.product()
 }
@@ -200,7 +244,7 @@ func (v *View) Progress(ctx context.Context, shard int32) (catalog.Progress, err
 	d := progress{Shard: shard}
 	err := v.progress.FindOne(ctx, bson.D{{Key: "_id", Value: shard}}).Decode(&d)
 	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
-		return catalog.Progress{}, fmt.Errorf("progress of shard %d: %w", shard, err)
+		return catalog.Progress{}, fmt.Errorf("progress of shard %d: %w", shard, reach(err))
 	}
 	return catalog.Progress{Position: catalog.Position{Shard: shard, Seq: d.Seq}, Offset: d.Offset}, nil
 }
@@ -208,14 +252,14 @@ func (v *View) Progress(ctx context.Context, shard int32) (catalog.Progress, err
 // Save stores the progress of a shard, unless a higher seq is stored.
 func (v *View) Save(ctx context.Context, p catalog.Progress) error {
 	at := bson.D{{Key: "seq", Value: p.Seq}, {Key: "offset", Value: p.Offset}}
-	_, err := v.progress.BulkWrite(ctx, []mongo.WriteModel{
+	err := v.write(ctx, v.progress, []mongo.WriteModel{
 		mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: p.Shard}}).
 			SetUpdate(bson.D{{Key: "$setOnInsert", Value: at}}).SetUpsert(true),
-		mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: p.Shard}, {Key: "seq", Value: bson.D{{Key: "$lt", Value: p.Seq}}}}).
+		mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: p.Shard}, {Key: "seq", Value: bson.D{{Key: "$lte", Value: p.Seq}}}}).
 			SetUpdate(bson.D{{Key: "$set", Value: at}}),
 	})
 	if err != nil {
-		return fmt.Errorf("save progress %s: %w", p.Position, err)
+		return fmt.Errorf("save progress %s: %w", p.Position, reach(err))
 	}
 	return nil
 }

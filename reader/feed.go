@@ -7,10 +7,13 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"catalog"
 )
 
-// RunIndex keeps the index of this reader, from all shards, until ctx ends.
+// RunIndex keeps the index of this reader, from all shards, until ctx ends. It
+// is called once.
 func (r *Reader) RunIndex(ctx context.Context) error {
 	applied := make(chan struct{})
 	applying, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -41,34 +44,67 @@ func (r *Reader) indexed(ctx context.Context, shard int32) (catalog.Progress, er
 
 // pending is what shards have brought for the index and what it has not yet
 // taken.
-type pending chan change
+type pending struct {
+	changes chan change
+	room    *semaphore.Weighted // bytes, about, that may still wait
+}
 
 // change is what a stretch of events makes of the products of one shard.
 type change struct {
 	products []catalog.Product
+	size     int64 // in bytes, about
 	to       catalog.Progress
-	last     time.Time // when the last of the events was settled; zero when there are none
+	settled  []time.Time // when each of the events was
 }
 
 const (
-	maxChanges = 64    // that wait; a shard that brings more waits itself
-	maxWrite   = 1_000 // products in one write to the index, about
+	maxChanges = 1_000   // that wait, and
+	maxPending = 8 << 20 // bytes of them; a shard that brings more waits itself
+	maxWrite   = 1_000   // products in one write to the index, about
 )
 
-func newPending() pending { return make(pending, maxChanges) }
+func newPending() *pending {
+	return &pending{changes: make(chan change, maxChanges), room: semaphore.NewWeighted(maxPending)}
+}
 
 // add hands a change over. It is applied later, together with its progress.
-func (p pending) add(ctx context.Context, events []catalog.Event, to catalog.Progress) error {
-	c := change{products: catalog.Latest(events), to: to}
-	if len(events) > 0 {
-		c.last = events[len(events)-1].SettledAt
+func (p *pending) add(ctx context.Context, events []catalog.Event, to catalog.Progress) error {
+	c := change{products: catalog.Latest(events), to: to, settled: make([]time.Time, len(events))}
+	for i, e := range events {
+		c.settled[i] = e.SettledAt
+	}
+	for _, product := range c.products {
+		c.size += size(product)
+	}
+	c.size = min(c.size, maxPending) // one that is larger than all the room waits until it has it all
+	if err := p.room.Acquire(ctx, c.size); err != nil {
+		return err
 	}
 	select {
-	case p <- c:
+	case p.changes <- c:
 		return nil
 	case <-ctx.Done():
+		p.room.Release(c.size)
 		return ctx.Err()
 	}
+}
+
+// full says whether shards wait until there is room.
+func (p *pending) full() bool {
+	if !p.room.TryAcquire(1) {
+		return true
+	}
+	p.room.Release(1)
+	return len(p.changes) == maxChanges
+}
+
+// size is about how many bytes a product takes.
+func size(p catalog.Product) int64 {
+	n := 300 + len(p.Name) + len(p.Description) + len(p.Category) + 40*len(p.Tags)
+	for k, v := range p.Attributes {
+		n += 50 + len(k) + len(v)
+	}
+	return int64(n)
 }
 
 // applyPending writes to the index what the shards bring until ctx ends. While
@@ -78,14 +114,14 @@ func (r *Reader) applyPending(ctx context.Context) {
 	for {
 		var changes []change
 		select {
-		case c := <-r.pending:
+		case c := <-r.pending.changes:
 			changes = append(changes, c)
 		case <-ctx.Done():
 			return
 		}
 		for n := len(changes[0].products); n < maxWrite; {
 			select {
-			case c := <-r.pending:
+			case c := <-r.pending.changes:
 				changes = append(changes, c)
 				n += len(c.products)
 				continue
@@ -93,17 +129,24 @@ func (r *Reader) applyPending(ctx context.Context) {
 			}
 			break
 		}
-		since := time.Now()
-		for try := 0; !r.write(ctx, changes); try++ {
+		var since time.Time
+		for try := 0; ; try++ {
+			if since = time.Now(); r.write(ctx, changes) {
+				break
+			}
 			select {
 			case <-time.After(min(time.Second, 10*time.Millisecond<<min(try, 7)) + rand.N(10*time.Millisecond)):
 			case <-ctx.Done():
 				return
 			}
 		}
+		busy := r.pending.full()
+		for _, c := range changes {
+			r.pending.room.Release(c.size)
+		}
 		// Who is far behind has time. To index is the hardest work there is, and
 		// half of a core or two is left to those who wait for an answer.
-		if len(r.pending) == maxChanges {
+		if busy {
 			select {
 			case <-time.After(time.Since(since)):
 			case <-ctx.Done():
@@ -131,29 +174,28 @@ func (r *Reader) write(ctx context.Context, changes []change) bool {
 			}
 			return false
 		}
+		r.metrics.write.Observe(float64(len(products)))
 	}
 	r.found.reach(reached...)
-	r.metrics.write.Observe(float64(len(products)))
 	for _, c := range changes {
-		if c.last.IsZero() {
-			continue
-		}
-		r.metrics.delay.WithLabelValues("index").Observe(r.now().Sub(c.last).Seconds())
+		r.observe("index", c.settled)
 	}
 	return true
 }
 
-// newest keeps the last state of each product.
+// newest keeps the newest version of each product.
 func newest(products []catalog.Product) []catalog.Product {
 	at := make(map[catalog.ID]int, len(products))
 	kept := products[:0]
 	for _, p := range products {
-		if i, ok := at[p.ID]; ok {
+		i, ok := at[p.ID]
+		switch {
+		case !ok:
+			at[p.ID] = len(kept)
+			kept = append(kept, p)
+		case p.Version > kept[i].Version:
 			kept[i] = p
-			continue
 		}
-		at[p.ID] = len(kept)
-		kept = append(kept, p)
 	}
 	return kept
 }

@@ -24,17 +24,22 @@ type follower struct {
 	// apply takes events that follow on one another and on what it took before.
 	// There are none when all that came had been applied.
 	apply func(ctx context.Context, events []catalog.Event, to catalog.Progress) error
+	// alone says that nobody else works on these shards. Then what was applied
+	// here is how far they are, and may be further than what was saved.
+	alone bool
 
 	mu sync.Mutex
-	at map[int32]catalog.Progress // of the shards that are followed here
+	at map[int32]catalog.Progress // how far shards have been applied here
 }
 
-// Begin answers where the saved progress ends. What the log has forgotten since
+// Begin answers where the applied events end. What the log has forgotten since
 // comes from the journal first.
-func (f *follower) Begin(ctx context.Context, shard int32) (int64, error) {
-	at, err := f.load(ctx, shard)
-	if err != nil {
-		return 0, err
+func (f *follower) Begin(ctx context.Context, shard int32) (offset int64, err error) {
+	at, ok := f.progress(shard)
+	if !ok || !f.alone {
+		if at, err = f.load(ctx, shard); err != nil {
+			return 0, err
+		}
 	}
 	starts, ends, err := f.log.EventBounds(ctx)
 	if err != nil {
@@ -43,70 +48,113 @@ func (f *follower) Begin(ctx context.Context, shard int32) (int64, error) {
 	if at.Offset > ends[shard] {
 		return 0, fmt.Errorf("shard %d: the %s has applied the events topic up to offset %d, but the topic ends at %d: it was made anew, or is another's", shard, f.name, at.Offset, ends[shard])
 	}
+	defer func() {
+		if err != nil {
+			f.End(shard)
+		}
+	}()
+	f.reach(at)
 	if start := starts[shard]; at.Offset < start {
 		f.logger.WarnContext(ctx, "the log has forgotten events; they come from the journal", "consumer", f.name, "shard", shard, "seq", at.Seq+1, "offset", start)
-		at.Offset = start
-		err := f.journal.Replay(ctx, shard, at.Seq+1, 0, func(events []catalog.Event) error {
-			at.Seq = events[len(events)-1].Seq
-			return f.apply(ctx, events, at)
-		})
-		if err != nil {
-			return 0, fmt.Errorf("replay shard %d from seq %d: %w", shard, at.Seq+1, err)
+		if at, err = f.replay(ctx, at, 0); err != nil {
+			return 0, err
+		}
+		at.Offset = start // not earlier: who dies on the way must come here again
+		if err := f.take(ctx, nil, at); err != nil {
+			return 0, err
 		}
 	}
-	f.mu.Lock()
-	f.at[shard] = at
-	f.mu.Unlock()
 	return at.Offset, nil
 }
 
 // Handle applies the events that come next. Those that were applied before are
 // dropped; those that are missing are fetched from the journal.
 func (f *follower) Handle(ctx context.Context, r catalog.Records[catalog.Event]) error {
-	f.mu.Lock()
-	at := f.at[r.Shard]
-	f.mu.Unlock()
-
-	next := make([]catalog.Event, 0, len(r.Items))
+	at, _ := f.progress(r.Shard)
+	next := make([]catalog.Event, 0, len(r.Items)) // events that follow on at
 	for _, e := range r.Items {
-		switch want := at.Seq + int64(len(next)) + 1; {
-		case e.Seq < want:
+		want := at.Seq + int64(len(next)) + 1
+		if e.Seq < want {
 			f.metrics.dropped.WithLabelValues(f.name).Inc()
 			continue
-		case e.Seq > want:
+		}
+		if e.Seq > want {
 			f.metrics.gaps.WithLabelValues(f.name).Inc()
 			f.logger.ErrorContext(ctx, "events are missing from the log; they come from the journal",
 				"consumer", f.name, "shard", r.Shard, "seq", want, "until", e.Seq-1)
-			err := f.journal.Replay(ctx, r.Shard, want, e.Seq-1, func(events []catalog.Event) error {
-				next = append(next, events...)
-				return nil
-			})
-			if err != nil {
-				return fmt.Errorf("replay shard %d from seq %d: %w", r.Shard, want, err)
+			if len(next) > 0 {
+				at.Seq = want - 1
+				if err := f.take(ctx, next, at); err != nil {
+					return err
+				}
+				next = next[:0:0]
 			}
-			if e.Seq != at.Seq+int64(len(next))+1 {
-				return fmt.Errorf("shard %d: the journal does not have the events %d to %d", r.Shard, want, e.Seq-1)
+			var err error
+			if at, err = f.replay(ctx, at, e.Seq-1); err != nil {
+				return err
 			}
 		}
 		next = append(next, e)
 	}
-	at.Shard, at.Offset = r.Shard, r.To
-	if len(next) > 0 {
-		at.Seq = next[len(next)-1].Seq
-	}
-	if err := f.apply(ctx, next, at); err != nil {
-		return err
-	}
-	f.metrics.applied.WithLabelValues(f.name).Add(float64(len(next)))
-	f.mu.Lock()
-	f.at[r.Shard] = at
-	f.mu.Unlock()
-	return nil
+	at.Seq += int64(len(next))
+	at.Offset = r.To
+	return f.take(ctx, next, at)
 }
 
 // End forgets the shard.
 func (f *follower) End(shard int32) {
+	if f.alone {
+		return
+	}
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	delete(f.at, shard)
-	f.mu.Unlock()
+}
+
+// take applies events, with which the shard comes to the progress.
+func (f *follower) take(ctx context.Context, events []catalog.Event, to catalog.Progress) error {
+	if err := f.apply(ctx, events, to); err != nil {
+		return err
+	}
+	f.metrics.applied.WithLabelValues(f.name).Add(float64(len(events)))
+	f.reach(to)
+	return nil
+}
+
+// replay applies the events that follow on at, until seq to, from the journal;
+// to 0 is all that there are. It answers the progress, of which the offset has
+// not changed.
+func (f *follower) replay(ctx context.Context, at catalog.Progress, to int64) (catalog.Progress, error) {
+	from := at.Seq + 1
+	err := f.journal.Replay(ctx, at.Shard, from, to, func(events []catalog.Event) error {
+		for _, e := range events {
+			if e.Seq != at.Seq+1 {
+				return fmt.Errorf("the journal has event %d where %d comes next", e.Seq, at.Seq+1)
+			}
+			at.Seq++
+		}
+		return f.take(ctx, events, at)
+	})
+	if err == nil && at.Seq < to {
+		err = fmt.Errorf("the journal does not have the events %d to %d", at.Seq+1, to)
+	}
+	if err != nil {
+		return at, fmt.Errorf("replay shard %d from seq %d: %w", at.Shard, from, err)
+	}
+	return at, nil
+}
+
+// progress answers how far the shard has been applied here, and whether it is
+// or was followed here.
+func (f *follower) progress(shard int32) (catalog.Progress, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at, ok := f.at[shard]
+	return at, ok
+}
+
+func (f *follower) reach(at catalog.Progress) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.at[at.Shard] = at
 }

@@ -45,27 +45,34 @@ func (m *marks) reached(p catalog.Position) (bool, <-chan struct{}) {
 	return m.at[p.Shard].Seq >= p.Seq, m.changed
 }
 
+// lookEvery is how often it is looked what other processes have applied.
+const lookEvery = 5 * time.Millisecond
+
 // wait waits until p has been applied, or answers ErrBehind when ctx ends first.
 // What is applied by other processes is not heard of: look, when there is one,
-// is called every few milliseconds to find out.
-func (m *marks) wait(ctx context.Context, p catalog.Position, look func(context.Context) error) error {
+// is called at once and every few milliseconds to find out.
+func (m *marks) wait(ctx context.Context, p catalog.Position, look func(ctx context.Context, shard int32) error) error {
 	var tick <-chan time.Time
 	if look != nil {
-		t := time.NewTicker(5 * time.Millisecond)
+		t := time.NewTicker(lookEvery)
 		defer t.Stop()
 		tick = t.C
 	}
-	for {
+	for due := look != nil; ; {
+		if due {
+			if err := look(ctx, p.Shard); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
 		ok, changed := m.reached(p)
 		if ok {
 			return nil
 		}
+		due = false
 		select {
 		case <-changed:
 		case <-tick:
-			if err := look(ctx); err != nil && ctx.Err() == nil {
-				return err
-			}
+			due = true
 		case <-ctx.Done():
 			return catalog.ErrBehind
 		}

@@ -1,17 +1,22 @@
 package reader
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 type metrics struct {
 	applied *prometheus.CounterVec   // events, by consumer
 	dropped *prometheus.CounterVec   // events that had been applied before, by consumer
 	gaps    *prometheus.CounterVec   // holes in the log, by consumer
 	delay   *prometheus.HistogramVec // settled → applied, by consumer
-	write   prometheus.Histogram     // products a write to the index
+	write   prometheus.Histogram     // products in a write to the index
 	cache   *prometheus.CounterVec   // look-ups and failures, by result
+	owed    prometheus.GaugeFunc     // products that the cache should have and has not
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(reg prometheus.Registerer, owed *owed) *metrics {
 	m := &metrics{
 		applied: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "catalog_reader_events_applied_total", Help: "Events applied.",
@@ -31,9 +36,20 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(1, 2, 12),
 		}),
 		cache: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "catalog_reader_cache_total", Help: "Look-ups in the cache (hit, miss) and failures of it (error).",
+			Name: "catalog_reader_cache_total", Help: "Look-ups in the cache (hit, miss), those not made because it was away or owed the product (passed), and failures of look-ups and writes (error).",
 		}, []string{"result"}),
+		owed: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "catalog_reader_cache_owed_products", Help: "Products of which the cache has missed a version. They are read from the view.",
+		}, func() float64 { return float64(owed.len()) }),
 	}
-	reg.MustRegister(m.applied, m.dropped, m.gaps, m.delay, m.write, m.cache)
+	reg.MustRegister(m.applied, m.dropped, m.gaps, m.delay, m.write, m.cache, m.owed)
 	return m
+}
+
+// observe measures how long events took from their settling until now.
+func (r *Reader) observe(consumer string, settled []time.Time) {
+	now, delay := r.now(), r.metrics.delay.WithLabelValues(consumer)
+	for _, t := range settled {
+		delay.Observe(now.Sub(t).Seconds())
+	}
 }

@@ -11,12 +11,19 @@ import (
 // RunView keeps the view and the cache of the shards that the log gives to
 // this reader, until ctx ends.
 func (r *Reader) RunView(ctx context.Context) error {
-	paying, stop := context.WithCancel(ctx)
-	defer stop()
-	if r.cache != nil {
-		go r.payCache(paying)
+	if r.cache == nil {
+		return r.log.Events(ctx, r.projection)
 	}
-	return r.log.Events(ctx, r.projection)
+	paying, stop := context.WithCancel(ctx)
+	paid := make(chan struct{})
+	go func() {
+		defer close(paid)
+		r.payCache(paying)
+	}()
+	err := r.log.Events(ctx, r.projection)
+	stop()
+	<-paid
+	return err
 }
 
 // projected answers how far the view is in the shard, whoever keeps it.
@@ -44,8 +51,10 @@ func (r *Reader) project(ctx context.Context, events []catalog.Event, to catalog
 	}
 	r.viewed.reach(to)
 	telemetry.Trail(ctx, "project", events, since)
-	if len(events) > 0 {
-		r.metrics.delay.WithLabelValues("view").Observe(r.now().Sub(events[len(events)-1].SettledAt).Seconds())
+	settled := make([]time.Time, len(events))
+	for i, e := range events {
+		settled[i] = e.SettledAt
 	}
+	r.observe("view", settled)
 	return nil
 }

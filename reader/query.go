@@ -2,15 +2,14 @@ package reader
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"catalog"
 )
 
-const (
-	maxWait   = 2 * time.Second       // for a position
-	cacheWait = 20 * time.Millisecond // for the cache: slower than that, the view is quicker
-)
+// maxWait is how long a query waits for a position, and for the view.
+const maxWait = 2 * time.Second
 
 // Product answers the product as it was at the position or later, or
 // ErrNotFound, or ErrBehind when the view does not get there in time.
@@ -24,10 +23,7 @@ func (r *Reader) Product(ctx context.Context, id catalog.ID, at catalog.Position
 
 func (r *Reader) product(ctx context.Context, id catalog.ID, at catalog.Position) (catalog.Product, error) {
 	if at.Seq > 0 {
-		if err := r.await(ctx, r.viewed, at, func(ctx context.Context) error {
-			_, err := r.projected(ctx, at.Shard)
-			return err
-		}); err != nil {
+		if err := await(ctx, r.viewed, at, r.look); err != nil {
 			return catalog.Product{}, err
 		}
 		// The cache may have missed a write while it was away, and a load under
@@ -44,7 +40,7 @@ func (r *Reader) product(ctx context.Context, id catalog.ID, at catalog.Position
 		defer cancel()
 		p, err := r.view.Product(ctx, id)
 		if err == nil {
-			r.fill(ctx, []catalog.Product{p})
+			r.fill(ctx, p)
 		}
 		return p, err
 	})
@@ -57,10 +53,21 @@ func (r *Reader) product(ctx context.Context, id catalog.ID, at catalog.Position
 	}
 }
 
+// look finds out how far the view is in a shard, which another reader may
+// keep. However many want to know, the view is asked once at a time.
+func (r *Reader) look(ctx context.Context, shard int32) error {
+	_, err, _ := r.looks.Do(strconv.Itoa(int(shard)), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxWait)
+		defer cancel()
+		return r.projected(ctx, shard)
+	})
+	return err
+}
+
 // Search answers a page of the products that match, as they were at the
 // position or later.
 func (r *Reader) Search(ctx context.Context, q catalog.Query, at catalog.Position) (catalog.Page, error) {
-	if err := r.await(ctx, r.found, at, nil); err != nil {
+	if err := await(ctx, r.found, at, nil); err != nil {
 		return catalog.Page{}, err
 	}
 	return r.index.Search(ctx, q)
@@ -68,7 +75,7 @@ func (r *Reader) Search(ctx context.Context, q catalog.Query, at catalog.Positio
 
 // await waits until the position has been applied, a little shorter than the
 // caller does, so that the caller hears why.
-func (r *Reader) await(ctx context.Context, m *marks, at catalog.Position, look func(context.Context) error) error {
+func await(ctx context.Context, m *marks, at catalog.Position, look func(context.Context, int32) error) error {
 	if ok, _ := m.reached(at); ok {
 		return nil
 	}

@@ -10,6 +10,7 @@ package reader
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,21 +30,27 @@ type Reader struct {
 	metrics *metrics
 
 	projection, feed *follower
-	pending          pending // between the feed and the index
-	viewed, found    *marks  // how far view and index are, as far as this process knows
-	owed             owed    // to the cache
+	pending          *pending     // between the feed and the index
+	viewed, found    *marks       // how far view and index are, as far as this process knows
+	owed             *owed        // to the cache
+	resting          atomic.Int64 // until when the cache is left alone, in nanoseconds since 1970
 	ready            readiness
-	loads            singleflight.Group
+	loads, looks     singleflight.Group // of products, and at the progress of shards
 }
 
 // New makes a reader. cache may be nil. Metrics go to reg.
 func New(view View, cache Cache, index Index, log Log, journal Journal, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Reader {
 	r := &Reader{
 		view: view, cache: cache, index: index, log: log, logger: logger, now: now,
-		metrics: newMetrics(reg), pending: newPending(), viewed: newMarks(), found: newMarks(),
+		pending: newPending(), viewed: newMarks(), found: newMarks(), owed: newOwed(),
 	}
-	r.projection = &follower{name: "view", log: log, journal: journal, logger: logger, metrics: r.metrics, load: r.projected, apply: r.project, at: map[int32]catalog.Progress{}}
-	r.feed = &follower{name: "index", log: log, journal: journal, logger: logger, metrics: r.metrics, load: r.indexed, apply: r.pending.add, at: map[int32]catalog.Progress{}}
+	r.metrics = newMetrics(reg, r.owed)
+	follow := func(name string) *follower {
+		return &follower{name: name, log: log, journal: journal, logger: logger, metrics: r.metrics, at: map[int32]catalog.Progress{}}
+	}
+	r.projection, r.feed = follow("view"), follow("index")
+	r.projection.load, r.projection.apply = r.projected, r.project
+	r.feed.load, r.feed.apply, r.feed.alone = r.indexed, r.pending.add, true
 	return r
 }
 
@@ -64,7 +71,8 @@ type View interface {
 	// that shard.
 	Progress(ctx context.Context, shard int32) (catalog.Progress, error)
 
-	// Save stores the progress of a shard, unless a higher seq is stored.
+	// Save stores the progress of a shard, unless a higher seq is stored. The
+	// same seq with another offset is stored.
 	Save(ctx context.Context, p catalog.Progress) error
 }
 

@@ -270,7 +270,7 @@ func TestEvents(t *testing.T) {
 	t.Run("an event that nobody has stops the shard", func(t *testing.T) {
 		w := start(t, view(t), &log{}, journal(all[:1]))
 		err := w.log.consumers["view"].Handle(t.Context(), catalog.Records[catalog.Event]{To: 1, Items: all[3:4]})
-		if err == nil || !strings.Contains(err.Error(), "the journal does not have the events 1 to 3") {
+		if err == nil || !strings.Contains(err.Error(), "the journal does not have the events 2 to 3") {
 			t.Fatalf("Handle = %v", err)
 		}
 	})

@@ -88,7 +88,7 @@ func (v *View) Save(ctx context.Context, p catalog.Progress) error {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO view_progress (shard, seq, "offset") VALUES (?, ?, ?)
 			ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq, "offset" = excluded."offset"
-			WHERE excluded.seq > seq`, p.Shard, p.Seq, p.Offset)
+			WHERE excluded.seq >= seq`, p.Shard, p.Seq, p.Offset)
 		return err
 	})
 	if err != nil {
