@@ -1,7 +1,10 @@
 package catalogtest
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"catalog"
@@ -49,6 +52,40 @@ func TestCache(t *testing.T, open func(t *testing.T) reader.Cache) {
 		put(t, c, gone("a", 3))
 		put(t, c, at("a", 2, draft("late")))
 		has(t, c, gone("a", 3))
+	})
+	t.Run("of one product twice in a batch the newer version stays", func(t *testing.T) {
+		c := open(t)
+		put(t, c, at("a", 1, draft("one")), gone("a", 3), at("a", 2, draft("two")))
+		has(t, c, gone("a", 3))
+	})
+	t.Run("of many who put one product at once, the newest stays", func(t *testing.T) {
+		const writers, versions = 8, 200
+		c := open(t)
+		var wg sync.WaitGroup
+		for w := range int64(writers) {
+			wg.Go(func() {
+				for version := w + 1; version <= versions; version += writers {
+					if err := c.Put(t.Context(), []catalog.Product{at("a", version, draft(fmt.Sprint(version)))}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		has(t, c, at("a", versions, draft(fmt.Sprint(versions))))
+	})
+	t.Run("nothing is put", func(t *testing.T) { put(t, open(t)) })
+	t.Run("a call that was cancelled is an error", func(t *testing.T) {
+		c := open(t)
+		put(t, c, at("a", 1, draft("one")))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, _, err := c.Product(ctx, product("a")); !errors.Is(err, context.Canceled) {
+			t.Errorf("Product = %v, want Canceled", err)
+		}
+		if err := c.Put(ctx, []catalog.Product{at("a", 2, draft("two"))}); !errors.Is(err, context.Canceled) {
+			t.Errorf("Put = %v, want Canceled", err)
+		}
 	})
 	t.Run("a thousand products are put at once", func(t *testing.T) {
 		c := open(t)

@@ -7,7 +7,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -54,6 +53,7 @@ func Open(ctx context.Context, c Config) (*Cache, error) {
 		place = u.Host // a URL may hold a password
 	}
 	o.DisableCache = true // who caches here is the gateway, which follows the events
+	o.DisableRetry = true // who asks a cache has something else to do
 	o.ClientName = "catalog"
 	o.Dialer.Timeout = 2 * time.Second
 	o.ConnWriteTimeout = 2 * time.Second
@@ -128,11 +128,17 @@ func (c *Cache) Put(ctx context.Context, products []catalog.Product) error {
 			strconv.FormatInt(p.Version, 10), rueidis.BinaryString(value), strconv.FormatInt(ttl.Milliseconds(), 10),
 		}}
 	}
-	var errs []error
-	for i, r := range putIfNewer.ExecMulti(ctx, c.client, calls...) {
-		if err := r.Error(); err != nil {
-			errs = append(errs, fmt.Errorf("cache product %s: %w", products[i].ID, err))
+	var (
+		failed int
+		err    error // the last one
+	)
+	for _, r := range putIfNewer.ExecMulti(ctx, c.client, calls...) {
+		if e := r.Error(); e != nil {
+			failed, err = failed+1, e
 		}
 	}
-	return errors.Join(errs...)
+	if err != nil {
+		return fmt.Errorf("cache %d of %d products: %w", failed, len(products), err)
+	}
+	return nil
 }

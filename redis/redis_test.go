@@ -54,3 +54,37 @@ func TestAMissingRedisIsSaidInOneLine(t *testing.T) {
 		t.Fatalf("Open = %v; want one line that says where", err)
 	}
 }
+
+func TestARedisThatGoesAwayIsAnErrorAtOnceAndIsUsedAgainWhenItIsBack(t *testing.T) {
+	server := miniredis.RunT(t)
+	c := open(t, "redis://"+server.Addr())
+	p := []catalog.Product{{ID: catalog.DerivedID("p"), Version: 1}, {ID: catalog.DerivedID("q"), Version: 1}}
+	if err := c.Put(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	server.Close()
+	since := time.Now()
+	for range 10 {
+		if _, _, err := c.Product(t.Context(), p[0].ID); err == nil {
+			t.Error("Product answers without a server")
+		}
+		if err := c.Put(t.Context(), p); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("Put = %v; want one line", err)
+		}
+	}
+	if d := time.Since(since); d > 2*time.Second {
+		t.Errorf("20 errors took %v", d)
+	}
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for c.Put(t.Context(), p) != nil {
+		if time.Now().After(deadline) {
+			t.Fatal("it is not used again")
+		}
+	}
+	if got, ok, err := c.Product(t.Context(), p[1].ID); err != nil || !ok || got.Version != 1 {
+		t.Fatalf("Product = %+v, %v, %v", got, ok, err)
+	}
+}
