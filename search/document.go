@@ -59,30 +59,29 @@ func newDocument(p catalog.Product) (*document.Document, error) {
 		}
 	}
 
-	known, begun := terms{}, terms{} // words and beginnings that a field before has
+	name, path, text := words(p.Name), words(p.Category), append(skuWords(p.SKU), words(p.Description)...)
+	stems, begun := terms{}, terms{} // that a field before has
 	for _, f := range []struct {
-		words, starts string
-		text          []string
-	}{
-		{fieldName, fieldNameStarts, words(p.Name)},
-		{fieldPath, fieldStarts, words(p.Category)},
-		{fieldText, fieldStarts, append(skuWords(p.SKU), words(p.Description)...)},
-	} {
-		all, beginnings := terms{}, terms{}
-		for _, w := range f.text {
-			if s := stem(w); known[s] == nil {
-				known.with(s)
-				all[s] = known[s]
-			}
-			starts(w, func(start string) {
-				if begun[start] == nil {
-					begun.with(start)
-					beginnings[start] = begun[start]
-				}
-			})
+		field string
+		words []string
+	}{{fieldName, name}, {fieldPath, path}, {fieldText, text}} {
+		t := make(terms, len(f.words))
+		for _, w := range f.words {
+			t.unless(stems, stem(w))
 		}
-		add(f.words, found, all)
-		add(f.starts, found, beginnings)
+		add(f.field, found, t)
+	}
+	for _, f := range []struct {
+		field string
+		words []string
+	}{{fieldNameStarts, name}, {fieldStarts, append(path, text...)}} {
+		t := make(terms, 2*len(f.words))
+		for _, w := range f.words {
+			for _, start := range starts(w) {
+				t.unless(begun, start)
+			}
+		}
+		add(f.field, found, t)
 	}
 
 	one(fieldSKU, found, fold(p.SKU))
@@ -126,12 +125,18 @@ type terms index.TokenFrequencies
 
 // with adds a term to t.
 func (t terms) with(term string) terms {
-	if t[term] == nil {
-		f := &index.TokenFreq{Term: []byte(term)}
-		f.SetFrequency(1) // only terms with one have the short form for those of a single product
-		t[term] = f
-	}
+	f := &index.TokenFreq{Term: []byte(term)}
+	f.SetFrequency(1) // only terms with one have the short form for those of a single product
+	t[term] = f
 	return t
+}
+
+// unless adds a term to t and seen, unless seen has it.
+func (t terms) unless(seen terms, term string) {
+	if _, ok := seen[term]; !ok {
+		seen[term] = nil
+		t.with(term)
+	}
 }
 
 // field is one field of a document: terms to be found by, or a value to keep.

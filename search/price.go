@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	index "github.com/blevesearch/bleve_index_api"
+	"github.com/blevesearch/bleve/v2/index/scorch"
 
 	"catalog"
 )
@@ -33,7 +33,7 @@ func sortablePrice(d catalog.Decimal) string { return fmt.Sprintf("%015d%09d", d
 
 // between lists the terms that together find the prices from low to high, both
 // of them included.
-func between(r index.IndexReader, low, high string) ([]place, error) {
+func between(r *scorch.IndexSnapshot, low, high string) ([]place, error) {
 	var parts []place
 	add := func(digits int, from, to string, fromToo, toToo bool) error {
 		if from > to {

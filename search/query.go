@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -15,8 +14,8 @@ import (
 )
 
 const (
-	maxWords   = 12 // of a text; further ones are not looked for
-	minMisspel = 5  // letters of a word that may be misspelt: most short words are one letter from another
+	maxWords    = 12 // of a text; further ones are not looked for
+	minMisspelt = 5  // letters of a word that may be misspelt: most short words are one letter from another
 )
 
 // Search answers a page of the products that match, or a *catalog.Refusal.
@@ -95,7 +94,7 @@ type plan struct {
 	whole   []tier   // what the text as a whole may be; then words need not be found
 }
 
-func newPlan(r index.IndexReader, q catalog.Query) (plan, error) {
+func newPlan(r *scorch.IndexSnapshot, q catalog.Query) (plan, error) {
 	var p plan
 	for field, value := range map[string]string{fieldIn: q.Category, fieldTag: q.Tag, fieldCurrency: q.Currency} {
 		if value != "" {
@@ -143,39 +142,48 @@ func newPlan(r index.IndexReader, q catalog.Query) (plan, error) {
 // word lists where a word is looked for: whole rather than as the beginning of
 // another, in the name rather than in the category rather than elsewhere, and
 // misspelt last.
-func word(r index.IndexReader, w string) ([]tier, error) {
+func word(r *scorch.IndexSnapshot, w string) ([]tier, error) {
 	s := stem(w)
 	tiers := []tier{
 		{8, place{fieldName, []string{s}}},
 		{6, place{fieldPath, []string{s}}},
 		{4, place{fieldText, []string{s}}},
 	}
-	letters := utf8.RuneCountInString(w)
-	if letters <= maxStart {
-		tiers = append(tiers, tier{3, place{fieldNameStarts, []string{w}}}, tier{2, place{fieldStarts, []string{w}}})
+	begins, err := beginning(r, w)
+	if err != nil {
+		return nil, err
 	}
-	for _, f := range []struct {
-		field  string
-		begins int
-	}{{fieldName, 3}, {fieldPath, 2}, {fieldText, 2}} {
-		if letters > maxStart {
-			longer, err := expand(r.FieldDictPrefix(f.field, []byte(w)))
+	tiers = append(tiers, begins...)
+	if utf8.RuneCountInString(w) >= minMisspelt && !numeric(w) {
+		_, size := utf8.DecodeRuneInString(s) // people seldom miss the first letter, and the index is searched faster
+		for _, field := range []string{fieldName, fieldPath, fieldText} {
+			like, err := expand(r.FieldDictFuzzy(field, s, 1, s[:size]))
 			if err != nil {
 				return nil, err
 			}
-			tiers = append(tiers, tier{f.begins, place{f.field, longer}})
+			tiers = append(tiers, tier{1, place{field, like}})
 		}
-		if letters < minMisspel || numeric(w) {
-			continue
+	}
+	return tiers, nil
+}
+
+// beginning lists where words are looked for that begin with w.
+func beginning(r *scorch.IndexSnapshot, w string) (tiers []tier, _ error) {
+	length := utf8.RuneCountInString(w)
+	fields, term := []string{fieldName, fieldPath, fieldText}, w // what is longer than the last level is looked for among the words
+	for _, level := range levels() {
+		if length <= level {
+			fields, term = []string{fieldNameStarts, fieldStarts}, startTerm(level, w)
+			break
 		}
-		_, size := utf8.DecodeRuneInString(s) // people seldom miss the first letter, and the index is searched faster
-		like, err := expand(r.(*scorch.IndexSnapshot).FieldDictFuzzy(f.field, s, 1, s[:size]))
+	}
+	for i, field := range fields {
+		all, err := expand(r.FieldDictPrefix(field, []byte(term)))
 		if err != nil {
 			return nil, err
 		}
-		tiers = append(tiers, tier{1, place{f.field, like}})
+		tiers = append(tiers, tier{max(3-i, 2), place{field, all}})
 	}
-	slices.SortStableFunc(tiers, func(a, b tier) int { return b.worth - a.worth })
 	return tiers, nil
 }
 

@@ -43,6 +43,7 @@ const (
 type Index struct {
 	store   *scorch.Scorch
 	workers *index.AnalysisQueue
+	onDisk  bool
 	disk    bool // it is not in memory alone
 
 	writing  sync.Mutex
@@ -70,7 +71,7 @@ func Open(dir string, log *slog.Logger) (*Index, error) {
 
 func open(dir string) (*Index, error) {
 	workers := index.NewAnalysisQueue(1)
-	x := &Index{workers: workers, progress: map[int32]catalog.Progress{}}
+	x := &Index{workers: workers, onDisk: dir != "", progress: map[int32]catalog.Progress{}}
 	store, err := scorch.NewScorch(scorch.Name, map[string]any{
 		"path":         dir,
 		"bolt_timeout": "1s",

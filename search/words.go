@@ -69,23 +69,30 @@ func stem(word string) string {
 	return string((&en.EnglishPluralStemmerFilter{}).Filter(token)[0].Term)
 }
 
-// maxStart is up to how many letters the beginnings of words are indexed.
-// Longer ones are looked for among the words: there are few that begin alike.
-const maxStart = 15
+// levels are the lengths to which the beginnings of words are indexed. To find
+// the words that begin with some letters, the terms of the next level that do
+// are looked up: they are few, however many words there are.
+func levels() []int { return []int{3, 7, 12} }
 
-// starts calls yield with the beginnings of the word, itself among them.
-func starts(word string, yield func(string)) {
+// starts lists the terms of the beginnings of a word: each marked with its
+// level, up to the first that has the whole word.
+func starts(word string) []string {
+	var all []string
 	letters := 0
+	level := levels()
 	for i := range word {
-		if i > 0 {
-			yield(word[:i])
+		if letters == level[0] {
+			all = append(all, startTerm(level[0], word[:i]))
+			if level = level[1:]; len(level) == 0 {
+				return all
+			}
 		}
-		if letters++; letters > maxStart {
-			return
-		}
+		letters++
 	}
-	yield(word)
+	return append(all, startTerm(level[0], word))
 }
+
+func startTerm(level int, start string) string { return string(rune('a'+level)) + start }
 
 // numeric says whether the word has a digit. A number that is written
 // differently is another number, not a misspelt one.
