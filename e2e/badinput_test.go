@@ -19,9 +19,9 @@ func long(n int) string { return strings.Repeat("x", n) }
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	s := up(t, data(t))
-	id, _ := s.create(chair)
+	id, at := s.create(chair)
 	product := "/api/v1/products/" + id
-	before := s.must(http.StatusOK, "GET", product, "")
+	before := s.must(http.StatusOK, "GET", product, "", "Catalog-Position", at)
 	const products = "/api/v1/products"
 	many := func(n int, item string) string {
 		return strings.TrimSuffix(strings.Repeat(item+",", n), ",")

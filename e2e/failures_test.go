@@ -71,11 +71,11 @@ func TestFailuresOfOthers(t *testing.T) {
 		})
 	})
 	t.Run("an update replaces what was read before", func(t *testing.T) {
-		id, _ := s.create(draftWith(`"sku":"CACHED"`))
+		id, at := s.create(draftWith(`"sku":"CACHED"`))
 		path := "/api/v1/products/" + id
 		for n := range 20 {
-			s.must(http.StatusOK, "GET", path, "")
-			at := s.must(http.StatusOK, "PATCH", path, fmt.Sprintf(`{"description":"%d"}`, n)).header.Get("Catalog-Position")
+			s.must(http.StatusOK, "GET", path, "", "Catalog-Position", at)
+			at = s.must(http.StatusOK, "PATCH", path, fmt.Sprintf(`{"description":"%d"}`, n)).header.Get("Catalog-Position")
 			if got := s.must(http.StatusOK, "GET", path, "", "Catalog-Position", at).json(t)["description"]; got != fmt.Sprint(n) {
 				t.Fatalf("after update %d the description is %v", n, got)
 			}

@@ -102,14 +102,14 @@ func TestDataIsKept(t *testing.T) {
 		signal syscall.Signal
 	}{{"a clean stop", syscall.SIGTERM}, {"kill -9", syscall.SIGKILL}} {
 		t.Run("over "+end.name, func(t *testing.T) {
-			id, _ := s.create(strings.Replace(chair, "CHA-7", end.name, 1))
+			id, at := s.create(strings.Replace(chair, "CHA-7", end.name, 1))
 			since := time.Now()
 			err := s.kill(end.signal)
 			if end.signal == syscall.SIGTERM && (err != nil || time.Since(since) > 10*time.Second) {
 				t.Fatalf("SIGTERM: %v after %v\n%s", err, time.Since(since), s.log())
 			}
 			s.start()
-			if got := s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "").json(t)["name"]; got != "Folding chair" {
+			if got := s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "", "Catalog-Position", at).json(t)["name"]; got != "Folding chair" {
 				t.Fatalf("the product is now called %v", got)
 			}
 			eventually(t, "the product is found", func() bool {
