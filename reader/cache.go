@@ -2,73 +2,86 @@ package reader
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"catalog"
 )
 
+// Cache answers what the view would, without asking it: of each product either
+// what the view has at that moment, or nothing. For that it is told of each
+// change before it is made, by the one process that guards the shard. It may
+// forget anything at any time. Package redis implements it;
+// catalogtest.TestCache says what an implementation must do.
+type Cache interface {
+	// Product answers a product, which may be a tombstone, and whether it is in
+	// the cache. One of version 0 is not in the view. Where it is not in the
+	// cache, the ticket is for Fill, unless it is "".
+	Product(ctx context.Context, id catalog.ID) (p catalog.Product, found bool, ticket string, err error)
+
+	// Fill stores a product that was read from the view after the ticket was
+	// given, unless it may have changed since.
+	Fill(ctx context.Context, ticket string, p catalog.Product) error
+
+	// Guard takes the shard from whoever guards it. What is in the cache of it is
+	// gone, and nothing is stored until the first Admit. On an error the cache
+	// tries again by itself, and the shard can be worked on all the same.
+	Guard(ctx context.Context, shard int32) error
+
+	// Forget returns when nobody is answered the products from the cache any
+	// more, until Admit. It is ErrFenced when another process guards the shard.
+	Forget(ctx context.Context, shard int32, products []catalog.ID) error
+
+	// Admit lets the products of the shard be stored again. On an error they are
+	// not, for a while.
+	Admit(ctx context.Context, shard int32) error
+
+	// Leave ends the guard of the shard.
+	Leave(shard int32)
+
+	// Keep keeps the guards until ctx ends.
+	Keep(ctx context.Context)
+}
+
 const (
-	cacheWait  = 20 * time.Millisecond  // for the cache: slower than that, the view is quicker
-	cacheRest  = 100 * time.Millisecond // for which a cache that has failed is left alone, so that few wait for it
-	cachePay   = 100                    // products given back at once
-	cacheWrite = 10 * cacheWait
+	cacheWait = 20 * time.Millisecond  // for the cache: slower than that, the view is quicker
+	cacheRest = 100 * time.Millisecond // for which a cache that has failed is left alone, so that few wait for it
 )
 
-// cached answers what the cache has. A cache that is slow, gone or owed the
-// product has nothing.
-func (r *Reader) cached(ctx context.Context, id catalog.ID) (catalog.Product, bool) {
+// cached answers what the cache has. A cache that is slow or gone has nothing.
+func (r *Reader) cached(ctx context.Context, id catalog.ID) (p catalog.Product, found bool, ticket string) {
 	if r.cache == nil {
-		return catalog.Product{}, false
+		return p, false, ""
 	}
-	if r.rests() || r.owed.has(id) {
+	if time.Now().UnixNano() < r.resting.Load() {
 		r.metrics.cache.WithLabelValues("passed").Inc()
-		return catalog.Product{}, false
+		return p, false, ""
 	}
-	asking, cancel := context.WithTimeout(ctx, cacheWait)
+	ctx, cancel := context.WithTimeout(ctx, cacheWait)
 	defer cancel()
-	p, ok, err := r.cache.Product(asking, id)
+	p, found, ticket, err := r.cache.Product(ctx, id)
 	switch {
 	case err != nil:
-		if ctx.Err() == nil { // it was the cache, and not the caller who has left
-			r.failed(ctx, err)
-		}
-		return catalog.Product{}, false
-	case ok:
+		r.failed(ctx, err)
+	case found:
 		r.metrics.cache.WithLabelValues("hit").Inc()
 	default:
 		r.metrics.cache.WithLabelValues("miss").Inc()
 	}
-	return p, ok
+	return p, found, ticket
 }
 
-// fill gives the cache a product that it did not have. It keeps the newer one
-// if it has one by now.
-func (r *Reader) fill(ctx context.Context, p catalog.Product) {
-	if r.cache != nil && !r.rests() {
-		r.put(ctx, []catalog.Product{p})
-	}
-}
-
-// refresh gives the cache new versions, or owes them to it.
-func (r *Reader) refresh(ctx context.Context, products []catalog.Product) {
-	if r.cache == nil || !r.rests() && r.put(ctx, products) {
+// fill gives the cache a product that it did not have.
+func (r *Reader) fill(ctx context.Context, ticket string, p catalog.Product) {
+	if ticket == "" {
 		return
 	}
-	if r.owed.add(products) {
-		r.logger.WarnContext(ctx, "the cache cannot be written; it is passed by for what it has missed")
-	}
-}
-
-// put writes to the cache, and says whether it could.
-func (r *Reader) put(ctx context.Context, products []catalog.Product) bool {
-	ctx, cancel := context.WithTimeout(ctx, cacheWrite)
+	ctx, cancel := context.WithTimeout(ctx, cacheWait)
 	defer cancel()
-	if err := r.cache.Put(ctx, products); err != nil {
+	if err := r.cache.Fill(ctx, ticket, p); err != nil {
 		r.failed(ctx, err)
-		return false
 	}
-	return true
 }
 
 // failed leaves the cache alone for a while.
@@ -78,103 +91,80 @@ func (r *Reader) failed(ctx context.Context, err error) {
 	r.logger.DebugContext(ctx, "cache passed by", "err", err)
 }
 
-func (r *Reader) rests() bool { return time.Now().UnixNano() < r.resting.Load() }
-
-// payCache gives the cache what it is owed, until ctx ends.
-func (r *Reader) payCache(ctx context.Context) {
-	tick := time.NewTicker(cacheRest)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			for r.pay(ctx) {
-			}
-		case <-ctx.Done():
-			return
-		}
+// forget has the cache forget products that are about to change.
+func (r *Reader) forget(ctx context.Context, shard int32, products []catalog.Product) error {
+	if r.cache == nil {
+		return nil
 	}
+	ids := make([]catalog.ID, len(products))
+	for i, p := range products {
+		ids[i] = p.ID
+	}
+	return r.cache.Forget(ctx, shard, ids)
 }
 
-// pay gives the cache some of what it is owed. It says whether there is more
-// that it may take now.
-func (r *Reader) pay(ctx context.Context) bool {
-	var products []catalog.Product
-	for _, id := range r.owed.some(cachePay) {
-		p, err := r.view.Product(ctx, id)
+// guarded is the projection of the view where there is a cache: it guards the
+// shards that it works on.
+type guarded struct {
+	catalog.Consumer[catalog.Event]
+	*Reader
+
+	mu    sync.Mutex
+	goals map[int32]int64 // by shard, the offset from which on the cache may be filled
+}
+
+// Begin guards the shard and then begins it. A process that had the shard before
+// may have been stopped in the middle of a change and go on with it now. It has
+// told the cache of it before this process took the guard. So what it may still
+// do is an event that the log has by now, and when all of those have been
+// applied here, it changes nothing any more.
+func (g *guarded) Begin(ctx context.Context, shard int32) (offset int64, err error) {
+	if err := g.cache.Guard(ctx, shard); err != nil {
+		g.failed(ctx, err)
+	}
+	defer func() {
 		if err != nil {
-			break
+			g.cache.Leave(shard)
 		}
-		products = append(products, p)
+	}()
+	_, ends, err := g.log.EventBounds(ctx)
+	if err != nil {
+		return 0, err
 	}
-	if len(products) == 0 || !r.put(ctx, products) {
-		return false
+	g.mu.Lock()
+	g.goals[shard] = ends[shard]
+	g.mu.Unlock()
+	if offset, err = g.Consumer.Begin(ctx, shard); err == nil {
+		g.admit(ctx, shard, offset)
 	}
-	paid, left := r.owed.paid(products)
-	if paid > 0 && left == 0 {
-		r.logger.InfoContext(ctx, "the cache has all that it had missed")
-	}
-	return paid > 0 && left > 0
+	return offset, err
 }
 
-// owed are the products of which the cache should have been given a version
-// and was not, because it was slow or away. Until it has it, it may have an
-// older one. Who stops while something is owed leaves it to the entries' time
-// to live.
-type owed struct {
-	mu       sync.Mutex
-	versions map[catalog.ID]int64
-}
-
-func newOwed() *owed { return &owed{versions: map[catalog.ID]int64{}} }
-
-func (o *owed) len() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.versions)
-}
-
-func (o *owed) has(id catalog.ID) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	_, ok := o.versions[id]
-	return ok
-}
-
-// add says whether these are the first.
-func (o *owed) add(products []catalog.Product) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	first := len(o.versions) == 0
-	for _, p := range products {
-		o.versions[p.ID] = max(o.versions[p.ID], p.Version)
+// Handle has the events applied, and lets the cache be filled again.
+func (g *guarded) Handle(ctx context.Context, r catalog.Records[catalog.Event]) error {
+	err := g.Consumer.Handle(ctx, r)
+	if err == nil {
+		g.admit(ctx, r.Shard, r.To)
 	}
-	return first
+	return err
 }
 
-// some answers at most n of the products.
-func (o *owed) some(n int) []catalog.ID {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	ids := make([]catalog.ID, 0, n)
-	for id := range o.versions {
-		if len(ids) == n {
-			break
-		}
-		ids = append(ids, id)
+// admit lets the cache be filled with products of the shard, which is at the
+// offset.
+func (g *guarded) admit(ctx context.Context, shard int32, offset int64) {
+	g.mu.Lock()
+	there := offset >= g.goals[shard]
+	g.mu.Unlock()
+	if !there {
+		return
 	}
-	return ids
+	if err := g.cache.Admit(ctx, shard); err != nil && !errors.Is(err, catalog.ErrFenced) { // fenced is said by the next Forget
+		g.failed(ctx, err)
+	}
 }
 
-// paid takes the products off, and answers how many were owed no newer version
-// and how many are left.
-func (o *owed) paid(products []catalog.Product) (paid, left int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, p := range products {
-		if v, ok := o.versions[p.ID]; ok && p.Version >= v {
-			delete(o.versions, p.ID)
-			paid++
-		}
-	}
-	return paid, len(o.versions)
+// End leaves the shard.
+func (g *guarded) End(shard int32) {
+	g.Consumer.End(shard)
+	g.cache.Leave(shard)
 }

@@ -13,10 +13,9 @@ type metrics struct {
 	delay   *prometheus.HistogramVec // settled → applied, by consumer
 	write   prometheus.Histogram     // products in a write to the index
 	cache   *prometheus.CounterVec   // look-ups and failures, by result
-	owed    prometheus.GaugeFunc     // products that the cache should have and has not
 }
 
-func newMetrics(reg prometheus.Registerer, owed *owed) *metrics {
+func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		applied: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "catalog_reader_events_applied_total", Help: "Events applied.",
@@ -36,13 +35,10 @@ func newMetrics(reg prometheus.Registerer, owed *owed) *metrics {
 			Buckets: prometheus.ExponentialBuckets(1, 2, 12),
 		}),
 		cache: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "catalog_reader_cache_total", Help: "Look-ups in the cache (hit, miss), those not made because it was away or owed the product (passed), and failures of look-ups and writes (error).",
+			Name: "catalog_reader_cache_total", Help: "Look-ups in the cache (hit, miss), those not made because it was away (passed), and failures of look-ups and writes (error).",
 		}, []string{"result"}),
-		owed: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "catalog_reader_cache_owed_products", Help: "Products of which the cache has missed a version. They are read from the view.",
-		}, func() float64 { return float64(owed.len()) }),
 	}
-	reg.MustRegister(m.applied, m.dropped, m.gaps, m.delay, m.write, m.cache, m.owed)
+	reg.MustRegister(m.applied, m.dropped, m.gaps, m.delay, m.write, m.cache)
 	return m
 }
 

@@ -2,6 +2,7 @@ package reader
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"catalog"
@@ -14,16 +15,12 @@ func (r *Reader) RunView(ctx context.Context) error {
 	if r.cache == nil {
 		return r.log.Events(ctx, r.projection)
 	}
-	paying, stop := context.WithCancel(ctx)
-	paid := make(chan struct{})
-	go func() {
-		defer close(paid)
-		r.payCache(paying)
-	}()
-	err := r.log.Events(ctx, r.projection)
-	stop()
-	<-paid
-	return err
+	var keeping sync.WaitGroup
+	ctx, stop := context.WithCancel(ctx)
+	defer keeping.Wait()
+	defer stop()
+	keeping.Go(func() { r.cache.Keep(ctx) })
+	return r.log.Events(ctx, &guarded{Consumer: r.projection, Reader: r, goals: map[int32]int64{}})
 }
 
 // projected answers how far the view is in the shard, whoever keeps it.
@@ -35,16 +32,19 @@ func (r *Reader) projected(ctx context.Context, shard int32) (catalog.Progress, 
 	return p, err
 }
 
-// project applies events to the view, then to the cache, and then saves and
-// tells the progress: whoever sees the progress sees the products.
+// project has the cache forget the products, applies the events to the view, and
+// then saves and tells the progress: whoever sees the progress sees the
+// products.
 func (r *Reader) project(ctx context.Context, events []catalog.Event, to catalog.Progress) error {
 	since := time.Now()
 	products := catalog.Latest(events)
 	if len(products) > 0 {
+		if err := r.forget(ctx, to.Shard, products); err != nil {
+			return err
+		}
 		if err := r.view.Apply(ctx, products); err != nil {
 			return err
 		}
-		r.refresh(ctx, products)
 	}
 	if err := r.view.Save(ctx, to); err != nil {
 		return err

@@ -2,6 +2,7 @@ package reader
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -26,31 +27,29 @@ func (r *Reader) product(ctx context.Context, id catalog.ID, at catalog.Position
 		if err := await(ctx, r.viewed, at, r.look); err != nil {
 			return catalog.Product{}, err
 		}
-		// The cache may have missed a write while it was away, and a load under
-		// way may have begun too early: only the view is sure to be there.
-		return r.view.Product(ctx, id)
 	}
-	if p, ok := r.cached(ctx, id); ok {
-		return p, nil
-	}
-	// However many ask for one product at once, it is loaded once. The load is
-	// nobody's in particular, so nobody's leaving ends it.
-	load := r.loads.DoChan(string(id[:]), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxWait)
-		defer cancel()
-		p, err := r.view.Product(ctx, id)
-		if err == nil {
-			r.fill(ctx, p)
+	return r.loads.product(ctx, id)
+}
+
+// load answers what the view has of the product now, from the cache where that
+// knows.
+func (r *Reader) load(ctx context.Context, id catalog.ID) (catalog.Product, error) {
+	p, found, ticket := r.cached(ctx, id)
+	if !found {
+		var err error
+		p, err = r.view.Product(ctx, id)
+		if errors.Is(err, catalog.ErrNotFound) {
+			p, err = catalog.Product{ID: id}, nil
 		}
-		return p, err
-	})
-	select {
-	case l := <-load:
-		p, _ := l.Val.(catalog.Product)
-		return p, l.Err
-	case <-ctx.Done():
-		return catalog.Product{}, ctx.Err()
+		if err != nil {
+			return p, err
+		}
+		r.fill(ctx, ticket, p)
 	}
+	if p.Version == 0 {
+		return p, catalog.ErrNotFound
+	}
+	return p, nil
 }
 
 // look finds out how far the view is in a shard, which another reader may

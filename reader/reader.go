@@ -32,19 +32,20 @@ type Reader struct {
 	projection, feed *follower
 	pending          *pending     // between the feed and the index
 	viewed, found    *marks       // how far view and index are, as far as this process knows
-	owed             *owed        // to the cache
 	resting          atomic.Int64 // until when the cache is left alone, in nanoseconds since 1970
 	ready            readiness
-	loads, looks     singleflight.Group // of products, and at the progress of shards
+	loads            *loads
+	looks            singleflight.Group // at the progress of shards
 }
 
 // New makes a reader. cache may be nil. Metrics go to reg.
 func New(view View, cache Cache, index Index, log Log, journal Journal, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Reader {
 	r := &Reader{
 		view: view, cache: cache, index: index, log: log, logger: logger, now: now,
-		pending: newPending(), viewed: newMarks(), found: newMarks(), owed: newOwed(),
+		pending: newPending(), viewed: newMarks(), found: newMarks(),
 	}
-	r.metrics = newMetrics(reg, r.owed)
+	r.loads = newLoads(r.load)
+	r.metrics = newMetrics(reg)
 	follow := func(name string) *follower {
 		return &follower{name: name, log: log, journal: journal, logger: logger, metrics: r.metrics, at: map[int32]catalog.Progress{}}
 	}
@@ -74,17 +75,6 @@ type View interface {
 	// Save stores the progress of a shard, unless a higher seq is stored. The
 	// same seq with another offset is stored.
 	Save(ctx context.Context, p catalog.Progress) error
-}
-
-// Cache keeps copies of products by id, tombstones too, each with its version.
-// It may forget anything at any time. Package redis implements it;
-// catalogtest.TestCache says what an implementation must do.
-type Cache interface {
-	// Product answers the cached product and whether there is one.
-	Product(ctx context.Context, id catalog.ID) (catalog.Product, bool, error)
-
-	// Put stores each product whose version is higher than the cached one.
-	Put(ctx context.Context, products []catalog.Product) error
 }
 
 // Index finds products. Each reader has its own, fed from all shards. Package

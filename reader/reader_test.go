@@ -120,43 +120,92 @@ func (x *index) Search(context.Context, catalog.Query) (catalog.Page, error) {
 	return page, nil
 }
 
-// cache is a map that can be away.
+// cache is a cache for one shard, in memory, that can be away.
 type cache struct {
 	mu       sync.Mutex
-	away     bool
+	away     bool // Product and Fill fail; it has told nobody anything for its term
+	fenced   bool
+	admitted bool
+	step     int // of changes: a ticket is the step at which it was given
+	changing map[catalog.ID]bool
 	products map[catalog.ID]catalog.Product
+	onForget func()
 }
 
 var errAway = errors.New("the cache is away")
 
-func (c *cache) Product(_ context.Context, id catalog.ID) (catalog.Product, bool, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.away {
-		return catalog.Product{}, false, errAway
-	}
-	p, ok := c.products[id]
-	return p, ok, nil
+func newCache() *cache {
+	return &cache{changing: map[catalog.ID]bool{}, products: map[catalog.ID]catalog.Product{}}
 }
 
-func (c *cache) Put(_ context.Context, products []catalog.Product) error {
+func (c *cache) Product(_ context.Context, id catalog.ID) (catalog.Product, bool, string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := c.products[id]
+	switch {
+	case c.away:
+		return catalog.Product{}, false, "", errAway
+	case ok:
+		return p, true, "", nil
+	case !c.admitted || c.changing[id]:
+		return p, false, "", nil
+	}
+	return p, false, fmt.Sprint(c.step), nil
+}
+
+func (c *cache) Fill(_ context.Context, ticket string, p catalog.Product) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.away {
 		return errAway
 	}
-	for _, p := range products {
-		if p.Version > c.products[p.ID].Version {
-			c.products[p.ID] = p
-		}
+	if ticket == fmt.Sprint(c.step) && !c.changing[p.ID] {
+		c.products[p.ID] = p
 	}
 	return nil
 }
 
-func (c *cache) leave(away bool) {
+func (c *cache) Guard(context.Context, int32) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.away = away
+	c.admitted = false
+	clear(c.products)
+	return nil
+}
+
+func (c *cache) Forget(_ context.Context, _ int32, products []catalog.ID) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fenced {
+		return catalog.ErrFenced
+	}
+	c.step++
+	for _, id := range products {
+		c.changing[id] = true
+		delete(c.products, id)
+	}
+	if c.onForget != nil {
+		c.onForget()
+	}
+	return nil
+}
+
+func (c *cache) Admit(context.Context, int32) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.admitted = true
+	clear(c.changing)
+	return nil
+}
+
+func (c *cache) Leave(int32) {}
+
+func (c *cache) Keep(ctx context.Context) { <-ctx.Done() }
+
+func (c *cache) set(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f()
 }
 
 // counted counts the reads of a view.
@@ -164,6 +213,8 @@ type counted struct {
 	reader.View
 	reads atomic.Int64
 	hold  chan struct{} // reads wait until it is closed; nil for none
+	then  func()        // called once, after the first read
+	once  sync.Once
 }
 
 func (c *counted) Product(ctx context.Context, id catalog.ID) (catalog.Product, error) {
@@ -171,7 +222,11 @@ func (c *counted) Product(ctx context.Context, id catalog.ID) (catalog.Product, 
 	if c.hold != nil {
 		<-c.hold
 	}
-	return c.View.Product(ctx, id)
+	p, err := c.View.Product(ctx, id)
+	if c.then != nil {
+		c.once.Do(c.then)
+	}
+	return p, err
 }
 
 // world is a reader with what it stands on.
@@ -195,7 +250,7 @@ func view(t testing.TB) *counted {
 
 func start(t testing.TB, v *counted, l *log, j journal) *world {
 	l.consumers, l.begun = map[string]catalog.Consumer[catalog.Event]{}, make(chan string, 2)
-	w := &world{log: l, view: v, cache: &cache{products: map[catalog.ID]catalog.Product{}}, index: &index{products: map[catalog.ID]catalog.Product{}}, reg: prometheus.NewRegistry()}
+	w := &world{log: l, view: v, cache: newCache(), index: &index{products: map[catalog.ID]catalog.Product{}}, reg: prometheus.NewRegistry()}
 	w.Reader = reader.New(v, w.cache, w.index, l, j, slog.New(slog.DiscardHandler), time.Now, w.reg)
 	ctx, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -381,41 +436,85 @@ func TestCache(t *testing.T) {
 	id := catalog.DerivedID("p")
 	t.Run("a cache that is away is passed by", func(t *testing.T) {
 		w := start(t, view(t), &log{}, nil)
-		w.cache.leave(true)
+		w.cache.set(func() { w.cache.away = true })
 		w.feed(t, 0, all[:2]...)
 		w.isAt(t, 0, 2)
+		w.isAt(t, 2, 2)
 	})
-	t.Run("a cache that missed a version is not believed until it has it", func(t *testing.T) {
+	t.Run("a product is read from the view once, with and without a position", func(t *testing.T) {
+		w := start(t, view(t), &log{}, nil)
+		w.feed(t, 0, all[:2]...)
+		for range 5 {
+			w.isAt(t, 0, 2)
+			w.isAt(t, 2, 2)
+		}
+		if n := w.view.reads.Load(); n != 1 {
+			t.Errorf("the view was read %d times", n)
+		}
+	})
+	t.Run("and so is one that is not there", func(t *testing.T) {
+		w := start(t, view(t), &log{}, nil)
+		for range 5 {
+			if _, err := w.Product(t.Context(), id, catalog.Position{}); !errors.Is(err, catalog.ErrNotFound) {
+				t.Fatalf("Product = %v, want ErrNotFound", err)
+			}
+		}
+		if n := w.view.reads.Load(); n != 1 {
+			t.Errorf("the view was read %d times", n)
+		}
+		w.feed(t, 0, all[0])
+		w.isAt(t, 0, 1)
+	})
+	t.Run("the cache has forgotten a product before the view changes it", func(t *testing.T) {
 		w := start(t, view(t), &log{}, nil)
 		w.feed(t, 0, all[0])
 		w.isAt(t, 0, 1)
-		w.cache.leave(true)
+		forgotten := false
+		w.cache.onForget = func() {
+			p, err := w.view.View.Product(t.Context(), id)
+			forgotten = err == nil && p.Version == 1
+		}
 		w.feed(t, 1, all[1])
-		w.cache.leave(false) // it is back, with version 1
 		w.isAt(t, 0, 2)
-		deadline := time.After(10 * time.Second)
-		for {
-			if p, _, _ := w.cache.Product(t.Context(), id); p.Version == 2 {
-				break
+		if !forgotten {
+			t.Error("it was not")
+		}
+	})
+	t.Run("where another guards the shard, nothing is applied", func(t *testing.T) {
+		w := start(t, view(t), &log{}, nil)
+		w.cache.set(func() { w.cache.fenced = true })
+		err := w.log.consumers["view"].Handle(t.Context(), catalog.Records[catalog.Event]{To: 1, Items: all[:1]})
+		if _, missing := w.view.View.Product(t.Context(), id); !errors.Is(err, catalog.ErrFenced) || !errors.Is(missing, catalog.ErrNotFound) {
+			t.Fatalf("Handle = %v, and the view has %v", err, missing)
+		}
+	})
+	t.Run("the cache is filled when all has been applied that there was at the beginning", func(t *testing.T) {
+		w := start(t, view(t), &log{end: 2}, nil)
+		reads := func(want int64) {
+			t.Helper()
+			w.view.reads.Store(0)
+			for range 2 {
+				if _, err := w.Product(t.Context(), id, catalog.Position{}); err != nil {
+					t.Fatal(err)
+				}
 			}
-			select {
-			case <-deadline:
-				t.Fatal("the cache was never given what it was owed")
-			case <-time.After(time.Millisecond):
+			if n := w.view.reads.Load(); n != want {
+				t.Fatalf("the view was read %d times, not %d", n, want)
 			}
 		}
-		w.isAt(t, 0, 2)
+		w.feed(t, 0, all[0])
+		reads(2)
+		w.feed(t, 1, all[1])
+		reads(1)
 	})
 	t.Run("however many miss one product at once, it is read once", func(t *testing.T) {
-		v := view(t)
-		w := start(t, v, &log{}, nil)
-		if err := v.Apply(t.Context(), []catalog.Product{all[0].Product}); err != nil {
-			t.Fatal(err)
-		}
-		v.hold = make(chan struct{})
+		const many = 10_000
+		w := start(t, view(t), &log{}, nil)
+		w.feed(t, 0, all[0])
+		w.view.hold = make(chan struct{})
 		var wg sync.WaitGroup
 		var asked atomic.Int64
-		for range 200 {
+		for range many {
 			wg.Go(func() {
 				asked.Add(1)
 				if p, err := w.Product(t.Context(), id, catalog.Position{}); err != nil || p.Version != 1 {
@@ -423,13 +522,32 @@ func TestCache(t *testing.T) {
 				}
 			})
 		}
-		for asked.Load() < 200 || v.reads.Load() == 0 {
+		for asked.Load() < many || w.view.reads.Load() == 0 {
 			runtime.Gosched() // until all are on their way
 		}
-		close(v.hold)
+		close(w.view.hold)
 		wg.Wait()
-		if n := v.reads.Load(); n > 3 { // who came after the first load asks the cache, or once more
+		if n := w.view.reads.Load(); n != 1 {
 			t.Errorf("the view was read %d times", n)
+		}
+	})
+	t.Run("nobody is answered what was read before he came", func(t *testing.T) {
+		w := start(t, view(t), &log{}, nil)
+		w.cache.set(func() { w.cache.away = true })
+		w.feed(t, 0, all[0])
+		reading, read := make(chan struct{}), make(chan struct{})
+		first := make(chan int64, 1)
+		w.view.then = func() { close(reading); <-read }
+		go func() {
+			p, _ := w.Product(t.Context(), id, catalog.Position{})
+			first <- p.Version
+		}()
+		<-reading // version 1 has been read, and is on its way
+		w.feed(t, 1, all[1])
+		go close(read)
+		w.isAt(t, 0, 2)
+		if v := <-first; v != 1 {
+			t.Errorf("void: the first read version %d", v)
 		}
 	})
 }

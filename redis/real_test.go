@@ -15,5 +15,5 @@ func TestCacheOnRedis(t *testing.T) {
 	if url == "" {
 		t.Fatal("set CATALOG_TEST_REDIS_URL to the URL of a Redis server that may be written to")
 	}
-	catalogtest.TestCache(t, func(t *testing.T) reader.Cache { return open(t, url) })
+	catalogtest.TestCache(t, func(t *testing.T) func() reader.Cache { return open(t, url) })
 }

@@ -1,23 +1,26 @@
-// Package redis is the cache: copies of products by id, each with its version.
+// Package redis is the cache: what the view would answer, without asking it.
 // It is the only importer of the driver, and implements reader.Cache.
 //
-// What is newer is never overwritten by what is older, whoever comes first.
-// Redis may forget anything at any time.
+// It promises that it cannot be told from the view: what it answers is what the
+// view had at that moment, whatever Redis has forgotten, kept for too long or
+// brought back from an old snapshot, and whoever froze meanwhile. Where it
+// cannot know that, it answers nothing. DESIGN.md says why this holds.
 package redis
 
 import (
 	"context"
+	"crypto/tls"
 	"flag"
 	"fmt"
-	"math/rand/v2"
+	"net"
 	"net/url"
-	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
 
 	"catalog"
-	"catalog/wire"
 )
 
 // Config says where the cache is.
@@ -25,6 +28,7 @@ type Config struct {
 	URL    string
 	Prefix string        // of the keys; "" for catalog
 	TTL    time.Duration // of an entry, give or take a tenth; 0 for an hour
+	Shards int           // that products are in, as the log has them
 }
 
 // Flags declares the flags of c, with their defaults.
@@ -40,6 +44,12 @@ type Cache struct {
 	place  string
 	prefix string
 	ttl    time.Duration
+	shards int
+	dialed atomic.Int64 // when Redis was last connected to, in nanoseconds since 1970
+	clock  atomic.Pointer[clock]
+
+	mu     sync.Mutex
+	guards map[int32]*guard
 }
 
 // Open connects to Redis, or says in one line why not.
@@ -48,26 +58,35 @@ func Open(ctx context.Context, c Config) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-redis.url: %w", err)
 	}
-	place := "the Redis URL"
+	cache := &Cache{place: "the Redis URL", prefix: c.Prefix, ttl: c.TTL, shards: c.Shards, guards: map[int32]*guard{}}
 	if u, err := url.Parse(c.URL); err == nil {
-		place = u.Host // a URL may hold a password
+		cache.place = u.Host // a URL may hold a password
+	}
+	if cache.ttl <= 0 {
+		cache.ttl = time.Hour
+	}
+	if cache.prefix == "" {
+		cache.prefix = "catalog"
 	}
 	o.DisableCache = true // who caches here is the gateway, which follows the events
 	o.DisableRetry = true // who asks a cache has something else to do
 	o.ClientName = "catalog"
 	o.Dialer.Timeout = 2 * time.Second
 	o.ConnWriteTimeout = 2 * time.Second
-	client, err := rueidis.NewClient(o)
-	if err != nil {
-		return nil, fmt.Errorf("no Redis answers at %s (%w); start one there, set -redis.url, or leave it out", place, err)
+	o.DialCtxFn = func(ctx context.Context, address string, d *net.Dialer, secure *tls.Config) (net.Conn, error) {
+		var dial interface {
+			DialContext(ctx context.Context, network, address string) (net.Conn, error)
+		} = d
+		if secure != nil {
+			dial = &tls.Dialer{NetDialer: d, Config: secure}
+		}
+		conn, err := dial.DialContext(ctx, "tcp", address)
+		cache.dialed.Store(time.Now().UnixNano())
+		return conn, err
 	}
-	if c.TTL <= 0 {
-		c.TTL = time.Hour
+	if cache.client, err = rueidis.NewClient(o); err != nil {
+		return nil, cache.away(err)
 	}
-	if c.Prefix == "" {
-		c.Prefix = "catalog"
-	}
-	cache := &Cache{client: client, place: place, prefix: c.Prefix, ttl: c.TTL}
 	if err := cache.Ping(ctx); err != nil {
 		cache.Close()
 		return nil, err
@@ -77,68 +96,46 @@ func Open(ctx context.Context, c Config) (*Cache, error) {
 
 // Ping says whether Redis answers.
 func (c *Cache) Ping(ctx context.Context) error {
-	if err := c.client.Do(ctx, c.client.B().Ping().Build()).Error(); err != nil {
-		return fmt.Errorf("no Redis answers at %s (%w); start one there, set -redis.url, or leave it out", c.place, err)
+	now, err := c.client.Do(ctx, c.client.B().Time().Build()).AsIntSlice()
+	if err != nil {
+		return c.away(err)
 	}
+	c.setClock(now)
 	return nil
+}
+
+func (c *Cache) away(err error) error {
+	return fmt.Errorf("no Redis answers at %s (%w); start one there, set -redis.url, or leave it out", c.place, err)
 }
 
 // Close disconnects.
 func (c *Cache) Close() { c.client.Close() }
 
-// An entry is a hash of version (v) and product (p), written by a script that
-// compares the versions: only Redis can compare and write at once.
-var putIfNewer = rueidis.NewLuaScript(`
-local v = redis.call('HGET', KEYS[1], 'v')
-if v and tonumber(v) >= tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'v', ARGV[1], 'p', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return 1`)
-
-func (c *Cache) key(id catalog.ID) string { return c.prefix + ":product:" + id.String() }
-
-// Product answers the cached product, which may be a tombstone, and whether
-// there is one.
-func (c *Cache) Product(ctx context.Context, id catalog.ID) (catalog.Product, bool, error) {
-	value, err := c.client.Do(ctx, c.client.B().Hget().Key(c.key(id)).Field("p").Build()).AsBytes()
-	if rueidis.IsRedisNil(err) {
-		return catalog.Product{}, false, nil
-	}
-	if err != nil {
-		return catalog.Product{}, false, fmt.Errorf("cached product %s: %w", id, err)
-	}
-	p, err := wire.DecodeProduct(value)
-	if err != nil {
-		return catalog.Product{}, false, fmt.Errorf("cached product %s: %w", id, err)
-	}
-	return p, true, nil
+// Keys of one shard have the same tag, so that they are in one place of a
+// cluster and scripts can work on them together.
+func (c *Cache) key(shard int32, rest string) string {
+	return fmt.Sprintf("%s:{%d}:%s", c.prefix, shard, rest)
 }
 
-// Put stores each product whose version is higher than the cached one.
-func (c *Cache) Put(ctx context.Context, products []catalog.Product) error {
-	calls := make([]rueidis.LuaExec, len(products))
-	for i, p := range products {
-		value, err := wire.EncodeProduct(p)
-		if err != nil {
-			return err
-		}
-		// With jitter, what was written together does not expire together.
-		ttl := c.ttl - c.ttl/10 + rand.N(c.ttl/5+1)
-		calls[i] = rueidis.LuaExec{Keys: []string{c.key(p.ID)}, Args: []string{
-			strconv.FormatInt(p.Version, 10), rueidis.BinaryString(value), strconv.FormatInt(ttl.Milliseconds(), 10),
-		}}
+func (c *Cache) productKey(id catalog.ID) string {
+	return c.key(catalog.Shard(id, c.shards), id.String())
+}
+
+func (c *Cache) guardKey(shard int32) string { return c.key(shard, "guard") }
+
+// clock is what time it was there when it was what time here.
+type clock struct{ there, here time.Time }
+
+// setClock takes the answer of TIME, which has just come.
+func (c *Cache) setClock(now []int64) {
+	if len(now) == 2 {
+		c.clock.Store(&clock{there: time.Unix(now[0], now[1]*1000), here: time.Now()})
 	}
-	var (
-		failed int
-		err    error // the last one
-	)
-	for _, r := range putIfNewer.ExecMulti(ctx, c.client, calls...) {
-		if e := r.Error(); e != nil {
-			failed, err = failed+1, e
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("cache %d of %d products: %w", failed, len(products), err)
-	}
-	return nil
+}
+
+// there is what time it is in Redis, or a little earlier: the answer has
+// travelled.
+func (c *Cache) there(here time.Time) time.Time {
+	k := c.clock.Load()
+	return k.there.Add(here.Sub(k.here))
 }

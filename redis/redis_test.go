@@ -14,10 +14,17 @@ import (
 	"catalog/redis"
 )
 
-// open is a cache with keys of its own.
-func open(t *testing.T, url string) *redis.Cache {
+// open answers processes that use a cache with keys of its own.
+func open(t *testing.T, url string) func() reader.Cache {
 	t.Helper()
-	c, err := redis.Open(t.Context(), redis.Config{URL: url, Prefix: "test:" + rand.Text()})
+	prefix := "test:" + rand.Text()
+	return func() reader.Cache { return connect(t, redis.Config{URL: url, Prefix: prefix}) }
+}
+
+func connect(t *testing.T, cfg redis.Config) *redis.Cache {
+	t.Helper()
+	cfg.Shards = catalogtest.CacheShards
+	c, err := redis.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,26 +33,32 @@ func open(t *testing.T, url string) *redis.Cache {
 }
 
 func TestCache(t *testing.T) {
-	catalogtest.TestCache(t, func(t *testing.T) reader.Cache {
-		return open(t, "redis://"+miniredis.RunT(t).Addr())
+	catalogtest.TestCache(t, func(t *testing.T) func() reader.Cache {
+		server := miniredis.RunT(t)
+		expire(t, server)
+		return open(t, "redis://"+server.Addr())
 	})
 }
 
-func TestEntriesExpire(t *testing.T) {
-	server := miniredis.RunT(t)
-	c := open(t, "redis://"+server.Addr())
-	p := catalog.Product{ID: catalog.DerivedID("p"), Version: 1, Deleted: true}
-	if err := c.Put(t.Context(), []catalog.Product{p}); err != nil {
-		t.Fatal(err)
-	}
-	server.FastForward(50 * time.Minute)
-	if _, ok, err := c.Product(t.Context(), p.ID); !ok || err != nil {
-		t.Fatalf("after 50 minutes of 60: %v, %v", ok, err)
-	}
-	server.FastForward(20 * time.Minute)
-	if _, ok, err := c.Product(t.Context(), p.ID); ok || err != nil {
-		t.Fatalf("after 70 minutes of 60: %v, %v", ok, err)
-	}
+// expire makes time pass in a miniredis, which has none of its own.
+func expire(t *testing.T, server *miniredis.Miniredis) {
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for last := time.Now(); ; {
+			select {
+			case <-stop:
+				return
+			case now := <-tick.C:
+				server.FastForward(now.Sub(last))
+				last = now
+			}
+		}
+	}()
+	t.Cleanup(func() { close(stop); <-done })
 }
 
 func TestAMissingRedisIsSaidInOneLine(t *testing.T) {
@@ -57,34 +70,50 @@ func TestAMissingRedisIsSaidInOneLine(t *testing.T) {
 
 func TestARedisThatGoesAwayIsAnErrorAtOnceAndIsUsedAgainWhenItIsBack(t *testing.T) {
 	server := miniredis.RunT(t)
-	c := open(t, "redis://"+server.Addr())
-	p := []catalog.Product{{ID: catalog.DerivedID("p"), Version: 1}, {ID: catalog.DerivedID("q"), Version: 1}}
-	if err := c.Put(t.Context(), p); err != nil {
+	expire(t, server)
+	c := connect(t, redis.Config{URL: "redis://" + server.Addr()})
+	id := catalog.DerivedID("p")
+	shard := catalog.Shard(id, catalogtest.CacheShards)
+	if err := c.Guard(t.Context(), shard); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Admit(t.Context(), shard); err != nil {
 		t.Fatal(err)
 	}
 	server.Close()
 	since := time.Now()
 	for range 10 {
-		if _, _, err := c.Product(t.Context(), p[0].ID); err == nil {
-			t.Error("Product answers without a server")
-		}
-		if err := c.Put(t.Context(), p); err == nil || strings.Contains(err.Error(), "\n") {
-			t.Errorf("Put = %v; want one line", err)
+		if _, _, _, err := c.Product(t.Context(), id); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("Product = %v; want one line", err)
 		}
 	}
 	if d := time.Since(since); d > 2*time.Second {
-		t.Errorf("20 errors took %v", d)
+		t.Errorf("10 errors took %v", d)
+	}
+	since = time.Now()
+	for range 20 { // the first waits until the term is over, and no other
+		if err := c.Forget(t.Context(), shard, []catalog.ID{id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := time.Since(since); d > 4*time.Second {
+		t.Errorf("a cache that is away held 20 changes up for %v", d)
 	}
 	if err := server.Restart(); err != nil {
 		t.Fatal(err)
 	}
+	if err := c.Admit(t.Context(), shard); err != nil {
+		t.Fatal(err)
+	}
+	go c.Keep(t.Context())
 	deadline := time.Now().Add(10 * time.Second)
-	for c.Put(t.Context(), p) != nil {
+	for {
+		if _, _, ticket, err := c.Product(t.Context(), id); err == nil && ticket != "" {
+			return
+		}
 		if time.Now().After(deadline) {
 			t.Fatal("it is not used again")
 		}
-	}
-	if got, ok, err := c.Product(t.Context(), p[1].ID); err != nil || !ok || got.Version != 1 {
-		t.Fatalf("Product = %+v, %v, %v", got, ok, err)
+		<-time.After(time.Millisecond)
 	}
 }

@@ -132,6 +132,7 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 	}
 	var cache reader.Cache // the embedded view needs none
 	if s.redis.URL != "" {
+		s.redis.Shards = log.Shards()
 		c, err := redis.Open(ctx, s.redis)
 		if err != nil {
 			return err

@@ -51,6 +51,7 @@ func main() {
 
 			var cache reader.Cache // none when no Redis is named
 			if copies.URL != "" {
+				copies.Shards = broker.Shards()
 				c, err := redis.Open(ctx, copies)
 				if err != nil {
 					return err
