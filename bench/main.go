@@ -167,7 +167,7 @@ func start(program, data string, flags ...string) (*server, error) {
 		return nil, err
 	}
 	s := &server{data: data, url: "http://" + http, out: make(chan string, 100), client: client.New("http://" + http)}
-	s.cmd = exec.Command(program, append([]string{"up", "-data", data, "-http", http, "-admin", admin, "-log.level", "error"}, flags...)...)
+	s.cmd = exec.Command(program, append([]string{"up", "-data", data, "-http", http, "-grpc", "127.0.0.1:0", "-admin", admin, "-log.level", "error"}, flags...)...)
 	s.cmd.Stderr = os.Stderr
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {

@@ -68,7 +68,7 @@ func TestAProcessWhoseEngineIsMissingSaysSoInOneLine(t *testing.T) {
 			t.Parallel()
 			args := []string{test.flag, test.address, "-admin", "127.0.0.1:0"}
 			if test.program == "catalog" {
-				args = append([]string{"up", "-data", data(t), "-http", "127.0.0.1:0"}, args...)
+				args = append([]string{"up", "-data", data(t), "-http", "127.0.0.1:0", "-grpc", "127.0.0.1:0"}, args...)
 			}
 			c := exec.CommandContext(t.Context(), filepath.Join(programs, test.program), args...)
 			var out strings.Builder

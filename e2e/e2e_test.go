@@ -46,6 +46,7 @@ type server struct {
 	t          testing.TB
 	data       string
 	api, admin string // URLs
+	grpc       string // address
 	cmd        *exec.Cmd
 	logs       *os.File
 	greeting   string
@@ -55,7 +56,7 @@ type server struct {
 func up(t testing.TB, data string, flags ...string) *server {
 	t.Helper()
 	s := &server{t: t, data: data}
-	s.api, s.admin = freeURL(t), freeURL(t)
+	s.api, s.admin, s.grpc = freeURL(t), freeURL(t), strings.TrimPrefix(freeURL(t), "http://")
 	s.start(flags...)
 	t.Cleanup(func() { s.kill(syscall.SIGKILL) })
 	return s
@@ -74,7 +75,7 @@ func freeURL(t testing.TB) string {
 
 func (s *server) start(flags ...string) {
 	s.t.Helper()
-	args := append([]string{"up", "-data", s.data, "-http", strings.TrimPrefix(s.api, "http://"), "-admin", strings.TrimPrefix(s.admin, "http://")}, flags...)
+	args := append([]string{"up", "-data", s.data, "-http", strings.TrimPrefix(s.api, "http://"), "-grpc", s.grpc, "-admin", strings.TrimPrefix(s.admin, "http://")}, flags...)
 	s.cmd = exec.Command(program, args...)
 	var err error
 	if s.logs, err = os.OpenFile(s.data+".log", os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600); err != nil {

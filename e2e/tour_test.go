@@ -122,7 +122,7 @@ func TestDataIsKept(t *testing.T) {
 func TestASecondUpSaysThatTheDataIsInUse(t *testing.T) {
 	t.Parallel()
 	s := up(t, data(t))
-	_, stderr, code := command(t, "up", "-data", s.data, "-http", "127.0.0.1:0", "-admin", "127.0.0.1:0")
+	_, stderr, code := command(t, "up", "-data", s.data, "-http", "127.0.0.1:0", "-grpc", "127.0.0.1:0", "-admin", "127.0.0.1:0")
 	if code != 1 || !strings.Contains(stderr, "in use") || strings.Count(strings.TrimSpace(stderr), "\n") > 0 {
 		t.Fatalf("exit code %d, and it says:\n%s", code, stderr)
 	}

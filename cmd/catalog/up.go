@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"runtime/debug"
 	"time"
-
-	"google.golang.org/grpc"
 
 	"catalog/client"
 	"catalog/cmd/internal/service"
@@ -30,14 +27,14 @@ import (
 
 // settings are those of `catalog up`.
 type settings struct {
-	data, http string
-	demo       int
-	process    daemon.Config
-	telemetry  telemetry.Config
-	kafka      kafka.Config
-	postgres   postgres.Config
-	mongo      mongo.Config
-	redis      redis.Config
+	data, http, grpc string
+	demo             int
+	process          daemon.Config
+	telemetry        telemetry.Config
+	kafka            kafka.Config
+	postgres         postgres.Config
+	mongo            mongo.Config
+	redis            redis.Config
 }
 
 func up(ctx context.Context, args []string) error {
@@ -50,6 +47,7 @@ is kept in the data folder: nothing else needs to be installed. Given -kafka.bro
 `)
 	fs.StringVar(&s.data, "data", "catalog-data", "`folder` where everything is kept")
 	fs.StringVar(&s.http, "http", "127.0.0.1:8080", "`address` of the API and the start page")
+	fs.StringVar(&s.grpc, "grpc", "127.0.0.1:8082", "`address` of gRPC, for catalog verify and its like")
 	fs.IntVar(&s.demo, "demo", 0, "make this `number` of products to play with")
 	s.process.Flags(fs, "127.0.0.1:8081")
 	s.telemetry.Flags(fs)
@@ -146,16 +144,16 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 	}
 	defer index.Close()
 
-	writerAt, writerConn, err := inside(t)
+	at, err := daemon.Listen(s.grpc)
 	if err != nil {
 		return err
 	}
-	defer writerConn.Close()
-	readerAt, readerConn, err := inside(t)
+	// Services in one process speak to each other as services apart do.
+	conn, err := rpc.Dial(at.Addr().String(), t.Registry)
 	if err != nil {
 		return err
 	}
-	defer readerConn.Close()
+	defer conn.Close()
 	http, err := daemon.Listen(s.http)
 	if err != nil {
 		return err
@@ -165,14 +163,14 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 		return err
 	}
 
-	door, answers, err := service.Gateway(t, log, readerConn, writerConn, http)
+	door, answers, err := service.Gateway(t, log, conn, conn, http)
 	if err != nil {
 		return err
 	}
-	queries, events := service.Reader(t, view, cache, index, log, writerConn, readerAt)
+	calls := rpc.NewServer(t.Log, t.Registry)
+	queries, events := service.Reader(t, view, cache, index, log, conn, calls)
 	checks = append(checks, answers, events)
-	parts := []daemon.Part{service.Admin(t, admin, checks...)}
-	parts = append(parts, service.Writer(t, store, log, writerAt)...)
+	parts := []daemon.Part{service.Admin(t, admin, checks...), service.GRPC(calls, at), service.Writer(t, store, log, calls)}
 	parts = append(parts, queries...)
 	parts = append(parts, door...)
 	parts = append(parts, daemon.Part{Name: "greeting", Run: func(ctx context.Context) error {
@@ -201,17 +199,6 @@ func (s *settings) openPostgres(ctx context.Context) (*postgres.Store, daemon.Ch
 		return nil, daemon.Check{}, err
 	}
 	return p, daemon.Check{Name: "postgres", Ping: p.Ping}, nil
-}
-
-// inside is a listener and a connection to it, within this machine: services
-// in one process speak to each other as services apart do.
-func inside(t *telemetry.Telemetry) (net.Listener, *grpc.ClientConn, error) {
-	l, err := daemon.Listen("127.0.0.1:0")
-	if err != nil {
-		return nil, nil, err
-	}
-	c, err := rpc.Dial(l.Addr().String(), t.Registry)
-	return l, c, err
 }
 
 // whenReady waits until all checks pass.

@@ -73,7 +73,8 @@ func main() {
 			if err != nil {
 				return err
 			}
-			parts, events := service.Reader(t, view, cache, found, broker, conn, l)
-			return p.Run(ctx, append(checks, events), parts...)
+			s := rpc.NewServer(t.Log, t.Registry)
+			parts, events := service.Reader(t, view, cache, found, broker, conn, s)
+			return p.Run(ctx, append(checks, events), append(parts, service.GRPC(s, l))...)
 		})
 }

@@ -10,6 +10,7 @@ import (
 	"catalog/daemon"
 	"catalog/kafka"
 	"catalog/postgres"
+	"catalog/rpc"
 	"catalog/telemetry"
 )
 
@@ -47,8 +48,9 @@ func main() {
 			if err != nil {
 				return err
 			}
+			s := rpc.NewServer(t.Log, t.Registry)
 			return p.Run(ctx,
 				[]daemon.Check{{Name: "kafka", Ping: broker.Ping}, {Name: "postgres", Ping: store.Ping}},
-				service.Writer(t, store, broker, l)...)
+				service.GRPC(s, l), service.Writer(t, store, broker, s))
 		})
 }

@@ -20,28 +20,27 @@ import (
 	"catalog/writer"
 )
 
-// Writer answers gRPC on l and works on commands.
-func Writer(t *telemetry.Telemetry, store writer.Store, log writer.Log, l net.Listener) []daemon.Part {
-	w := writer.New(store, log, t.Log, time.Now, t.Registry)
-	s := rpc.NewServer(t.Log, t.Registry)
+// Writer works on commands, and answers calls to the writer on s.
+func Writer(t *telemetry.Telemetry, store writer.Store, log writer.Log, s *rpc.Server) daemon.Part {
 	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store})
-	return []daemon.Part{
-		{Name: "writer grpc", Run: func(ctx context.Context) error { return s.Run(ctx, l) }},
-		{Name: "writer", Run: w.Run},
-	}
+	return daemon.Part{Name: "writer", Run: writer.New(store, log, t.Log, time.Now, t.Registry).Run}
 }
 
-// Reader answers gRPC on l, and keeps view, cache and index. cache may be nil.
-// The check says when it has caught up with the events.
-func Reader(t *telemetry.Telemetry, view reader.View, cache reader.Cache, index reader.Index, log reader.Log, writer *grpc.ClientConn, l net.Listener) ([]daemon.Part, daemon.Check) {
+// Reader keeps view, cache and index, and answers calls to the reader on s.
+// cache may be nil. The check says when it has caught up with the events.
+func Reader(t *telemetry.Telemetry, view reader.View, cache reader.Cache, index reader.Index, log reader.Log, writer *grpc.ClientConn, s *rpc.Server) ([]daemon.Part, daemon.Check) {
 	r := reader.New(view, cache, index, log, reader.WriterJournal{Client: catalogv1.NewWriterServiceClient(writer)}, t.Log, time.Now, t.Registry)
-	s := rpc.NewServer(t.Log, t.Registry)
 	catalogv1.RegisterReaderServiceServer(s, reader.Server{Reader: r})
 	return []daemon.Part{
 		{Name: "view", Run: r.RunView},
 		{Name: "index", Run: r.RunIndex},
-		{Name: "reader grpc", Run: func(ctx context.Context) error { return s.Run(ctx, l) }},
 	}, daemon.Check{Name: "events", Ping: r.Ping}
+}
+
+// GRPC answers the calls to s on l. Parts stop from the last to the first: who
+// still calls s while it stops comes behind it.
+func GRPC(s *rpc.Server, l net.Listener) daemon.Part {
+	return daemon.Part{Name: "grpc", Run: func(ctx context.Context) error { return s.Run(ctx, l) }}
 }
 
 // Gateway answers HTTP on l. The check says when it can take writes.
