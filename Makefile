@@ -20,7 +20,7 @@ test-real: ## all tests, those on real engines too; make engines-up starts them
 	. .engines/env && go test -race -tags real ./...
 
 .PHONY: engines-up
-engines-up: ## start Kafka, PostgreSQL, Redis and FerretDB on loopback
+engines-up: ## start Kafka, PostgreSQL, Redis, FerretDB and Prometheus on loopback
 	deploy/engines/up
 
 .PHONY: engines-down
