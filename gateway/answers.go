@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"sync"
 
 	"catalog"
@@ -17,11 +17,12 @@ type answers struct {
 	mu      sync.Mutex
 	waiting map[catalog.ID][]chan catalog.Event
 	follows map[int32]bool
-	shards  int // 0 until the log has been asked
+	shards  int           // 0 until the log has been asked
+	all     chan struct{} // closed while the events of all shards are followed
 }
 
 func newAnswers(log Log) *answers {
-	return &answers{log: log, waiting: map[catalog.ID][]chan catalog.Event{}, follows: map[int32]bool{}}
+	return &answers{log: log, waiting: map[catalog.ID][]chan catalog.Event{}, follows: map[int32]bool{}, all: make(chan struct{})}
 }
 
 // expect answers a channel that gets the event of the command when it is
@@ -47,16 +48,36 @@ func (a *answers) expect(command catalog.ID) (answer <-chan catalog.Event, forge
 	}
 }
 
-// ready is an error until the events of all shards are followed: an answer
-// could be missed before.
+// errUnfollowed says that an answer could be missed.
+var errUnfollowed = fmt.Errorf("the events are not followed yet: %w", catalog.ErrUnavailable)
+
+// ready is an error until the events of all shards are followed.
 func (a *answers) ready() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.shards == 0 || len(a.follows) < a.shards {
-		return errors.New("the events are not followed yet")
+	if !a.complete() {
+		return errUnfollowed
 	}
 	return nil
 }
+
+// await waits until the events of all shards are followed, which takes a moment
+// when a gateway starts.
+func (a *answers) await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	a.mu.Lock()
+	all := a.all
+	a.mu.Unlock()
+	select {
+	case <-all:
+		return nil
+	case <-ctx.Done():
+		return errUnfollowed
+	}
+}
+
+func (a *answers) complete() bool { return a.shards > 0 && len(a.follows) == a.shards }
 
 // Begin follows the shard from its end.
 func (a *answers) Begin(ctx context.Context, shard int32) (int64, error) {
@@ -66,8 +87,12 @@ func (a *answers) Begin(ctx context.Context, shard int32) (int64, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	was := a.complete()
 	a.shards = len(ends)
 	a.follows[shard] = true
+	if !was && a.complete() {
+		close(a.all)
+	}
 	return ends[shard], nil
 }
 
@@ -90,5 +115,8 @@ func (a *answers) Handle(_ context.Context, r catalog.Records[catalog.Event]) er
 func (a *answers) End(shard int32) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.complete() {
+		a.all = make(chan struct{})
+	}
 	delete(a.follows, shard)
 }

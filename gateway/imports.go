@@ -44,13 +44,13 @@ func (g *Gateway) ImportProducts(c *echo.Context) error {
 	if err := checkType(c, "application/x-ndjson"); err != nil {
 		return err
 	}
-	if err := g.answers.ready(); err != nil {
-		return errors.Join(catalog.ErrUnavailable, err)
+	ctx := c.Request().Context()
+	if err := g.answers.await(ctx); err != nil {
+		return err
 	}
 	// Answers begin before the request ends. Where the connection cannot do
 	// that (HTTP/1.0), the client's body is read first as far as it is small.
 	_ = http.NewResponseController(c.Response()).EnableFullDuplex()
-	ctx := c.Request().Context()
 	lines := bufio.NewReaderSize(http.MaxBytesReader(c.Response(), c.Request().Body, maxImport), 64<<10)
 	out := json.NewEncoder(c.Response())
 	out.SetEscapeHTML(false)

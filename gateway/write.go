@@ -155,8 +155,8 @@ func (g *Gateway) settle(ctx context.Context, cmd catalog.Command, repeated bool
 	// before is in the journal when it is asked.
 	settled, forget := g.answers.expect(cmd.ID)
 	defer forget()
-	if err := g.answers.ready(); err != nil {
-		return catalog.Event{}, errors.Join(catalog.ErrUnavailable, err)
+	if err := g.answers.await(ctx); err != nil {
+		return catalog.Event{}, err
 	}
 	if repeated {
 		e, err := g.receipt(ctx, cmd.ID)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"path"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"buf.build/go/protovalidate"
@@ -18,12 +19,16 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -74,17 +79,47 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	return s.Serve(l)
 }
 
-// Dial makes a client of the servers at the target, such as
-// dns:///reader:9090. It connects in the background and again whenever it must.
+// policy is how clients call: all servers in turn that say they serve, and what
+// no server has answered once more, at most three times. Every call of ours may
+// be repeated. When more than about a tenth of the calls fail, none is: retries
+// must not finish off what is down.
+const policy = `{
+	"loadBalancingConfig": [{"round_robin": {}}],
+	"healthCheckConfig": {"serviceName": ""},
+	"methodConfig": [{"name": [{}], "retryPolicy": {
+		"maxAttempts": 4, "initialBackoff": "0.05s", "maxBackoff": "0.4s", "backoffMultiplier": 2,
+		"retryableStatusCodes": ["UNAVAILABLE"]
+	}}],
+	"retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1}
+}`
+
+// Dial makes a client of the servers at the target: one address, several with
+// commas between, or a name that stands for several, such as
+// dns:///reader:9090. Calls go to all of them in turn, without those that do
+// not answer. It connects in the background and again whenever it must.
 func Dial(target string, reg prometheus.Registerer) (*grpc.ClientConn, error) {
 	m := newMetrics(reg, "client")
+	list := manual.NewBuilderWithScheme("list")
+	if strings.Contains(target, ",") {
+		var addresses []resolver.Address
+		for address := range strings.SplitSeq(target, ",") {
+			addresses = append(addresses, resolver.Address{Addr: strings.TrimSpace(address)})
+		}
+		list.InitialState(resolver.State{Addresses: addresses})
+		target = "list:///" + target
+	}
 	c, err := grpc.NewClient(target,
+		grpc.WithResolvers(list),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler()),
 		grpc.WithChainUnaryInterceptor(m.unaryClient),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 3 * time.Second}),
-		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+			MinConnectTimeout: 2 * time.Second,
+		}),
+		grpc.WithDefaultServiceConfig(policy),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("address %q of a gRPC server: %w", target, err)
@@ -214,6 +249,12 @@ func guard(ctx context.Context, log *slog.Logger, method string, panicked any, e
 		return status.Error(codes.Internal, "internal error")
 	}
 	err = Error(err)
+	if status.Code(err) == codes.Unavailable {
+		// An engine is away. Asking again, or another server, does not help.
+		if err := grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", "-1")); err != nil {
+			log.DebugContext(ctx, "no trailer", "err", err)
+		}
+	}
 	if h := (*hidden)(nil); errors.As(err, &h) {
 		log.ErrorContext(ctx, "call failed", "method", path.Base(method), "err", h.error)
 	}

@@ -1,0 +1,274 @@
+//go:build real
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+// fleet is two of each service on real engines.
+type fleet struct {
+	t         *testing.T
+	env       []string
+	processes []*process
+	starts    []func() *process // by process, what starts it again in its place
+	gateways  []string          // URLs
+}
+
+// sail starts a fleet.
+func sail(t *testing.T) *fleet {
+	t.Helper()
+	f := &fleet{t: t, env: engines(t)}
+	migrate := exec.Command(program, "migrate")
+	migrate.Env = f.env
+	if out, err := migrate.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	address := func() string { return strings.TrimPrefix(freeURL(t), "http://") }
+	writers, readers := []string{address(), address()}, []string{address(), address()}
+	of := func(addresses []string) string { return strings.Join(addresses, ",") }
+	for _, at := range writers {
+		f.start("writer", "-grpc", at)
+	}
+	for _, at := range readers {
+		f.start("reader", "-grpc", at, "-writer", of(writers), "-index", filepath.Join(t.TempDir(), "index"))
+	}
+	for range 2 {
+		at := address()
+		f.gateways = append(f.gateways, "http://"+at)
+		f.start("gateway", "-http", at, "-writer", of(writers), "-reader", of(readers))
+	}
+	return f
+}
+
+func (f *fleet) start(name string, flags ...string) {
+	start := func() *process { return run(f.t, f.env, name, flags...) }
+	f.starts = append(f.starts, start)
+	f.processes = append(f.processes, start())
+}
+
+// at answers the i-th gateway as a server to call.
+func (f *fleet) at(i int) *server { return &server{t: f.t, api: f.gateways[i%len(f.gateways)]} }
+
+// reply is what a request was answered, or why not.
+type reply struct {
+	answer
+	err error
+}
+
+// ask sends a request to a gateway, and to the next when nobody listens there:
+// nothing has been sent then. That is all that people in front of several
+// gateways must do.
+func (f *fleet) ask(ctx context.Context, first int, method, path, body string, headers ...string) reply {
+	var last error
+	for i := range f.gateways {
+		r, err := http.NewRequestWithContext(ctx, method, f.gateways[(first+i)%len(f.gateways)]+path, bytes.NewReader([]byte(body)))
+		if err != nil {
+			return reply{err: err}
+		}
+		if body != "" {
+			r.Header.Set("Content-Type", "application/json")
+		}
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		w, err := http.DefaultClient.Do(r)
+		if err != nil {
+			if last = err; errors.Is(err, syscall.ECONNREFUSED) {
+				continue
+			}
+			break
+		}
+		defer w.Body.Close()
+		b, err := io.ReadAll(w.Body)
+		return reply{answer{w.StatusCode, w.Header, string(b)}, err}
+	}
+	return reply{err: last}
+}
+
+func TestSeveralGatewaysAreAsOne(t *testing.T) {
+	f := sail(t)
+
+	t.Run("a key has one effect, however often and wherever it comes", func(t *testing.T) {
+		const keys, repeats = 100, 200
+		for k := range keys {
+			key := fmt.Sprintf("key-%d", k)
+			body := draftWith(fmt.Sprintf(`"sku":"KEY-%d"`, k))
+			var (
+				wg    sync.WaitGroup
+				first atomic.Pointer[answer]
+			)
+			for i := range repeats {
+				wg.Go(func() {
+					a := f.ask(t.Context(), i, "POST", "/api/v1/products", body, "Idempotency-Key", key, "Prefer", "wait=20")
+					if a.err != nil || a.status != http.StatusCreated {
+						t.Errorf("repeat %d of %s is answered %d %v %s", i, key, a.status, a.err, a.body)
+						return
+					}
+					if old := first.Swap(&a.answer); old != nil && (old.body != a.body || old.header.Get("Catalog-Position") != a.header.Get("Catalog-Position")) {
+						t.Errorf("%s is answered\n%s and\n%s", key, old.body, a.body)
+					}
+				})
+			}
+			wg.Wait()
+			if t.Failed() {
+				return
+			}
+		}
+		for k := range keys {
+			a := f.ask(t.Context(), k, "POST", "/api/v1/products", draftWith(`"sku":"ANOTHER"`), "Idempotency-Key", fmt.Sprintf("key-%d", k))
+			if a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, "key_reused") {
+				t.Fatalf("another body with a used key is answered %d %s", a.status, a.body)
+			}
+		}
+		_, at := f.at(0).create(draftWith(`"sku":"LAST"`))
+		list := f.at(1).must(http.StatusOK, "GET", "/api/v1/products?limit=1", "", "Catalog-Position", at)
+		eventually(t, "as many products as keys, and one", func() bool {
+			list = f.at(1).must(http.StatusOK, "GET", "/api/v1/products?limit=1", "")
+			return list.json(t)["total"] == float64(keys+1)
+		})
+	})
+
+	t.Run("of many who change the same version one wins", func(t *testing.T) {
+		id, _ := f.at(0).create(draftWith(`"sku":"RACE"`))
+		path := "/api/v1/products/" + id
+		const racers = 16
+		for version := 1; version <= 20; version++ {
+			var won, lost atomic.Int64
+			var wg sync.WaitGroup
+			for i := range racers {
+				wg.Go(func() {
+					a := f.ask(t.Context(), i, "PATCH", path, fmt.Sprintf(`{"name":"%d of %d"}`, version, i), "If-Match", fmt.Sprintf(`"%d"`, version), "Prefer", "wait=20")
+					switch a.status {
+					case http.StatusOK:
+						won.Add(1)
+					case http.StatusPreconditionFailed:
+						lost.Add(1)
+					default:
+						t.Errorf("answered %d %v %s", a.status, a.err, a.body)
+					}
+				})
+			}
+			wg.Wait()
+			if won.Load() != 1 || lost.Load() != racers-1 {
+				t.Fatalf("version %d: %d won and %d lost", version, won.Load(), lost.Load())
+			}
+		}
+	})
+
+	t.Run("a receipt is there at every gateway", func(t *testing.T) {
+		for i := range 20 {
+			a := f.ask(t.Context(), i, "POST", "/api/v1/products", draftWith(fmt.Sprintf(`"sku":"RECEIPT-%d"`, i)), "Prefer", "respond-async")
+			if a.status != http.StatusAccepted {
+				t.Fatalf("answered %d %v %s", a.status, a.err, a.body)
+			}
+			r := f.at(i+1).must(http.StatusOK, "GET", a.header.Get("Location")+"?wait=20", "").json(t)
+			if r["status"] != "applied" {
+				t.Fatalf("the receipt says %v", r)
+			}
+			p := f.at(i).must(http.StatusOK, "GET", "/api/v1/products/"+r["productId"].(string), "", "Catalog-Position", r["position"].(string))
+			if p.header.Get("ETag") != `"1"` {
+				t.Fatalf("read at version %s", p.header.Get("ETag"))
+			}
+		}
+	})
+
+	t.Run("who waits at a gateway that dies gets the answer from another", func(t *testing.T) {
+		body := draftWith(`"sku":"SURVIVES"`)
+		go f.ask(t.Context(), 0, "POST", "/api/v1/products", body, "Idempotency-Key", "survives")
+		_ = f.processes[4].cmd.Process.Kill()
+		_ = f.processes[4].cmd.Wait()
+		var ids []any
+		for range 2 {
+			a := f.ask(t.Context(), 1, "POST", "/api/v1/products", body, "Idempotency-Key", "survives", "Prefer", "wait=20")
+			if a.status != http.StatusCreated {
+				t.Fatalf("answered %d %v %s", a.status, a.err, a.body)
+			}
+			ids = append(ids, a.json(t)["id"])
+		}
+		if ids[0] != ids[1] {
+			t.Errorf("made twice: %v", ids)
+		}
+	})
+}
+
+func TestRollingRestartsFailNoRequest(t *testing.T) {
+	const rounds, clients = 20, 6
+	f := sail(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var (
+		wg     sync.WaitGroup
+		counts [3]atomic.Int64 // of requests that were answered well: creates, changes and reads
+	)
+	for c := range clients {
+		wg.Go(func() {
+			random := rand.New(rand.NewPCG(4, uint64(c)))
+			request := func(kind int, method, path, body string, headers ...string) (reply, bool) {
+				// What has begun is finished, so that none fails because the test ends.
+				a := f.ask(context.WithoutCancel(ctx), random.IntN(2), method, path, body, headers...)
+				if a.err != nil || a.status >= 300 {
+					t.Errorf("%s %s is answered %d %v %s", method, path, a.status, a.err, a.body)
+					return a, false
+				}
+				counts[kind].Add(1)
+				return a, true
+			}
+			for n := 0; ctx.Err() == nil; n++ {
+				created, ok := request(0, "POST", "/api/v1/products", draftWith(fmt.Sprintf(`"sku":"ROLL-%d-%d"`, c, n)), "Idempotency-Key", fmt.Sprintf("roll-%d-%d", c, n), "Prefer", "wait=20")
+				if !ok {
+					return
+				}
+				path := "/api/v1/products/" + created.json(t)["id"].(string)
+				for v := 2; v <= 4; v++ {
+					changed, ok := request(1, "PATCH", path, fmt.Sprintf(`{"name":"version %d"}`, v), "Idempotency-Key", fmt.Sprintf("roll-%d-%d-%d", c, n, v), "Prefer", "wait=20")
+					if !ok {
+						return
+					}
+					// A read that waits for a shard that changes hands is told to come again.
+					read := f.ask(ctx, random.IntN(2), "GET", path, "", "Catalog-Position", changed.header.Get("Catalog-Position"))
+					for read.status == http.StatusServiceUnavailable && ctx.Err() == nil {
+						read = f.ask(ctx, random.IntN(2), "GET", path, "", "Catalog-Position", changed.header.Get("Catalog-Position"))
+					}
+					if ctx.Err() != nil {
+						return
+					}
+					if read.err != nil || read.status != http.StatusOK || read.header.Get("ETag") != fmt.Sprintf(`"%d"`, v) {
+						t.Errorf("GET %s is answered %d %v at version %s, want %d: %s", path, read.status, read.err, read.header.Get("ETag"), v, read.body)
+						return
+					}
+					if _, ok := request(2, "GET", path, ""); !ok {
+						return
+					}
+				}
+			}
+		})
+	}
+	defer func() { stop(); wg.Wait() }()
+	for range rounds {
+		for i, start := range f.starts {
+			f.processes[i].stop()
+			f.processes[i] = start()
+		}
+	}
+	stop()
+	wg.Wait()
+	for i, what := range []string{"creates", "changes", "reads"} {
+		if n := counts[i].Load(); n < rounds*6 {
+			t.Errorf("void: only %d %s in all these restarts", n, what)
+		}
+	}
+	t.Logf("%d restarts, %d creates, %d changes, %d reads", rounds*len(f.starts), counts[0].Load(), counts[1].Load(), counts[2].Load())
+}
