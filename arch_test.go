@@ -19,19 +19,20 @@ var imports = map[string][]string{
 	"catalog":                      {},
 	"catalog/api":                  {},
 	"catalog/api/catalog/v1":       {},
+	"catalog/failpoint":            {}, // places at which tests kill a process
 	"catalog/wire":                 {"catalog", "catalog/api", "catalog/api/catalog/v1"},
 	"catalog/daemon":               {},
 	"catalog/telemetry":            {"catalog"},
 	"catalog/rpc":                  {"catalog"}, // what all gRPC servers and clients have: health, validation, metrics, statuses
 	"catalog/web":                  {},
-	"catalog/gateway":              {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/rpc", "catalog/wire"},
-	"catalog/writer":               {"catalog", "catalog/api/catalog/v1", "catalog/telemetry", "catalog/wire"},
-	"catalog/reader":               {"catalog", "catalog/api/catalog/v1", "catalog/telemetry", "catalog/wire"},
+	"catalog/gateway":              {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/failpoint", "catalog/rpc", "catalog/wire"},
+	"catalog/writer":               {"catalog", "catalog/api/catalog/v1", "catalog/failpoint", "catalog/telemetry", "catalog/wire"},
+	"catalog/reader":               {"catalog", "catalog/api/catalog/v1", "catalog/failpoint", "catalog/telemetry", "catalog/wire"},
 	"catalog/kafka":                {"catalog", "catalog/wire"},
-	"catalog/postgres":             {"catalog", "catalog/wire"},
+	"catalog/postgres":             {"catalog", "catalog/failpoint", "catalog/wire"},
 	"catalog/mongo":                {"catalog", "catalog/wire"},
 	"catalog/redis":                {"catalog", "catalog/wire"},
-	"catalog/sqlite":               {"catalog", "catalog/wire"},
+	"catalog/sqlite":               {"catalog", "catalog/failpoint", "catalog/wire"},
 	"catalog/search":               {"catalog", "catalog/wire"},
 	"catalog/embedded":             {},
 	"catalog/client":               {"catalog", "catalog/api", "catalog/wire"},
@@ -59,7 +60,7 @@ var drivers = map[string][]string{
 }
 
 // stdlibOnly are the packages that import nothing but the standard library.
-var stdlibOnly = []string{"catalog", "catalog/daemon", "catalog/web"}
+var stdlibOnly = []string{"catalog", "catalog/daemon", "catalog/failpoint", "catalog/web"}
 
 // notIn says what the programs for production do not contain.
 var notIn = map[string][]string{

@@ -19,6 +19,7 @@ import (
 	"catalog"
 	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/failpoint"
 	"catalog/wire"
 )
 
@@ -174,10 +175,12 @@ func (g *Gateway) settle(ctx context.Context, cmd catalog.Command, repeated bool
 	if err := g.log.Send(sending, cmd); err != nil {
 		return catalog.Event{}, err
 	}
+	failpoint.Here(failpoint.GatewaySent)
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	select {
 	case e := <-settled:
+		failpoint.Here(failpoint.GatewaySettled)
 		return sameWish(e, cmd)
 	case <-timeout.C:
 	case <-ctx.Done():

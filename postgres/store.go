@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"catalog"
+	"catalog/failpoint"
 	"catalog/wire"
 )
 
@@ -135,6 +136,7 @@ func (s *Store) settle(ctx context.Context, b catalog.Batch, now time.Time) ([]c
 		return nil, err
 	}
 	events := catalog.Settle(b, known, wire.Time(now))
+	failpoint.Here(failpoint.WriterOpen)
 	return events, write(ctx, conn, b, known, events)
 }
 

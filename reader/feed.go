@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"catalog"
+	"catalog/failpoint"
 )
 
 // RunIndex keeps the index of this reader, from all shards, until ctx ends. It
@@ -176,6 +177,7 @@ func (r *Reader) write(ctx context.Context, changes []change) bool {
 		}
 		r.metrics.write.Observe(float64(len(products)))
 	}
+	failpoint.Here(failpoint.ReaderIndexed)
 	r.found.reach(reached...)
 	for _, c := range changes {
 		r.observe("index", c.settled)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/failpoint"
 	"catalog/telemetry"
 )
 
@@ -37,18 +38,22 @@ func (r *Reader) projected(ctx context.Context, shard int32) (catalog.Progress, 
 // products.
 func (r *Reader) project(ctx context.Context, events []catalog.Event, to catalog.Progress) error {
 	since := time.Now()
+	failpoint.Here(failpoint.ReaderPolled)
 	products := catalog.Latest(events)
 	if len(products) > 0 {
 		if err := r.forget(ctx, to.Shard, products); err != nil {
 			return err
 		}
+		failpoint.Here(failpoint.ReaderForgot)
 		if err := r.view.Apply(ctx, products); err != nil {
 			return err
 		}
+		failpoint.Here(failpoint.ReaderViewed)
 	}
 	if err := r.view.Save(ctx, to); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.ReaderSaved)
 	r.viewed.reach(to)
 	telemetry.Trail(ctx, "project", events, since)
 	settled := make([]time.Time, len(events))

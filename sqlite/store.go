@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/failpoint"
 	"catalog/wire"
 )
 
@@ -110,6 +111,7 @@ func (s *Store) Settle(ctx context.Context, b catalog.Batch, now time.Time) (eve
 			return err
 		}
 		events = catalog.Settle(b, known, wire.Time(now))
+		failpoint.Here(failpoint.WriterOpen)
 		if err := save(ctx, tx, known, events); err != nil {
 			return err
 		}

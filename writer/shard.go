@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
+	"catalog/failpoint"
 	"catalog/telemetry"
 	"catalog/wire"
 )
@@ -56,6 +57,7 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 	if err != nil {
 		return 0, err
 	}
+	failpoint.Here(failpoint.WriterClaimed)
 	last, err := w.log.LastSeq(ctx, number)
 	if err != nil {
 		return 0, err
@@ -87,6 +89,7 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 			w.mu.Unlock()
 			return 0, err
 		}
+		failpoint.Here(failpoint.WriterRepublished)
 		from = events[len(events)-1].Seq + 1
 		s.published.Store(from - 1)
 		w.metrics.republished.Add(float64(len(events)))
@@ -131,6 +134,7 @@ func (w *Writer) Handle(ctx context.Context, r catalog.Records[catalog.Command])
 		// find and publish it.
 		return fmt.Errorf("%w: %w", catalog.ErrFenced, *err)
 	}
+	failpoint.Here(failpoint.WriterPolled)
 	since := time.Now()
 	b := catalog.Batch{
 		Shard: r.Shard, Epoch: s.state.Epoch, From: r.From, To: r.To,
@@ -140,6 +144,7 @@ func (w *Writer) Handle(ctx context.Context, r catalog.Records[catalog.Command])
 	if err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.WriterCommitted)
 	s.state.Offset = r.To
 	s.state.NextSeq += int64(len(events))
 	w.metrics.settled(events, time.Since(since))
@@ -155,6 +160,7 @@ func (w *Writer) Handle(ctx context.Context, r catalog.Records[catalog.Command])
 		// Publishes of a shard end in order, so this grows, and stays where the
 		// first one failed.
 		if s.failed.Load() == nil {
+			failpoint.Here(failpoint.WriterPublished)
 			s.published.Store(last)
 			w.metrics.published.Add(float64(len(events)))
 		}
