@@ -66,6 +66,8 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 		{"a command without an event has no receipt", receipts},
 		{"history pages from the newest version", historyPages},
 		{"whatever is settled, store and rules agree", agreesWithRules},
+		{"a snapshot has every product of its shard and no other", snapshots},
+		{"a snapshot is what one moment was", snapshotMoment},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -953,4 +955,95 @@ func agreesWithRules(t *testing.T, s Store) {
 			r.Fatalf("SKUs = %v, %v; want %v", got, err, skus)
 		}
 	})
+}
+
+// snapshot answers a snapshot of the shard.
+func snapshot(t testing.TB, s Store, shard int32, only []catalog.ID) (map[catalog.ID]catalog.Product, int64) {
+	t.Helper()
+	all := map[catalog.ID]catalog.Product{}
+	next, err := s.Snapshot(t.Context(), shard, only, func(products []catalog.Product) error {
+		for _, p := range products {
+			all[p.ID] = p
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all, next
+}
+
+func snapshots(t *testing.T, s Store) {
+	const n = 2_300
+	one, other := own(t, s, 1), own(t, s, 2)
+	if all, next := snapshot(t, s, 1, nil); len(all) != 0 || next != 1 {
+		t.Fatalf("of an empty shard it has %d products, and the next seq is %d", len(all), next)
+	}
+	var commands []catalog.Command
+	for i := range n {
+		commands = append(commands, command(fmt.Sprint("create ", i), fmt.Sprint(i), catalog.CreateProduct{Draft: draft("")}))
+	}
+	if _, err := one.try(t.Context(), commands...); err != nil {
+		t.Fatal(err)
+	}
+	one.settle(t, []catalog.Kind{catalog.Deleted, catalog.Changed},
+		command("delete", "7", catalog.DeleteProduct{}), command("rename", "8", rename("Sofa")))
+	other.settle(t, []catalog.Kind{catalog.Created}, command("other", "other", catalog.CreateProduct{Draft: draft("")}))
+
+	all, next := snapshot(t, s, 1, nil)
+	if len(all) != n || next != n+3 {
+		t.Fatalf("it has %d products, and the next seq is %d", len(all), next)
+	}
+	for _, p := range all {
+		sameProduct(t.Context(), t, s, p)
+	}
+	if p := all[product("7")]; !p.Deleted || p.Version != 2 {
+		t.Errorf("the tombstone is %+v", p)
+	}
+	some, next := snapshot(t, s, 1, []catalog.ID{product("8"), product("other"), product("nobody")})
+	if len(some) != 1 || some[product("8")].Version != 2 || next != n+3 {
+		t.Errorf("of three that are named it has %v, and the next seq is %d", some, next)
+	}
+	if none, _ := snapshot(t, s, 1, []catalog.ID{}); len(none) != 0 {
+		t.Errorf("when none is wanted it has %d", len(none))
+	}
+	enough := errors.New("enough")
+	if _, err := s.Snapshot(t.Context(), 1, nil, func([]catalog.Product) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("Snapshot = %v; want what handle answered", err)
+	}
+	if _, err := s.Snapshot(t.Context(), 99, nil, nil); err == nil {
+		t.Error("there is a snapshot of a shard that is not there")
+	}
+}
+
+func snapshotMoment(t *testing.T, s Store) {
+	o := own(t, s, 0)
+	var commands []catalog.Command
+	for i := range 1_500 {
+		commands = append(commands, command(fmt.Sprint("create ", i), fmt.Sprint(i), catalog.CreateProduct{Draft: draft("")}))
+	}
+	if _, err := o.try(t.Context(), commands...); err != nil {
+		t.Fatal(err)
+	}
+	pages := 0
+	next, err := s.Snapshot(t.Context(), 0, nil, func(products []catalog.Product) error {
+		pages++
+		for _, p := range products {
+			if p.Version != 1 {
+				t.Errorf("page %d has version %d", pages, p.Version)
+			}
+		}
+		if pages > 1 {
+			return nil
+		}
+		var renames []catalog.Command // between two pages all are changed, and there is one more
+		for i := range 1_500 {
+			renames = append(renames, command(fmt.Sprint("rename ", i), fmt.Sprint(i), rename("Sofa")))
+		}
+		_, err := o.try(t.Context(), append(renames, command("more", "more", catalog.CreateProduct{Draft: draft("")}))...)
+		return err
+	})
+	if err != nil || pages != 2 || next != 1_501 {
+		t.Fatalf("Snapshot = %d, %v, in %d pages", next, err, pages)
+	}
 }

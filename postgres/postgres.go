@@ -29,6 +29,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 )
 
 //go:embed migrations/*.sql
@@ -49,8 +50,9 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 
 // Store keeps the truth.
 type Store struct {
-	pool    *pgxpool.Pool
-	repeats prometheus.Counter
+	pool      *pgxpool.Pool
+	repeats   prometheus.Counter
+	snapshots *semaphore.Weighted // those that may still be read
 }
 
 // Open connects to the database and checks that its tables are there and new
@@ -67,7 +69,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, oneLine(fmt.Errorf("-postgres.url: %w", err))
 	}
-	s := &Store{pool: pool, repeats: prometheus.NewCounter(prometheus.CounterOpts{
+	s := &Store{pool: pool, snapshots: semaphore.NewWeighted(maxSnapshots), repeats: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "catalog_postgres_repeats_total",
 		Help: "Batches settled once more, because another shard took an SKU in between.",
 	})}

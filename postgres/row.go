@@ -46,8 +46,8 @@ func scanProduct(row pgx.Row) (catalog.Product, error) {
 	return p, nil
 }
 
-// queueProducts adds the statement that writes all products.
-func queueProducts(batch *pgx.Batch, types *pgtype.Map, products []catalog.Product) error {
+// queueProducts adds the statement that writes all products of a shard.
+func queueProducts(batch *pgx.Batch, types *pgtype.Map, shard int32, products []catalog.Product) error {
 	// Two shards that race for several SKUs meet at the first of them, and
 	// neither waits for the other while it holds what the other waits for.
 	slices.SortFunc(products, func(a, b catalog.Product) int { return cmp.Compare(a.SKU, b.SKU) })
@@ -91,9 +91,9 @@ func queueProducts(batch *pgx.Batch, types *pgtype.Map, products []catalog.Produ
 	}
 	batch.Queue(`
 		INSERT INTO products (id, version, deleted, sku, name, description,
-			price, currency, category, tags, attributes, created_at, updated_at)
+			price, currency, category, tags, attributes, created_at, updated_at, shard)
 		SELECT id, version, deleted, nullif(sku, ''), name, description,
-			nullif(price, '')::numeric, currency, category, tags::text[], attributes::jsonb, created_at, updated_at
+			nullif(price, '')::numeric, currency, category, tags::text[], attributes::jsonb, created_at, updated_at, $14
 		FROM unnest($1::uuid[], $2::bigint[], $3::boolean[], $4::text[], $5::text[], $6::text[],
 			$7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[])
 			AS p (id, version, deleted, sku, name, description,
@@ -102,8 +102,8 @@ func queueProducts(batch *pgx.Batch, types *pgtype.Map, products []catalog.Produ
 			version = excluded.version, deleted = excluded.deleted, sku = excluded.sku, name = excluded.name,
 			description = excluded.description, price = excluded.price, currency = excluded.currency,
 			category = excluded.category, tags = excluded.tags, attributes = excluded.attributes,
-			created_at = excluded.created_at, updated_at = excluded.updated_at`,
-		ids, versions, deleted, skus, names, description, prices, currencies, categories, tags, attributes, created, updated)
+			created_at = excluded.created_at, updated_at = excluded.updated_at, shard = excluded.shard`,
+		ids, versions, deleted, skus, names, description, prices, currencies, categories, tags, attributes, created, updated, shard)
 	return nil
 }
 

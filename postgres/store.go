@@ -210,7 +210,7 @@ func write(ctx context.Context, conn *pgxpool.Conn, b catalog.Batch, known catal
 		batch.Queue("UPDATE products SET sku = NULL WHERE id = ANY($1)", uuids(freed))
 	}
 	if len(products) > 0 {
-		if err := queueProducts(&batch, conn.Conn().TypeMap(), products); err != nil {
+		if err := queueProducts(&batch, conn.Conn().TypeMap(), b.Shard, products); err != nil {
 			return err
 		}
 	}
@@ -233,6 +233,63 @@ func (s *Store) Journal(ctx context.Context, shard int32, from, to int64, limit 
 		return nil, fmt.Errorf("journal of shard %d from %d: %w", shard, from, reach(err))
 	}
 	return events, nil
+}
+
+const (
+	snapshotPage = 1_000 // products of a snapshot that are read at once
+	maxSnapshots = 2     // at a time: each holds a connection, and others write meanwhile
+)
+
+// Snapshot reads products of the shard and its next seq in one transaction,
+// which keeps nobody from writing.
+func (s *Store) Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (next int64, err error) {
+	if next, err = s.snapshot(ctx, shard, only, handle); err != nil {
+		return 0, fmt.Errorf("snapshot of shard %d: %w", shard, reach(err))
+	}
+	return next, nil
+}
+
+func (s *Store) snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (next int64, err error) {
+	if err := s.snapshots.Acquire(ctx, 1); err != nil {
+		return 0, err
+	}
+	defer s.snapshots.Release(1)
+	// Products of a writer that does not know of the column. Where there are none
+	// this is a look at an index.
+	if _, err := s.pool.Exec(ctx, `
+		UPDATE products p SET shard = $1 FROM journal j
+		WHERE p.shard = -1 AND j.product = p.id AND j.version = 1 AND j.kind = 'created' AND j.shard = $1`, shard); err != nil {
+		return 0, err
+	}
+	which := "shard = $1 AND id > $2"
+	args := []any{shard, nil, snapshotPage}
+	if only != nil {
+		which += " AND id = ANY($4)"
+		args = append(args, uuids(only))
+	}
+	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		st, err := scanState(tx.QueryRow(ctx, "SELECT "+stateColumns+" FROM shards WHERE shard = $1", shard))
+		if err != nil {
+			return err
+		}
+		next = st.NextSeq
+		for after := (catalog.ID{}); ; {
+			args[1] = [16]byte(after)
+			rows, err := tx.Query(ctx, "SELECT "+productColumns+" FROM products WHERE "+which+" ORDER BY id LIMIT $3", args...)
+			if err != nil {
+				return err
+			}
+			page, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (catalog.Product, error) { return scanProduct(row) })
+			if err != nil || len(page) == 0 {
+				return err
+			}
+			if err := handle(page); err != nil {
+				return err
+			}
+			after = page[len(page)-1].ID
+		}
+	})
+	return next, err
 }
 
 // Receipt answers the event of the command.

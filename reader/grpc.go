@@ -69,3 +69,40 @@ func (j WriterJournal) Replay(ctx context.Context, shard int32, from, to int64, 
 		}
 	}
 }
+
+// Snapshot calls handle with the products of the shard, and answers its next
+// seq.
+func (j WriterJournal) Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (nextSeq int64, err error) {
+	ctx, cancel := context.WithCancel(ctx) // ends the stream when handle fails
+	defer cancel()
+	r := &catalogv1.SnapshotRequest{Shard: shard}
+	for _, id := range only {
+		r.ProductIds = append(r.ProductIds, id[:])
+	}
+	stream, err := j.Client.Snapshot(ctx, r)
+	if err != nil {
+		return 0, fmt.Errorf("ask the writer for a snapshot: %w", err)
+	}
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nextSeq, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("ask the writer for a snapshot: %w", err)
+		}
+		nextSeq = m.GetNextSeq()
+		products := make([]catalog.Product, len(m.GetProducts()))
+		for i, p := range m.GetProducts() {
+			if products[i], err = wire.Product(p); err != nil {
+				return 0, err
+			}
+		}
+		if len(products) == 0 {
+			continue
+		}
+		if err := handle(products); err != nil {
+			return 0, err
+		}
+	}
+}

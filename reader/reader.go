@@ -110,10 +110,15 @@ type Log interface {
 	EventBounds(ctx context.Context) (starts, ends []int64, err error)
 }
 
-// Journal answers events that the log no longer has. It is the writer, over
-// gRPC.
+// Journal answers what the log no longer has, and what is true. It is the
+// writer, over gRPC.
 type Journal interface {
 	// Replay calls handle with the events of the shard with from ≤ seq ≤ to, in
 	// order.
 	Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error
+
+	// Snapshot calls handle with the products of the shard, tombstones too, or
+	// only with those that are named, unless there are none. It answers the seq
+	// that the next event will have. All of that is what one moment was.
+	Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (nextSeq int64, err error)
 }

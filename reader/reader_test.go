@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -87,6 +88,15 @@ func (j journal) Replay(_ context.Context, _ int32, from, to int64, handle func(
 		}
 	}
 	return nil
+}
+
+// Snapshot answers what the events make of the products.
+func (j journal) Snapshot(_ context.Context, _ int32, only []catalog.ID, handle func([]catalog.Product) error) (int64, error) {
+	products := slices.DeleteFunc(catalog.Latest(j), func(p catalog.Product) bool { return only != nil && !slices.Contains(only, p.ID) })
+	if len(j) == 0 || len(products) == 0 {
+		return int64(len(j)) + 1, nil
+	}
+	return j[len(j)-1].Seq + 1, handle(products)
 }
 
 // index keeps the progress and counts the products.

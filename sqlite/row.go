@@ -82,16 +82,16 @@ const productColumns = `id, version, deleted, coalesce(sku, ''), name, descripti
 
 const putProduct = `
 	INSERT INTO products (id, version, deleted, sku, name, description,
-		price_units, price_nanos, currency, category, tags, attributes, created_at, updated_at)
-	VALUES (?, ?, ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		price_units, price_nanos, currency, category, tags, attributes, created_at, updated_at, shard)
+	VALUES (?, ?, ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (id) DO UPDATE SET
 		version = excluded.version, deleted = excluded.deleted, sku = excluded.sku, name = excluded.name,
 		description = excluded.description, price_units = excluded.price_units, price_nanos = excluded.price_nanos,
 		currency = excluded.currency, category = excluded.category, tags = excluded.tags,
 		attributes = excluded.attributes, created_at = excluded.created_at, updated_at = excluded.updated_at`
 
-// productValues are the values of putProduct.
-func productValues(p catalog.Product) ([]any, error) {
+// productValues are the values of putProduct for a product of the shard.
+func productValues(shard int32, p catalog.Product) ([]any, error) {
 	tags, err := json.Marshal(append([]string{}, p.Tags...)) // [] for nil
 	if err != nil {
 		return nil, fmt.Errorf("product %s: %w", p.ID, err)
@@ -104,7 +104,7 @@ func productValues(p catalog.Product) ([]any, error) {
 	}
 	return []any{p.ID[:], p.Version, p.Deleted, p.SKU, p.Name, p.Description,
 		p.Price.Units, p.Price.Nanos, p.Price.Currency, p.Category, string(tags), string(attributes),
-		p.CreatedAt.UnixMicro(), p.UpdatedAt.UnixMicro()}, nil
+		p.CreatedAt.UnixMicro(), p.UpdatedAt.UnixMicro(), shard}, nil
 }
 
 // scanProduct reads a row of productColumns.

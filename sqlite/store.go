@@ -8,16 +8,21 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"catalog"
 	"catalog/failpoint"
 	"catalog/wire"
 )
 
 // Store keeps the truth: it implements writer.Store.
-type Store struct{ db *DB }
+type Store struct {
+	db        *DB
+	snapshots *semaphore.Weighted // those that may still be read
+}
 
 // NewStore is the truth in db.
-func NewStore(db *DB) *Store { return &Store{db} }
+func NewStore(db *DB) *Store { return &Store{db, semaphore.NewWeighted(maxSnapshots)} }
 
 // Ping answers an error when the store cannot be read.
 func (s *Store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
@@ -112,7 +117,7 @@ func (s *Store) Settle(ctx context.Context, b catalog.Batch, now time.Time) (eve
 		}
 		events = catalog.Settle(b, known, wire.Time(now))
 		failpoint.Here(failpoint.WriterOpen)
-		if err := save(ctx, tx, known, events); err != nil {
+		if err := save(ctx, tx, b.Shard, known, events); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx,
@@ -178,8 +183,8 @@ func owners(ctx context.Context, q querier, skus []string) (map[string]catalog.I
 	return owners, nil
 }
 
-// save writes the events and the products as they leave them.
-func save(ctx context.Context, tx *sql.Tx, known catalog.Known, events []catalog.Event) error {
+// save writes the events of the shard and the products as they leave them.
+func save(ctx context.Context, tx *sql.Tx, shard int32, known catalog.Known, events []catalog.Event) error {
 	products := catalog.Latest(events)
 
 	// An SKU that changes hands must be free before its next owner is written.
@@ -195,7 +200,7 @@ func save(ctx context.Context, tx *sql.Tx, known catalog.Known, events []catalog
 			return fmt.Errorf("free SKUs: %w", err)
 		}
 	}
-	if err := each(ctx, tx, putProduct, products, productValues); err != nil {
+	if err := each(ctx, tx, putProduct, products, func(p catalog.Product) ([]any, error) { return productValues(shard, p) }); err != nil {
 		return fmt.Errorf("write products: %w", err)
 	}
 	if err := each(ctx, tx, addEvent, events, eventValues); err != nil {
@@ -212,6 +217,52 @@ func (s *Store) Journal(ctx context.Context, shard int32, from, to int64, limit 
 		return nil, fmt.Errorf("journal of shard %d from %d: %w", shard, from, err)
 	}
 	return events, nil
+}
+
+const (
+	snapshotPage = 1_000 // products of a snapshot that are read at once
+	maxSnapshots = 2     // at a time: each holds a connection, and others read meanwhile
+)
+
+// Snapshot reads products of the shard and its next seq in one transaction.
+func (s *Store) Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (next int64, err error) {
+	if next, err = s.snapshot(ctx, shard, only, handle); err != nil {
+		return 0, fmt.Errorf("snapshot of shard %d: %w", shard, err)
+	}
+	return next, nil
+}
+
+func (s *Store) snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (next int64, err error) {
+	if err := s.snapshots.Acquire(ctx, 1); err != nil {
+		return 0, err
+	}
+	defer s.snapshots.Release(1)
+	tx, err := s.db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	st, err := scanState(tx.QueryRowContext(ctx, selectState, shard))
+	if err != nil {
+		return 0, err
+	}
+	which := "shard = ?1 AND id > ?2"
+	args := []any{shard, nil, snapshotPage}
+	if only != nil {
+		which += " AND id IN (SELECT unhex(value) FROM json_each(?4))"
+		args = append(args, idList(only))
+	}
+	for after := (catalog.ID{}); ; {
+		args[1] = after[:]
+		page, err := query(ctx, tx, scanProduct, "SELECT "+productColumns+" FROM products WHERE "+which+" ORDER BY id LIMIT ?3", args...)
+		if err != nil || len(page) == 0 {
+			return st.NextSeq, err
+		}
+		if err := handle(page); err != nil {
+			return 0, err
+		}
+		after = page[len(page)-1].ID
+	}
 }
 
 // Receipt answers the event of the command.

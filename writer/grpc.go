@@ -76,6 +76,25 @@ func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingSe
 	return nil
 }
 
+// Snapshot streams the products of a shard, and its next seq at last.
+func (s Server) Snapshot(r *catalogv1.SnapshotRequest, stream grpc.ServerStreamingServer[catalogv1.SnapshotResponse]) error {
+	var only []catalog.ID // nil for all
+	for _, id := range r.GetProductIds() {
+		only = append(only, catalog.ID(id))
+	}
+	next, err := s.Store.Snapshot(stream.Context(), r.GetShard(), only, func(products []catalog.Product) error {
+		m := &catalogv1.SnapshotResponse{Products: make([]*catalogv1.Product, len(products))}
+		for i, p := range products {
+			m.Products[i] = wire.ProductMessage(p)
+		}
+		return stream.Send(m)
+	})
+	if err != nil {
+		return err
+	}
+	return stream.Send(&catalogv1.SnapshotResponse{NextSeq: next})
+}
+
 func messages(events []catalog.Event) []*catalogv1.Event {
 	m := make([]*catalogv1.Event, len(events))
 	for i, e := range events {

@@ -42,6 +42,11 @@ type Store interface {
 	// most limit of them.
 	Journal(ctx context.Context, shard int32, from, to int64, limit int) ([]catalog.Event, error)
 
+	// Snapshot calls handle with the products of the shard, tombstones too, by
+	// id; with only those that are named, unless only is nil. It answers the seq
+	// that the next event will have. All of that is what one moment was.
+	Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (nextSeq int64, err error)
+
 	// Receipt answers the event of the command, or ErrNotFound.
 	Receipt(ctx context.Context, command catalog.ID) (catalog.Event, error)
 

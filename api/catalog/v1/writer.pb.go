@@ -409,12 +409,118 @@ func (x *ReplayResponse) GetEvents() []*Event {
 	return nil
 }
 
+type SnapshotRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Shard int32                  `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
+	// Only these; none for all.
+	ProductIds    [][]byte `protobuf:"bytes,2,rep,name=product_ids,json=productIds,proto3" json:"product_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotRequest) Reset() {
+	*x = SnapshotRequest{}
+	mi := &file_catalog_v1_writer_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotRequest) ProtoMessage() {}
+
+func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_writer_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
+func (*SnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_writer_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SnapshotRequest) GetShard() int32 {
+	if x != nil {
+		return x.Shard
+	}
+	return 0
+}
+
+func (x *SnapshotRequest) GetProductIds() [][]byte {
+	if x != nil {
+		return x.ProductIds
+	}
+	return nil
+}
+
+type SnapshotResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Products []*Product             `protobuf:"bytes,1,rep,name=products,proto3" json:"products,omitempty"`
+	// In the last message: the seq that the shard's next event will have.
+	NextSeq       int64 `protobuf:"varint,2,opt,name=next_seq,json=nextSeq,proto3" json:"next_seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotResponse) Reset() {
+	*x = SnapshotResponse{}
+	mi := &file_catalog_v1_writer_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotResponse) ProtoMessage() {}
+
+func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_writer_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotResponse.ProtoReflect.Descriptor instead.
+func (*SnapshotResponse) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_writer_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SnapshotResponse) GetProducts() []*Product {
+	if x != nil {
+		return x.Products
+	}
+	return nil
+}
+
+func (x *SnapshotResponse) GetNextSeq() int64 {
+	if x != nil {
+		return x.NextSeq
+	}
+	return 0
+}
+
 var File_catalog_v1_writer_proto protoreflect.FileDescriptor
 
 const file_catalog_v1_writer_proto_rawDesc = "" +
 	"\n" +
 	"\x17catalog/v1/writer.proto\x12\n" +
-	"catalog.v1\x1a\x1bbuf/validate/validate.proto\x1a\x16catalog/v1/event.proto\";\n" +
+	"catalog.v1\x1a\x1bbuf/validate/validate.proto\x1a\x16catalog/v1/event.proto\x1a\x18catalog/v1/product.proto\";\n" +
 	"\x11GetReceiptRequest\x12&\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\fB\a\xbaH\x04z\x02h\x10R\tcommandId\"=\n" +
@@ -439,13 +545,21 @@ const file_catalog_v1_writer_proto_rawDesc = "" +
 	"\bfrom_seq\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\afromSeq\x12\x1e\n" +
 	"\x06to_seq\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05toSeq\";\n" +
 	"\x0eReplayResponse\x12)\n" +
-	"\x06events\x18\x01 \x03(\v2\x11.catalog.v1.EventR\x06events2\xb6\x02\n" +
+	"\x06events\x18\x01 \x03(\v2\x11.catalog.v1.EventR\x06events\"b\n" +
+	"\x0fSnapshotRequest\x12\x1d\n" +
+	"\x05shard\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05shard\x120\n" +
+	"\vproduct_ids\x18\x02 \x03(\fB\x0f\xbaH\f\x92\x01\t\x10\xe8\a\"\x04z\x02h\x10R\n" +
+	"productIds\"^\n" +
+	"\x10SnapshotResponse\x12/\n" +
+	"\bproducts\x18\x01 \x03(\v2\x13.catalog.v1.ProductR\bproducts\x12\x19\n" +
+	"\bnext_seq\x18\x02 \x01(\x03R\anextSeq2\xff\x02\n" +
 	"\rWriterService\x12K\n" +
 	"\n" +
 	"GetReceipt\x12\x1d.catalog.v1.GetReceiptRequest\x1a\x1e.catalog.v1.GetReceiptResponse\x12N\n" +
 	"\vListHistory\x12\x1e.catalog.v1.ListHistoryRequest\x1a\x1f.catalog.v1.ListHistoryResponse\x12E\n" +
 	"\bFindSKUs\x12\x1b.catalog.v1.FindSKUsRequest\x1a\x1c.catalog.v1.FindSKUsResponse\x12A\n" +
-	"\x06Replay\x12\x19.catalog.v1.ReplayRequest\x1a\x1a.catalog.v1.ReplayResponse0\x01B\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
+	"\x06Replay\x12\x19.catalog.v1.ReplayRequest\x1a\x1a.catalog.v1.ReplayResponse0\x01\x12G\n" +
+	"\bSnapshot\x12\x1b.catalog.v1.SnapshotRequest\x1a\x1c.catalog.v1.SnapshotResponse0\x01B\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
 
 var (
 	file_catalog_v1_writer_proto_rawDescOnce sync.Once
@@ -459,7 +573,7 @@ func file_catalog_v1_writer_proto_rawDescGZIP() []byte {
 	return file_catalog_v1_writer_proto_rawDescData
 }
 
-var file_catalog_v1_writer_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_catalog_v1_writer_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_catalog_v1_writer_proto_goTypes = []any{
 	(*GetReceiptRequest)(nil),   // 0: catalog.v1.GetReceiptRequest
 	(*GetReceiptResponse)(nil),  // 1: catalog.v1.GetReceiptResponse
@@ -469,27 +583,33 @@ var file_catalog_v1_writer_proto_goTypes = []any{
 	(*FindSKUsResponse)(nil),    // 5: catalog.v1.FindSKUsResponse
 	(*ReplayRequest)(nil),       // 6: catalog.v1.ReplayRequest
 	(*ReplayResponse)(nil),      // 7: catalog.v1.ReplayResponse
-	nil,                         // 8: catalog.v1.FindSKUsResponse.ProductsEntry
-	(*Event)(nil),               // 9: catalog.v1.Event
+	(*SnapshotRequest)(nil),     // 8: catalog.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),    // 9: catalog.v1.SnapshotResponse
+	nil,                         // 10: catalog.v1.FindSKUsResponse.ProductsEntry
+	(*Event)(nil),               // 11: catalog.v1.Event
+	(*Product)(nil),             // 12: catalog.v1.Product
 }
 var file_catalog_v1_writer_proto_depIdxs = []int32{
-	9, // 0: catalog.v1.GetReceiptResponse.event:type_name -> catalog.v1.Event
-	9, // 1: catalog.v1.ListHistoryResponse.events:type_name -> catalog.v1.Event
-	8, // 2: catalog.v1.FindSKUsResponse.products:type_name -> catalog.v1.FindSKUsResponse.ProductsEntry
-	9, // 3: catalog.v1.ReplayResponse.events:type_name -> catalog.v1.Event
-	0, // 4: catalog.v1.WriterService.GetReceipt:input_type -> catalog.v1.GetReceiptRequest
-	2, // 5: catalog.v1.WriterService.ListHistory:input_type -> catalog.v1.ListHistoryRequest
-	4, // 6: catalog.v1.WriterService.FindSKUs:input_type -> catalog.v1.FindSKUsRequest
-	6, // 7: catalog.v1.WriterService.Replay:input_type -> catalog.v1.ReplayRequest
-	1, // 8: catalog.v1.WriterService.GetReceipt:output_type -> catalog.v1.GetReceiptResponse
-	3, // 9: catalog.v1.WriterService.ListHistory:output_type -> catalog.v1.ListHistoryResponse
-	5, // 10: catalog.v1.WriterService.FindSKUs:output_type -> catalog.v1.FindSKUsResponse
-	7, // 11: catalog.v1.WriterService.Replay:output_type -> catalog.v1.ReplayResponse
-	8, // [8:12] is the sub-list for method output_type
-	4, // [4:8] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	11, // 0: catalog.v1.GetReceiptResponse.event:type_name -> catalog.v1.Event
+	11, // 1: catalog.v1.ListHistoryResponse.events:type_name -> catalog.v1.Event
+	10, // 2: catalog.v1.FindSKUsResponse.products:type_name -> catalog.v1.FindSKUsResponse.ProductsEntry
+	11, // 3: catalog.v1.ReplayResponse.events:type_name -> catalog.v1.Event
+	12, // 4: catalog.v1.SnapshotResponse.products:type_name -> catalog.v1.Product
+	0,  // 5: catalog.v1.WriterService.GetReceipt:input_type -> catalog.v1.GetReceiptRequest
+	2,  // 6: catalog.v1.WriterService.ListHistory:input_type -> catalog.v1.ListHistoryRequest
+	4,  // 7: catalog.v1.WriterService.FindSKUs:input_type -> catalog.v1.FindSKUsRequest
+	6,  // 8: catalog.v1.WriterService.Replay:input_type -> catalog.v1.ReplayRequest
+	8,  // 9: catalog.v1.WriterService.Snapshot:input_type -> catalog.v1.SnapshotRequest
+	1,  // 10: catalog.v1.WriterService.GetReceipt:output_type -> catalog.v1.GetReceiptResponse
+	3,  // 11: catalog.v1.WriterService.ListHistory:output_type -> catalog.v1.ListHistoryResponse
+	5,  // 12: catalog.v1.WriterService.FindSKUs:output_type -> catalog.v1.FindSKUsResponse
+	7,  // 13: catalog.v1.WriterService.Replay:output_type -> catalog.v1.ReplayResponse
+	9,  // 14: catalog.v1.WriterService.Snapshot:output_type -> catalog.v1.SnapshotResponse
+	10, // [10:15] is the sub-list for method output_type
+	5,  // [5:10] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_writer_proto_init() }
@@ -498,13 +618,14 @@ func file_catalog_v1_writer_proto_init() {
 		return
 	}
 	file_catalog_v1_event_proto_init()
+	file_catalog_v1_product_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_catalog_v1_writer_proto_rawDesc), len(file_catalog_v1_writer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

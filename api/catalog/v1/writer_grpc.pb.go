@@ -23,6 +23,7 @@ const (
 	WriterService_ListHistory_FullMethodName = "/catalog.v1.WriterService/ListHistory"
 	WriterService_FindSKUs_FullMethodName    = "/catalog.v1.WriterService/FindSKUs"
 	WriterService_Replay_FullMethodName      = "/catalog.v1.WriterService/Replay"
+	WriterService_Snapshot_FullMethodName    = "/catalog.v1.WriterService/Snapshot"
 )
 
 // WriterServiceClient is the client API for WriterService service.
@@ -43,6 +44,9 @@ type WriterServiceClient interface {
 	// Replay streams the events of a shard from a seq on, in order, up to the
 	// last one settled when the call began.
 	Replay(ctx context.Context, in *ReplayRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReplayResponse], error)
+	// Snapshot streams the products of a shard, tombstones too, by id, as they are
+	// at one moment. The last message has no products.
+	Snapshot(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotResponse], error)
 }
 
 type writerServiceClient struct {
@@ -102,6 +106,25 @@ func (c *writerServiceClient) Replay(ctx context.Context, in *ReplayRequest, opt
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type WriterService_ReplayClient = grpc.ServerStreamingClient[ReplayResponse]
 
+func (c *writerServiceClient) Snapshot(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &WriterService_ServiceDesc.Streams[1], WriterService_Snapshot_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SnapshotRequest, SnapshotResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type WriterService_SnapshotClient = grpc.ServerStreamingClient[SnapshotResponse]
+
 // WriterServiceServer is the server API for WriterService service.
 // All implementations must embed UnimplementedWriterServiceServer
 // for forward compatibility.
@@ -120,6 +143,9 @@ type WriterServiceServer interface {
 	// Replay streams the events of a shard from a seq on, in order, up to the
 	// last one settled when the call began.
 	Replay(*ReplayRequest, grpc.ServerStreamingServer[ReplayResponse]) error
+	// Snapshot streams the products of a shard, tombstones too, by id, as they are
+	// at one moment. The last message has no products.
+	Snapshot(*SnapshotRequest, grpc.ServerStreamingServer[SnapshotResponse]) error
 	mustEmbedUnimplementedWriterServiceServer()
 }
 
@@ -141,6 +167,9 @@ func (UnimplementedWriterServiceServer) FindSKUs(context.Context, *FindSKUsReque
 }
 func (UnimplementedWriterServiceServer) Replay(*ReplayRequest, grpc.ServerStreamingServer[ReplayResponse]) error {
 	return status.Error(codes.Unimplemented, "method Replay not implemented")
+}
+func (UnimplementedWriterServiceServer) Snapshot(*SnapshotRequest, grpc.ServerStreamingServer[SnapshotResponse]) error {
+	return status.Error(codes.Unimplemented, "method Snapshot not implemented")
 }
 func (UnimplementedWriterServiceServer) mustEmbedUnimplementedWriterServiceServer() {}
 func (UnimplementedWriterServiceServer) testEmbeddedByValue()                       {}
@@ -228,6 +257,17 @@ func _WriterService_Replay_Handler(srv interface{}, stream grpc.ServerStream) er
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type WriterService_ReplayServer = grpc.ServerStreamingServer[ReplayResponse]
 
+func _WriterService_Snapshot_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(SnapshotRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(WriterServiceServer).Snapshot(m, &grpc.GenericServerStream[SnapshotRequest, SnapshotResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type WriterService_SnapshotServer = grpc.ServerStreamingServer[SnapshotResponse]
+
 // WriterService_ServiceDesc is the grpc.ServiceDesc for WriterService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -252,6 +292,11 @@ var WriterService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Replay",
 			Handler:       _WriterService_Replay_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Snapshot",
+			Handler:       _WriterService_Snapshot_Handler,
 			ServerStreams: true,
 		},
 	},
