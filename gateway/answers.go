@@ -12,7 +12,8 @@ import (
 // the events of all shards from where they end when it begins, and implements
 // catalog.Consumer.
 type answers struct {
-	log Log
+	log  Log
+	near *near
 
 	mu      sync.Mutex
 	waiting map[catalog.ID][]chan catalog.Event
@@ -21,8 +22,8 @@ type answers struct {
 	all     chan struct{} // closed while the events of all shards are followed
 }
 
-func newAnswers(log Log) *answers {
-	return &answers{log: log, waiting: map[catalog.ID][]chan catalog.Event{}, follows: map[int32]bool{}, all: make(chan struct{})}
+func newAnswers(log Log, near *near) *answers {
+	return &answers{log: log, near: near, waiting: map[catalog.ID][]chan catalog.Event{}, follows: map[int32]bool{}, all: make(chan struct{})}
 }
 
 // expect answers a channel that gets the event of the command when it is
@@ -93,11 +94,14 @@ func (a *answers) Begin(ctx context.Context, shard int32) (int64, error) {
 	if !was && a.complete() {
 		close(a.all)
 	}
+	a.near.begin(shard, len(ends))
 	return ends[shard], nil
 }
 
-// Handle gives events to those who wait for them.
+// Handle gives events to those who wait for them, when what was near has made
+// way: who is answered reads what he wrote.
 func (a *answers) Handle(_ context.Context, r catalog.Records[catalog.Event]) error {
+	a.near.follow(r.Shard, r.Items)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range r.Items {
@@ -119,4 +123,5 @@ func (a *answers) End(shard int32) {
 		a.all = make(chan struct{})
 	}
 	delete(a.follows, shard)
+	a.near.end(shard)
 }

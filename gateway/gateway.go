@@ -8,6 +8,7 @@ package gateway
 
 import (
 	"context"
+	"flag"
 	"log/slog"
 	"net/http"
 	"time"
@@ -34,6 +35,16 @@ type Log interface {
 	EventBounds(ctx context.Context) (starts, ends []int64, err error)
 }
 
+// Config says what a gateway may use.
+type Config struct {
+	Near int64 // bytes of products that are read often; 0 for none
+}
+
+// Flags declares the flags of c, with their defaults.
+func (c *Config) Flags(fs *flag.FlagSet) {
+	fs.Int64Var(&c.Near, "near", 64<<20, "`bytes` of products that are read often, kept in the gateway; 0 for none")
+}
+
 // Gateway answers HTTP. It implements api.ServerInterface.
 type Gateway struct {
 	log     Log
@@ -42,12 +53,17 @@ type Gateway struct {
 	logger  *slog.Logger
 	now     func() time.Time
 	metrics *metrics
+	near    *near
 	answers *answers
 }
 
 // New makes a gateway. Metrics go to reg.
-func New(log Log, reader catalogv1.ReaderServiceClient, writer catalogv1.WriterServiceClient, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Gateway {
-	return &Gateway{log: log, reader: reader, writer: writer, logger: logger, now: now, metrics: newMetrics(reg), answers: newAnswers(log)}
+func New(cfg Config, log Log, reader catalogv1.ReaderServiceClient, writer catalogv1.WriterServiceClient, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Gateway {
+	near := newNear(cfg.Near, reg)
+	return &Gateway{
+		log: log, reader: reader, writer: writer, logger: logger, now: now,
+		metrics: newMetrics(reg), near: near, answers: newAnswers(log, near),
+	}
 }
 
 // Run follows the events, which settle the requests that wait, until ctx ends.

@@ -50,6 +50,7 @@ type system struct {
 	silent    bool  // events are not published
 	panics    bool
 	onFind    func() // called when SKUs are looked up
+	reads     int    // of products
 	followed  chan struct{}
 }
 
@@ -132,6 +133,7 @@ func (s *system) FindSKUs(_ context.Context, r *catalogv1.FindSKUsRequest, _ ...
 func (s *system) GetProduct(_ context.Context, r *catalogv1.GetProductRequest, _ ...grpc.CallOption) (*catalogv1.GetProductResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.reads++
 	p, ok := s.products[catalog.ID(r.GetId())]
 	switch {
 	case s.readErr != nil:
@@ -139,14 +141,15 @@ func (s *system) GetProduct(_ context.Context, r *catalogv1.GetProductRequest, _
 	case !ok || !p.Exists():
 		return nil, status.Error(codes.NotFound, "")
 	}
-	return &catalogv1.GetProductResponse{Product: wire.ProductMessage(p)}, nil
+	at := &catalogv1.Position{Shard: r.GetPosition().GetShard(), Seq: int64(len(s.events))}
+	return &catalogv1.GetProductResponse{Product: wire.ProductMessage(p), Position: at}, nil
 }
 
 // serve runs a gateway on s, and answers its address.
 func serve(t *testing.T, s *system) string {
 	t.Helper()
 	s.products, s.followed = map[catalog.ID]catalog.Product{}, make(chan struct{})
-	g := gateway.New(s, s, s, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
+	g := gateway.New(gateway.Config{Near: 1 << 20}, s, s, s, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
 	h, err := g.Handler(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -260,6 +263,61 @@ func TestARepeatedKeyIsAnsweredFromTheJournal(t *testing.T) {
 	}
 	if other, body := call(t, "POST", url+"/api/v1/products", strings.Replace(lamp, "20", "21", 1), "Idempotency-Key", "k"); other.StatusCode != http.StatusUnprocessableEntity {
 		t.Fatalf("another request with the key is answered %d %s", other.StatusCode, body)
+	}
+}
+
+func TestAProductThatIsReadAgainIsAnsweredByTheGateway(t *testing.T) {
+	s := &system{}
+	url := serve(t, s)
+	w, body := call(t, "POST", url+"/api/v1/products", lamp)
+	url += w.Header.Get("Location")
+	get := func(status int, headers ...string) (string, int) {
+		t.Helper()
+		s.mu.Lock()
+		before := s.reads
+		s.mu.Unlock()
+		r, got := call(t, "GET", url, "", headers...)
+		if r.StatusCode != status || status == http.StatusOK && r.Header.Get("Content-Type") != "application/json" {
+			t.Fatalf("answered %d %s", r.StatusCode, got)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return r.Header.Get("ETag") + got, s.reads - before
+	}
+	first, _ := get(200)
+	if first != `"1"`+body {
+		t.Fatalf("answered %s, want %s", first, body)
+	}
+	// An answer is kept for a second, which may be over on a busy machine.
+	kept := func(status int, want string, headers ...string) {
+		t.Helper()
+		for range 100 {
+			got, reads := get(status, headers...)
+			if got != want {
+				t.Fatalf("answered %s, want %s", got, want)
+			}
+			if reads == 0 {
+				return
+			}
+		}
+		t.Error("the reader is asked each time")
+	}
+	kept(200, first)
+	kept(200, first, "Catalog-Position", w.Header.Get("Catalog-Position"))
+	kept(304, `"1"`, "If-None-Match", `"1"`)
+
+	w, body = call(t, "PATCH", url, `{"name":"Table lamp"}`)
+	second, reads := get(200)
+	if second != `"2"`+body || reads != 1 {
+		t.Fatalf("after a change answered %s with %d reads, want %s", second, reads, body)
+	}
+	kept(200, second, "Catalog-Position", w.Header.Get("Catalog-Position"))
+	if _, reads := get(200, "Catalog-Position", "0.99"); reads != 1 {
+		t.Error("a position that was not followed yet is answered by the gateway")
+	}
+	call(t, "DELETE", url, "")
+	if _, reads := get(404); reads != 1 {
+		t.Error("a product that was deleted is answered by the gateway")
 	}
 }
 

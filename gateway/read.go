@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"catalog"
 	"catalog/api"
@@ -24,22 +26,56 @@ func (g *Gateway) GetProduct(c *echo.Context, id api.ID, params api.GetProductPa
 	if err != nil {
 		return catalog.Invalid("Catalog-Position", err.Error())
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), readWait)
+	p, err := g.product(c.Request().Context(), catalog.ID(id), at)
+	if err != nil {
+		return err
+	}
+	w, header := c.Response(), c.Response().Header()
+	header["Etag"] = p.etag
+	if noneMatch(params.IfNoneMatch, p.etag[0]) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	header["Content-Type"], header["Content-Length"] = contentJSON, p.length
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(p.body) // a client that has gone needs no error
+	return nil
+}
+
+// contentJSON is a header, as headers have it.
+var contentJSON = []string{"application/json"}
+
+// product answers the product as it was at the position or later: from near, or
+// from the reader.
+func (g *Gateway) product(ctx context.Context, id catalog.ID, at catalog.Position) (*page, error) {
+	now := g.now()
+	if p := g.near.page(id, at, now); p != nil {
+		return p, nil
+	}
+	q := g.near.ask(id, now)
+	ctx, cancel := context.WithTimeout(ctx, readWait)
 	defer cancel()
+	if at.Seq == 0 {
+		at.Shard = g.near.shard(id) // of which the answer tells how far it is
+	}
 	r, err := g.reader.GetProduct(ctx, &catalogv1.GetProductRequest{Id: id[:], Position: wire.PositionMessage(at)})
 	if err != nil {
-		return err
+		if status.Code(err) == codes.NotFound {
+			g.near.answered(q, nil, 0)
+		}
+		return nil, err
 	}
-	p, err := wire.Product(r.GetProduct())
+	product, err := wire.Product(r.GetProduct())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c.Response().Header().Set("ETag", etag(p.Version))
-	if noneMatch(params.IfNoneMatch, etag(p.Version)) {
-		return c.NoContent(http.StatusNotModified)
+	p := newPage(product)
+	var seq int64 // of another shard it says nothing
+	if as := r.GetPosition(); as.GetShard() == g.near.shard(id) {
+		seq = as.GetSeq()
 	}
-	answer(c, http.StatusOK, "application/json", wire.ProductJSON(p))
-	return nil
+	g.near.answered(q, p, seq)
+	return p, nil
 }
 
 // noneMatch says whether one of the tags is the one given.

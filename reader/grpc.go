@@ -20,11 +20,14 @@ type Server struct {
 
 // GetProduct answers one product.
 func (s Server) GetProduct(ctx context.Context, r *catalogv1.GetProductRequest) (*catalogv1.GetProductResponse, error) {
-	p, err := s.Reader.Product(ctx, catalog.ID(r.GetId()), wire.Position(r.GetPosition()))
+	at := wire.Position(r.GetPosition())
+	as := s.Reader.viewed.position(at.Shard) // before the product is read, which is as it was then or later
+	p, err := s.Reader.Product(ctx, catalog.ID(r.GetId()), at)
 	if err != nil {
 		return nil, err
 	}
-	return &catalogv1.GetProductResponse{Product: wire.ProductMessage(p)}, nil
+	as.Seq = max(as.Seq, at.Seq)
+	return &catalogv1.GetProductResponse{Product: wire.ProductMessage(p), Position: wire.PositionMessage(as)}, nil
 }
 
 // SearchProducts answers a page of products.

@@ -37,6 +37,13 @@ func (m *marks) offset(shard int32) int64 {
 	return m.at[shard].Offset
 }
 
+// position is how far the shard has been applied.
+func (m *marks) position(shard int32) catalog.Position {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return catalog.Position{Shard: shard, Seq: m.at[shard].Seq}
+}
+
 // reached says whether p has been applied, and answers a channel that is closed
 // when that may have changed.
 func (m *marks) reached(p catalog.Position) (bool, <-chan struct{}) {

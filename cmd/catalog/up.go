@@ -13,6 +13,7 @@ import (
 	"catalog/cmd/internal/service"
 	"catalog/daemon"
 	"catalog/embedded"
+	"catalog/gateway"
 	"catalog/kafka"
 	"catalog/mongo"
 	"catalog/postgres"
@@ -31,6 +32,7 @@ type settings struct {
 	demo             int
 	process          daemon.Config
 	telemetry        telemetry.Config
+	gateway          gateway.Config
 	kafka            kafka.Config
 	postgres         postgres.Config
 	mongo            mongo.Config
@@ -51,6 +53,7 @@ is kept in the data folder: nothing else needs to be installed. Given -kafka.bro
 	fs.IntVar(&s.demo, "demo", 0, "make this `number` of products to play with")
 	s.process.Flags(fs, "127.0.0.1:8081")
 	s.telemetry.Flags(fs)
+	s.gateway.Flags(fs)
 	s.kafka.Flags(fs)
 	s.postgres.Flags(fs)
 	s.mongo.Flags(fs)
@@ -163,7 +166,7 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 		return err
 	}
 
-	door, answers, err := service.Gateway(t, log, conn, conn, http)
+	door, answers, err := service.Gateway(s.gateway, t, log, conn, conn, http)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"catalog/cmd/internal/service"
 	"catalog/daemon"
+	"catalog/gateway"
 	"catalog/kafka"
 	"catalog/rpc"
 	"catalog/telemetry"
@@ -16,6 +17,7 @@ import (
 func main() {
 	var (
 		log                  kafka.Config
+		door                 gateway.Config
 		http, reader, writer string
 	)
 	service.Main("gateway", "Answers HTTP: sends commands to Kafka and queries to the reader.", "127.0.0.1:9101",
@@ -23,6 +25,7 @@ func main() {
 			fs.StringVar(&http, "http", "127.0.0.1:8080", "`address` of the API and the start page")
 			fs.StringVar(&reader, "reader", "127.0.0.1:9093", "`target` of the readers' gRPC, such as dns:///reader:9093")
 			fs.StringVar(&writer, "writer", "127.0.0.1:9092", "`target` of the writers' gRPC, such as dns:///writer:9092")
+			door.Flags(fs)
 			log.Flags(fs)
 		},
 		func(ctx context.Context, p *service.Process, t *telemetry.Telemetry) error {
@@ -48,7 +51,7 @@ func main() {
 			if err != nil {
 				return err
 			}
-			parts, answers, err := service.Gateway(t, broker, readers, writers, l)
+			parts, answers, err := service.Gateway(door, t, broker, readers, writers, l)
 			if err != nil {
 				return err
 			}

@@ -188,8 +188,11 @@ func (x *GetProductRequest) GetPosition() *Position {
 }
 
 type GetProductResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Product *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	// The product is as it was at this position, of the shard that the request
+	// names, or later.
+	Position      *Position `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -227,6 +230,13 @@ func (*GetProductResponse) Descriptor() ([]byte, []int) {
 func (x *GetProductResponse) GetProduct() *Product {
 	if x != nil {
 		return x.Product
+	}
+	return nil
+}
+
+func (x *GetProductResponse) GetPosition() *Position {
+	if x != nil {
+		return x.Position
 	}
 	return nil
 }
@@ -546,9 +556,10 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\x03seq\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x03seq\"^\n" +
 	"\x11GetProductRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\fB\a\xbaH\x04z\x02h\x10R\x02id\x120\n" +
-	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"C\n" +
+	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"u\n" +
 	"\x12GetProductResponse\x12-\n" +
-	"\aproduct\x18\x01 \x01(\v2\x13.catalog.v1.ProductR\aproduct\"\xbc\x03\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.catalog.v1.ProductR\aproduct\x120\n" +
+	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xbc\x03\n" +
 	"\x15SearchProductsRequest\x12\x1c\n" +
 	"\x04text\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04text\x12$\n" +
 	"\bcategory\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfa\x01R\bcategory\x12\x19\n" +
@@ -616,22 +627,23 @@ var file_catalog_v1_reader_proto_goTypes = []any{
 var file_catalog_v1_reader_proto_depIdxs = []int32{
 	1,  // 0: catalog.v1.GetProductRequest.position:type_name -> catalog.v1.Position
 	8,  // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
-	9,  // 2: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
-	9,  // 3: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
-	0,  // 4: catalog.v1.SearchProductsRequest.sort:type_name -> catalog.v1.Sort
-	1,  // 5: catalog.v1.SearchProductsRequest.position:type_name -> catalog.v1.Position
-	8,  // 6: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
-	6,  // 7: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
-	7,  // 8: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
-	2,  // 9: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
-	4,  // 10: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
-	3,  // 11: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
-	5,  // 12: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
-	11, // [11:13] is the sub-list for method output_type
-	9,  // [9:11] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	1,  // 2: catalog.v1.GetProductResponse.position:type_name -> catalog.v1.Position
+	9,  // 3: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
+	9,  // 4: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
+	0,  // 5: catalog.v1.SearchProductsRequest.sort:type_name -> catalog.v1.Sort
+	1,  // 6: catalog.v1.SearchProductsRequest.position:type_name -> catalog.v1.Position
+	8,  // 7: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
+	6,  // 8: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
+	7,  // 9: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
+	2,  // 10: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
+	4,  // 11: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
+	3,  // 12: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
+	5,  // 13: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
+	12, // [12:14] is the sub-list for method output_type
+	10, // [10:12] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_reader_proto_init() }

@@ -44,8 +44,8 @@ func GRPC(s *rpc.Server, l net.Listener) daemon.Part {
 }
 
 // Gateway answers HTTP on l. The check says when it can take writes.
-func Gateway(t *telemetry.Telemetry, log gateway.Log, reader, writer *grpc.ClientConn, l net.Listener) ([]daemon.Part, daemon.Check, error) {
-	g := gateway.New(log, catalogv1.NewReaderServiceClient(reader), catalogv1.NewWriterServiceClient(writer), t.Log, time.Now, t.Registry)
+func Gateway(cfg gateway.Config, t *telemetry.Telemetry, log gateway.Log, reader, writer *grpc.ClientConn, l net.Listener) ([]daemon.Part, daemon.Check, error) {
+	g := gateway.New(cfg, log, catalogv1.NewReaderServiceClient(reader), catalogv1.NewWriterServiceClient(writer), t.Log, time.Now, t.Registry)
 	h, err := g.Handler(web.Pages())
 	if err != nil {
 		return nil, daemon.Check{}, err
