@@ -69,8 +69,8 @@ func newPending() *pending {
 }
 
 // add hands a change over. It is applied later, together with its progress.
-func (p *pending) add(ctx context.Context, events []catalog.Event, to catalog.Progress) error {
-	c := change{products: catalog.Latest(events), to: to, settled: make([]time.Time, len(events))}
+func (p *pending) add(ctx context.Context, products []catalog.Product, events []catalog.Event, to catalog.Progress) error {
+	c := change{products: products, to: to, settled: make([]time.Time, len(events))}
 	for i, e := range events {
 		c.settled[i] = e.SettledAt
 	}

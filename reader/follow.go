@@ -21,9 +21,10 @@ type follower struct {
 
 	// load answers how far the shard was applied when that was last saved.
 	load func(ctx context.Context, shard int32) (catalog.Progress, error)
-	// apply takes events that follow on one another and on what it took before.
-	// There are none when all that came had been applied.
-	apply func(ctx context.Context, events []catalog.Event, to catalog.Progress) error
+	// apply takes what a stretch of events has made of the products of a shard.
+	// The events follow on what it took before; there are none when all that came
+	// had been applied, and where the products are of a snapshot.
+	apply func(ctx context.Context, products []catalog.Product, events []catalog.Event, to catalog.Progress) error
 	// alone says that nobody else works on these shards. Then what was applied
 	// here is how far they are, and may be further than what was saved.
 	alone bool
@@ -32,8 +33,12 @@ type follower struct {
 	at map[int32]catalog.Progress // how far shards have been applied here
 }
 
+// manyEvents is how far behind one who has nothing, or misses what the log has
+// forgotten, is better off with a snapshot of what the events have led to.
+const manyEvents = 10_000
+
 // Begin answers where the applied events end. What the log has forgotten since
-// comes from the journal first.
+// comes from the journal first, or from a snapshot.
 func (f *follower) Begin(ctx context.Context, shard int32) (offset int64, err error) {
 	at, ok := f.progress(shard)
 	if !ok || !f.alone {
@@ -54,7 +59,13 @@ func (f *follower) Begin(ctx context.Context, shard int32) (offset int64, err er
 		}
 	}()
 	f.reach(at)
-	if start := starts[shard]; at.Offset < start {
+	switch start, end := starts[shard], ends[shard]; {
+	case end-at.Offset > manyEvents && (at.Seq == 0 || at.Offset < start):
+		f.logger.InfoContext(ctx, "begins with a snapshot", "consumer", f.name, "shard", shard, "seq", at.Seq+1, "offset", end)
+		if at, err = f.snapshot(ctx, at, end); err != nil {
+			return 0, err
+		}
+	case at.Offset < start:
 		f.logger.WarnContext(ctx, "the log has forgotten events; they come from the journal", "consumer", f.name, "shard", shard, "seq", at.Seq+1, "offset", start)
 		if at, err = f.replay(ctx, at, 0); err != nil {
 			return 0, err
@@ -113,12 +124,26 @@ func (f *follower) End(shard int32) {
 
 // take applies events, with which the shard comes to the progress.
 func (f *follower) take(ctx context.Context, events []catalog.Event, to catalog.Progress) error {
-	if err := f.apply(ctx, events, to); err != nil {
+	if err := f.apply(ctx, catalog.Latest(events), events, to); err != nil {
 		return err
 	}
 	f.metrics.applied.WithLabelValues(f.name).Add(float64(len(events)))
 	f.reach(to)
 	return nil
+}
+
+// snapshot applies the products of the shard as they are now, and answers the
+// progress that this makes: the log goes on at the offset, which was its end
+// before. What it holds earlier had been settled by then.
+func (f *follower) snapshot(ctx context.Context, at catalog.Progress, offset int64) (catalog.Progress, error) {
+	next, err := f.journal.Snapshot(ctx, at.Shard, nil, func(products []catalog.Product) error {
+		return f.apply(ctx, products, nil, at)
+	})
+	if err != nil {
+		return at, fmt.Errorf("begin shard %d with a snapshot: %w", at.Shard, err)
+	}
+	at.Seq, at.Offset = next-1, offset
+	return at, f.take(ctx, nil, at)
 }
 
 // replay applies the events that follow on at, until seq to, from the journal;

@@ -33,13 +33,11 @@ func (r *Reader) projected(ctx context.Context, shard int32) (catalog.Progress, 
 	return p, err
 }
 
-// project has the cache forget the products, applies the events to the view, and
-// then saves and tells the progress: whoever sees the progress sees the
-// products.
-func (r *Reader) project(ctx context.Context, events []catalog.Event, to catalog.Progress) error {
+// project has the cache forget the products, applies them to the view, and then
+// saves and tells the progress: whoever sees the progress sees the products.
+func (r *Reader) project(ctx context.Context, products []catalog.Product, events []catalog.Event, to catalog.Progress) error {
 	since := time.Now()
 	failpoint.Here(failpoint.ReaderPolled)
-	products := catalog.Latest(events)
 	if len(products) > 0 {
 		if err := r.forget(ctx, to.Shard, products); err != nil {
 			return err

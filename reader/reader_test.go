@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"runtime"
@@ -97,6 +98,18 @@ func (j journal) Snapshot(_ context.Context, _ int32, only []catalog.ID, handle 
 		return int64(len(j)) + 1, nil
 	}
 	return j[len(j)-1].Seq + 1, handle(products)
+}
+
+// broken is a journal of which a snapshot breaks off at its end.
+type broken journal
+
+func (b broken) Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error {
+	return journal(b).Replay(ctx, shard, from, to, handle)
+}
+
+func (b broken) Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (int64, error) {
+	_, err := journal(b).Snapshot(ctx, shard, only, handle)
+	return 0, errors.Join(err, io.ErrUnexpectedEOF)
 }
 
 // index keeps the progress and counts the products.
@@ -344,6 +357,35 @@ func TestEvents(t *testing.T) {
 		w.isAt(t, 8, 8)
 		w.feed(t, 8, all[8])
 		w.isAt(t, 9, 9)
+	})
+	t.Run("who begins with nothing and far behind begins with a snapshot", func(t *testing.T) {
+		// The log has forgotten all, and the journal's events would not fit it.
+		w := start(t, view(t), &log{start: 20_000, end: 20_000}, all[:8])
+		w.isAt(t, 8, 8)
+		if n := w.counter(t, "catalog_reader_events_applied_total", "view"); n != 0 {
+			t.Errorf("%v events were applied", n)
+		}
+		w.feed(t, 20_000, all[8])
+		w.isAt(t, 9, 9)
+		if p, err := w.view.Progress(t.Context(), 0); err != nil || p.Seq != 9 || p.Offset != 20_001 {
+			t.Errorf("the view is at %+v, %v", p, err)
+		}
+		page, err := w.Search(t.Context(), catalog.Query{}, catalog.Position{Seq: 9})
+		if err != nil || len(page.Items) != 1 || page.Items[0].Version != 9 {
+			t.Errorf("the index has %+v, %v", page.Items, err)
+		}
+	})
+	t.Run("a snapshot that breaks off is begun again", func(t *testing.T) {
+		v := view(t)
+		l := &log{start: 20_000, end: 20_000}
+		r := reader.New(v, nil, &index{}, l, broken(all[:8]), slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
+		if err := r.RunView(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Fatalf("RunView = %v", err)
+		}
+		if p, err := v.Progress(t.Context(), 0); err != nil || p.Seq != 0 || p.Offset != 0 {
+			t.Fatalf("the view is at %+v, %v", p, err)
+		}
+		start(t, v, l, all[:8]).isAt(t, 8, 8)
 	})
 	t.Run("a log that ends before what was applied is another log", func(t *testing.T) {
 		v := view(t)
