@@ -3,13 +3,13 @@ package catalog
 import "context"
 
 // Records is a stretch of one partition of a topic: what stood at the offsets
-// from From up to To, decoded. It can hold fewer than To-From items: what
-// cannot be decoded has gone to the dead letters, and gaps are normal in a
-// Kafka log.
+// from From up to To, decoded. It can hold fewer than To-From items: gaps are
+// normal in a Kafka log.
 type Records[T any] struct {
 	Shard    int32
 	From, To int64
 	Items    []T
+	Dead     []DeadLetter // what could not be decoded, in order
 }
 
 // Consumer is what a group of processes does with the shards of a topic. The

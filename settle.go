@@ -20,6 +20,7 @@ type Batch struct {
 	// has forgotten its records.
 	Published int64
 	Commands  []Command
+	Dead      []DeadLetter // what stood between the commands and is none
 }
 
 // ShardState is what is stored of a shard.

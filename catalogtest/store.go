@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,6 +65,7 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 		{"an SKU is free after its product is deleted", skuFreed},
 		{"the journal answers ranges in order", journalRanges},
 		{"a command without an event has no receipt", receipts},
+		{"dead letters are kept once, in order, with the offset", deadLetters},
 		{"history pages from the newest version", historyPages},
 		{"whatever is settled, store and rules agree", agreesWithRules},
 		{"a snapshot has every product of its shard and no other", snapshots},
@@ -813,6 +815,51 @@ func receipts(t *testing.T, s Store) {
 		t.Fatal(err)
 	}
 	sameEvents(t, "Receipt", []catalog.Event{e}, events)
+}
+
+func deadLetters(t *testing.T, s Store) {
+	letter := func(shard int32, offset int64) catalog.DeadLetter {
+		return catalog.DeadLetter{
+			DeadLetterID: catalog.DeadLetterID{Shard: shard, Offset: offset}, Cause: "it is \"no\" command: é", At: moment,
+			Key: []byte{0, 1, 0xff}, Value: []byte("junk\x00\xff"), Headers: []catalog.Header{{Key: "from", Value: []byte{0xfe, 0}}},
+		}
+	}
+	o := own(t, s, 1)
+	b := o.batch(command("a", "p", catalog.CreateProduct{Draft: draft("A")}))
+	b.To, b.Dead = 4, []catalog.DeadLetter{letter(1, 0), letter(1, 2), letter(1, 3)}
+	for _, stale := range []func(*catalog.Batch){func(b *catalog.Batch) { b.Epoch-- }, func(b *catalog.Batch) { b.From++ }} {
+		fenced := b
+		stale(&fenced)
+		if _, err := s.Settle(t.Context(), fenced, moment); !errors.Is(err, catalog.ErrFenced) {
+			t.Fatalf("a batch that is fenced: %v", err)
+		}
+	}
+	if _, err := s.Settle(t.Context(), b, moment); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Settle(t.Context(), b, moment); !errors.Is(err, catalog.ErrFenced) {
+		t.Fatalf("the same batch once more: %v", err)
+	}
+	other := own(t, s, 2).batch() // nothing but a dead letter
+	other.To, other.Dead = 1, []catalog.DeadLetter{letter(2, 0)}
+	if _, err := s.Settle(t.Context(), other, moment); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		after catalog.DeadLetterID
+		limit int
+		want  []catalog.DeadLetter
+	}{
+		{catalog.DeadLetterID{Offset: -1}, 100, append(b.Dead, other.Dead...)},
+		{catalog.DeadLetterID{Offset: -1}, 2, b.Dead[:2]},
+		{catalog.DeadLetterID{Shard: 1, Offset: 2}, 2, []catalog.DeadLetter{b.Dead[2], other.Dead[0]}},
+		{catalog.DeadLetterID{Shard: 2, Offset: 0}, 2, nil},
+	} {
+		got, err := s.DeadLetters(t.Context(), c.after, c.limit)
+		if err != nil || len(got) != len(c.want) || len(got) > 0 && !reflect.DeepEqual(got, c.want) {
+			t.Errorf("DeadLetters(%s, %d) = %+v, %v; want %+v", c.after, c.limit, got, err, c.want)
+		}
+	}
 }
 
 func historyPages(t *testing.T, s Store) {

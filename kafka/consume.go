@@ -24,9 +24,9 @@ const (
 )
 
 // Commands joins the group of writers and works on the shards it is given until
-// ctx ends. A record that cannot be decoded goes to the dead letters.
+// ctx ends. A record that cannot be decoded is handed over as a dead letter.
 func (l *Log) Commands(ctx context.Context, c catalog.Consumer[catalog.Command]) error {
-	s, err := newConsumption(l, "writer", "commands", decodeCommand, l.bury, c)
+	s, err := newConsumption(l, "writer", "commands", decodeCommand, l.deadLetter, c)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ type consumption[T any] struct {
 	*Log
 	name, topic string
 	decode      func(r *kgo.Record, shards int) (T, error)
-	poison      func(ctx context.Context, r *kgo.Record, cause error) error // nil: go on without it
+	bury        func(r *kgo.Record, cause error) (catalog.DeadLetter, error) // what cannot be decoded
 	consumer    catalog.Consumer[T]
 	client      *kgo.Client
 
@@ -84,11 +84,11 @@ type consumption[T any] struct {
 
 func newConsumption[T any](
 	l *Log, name, topic string,
-	decode func(*kgo.Record, int) (T, error), poison func(context.Context, *kgo.Record, error) error,
+	decode func(*kgo.Record, int) (T, error), bury func(*kgo.Record, error) (catalog.DeadLetter, error),
 	c catalog.Consumer[T],
 ) (*consumption[T], error) {
 	s := &consumption[T]{
-		Log: l, name: name, topic: l.topic(topic), decode: decode, poison: poison, consumer: c,
+		Log: l, name: name, topic: l.topic(topic), decode: decode, bury: bury, consumer: c,
 		inboxes: map[int32]*inbox{}, shards: map[int32]*shard[T]{}, handled: map[int32]kgo.EpochOffset{},
 		wake: func() {},
 	}
@@ -265,6 +265,6 @@ func (s *consumption[T]) unread(shard int32) {
 }
 
 // refuse is the answer to an event that cannot be decoded.
-func refuse(_ context.Context, r *kgo.Record, cause error) error {
-	return &lostError{fmt.Errorf("record at offset %d: %w", r.Offset, cause)}
+func refuse(r *kgo.Record, cause error) (catalog.DeadLetter, error) {
+	return catalog.DeadLetter{}, &lostError{fmt.Errorf("record at offset %d: %w", r.Offset, cause)}
 }

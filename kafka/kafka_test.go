@@ -99,6 +99,7 @@ type consumer[T any] struct {
 	working map[int32]bool
 	batches []int
 	items   map[int32][]T
+	dead    []catalog.DeadLetter
 	next    map[int32]int64
 	wrong   []string
 }
@@ -147,6 +148,7 @@ func (c *consumer[T]) Handle(ctx context.Context, r catalog.Records[T]) (err err
 		c.next[r.Shard] = r.To
 		c.batches = append(c.batches, len(r.Items))
 		c.items[r.Shard] = append(c.items[r.Shard], r.Items...)
+		c.dead = append(c.dead, r.Dead...)
 	})
 	return err
 }
@@ -288,7 +290,7 @@ func testLog(t *testing.T, brokers string) {
 		{"a shard that is fenced begins again where Begin says", fencedBeginsAgain},
 		{"a shard that cannot begin is tried again and stops when told to", cannotBegin},
 		{"a Handle in hand may end when the shard is taken away", handleEnds},
-		{"what cannot be decoded goes to the dead letters and the rest goes on", deadLetters},
+		{"what cannot be decoded is a dead letter and the rest goes on", deadLetters},
 		{"an event that cannot be decoded stops its shard and no other", brokenEvent},
 		{"an offset that the log does not have stops the shard with one error", outOfRange},
 		{"shards are shared, and go to others when a member leaves", shared},
@@ -546,30 +548,40 @@ func deadLetters(t *testing.T, brokers string) {
 	if got := c.items[shard]; got[0] != c1 || got[1] != c2 {
 		t.Errorf("got %v", got)
 	}
-	dead, err := l.client(kgo.ConsumeTopics(l.topic("dead")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dead.Close()
-	var got []*kgo.Record
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for len(got) < 3 && ctx.Err() == nil {
-		got = append(got, dead.PollFetches(ctx).Records()...)
-	}
-	if len(got) != 3 || string(got[0].Key) != "key" || string(got[0].Value) != "junk" || string(got[2].Key) != string(key[:]) {
-		t.Fatalf("dead letters: %v", got)
-	}
-	headers := map[string]string{}
-	for _, h := range got[0].Headers {
-		headers[h.Key] = string(h.Value)
-	}
-	if headers["from"] != "elsewhere" || headers["dead-topic"] != l.topic("commands") || headers["dead-offset"] != "1" ||
-		headers["dead-partition"] != fmt.Sprint(shard) || headers["dead-cause"] == "" {
-		t.Errorf("headers %v", headers)
+	c.wait(t, "the dead letters", func() bool { return len(c.dead) == 3 })
+	dead := c.dead
+	if string(dead[0].Key) != "key" || string(dead[0].Value) != "junk" || string(dead[2].Key) != string(key[:]) || dead[0].Offset != 1 || dead[0].Shard != shard ||
+		dead[0].Cause == "" || dead[0].At.IsZero() || len(dead[0].Headers) != 1 || dead[0].Headers[0].Key != "from" || string(dead[0].Headers[0].Value) != "elsewhere" {
+		t.Fatalf("dead letters: %+v", dead)
 	}
 	if n := value(t, l.metrics.dead); n != 3 {
 		t.Errorf("%v dead letters counted, want 3", n)
+	}
+
+	last := func() int64 {
+		t.Helper()
+		offset, err := l.LastDead(t.Context(), shard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return offset
+	}
+	if last() != -1 {
+		t.Errorf("the last dead letter is %d before there is one", last())
+	}
+	for _, letters := range [][]catalog.DeadLetter{dead[:1], dead[1:]} {
+		done := make(chan error, 1)
+		l.PublishDead(t.Context(), letters, func(err error) { done <- err })
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if last() != dead[2].Offset {
+		t.Errorf("the last dead letter is %d, want %d", last(), dead[2].Offset)
+	}
+	r, err := l.last(t.Context(), l.topic("dead"), shard)
+	if err != nil || string(r.Key) != string(key[:]) || string(r.Value) != string(dead[2].Value) {
+		t.Errorf("the last dead letter is %v, %v", r, err)
 	}
 }
 

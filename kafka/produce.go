@@ -83,6 +83,10 @@ func (l *Log) record(c catalog.Command) (*kgo.Record, error) {
 // longer be sent it calls done with the error, and those behind it may be
 // missing. The calls of done are in the order of those of Publish.
 func (l *Log) Publish(ctx context.Context, events []catalog.Event, done func(error)) {
+	if len(events) == 0 {
+		done(nil)
+		return
+	}
 	records := make([]*kgo.Record, len(events))
 	for i, e := range events {
 		value, err := wire.EncodeEvent(e)
@@ -96,13 +100,14 @@ func (l *Log) Publish(ctx context.Context, events []catalog.Event, done func(err
 				"command-id", e.Command.String(), "traceparent", e.Trace),
 		}
 	}
-	if len(records) == 0 {
-		done(nil)
-		return
-	}
+	l.publish(ctx, records, fmt.Sprintf("events from %s on", events[0].Position), done)
+}
+
+// publish sends records of one partition, which are called what in errors.
+func (l *Log) publish(ctx context.Context, records []*kgo.Record, what string, done func(error)) {
 	places := min(int64(len(records)), unsentRecords)
 	if err := l.unsent.Acquire(ctx, places); err != nil {
-		done(fmt.Errorf("publish events from %s on: %w: %w", events[0].Position, catalog.ErrUnavailable, err))
+		done(fmt.Errorf("publish %s: %w: %w", what, catalog.ErrUnavailable, err))
 		return
 	}
 	since, left := time.Now(), len(records)
@@ -117,7 +122,7 @@ func (l *Log) Publish(ctx context.Context, events []catalog.Event, done func(err
 		l.unsent.Release(places)
 		if failed != nil {
 			l.metrics.publishErrors.Inc()
-			done(fmt.Errorf("publish events from %s on: %w", events[0].Position, failed))
+			done(fmt.Errorf("publish %s: %w", what, failed))
 			return
 		}
 		l.metrics.publishSeconds.Observe(time.Since(since).Seconds())
@@ -129,22 +134,6 @@ func (l *Log) Publish(ctx context.Context, events []catalog.Event, done func(err
 	for _, r := range records {
 		l.events.Produce(ctx, r, stored)
 	}
-}
-
-// bury appends a record that cannot be decoded to the dead letters, as it came,
-// and waits until it is stored there.
-func (l *Log) bury(ctx context.Context, r *kgo.Record, cause error) error {
-	l.metrics.dead.Inc()
-	l.log.ErrorContext(ctx, "record cannot be decoded; it is in the dead letters",
-		"topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "err", cause)
-	dead := &kgo.Record{Topic: l.topic("dead"), Key: r.Key, Value: r.Value, Headers: append(headers(
-		"dead-cause", cause.Error(), "dead-topic", r.Topic,
-		"dead-partition", strconv.Itoa(int(r.Partition)), "dead-offset", strconv.FormatInt(r.Offset, 10),
-	), r.Headers...)}
-	if err := l.events.ProduceSync(ctx, dead).FirstErr(); err != nil {
-		return fmt.Errorf("write to %s: %w", dead.Topic, err)
-	}
-	return nil
 }
 
 // headers makes record headers of names and values, without the empty ones.

@@ -100,7 +100,7 @@ func (s *shard[T]) live(given, work context.Context) (handled bool, err error) {
 		if err != nil {
 			return handled, cause(err, next)
 		}
-		r, err := s.decodeAll(given, work, records, next)
+		r, err := s.decodeAll(records, next)
 		if err != nil {
 			return handled, err
 		}
@@ -125,9 +125,8 @@ func cause(err error, offset int64) error {
 	return err
 }
 
-// decodeAll decodes records, and disposes of those that cannot be: once each,
-// however often that must be tried.
-func (s *shard[T]) decodeAll(given, work context.Context, records []*kgo.Record, from int64) (catalog.Records[T], error) {
+// decodeAll decodes records.
+func (s *shard[T]) decodeAll(records []*kgo.Record, from int64) (catalog.Records[T], error) {
 	r := catalog.Records[T]{Shard: s.number, From: from, To: records[len(records)-1].Offset + 1, Items: make([]T, 0, len(records))}
 	for _, record := range records {
 		item, err := s.decode(record, s.Log.shards)
@@ -135,29 +134,27 @@ func (s *shard[T]) decodeAll(given, work context.Context, records []*kgo.Record,
 			r.Items = append(r.Items, item)
 			continue
 		}
-		if err := s.again(given, "a record cannot be put aside, and is tried again", record.Offset, func() error { return s.poison(work, record, err) }); err != nil {
+		letter, err := s.bury(record, err)
+		if err != nil {
 			return r, err
 		}
+		r.Dead = append(r.Dead, letter)
 	}
 	return r, nil
 }
 
-// handle has the records handled.
+// handle has the records handled, again and again until that is done. It gives
+// up when the shard was taken away, is fenced, or cannot go on.
 func (s *shard[T]) handle(given, work context.Context, r catalog.Records[T]) error {
-	return s.again(given, "records cannot be handled, and are tried again", r.From, func() error { return s.consumer.Handle(work, r) })
-}
-
-// again does what do does until it is done. It gives up when the shard was
-// taken away, is fenced, or cannot go on.
-func (s *shard[T]) again(given context.Context, message string, offset int64, do func() error) error {
 	for try := 0; ; try++ {
-		err := do()
+		err := s.consumer.Handle(work, r)
 		var lost *lostError
 		if err == nil || errors.Is(err, catalog.ErrFenced) || errors.As(err, &lost) {
 			return err
 		}
 		if try == 0 && given.Err() == nil { // and not at each try, of which there may be many
-			s.log.WarnContext(given, message, "consumer", s.name, "topic", s.topic, "shard", s.number, "offset", offset, "err", err)
+			s.log.WarnContext(given, "records cannot be handled, and are tried again",
+				"consumer", s.name, "topic", s.topic, "shard", s.number, "offset", r.From, "err", err)
 		}
 		s.metrics.retries.WithLabelValues(s.name).Inc()
 		if !pause(given, backoff(try)) {

@@ -22,7 +22,7 @@ func (l *Log) Prepare(ctx context.Context, partitions int) error {
 	}{
 		{"commands", partitions, map[string]*string{"retention.ms": &week}},
 		{"events", partitions, map[string]*string{"retention.ms": &week}},
-		{"dead", 1, map[string]*string{"retention.ms": kadm.StringPtr("-1")}},
+		{"dead", partitions, map[string]*string{"retention.ms": kadm.StringPtr("-1")}},
 	} {
 		replicas := int16(l.cfg.Replicas)
 		if replicas == 0 {
@@ -59,9 +59,11 @@ func (l *Log) Join(ctx context.Context) error {
 			return fmt.Errorf("topic %s: %w; make the topics with: catalog migrate", n, err)
 		}
 	}
-	commands, events := len(topics[names[0]].Partitions), len(topics[names[1]].Partitions)
-	if commands != events {
-		return fmt.Errorf("topic %s has %d partitions and %s has %d; they must have the same number, fixed for life", names[0], commands, names[1], events)
+	commands := len(topics[names[0]].Partitions)
+	for _, n := range names[1:] {
+		if other := len(topics[n].Partitions); other != commands {
+			return fmt.Errorf("topic %s has %d partitions and %s has %d; they must have the same number, fixed for life", names[0], commands, n, other)
+		}
 	}
 	l.shards = commands
 	return nil
@@ -70,7 +72,10 @@ func (l *Log) Join(ctx context.Context) error {
 // EventBounds answers, by shard, the offset of the first event that the log
 // still has and the offset that the next one will have.
 func (l *Log) EventBounds(ctx context.Context) (starts, ends []int64, err error) {
-	topic := l.topic("events")
+	return l.bounds(ctx, l.topic("events"))
+}
+
+func (l *Log) bounds(ctx context.Context, topic string) (starts, ends []int64, err error) {
 	first, err := l.admin.ListStartOffsets(ctx, topic)
 	if err == nil {
 		err = first.Error()
@@ -100,27 +105,35 @@ func (l *Log) EventBounds(ctx context.Context) (starts, ends []int64, err error)
 // LastSeq answers the seq of the last event in the shard's partition of the
 // events topic, or 0 when the partition holds no record.
 func (l *Log) LastSeq(ctx context.Context, shard int32) (int64, error) {
-	starts, ends, err := l.EventBounds(ctx)
-	if err != nil || starts[shard] >= ends[shard] {
+	r, err := l.last(ctx, l.topic("events"), shard)
+	if err != nil || r == nil {
 		return 0, err
 	}
-	topic := l.topic("events")
-	c, err := l.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {shard: kgo.NoResetOffset().At(ends[shard] - 1)}}))
-	if err != nil {
-		return 0, err
-	}
-	defer c.Close()
-	fetches := c.PollRecords(ctx, 1)
-	if err := fetches.Err(); err != nil {
-		return 0, fmt.Errorf("read the last event of shard %d: %w", shard, err)
-	}
-	records := fetches.Records()
-	if len(records) == 0 {
-		return 0, fmt.Errorf("read the last event of shard %d: nothing at offset %d", shard, ends[shard]-1)
-	}
-	e, err := decodeEvent(records[0], l.shards)
+	e, err := decodeEvent(r, l.shards)
 	if err != nil {
 		return 0, fmt.Errorf("read the last event of shard %d: %w", shard, err)
 	}
 	return e.Seq, nil
+}
+
+// last reads the last record of a partition, or nil when it holds none.
+func (l *Log) last(ctx context.Context, topic string, partition int32) (*kgo.Record, error) {
+	starts, ends, err := l.bounds(ctx, topic)
+	if err != nil || starts[partition] >= ends[partition] {
+		return nil, err
+	}
+	c, err := l.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: kgo.NoResetOffset().At(ends[partition] - 1)}}))
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	fetches := c.PollRecords(ctx, 1)
+	if err := fetches.Err(); err != nil {
+		return nil, fmt.Errorf("read the last record of %s, partition %d: %w", topic, partition, err)
+	}
+	records := fetches.Records()
+	if len(records) == 0 {
+		return nil, fmt.Errorf("read the last record of %s, partition %d: nothing at offset %d", topic, partition, ends[partition]-1)
+	}
+	return records[0], nil
 }

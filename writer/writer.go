@@ -4,7 +4,9 @@
 //
 // It knows no engine. What it promises: every command is settled exactly once,
 // in the order of its shard, whoever dies when; and every event of the journal
-// reaches the events topic, in order, at least once.
+// reaches the events topic, in order, at least once. A record that is no
+// command is kept as a dead letter in the same transaction, and reaches the
+// topic of dead letters in the same way.
 package writer
 
 import (
@@ -32,7 +34,8 @@ type Store interface {
 
 	// Settle does one transaction: it moves the shard from b.From to b.To and
 	// from b.NextSeq on by the number of events, and stores the events and the
-	// products as catalog.Settle and catalog.Latest make them of what it reads.
+	// products as catalog.Settle and catalog.Latest make them of what it reads,
+	// and the dead letters.
 	// It answers the events. When the shard is not at b.Epoch, b.From and
 	// b.NextSeq it changes nothing and answers ErrFenced. After any other error
 	// the transaction may or may not have been committed: State tells.
@@ -55,6 +58,10 @@ type Store interface {
 	// when it has none at all.
 	History(ctx context.Context, product catalog.ID, before int64, limit int) ([]catalog.Event, error)
 
+	// DeadLetters answers dead letters in the order of their ids, those behind
+	// after, at most limit of them.
+	DeadLetters(ctx context.Context, after catalog.DeadLetterID, limit int) ([]catalog.DeadLetter, error)
+
 	// SKUs answers which products have the SKUs. Those that nobody has are left
 	// out.
 	SKUs(ctx context.Context, skus []string) (map[string]catalog.ID, error)
@@ -76,4 +83,14 @@ type Log interface {
 	// no longer be sent it calls done with the error, and those behind it may be
 	// missing.
 	Publish(ctx context.Context, events []catalog.Event, done func(error))
+
+	// LastDead answers the offset of the last dead letter in the shard's
+	// partition of their topic, or -1 when the partition holds none.
+	LastDead(ctx context.Context, shard int32) (int64, error)
+
+	// PublishDead sends dead letters of one shard, as Publish does events.
+	PublishDead(ctx context.Context, letters []catalog.DeadLetter, done func(error))
+
+	// Send appends commands and waits until all are stored.
+	Send(ctx context.Context, commands ...catalog.Command) error
 }

@@ -19,11 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	WriterService_GetReceipt_FullMethodName  = "/catalog.v1.WriterService/GetReceipt"
-	WriterService_ListHistory_FullMethodName = "/catalog.v1.WriterService/ListHistory"
-	WriterService_FindSKUs_FullMethodName    = "/catalog.v1.WriterService/FindSKUs"
-	WriterService_Replay_FullMethodName      = "/catalog.v1.WriterService/Replay"
-	WriterService_Snapshot_FullMethodName    = "/catalog.v1.WriterService/Snapshot"
+	WriterService_GetReceipt_FullMethodName       = "/catalog.v1.WriterService/GetReceipt"
+	WriterService_ListHistory_FullMethodName      = "/catalog.v1.WriterService/ListHistory"
+	WriterService_FindSKUs_FullMethodName         = "/catalog.v1.WriterService/FindSKUs"
+	WriterService_Replay_FullMethodName           = "/catalog.v1.WriterService/Replay"
+	WriterService_Snapshot_FullMethodName         = "/catalog.v1.WriterService/Snapshot"
+	WriterService_ListDeadLetters_FullMethodName  = "/catalog.v1.WriterService/ListDeadLetters"
+	WriterService_ReplayDeadLetter_FullMethodName = "/catalog.v1.WriterService/ReplayDeadLetter"
 )
 
 // WriterServiceClient is the client API for WriterService service.
@@ -47,6 +49,12 @@ type WriterServiceClient interface {
 	// Snapshot streams the products of a shard, tombstones too, by id, as they are
 	// at one moment. The last message has no products.
 	Snapshot(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotResponse], error)
+	// ListDeadLetters answers records of the commands topic that could not be
+	// decoded, in the order of their places.
+	ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (*ListDeadLettersResponse, error)
+	// ReplayDeadLetter sends a dead letter again, if it can be decoded by now.
+	// Its command is settled once, however often it is sent.
+	ReplayDeadLetter(ctx context.Context, in *ReplayDeadLetterRequest, opts ...grpc.CallOption) (*ReplayDeadLetterResponse, error)
 }
 
 type writerServiceClient struct {
@@ -125,6 +133,26 @@ func (c *writerServiceClient) Snapshot(ctx context.Context, in *SnapshotRequest,
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type WriterService_SnapshotClient = grpc.ServerStreamingClient[SnapshotResponse]
 
+func (c *writerServiceClient) ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (*ListDeadLettersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDeadLettersResponse)
+	err := c.cc.Invoke(ctx, WriterService_ListDeadLetters_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *writerServiceClient) ReplayDeadLetter(ctx context.Context, in *ReplayDeadLetterRequest, opts ...grpc.CallOption) (*ReplayDeadLetterResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReplayDeadLetterResponse)
+	err := c.cc.Invoke(ctx, WriterService_ReplayDeadLetter_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // WriterServiceServer is the server API for WriterService service.
 // All implementations must embed UnimplementedWriterServiceServer
 // for forward compatibility.
@@ -146,6 +174,12 @@ type WriterServiceServer interface {
 	// Snapshot streams the products of a shard, tombstones too, by id, as they are
 	// at one moment. The last message has no products.
 	Snapshot(*SnapshotRequest, grpc.ServerStreamingServer[SnapshotResponse]) error
+	// ListDeadLetters answers records of the commands topic that could not be
+	// decoded, in the order of their places.
+	ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error)
+	// ReplayDeadLetter sends a dead letter again, if it can be decoded by now.
+	// Its command is settled once, however often it is sent.
+	ReplayDeadLetter(context.Context, *ReplayDeadLetterRequest) (*ReplayDeadLetterResponse, error)
 	mustEmbedUnimplementedWriterServiceServer()
 }
 
@@ -170,6 +204,12 @@ func (UnimplementedWriterServiceServer) Replay(*ReplayRequest, grpc.ServerStream
 }
 func (UnimplementedWriterServiceServer) Snapshot(*SnapshotRequest, grpc.ServerStreamingServer[SnapshotResponse]) error {
 	return status.Error(codes.Unimplemented, "method Snapshot not implemented")
+}
+func (UnimplementedWriterServiceServer) ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDeadLetters not implemented")
+}
+func (UnimplementedWriterServiceServer) ReplayDeadLetter(context.Context, *ReplayDeadLetterRequest) (*ReplayDeadLetterResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplayDeadLetter not implemented")
 }
 func (UnimplementedWriterServiceServer) mustEmbedUnimplementedWriterServiceServer() {}
 func (UnimplementedWriterServiceServer) testEmbeddedByValue()                       {}
@@ -268,6 +308,42 @@ func _WriterService_Snapshot_Handler(srv interface{}, stream grpc.ServerStream) 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type WriterService_SnapshotServer = grpc.ServerStreamingServer[SnapshotResponse]
 
+func _WriterService_ListDeadLetters_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDeadLettersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WriterServiceServer).ListDeadLetters(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WriterService_ListDeadLetters_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WriterServiceServer).ListDeadLetters(ctx, req.(*ListDeadLettersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WriterService_ReplayDeadLetter_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplayDeadLetterRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WriterServiceServer).ReplayDeadLetter(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WriterService_ReplayDeadLetter_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WriterServiceServer).ReplayDeadLetter(ctx, req.(*ReplayDeadLetterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // WriterService_ServiceDesc is the grpc.ServiceDesc for WriterService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -286,6 +362,14 @@ var WriterService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "FindSKUs",
 			Handler:    _WriterService_FindSKUs_Handler,
+		},
+		{
+			MethodName: "ListDeadLetters",
+			Handler:    _WriterService_ListDeadLetters_Handler,
+		},
+		{
+			MethodName: "ReplayDeadLetter",
+			Handler:    _WriterService_ReplayDeadLetter_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

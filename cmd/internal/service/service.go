@@ -22,7 +22,7 @@ import (
 
 // Writer works on commands, and answers calls to the writer on s.
 func Writer(t *telemetry.Telemetry, store writer.Store, log writer.Log, s *rpc.Server) daemon.Part {
-	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store})
+	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store, Log: log})
 	return daemon.Part{Name: "writer", Run: writer.New(store, log, t.Log, time.Now, t.Registry).Run}
 }
 
