@@ -23,7 +23,8 @@ var imports = map[string][]string{
 	"catalog/wire":                 {"catalog", "catalog/api", "catalog/api/catalog/v1"},
 	"catalog/daemon":               {},
 	"catalog/telemetry":            {"catalog"},
-	"catalog/rpc":                  {"catalog"}, // what all gRPC servers and clients have: health, validation, metrics, statuses
+	"catalog/breaker":              {"catalog"},                    // what does not answer, a server or an engine, is left alone
+	"catalog/rpc":                  {"catalog", "catalog/breaker"}, // what all gRPC servers and clients have: health, validation, metrics, statuses
 	"catalog/web":                  {},
 	"catalog/gateway":              {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/failpoint", "catalog/rpc", "catalog/wire"},
 	"catalog/writer":               {"catalog", "catalog/api/catalog/v1", "catalog/failpoint", "catalog/telemetry", "catalog/wire"},

@@ -79,26 +79,30 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	return s.Serve(l)
 }
 
-// policy is how clients call: all servers in turn that say they serve, and what
-// no server has answered once more, at most three times. Every call of ours may
-// be repeated. When more than about a tenth of the calls fail, none is: retries
-// must not finish off what is down.
+// policy is how clients call: what no server has answered once more, at most
+// twice. Every call of ours may be repeated. When more than about a tenth of the
+// calls fail, none is: retries must not finish off what is down. The pauses are
+// short, since the next try goes to another server.
 const policy = `{
-	"loadBalancingConfig": [{"round_robin": {}}],
+	"loadBalancingConfig": [{"` + balancing + `": {}}],
 	"healthCheckConfig": {"serviceName": ""},
 	"methodConfig": [{"name": [{}], "retryPolicy": {
-		"maxAttempts": 4, "initialBackoff": "0.05s", "maxBackoff": "0.4s", "backoffMultiplier": 2,
+		"maxAttempts": 3, "initialBackoff": "0.01s", "maxBackoff": "0.05s", "backoffMultiplier": 2,
 		"retryableStatusCodes": ["UNAVAILABLE"]
 	}}],
 	"retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1}
 }`
 
+// patience is how long a call takes at most whose caller has not said it.
+const patience = 10 * time.Second
+
 // Dial makes a client of the servers at the target: one address, several with
 // commas between, or a name that stands for several, such as
 // dns:///reader:9090. Calls go to all of them in turn, without those that do
-// not answer. It connects in the background and again whenever it must.
+// not answer; when none does, calls fail at once. It connects in the background
+// and again whenever it must.
 func Dial(target string, reg prometheus.Registerer) (*grpc.ClientConn, error) {
-	m := newMetrics(reg, "client")
+	m, b := newMetrics(reg, "client"), &breakers{reg: reg}
 	list := manual.NewBuilderWithScheme("list")
 	if strings.Contains(target, ",") {
 		var addresses []resolver.Address
@@ -112,7 +116,8 @@ func Dial(target string, reg prometheus.Registerer) (*grpc.ClientConn, error) {
 		grpc.WithResolvers(list),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler()),
-		grpc.WithChainUnaryInterceptor(m.unaryClient),
+		grpc.WithChainUnaryInterceptor(m.unaryClient, b.unary),
+		grpc.WithChainStreamInterceptor(b.stream),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 3 * time.Second}),
 		grpc.WithConnectParams(grpc.ConnectParams{
