@@ -47,6 +47,13 @@ type Product struct {
 // Exists says whether p can be read: it was created and not deleted since.
 func (p Product) Exists() bool { return p.Version > 0 && !p.Deleted }
 
+// Equal says whether p and q are the same product at the same version, and say
+// the same.
+func (p Product) Equal(q Product) bool {
+	return p.ID == q.ID && p.Version == q.Version && p.Deleted == q.Deleted && p.Draft.Equal(q.Draft) &&
+		p.CreatedAt.Equal(q.CreatedAt) && p.UpdatedAt.Equal(q.UpdatedAt)
+}
+
 // Equal says whether d and e say the same. An absent and an empty list or map
 // are the same.
 func (d Draft) Equal(e Draft) bool {

@@ -35,6 +35,7 @@ func TestIndex(t *testing.T, open func(t *testing.T) reader.Index) {
 		{"text is data", indexHostile},
 		{"every field comes back exactly", indexFields},
 		{"whatever is asked, the index and a list agree", indexModel},
+		{"each product is shown once, and is there by its id", indexEach},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -331,4 +332,37 @@ func indexModel(t *testing.T, x reader.Index) {
 			t.Fatalf("%+v finds %d, and there are %d", q, page.Total, want)
 		}
 	})
+}
+
+func indexEach(t *testing.T, x reader.Index) {
+	if all := each(t, x); len(all) != 0 {
+		t.Fatalf("an empty index shows %d products", len(all))
+	}
+	var want []catalog.Product
+	for i := range 1_500 {
+		want = append(want, item(fmt.Sprint(i), "", "", int64(i)))
+	}
+	put(t, x, want...)
+	put(t, x, gone("7", 2))
+	want[8].Version = 2
+	put(t, x, want[8])
+	all := each(t, x)
+	if len(all) != len(want)-1 {
+		t.Fatalf("it shows %d products, not %d", len(all), len(want)-1)
+	}
+	for i, p := range want {
+		got, err := x.Product(t.Context(), p.ID)
+		switch {
+		case i == 7:
+			if !errors.Is(err, catalog.ErrNotFound) {
+				t.Fatalf("a deleted product is there at version %d, %v", got.Version, err)
+			}
+		case err != nil || !equal(got, p) || !equal(all[p.ID], p):
+			t.Fatalf("it has %+v, %v and shows %+v; want %+v", got, err, all[p.ID], p)
+		}
+	}
+	enough := errors.New("enough")
+	if err := x.Each(t.Context(), func([]catalog.Product) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("Each = %v; want what handle answered", err)
+	}
 }

@@ -44,6 +44,8 @@ func TestView(t *testing.T, open func(t *testing.T) reader.View, lacks ...Lack) 
 		{"many shards are written at once", viewShards, ""},
 		{"of many who write one product at once, the newest stays", viewRace, NoRaces},
 		{"a call that was cancelled is an error", viewCancelled, ""},
+		{"each product is shown once", viewEach, ""},
+		{"what is wrong is corrected, unless it has changed meanwhile", viewCorrect, ""},
 	} {
 		if slices.Contains(lacks, c.needs) {
 			t.Logf("without %q: %s", c.name, c.needs)
@@ -83,11 +85,7 @@ func viewHas(t rapid.TB, v reader.View, want catalog.Product) {
 	}
 }
 
-// equal says whether two products are the same in all they say.
-func equal(a, b catalog.Product) bool {
-	return a.ID == b.ID && a.Version == b.Version && a.Deleted == b.Deleted && a.Draft.Equal(b.Draft) &&
-		a.CreatedAt.Equal(b.CreatedAt) && a.UpdatedAt.Equal(b.UpdatedAt)
-}
+func equal(a, b catalog.Product) bool { return a.Equal(b) }
 
 func viewMissing(t *testing.T, v reader.View) {
 	if _, err := v.Product(t.Context(), product("nobody")); !errors.Is(err, catalog.ErrNotFound) {
@@ -256,4 +254,74 @@ func viewAnyOrder(t *testing.T, v reader.View) {
 			viewHas(t, v, p)
 		}
 	})
+}
+
+// each answers the products that are shown, tombstones too.
+func each(t testing.TB, store interface {
+	Each(ctx context.Context, handle func([]catalog.Product) error) error
+}) map[catalog.ID]catalog.Product {
+	t.Helper()
+	all := map[catalog.ID]catalog.Product{}
+	if err := store.Each(t.Context(), func(products []catalog.Product) error {
+		for _, p := range products {
+			if _, again := all[p.ID]; again {
+				t.Errorf("%s is shown twice", p.ID)
+			}
+			all[p.ID] = p
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func viewEach(t *testing.T, v reader.View) {
+	if all := each(t, v); len(all) != 0 {
+		t.Fatalf("an empty view shows %d products", len(all))
+	}
+	want := []catalog.Product{gone("gone", 2)}
+	for i := range 1_500 {
+		want = append(want, at(fmt.Sprint(i), 1, draft(fmt.Sprint(i))))
+	}
+	apply(t, v, want...)
+	all := each(t, v)
+	if len(all) != len(want) {
+		t.Fatalf("it shows %d products, not %d", len(all), len(want))
+	}
+	for _, p := range want {
+		if !equal(all[p.ID], p) {
+			t.Fatalf("it shows %+v, not %+v", all[p.ID], p)
+		}
+	}
+	enough := errors.New("enough")
+	if err := v.Each(t.Context(), func([]catalog.Product) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("Each = %v; want what handle answered", err)
+	}
+}
+
+func viewCorrect(t *testing.T, v reader.View) {
+	correct := func(was int64, p catalog.Product) {
+		t.Helper()
+		if err := v.Correct(t.Context(), was, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(t, v, at("a", 9, draft("wrong")), at("b", 2, draft("wrong")), at("c", 3, draft("never was")))
+	correct(9, at("a", 2, draft("right")))
+	viewHas(t, v, at("a", 2, draft("right")))
+	correct(2, at("b", 2, draft("right")))
+	viewHas(t, v, at("b", 2, draft("right")))
+	correct(3, catalog.Product{ID: product("c")})
+	if p, err := v.Product(t.Context(), product("c")); !errors.Is(err, catalog.ErrNotFound) {
+		t.Errorf("what never was is there at version %d, %v", p.Version, err)
+	}
+	apply(t, v, at("a", 3, draft("newer")))
+	correct(2, gone("a", 2))
+	correct(2, catalog.Product{ID: product("a")})
+	viewHas(t, v, at("a", 3, draft("newer")))
+	correct(0, at("d", 1, draft("missing")))
+	viewHas(t, v, at("d", 1, draft("missing")))
+	correct(0, at("a", 1, draft("not missing")))
+	viewHas(t, v, at("a", 3, draft("newer")))
 }

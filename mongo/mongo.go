@@ -187,26 +187,33 @@ func (v *View) Apply(ctx context.Context, products []catalog.Product) error {
 		var writes []mongo.WriteModel
 		for _, p := range products[from:min(from+perCommand, len(products))] {
 			d := documentOf(p)
-			raw, err := bson.Marshal(d)
+			insert, err := insertOf(d)
 			if err != nil {
-				return fmt.Errorf("product %s: %w", p.ID, err)
+				return err
 			}
-			var fields bson.D
-			if err := bson.Unmarshal(raw, &fields); err != nil {
-				return fmt.Errorf("product %s: %w", p.ID, err)
-			}
-			fields = fields[1:] // without _id, which the filter gives
-			writes = append(writes,
-				mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: d.ID}}).
-					SetUpdate(bson.D{{Key: "$setOnInsert", Value: fields}}).SetUpsert(true),
-				mongo.NewReplaceOneModel().SetFilter(bson.D{{Key: "_id", Value: d.ID}, {Key: "version", Value: bson.D{{Key: "$lt", Value: d.Version}}}}).
-					SetReplacement(d))
+			writes = append(writes, insert, mongo.NewReplaceOneModel().SetFilter(bson.D{{Key: "_id", Value: d.ID}, {Key: "version", Value: bson.D{{Key: "$lt", Value: d.Version}}}}).
+				SetReplacement(d))
 		}
 		if err := v.write(ctx, v.products, writes); err != nil {
 			return fmt.Errorf("apply %d products to the view: %w", len(products), reach(err))
 		}
 	}
 	return nil
+}
+
+// insertOf inserts the document if there is none.
+func insertOf(d document) (mongo.WriteModel, error) {
+	raw, err := bson.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("product %s: %w", d.ID, err)
+	}
+	var fields bson.D
+	if err := bson.Unmarshal(raw, &fields); err != nil {
+		return nil, fmt.Errorf("product %s: %w", d.ID, err)
+	}
+	fields = fields[1:] // without _id, which the filter gives
+	return mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: d.ID}}).
+		SetUpdate(bson.D{{Key: "$setOnInsert", Value: fields}}).SetUpsert(true), nil
 }
 
 // write sends updates as one command, in order, when there is room for it.
@@ -231,6 +238,58 @@ func (v *View) Product(ctx context.Context, id catalog.ID) (catalog.Product, err
 		return catalog.Product{}, fmt.Errorf("product %s: %w", id, reach(err))
 	}
 	return d.product()
+}
+
+// Each shows all products as they come.
+func (v *View) Each(ctx context.Context, handle func([]catalog.Product) error) error {
+	const page = 500
+	cursor, err := v.products.Find(ctx, bson.D{}, options.Find().SetBatchSize(page))
+	if err != nil {
+		return fmt.Errorf("all products of the view: %w", reach(err))
+	}
+	defer cursor.Close(context.WithoutCancel(ctx))
+	products := make([]catalog.Product, 0, page)
+	for cursor.Next(ctx) {
+		var d document
+		if err := cursor.Decode(&d); err != nil {
+			return fmt.Errorf("all products of the view: %w", err)
+		}
+		p, err := d.product()
+		if err != nil {
+			return fmt.Errorf("all products of the view: %w", err)
+		}
+		if products = append(products, p); len(products) == page {
+			if err := handle(products); err != nil {
+				return err
+			}
+			products = products[:0]
+		}
+	}
+	if err := cursor.Err(); err != nil {
+		return fmt.Errorf("all products of the view: %w", reach(err))
+	}
+	return handle(products)
+}
+
+// Correct replaces what is stored at the version was.
+func (v *View) Correct(ctx context.Context, was int64, p catalog.Product) error {
+	d := documentOf(p)
+	wrong := bson.D{{Key: "_id", Value: d.ID}, {Key: "version", Value: was}}
+	var change mongo.WriteModel = mongo.NewReplaceOneModel().SetFilter(wrong).SetReplacement(d)
+	var err error
+	switch {
+	case p.Version == 0:
+		change = mongo.NewDeleteOneModel().SetFilter(wrong)
+	case was == 0:
+		change, err = insertOf(d)
+	}
+	if err == nil {
+		err = v.write(ctx, v.products, []mongo.WriteModel{change})
+	}
+	if err != nil {
+		return fmt.Errorf("correct product %s: %w", p.ID, reach(err))
+	}
+	return nil
 }
 
 type progress struct {

@@ -72,6 +72,15 @@ type View interface {
 	// that shard.
 	Progress(ctx context.Context, shard int32) (catalog.Progress, error)
 
+	// Each calls handle with all products, tombstones too, in any order. What is
+	// written meanwhile may be shown or not.
+	Each(ctx context.Context, handle func([]catalog.Product) error) error
+
+	// Correct puts p in the place of a product that is wrong: of the version was,
+	// which may be higher than it should be, or 0 where there should be one. With
+	// another version stored it changes nothing. A p of version 0 removes it.
+	Correct(ctx context.Context, was int64, p catalog.Product) error
+
 	// Save stores the progress of a shard, unless a higher seq is stored. The
 	// same seq with another offset is stored.
 	Save(ctx context.Context, p catalog.Progress) error
@@ -89,6 +98,12 @@ type Index interface {
 	// Progress answers the progress of each shard of which something has been
 	// applied.
 	Progress(ctx context.Context) ([]catalog.Progress, error)
+
+	// Product answers the product, or ErrNotFound, which tombstones are too.
+	Product(ctx context.Context, id catalog.ID) (catalog.Product, error)
+
+	// Each calls handle with all products, in any order.
+	Each(ctx context.Context, handle func([]catalog.Product) error) error
 
 	// Search answers a page of the products that match the query, or a
 	// *catalog.Refusal that names what is wrong with the query.

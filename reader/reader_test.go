@@ -131,6 +131,20 @@ func (x *index) Apply(_ context.Context, products []catalog.Product, progress []
 
 func (x *index) Progress(context.Context) ([]catalog.Progress, error) { return nil, nil }
 
+func (x *index) Product(_ context.Context, id catalog.ID) (catalog.Product, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if p, ok := x.products[id]; ok && p.Exists() {
+		return p, nil
+	}
+	return catalog.Product{}, catalog.ErrNotFound
+}
+
+func (x *index) Each(_ context.Context, handle func([]catalog.Product) error) error {
+	page, err := x.Search(context.Background(), catalog.Query{})
+	return errors.Join(err, handle(page.Items))
+}
+
 func (x *index) Search(context.Context, catalog.Query) (catalog.Page, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -17,7 +17,6 @@ import (
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	"catalog"
-	"catalog/wire"
 )
 
 // sort is the order of a page: by a field or by score, then by id.
@@ -173,16 +172,7 @@ func (c *collector) page(q catalog.Query, counts *counts) (catalog.Page, error) 
 			p.NextCursor = encodeCursor(q, c.best[i-1])
 			break
 		}
-		var whole []byte
-		if err := h.part.VisitDocument(uint64(h.doc), func(field string, _ byte, value []byte, _ []uint64) bool {
-			if field == fieldProduct {
-				whole = bytes.Clone(value)
-			}
-			return whole == nil
-		}); err != nil {
-			return catalog.Page{}, err
-		}
-		product, err := wire.DecodeProduct(whole)
+		product, err := h.part.product(h.doc)
 		if err != nil {
 			return catalog.Page{}, err
 		}

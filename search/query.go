@@ -31,16 +31,11 @@ func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, erro
 	if err != nil {
 		return catalog.Page{}, err
 	}
-	r, err := x.store.Reader()
-	if err != nil {
-		return catalog.Page{}, fmt.Errorf("search: %w", err)
-	}
-	defer r.Close()
-	snapshot := r.(*scorch.IndexSnapshot)
-	if snapshot == nil {
-		return catalog.Page{}, fmt.Errorf("search: %w", scorch.ErrClosed)
-	}
-	page, err := find(ctx, snapshot, q, s, after)
+	var page catalog.Page
+	err = x.read(func(r *scorch.IndexSnapshot) (err error) {
+		page, err = find(ctx, r, q, s, after)
+		return err
+	})
 	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("search: %w", err)
 	}

@@ -72,6 +72,58 @@ func (v *View) Product(ctx context.Context, id catalog.ID) (catalog.Product, err
 	return wire.DecodeProduct(data)
 }
 
+// Each shows all products by id, a page at a time.
+func (v *View) Each(ctx context.Context, handle func([]catalog.Product) error) error {
+	type row struct {
+		id []byte
+		catalog.Product
+	}
+	for after := []byte{}; ; {
+		page, err := query(ctx, v.db.read, func(s scanner) (r row, err error) {
+			var data []byte
+			if err = s.Scan(&r.id, &data); err == nil {
+				r.Product, err = wire.DecodeProduct(data)
+			}
+			return r, err
+		}, "SELECT id, data FROM view_products WHERE id > ? ORDER BY id LIMIT 1000", after)
+		if err != nil {
+			return fmt.Errorf("all products of the view: %w", err)
+		}
+		if len(page) == 0 {
+			return nil
+		}
+		products := make([]catalog.Product, len(page))
+		for i, r := range page {
+			products[i], after = r.Product, r.id
+		}
+		if err := handle(products); err != nil {
+			return err
+		}
+	}
+}
+
+// Correct replaces what is stored at the version was.
+func (v *View) Correct(ctx context.Context, was int64, p catalog.Product) error {
+	data, err := wire.EncodeProduct(p)
+	if err != nil {
+		return err
+	}
+	statement, args := "UPDATE view_products SET version = ?1, data = ?2 WHERE id = ?3 AND version = ?4", []any{p.Version, data, p.ID[:], was}
+	switch {
+	case p.Version == 0:
+		statement, args = "DELETE FROM view_products WHERE id = ?1 AND version = ?2", []any{p.ID[:], was}
+	case was == 0:
+		statement, args = "INSERT INTO view_products (version, data, id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", args[:3]
+	}
+	if err := v.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, statement, args...)
+		return err
+	}); err != nil {
+		return fmt.Errorf("correct product %s: %w", p.ID, err)
+	}
+	return nil
+}
+
 // Progress answers the progress saved for the shard.
 func (v *View) Progress(ctx context.Context, shard int32) (catalog.Progress, error) {
 	p := catalog.Progress{Position: catalog.Position{Shard: shard}}
