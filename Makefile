@@ -19,6 +19,10 @@ test-real: ## all tests, those on real engines too; make engines-up starts them
 	@test -e .engines/env || { echo "no engines: run make engines-up first, which also takes addresses from the environment"; exit 1; }
 	. .engines/env && go test -race -tags real ./...
 
+.PHONY: mutants
+mutants: ## plant bugs and see that each is caught by a test
+	go run ./mutants
+
 .PHONY: engines-up
 engines-up: ## start Kafka, PostgreSQL, Redis, FerretDB and Prometheus on loopback
 	deploy/engines/up

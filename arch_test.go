@@ -45,6 +45,7 @@ var imports = map[string][]string{
 	"catalog/cmd/catalog":          nil,
 	"catalog/examples":             {},
 	"catalog/bench":                {"catalog", "catalog/client"},
+	"catalog/mutants":              {}, // plants bugs and runs the tests that catch them
 	"catalog/e2e":                  {},
 }
 
