@@ -169,7 +169,10 @@ func (r *Reader) write(ctx context.Context, changes []change) bool {
 	// Progress without products is not worth a write: after a restart it is made
 	// again from the log.
 	if len(products) > 0 {
-		if err := r.index.Apply(ctx, newest(products), reached); err != nil {
+		r.indexing.Lock()
+		err := r.index.Apply(ctx, newest(products), reached)
+		r.indexing.Unlock()
+		if err != nil {
 			if ctx.Err() == nil {
 				r.logger.ErrorContext(ctx, "the index cannot be written; trying again", "products", len(products), "err", err)
 			}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 
+	"google.golang.org/grpc"
+
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
 	"catalog/wire"
@@ -37,6 +39,37 @@ func (s Server) SearchProducts(ctx context.Context, r *catalogv1.SearchProductsR
 		return nil, err
 	}
 	return wire.PageMessage(page), nil
+}
+
+// Verify compares what the reader keeps with the truth.
+func (s Server) Verify(r *catalogv1.VerifyRequest, stream grpc.ServerStreamingServer[catalogv1.VerifyResponse]) error {
+	ctx, cancel := context.WithCancelCause(stream.Context())
+	defer cancel(nil)
+	send := func(m *catalogv1.VerifyResponse) {
+		if err := stream.Send(m); err != nil {
+			cancel(err)
+		}
+	}
+	made, err := s.Reader.Verify(ctx, Verification{
+		Repair: r.GetRepair(),
+		Progress: func(store string, products, of int64) {
+			send(&catalogv1.VerifyResponse{News: &catalogv1.VerifyResponse_Progress{Progress: &catalogv1.Progress{Step: store, Products: products, Of: of}}})
+		},
+		Difference: func(d Difference) {
+			send(&catalogv1.VerifyResponse{News: &catalogv1.VerifyResponse_Difference{Difference: &catalogv1.Difference{
+				Store: d.Store, Shard: d.Shard, Has: wire.ProductMessage(d.Has), Want: wire.ProductMessage(d.Want), Repaired: d.Repaired,
+			}}})
+		},
+	})
+	if err != nil {
+		return err
+	}
+	for _, c := range made {
+		send(&catalogv1.VerifyResponse{News: &catalogv1.VerifyResponse_Comparison{Comparison: &catalogv1.Comparison{
+			Store: c.Store, Shards: c.Shards, OfShards: c.OfShards, Products: c.Products, Differing: c.Differing, Repaired: c.Repaired,
+		}}})
+	}
+	return context.Cause(ctx)
 }
 
 // WriterJournal is the journal of the writer, over gRPC. It implements Journal.

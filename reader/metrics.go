@@ -13,6 +13,8 @@ type metrics struct {
 	delay   *prometheus.HistogramVec // settled → applied, by consumer
 	write   prometheus.Histogram     // products in a write to the index
 	cache   *prometheus.CounterVec   // look-ups and failures, by result
+
+	differing *prometheus.GaugeVec // products that differ from the truth, by store
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -38,7 +40,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "catalog_reader_cache_total", Help: "Look-ups in the cache (hit, miss), those not made because it was away (passed), and failures of look-ups and writes (error).",
 		}, []string{"result"}),
 	}
-	reg.MustRegister(m.applied, m.dropped, m.gaps, m.delay, m.write, m.cache)
+	m.differing = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "catalog_reader_products_differing", Help: "Products that differed from the truth when they were last compared, by store. Should be 0; catalog verify -repair makes them right.",
+	}, []string{"store"})
+	reg.MustRegister(m.differing, m.applied, m.dropped, m.gaps, m.delay, m.write, m.cache)
 	return m
 }
 

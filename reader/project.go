@@ -13,15 +13,15 @@ import (
 // RunView keeps the view and the cache of the shards that the log gives to
 // this reader, until ctx ends.
 func (r *Reader) RunView(ctx context.Context) error {
-	if r.cache == nil {
-		return r.log.Events(ctx, r.projection)
+	if r.guard == nil {
+		return r.log.Events(ctx, inTurn{r.projection, &r.turns})
 	}
 	var keeping sync.WaitGroup
 	ctx, stop := context.WithCancel(ctx)
 	defer keeping.Wait()
 	defer stop()
 	keeping.Go(func() { r.cache.Keep(ctx) })
-	return r.log.Events(ctx, &guarded{Consumer: r.projection, Reader: r, goals: map[int32]int64{}})
+	return r.log.Events(ctx, inTurn{r.guard, &r.turns})
 }
 
 // projected answers how far the view is in the shard, whoever keeps it.

@@ -10,6 +10,7 @@ package reader
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,11 +26,15 @@ type Reader struct {
 	cache   Cache // nil for none
 	index   Index
 	log     Log
+	journal Journal
 	logger  *slog.Logger
 	now     func() time.Time
 	metrics *metrics
 
 	projection, feed *follower
+	guard            *guarded     // of the projection's shards in the cache; nil without a cache
+	turns            turns        // of those who change the view
+	indexing         sync.Mutex   // held while the index is changed
 	pending          *pending     // between the feed and the index
 	viewed, found    *marks       // how far view and index are, as far as this process knows
 	resting          atomic.Int64 // until when the cache is left alone, in nanoseconds since 1970
@@ -41,7 +46,7 @@ type Reader struct {
 // New makes a reader. cache may be nil. Metrics go to reg.
 func New(view View, cache Cache, index Index, log Log, journal Journal, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Reader {
 	r := &Reader{
-		view: view, cache: cache, index: index, log: log, logger: logger, now: now,
+		view: view, cache: cache, index: index, log: log, journal: journal, logger: logger, now: now,
 		pending: newPending(), viewed: newMarks(), found: newMarks(),
 	}
 	r.loads = newLoads(r.load)
@@ -51,6 +56,9 @@ func New(view View, cache Cache, index Index, log Log, journal Journal, logger *
 	}
 	r.projection, r.feed = follow("view"), follow("index")
 	r.projection.load, r.projection.apply = r.projected, r.project
+	if cache != nil {
+		r.guard = &guarded{Consumer: r.projection, Reader: r, goals: map[int32]int64{}}
+	}
 	r.feed.load, r.feed.apply, r.feed.alone = r.indexed, r.pending.add, true
 	return r
 }

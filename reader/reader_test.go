@@ -131,6 +131,12 @@ func (x *index) Apply(_ context.Context, products []catalog.Product, progress []
 
 func (x *index) Progress(context.Context) ([]catalog.Progress, error) { return nil, nil }
 
+func (x *index) set(f func(products map[catalog.ID]catalog.Product)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	f(x.products)
+}
+
 func (x *index) Product(_ context.Context, id catalog.ID) (catalog.Product, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -285,7 +291,9 @@ func view(t testing.TB) *counted {
 	return &counted{View: sqlite.NewView(db)}
 }
 
-func start(t testing.TB, v *counted, l *log, j journal) *world {
+func start(t testing.TB, v *counted, l *log, j journal) *world { return startOn(t, v, l, j) }
+
+func startOn(t testing.TB, v *counted, l *log, j reader.Journal) *world {
 	l.consumers, l.begun = map[string]catalog.Consumer[catalog.Event]{}, make(chan string, 2)
 	w := &world{log: l, view: v, cache: newCache(), index: &index{products: map[catalog.ID]catalog.Product{}}, reg: prometheus.NewRegistry()}
 	w.Reader = reader.New(v, w.cache, w.index, l, j, slog.New(slog.DiscardHandler), time.Now, w.reg)

@@ -27,6 +27,7 @@ func commands() []command {
 		{"import", "send products from a CSV or NDJSON file", importFile},
 		{"export", "write all products to a CSV or NDJSON file", exportFile},
 		{"product", "read and write single products", product},
+		{"verify", "compare view, cache and search index with the truth", verify},
 		{"migrate", "make or update topics and tables of real engines", migrate},
 		{"version", "say which version this is", func(context.Context, []string) error { fmt.Println("catalog", service.Version); return nil }},
 	}

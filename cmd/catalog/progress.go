@@ -13,7 +13,7 @@ import (
 )
 
 // progress shows how far a long job is: a bar on a terminal, a line every two
-// seconds elsewhere.
+// seconds elsewhere. A total of 0 is one that is not known.
 type progress struct {
 	out   io.Writer
 	name  string
@@ -29,6 +29,9 @@ type progress struct {
 func newProgress(out io.Writer, name string, total int) *progress {
 	p := &progress{out: out, name: name, total: total, since: time.Now(), said: time.Now()}
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if total == 0 {
+			total = -1 // a spinner
+		}
 		p.bar = progressbar.NewOptions(total,
 			progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(name),
 			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("products"),
@@ -47,7 +50,11 @@ func (p *progress) add(n int) {
 	p.count += n
 	if time.Since(p.said) >= 2*time.Second {
 		p.said = time.Now()
-		fmt.Fprintf(p.out, "%s: %d of %d, %.0f/s\n", p.name, p.count, p.total, float64(p.count)/time.Since(p.since).Seconds())
+		of := ""
+		if p.total > 0 {
+			of = fmt.Sprintf(" of %d", p.total)
+		}
+		fmt.Fprintf(p.out, "%s: %d%s, %.0f/s\n", p.name, p.count, of, float64(p.count)/time.Since(p.since).Seconds())
 	}
 }
 

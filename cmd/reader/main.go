@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"flag"
+	"time"
 
 	"catalog/cmd/internal/service"
 	"catalog/daemon"
@@ -23,12 +24,14 @@ func main() {
 		views               mongo.Config
 		copies              redis.Config
 		grpc, writer, index string
+		verify              time.Duration
 	)
 	service.Main("reader", "Keeps view, cache and search index from the events and answers queries.", "127.0.0.1:9103",
 		func(fs *flag.FlagSet) {
 			fs.StringVar(&grpc, "grpc", "127.0.0.1:9093", "`address` of gRPC, for gateways")
 			fs.StringVar(&writer, "writer", "127.0.0.1:9092", "`target` of the writers' gRPC, such as dns:///writer:9092")
 			fs.StringVar(&index, "index", "catalog-index", "`folder` of the search index, of this reader alone")
+			fs.DurationVar(&verify, "verify", time.Hour, "`time` between two comparisons of all that is kept with the truth; 0 for none")
 			log.Flags(fs)
 			views.Flags(fs)
 			copies.Flags(fs)
@@ -74,7 +77,7 @@ func main() {
 				return err
 			}
 			s := rpc.NewServer(t.Log, t.Registry)
-			parts, events := service.Reader(t, view, cache, found, broker, conn, s)
+			parts, events := service.Reader(t, view, cache, found, broker, conn, verify, s)
 			return p.Run(ctx, append(checks, events), append(parts, service.GRPC(s, l))...)
 		})
 }

@@ -545,6 +545,379 @@ func (x *FacetValue) GetCount() int64 {
 	return 0
 }
 
+type VerifyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What differs is made right.
+	Repair        bool `protobuf:"varint,1,opt,name=repair,proto3" json:"repair,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyRequest) Reset() {
+	*x = VerifyRequest{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyRequest) ProtoMessage() {}
+
+func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyRequest.ProtoReflect.Descriptor instead.
+func (*VerifyRequest) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *VerifyRequest) GetRepair() bool {
+	if x != nil {
+		return x.Repair
+	}
+	return false
+}
+
+type VerifyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to News:
+	//
+	//	*VerifyResponse_Progress
+	//	*VerifyResponse_Difference
+	//	*VerifyResponse_Comparison
+	News          isVerifyResponse_News `protobuf_oneof:"news"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyResponse) Reset() {
+	*x = VerifyResponse{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyResponse) ProtoMessage() {}
+
+func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyResponse.ProtoReflect.Descriptor instead.
+func (*VerifyResponse) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *VerifyResponse) GetNews() isVerifyResponse_News {
+	if x != nil {
+		return x.News
+	}
+	return nil
+}
+
+func (x *VerifyResponse) GetProgress() *Progress {
+	if x != nil {
+		if x, ok := x.News.(*VerifyResponse_Progress); ok {
+			return x.Progress
+		}
+	}
+	return nil
+}
+
+func (x *VerifyResponse) GetDifference() *Difference {
+	if x != nil {
+		if x, ok := x.News.(*VerifyResponse_Difference); ok {
+			return x.Difference
+		}
+	}
+	return nil
+}
+
+func (x *VerifyResponse) GetComparison() *Comparison {
+	if x != nil {
+		if x, ok := x.News.(*VerifyResponse_Comparison); ok {
+			return x.Comparison
+		}
+	}
+	return nil
+}
+
+type isVerifyResponse_News interface {
+	isVerifyResponse_News()
+}
+
+type VerifyResponse_Progress struct {
+	Progress *Progress `protobuf:"bytes,1,opt,name=progress,proto3,oneof"`
+}
+
+type VerifyResponse_Difference struct {
+	Difference *Difference `protobuf:"bytes,2,opt,name=difference,proto3,oneof"`
+}
+
+type VerifyResponse_Comparison struct {
+	Comparison *Comparison `protobuf:"bytes,3,opt,name=comparison,proto3,oneof"`
+}
+
+func (*VerifyResponse_Progress) isVerifyResponse_News() {}
+
+func (*VerifyResponse_Difference) isVerifyResponse_News() {}
+
+func (*VerifyResponse_Comparison) isVerifyResponse_News() {}
+
+// Progress says how far a long job is.
+type Progress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the products are of, or done with.
+	Step     string `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
+	Products int64  `protobuf:"varint,2,opt,name=products,proto3" json:"products,omitempty"`
+	// How many there will be; 0 when that is not known.
+	Of            int64 `protobuf:"varint,3,opt,name=of,proto3" json:"of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Progress) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *Progress) GetProducts() int64 {
+	if x != nil {
+		return x.Products
+	}
+	return 0
+}
+
+func (x *Progress) GetOf() int64 {
+	if x != nil {
+		return x.Of
+	}
+	return 0
+}
+
+// Difference is a product that a store has otherwise than the truth.
+type Difference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// view, cache or index.
+	Store string `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"`
+	Shard int32  `protobuf:"varint,2,opt,name=shard,proto3" json:"shard,omitempty"`
+	// Of version 0 when it is not there.
+	Has *Product `protobuf:"bytes,3,opt,name=has,proto3" json:"has,omitempty"`
+	// Of version 0 when there should be none.
+	Want          *Product `protobuf:"bytes,4,opt,name=want,proto3" json:"want,omitempty"`
+	Repaired      bool     `protobuf:"varint,5,opt,name=repaired,proto3" json:"repaired,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Difference) Reset() {
+	*x = Difference{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Difference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Difference) ProtoMessage() {}
+
+func (x *Difference) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Difference.ProtoReflect.Descriptor instead.
+func (*Difference) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Difference) GetStore() string {
+	if x != nil {
+		return x.Store
+	}
+	return ""
+}
+
+func (x *Difference) GetShard() int32 {
+	if x != nil {
+		return x.Shard
+	}
+	return 0
+}
+
+func (x *Difference) GetHas() *Product {
+	if x != nil {
+		return x.Has
+	}
+	return nil
+}
+
+func (x *Difference) GetWant() *Product {
+	if x != nil {
+		return x.Want
+	}
+	return nil
+}
+
+func (x *Difference) GetRepaired() bool {
+	if x != nil {
+		return x.Repaired
+	}
+	return false
+}
+
+// Comparison is what came of comparing one store.
+type Comparison struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Store  string                 `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"`
+	Shards []int32                `protobuf:"varint,2,rep,packed,name=shards,proto3" json:"shards,omitempty"`
+	// That the truth has in these shards.
+	Products  int64 `protobuf:"varint,3,opt,name=products,proto3" json:"products,omitempty"`
+	Differing int64 `protobuf:"varint,4,opt,name=differing,proto3" json:"differing,omitempty"`
+	Repaired  int64 `protobuf:"varint,5,opt,name=repaired,proto3" json:"repaired,omitempty"`
+	// How many shards there are in all.
+	OfShards      int32 `protobuf:"varint,6,opt,name=of_shards,json=ofShards,proto3" json:"of_shards,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Comparison) Reset() {
+	*x = Comparison{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Comparison) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Comparison) ProtoMessage() {}
+
+func (x *Comparison) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
+func (*Comparison) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Comparison) GetStore() string {
+	if x != nil {
+		return x.Store
+	}
+	return ""
+}
+
+func (x *Comparison) GetShards() []int32 {
+	if x != nil {
+		return x.Shards
+	}
+	return nil
+}
+
+func (x *Comparison) GetProducts() int64 {
+	if x != nil {
+		return x.Products
+	}
+	return 0
+}
+
+func (x *Comparison) GetDiffering() int64 {
+	if x != nil {
+		return x.Differing
+	}
+	return 0
+}
+
+func (x *Comparison) GetRepaired() int64 {
+	if x != nil {
+		return x.Repaired
+	}
+	return 0
+}
+
+func (x *Comparison) GetOfShards() int32 {
+	if x != nil {
+		return x.OfShards
+	}
+	return 0
+}
+
 var File_catalog_v1_reader_proto protoreflect.FileDescriptor
 
 const file_catalog_v1_reader_proto_rawDesc = "" +
@@ -585,18 +958,49 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\n" +
 	"FacetValue\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\tR\x05value\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x03R\x05count*y\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05count\"'\n" +
+	"\rVerifyRequest\x12\x16\n" +
+	"\x06repair\x18\x01 \x01(\bR\x06repair\"\xc0\x01\n" +
+	"\x0eVerifyResponse\x122\n" +
+	"\bprogress\x18\x01 \x01(\v2\x14.catalog.v1.ProgressH\x00R\bprogress\x128\n" +
+	"\n" +
+	"difference\x18\x02 \x01(\v2\x16.catalog.v1.DifferenceH\x00R\n" +
+	"difference\x128\n" +
+	"\n" +
+	"comparison\x18\x03 \x01(\v2\x16.catalog.v1.ComparisonH\x00R\n" +
+	"comparisonB\x06\n" +
+	"\x04news\"J\n" +
+	"\bProgress\x12\x12\n" +
+	"\x04step\x18\x01 \x01(\tR\x04step\x12\x1a\n" +
+	"\bproducts\x18\x02 \x01(\x03R\bproducts\x12\x0e\n" +
+	"\x02of\x18\x03 \x01(\x03R\x02of\"\xa4\x01\n" +
+	"\n" +
+	"Difference\x12\x14\n" +
+	"\x05store\x18\x01 \x01(\tR\x05store\x12\x14\n" +
+	"\x05shard\x18\x02 \x01(\x05R\x05shard\x12%\n" +
+	"\x03has\x18\x03 \x01(\v2\x13.catalog.v1.ProductR\x03has\x12'\n" +
+	"\x04want\x18\x04 \x01(\v2\x13.catalog.v1.ProductR\x04want\x12\x1a\n" +
+	"\brepaired\x18\x05 \x01(\bR\brepaired\"\xad\x01\n" +
+	"\n" +
+	"Comparison\x12\x14\n" +
+	"\x05store\x18\x01 \x01(\tR\x05store\x12\x16\n" +
+	"\x06shards\x18\x02 \x03(\x05R\x06shards\x12\x1a\n" +
+	"\bproducts\x18\x03 \x01(\x03R\bproducts\x12\x1c\n" +
+	"\tdiffering\x18\x04 \x01(\x03R\tdiffering\x12\x1a\n" +
+	"\brepaired\x18\x05 \x01(\x03R\brepaired\x12\x1b\n" +
+	"\tof_shards\x18\x06 \x01(\x05R\bofShards*y\n" +
 	"\x04Sort\x12\x14\n" +
 	"\x10SORT_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSORT_RELEVANCE\x10\x01\x12\r\n" +
 	"\tSORT_NAME\x10\x02\x12\x12\n" +
 	"\x0eSORT_PRICE_ASC\x10\x03\x12\x13\n" +
 	"\x0fSORT_PRICE_DESC\x10\x04\x12\x0f\n" +
-	"\vSORT_NEWEST\x10\x052\xb5\x01\n" +
+	"\vSORT_NEWEST\x10\x052\xf8\x01\n" +
 	"\rReaderService\x12K\n" +
 	"\n" +
 	"GetProduct\x12\x1d.catalog.v1.GetProductRequest\x1a\x1e.catalog.v1.GetProductResponse\x12W\n" +
-	"\x0eSearchProducts\x12!.catalog.v1.SearchProductsRequest\x1a\".catalog.v1.SearchProductsResponseB\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
+	"\x0eSearchProducts\x12!.catalog.v1.SearchProductsRequest\x1a\".catalog.v1.SearchProductsResponse\x12A\n" +
+	"\x06Verify\x12\x19.catalog.v1.VerifyRequest\x1a\x1a.catalog.v1.VerifyResponse0\x01B\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
 
 var (
 	file_catalog_v1_reader_proto_rawDescOnce sync.Once
@@ -611,7 +1015,7 @@ func file_catalog_v1_reader_proto_rawDescGZIP() []byte {
 }
 
 var file_catalog_v1_reader_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_catalog_v1_reader_proto_goTypes = []any{
 	(Sort)(0),                      // 0: catalog.v1.Sort
 	(*Position)(nil),               // 1: catalog.v1.Position
@@ -621,29 +1025,41 @@ var file_catalog_v1_reader_proto_goTypes = []any{
 	(*SearchProductsResponse)(nil), // 5: catalog.v1.SearchProductsResponse
 	(*Facet)(nil),                  // 6: catalog.v1.Facet
 	(*FacetValue)(nil),             // 7: catalog.v1.FacetValue
-	(*Product)(nil),                // 8: catalog.v1.Product
-	(*Decimal)(nil),                // 9: catalog.v1.Decimal
+	(*VerifyRequest)(nil),          // 8: catalog.v1.VerifyRequest
+	(*VerifyResponse)(nil),         // 9: catalog.v1.VerifyResponse
+	(*Progress)(nil),               // 10: catalog.v1.Progress
+	(*Difference)(nil),             // 11: catalog.v1.Difference
+	(*Comparison)(nil),             // 12: catalog.v1.Comparison
+	(*Product)(nil),                // 13: catalog.v1.Product
+	(*Decimal)(nil),                // 14: catalog.v1.Decimal
 }
 var file_catalog_v1_reader_proto_depIdxs = []int32{
 	1,  // 0: catalog.v1.GetProductRequest.position:type_name -> catalog.v1.Position
-	8,  // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
+	13, // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
 	1,  // 2: catalog.v1.GetProductResponse.position:type_name -> catalog.v1.Position
-	9,  // 3: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
-	9,  // 4: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
+	14, // 3: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
+	14, // 4: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
 	0,  // 5: catalog.v1.SearchProductsRequest.sort:type_name -> catalog.v1.Sort
 	1,  // 6: catalog.v1.SearchProductsRequest.position:type_name -> catalog.v1.Position
-	8,  // 7: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
+	13, // 7: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
 	6,  // 8: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
 	7,  // 9: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
-	2,  // 10: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
-	4,  // 11: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
-	3,  // 12: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
-	5,  // 13: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
-	12, // [12:14] is the sub-list for method output_type
-	10, // [10:12] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 10: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.Progress
+	11, // 11: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
+	12, // 12: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
+	13, // 13: catalog.v1.Difference.has:type_name -> catalog.v1.Product
+	13, // 14: catalog.v1.Difference.want:type_name -> catalog.v1.Product
+	2,  // 15: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
+	4,  // 16: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
+	8,  // 17: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
+	3,  // 18: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
+	5,  // 19: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
+	9,  // 20: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
+	18, // [18:21] is the sub-list for method output_type
+	15, // [15:18] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_reader_proto_init() }
@@ -652,13 +1068,18 @@ func file_catalog_v1_reader_proto_init() {
 		return
 	}
 	file_catalog_v1_product_proto_init()
+	file_catalog_v1_reader_proto_msgTypes[8].OneofWrappers = []any{
+		(*VerifyResponse_Progress)(nil),
+		(*VerifyResponse_Difference)(nil),
+		(*VerifyResponse_Comparison)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_catalog_v1_reader_proto_rawDesc), len(file_catalog_v1_reader_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

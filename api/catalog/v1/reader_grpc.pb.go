@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	ReaderService_GetProduct_FullMethodName     = "/catalog.v1.ReaderService/GetProduct"
 	ReaderService_SearchProducts_FullMethodName = "/catalog.v1.ReaderService/SearchProducts"
+	ReaderService_Verify_FullMethodName         = "/catalog.v1.ReaderService/Verify"
 )
 
 // ReaderServiceClient is the client API for ReaderService service.
@@ -35,6 +36,10 @@ type ReaderServiceClient interface {
 	GetProduct(ctx context.Context, in *GetProductRequest, opts ...grpc.CallOption) (*GetProductResponse, error)
 	// SearchProducts answers one page of the products that match.
 	SearchProducts(ctx context.Context, in *SearchProductsRequest, opts ...grpc.CallOption) (*SearchProductsResponse, error)
+	// Verify compares what the reader keeps with the truth, while writes go on: view
+	// and cache in the shards that it keeps at the moment, and its index. The last
+	// messages are comparisons.
+	Verify(ctx context.Context, in *VerifyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyResponse], error)
 }
 
 type readerServiceClient struct {
@@ -65,6 +70,25 @@ func (c *readerServiceClient) SearchProducts(ctx context.Context, in *SearchProd
 	return out, nil
 }
 
+func (c *readerServiceClient) Verify(ctx context.Context, in *VerifyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ReaderService_ServiceDesc.Streams[0], ReaderService_Verify_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[VerifyRequest, VerifyResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ReaderService_VerifyClient = grpc.ServerStreamingClient[VerifyResponse]
+
 // ReaderServiceServer is the server API for ReaderService service.
 // All implementations must embed UnimplementedReaderServiceServer
 // for forward compatibility.
@@ -77,6 +101,10 @@ type ReaderServiceServer interface {
 	GetProduct(context.Context, *GetProductRequest) (*GetProductResponse, error)
 	// SearchProducts answers one page of the products that match.
 	SearchProducts(context.Context, *SearchProductsRequest) (*SearchProductsResponse, error)
+	// Verify compares what the reader keeps with the truth, while writes go on: view
+	// and cache in the shards that it keeps at the moment, and its index. The last
+	// messages are comparisons.
+	Verify(*VerifyRequest, grpc.ServerStreamingServer[VerifyResponse]) error
 	mustEmbedUnimplementedReaderServiceServer()
 }
 
@@ -92,6 +120,9 @@ func (UnimplementedReaderServiceServer) GetProduct(context.Context, *GetProductR
 }
 func (UnimplementedReaderServiceServer) SearchProducts(context.Context, *SearchProductsRequest) (*SearchProductsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SearchProducts not implemented")
+}
+func (UnimplementedReaderServiceServer) Verify(*VerifyRequest, grpc.ServerStreamingServer[VerifyResponse]) error {
+	return status.Error(codes.Unimplemented, "method Verify not implemented")
 }
 func (UnimplementedReaderServiceServer) mustEmbedUnimplementedReaderServiceServer() {}
 func (UnimplementedReaderServiceServer) testEmbeddedByValue()                       {}
@@ -150,6 +181,17 @@ func _ReaderService_SearchProducts_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReaderService_Verify_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(VerifyRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ReaderServiceServer).Verify(m, &grpc.GenericServerStream[VerifyRequest, VerifyResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ReaderService_VerifyServer = grpc.ServerStreamingServer[VerifyResponse]
+
 // ReaderService_ServiceDesc is the grpc.ServiceDesc for ReaderService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -166,6 +208,12 @@ var ReaderService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ReaderService_SearchProducts_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Verify",
+			Handler:       _ReaderService_Verify_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "catalog/v1/reader.proto",
 }
