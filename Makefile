@@ -59,3 +59,8 @@ verify: generate ## fail when generated code or go.mod is not what it should be
 .PHONY: bench
 bench: ## measure catalog up from outside, beside its limits
 	go run ./bench
+
+# CHAOS=-commands 100000 makes it a large one; go run ./chaos -h says what else there is.
+.PHONY: chaos
+chaos: ## kill every part of the system while commands flow, and look for what is lost, doubled or out of order
+	go run ./chaos $(CHAOS)

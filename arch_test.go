@@ -46,6 +46,7 @@ var imports = map[string][]string{
 	"catalog/examples":             {},
 	"catalog/bench":                {"catalog", "catalog/client"},
 	"catalog/mutants":              {}, // plants bugs and runs the tests that catch them
+	"catalog/chaos":                {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/failpoint", "catalog/kafka", "catalog/rpc", "catalog/wire"},
 	"catalog/e2e":                  {},
 }
 
