@@ -127,7 +127,7 @@ func (c *checker) log() {
 			}
 			if int(e.Seq) > len(events) {
 				s.breach(Wrong, "", "the topic has event %s, and the journal has none", e.Position)
-			} else if j := events[e.Seq-1]; j.Command != e.Command || j.Kind != e.Kind || j.Product.Version != e.Product.Version || !j.Product.Equal(e.Product.Draft) {
+			} else if j := events[e.Seq-1]; j.Command != e.Command || j.Kind != e.Kind || j.Product.Version != e.Product.Version || !j.Product.Equal(e.Product) {
 				s.breach(Wrong, "", "event %s is %v in the journal and %v in the topic", e.Position, j, e)
 			}
 		}
@@ -266,7 +266,7 @@ func (c *checker) stores() {
 				s.breach(Unequal, "", "the %s has version %d of the product, which does not exist", store, p.Version)
 			case !ok && want.Exists():
 				s.breach(Unequal, "", "the %s does not have the product, which is at version %d", store, want.Version)
-			case ok && (p.Version != want.Version || !p.Draft.Equal(want.Draft)):
+			case ok && !p.Equal(want):
 				s.breach(Unequal, "", "the %s has version %d %q of the product, which is at version %d %q", store, p.Version, p.Name, want.Version, want.Name)
 			}
 		}
