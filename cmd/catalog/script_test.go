@@ -24,15 +24,15 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs what people type. In a script $HTTP and $ADMIN are addresses
-// that nobody listens on and CATALOG_SERVER is the first of them. `eventually
+// TestScripts runs what people type. In a script $HTTP, $GRPC and $ADMIN are addresses
+// that nobody listens on, and the default of every command. `eventually
 // PATTERN COMMAND …` repeats the command until it succeeds and answers what the
 // pattern matches; `id NAME` keeps the id that was printed as $NAME.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
-			for _, name := range []string{"HTTP", "ADMIN"} {
+			for _, name := range []string{"HTTP", "GRPC", "ADMIN"} {
 				l, err := net.Listen("tcp", "127.0.0.1:0")
 				if err != nil {
 					return err
@@ -41,6 +41,9 @@ func TestScripts(t *testing.T) {
 				e.Setenv(name, l.Addr().String())
 			}
 			e.Setenv("CATALOG_SERVER", "http://"+e.Getenv("HTTP"))
+			for _, flag := range []string{"CATALOG_GRPC", "CATALOG_WRITER", "CATALOG_READER"} {
+				e.Setenv(flag, e.Getenv("GRPC"))
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
