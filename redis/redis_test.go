@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"crypto/rand"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +114,98 @@ func TestARedisThatGoesAwayIsAnErrorAtOnceAndIsUsedAgainWhenItIsBack(t *testing.
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("it is not used again")
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+// lamp is in the cache, guarded by c, at the answered moment of Redis.
+func lamp(t *testing.T, c *redis.Cache) catalog.Product {
+	t.Helper()
+	p := catalog.Product{ID: catalog.DerivedID("lamp"), Version: 1, Deleted: true}
+	shard := catalog.Shard(p.ID, catalogtest.CacheShards)
+	if err := errors.Join(c.Guard(t.Context(), shard), c.Admit(t.Context(), shard)); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-time.After(time.Millisecond) {
+		_, found, ticket, err := c.Product(t.Context(), p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found {
+			return p
+		}
+		if err := c.Fill(t.Context(), ticket, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Fatal("the cache is never used")
+	return p
+}
+
+func TestAnOldSnapshotIsNotBelievedByWhoeverGuardsTheShard(t *testing.T) {
+	server := miniredis.RunT(t) // in which nothing expires
+	c := connect(t, redis.Config{URL: "redis://" + server.Addr()})
+	p := lamp(t, c)
+	shard := catalog.Shard(p.ID, catalogtest.CacheShards)
+	snapshot := server.Dump()
+	guard := map[string]string{}
+	var guardKey, entryKey, entry string
+	for _, key := range server.Keys() {
+		if server.Type(key) == "hash" {
+			guardKey = key
+			fields, _ := server.HKeys(key)
+			for _, f := range fields {
+				guard[f] = server.HGet(key, f)
+			}
+		} else {
+			entryKey = key
+			entry, _ = server.Get(key)
+		}
+	}
+	if err := errors.Join(c.Forget(t.Context(), shard, []catalog.ID{p.ID}), c.Admit(t.Context(), shard)); err != nil {
+		t.Fatal(err)
+	}
+	// Redis is now as it was.
+	server.Del(guardKey)
+	for f, v := range guard {
+		server.HSet(guardKey, f, v)
+	}
+	if err := server.Set(entryKey, entry); err != nil {
+		t.Fatal(err)
+	}
+	if now := server.Dump(); now != snapshot {
+		t.Fatalf("void: it was\n%s\nand is\n%s", snapshot, now)
+	}
+	if err := c.Forget(t.Context(), shard, nil); err != nil { // what comes next, whatever it is about
+		t.Fatal(err)
+	}
+	if p, found, _, err := c.Product(t.Context(), p.ID); found || err != nil {
+		t.Fatalf("version %d of the old snapshot is answered, %v", p.Version, err)
+	}
+}
+
+func TestARedisThatWasStartedAgainIsNotBelievedBeforeAllThatItMayHaveIsOver(t *testing.T) {
+	server := miniredis.RunT(t) // which keeps all that it has
+	c := connect(t, redis.Config{URL: "redis://" + server.Addr()})
+	p := lamp(t, c)
+	server.Close()
+	if _, _, _, err := c.Product(t.Context(), p.ID); err == nil {
+		t.Fatal("void: Redis was not away")
+	}
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	for since := time.Now(); ; {
+		_, found, ticket, err := c.Product(t.Context(), p.ID)
+		if after := time.Since(since); (found || ticket != "") && after < time.Second {
+			t.Fatalf("it is believed after %v", after)
+		}
+		if err == nil && found {
+			return // its guard is still there, so it must have been prolonged since
+		}
+		if time.Since(since) > 20*time.Second {
+			t.Fatal("it is never believed again")
 		}
 		<-time.After(time.Millisecond)
 	}
