@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -98,7 +99,10 @@ func (k *contract) check(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		refusal := &catalog.Refusal{}
-		query := c.Request().URL.Query()
+		var query url.Values // nil for none, which is often
+		if c.Request().URL.RawQuery != "" {
+			query = c.Request().URL.Query()
+		}
 		if strings.Contains(c.Request().URL.RawQuery, ";") {
 			refusal.Add("query", "must not contain a bare semicolon; write %3B")
 		}
@@ -107,7 +111,9 @@ func (k *contract) check(next echo.HandlerFunc) echo.HandlerFunc {
 			var values []string
 			switch p.In {
 			case "path":
-				values = []string{c.Param(p.Name)}
+				if reason := p.wrong(c.Param(p.Name)); reason != "" {
+					refusal.Add(p.Name, reason)
+				}
 			case "query":
 				known = append(known, p.Name)
 				values = query[p.Name]

@@ -45,7 +45,7 @@ type Cache interface {
 }
 
 const (
-	cacheWait = 20 * time.Millisecond  // for the cache: slower than that, the view is quicker
+	cacheWait = 50 * time.Millisecond  // for the cache: slower than that, the view is quicker
 	cacheRest = 100 * time.Millisecond // for which a cache that has failed is left alone, so that few wait for it
 )
 
