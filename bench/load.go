@@ -98,13 +98,18 @@ func answer(r *bufio.Reader) error {
 
 // bare is the server that others are compared with: Echo, and nothing but the
 // bytes that a catalogue answers.
-func bare(address string, body []byte) error {
+func bare(address string, answer io.Reader) error {
+	body, err := io.ReadAll(answer)
+	if err != nil {
+		return err
+	}
 	e := echo.New()
 	e.GET("/api/v1/products/:id", func(c *echo.Context) error {
 		c.Response().Header().Set("ETag", `"1"`)
 		return c.Blob(http.StatusOK, "application/json", body)
 	})
-	return http.ListenAndServe(address, e)
+	server := &http.Server{Addr: address, Handler: e, ReadHeaderTimeout: time.Minute}
+	return server.ListenAndServe()
 }
 
 // fetch answers the body at the URL.

@@ -2,39 +2,49 @@
 // prints each figure beside its limit. It builds the program, runs it on a
 // folder of its own and takes a few minutes.
 //
-//	go run ./bench [-demo N] [-furniture FILE]
+//	go run ./bench [-only PART] [-demo N] [-furniture FILE]
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
-	"text/tabwriter"
 	"time"
-
-	"catalog"
-	"catalog/client"
 )
 
 func main() {
-	demo := flag.Int("demo", 100_000, "`number` of products of the large run")
-	furniture := flag.String("furniture", os.Getenv("CATALOG_TEST_FURNITURE"), "a `file` of the furniture shape to import; examples/furniture.csv without it")
+	var b bench
+	flag.IntVar(&b.large, "demo", 100_000, "`number` of products of the large catalogue")
+	flag.StringVar(&b.furniture, "furniture", os.Getenv("CATALOG_TEST_FURNITURE"), "a `file` of the furniture shape to import; examples/furniture.csv without it")
+	only := flag.String("only", "", "a `part` alone: "+strings.Join(names(), ", "))
+	address := flag.String("bare", "", "do nothing but answer the bytes of the standard input at this `address`")
 	flag.Parse()
-	if err := run(*demo, *furniture); err != nil {
+	err := error(nil)
+	if *address != "" {
+		err = bare(*address, os.Stdin)
+	} else {
+		err = b.run(*only)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// bench measures, and keeps the figures.
+type bench struct {
+	large     int
+	furniture string
+	dir       string // for everything, removed at the end
+	program   string
+	figures   []figure
 }
 
 // figure is one line of the table.
@@ -48,98 +58,81 @@ type figure struct {
 
 func (f figure) ok() bool { return f.least == (f.value >= f.limit) || f.value == f.limit }
 
-func run(demo int, furniture string) error {
-	dir, err := os.MkdirTemp("", "catalog-bench-")
-	if err != nil {
+func (b *bench) most(name string, value, limit float64, unit string) {
+	b.add(figure{name, value, limit, unit, false})
+}
+
+func (b *bench) least(name string, value, limit float64, unit string) {
+	b.add(figure{name, value, limit, unit, true})
+}
+
+func (b *bench) add(f figure) {
+	b.figures = append(b.figures, f)
+	fmt.Fprintf(os.Stderr, "%s: %.4g %s\n", f.name, f.value, f.unit)
+}
+
+// parts are what is measured, in this order. Each has its own catalogue.
+var parts = []struct {
+	name    string
+	measure func(*bench) error
+}{
+	{"reads", (*bench).reads}, {"writes", (*bench).writes}, {"small", (*bench).small}, {"index", (*bench).index}, {"search", (*bench).search}, {"commands", (*bench).commands},
+}
+
+func names() (all []string) {
+	for _, p := range parts {
+		all = append(all, p.name)
+	}
+	return all
+}
+
+func (b *bench) run(only string) (err error) {
+	if b.dir, err = os.MkdirTemp("", "catalog-bench-"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	program := filepath.Join(dir, "catalog")
-	if out, err := exec.Command("go", "build", "-o", program, "catalog/cmd/catalog").CombinedOutput(); err != nil {
+	defer os.RemoveAll(b.dir)
+	b.program = filepath.Join(b.dir, "catalog")
+	if out, err := exec.Command("go", "build", "-o", b.program, "catalog/cmd/catalog").CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, out)
 	}
-	if furniture == "" {
-		furniture = filepath.Join("examples", "furniture.csv")
+	for _, p := range parts {
+		if only != "" && only != p.name {
+			continue
+		}
+		if err := p.measure(b); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
 	}
-	var figures []figure
-	add := func(name string, value, limit float64, unit string, least bool) {
-		f := figure{name, value, limit, unit, least}
-		figures = append(figures, f)
-		fmt.Fprintf(os.Stderr, "%s: %.4g %s\n", name, value, unit)
-	}
+	b.table()
+	return nil
+}
 
-	// A small catalogue, idle.
-	s, err := start(program, filepath.Join(dir, "small"))
-	if err != nil {
-		return err
-	}
-	add("start to ready, new", s.ready.Seconds()*1000, 1000, "ms", false)
-	settled, readable, findable, err := s.writes(200)
-	if err != nil {
-		return err
-	}
-	add("POST until settled, p50", ms(settled, 50), 10, "ms", false)
-	add("POST until settled, p99", ms(settled, 99), 50, "ms", false)
-	add("write answered until read without a position, p50", ms(readable, 50), 30, "ms", false)
-	add("write answered until found without a position, p50", ms(findable, 50), 30, "ms", false)
-	since := time.Now()
-	out, err := exec.Command(program, "import", "-server", s.url, "-delimiter", ";", "-decimal", ",", "-currency", "SAR", "-map",
-		"sku=item_id,name=name,category=category,price=price,description=short_description,attributes.designer=designer,attributes.width=width,attributes.height=height,attributes.depth=depth",
-		furniture).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("import: %w\n%s", err, out)
-	}
-	add("import of "+filepath.Base(furniture)+" ("+strings.SplitN(string(out), ":", 2)[0]+")", time.Since(since).Seconds(), 5, "s", false)
-	if err := s.stop(); err != nil {
-		return err
-	}
-	if s, err = start(program, s.data); err != nil {
-		return err
-	}
-	add("start to ready, with data", s.ready.Seconds()*1000, 1000, "ms", false)
-	time.Sleep(3 * time.Second) // idle is what is measured
-	rss, err := s.memory()
-	if err != nil {
-		return err
-	}
-	add("idle memory", rss, 100, "MiB", false)
-	if err := s.stop(); err != nil {
-		return err
-	}
-
-	// A large one.
-	if s, err = start(program, filepath.Join(dir, "large"), "-demo", strconv.Itoa(demo)); err != nil {
-		return err
-	}
-	rate, searchable, err := s.demo(demo)
-	if err != nil {
-		return err
-	}
-	add(fmt.Sprintf("-demo %d, settled", demo), rate, 5000, "products/s", true)
-	add(fmt.Sprintf("-demo %d, searchable", demo), searchable, 2000, "products/s", true)
-	searches, err := s.searches(2000)
-	if err != nil {
-		return err
-	}
-	add("search after it, p50", ms(searches, 50), 20, "ms", false)
-	add("search after it, p99", ms(searches, 99), 20, "ms", false)
-	if err := s.stop(); err != nil {
-		return err
-	}
-
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "figure\tmeasured\tlimit\tratio\t")
-	for _, f := range figures {
-		sign, verdict := "≤", "ok"
+// table prints the figures as docs/performance.md has them.
+func (b *bench) table() {
+	fmt.Println("| figure | measured | limit | ratio | |\n|---|---|---|---|---|")
+	for _, f := range b.figures {
+		sign, verdict := "≤", "kept"
 		if f.least {
 			sign = "≥"
 		}
 		if !f.ok() {
-			verdict = "MISSED"
+			verdict = "**missed**"
 		}
-		fmt.Fprintf(w, "%s\t%.1f %s\t%s %g\t%.2f\t%s\n", f.name, f.value, f.unit, sign, f.limit, f.value/f.limit, verdict)
+		fmt.Println(strings.Join([]string{
+			"| " + f.name, strings.TrimSpace(number(f.value) + " " + f.unit), sign + " " + number(f.limit), fmt.Sprintf("%.2f", f.value/f.limit), verdict + " |",
+		}, " | "))
 	}
-	return w.Flush()
+}
+
+// number has three digits that count.
+func number(v float64) string {
+	switch {
+	case v >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case v >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
 // ms is the percentile of the durations in milliseconds.
@@ -148,167 +141,148 @@ func ms(d []time.Duration, percent int) float64 {
 	return d[min(len(d)-1, len(d)*percent/100)].Seconds() * 1000
 }
 
-// server is a `catalog up` on a folder.
-type server struct {
-	data, url string
-	cmd       *exec.Cmd
-	out       chan string
-	ready     time.Duration
-	client    *client.Client
-}
-
-func start(program, data string, flags ...string) (*server, error) {
-	http, err := free()
+func (b *bench) reads() error {
+	hot, cold, err := gets(b.program, b.dir)
 	if err != nil {
-		return nil, err
-	}
-	admin, err := free()
-	if err != nil {
-		return nil, err
-	}
-	s := &server{data: data, url: "http://" + http, out: make(chan string, 100), client: client.New("http://" + http)}
-	s.cmd = exec.Command(program, append([]string{"up", "-data", data, "-http", http, "-grpc", "127.0.0.1:0", "-admin", admin, "-log.level", "error"}, flags...)...)
-	s.cmd.Stderr = os.Stderr
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	since := time.Now()
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go lines(out, s.out)
-	for line := range s.out {
-		if strings.HasPrefix(line, "catalog is up") {
-			s.ready = time.Since(since)
-			return s, nil
-		}
-	}
-	return nil, errors.New("catalog up has ended")
-}
-
-func (s *server) stop() error {
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	return s.cmd.Wait()
+	b.least("GET of a hot product, of a bare Echo server", hot, 0.8, "")
+	b.least("GET of a cold product from Redis, of a bare Echo server", cold, 0.35, "")
+	return nil
 }
 
-// memory is what the process has in memory, in MiB.
-func (s *server) memory() (float64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(b)) {
-		if kib, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			n, err := strconv.ParseFloat(strings.Fields(kib)[0], 64)
-			return n / 1024, err
-		}
-	}
-	return 0, errors.New("no VmRSS")
-}
-
-// writes writes n products one after the other and measures each until it is
-// settled, and from then until it can be read and found by someone else.
-func (s *server) writes(n int) (settled, readable, findable []time.Duration, err error) {
+// writes are measured on the real engines where there are some.
+func (b *bench) writes() error {
 	ctx := context.Background()
-	other := client.New(s.url) // sends no positions: it has written nothing
-	for i := range n {
-		name := fmt.Sprintf("benchmark%dx", i)
-		since := time.Now()
-		w, err := s.client.Create(ctx, catalog.Draft{Name: name, Price: catalog.Money{Decimal: catalog.Decimal{Units: 10}, Currency: "EUR"}})
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		written := time.Now()
-		settled = append(settled, written.Sub(since))
-		for {
-			_, err := other.Product(ctx, w.Product.ID)
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, catalog.ErrNotFound) {
-				return nil, nil, nil, err
-			}
-		}
-		readable = append(readable, time.Since(written))
-		for {
-			page, err := other.Search(ctx, catalog.Query{Text: name})
-			if err != nil {
-				return nil, nil, nil, err
-			}
-			if page.Total > 0 {
-				break
-			}
-		}
-		findable = append(findable, time.Since(written))
-	}
-	return settled, readable, findable, nil
-}
-
-// demo waits until the demo products are settled and found, and answers how
-// many of them were, a second.
-func (s *server) demo(n int) (settled, searchable float64, err error) {
-	since := time.Now()
-	for line := range s.out {
-		if strings.HasPrefix(line, fmt.Sprintf("demo: %d products", n)) {
-			break
-		}
-	}
-	settled = float64(n) / time.Since(since).Seconds()
-	for time.Since(since) < 5*time.Minute {
-		page, err := s.client.Search(context.Background(), catalog.Query{Limit: 1})
-		if err != nil {
-			return 0, 0, err
-		}
-		if page.Total >= int64(n) {
-			return settled, float64(n) / time.Since(since).Seconds(), nil
-		}
-	}
-	return 0, 0, errors.New("the demo products were not found after five minutes")
-}
-
-// searches does n searches of all kinds, one after the other. Hardly one is
-// asked twice, so that each is really looked for.
-func (s *server) searches(n int) ([]time.Duration, error) {
-	things := []string{"table", "chair", "lamp", "sofa", "desk", "plate", "teapot", "mirror", "rug", "bench", "wardrobe"}
-	words := []string{"oak", "beech", "walnut", "steel", "linen", "black", "grey", "mustard", "fjord", "juniper", "kestrel", "solea", "quill"}
-	var all []time.Duration
-	for i := range n {
-		thing, word := things[i%len(things)], words[i%len(words)]
-		number := 100 + i*7%900
-		low := catalog.Decimal{Units: int64(i % 500)}
-		q := []catalog.Query{
-			{Text: fmt.Sprint(word, " ", thing, " ", number)},
-			{Text: fmt.Sprint(word[:2+i%2], " ", thing[:3], " ", number)}, // while typing
-			{Text: fmt.Sprint(thing[:1], thing[2:], " ", number)},         // a letter is missing
-			{Text: fmt.Sprintf("DEMO-%06d", 1+i*37%50_000)},
-			{Text: thing, MinPrice: &low, Currency: "EUR"},
-			{Text: word, Category: "Furniture", Sort: catalog.Cheapest, MinPrice: &low, Currency: "EUR"},
-		}[i%6]
-		since := time.Now()
-		if _, err := s.client.Search(context.Background(), q); err != nil {
-			return nil, err
-		}
-		all = append(all, time.Since(since))
-	}
-	return all, nil
-}
-
-func free() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	on, flags := "embedded engines", []string(nil)
+	e, err := realEngines(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	if e != nil {
+		defer func() { _ = e.drop(ctx) }()
+		on, flags = "real engines", e.flags()
+	}
+	s, err := start(b.program, filepath.Join(b.dir, "writes"), flags...)
+	if err != nil {
+		return err
+	}
+	defer s.kill()
+	settled, readable, findable, err := s.writes(200)
+	if err != nil {
+		return err
+	}
+	b.most("POST until settled, p50, "+on, ms(settled, 50), 10, "ms")
+	b.most("POST until settled, p99", ms(settled, 99), 50, "ms")
+	b.most("write answered until readable, p50, "+on, ms(readable, 50), 10, "ms")
+	b.most("write answered until readable, p99", ms(readable, 99), 50, "ms")
+	b.most("write answered until findable, p50", ms(findable, 50), 10, "ms")
+	b.most("write answered until findable, p99", ms(findable, 99), 50, "ms")
+	return nil
 }
 
-// lines sends the lines of r, as long as somebody takes them.
-func lines(r io.Reader, to chan<- string) {
-	defer close(to)
-	for s := bufio.NewScanner(r); s.Scan(); {
-		to <- s.Text()
+// small is a small catalogue: how it starts, imports, and idles.
+func (b *bench) small() error {
+	s, err := start(b.program, filepath.Join(b.dir, "small"))
+	if err != nil {
+		return err
 	}
+	defer func() { s.kill() }()
+	b.most("start to ready, new", s.ready.Seconds()*1000, 1000, "ms")
+	if b.furniture == "" {
+		b.furniture = filepath.Join("examples", "furniture.csv")
+	}
+	since := time.Now()
+	out, err := exec.Command(b.program, "import", "-server", s.url, "-delimiter", ";", "-decimal", ",", "-currency", "SAR", "-map",
+		"sku=item_id,name=name,category=category,price=price,description=short_description,attributes.designer=designer,attributes.width=width,attributes.height=height,attributes.depth=depth",
+		b.furniture).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("import: %w\n%s", err, out)
+	}
+	b.most("import of "+filepath.Base(b.furniture)+" ("+strings.SplitN(string(out), ":", 2)[0]+")", time.Since(since).Seconds(), 5, "s")
+	if err := s.stop(); err != nil {
+		return err
+	}
+	if s, err = start(b.program, s.data); err != nil {
+		return err
+	}
+	b.most("start to ready, with data", s.ready.Seconds()*1000, 1000, "ms")
+	time.Sleep(3 * time.Second) // idle is what is measured
+	rss, err := s.memory()
+	if err != nil {
+		return err
+	}
+	b.most("idle memory", rss, 100, "MiB")
+	return s.stop()
+}
+
+// index is measured alone.
+func (b *bench) index() error {
+	const rounds = 3
+	var all []float64
+	for i := range rounds {
+		rate, err := indexing(filepath.Join(b.dir, fmt.Sprint("index", i)))
+		if err != nil {
+			return err
+		}
+		all = append(all, rate)
+	}
+	b.least("index alone", median(all), 5000, "products/s")
+	return nil
+}
+
+// search is measured in a catalogue of a tenth and in the whole one, which are
+// filled while it is measured how fast that goes.
+func (b *bench) search() error {
+	var p99 [2]float64
+	for i, n := range []int{b.large / 10, b.large} {
+		s, err := start(b.program, filepath.Join(b.dir, fmt.Sprint("search", n)), "-demo", strconv.Itoa(n))
+		if err != nil {
+			return err
+		}
+		defer s.kill()
+		rate, searchable, err := s.demo(n)
+		if err != nil {
+			return err
+		}
+		if n == b.large {
+			b.least(fmt.Sprintf("-demo %d, settled", n), rate, 5000, "products/s")
+			b.least(fmt.Sprintf("-demo %d, searchable", n), searchable, 2000, "products/s")
+		}
+		searches, err := s.searches(4000)
+		if err != nil {
+			return err
+		}
+		p99[i] = ms(searches, 99)
+		if n == b.large {
+			b.most(fmt.Sprintf("search of %d products by %d clients, p50", n, searchers), ms(searches, 50), 20, "ms")
+		}
+		if err := s.stop(); err != nil {
+			return err
+		}
+	}
+	b.most(fmt.Sprintf("search of %d products by %d clients, p99", b.large, searchers), p99[1], 20, "ms")
+	b.most(fmt.Sprintf("p99 of %d products, of that of %d", b.large, b.large/10), p99[1]/p99[0], 2, "")
+	return nil
+}
+
+// commands are measured on the real engines only.
+func (b *bench) commands() error {
+	ctx := context.Background()
+	e, err := realEngines(ctx)
+	if err != nil {
+		return err
+	}
+	if e == nil {
+		fmt.Fprintln(os.Stderr, "no real engines in the environment: commands are not measured; see make engines-up")
+		return nil
+	}
+	defer func() { err = errors.Join(err, e.drop(ctx)) }()
+	through, alone, err := commands(ctx, e.kafka, e.postgres)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "commands/s: %.0f through Kafka and the writer, %.0f by PostgreSQL alone\n", through, alone)
+	b.least("commands/s from log to log, of what PostgreSQL alone takes", through/alone, 0.5, "")
+	return nil
 }

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"catalog/client"
+)
+
+// server is a `catalog up` on a folder.
+type server struct {
+	data, url string
+	cmd       *exec.Cmd
+	out       chan string
+	ready     time.Duration
+	client    *client.Client
+}
+
+func start(program, data string, flags ...string) (*server, error) {
+	http, err := free()
+	if err != nil {
+		return nil, err
+	}
+	admin, err := free()
+	if err != nil {
+		return nil, err
+	}
+	s := &server{data: data, url: "http://" + http, out: make(chan string, 100), client: client.New("http://" + http)}
+	s.cmd = exec.Command(program, append([]string{"up", "-data", data, "-http", http, "-grpc", "127.0.0.1:0", "-admin", admin, "-log.level", "error"}, flags...)...)
+	s.cmd.Stderr = os.Stderr
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	since := time.Now()
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go lines(out, s.out)
+	for line := range s.out {
+		if strings.HasPrefix(line, "catalog is up") {
+			s.ready = time.Since(since)
+			return s, nil
+		}
+	}
+	return nil, errors.New("catalog up has ended")
+}
+
+func (s *server) kill() { _ = s.cmd.Process.Kill(); _ = s.cmd.Wait() }
+
+func (s *server) stop() error {
+	defer func() { _ = s.cmd.Process.Kill() }()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	return s.cmd.Wait()
+}
+
+// memory is what the process has in memory, in MiB.
+func (s *server) memory() (float64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if kib, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, err := strconv.ParseFloat(strings.Fields(kib)[0], 64)
+			return n / 1024, err
+		}
+	}
+	return 0, errors.New("no VmRSS")
+}
+
+func free() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// lines sends the lines of r, as long as somebody takes them.
+func lines(r io.Reader, to chan<- string) {
+	defer close(to)
+	for s := bufio.NewScanner(r); s.Scan(); {
+		to <- s.Text()
+	}
+}
