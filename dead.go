@@ -1,40 +1,20 @@
 package catalog
 
-import (
-	"fmt"
-	"strconv"
-	"time"
-)
+import "time"
 
-// DeadLetter is a record of the commands topic that cannot be decoded: what
-// there is to find out who sent it, and to send it again when it can be.
+// DeadLetter is a record of the commands topic of which no command can be
+// made. It is kept as it came, in the transaction that moves the shard past it.
 type DeadLetter struct {
-	DeadLetterID
-	Cause   string    // why it cannot be decoded
-	At      time.Time // when it was sent
-	Key     []byte
-	Value   []byte
-	Headers []Header
-}
-
-// DeadLetterID is where a dead letter stood in the commands topic.
-type DeadLetterID struct {
-	Shard  int32
-	Offset int64
-}
-
-// String is "shard.offset".
-func (id DeadLetterID) String() string {
-	return strconv.FormatInt(int64(id.Shard), 10) + "." + strconv.FormatInt(id.Offset, 10)
-}
-
-// ParseDeadLetterID reads what String writes.
-func ParseDeadLetterID(s string) (DeadLetterID, error) {
-	p, err := ParsePosition(s)
-	if err != nil || s == "" {
-		return DeadLetterID{}, fmt.Errorf("%q is not the id of a dead letter; give shard and offset, such as 3.1207", s)
-	}
-	return DeadLetterID{Shard: p.Shard, Offset: p.Seq}, nil
+	// Position is the shard, and the letter's number among the dead letters of
+	// the shard: 1, 2, 3 … Offsets cannot be its name: those of a topic that was
+	// made anew begin again.
+	Position
+	Offset     int64 // in the partition of the commands topic
+	Cause      string
+	At         time.Time // when it was put aside
+	Key, Value []byte
+	Headers    []Header
+	Size       int // of the value, in bytes; also where the value is left out
 }
 
 // Header is one of a record.

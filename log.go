@@ -9,7 +9,7 @@ type Records[T any] struct {
 	Shard    int32
 	From, To int64
 	Items    []T
-	Dead     []DeadLetter // what could not be decoded, in order
+	Dead     []DeadLetter // what cannot be decoded, not yet numbered; of commands only
 }
 
 // Consumer is what a group of processes does with the shards of a topic. The

@@ -15,12 +15,13 @@ type Batch struct {
 	Epoch    int64 // of the owner, as it was when the shard was claimed
 	From, To int64 // offsets in the commands partition: the batch is [From, To)
 	NextSeq  int64 // number of the batch's first event
+	NextDead int64 // number of the shard's next dead letter, without those in Dead
 	// Published is the last seq that is known to be in the events topic. It is
 	// stored with the shard as a lower bound, for a takeover after the topic
 	// has forgotten its records.
 	Published int64
 	Commands  []Command
-	Dead      []DeadLetter // what stood between the commands and is none
+	Dead      []DeadLetter // what stood between the commands, numbered from NextDead
 }
 
 // ShardState is what is stored of a shard.
@@ -29,6 +30,7 @@ type ShardState struct {
 	Epoch     int64
 	Offset    int64 // of the next command to settle
 	NextSeq   int64 // of the next event; the first is 1
+	NextDead  int64 // of the next dead letter; the first is 1
 	Published int64
 }
 

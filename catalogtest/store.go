@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,9 +62,10 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 		{"an SKU is given up and taken in one batch", skuHandedOn},
 		{"two products swap their SKUs over a third name in one batch", skuSwapped},
 		{"an SKU is free after its product is deleted", skuFreed},
+		{"dead letters come back as they came, in the transaction of their batch", deadLetters},
+		{"dead letters are listed from the newest, page by page", deadPages},
 		{"the journal answers ranges in order", journalRanges},
 		{"a command without an event has no receipt", receipts},
-		{"dead letters are kept once, in order, with the offset", deadLetters},
 		{"history pages from the newest version", historyPages},
 		{"whatever is settled, store and rules agree", agreesWithRules},
 		{"a snapshot has every product of its shard and no other", snapshots},
@@ -101,7 +101,7 @@ func own(t *testing.T, s Store, shard int32) *settler {
 func (o *settler) batch(commands ...catalog.Command) catalog.Batch {
 	return catalog.Batch{
 		Shard: o.st.Shard, Epoch: o.st.Epoch, From: o.st.Offset, To: o.st.Offset + int64(len(commands)),
-		NextSeq: o.st.NextSeq, Published: o.st.Published, Commands: commands,
+		NextSeq: o.st.NextSeq, NextDead: o.st.NextDead, Published: o.st.Published, Commands: commands,
 	}
 }
 
@@ -231,7 +231,7 @@ func prepareOnce(t *testing.T, s Store) {
 		}
 	}
 	for shard := range int32(6) {
-		sameState(t, s, catalog.ShardState{Shard: shard, NextSeq: 1})
+		sameState(t, s, catalog.ShardState{Shard: shard, NextSeq: 1, NextDead: 1})
 	}
 	if _, err := s.State(t.Context(), 6); err == nil {
 		t.Error("there is a seventh shard")
@@ -253,7 +253,7 @@ func prepareAtOnce(t *testing.T, s Store) {
 		})
 	}
 	wg.Wait()
-	sameState(t, s, catalog.ShardState{Shard: 63, NextSeq: 1})
+	sameState(t, s, catalog.ShardState{Shard: 63, NextSeq: 1, NextDead: 1})
 }
 
 func noSuchShard(t *testing.T, s Store) {
@@ -266,7 +266,7 @@ func noSuchShard(t *testing.T, s Store) {
 	if st, err := s.State(t.Context(), 2); err == nil {
 		t.Errorf("State = %+v", st)
 	}
-	o := &settler{s, catalog.ShardState{Shard: 2, NextSeq: 1}}
+	o := &settler{s, catalog.ShardState{Shard: 2, NextSeq: 1, NextDead: 1}}
 	if events, err := o.try(t.Context(), command("c", "p", catalog.PutProduct{Draft: draft("")})); err == nil {
 		t.Errorf("Settle = %+v", events)
 	}
@@ -274,7 +274,7 @@ func noSuchShard(t *testing.T, s Store) {
 
 func claimRaisesEpoch(t *testing.T, s Store) {
 	o := own(t, s, 1)
-	if want := (catalog.ShardState{Shard: 1, Epoch: 1, NextSeq: 1}); o.st != want {
+	if want := (catalog.ShardState{Shard: 1, Epoch: 1, NextSeq: 1, NextDead: 1}); o.st != want {
 		t.Fatalf("first Claim = %+v, want %+v", o.st, want)
 	}
 	o.settle(t, []catalog.Kind{catalog.Created}, command("c", "p", catalog.CreateProduct{Draft: draft("")}))
@@ -282,11 +282,11 @@ func claimRaisesEpoch(t *testing.T, s Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (catalog.ShardState{Shard: 1, Epoch: 2, Offset: 1, NextSeq: 2}); again != want {
+	if want := (catalog.ShardState{Shard: 1, Epoch: 2, Offset: 1, NextSeq: 2, NextDead: 1}); again != want {
 		t.Fatalf("second Claim = %+v, want %+v", again, want)
 	}
 	sameState(t, s, again)
-	sameState(t, s, catalog.ShardState{Shard: 0, NextSeq: 1})
+	sameState(t, s, catalog.ShardState{Shard: 0, NextSeq: 1, NextDead: 1})
 }
 
 func settleMovesAll(t *testing.T, s Store) {
@@ -307,7 +307,7 @@ func settleMovesAll(t *testing.T, s Store) {
 	for _, e := range want {
 		sameProduct(t.Context(), t, s, e.Product)
 	}
-	sameState(t, s, catalog.ShardState{Shard: 2, Epoch: 1, Offset: 7, NextSeq: 3})
+	sameState(t, s, catalog.ShardState{Shard: 2, Epoch: 1, Offset: 7, NextSeq: 3, NextDead: 1})
 }
 
 func emptyBatch(t *testing.T, s Store) {
@@ -317,7 +317,7 @@ func emptyBatch(t *testing.T, s Store) {
 	if events, err := s.Settle(t.Context(), b, moment); err != nil || len(events) != 0 {
 		t.Fatalf("Settle = %v, %v", events, err)
 	}
-	sameState(t, s, catalog.ShardState{Shard: 0, Epoch: 1, Offset: 3, NextSeq: 1})
+	sameState(t, s, catalog.ShardState{Shard: 0, Epoch: 1, Offset: 3, NextSeq: 1, NextDead: 1})
 }
 
 func publishedNeverGoesBack(t *testing.T, s Store) {
@@ -345,7 +345,7 @@ func settledTwice(t *testing.T, s Store) {
 	if events, err := s.Settle(t.Context(), b, moment); !errors.Is(err, catalog.ErrFenced) || events != nil {
 		t.Fatalf("second Settle = %v, %v; want no events, ErrFenced", events, err)
 	}
-	sameState(t, s, catalog.ShardState{Shard: 0, Epoch: 1, Offset: 1, NextSeq: 2})
+	sameState(t, s, catalog.ShardState{Shard: 0, Epoch: 1, Offset: 1, NextSeq: 2, NextDead: 1})
 	if n := len(journal(t.Context(), t, s, 0)); n != 1 {
 		t.Errorf("the journal has %d rows, want 1", n)
 	}
@@ -497,7 +497,7 @@ func repeatedCommands(t *testing.T, s Store) {
 		t.Fatal(err)
 	}
 	sameEvents(t, "Receipt", []catalog.Event{receipt}, first[:1])
-	sameState(t, s, catalog.ShardState{Shard: 0, Epoch: 1, Offset: 10, NextSeq: 4})
+	sameState(t, s, catalog.ShardState{Shard: 0, Epoch: 1, Offset: 10, NextSeq: 4, NextDead: 1})
 }
 
 func refusedCommands(t *testing.T, s Store) {
@@ -815,51 +815,6 @@ func receipts(t *testing.T, s Store) {
 		t.Fatal(err)
 	}
 	sameEvents(t, "Receipt", []catalog.Event{e}, events)
-}
-
-func deadLetters(t *testing.T, s Store) {
-	letter := func(shard int32, offset int64) catalog.DeadLetter {
-		return catalog.DeadLetter{
-			DeadLetterID: catalog.DeadLetterID{Shard: shard, Offset: offset}, Cause: "it is \"no\" command: é", At: moment,
-			Key: []byte{0, 1, 0xff}, Value: []byte("junk\x00\xff"), Headers: []catalog.Header{{Key: "from", Value: []byte{0xfe, 0}}},
-		}
-	}
-	o := own(t, s, 1)
-	b := o.batch(command("a", "p", catalog.CreateProduct{Draft: draft("A")}))
-	b.To, b.Dead = 4, []catalog.DeadLetter{letter(1, 0), letter(1, 2), letter(1, 3)}
-	for _, stale := range []func(*catalog.Batch){func(b *catalog.Batch) { b.Epoch-- }, func(b *catalog.Batch) { b.From++ }} {
-		fenced := b
-		stale(&fenced)
-		if _, err := s.Settle(t.Context(), fenced, moment); !errors.Is(err, catalog.ErrFenced) {
-			t.Fatalf("a batch that is fenced: %v", err)
-		}
-	}
-	if _, err := s.Settle(t.Context(), b, moment); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Settle(t.Context(), b, moment); !errors.Is(err, catalog.ErrFenced) {
-		t.Fatalf("the same batch once more: %v", err)
-	}
-	other := own(t, s, 2).batch() // nothing but a dead letter
-	other.To, other.Dead = 1, []catalog.DeadLetter{letter(2, 0)}
-	if _, err := s.Settle(t.Context(), other, moment); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		after catalog.DeadLetterID
-		limit int
-		want  []catalog.DeadLetter
-	}{
-		{catalog.DeadLetterID{Offset: -1}, 100, append(b.Dead, other.Dead...)},
-		{catalog.DeadLetterID{Offset: -1}, 2, b.Dead[:2]},
-		{catalog.DeadLetterID{Shard: 1, Offset: 2}, 2, []catalog.DeadLetter{b.Dead[2], other.Dead[0]}},
-		{catalog.DeadLetterID{Shard: 2, Offset: 0}, 2, nil},
-	} {
-		got, err := s.DeadLetters(t.Context(), c.after, c.limit)
-		if err != nil || len(got) != len(c.want) || len(got) > 0 && !reflect.DeepEqual(got, c.want) {
-			t.Errorf("DeadLetters(%s, %d) = %+v, %v; want %+v", c.after, c.limit, got, err, c.want)
-		}
-	}
 }
 
 func historyPages(t *testing.T, s Store) {

@@ -26,7 +26,7 @@ const (
 // Commands joins the group of writers and works on the shards it is given until
 // ctx ends. A record that cannot be decoded is handed over as a dead letter.
 func (l *Log) Commands(ctx context.Context, c catalog.Consumer[catalog.Command]) error {
-	s, err := newConsumption(l, "writer", "commands", decodeCommand, l.deadLetter, c)
+	s, err := newConsumption(l, "writer", "commands", decodeCommand, deadLetter, c)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ type consumption[T any] struct {
 	*Log
 	name, topic string
 	decode      func(r *kgo.Record, shards int) (T, error)
-	bury        func(r *kgo.Record, cause error) (catalog.DeadLetter, error) // what cannot be decoded
+	poison      func(r *kgo.Record, cause error) (catalog.DeadLetter, error) // what becomes of a record that cannot be decoded
 	consumer    catalog.Consumer[T]
 	client      *kgo.Client
 
@@ -84,11 +84,11 @@ type consumption[T any] struct {
 
 func newConsumption[T any](
 	l *Log, name, topic string,
-	decode func(*kgo.Record, int) (T, error), bury func(*kgo.Record, error) (catalog.DeadLetter, error),
+	decode func(*kgo.Record, int) (T, error), poison func(*kgo.Record, error) (catalog.DeadLetter, error),
 	c catalog.Consumer[T],
 ) (*consumption[T], error) {
 	s := &consumption[T]{
-		Log: l, name: name, topic: l.topic(topic), decode: decode, bury: bury, consumer: c,
+		Log: l, name: name, topic: l.topic(topic), decode: decode, poison: poison, consumer: c,
 		inboxes: map[int32]*inbox{}, shards: map[int32]*shard[T]{}, handled: map[int32]kgo.EpochOffset{},
 		wake: func() {},
 	}

@@ -2,69 +2,83 @@ package kafka
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"catalog"
-	"catalog/wire"
 )
 
-// Headers that a dead letter has beside its own.
-const (
-	deadCause  = "dead-cause"
-	deadOffset = "dead-offset"
-)
-
-// deadLetter is what is kept of a record of the commands topic that cannot be
-// decoded.
-func (l *Log) deadLetter(r *kgo.Record, cause error) (catalog.DeadLetter, error) {
-	l.metrics.dead.Inc()
-	l.log.Error("a record cannot be decoded; it goes to the dead letters",
-		"topic", r.Topic, "shard", r.Partition, "offset", r.Offset, "err", cause)
+// deadLetter is the dead letter that a record becomes.
+func deadLetter(r *kgo.Record, cause error) (catalog.DeadLetter, error) {
 	d := catalog.DeadLetter{
-		DeadLetterID: catalog.DeadLetterID{Shard: r.Partition, Offset: r.Offset},
-		Cause:        text(cause.Error()), At: wire.Time(r.Timestamp), Key: r.Key, Value: r.Value,
+		Position: catalog.Position{Shard: r.Partition}, Offset: r.Offset,
+		// A text that every store can hold.
+		Cause: strings.ReplaceAll(strings.ToValidUTF8(cause.Error(), "\uFFFD"), "\x00", "\uFFFD"),
+		Key:   r.Key, Value: r.Value, Size: len(r.Value),
 	}
 	for _, h := range r.Headers {
-		d.Headers = append(d.Headers, catalog.Header{Key: text(h.Key), Value: h.Value})
+		d.Headers = append(d.Headers, catalog.Header{Key: h.Key, Value: h.Value})
 	}
 	return d, nil
 }
 
-// text is s without what texts in the truth cannot have.
-func text(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-}
+// numberHeader names the header with the number of a dead letter.
+const numberHeader = "dead-number"
 
-// PublishDead sends the dead letters of one shard to their topic, as they came
-// and in order, as Publish does events.
-func (l *Log) PublishDead(ctx context.Context, letters []catalog.DeadLetter, done func(error)) {
+// largest is how many bytes of a dead letter are published. The topic takes no
+// larger records than the commands topic does, where it came with fewer headers.
+const largest = 900_000
+
+// Bury sends the dead letters of one shard to the partition of the shard, in
+// order, as Publish does with events. Of one that is too large for a record only
+// its place and cause are sent: the truth has it whole.
+func (l *Log) Bury(ctx context.Context, letters []catalog.DeadLetter, done func(error)) {
 	records := make([]*kgo.Record, len(letters))
 	for i, d := range letters {
-		records[i] = &kgo.Record{
-			Topic: l.topic("dead"), Partition: d.Shard, Key: d.Key, Value: d.Value,
-			Headers: headers(deadCause, d.Cause, deadOffset, strconv.FormatInt(d.Offset, 10)),
-		}
+		r := &kgo.Record{Topic: l.topic("dead"), Partition: d.Shard, Key: d.Key, Value: d.Value, Headers: headers(
+			numberHeader, strconv.FormatInt(d.Seq, 10), "dead-cause", d.Cause, "dead-topic", l.topic("commands"),
+			"dead-partition", strconv.Itoa(int(d.Shard)), "dead-offset", strconv.FormatInt(d.Offset, 10),
+		)}
+		size := len(d.Key) + len(d.Value)
 		for _, h := range d.Headers {
-			records[i].Headers = append(records[i].Headers, kgo.RecordHeader(h))
+			size += len(h.Key) + len(h.Value)
 		}
+		if size > largest {
+			r.Key, r.Value = nil, nil
+			r.Headers = append(r.Headers, headers("dead-size", strconv.Itoa(d.Size))...)
+		} else {
+			for _, h := range d.Headers {
+				r.Headers = append(r.Headers, kgo.RecordHeader(h))
+			}
+		}
+		records[i] = r
 	}
-	l.publish(ctx, records, "the dead letters from "+letters[0].String()+" on", done)
+	l.append(ctx, records, func(err error) {
+		if err != nil {
+			err = fmt.Errorf("publish dead letters from %s on: %w", letters[0].Position, err)
+		}
+		done(err)
+	})
 }
 
-// LastDead answers the offset that the last dead letter in the shard's
-// partition of their topic had, or -1 when the partition holds none.
+// LastDead answers the number of the last dead letter in the shard's partition,
+// or 0 when the partition holds none.
 func (l *Log) LastDead(ctx context.Context, shard int32) (int64, error) {
-	r, err := l.last(ctx, l.topic("dead"), shard)
+	r, err := l.last(ctx, "dead", shard)
 	if err != nil || r == nil {
-		return -1, err
+		return 0, err
 	}
-	for _, h := range r.Headers {
-		if h.Key == deadOffset {
-			return strconv.ParseInt(string(h.Value), 10, 64)
+	for _, h := range r.Headers { // ours is the first; a letter may itself have such a header
+		if h.Key == numberHeader {
+			n, err := strconv.ParseInt(string(h.Value), 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("read the last dead letter of shard %d: %w", shard, err)
+			}
+			return n, nil
 		}
 	}
-	return -1, nil
+	return 0, nil
 }

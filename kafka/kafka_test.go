@@ -99,7 +99,6 @@ type consumer[T any] struct {
 	working map[int32]bool
 	batches []int
 	items   map[int32][]T
-	dead    []catalog.DeadLetter
 	next    map[int32]int64
 	wrong   []string
 }
@@ -148,7 +147,6 @@ func (c *consumer[T]) Handle(ctx context.Context, r catalog.Records[T]) (err err
 		c.next[r.Shard] = r.To
 		c.batches = append(c.batches, len(r.Items))
 		c.items[r.Shard] = append(c.items[r.Shard], r.Items...)
-		c.dead = append(c.dead, r.Dead...)
 	})
 	return err
 }
@@ -290,7 +288,8 @@ func testLog(t *testing.T, brokers string) {
 		{"a shard that is fenced begins again where Begin says", fencedBeginsAgain},
 		{"a shard that cannot begin is tried again and stops when told to", cannotBegin},
 		{"a Handle in hand may end when the shard is taken away", handleEnds},
-		{"what cannot be decoded is a dead letter and the rest goes on", deadLetters},
+		{"what cannot be decoded comes as dead letters and the rest goes on", deadLetters},
+		{"dead letters are stored in order, and the last one tells its number", buried},
 		{"an event that cannot be decoded stops its shard and no other", brokenEvent},
 		{"an offset that the log does not have stops the shard with one error", outOfRange},
 		{"shards are shared, and go to others when a member leaves", shared},
@@ -525,63 +524,67 @@ func deadLetters(t *testing.T, brokers string) {
 	raw(t, l.Log, "commands", shard, []byte("key"), []byte("junk"), kgo.RecordHeader{Key: "from", Value: []byte("elsewhere")})
 	raw(t, l.Log, "commands", shard, nil, nil)
 	// A good command in a shard that is not its product's could be overtaken.
-	encoded := func(product int) []byte {
-		r, err := l.record(command(3, product))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r.Value
-	}
 	stray := 2
 	for l.shard(id(stray)) == shard {
 		stray++
 	}
-	key := id(stray)
-	raw(t, l.Log, "commands", shard, key[:], encoded(stray))
+	r, err := l.record(command(3, stray))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw(t, l.Log, "commands", shard, r.Key, r.Value)
 	if err := l.Send(t.Context(), c2); err != nil {
 		t.Fatal(err)
 	}
 
 	c := newConsumer[catalog.Command]()
+	var dead []catalog.DeadLetter
+	c.handle = func(_ context.Context, r catalog.Records[catalog.Command]) error {
+		dead = append(dead, r.Dead...)
+		return nil
+	}
 	run(t, c, l.Commands)
 	c.wait(t, "the good commands", func() bool { return c.total() == 2 })
 	if got := c.items[shard]; got[0] != c1 || got[1] != c2 {
 		t.Errorf("got %v", got)
 	}
-	c.wait(t, "the dead letters", func() bool { return len(c.dead) == 3 })
-	dead := c.dead
-	if string(dead[0].Key) != "key" || string(dead[0].Value) != "junk" || string(dead[2].Key) != string(key[:]) || dead[0].Offset != 1 || dead[0].Shard != shard ||
-		dead[0].Cause == "" || dead[0].At.IsZero() || len(dead[0].Headers) != 1 || dead[0].Headers[0].Key != "from" || string(dead[0].Headers[0].Value) != "elsewhere" {
+	if len(dead) != 3 || string(dead[0].Key) != "key" || string(dead[0].Value) != "junk" || dead[0].Size != 4 || dead[0].Shard != shard ||
+		dead[0].Offset != 1 || dead[0].Headers[0].Key != "from" || dead[2].Offset != 3 || !bytes.Equal(dead[2].Value, r.Value) {
 		t.Fatalf("dead letters: %+v", dead)
 	}
-	if n := value(t, l.metrics.dead); n != 3 {
-		t.Errorf("%v dead letters counted, want 3", n)
-	}
-
-	last := func() int64 {
-		t.Helper()
-		offset, err := l.LastDead(t.Context(), shard)
-		if err != nil {
-			t.Fatal(err)
+	for _, d := range dead {
+		if d.Cause == "" || strings.Contains(d.Cause, "junk") {
+			t.Errorf("the cause at offset %d is %q", d.Offset, d.Cause)
 		}
-		return offset
 	}
-	if last() != -1 {
-		t.Errorf("the last dead letter is %d before there is one", last())
+}
+
+func buried(t *testing.T, brokers string) {
+	l := open(t, config(t, brokers))
+	if n, err := l.LastDead(t.Context(), 1); n != 0 || err != nil {
+		t.Errorf("LastDead of nothing = %d, %v", n, err)
 	}
-	for _, letters := range [][]catalog.DeadLetter{dead[:1], dead[1:]} {
+	letters := []catalog.DeadLetter{
+		{Offset: 17, Key: []byte("key"), Value: []byte("junk"), Size: 4, Cause: "no command", Headers: []catalog.Header{{Key: numberHeader, Value: []byte("77")}}},
+		{Offset: 18, Value: make([]byte, 1_000_000), Size: 1_000_000, Cause: "no command"}, // with its headers more than a record may have
+	}
+	for i := range letters {
+		letters[i].Shard, letters[i].Seq = 1, int64(i+1)
 		done := make(chan error, 1)
-		l.PublishDead(t.Context(), letters, func(err error) { done <- err })
+		l.Bury(t.Context(), letters[i:i+1], func(err error) { done <- err })
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
+		if n, err := l.LastDead(t.Context(), 1); n != int64(i+1) || err != nil {
+			t.Errorf("LastDead = %d, %v; want %d", n, err, i+1)
+		}
 	}
-	if last() != dead[2].Offset {
-		t.Errorf("the last dead letter is %d, want %d", last(), dead[2].Offset)
+	if n, err := l.LastDead(t.Context(), 2); n != 0 || err != nil {
+		t.Errorf("LastDead of another shard = %d, %v", n, err)
 	}
-	r, err := l.last(t.Context(), l.topic("dead"), shard)
-	if err != nil || string(r.Key) != string(key[:]) || string(r.Value) != string(dead[2].Value) {
-		t.Errorf("the last dead letter is %v, %v", r, err)
+	r, err := l.last(t.Context(), "dead", 1)
+	if err != nil || len(r.Value) != 0 {
+		t.Errorf("the large one is there with %d bytes, %v", len(r.Value), err)
 	}
 }
 

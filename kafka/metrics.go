@@ -15,7 +15,6 @@ type metrics struct {
 	sendErrors     prometheus.Counter
 	publishSeconds prometheus.Histogram
 	publishErrors  prometheus.Counter
-	dead           prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -47,11 +46,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		publishErrors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "catalog_kafka_publish_errors_total", Help: "Batches of events that could not be sent; their shard begins again.",
 		}),
-		dead: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "catalog_kafka_dead_letters_total", Help: "Records that could not be decoded.",
-		}),
 	}
-	reg.MustRegister(m.batch, m.lag, m.stopped, m.retries, m.publishSeconds, m.publishErrors, m.sendSeconds, m.sendErrors, m.dead)
+	reg.MustRegister(m.batch, m.lag, m.stopped, m.retries, m.publishSeconds, m.publishErrors, m.sendSeconds, m.sendErrors)
 	return m
 }
 

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -83,10 +82,6 @@ func (l *Log) record(c catalog.Command) (*kgo.Record, error) {
 // longer be sent it calls done with the error, and those behind it may be
 // missing. The calls of done are in the order of those of Publish.
 func (l *Log) Publish(ctx context.Context, events []catalog.Event, done func(error)) {
-	if len(events) == 0 {
-		done(nil)
-		return
-	}
 	records := make([]*kgo.Record, len(events))
 	for i, e := range events {
 		value, err := wire.EncodeEvent(e)
@@ -100,14 +95,24 @@ func (l *Log) Publish(ctx context.Context, events []catalog.Event, done func(err
 				"command-id", e.Command.String(), "traceparent", e.Trace),
 		}
 	}
-	l.publish(ctx, records, fmt.Sprintf("events from %s on", events[0].Position), done)
+	l.append(ctx, records, func(err error) {
+		if err != nil {
+			err = fmt.Errorf("publish events from %s on: %w", events[0].Position, err)
+		}
+		done(err)
+	})
 }
 
-// publish sends records of one partition, which are called what in errors.
-func (l *Log) publish(ctx context.Context, records []*kgo.Record, what string, done func(error)) {
+// append sends records to one partition, in order. It waits only while the
+// buffer is full. The calls of done are in the order of those of append.
+func (l *Log) append(ctx context.Context, records []*kgo.Record, done func(error)) {
+	if len(records) == 0 {
+		done(nil)
+		return
+	}
 	places := min(int64(len(records)), unsentRecords)
 	if err := l.unsent.Acquire(ctx, places); err != nil {
-		done(fmt.Errorf("publish %s: %w: %w", what, catalog.ErrUnavailable, err))
+		done(fmt.Errorf("%w: %w", catalog.ErrUnavailable, err))
 		return
 	}
 	since, left := time.Now(), len(records)
@@ -122,11 +127,10 @@ func (l *Log) publish(ctx context.Context, records []*kgo.Record, what string, d
 		l.unsent.Release(places)
 		if failed != nil {
 			l.metrics.publishErrors.Inc()
-			done(fmt.Errorf("publish %s: %w", what, failed))
-			return
+		} else {
+			l.metrics.publishSeconds.Observe(time.Since(since).Seconds())
 		}
-		l.metrics.publishSeconds.Observe(time.Since(since).Seconds())
-		done(nil)
+		done(failed)
 	}
 	// What is on its way is not called back: the client would drop with it what
 	// others have sent to the same partition.
@@ -153,7 +157,7 @@ func decodeCommand(r *kgo.Record, shards int) (catalog.Command, error) {
 		err = fmt.Errorf("product %s does not belong to this partition", c.Product)
 	}
 	if err == nil && string(r.Key) != string(c.Product[:]) {
-		err = fmt.Errorf("key %s is not that of product %s", hex.EncodeToString(r.Key), c.Product)
+		err = fmt.Errorf("its key is not the id of its product, %s", c.Product)
 	}
 	return c, err
 }

@@ -125,7 +125,8 @@ func cause(err error, offset int64) error {
 	return err
 }
 
-// decodeAll decodes records.
+// decodeAll decodes records, and puts those that cannot be among the dead
+// letters, or stops.
 func (s *shard[T]) decodeAll(records []*kgo.Record, from int64) (catalog.Records[T], error) {
 	r := catalog.Records[T]{Shard: s.number, From: from, To: records[len(records)-1].Offset + 1, Items: make([]T, 0, len(records))}
 	for _, record := range records {
@@ -134,7 +135,7 @@ func (s *shard[T]) decodeAll(records []*kgo.Record, from int64) (catalog.Records
 			r.Items = append(r.Items, item)
 			continue
 		}
-		letter, err := s.bury(record, err)
+		letter, err := s.poison(record, err)
 		if err != nil {
 			return r, err
 		}
@@ -143,18 +144,16 @@ func (s *shard[T]) decodeAll(records []*kgo.Record, from int64) (catalog.Records
 	return r, nil
 }
 
-// handle has the records handled, again and again until that is done. It gives
-// up when the shard was taken away, is fenced, or cannot go on.
+// handle has the records handled. It gives up when the shard was taken away or
+// is fenced.
 func (s *shard[T]) handle(given, work context.Context, r catalog.Records[T]) error {
 	for try := 0; ; try++ {
 		err := s.consumer.Handle(work, r)
-		var lost *lostError
-		if err == nil || errors.Is(err, catalog.ErrFenced) || errors.As(err, &lost) {
+		if err == nil || errors.Is(err, catalog.ErrFenced) {
 			return err
 		}
 		if try == 0 && given.Err() == nil { // and not at each try, of which there may be many
-			s.log.WarnContext(given, "records cannot be handled, and are tried again",
-				"consumer", s.name, "topic", s.topic, "shard", s.number, "offset", r.From, "err", err)
+			s.log.WarnContext(given, "records cannot be handled, and are tried again", "consumer", s.name, "topic", s.topic, "shard", s.number, "offset", r.From, "err", err)
 		}
 		s.metrics.retries.WithLabelValues(s.name).Inc()
 		if !pause(given, backoff(try)) {

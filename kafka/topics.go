@@ -59,11 +59,12 @@ func (l *Log) Join(ctx context.Context) error {
 			return fmt.Errorf("topic %s: %w; make the topics with: catalog migrate", n, err)
 		}
 	}
-	commands := len(topics[names[0]].Partitions)
-	for _, n := range names[1:] {
-		if other := len(topics[n].Partitions); other != commands {
-			return fmt.Errorf("topic %s has %d partitions and %s has %d; they must have the same number, fixed for life", names[0], commands, n, other)
-		}
+	commands, events := len(topics[names[0]].Partitions), len(topics[names[1]].Partitions)
+	if commands != events {
+		return fmt.Errorf("topic %s has %d partitions and %s has %d; they must have the same number, fixed for life", names[0], commands, names[1], events)
+	}
+	if dead := len(topics[names[2]].Partitions); dead < commands {
+		return fmt.Errorf("topic %s has %d partitions and %s has %d; add those that are missing", names[2], dead, names[0], commands)
 	}
 	l.shards = commands
 	return nil
@@ -72,10 +73,11 @@ func (l *Log) Join(ctx context.Context) error {
 // EventBounds answers, by shard, the offset of the first event that the log
 // still has and the offset that the next one will have.
 func (l *Log) EventBounds(ctx context.Context) (starts, ends []int64, err error) {
-	return l.bounds(ctx, l.topic("events"))
+	return l.bounds(ctx, "events")
 }
 
-func (l *Log) bounds(ctx context.Context, topic string) (starts, ends []int64, err error) {
+func (l *Log) bounds(ctx context.Context, name string) (starts, ends []int64, err error) {
+	topic := l.topic(name)
 	first, err := l.admin.ListStartOffsets(ctx, topic)
 	if err == nil {
 		err = first.Error()
@@ -105,7 +107,7 @@ func (l *Log) bounds(ctx context.Context, topic string) (starts, ends []int64, e
 // LastSeq answers the seq of the last event in the shard's partition of the
 // events topic, or 0 when the partition holds no record.
 func (l *Log) LastSeq(ctx context.Context, shard int32) (int64, error) {
-	r, err := l.last(ctx, l.topic("events"), shard)
+	r, err := l.last(ctx, "events", shard)
 	if err != nil || r == nil {
 		return 0, err
 	}
@@ -116,13 +118,14 @@ func (l *Log) LastSeq(ctx context.Context, shard int32) (int64, error) {
 	return e.Seq, nil
 }
 
-// last reads the last record of a partition, or nil when it holds none.
-func (l *Log) last(ctx context.Context, topic string, partition int32) (*kgo.Record, error) {
-	starts, ends, err := l.bounds(ctx, topic)
+// last reads the last record of a partition, or answers nil when it has none.
+func (l *Log) last(ctx context.Context, name string, partition int32) (*kgo.Record, error) {
+	starts, ends, err := l.bounds(ctx, name)
 	if err != nil || starts[partition] >= ends[partition] {
 		return nil, err
 	}
-	c, err := l.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: kgo.NoResetOffset().At(ends[partition] - 1)}}))
+	topic, offset := l.topic(name), ends[partition]-1
+	c, err := l.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: kgo.NoResetOffset().At(offset)}}))
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +136,7 @@ func (l *Log) last(ctx context.Context, topic string, partition int32) (*kgo.Rec
 	}
 	records := fetches.Records()
 	if len(records) == 0 {
-		return nil, fmt.Errorf("read the last record of %s, partition %d: nothing at offset %d", topic, partition, ends[partition]-1)
+		return nil, fmt.Errorf("read the last record of %s, partition %d: nothing at offset %d", topic, partition, offset)
 	}
 	return records[0], nil
 }

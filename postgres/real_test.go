@@ -163,7 +163,7 @@ func batch(st catalog.ShardState, sku string) catalog.Batch {
 	}
 	id := catalog.DerivedID(sku)
 	return catalog.Batch{
-		Shard: st.Shard, Epoch: st.Epoch, From: st.Offset, To: st.Offset + 1, NextSeq: st.NextSeq,
+		Shard: st.Shard, Epoch: st.Epoch, From: st.Offset, To: st.Offset + 1, NextSeq: st.NextSeq, NextDead: st.NextDead,
 		Commands: []catalog.Command{{ID: id, Product: id, Op: catalog.CreateProduct{Draft: d}, AcceptedAt: time.UnixMicro(0).UTC()}},
 	}
 }

@@ -143,29 +143,6 @@ func queueEvents(batch *pgx.Batch, events []catalog.Event) error {
 	return nil
 }
 
-// queueDeadLetters adds the statement that writes dead letters.
-func queueDeadLetters(batch *pgx.Batch, letters []catalog.DeadLetter) error {
-	var (
-		n        = len(letters)
-		offsets  = make([]int64, n)
-		sent     = make([]time.Time, n)
-		causes   = make([]string, n)
-		payloads = make([][]byte, n)
-	)
-	for i, d := range letters {
-		payload, err := wire.EncodeDeadLetter(d)
-		if err != nil {
-			return err
-		}
-		offsets[i], sent[i], causes[i], payloads[i] = d.Offset, d.At, d.Cause, payload
-	}
-	batch.Queue(`
-		INSERT INTO dead (shard, "offset", sent_at, cause, payload)
-		SELECT $1, * FROM unnest($2::bigint[], $3::timestamptz[], $4::text[], $5::bytea[])`,
-		letters[0].Shard, offsets, sent, causes, payloads)
-	return nil
-}
-
 // events answers the events in the payloads that a statement selects.
 func (s *Store) events(ctx context.Context, statement string, args ...any) ([]catalog.Event, error) {
 	rows, err := s.pool.Query(ctx, statement, args...)

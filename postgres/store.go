@@ -53,10 +53,10 @@ func (s *Store) Prepare(ctx context.Context, shards int) error {
 	return nil
 }
 
-const stateColumns = `shard, epoch, "offset", next_seq, published`
+const stateColumns = `shard, epoch, "offset", next_seq, next_dead, published`
 
 func scanState(row pgx.Row) (st catalog.ShardState, err error) {
-	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.Published)
+	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.NextDead, &st.Published)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = errors.New("there is no such shard")
 	}
@@ -219,13 +219,11 @@ func write(ctx context.Context, conn *pgxpool.Conn, b catalog.Batch, known catal
 			return err
 		}
 	}
-	if len(b.Dead) > 0 {
-		if err := queueDeadLetters(&batch, b.Dead); err != nil {
-			return err
-		}
+	if err := queueDead(&batch, b.Dead); err != nil {
+		return err
 	}
-	batch.Queue(`UPDATE shards SET "offset" = $2, next_seq = $3, published = greatest(published, $4) WHERE shard = $1`,
-		b.Shard, b.To, b.NextSeq+int64(len(events)), b.Published)
+	batch.Queue(`UPDATE shards SET "offset" = $2, next_seq = $3, next_dead = $4, published = greatest(published, $5) WHERE shard = $1`,
+		b.Shard, b.To, b.NextSeq+int64(len(events)), b.NextDead+int64(len(b.Dead)), b.Published)
 	batch.Queue("commit")
 	return conn.SendBatch(ctx, &batch).Close()
 }
@@ -322,26 +320,6 @@ func (s *Store) History(ctx context.Context, product catalog.ID, before int64, l
 		return nil, fmt.Errorf("history of product %s: %w", product, reach(err))
 	}
 	return events, nil
-}
-
-// DeadLetters answers the dead letters behind after.
-func (s *Store) DeadLetters(ctx context.Context, after catalog.DeadLetterID, limit int) ([]catalog.DeadLetter, error) {
-	rows, err := s.pool.Query(ctx,
-		`SELECT payload FROM dead WHERE (shard, "offset") > ($1, $2) ORDER BY shard, "offset" LIMIT $3`, after.Shard, after.Offset, limit)
-	var letters []catalog.DeadLetter
-	if err == nil {
-		letters, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (catalog.DeadLetter, error) {
-			var payload []byte
-			if err := row.Scan(&payload); err != nil {
-				return catalog.DeadLetter{}, err
-			}
-			return wire.DecodeDeadLetter(payload)
-		})
-	}
-	if err != nil {
-		return nil, fmt.Errorf("dead letters behind %s: %w", after, reach(err))
-	}
-	return letters, nil
 }
 
 // SKUs answers which products have the SKUs.

@@ -168,20 +168,3 @@ func scanID(row scanner) (catalog.ID, error) {
 	}
 	return wire.ID(id)
 }
-
-const addDeadLetter = `INSERT INTO dead (shard, "offset", sent_at, cause, payload) VALUES (?, ?, ?, ?, ?)`
-
-// deadLetterValues are the values of addDeadLetter.
-func deadLetterValues(d catalog.DeadLetter) ([]any, error) {
-	payload, err := wire.EncodeDeadLetter(d)
-	return []any{d.Shard, d.Offset, d.At.UnixMicro(), d.Cause, payload}, err
-}
-
-// scanDeadLetter reads the payload of a row of dead letters.
-func scanDeadLetter(row scanner) (catalog.DeadLetter, error) {
-	var payload []byte
-	if err := row.Scan(&payload); err != nil {
-		return catalog.DeadLetter{}, err
-	}
-	return wire.DecodeDeadLetter(payload)
-}

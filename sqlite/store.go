@@ -67,12 +67,12 @@ func (s *Store) Prepare(ctx context.Context, shards int) error {
 }
 
 const (
-	stateColumns = `shard, epoch, "offset", next_seq, published`
+	stateColumns = `shard, epoch, "offset", next_seq, next_dead, published`
 	selectState  = "SELECT " + stateColumns + " FROM shards WHERE shard = ?"
 )
 
 func scanState(row scanner) (st catalog.ShardState, err error) {
-	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.Published)
+	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.NextDead, &st.Published)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = errors.New("there is no such shard")
 	}
@@ -120,12 +120,12 @@ func (s *Store) Settle(ctx context.Context, b catalog.Batch, now time.Time) (eve
 		if err := save(ctx, tx, b.Shard, known, events); err != nil {
 			return err
 		}
-		if err := each(ctx, tx, addDeadLetter, b.Dead, deadLetterValues); err != nil {
+		if err := each(ctx, tx, addDead, b.Dead, deadValues); err != nil {
 			return fmt.Errorf("write dead letters: %w", err)
 		}
 		_, err = tx.ExecContext(ctx,
-			`UPDATE shards SET "offset" = ?, next_seq = ?, published = max(published, ?) WHERE shard = ?`,
-			b.To, b.NextSeq+int64(len(events)), b.Published, b.Shard)
+			`UPDATE shards SET "offset" = ?, next_seq = ?, next_dead = ?, published = max(published, ?) WHERE shard = ?`,
+			b.To, b.NextSeq+int64(len(events)), b.NextDead+int64(len(b.Dead)), b.Published, b.Shard)
 		return err
 	})
 	if err != nil {
@@ -293,16 +293,6 @@ func (s *Store) History(ctx context.Context, product catalog.ID, before int64, l
 		return nil, fmt.Errorf("history of product %s: %w", product, err)
 	}
 	return events, nil
-}
-
-// DeadLetters answers the dead letters behind after.
-func (s *Store) DeadLetters(ctx context.Context, after catalog.DeadLetterID, limit int) ([]catalog.DeadLetter, error) {
-	letters, err := query(ctx, s.db.read, scanDeadLetter,
-		`SELECT payload FROM dead WHERE (shard, "offset") > (?, ?) ORDER BY shard, "offset" LIMIT ?`, after.Shard, after.Offset, limit)
-	if err != nil {
-		return nil, fmt.Errorf("dead letters behind %s: %w", after, err)
-	}
-	return letters, nil
 }
 
 // SKUs answers which products have the SKUs.

@@ -10,44 +10,68 @@ import (
 	"catalog/wire"
 )
 
-// ListDeadLetters answers records that were no commands.
+// ListDeadLetters answers dead letters, newest first.
 func (s Server) ListDeadLetters(ctx context.Context, r *catalogv1.ListDeadLettersRequest) (*catalogv1.ListDeadLettersResponse, error) {
-	letters, err := s.Store.DeadLetters(ctx, wire.DeadLetterID(r.GetAfter()), int(r.GetLimit()))
+	letters, err := s.Store.ListDead(ctx, r.Shard, letterID(r.GetAfter()), int(r.GetLimit()))
 	if err != nil {
 		return nil, err
 	}
-	answer := &catalogv1.ListDeadLettersResponse{}
-	for _, d := range letters {
-		answer.Letters = append(answer.Letters, wire.DeadLetterMessage(d))
+	answer := &catalogv1.ListDeadLettersResponse{Letters: make([]*catalogv1.DeadLetter, len(letters))}
+	for i, d := range letters {
+		answer.Letters[i] = wire.DeadLetterMessage(d)
 	}
 	return answer, nil
 }
 
-// ReplayDeadLetter sends the command in a dead letter, if this version can
-// decode it: to the shard of its product, wherever it stood.
-func (s Server) ReplayDeadLetter(ctx context.Context, r *catalogv1.ReplayDeadLetterRequest) (*catalogv1.ReplayDeadLetterResponse, error) {
-	id := wire.DeadLetterID(r.GetId())
-	letters, err := s.Store.DeadLetters(ctx, catalog.DeadLetterID{Shard: id.Shard, Offset: id.Offset - 1}, 1)
+// GetDeadLetter answers a dead letter, whole.
+func (s Server) GetDeadLetter(ctx context.Context, r *catalogv1.GetDeadLetterRequest) (*catalogv1.GetDeadLetterResponse, error) {
+	d, err := s.letter(ctx, letterID(r.GetId()))
 	if err != nil {
 		return nil, err
 	}
-	if len(letters) == 0 || letters[0].DeadLetterID != id {
-		return nil, fmt.Errorf("dead letter %s: %w", id, catalog.ErrNotFound)
-	}
-	cmd, err := wire.DecodeCommand(letters[0].Value)
+	return &catalogv1.GetDeadLetterResponse{Letter: wire.DeadLetterMessage(d)}, nil
+}
+
+// ReplayDeadLetter sends the command that can be made of a dead letter now: one
+// that an older version could not read, or that stood in a partition that is not
+// its product's. That the command has an id makes it safe to do so twice.
+func (s Server) ReplayDeadLetter(ctx context.Context, r *catalogv1.ReplayDeadLetterRequest) (*catalogv1.ReplayDeadLetterResponse, error) {
+	d, err := s.letter(ctx, letterID(r.GetId()))
 	if err != nil {
-		return &catalogv1.ReplayDeadLetterResponse{Result: catalogv1.ReplayDeadLetterResponse_RESULT_UNDECODABLE, Cause: err.Error()}, nil
+		return nil, err
 	}
-	answer := &catalogv1.ReplayDeadLetterResponse{Result: catalogv1.ReplayDeadLetterResponse_RESULT_SENT, CommandId: cmd.ID[:]}
-	switch _, err := s.Store.Receipt(ctx, cmd.ID); {
+	c, err := wire.DecodeCommand(d.Value)
+	if err != nil {
+		return &catalogv1.ReplayDeadLetterResponse{Cause: err.Error()}, nil
+	}
+	answer := &catalogv1.ReplayDeadLetterResponse{CommandId: c.ID[:]}
+	switch _, err := s.Store.Receipt(ctx, c.ID); {
 	case err == nil:
-		answer.Result = catalogv1.ReplayDeadLetterResponse_RESULT_SETTLED
+		answer.Settled = true
 		return answer, nil
 	case !errors.Is(err, catalog.ErrNotFound):
 		return nil, err
 	}
-	if r.GetDryRun() {
-		return answer, nil
+	if !r.GetDryRun() {
+		if err := s.Log.Send(ctx, c); err != nil {
+			return nil, fmt.Errorf("%w: %w", catalog.ErrUnavailable, err) // to ask again is safe
+		}
+		answer.Sent = true
 	}
-	return answer, s.Log.Send(ctx, cmd)
+	return answer, nil
+}
+
+func (s Server) letter(ctx context.Context, id catalog.Position) (catalog.DeadLetter, error) {
+	letters, err := s.Store.Dead(ctx, id.Shard, id.Seq, 1)
+	if err == nil && (len(letters) == 0 || letters[0].Seq != id.Seq) {
+		err = catalog.ErrNotFound
+	}
+	if err != nil {
+		return catalog.DeadLetter{}, err
+	}
+	return letters[0], nil
+}
+
+func letterID(m *catalogv1.DeadLetterID) catalog.Position {
+	return catalog.Position{Shard: m.GetShard(), Seq: m.GetNumber()}
 }

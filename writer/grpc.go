@@ -16,7 +16,7 @@ import (
 type Server struct {
 	catalogv1.UnimplementedWriterServiceServer
 	Store Store
-	Log   Log // to which dead letters are sent again
+	Log   Log // where dead letters are sent again
 }
 
 // GetReceipt answers the event of a command.

@@ -20,10 +20,10 @@ import (
 )
 
 // serve answers a client of a server on the store.
-func serve(t *testing.T, store writer.Store) catalogv1.WriterServiceClient {
+func serve(t *testing.T, store writer.Store, log writer.Log) catalogv1.WriterServiceClient {
 	t.Helper()
 	s := rpc.NewServer(slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store})
+	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store, Log: log})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func serve(t *testing.T, store writer.Store) catalogv1.WriterServiceClient {
 
 func TestTheServerAnswersWhatOnlyTheTruthKnows(t *testing.T) {
 	store := newStore(t)
-	w, _ := newWriter(t, store)
+	w, l := newWriter(t, store)
 	begin(t, w, 0)
 	r := records(0, 1200)
 	first := r.Items[0]
@@ -57,7 +57,7 @@ func TestTheServerAnswersWhatOnlyTheTruthKnows(t *testing.T) {
 	draft.Name = "Armchair"
 	r.Items[1199] = catalog.Command{ID: id("put"), Product: first.Product, Op: catalog.PutProduct{Draft: draft}, AcceptedAt: first.AcceptedAt}
 	handle(t, w, r)
-	c := serve(t, store)
+	c := serve(t, store, l)
 	ctx := t.Context()
 	product, unknown := first.Product, id("unknown")
 

@@ -15,6 +15,7 @@ type metrics struct {
 	waited      prometheus.Histogram   // accepted → settled
 	published   prometheus.Counter
 	republished prometheus.Counter
+	dead        prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -40,8 +41,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		republished: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "catalog_writer_republished_events_total", Help: "Events published from the journal at a takeover.",
 		}),
+		dead: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "catalog_writer_dead_letters_total", Help: "Records of the commands topic that could not be decoded.",
+		}),
 	}
-	reg.MustRegister(m.commands, m.seconds, m.batch, m.waited, m.published, m.republished)
+	reg.MustRegister(m.commands, m.seconds, m.batch, m.waited, m.published, m.republished, m.dead)
 	return m
 }
 

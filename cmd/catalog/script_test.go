@@ -6,12 +6,17 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 
+	"catalog"
 	"catalog/daemon"
+	"catalog/wire"
 )
 
 func TestMain(m *testing.M) {
@@ -27,7 +32,10 @@ func TestMain(m *testing.M) {
 // TestScripts runs what people type. In a script $HTTP, $GRPC and $ADMIN are addresses
 // that nobody listens on, and the default of every command. `eventually
 // PATTERN COMMAND …` repeats the command until it succeeds and answers what the
-// pattern matches; `id NAME` keeps the id that was printed as $NAME.
+// pattern matches; `id NAME` keeps the id that was printed as $NAME. `broker`
+// starts a log that scripts can spoil and names it $BROKER; `append PARTITION VALUE`
+// appends a record to its commands topic, and `stray PARTITION NAME` a command that
+// belongs to another partition, whose product is then $NAME.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -57,6 +65,28 @@ func TestScripts(t *testing.T) {
 					<-time.After(20 * time.Millisecond)
 				}
 			},
+			"broker": func(ts *testscript.TestScript, _ bool, _ []string) {
+				c, err := kfake.NewCluster(kfake.NumBrokers(1))
+				ts.Check(err)
+				ts.Defer(c.Close)
+				ts.Setenv("BROKER", c.ListenAddrs()[0])
+			},
+			"append": func(ts *testscript.TestScript, _ bool, args []string) {
+				appendRecord(ts, args[0], nil, []byte(args[1]))
+			},
+			"stray": func(ts *testscript.TestScript, _ bool, args []string) {
+				c := catalog.Command{
+					ID: catalog.DerivedID("stray"), AcceptedAt: time.Now(),
+					Op: catalog.CreateProduct{Draft: catalog.Draft{Name: "Stray chair", Price: catalog.Money{Decimal: catalog.Decimal{Units: 5}, Currency: "EUR"}}},
+				}
+				for i := 0; i == 0 || fmt.Sprint(catalog.Shard(c.Product, 2)) == args[0]; i++ {
+					c.Product = catalog.DerivedID("stray", fmt.Sprint(i))
+				}
+				value, err := wire.EncodeCommand(c)
+				ts.Check(err)
+				appendRecord(ts, args[0], c.Product[:], value)
+				ts.Setenv(args[1], c.Product.String())
+			},
 			"id": func(ts *testscript.TestScript, _ bool, args []string) {
 				var label, id string
 				if _, err := fmt.Sscan(ts.ReadFile("stdout"), &label, &id); err != nil || label != "id" {
@@ -66,4 +96,14 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// appendRecord appends a record to the commands topic of the script's broker.
+func appendRecord(ts *testscript.TestScript, partition string, key, value []byte) {
+	n, err := strconv.Atoi(partition)
+	ts.Check(err)
+	c, err := kgo.NewClient(kgo.SeedBrokers(ts.Getenv("BROKER")), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	ts.Check(err)
+	defer c.Close()
+	ts.Check(c.ProduceSync(context.Background(), &kgo.Record{Topic: "catalog.commands", Partition: int32(n), Key: key, Value: value}).FirstErr())
 }

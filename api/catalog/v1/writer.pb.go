@@ -10,7 +10,6 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -22,61 +21,6 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
-
-type ReplayDeadLetterResponse_Result int32
-
-const (
-	ReplayDeadLetterResponse_RESULT_UNSPECIFIED ReplayDeadLetterResponse_Result = 0
-	// It still cannot be decoded; nothing was sent.
-	ReplayDeadLetterResponse_RESULT_UNDECODABLE ReplayDeadLetterResponse_Result = 1
-	// Its command has been settled before; nothing was sent.
-	ReplayDeadLetterResponse_RESULT_SETTLED ReplayDeadLetterResponse_Result = 2
-	// It was sent, or would be without dry_run.
-	ReplayDeadLetterResponse_RESULT_SENT ReplayDeadLetterResponse_Result = 3
-)
-
-// Enum value maps for ReplayDeadLetterResponse_Result.
-var (
-	ReplayDeadLetterResponse_Result_name = map[int32]string{
-		0: "RESULT_UNSPECIFIED",
-		1: "RESULT_UNDECODABLE",
-		2: "RESULT_SETTLED",
-		3: "RESULT_SENT",
-	}
-	ReplayDeadLetterResponse_Result_value = map[string]int32{
-		"RESULT_UNSPECIFIED": 0,
-		"RESULT_UNDECODABLE": 1,
-		"RESULT_SETTLED":     2,
-		"RESULT_SENT":        3,
-	}
-)
-
-func (x ReplayDeadLetterResponse_Result) Enum() *ReplayDeadLetterResponse_Result {
-	p := new(ReplayDeadLetterResponse_Result)
-	*p = x
-	return p
-}
-
-func (x ReplayDeadLetterResponse_Result) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (ReplayDeadLetterResponse_Result) Descriptor() protoreflect.EnumDescriptor {
-	return file_catalog_v1_writer_proto_enumTypes[0].Descriptor()
-}
-
-func (ReplayDeadLetterResponse_Result) Type() protoreflect.EnumType {
-	return &file_catalog_v1_writer_proto_enumTypes[0]
-}
-
-func (x ReplayDeadLetterResponse_Result) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use ReplayDeadLetterResponse_Result.Descriptor instead.
-func (ReplayDeadLetterResponse_Result) EnumDescriptor() ([]byte, []int) {
-	return file_catalog_v1_writer_proto_rawDescGZIP(), []int{16, 0}
-}
 
 type GetReceiptRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -571,11 +515,11 @@ func (x *SnapshotResponse) GetNextSeq() int64 {
 	return 0
 }
 
-// DeadLetterID is where a dead letter stood in the commands topic.
+// DeadLetterID names a dead letter.
 type DeadLetterID struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Shard         int32                  `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
-	Offset        int64                  `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	Number        int64                  `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -617,18 +561,20 @@ func (x *DeadLetterID) GetShard() int32 {
 	return 0
 }
 
-func (x *DeadLetterID) GetOffset() int64 {
+func (x *DeadLetterID) GetNumber() int64 {
 	if x != nil {
-		return x.Offset
+		return x.Number
 	}
 	return 0
 }
 
 type ListDeadLettersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Only those behind this place; none for all.
-	After         *DeadLetterID `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
-	Limit         int32         `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Only those of this shard.
+	Shard *int32 `protobuf:"varint,1,opt,name=shard,proto3,oneof" json:"shard,omitempty"`
+	// The last one of the page before.
+	After         *DeadLetterID `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	Limit         int32         `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -661,6 +607,13 @@ func (x *ListDeadLettersRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ListDeadLettersRequest.ProtoReflect.Descriptor instead.
 func (*ListDeadLettersRequest) Descriptor() ([]byte, []int) {
 	return file_catalog_v1_writer_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListDeadLettersRequest) GetShard() int32 {
+	if x != nil && x.Shard != nil {
+		return *x.Shard
+	}
+	return 0
 }
 
 func (x *ListDeadLettersRequest) GetAfter() *DeadLetterID {
@@ -721,32 +674,27 @@ func (x *ListDeadLettersResponse) GetLetters() []*DeadLetter {
 	return nil
 }
 
-type DeadLetter struct {
+type GetDeadLetterRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            *DeadLetterID          `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Cause         string                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
-	SentAt        *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=sent_at,json=sentAt,proto3" json:"sent_at,omitempty"`
-	Key           []byte                 `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
-	Value         []byte                 `protobuf:"bytes,5,opt,name=value,proto3" json:"value,omitempty"`
-	Headers       []*Header              `protobuf:"bytes,6,rep,name=headers,proto3" json:"headers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *DeadLetter) Reset() {
-	*x = DeadLetter{}
+func (x *GetDeadLetterRequest) Reset() {
+	*x = GetDeadLetterRequest{}
 	mi := &file_catalog_v1_writer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *DeadLetter) String() string {
+func (x *GetDeadLetterRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*DeadLetter) ProtoMessage() {}
+func (*GetDeadLetterRequest) ProtoMessage() {}
 
-func (x *DeadLetter) ProtoReflect() protoreflect.Message {
+func (x *GetDeadLetterRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_catalog_v1_writer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -758,75 +706,39 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
-func (*DeadLetter) Descriptor() ([]byte, []int) {
+// Deprecated: Use GetDeadLetterRequest.ProtoReflect.Descriptor instead.
+func (*GetDeadLetterRequest) Descriptor() ([]byte, []int) {
 	return file_catalog_v1_writer_proto_rawDescGZIP(), []int{13}
 }
 
-func (x *DeadLetter) GetId() *DeadLetterID {
+func (x *GetDeadLetterRequest) GetId() *DeadLetterID {
 	if x != nil {
 		return x.Id
 	}
 	return nil
 }
 
-func (x *DeadLetter) GetCause() string {
-	if x != nil {
-		return x.Cause
-	}
-	return ""
-}
-
-func (x *DeadLetter) GetSentAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.SentAt
-	}
-	return nil
-}
-
-func (x *DeadLetter) GetKey() []byte {
-	if x != nil {
-		return x.Key
-	}
-	return nil
-}
-
-func (x *DeadLetter) GetValue() []byte {
-	if x != nil {
-		return x.Value
-	}
-	return nil
-}
-
-func (x *DeadLetter) GetHeaders() []*Header {
-	if x != nil {
-		return x.Headers
-	}
-	return nil
-}
-
-type Header struct {
+type GetDeadLetterResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Letter        *DeadLetter            `protobuf:"bytes,1,opt,name=letter,proto3" json:"letter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Header) Reset() {
-	*x = Header{}
+func (x *GetDeadLetterResponse) Reset() {
+	*x = GetDeadLetterResponse{}
 	mi := &file_catalog_v1_writer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Header) String() string {
+func (x *GetDeadLetterResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Header) ProtoMessage() {}
+func (*GetDeadLetterResponse) ProtoMessage() {}
 
-func (x *Header) ProtoReflect() protoreflect.Message {
+func (x *GetDeadLetterResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_catalog_v1_writer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -838,21 +750,14 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Header.ProtoReflect.Descriptor instead.
-func (*Header) Descriptor() ([]byte, []int) {
+// Deprecated: Use GetDeadLetterResponse.ProtoReflect.Descriptor instead.
+func (*GetDeadLetterResponse) Descriptor() ([]byte, []int) {
 	return file_catalog_v1_writer_proto_rawDescGZIP(), []int{14}
 }
 
-func (x *Header) GetKey() string {
+func (x *GetDeadLetterResponse) GetLetter() *DeadLetter {
 	if x != nil {
-		return x.Key
-	}
-	return ""
-}
-
-func (x *Header) GetValue() []byte {
-	if x != nil {
-		return x.Value
+		return x.Letter
 	}
 	return nil
 }
@@ -860,7 +765,7 @@ func (x *Header) GetValue() []byte {
 type ReplayDeadLetterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    *DeadLetterID          `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Only say what would be done.
+	// Only say what would happen.
 	DryRun        bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -911,12 +816,15 @@ func (x *ReplayDeadLetterRequest) GetDryRun() bool {
 }
 
 type ReplayDeadLetterResponse struct {
-	state  protoimpl.MessageState          `protogen:"open.v1"`
-	Result ReplayDeadLetterResponse_Result `protobuf:"varint,1,opt,name=result,proto3,enum=catalog.v1.ReplayDeadLetterResponse_Result" json:"result,omitempty"`
-	// Why it cannot be decoded; empty when it can.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The command that can be made of the letter now; none when it cannot be.
+	CommandId []byte `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	// Why no command can be made of it now.
 	Cause string `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
-	// Of the command in it, when it can be decoded.
-	CommandId     []byte `protobuf:"bytes,3,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	// The command has been settled: there is nothing to send.
+	Settled bool `protobuf:"varint,3,opt,name=settled,proto3" json:"settled,omitempty"`
+	// The command was sent.
+	Sent          bool `protobuf:"varint,4,opt,name=sent,proto3" json:"sent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -951,11 +859,11 @@ func (*ReplayDeadLetterResponse) Descriptor() ([]byte, []int) {
 	return file_catalog_v1_writer_proto_rawDescGZIP(), []int{16}
 }
 
-func (x *ReplayDeadLetterResponse) GetResult() ReplayDeadLetterResponse_Result {
+func (x *ReplayDeadLetterResponse) GetCommandId() []byte {
 	if x != nil {
-		return x.Result
+		return x.CommandId
 	}
-	return ReplayDeadLetterResponse_RESULT_UNSPECIFIED
+	return nil
 }
 
 func (x *ReplayDeadLetterResponse) GetCause() string {
@@ -965,11 +873,18 @@ func (x *ReplayDeadLetterResponse) GetCause() string {
 	return ""
 }
 
-func (x *ReplayDeadLetterResponse) GetCommandId() []byte {
+func (x *ReplayDeadLetterResponse) GetSettled() bool {
 	if x != nil {
-		return x.CommandId
+		return x.Settled
 	}
-	return nil
+	return false
+}
+
+func (x *ReplayDeadLetterResponse) GetSent() bool {
+	if x != nil {
+		return x.Sent
+	}
+	return false
 }
 
 var File_catalog_v1_writer_proto protoreflect.FileDescriptor
@@ -977,7 +892,7 @@ var File_catalog_v1_writer_proto protoreflect.FileDescriptor
 const file_catalog_v1_writer_proto_rawDesc = "" +
 	"\n" +
 	"\x17catalog/v1/writer.proto\x12\n" +
-	"catalog.v1\x1a\x1bbuf/validate/validate.proto\x1a\x16catalog/v1/event.proto\x1a\x18catalog/v1/product.proto\x1a\x1fgoogle/protobuf/timestamp.proto\";\n" +
+	"catalog.v1\x1a\x1bbuf/validate/validate.proto\x1a\x15catalog/v1/dead.proto\x1a\x16catalog/v1/event.proto\x1a\x18catalog/v1/product.proto\";\n" +
 	"\x11GetReceiptRequest\x12&\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\fB\a\xbaH\x04z\x02h\x10R\tcommandId\"=\n" +
@@ -1009,39 +924,31 @@ const file_catalog_v1_writer_proto_rawDesc = "" +
 	"productIds\"^\n" +
 	"\x10SnapshotResponse\x12/\n" +
 	"\bproducts\x18\x01 \x03(\v2\x13.catalog.v1.ProductR\bproducts\x12\x19\n" +
-	"\bnext_seq\x18\x02 \x01(\x03R\anextSeq\"W\n" +
+	"\bnext_seq\x18\x02 \x01(\x03R\anextSeq\"N\n" +
 	"\fDeadLetterID\x12\x1d\n" +
-	"\x05shard\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05shard\x12(\n" +
-	"\x06offset\x18\x02 \x01(\x03B\x10\xbaH\r\"\v(\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01R\x06offset\"i\n" +
-	"\x16ListDeadLettersRequest\x12.\n" +
-	"\x05after\x18\x01 \x01(\v2\x18.catalog.v1.DeadLetterIDR\x05after\x12\x1f\n" +
-	"\x05limit\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01R\x05limit\"K\n" +
+	"\x05shard\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05shard\x12\x1f\n" +
+	"\x06number\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\x06number\"\x98\x01\n" +
+	"\x16ListDeadLettersRequest\x12\"\n" +
+	"\x05shard\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00H\x00R\x05shard\x88\x01\x01\x12.\n" +
+	"\x05after\x18\x02 \x01(\v2\x18.catalog.v1.DeadLetterIDR\x05after\x12 \n" +
+	"\x05limit\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x01R\x05limitB\b\n" +
+	"\x06_shard\"K\n" +
 	"\x17ListDeadLettersResponse\x120\n" +
-	"\aletters\x18\x01 \x03(\v2\x16.catalog.v1.DeadLetterR\aletters\"\xd7\x01\n" +
-	"\n" +
-	"DeadLetter\x12(\n" +
-	"\x02id\x18\x01 \x01(\v2\x18.catalog.v1.DeadLetterIDR\x02id\x12\x14\n" +
-	"\x05cause\x18\x02 \x01(\tR\x05cause\x123\n" +
-	"\asent_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAt\x12\x10\n" +
-	"\x03key\x18\x04 \x01(\fR\x03key\x12\x14\n" +
-	"\x05value\x18\x05 \x01(\fR\x05value\x12,\n" +
-	"\aheaders\x18\x06 \x03(\v2\x12.catalog.v1.HeaderR\aheaders\"0\n" +
-	"\x06Header\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"d\n" +
+	"\aletters\x18\x01 \x03(\v2\x16.catalog.v1.DeadLetterR\aletters\"H\n" +
+	"\x14GetDeadLetterRequest\x120\n" +
+	"\x02id\x18\x01 \x01(\v2\x18.catalog.v1.DeadLetterIDB\x06\xbaH\x03\xc8\x01\x01R\x02id\"G\n" +
+	"\x15GetDeadLetterResponse\x12.\n" +
+	"\x06letter\x18\x01 \x01(\v2\x16.catalog.v1.DeadLetterR\x06letter\"d\n" +
 	"\x17ReplayDeadLetterRequest\x120\n" +
 	"\x02id\x18\x01 \x01(\v2\x18.catalog.v1.DeadLetterIDB\x06\xbaH\x03\xc8\x01\x01R\x02id\x12\x17\n" +
-	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\xf3\x01\n" +
-	"\x18ReplayDeadLetterResponse\x12C\n" +
-	"\x06result\x18\x01 \x01(\x0e2+.catalog.v1.ReplayDeadLetterResponse.ResultR\x06result\x12\x14\n" +
-	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x1d\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"}\n" +
+	"\x18ReplayDeadLetterResponse\x12\x1d\n" +
 	"\n" +
-	"command_id\x18\x03 \x01(\fR\tcommandId\"]\n" +
-	"\x06Result\x12\x16\n" +
-	"\x12RESULT_UNSPECIFIED\x10\x00\x12\x16\n" +
-	"\x12RESULT_UNDECODABLE\x10\x01\x12\x12\n" +
-	"\x0eRESULT_SETTLED\x10\x02\x12\x0f\n" +
-	"\vRESULT_SENT\x10\x032\xba\x04\n" +
+	"command_id\x18\x01 \x01(\fR\tcommandId\x12\x14\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x18\n" +
+	"\asettled\x18\x03 \x01(\bR\asettled\x12\x12\n" +
+	"\x04sent\x18\x04 \x01(\bR\x04sent2\x90\x05\n" +
 	"\rWriterService\x12K\n" +
 	"\n" +
 	"GetReceipt\x12\x1d.catalog.v1.GetReceiptRequest\x1a\x1e.catalog.v1.GetReceiptResponse\x12N\n" +
@@ -1049,7 +956,8 @@ const file_catalog_v1_writer_proto_rawDesc = "" +
 	"\bFindSKUs\x12\x1b.catalog.v1.FindSKUsRequest\x1a\x1c.catalog.v1.FindSKUsResponse\x12A\n" +
 	"\x06Replay\x12\x19.catalog.v1.ReplayRequest\x1a\x1a.catalog.v1.ReplayResponse0\x01\x12G\n" +
 	"\bSnapshot\x12\x1b.catalog.v1.SnapshotRequest\x1a\x1c.catalog.v1.SnapshotResponse0\x01\x12Z\n" +
-	"\x0fListDeadLetters\x12\".catalog.v1.ListDeadLettersRequest\x1a#.catalog.v1.ListDeadLettersResponse\x12]\n" +
+	"\x0fListDeadLetters\x12\".catalog.v1.ListDeadLettersRequest\x1a#.catalog.v1.ListDeadLettersResponse\x12T\n" +
+	"\rGetDeadLetter\x12 .catalog.v1.GetDeadLetterRequest\x1a!.catalog.v1.GetDeadLetterResponse\x12]\n" +
 	"\x10ReplayDeadLetter\x12#.catalog.v1.ReplayDeadLetterRequest\x1a$.catalog.v1.ReplayDeadLetterResponseB\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
 
 var (
@@ -1064,64 +972,62 @@ func file_catalog_v1_writer_proto_rawDescGZIP() []byte {
 	return file_catalog_v1_writer_proto_rawDescData
 }
 
-var file_catalog_v1_writer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_catalog_v1_writer_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_catalog_v1_writer_proto_goTypes = []any{
-	(ReplayDeadLetterResponse_Result)(0), // 0: catalog.v1.ReplayDeadLetterResponse.Result
-	(*GetReceiptRequest)(nil),            // 1: catalog.v1.GetReceiptRequest
-	(*GetReceiptResponse)(nil),           // 2: catalog.v1.GetReceiptResponse
-	(*ListHistoryRequest)(nil),           // 3: catalog.v1.ListHistoryRequest
-	(*ListHistoryResponse)(nil),          // 4: catalog.v1.ListHistoryResponse
-	(*FindSKUsRequest)(nil),              // 5: catalog.v1.FindSKUsRequest
-	(*FindSKUsResponse)(nil),             // 6: catalog.v1.FindSKUsResponse
-	(*ReplayRequest)(nil),                // 7: catalog.v1.ReplayRequest
-	(*ReplayResponse)(nil),               // 8: catalog.v1.ReplayResponse
-	(*SnapshotRequest)(nil),              // 9: catalog.v1.SnapshotRequest
-	(*SnapshotResponse)(nil),             // 10: catalog.v1.SnapshotResponse
-	(*DeadLetterID)(nil),                 // 11: catalog.v1.DeadLetterID
-	(*ListDeadLettersRequest)(nil),       // 12: catalog.v1.ListDeadLettersRequest
-	(*ListDeadLettersResponse)(nil),      // 13: catalog.v1.ListDeadLettersResponse
-	(*DeadLetter)(nil),                   // 14: catalog.v1.DeadLetter
-	(*Header)(nil),                       // 15: catalog.v1.Header
-	(*ReplayDeadLetterRequest)(nil),      // 16: catalog.v1.ReplayDeadLetterRequest
-	(*ReplayDeadLetterResponse)(nil),     // 17: catalog.v1.ReplayDeadLetterResponse
-	nil,                                  // 18: catalog.v1.FindSKUsResponse.ProductsEntry
-	(*Event)(nil),                        // 19: catalog.v1.Event
-	(*Product)(nil),                      // 20: catalog.v1.Product
-	(*timestamppb.Timestamp)(nil),        // 21: google.protobuf.Timestamp
+	(*GetReceiptRequest)(nil),        // 0: catalog.v1.GetReceiptRequest
+	(*GetReceiptResponse)(nil),       // 1: catalog.v1.GetReceiptResponse
+	(*ListHistoryRequest)(nil),       // 2: catalog.v1.ListHistoryRequest
+	(*ListHistoryResponse)(nil),      // 3: catalog.v1.ListHistoryResponse
+	(*FindSKUsRequest)(nil),          // 4: catalog.v1.FindSKUsRequest
+	(*FindSKUsResponse)(nil),         // 5: catalog.v1.FindSKUsResponse
+	(*ReplayRequest)(nil),            // 6: catalog.v1.ReplayRequest
+	(*ReplayResponse)(nil),           // 7: catalog.v1.ReplayResponse
+	(*SnapshotRequest)(nil),          // 8: catalog.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),         // 9: catalog.v1.SnapshotResponse
+	(*DeadLetterID)(nil),             // 10: catalog.v1.DeadLetterID
+	(*ListDeadLettersRequest)(nil),   // 11: catalog.v1.ListDeadLettersRequest
+	(*ListDeadLettersResponse)(nil),  // 12: catalog.v1.ListDeadLettersResponse
+	(*GetDeadLetterRequest)(nil),     // 13: catalog.v1.GetDeadLetterRequest
+	(*GetDeadLetterResponse)(nil),    // 14: catalog.v1.GetDeadLetterResponse
+	(*ReplayDeadLetterRequest)(nil),  // 15: catalog.v1.ReplayDeadLetterRequest
+	(*ReplayDeadLetterResponse)(nil), // 16: catalog.v1.ReplayDeadLetterResponse
+	nil,                              // 17: catalog.v1.FindSKUsResponse.ProductsEntry
+	(*Event)(nil),                    // 18: catalog.v1.Event
+	(*Product)(nil),                  // 19: catalog.v1.Product
+	(*DeadLetter)(nil),               // 20: catalog.v1.DeadLetter
 }
 var file_catalog_v1_writer_proto_depIdxs = []int32{
-	19, // 0: catalog.v1.GetReceiptResponse.event:type_name -> catalog.v1.Event
-	19, // 1: catalog.v1.ListHistoryResponse.events:type_name -> catalog.v1.Event
-	18, // 2: catalog.v1.FindSKUsResponse.products:type_name -> catalog.v1.FindSKUsResponse.ProductsEntry
-	19, // 3: catalog.v1.ReplayResponse.events:type_name -> catalog.v1.Event
-	20, // 4: catalog.v1.SnapshotResponse.products:type_name -> catalog.v1.Product
-	11, // 5: catalog.v1.ListDeadLettersRequest.after:type_name -> catalog.v1.DeadLetterID
-	14, // 6: catalog.v1.ListDeadLettersResponse.letters:type_name -> catalog.v1.DeadLetter
-	11, // 7: catalog.v1.DeadLetter.id:type_name -> catalog.v1.DeadLetterID
-	21, // 8: catalog.v1.DeadLetter.sent_at:type_name -> google.protobuf.Timestamp
-	15, // 9: catalog.v1.DeadLetter.headers:type_name -> catalog.v1.Header
-	11, // 10: catalog.v1.ReplayDeadLetterRequest.id:type_name -> catalog.v1.DeadLetterID
-	0,  // 11: catalog.v1.ReplayDeadLetterResponse.result:type_name -> catalog.v1.ReplayDeadLetterResponse.Result
-	1,  // 12: catalog.v1.WriterService.GetReceipt:input_type -> catalog.v1.GetReceiptRequest
-	3,  // 13: catalog.v1.WriterService.ListHistory:input_type -> catalog.v1.ListHistoryRequest
-	5,  // 14: catalog.v1.WriterService.FindSKUs:input_type -> catalog.v1.FindSKUsRequest
-	7,  // 15: catalog.v1.WriterService.Replay:input_type -> catalog.v1.ReplayRequest
-	9,  // 16: catalog.v1.WriterService.Snapshot:input_type -> catalog.v1.SnapshotRequest
-	12, // 17: catalog.v1.WriterService.ListDeadLetters:input_type -> catalog.v1.ListDeadLettersRequest
-	16, // 18: catalog.v1.WriterService.ReplayDeadLetter:input_type -> catalog.v1.ReplayDeadLetterRequest
-	2,  // 19: catalog.v1.WriterService.GetReceipt:output_type -> catalog.v1.GetReceiptResponse
-	4,  // 20: catalog.v1.WriterService.ListHistory:output_type -> catalog.v1.ListHistoryResponse
-	6,  // 21: catalog.v1.WriterService.FindSKUs:output_type -> catalog.v1.FindSKUsResponse
-	8,  // 22: catalog.v1.WriterService.Replay:output_type -> catalog.v1.ReplayResponse
-	10, // 23: catalog.v1.WriterService.Snapshot:output_type -> catalog.v1.SnapshotResponse
-	13, // 24: catalog.v1.WriterService.ListDeadLetters:output_type -> catalog.v1.ListDeadLettersResponse
-	17, // 25: catalog.v1.WriterService.ReplayDeadLetter:output_type -> catalog.v1.ReplayDeadLetterResponse
-	19, // [19:26] is the sub-list for method output_type
-	12, // [12:19] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	18, // 0: catalog.v1.GetReceiptResponse.event:type_name -> catalog.v1.Event
+	18, // 1: catalog.v1.ListHistoryResponse.events:type_name -> catalog.v1.Event
+	17, // 2: catalog.v1.FindSKUsResponse.products:type_name -> catalog.v1.FindSKUsResponse.ProductsEntry
+	18, // 3: catalog.v1.ReplayResponse.events:type_name -> catalog.v1.Event
+	19, // 4: catalog.v1.SnapshotResponse.products:type_name -> catalog.v1.Product
+	10, // 5: catalog.v1.ListDeadLettersRequest.after:type_name -> catalog.v1.DeadLetterID
+	20, // 6: catalog.v1.ListDeadLettersResponse.letters:type_name -> catalog.v1.DeadLetter
+	10, // 7: catalog.v1.GetDeadLetterRequest.id:type_name -> catalog.v1.DeadLetterID
+	20, // 8: catalog.v1.GetDeadLetterResponse.letter:type_name -> catalog.v1.DeadLetter
+	10, // 9: catalog.v1.ReplayDeadLetterRequest.id:type_name -> catalog.v1.DeadLetterID
+	0,  // 10: catalog.v1.WriterService.GetReceipt:input_type -> catalog.v1.GetReceiptRequest
+	2,  // 11: catalog.v1.WriterService.ListHistory:input_type -> catalog.v1.ListHistoryRequest
+	4,  // 12: catalog.v1.WriterService.FindSKUs:input_type -> catalog.v1.FindSKUsRequest
+	6,  // 13: catalog.v1.WriterService.Replay:input_type -> catalog.v1.ReplayRequest
+	8,  // 14: catalog.v1.WriterService.Snapshot:input_type -> catalog.v1.SnapshotRequest
+	11, // 15: catalog.v1.WriterService.ListDeadLetters:input_type -> catalog.v1.ListDeadLettersRequest
+	13, // 16: catalog.v1.WriterService.GetDeadLetter:input_type -> catalog.v1.GetDeadLetterRequest
+	15, // 17: catalog.v1.WriterService.ReplayDeadLetter:input_type -> catalog.v1.ReplayDeadLetterRequest
+	1,  // 18: catalog.v1.WriterService.GetReceipt:output_type -> catalog.v1.GetReceiptResponse
+	3,  // 19: catalog.v1.WriterService.ListHistory:output_type -> catalog.v1.ListHistoryResponse
+	5,  // 20: catalog.v1.WriterService.FindSKUs:output_type -> catalog.v1.FindSKUsResponse
+	7,  // 21: catalog.v1.WriterService.Replay:output_type -> catalog.v1.ReplayResponse
+	9,  // 22: catalog.v1.WriterService.Snapshot:output_type -> catalog.v1.SnapshotResponse
+	12, // 23: catalog.v1.WriterService.ListDeadLetters:output_type -> catalog.v1.ListDeadLettersResponse
+	14, // 24: catalog.v1.WriterService.GetDeadLetter:output_type -> catalog.v1.GetDeadLetterResponse
+	16, // 25: catalog.v1.WriterService.ReplayDeadLetter:output_type -> catalog.v1.ReplayDeadLetterResponse
+	18, // [18:26] is the sub-list for method output_type
+	10, // [10:18] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_writer_proto_init() }
@@ -1129,21 +1035,22 @@ func file_catalog_v1_writer_proto_init() {
 	if File_catalog_v1_writer_proto != nil {
 		return
 	}
+	file_catalog_v1_dead_proto_init()
 	file_catalog_v1_event_proto_init()
 	file_catalog_v1_product_proto_init()
+	file_catalog_v1_writer_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_catalog_v1_writer_proto_rawDesc), len(file_catalog_v1_writer_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      0,
 			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_catalog_v1_writer_proto_goTypes,
 		DependencyIndexes: file_catalog_v1_writer_proto_depIdxs,
-		EnumInfos:         file_catalog_v1_writer_proto_enumTypes,
 		MessageInfos:      file_catalog_v1_writer_proto_msgTypes,
 	}.Build()
 	File_catalog_v1_writer_proto = out.File

@@ -25,6 +25,7 @@ const (
 	WriterService_Replay_FullMethodName           = "/catalog.v1.WriterService/Replay"
 	WriterService_Snapshot_FullMethodName         = "/catalog.v1.WriterService/Snapshot"
 	WriterService_ListDeadLetters_FullMethodName  = "/catalog.v1.WriterService/ListDeadLetters"
+	WriterService_GetDeadLetter_FullMethodName    = "/catalog.v1.WriterService/GetDeadLetter"
 	WriterService_ReplayDeadLetter_FullMethodName = "/catalog.v1.WriterService/ReplayDeadLetter"
 )
 
@@ -49,11 +50,13 @@ type WriterServiceClient interface {
 	// Snapshot streams the products of a shard, tombstones too, by id, as they are
 	// at one moment. The last message has no products.
 	Snapshot(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotResponse], error)
-	// ListDeadLetters answers records of the commands topic that could not be
-	// decoded, in the order of their places.
+	// ListDeadLetters answers records that were put aside, newest first, without
+	// key, value and headers.
 	ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (*ListDeadLettersResponse, error)
-	// ReplayDeadLetter sends a dead letter again, if it can be decoded by now.
-	// Its command is settled once, however often it is sent.
+	// GetDeadLetter answers a record that was put aside, whole, or NOT_FOUND.
+	GetDeadLetter(ctx context.Context, in *GetDeadLetterRequest, opts ...grpc.CallOption) (*GetDeadLetterResponse, error)
+	// ReplayDeadLetter sends a record that was put aside again, as the command
+	// that can be made of it now. Twice has the effect of once.
 	ReplayDeadLetter(ctx context.Context, in *ReplayDeadLetterRequest, opts ...grpc.CallOption) (*ReplayDeadLetterResponse, error)
 }
 
@@ -143,6 +146,16 @@ func (c *writerServiceClient) ListDeadLetters(ctx context.Context, in *ListDeadL
 	return out, nil
 }
 
+func (c *writerServiceClient) GetDeadLetter(ctx context.Context, in *GetDeadLetterRequest, opts ...grpc.CallOption) (*GetDeadLetterResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetDeadLetterResponse)
+	err := c.cc.Invoke(ctx, WriterService_GetDeadLetter_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *writerServiceClient) ReplayDeadLetter(ctx context.Context, in *ReplayDeadLetterRequest, opts ...grpc.CallOption) (*ReplayDeadLetterResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReplayDeadLetterResponse)
@@ -174,11 +187,13 @@ type WriterServiceServer interface {
 	// Snapshot streams the products of a shard, tombstones too, by id, as they are
 	// at one moment. The last message has no products.
 	Snapshot(*SnapshotRequest, grpc.ServerStreamingServer[SnapshotResponse]) error
-	// ListDeadLetters answers records of the commands topic that could not be
-	// decoded, in the order of their places.
+	// ListDeadLetters answers records that were put aside, newest first, without
+	// key, value and headers.
 	ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error)
-	// ReplayDeadLetter sends a dead letter again, if it can be decoded by now.
-	// Its command is settled once, however often it is sent.
+	// GetDeadLetter answers a record that was put aside, whole, or NOT_FOUND.
+	GetDeadLetter(context.Context, *GetDeadLetterRequest) (*GetDeadLetterResponse, error)
+	// ReplayDeadLetter sends a record that was put aside again, as the command
+	// that can be made of it now. Twice has the effect of once.
 	ReplayDeadLetter(context.Context, *ReplayDeadLetterRequest) (*ReplayDeadLetterResponse, error)
 	mustEmbedUnimplementedWriterServiceServer()
 }
@@ -207,6 +222,9 @@ func (UnimplementedWriterServiceServer) Snapshot(*SnapshotRequest, grpc.ServerSt
 }
 func (UnimplementedWriterServiceServer) ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDeadLetters not implemented")
+}
+func (UnimplementedWriterServiceServer) GetDeadLetter(context.Context, *GetDeadLetterRequest) (*GetDeadLetterResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDeadLetter not implemented")
 }
 func (UnimplementedWriterServiceServer) ReplayDeadLetter(context.Context, *ReplayDeadLetterRequest) (*ReplayDeadLetterResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReplayDeadLetter not implemented")
@@ -326,6 +344,24 @@ func _WriterService_ListDeadLetters_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _WriterService_GetDeadLetter_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDeadLetterRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WriterServiceServer).GetDeadLetter(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WriterService_GetDeadLetter_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WriterServiceServer).GetDeadLetter(ctx, req.(*GetDeadLetterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _WriterService_ReplayDeadLetter_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReplayDeadLetterRequest)
 	if err := dec(in); err != nil {
@@ -366,6 +402,10 @@ var WriterService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDeadLetters",
 			Handler:    _WriterService_ListDeadLetters_Handler,
+		},
+		{
+			MethodName: "GetDeadLetter",
+			Handler:    _WriterService_GetDeadLetter_Handler,
 		},
 		{
 			MethodName: "ReplayDeadLetter",
