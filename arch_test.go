@@ -26,7 +26,8 @@ var imports = map[string][]string{
 	"catalog/breaker":              {"catalog"},                    // what does not answer, a server or an engine, is left alone
 	"catalog/rpc":                  {"catalog", "catalog/breaker"}, // what all gRPC servers and clients have: health, validation, metrics, statuses
 	"catalog/web":                  {},
-	"catalog/gateway":              {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/failpoint", "catalog/rpc", "catalog/wire"},
+	"catalog/feed":                 {"catalog"}, // what gateway and reader pass on to those who follow changes
+	"catalog/gateway":              {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/failpoint", "catalog/feed", "catalog/rpc", "catalog/wire"},
 	"catalog/writer":               {"catalog", "catalog/api/catalog/v1", "catalog/failpoint", "catalog/telemetry", "catalog/wire"},
 	"catalog/reader":               {"catalog", "catalog/api/catalog/v1", "catalog/failpoint", "catalog/telemetry", "catalog/wire"},
 	"catalog/kafka":                {"catalog", "catalog/wire"},

@@ -31,7 +31,9 @@ func Decide(p Product, c Command, now time.Time) (Event, error) {
 			return Event{}, missing(p)
 		}
 		gone := Product{ID: p.ID, Version: p.Version + 1, Deleted: true, CreatedAt: p.CreatedAt, UpdatedAt: later(now, p.UpdatedAt)}
-		return c.event(Deleted, gone, gone.UpdatedAt), nil
+		e := c.event(Deleted, gone, gone.UpdatedAt)
+		e.Left = p.Category
+		return e, nil
 	}
 	return Event{}, Invalid("operation", "is not one that this version knows")
 }
@@ -49,7 +51,11 @@ func (c Command) write(p Product, d Draft, now time.Time) (Event, error) {
 	if !p.Exists() {
 		kind, next.CreatedAt = Created, next.UpdatedAt
 	}
-	return c.event(kind, next, next.UpdatedAt), nil
+	e := c.event(kind, next, next.UpdatedAt)
+	if p.Category != d.Category {
+		e.Left = p.Category
+	}
+	return e, nil
 }
 
 func (c Command) event(k Kind, p Product, at time.Time) Event {

@@ -23,7 +23,10 @@ type Event struct {
 	// Product is what the product was right after the command. Of a deleted
 	// product only ID, Version and the times are there; of a refused command's
 	// only ID and Version.
-	Product     Product
+	Product Product
+	// Left is the category that the product was in before the command and is not
+	// in after it; "" for none. Who follows a category hears of what leaves it.
+	Left        string
 	Refusal     *Refusal // for Refused
 	Command     ID
 	Fingerprint [32]byte

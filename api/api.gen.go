@@ -329,6 +329,17 @@ type Product struct {
 	Version int64 `json:"version"`
 }
 
+// ProductChange defines model for ProductChange.
+type ProductChange struct {
+	At time.Time `json:"at"`
+
+	// Position For `Catalog-Position`.
+	Position  string             `json:"position"`
+	Product   Product            `json:"product,omitempty,omitzero"`
+	ProductId openapi_types.UUID `json:"productId"`
+	Version   int64              `json:"version"`
+}
+
 // Receipt defines model for Receipt.
 type Receipt struct {
 	AcceptedAt time.Time          `json:"acceptedAt"`
@@ -351,6 +362,12 @@ type Receipt struct {
 
 // ReceiptStatus defines model for Receipt.Status.
 type ReceiptStatus string
+
+// Restore defines model for Restore.
+type Restore struct {
+	// Version The version to go back to.
+	Version int64 `json:"version"`
+}
 
 // Version defines model for Version.
 type Version struct {
@@ -399,6 +416,18 @@ type Unavailable = Problem
 
 // Written defines model for Written.
 type Written = Product
+
+// WatchChangesParams defines parameters for WatchChanges.
+type WatchChangesParams struct {
+	// Product Only changes of this product.
+	Product openapi_types.UUID `form:"product,omitempty" json:"product,omitempty,omitzero"`
+
+	// Category Only changes of products that are in this category or below it, or have just left it.
+	Category string `form:"category,omitempty" json:"category,omitempty,omitzero"`
+
+	// LastEventID `id` of the last event that arrived; what came after it follows. `0` for everything there has ever been. Without it, what changes from now on.
+	LastEventID string `json:"Last-Event-ID,omitempty,omitzero"`
+}
 
 // GetReceiptParams defines parameters for GetReceipt.
 type GetReceiptParams struct {
@@ -468,6 +497,12 @@ type DeleteProductParams struct {
 
 // GetProductParams defines parameters for GetProduct.
 type GetProductParams struct {
+	// Version The product as it was at this version. Not together with `at`.
+	Version int64 `form:"version,omitempty" json:"version,omitempty,omitzero"`
+
+	// At The product as it was at this time (RFC 3339).
+	At string `form:"at,omitempty" json:"at,omitempty,omitzero"`
+
 	// IfNoneMatch Answer 304 if the product is at one of these versions.
 	IfNoneMatch IfNoneMatchRead `json:"If-None-Match,omitempty,omitzero"`
 
@@ -509,6 +544,18 @@ type ListHistoryParams struct {
 	Limit  int   `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
+// RestoreProductParams defines parameters for RestoreProduct.
+type RestoreProductParams struct {
+	// IfMatch Do it only if the product is at this version (its `ETag`), or with `*`, if it exists.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+
+	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
+	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
+
+	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // CreateProductJSONRequestBody defines body for CreateProduct for application/json ContentType.
 type CreateProductJSONRequestBody = Draft
 
@@ -521,8 +568,14 @@ type PatchProductApplicationMergePatchPlusJSONRequestBody = Patch
 // PutProductJSONRequestBody defines body for PutProduct for application/json ContentType.
 type PutProductJSONRequestBody = Draft
 
+// RestoreProductJSONRequestBody defines body for RestoreProduct for application/json ContentType.
+type RestoreProductJSONRequestBody = Restore
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// WatchChanges What changes, as it happens
+	// (GET /api/v1/changes)
+	WatchChanges(ctx *echo.Context, params WatchChangesParams) error
 	// GetReceipt What became of a command
 	// (GET /api/v1/commands/{id})
 	GetReceipt(ctx *echo.Context, id ID, params GetReceiptParams) error
@@ -538,7 +591,7 @@ type ServerInterface interface {
 	// DeleteProduct Delete a product
 	// (DELETE /api/v1/products/{id})
 	DeleteProduct(ctx *echo.Context, id ID, params DeleteProductParams) error
-	// GetProduct Read a product
+	// GetProduct Read a product, as it is or as it was
 	// (GET /api/v1/products/{id})
 	GetProduct(ctx *echo.Context, id ID, params GetProductParams) error
 	// PatchProduct Change some fields of a product
@@ -550,11 +603,56 @@ type ServerInterface interface {
 	// ListHistory Every version of a product, newest first
 	// (GET /api/v1/products/{id}/history)
 	ListHistory(ctx *echo.Context, id ID, params ListHistoryParams) error
+	// RestoreProduct Make an old version the new one
+	// (POST /api/v1/products/{id}/restore)
+	RestoreProduct(ctx *echo.Context, id ID, params RestoreProductParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// WatchChanges converts echo context to params.
+func (w *ServerInterfaceWrapper) WatchChanges(ctx *echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WatchChangesParams
+	// ------------- Optional query parameter "product" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "product", ctx.QueryParams(), &params.Product, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter product: %s", err))
+	}
+
+	// ------------- Optional query parameter "category" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "category", ctx.QueryParams(), &params.Category, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter category: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Last-Event-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Last-Event-ID: %s", err))
+		}
+
+		params.LastEventID = LastEventID
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WatchChanges(ctx, params)
+	return err
 }
 
 // GetReceipt converts echo context to params.
@@ -812,6 +910,19 @@ func (w *ServerInterfaceWrapper) GetProduct(ctx *echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params GetProductParams
+	// ------------- Optional query parameter "version" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "version", ctx.QueryParams(), &params.Version, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter version: %s", err))
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", ctx.QueryParams(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter at: %s", err))
+	}
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "If-None-Match" -------------
@@ -1029,6 +1140,72 @@ func (w *ServerInterfaceWrapper) ListHistory(ctx *echo.Context) error {
 	return err
 }
 
+// RestoreProduct converts echo context to params.
+func (w *ServerInterfaceWrapper) RestoreProduct(ctx *echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RestoreProductParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = Prefer
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RestoreProduct(ctx, id, params)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -1082,7 +1259,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/products/:id", wrapper.GetProduct, options.OperationMiddlewares["getProduct"]...)
 	router.PATCH(options.BaseURL+"/api/v1/products/:id", wrapper.PatchProduct, options.OperationMiddlewares["patchProduct"]...)
 	router.PUT(options.BaseURL+"/api/v1/products/:id", wrapper.PutProduct, options.OperationMiddlewares["putProduct"]...)
+	router.POST(options.BaseURL+"/api/v1/products/:id/restore", wrapper.RestoreProduct, options.OperationMiddlewares["restoreProduct"]...)
 	router.GET(options.BaseURL+"/api/v1/products/:id/history", wrapper.ListHistory, options.OperationMiddlewares["listHistory"]...)
+	router.GET(options.BaseURL+"/api/v1/changes", wrapper.WatchChanges, options.OperationMiddlewares["watchChanges"]...)
 	router.GET(options.BaseURL+"/api/v1/commands/:id", wrapper.GetReceipt, options.OperationMiddlewares["getReceipt"]...)
 	router.POST(options.BaseURL+"/api/v1/imports", wrapper.ImportProducts, options.OperationMiddlewares["importProducts"]...)
 

@@ -101,6 +101,12 @@ func (c *Client) Delete(ctx context.Context, id catalog.ID, ifVersion int64) (Wr
 	return c.write(ctx, http.MethodDelete, "/api/v1/products/"+id.String(), ifMatch(ifVersion), nil)
 }
 
+// Restore makes an old version of a product the new one. ifVersion 0 is any
+// version.
+func (c *Client) Restore(ctx context.Context, id catalog.ID, version, ifVersion int64) (Written, error) {
+	return c.write(ctx, http.MethodPost, "/api/v1/products/"+id.String()+"/restore", ifMatch(ifVersion), api.Restore{Version: version})
+}
+
 func ifMatch(version int64) http.Header {
 	if version == 0 {
 		return nil
@@ -168,6 +174,24 @@ func (c *Client) position(product catalog.ID) http.Header {
 func (c *Client) Product(ctx context.Context, id catalog.ID) (catalog.Product, error) {
 	var p api.Product
 	if _, err := c.call(ctx, http.MethodGet, "/api/v1/products/"+id.String(), c.position(id), nil, &p); err != nil {
+		return catalog.Product{}, err
+	}
+	return wire.ProductOf(p)
+}
+
+// ProductAs reads a product as it was at a version.
+func (c *Client) ProductAs(ctx context.Context, id catalog.ID, version int64) (catalog.Product, error) {
+	return c.old(ctx, id, "version", strconv.FormatInt(version, 10))
+}
+
+// ProductAt reads a product as it was at a time.
+func (c *Client) ProductAt(ctx context.Context, id catalog.ID, at time.Time) (catalog.Product, error) {
+	return c.old(ctx, id, "at", at.UTC().Format(time.RFC3339Nano))
+}
+
+func (c *Client) old(ctx context.Context, id catalog.ID, name, value string) (catalog.Product, error) {
+	var p api.Product
+	if _, err := c.call(ctx, http.MethodGet, "/api/v1/products/"+id.String()+"?"+name+"="+value, http.Header{}, nil, &p); err != nil {
 		return catalog.Product{}, err
 	}
 	return wire.ProductOf(p)

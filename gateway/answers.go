@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"catalog"
+	"catalog/feed"
 )
 
 // answers brings what became of commands to those who wait for it. It follows
@@ -14,6 +15,7 @@ import (
 type answers struct {
 	log  Log
 	near *near
+	feed *feed.Feed
 
 	mu      sync.Mutex
 	waiting map[catalog.ID][]chan catalog.Event
@@ -22,8 +24,8 @@ type answers struct {
 	all     chan struct{} // closed while the events of all shards are followed
 }
 
-func newAnswers(log Log, near *near) *answers {
-	return &answers{log: log, near: near, waiting: map[catalog.ID][]chan catalog.Event{}, follows: map[int32]bool{}, all: make(chan struct{})}
+func newAnswers(log Log, near *near, feed *feed.Feed) *answers {
+	return &answers{log: log, near: near, feed: feed, waiting: map[catalog.ID][]chan catalog.Event{}, follows: map[int32]bool{}, all: make(chan struct{})}
 }
 
 // expect answers a channel that gets the event of the command when it is
@@ -95,6 +97,7 @@ func (a *answers) Begin(ctx context.Context, shard int32) (int64, error) {
 		close(a.all)
 	}
 	a.near.begin(shard, len(ends))
+	a.feed.Begin(shard, len(ends))
 	return ends[shard], nil
 }
 
@@ -102,6 +105,7 @@ func (a *answers) Begin(ctx context.Context, shard int32) (int64, error) {
 // way: who is answered reads what he wrote.
 func (a *answers) Handle(_ context.Context, r catalog.Records[catalog.Event]) error {
 	a.near.follow(r.Shard, r.Items)
+	a.feed.Follow(r.Shard, r.Items)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range r.Items {
@@ -124,4 +128,5 @@ func (a *answers) End(shard int32) {
 	}
 	delete(a.follows, shard)
 	a.near.end(shard)
+	a.feed.End(shard)
 }

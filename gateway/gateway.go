@@ -20,6 +20,7 @@ import (
 	"catalog"
 	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/feed"
 )
 
 // Log is where commands go and where it is seen what became of them. Package
@@ -37,12 +38,14 @@ type Log interface {
 
 // Config says what a gateway may use.
 type Config struct {
-	Near int64 // bytes of products that are read often; 0 for none
+	Near      int64 // bytes of products that are read often; 0 for none
+	Consumers int   // of changes, at once
 }
 
 // Flags declares the flags of c, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.Int64Var(&c.Near, "near", 64<<20, "`bytes` of products that are read often, kept in the gateway; 0 for none")
+	fs.IntVar(&c.Consumers, "changes.consumers", 1_000, "`number` of clients that may follow changes at once")
 }
 
 // Gateway answers HTTP. It implements api.ServerInterface.
@@ -54,15 +57,17 @@ type Gateway struct {
 	now     func() time.Time
 	metrics *metrics
 	near    *near
+	feed    *feed.Feed
 	answers *answers
 }
 
 // New makes a gateway. Metrics go to reg.
 func New(cfg Config, log Log, reader catalogv1.ReaderServiceClient, writer catalogv1.WriterServiceClient, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Gateway {
 	near := newNear(cfg.Near, reg)
+	changes := feed.New(cfg.Consumers, journal{writer}, changeData, prometheus.WrapRegistererWith(prometheus.Labels{"service": "gateway"}, reg))
 	return &Gateway{
 		log: log, reader: reader, writer: writer, logger: logger, now: now,
-		metrics: newMetrics(reg), near: near, answers: newAnswers(log, near),
+		metrics: newMetrics(reg), near: near, feed: changes, answers: newAnswers(log, near, changes),
 	}
 }
 
@@ -96,15 +101,17 @@ func (g *Gateway) Handler(pages map[string]http.Handler) (http.Handler, error) {
 
 // Server is an HTTP server with limits that keep a slow or greedy client from
 // harming others. Answers have their own time-outs, since an import may take
-// long.
-func Server(h http.Handler, logger *slog.Logger) *http.Server {
-	return &http.Server{
+// long. When it is shut down, who follows changes is sent away.
+func (g *Gateway) Server(h http.Handler) *http.Server {
+	s := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(g.logger.Handler(), slog.LevelDebug),
 	}
+	s.RegisterOnShutdown(g.feed.Close)
+	return s
 }
 
 // newID is a UUID of version 7: ids made later sort later.

@@ -51,6 +51,7 @@ type system struct {
 	panics    bool
 	onFind    func() // called when SKUs are looked up
 	reads     int    // of products
+	gateway   *gateway.Gateway
 	followed  chan struct{}
 }
 
@@ -149,12 +150,15 @@ func (s *system) GetProduct(_ context.Context, r *catalogv1.GetProductRequest, _
 func serve(t *testing.T, s *system) string {
 	t.Helper()
 	s.products, s.followed = map[catalog.ID]catalog.Product{}, make(chan struct{})
-	g := gateway.New(gateway.Config{Near: 1 << 20}, s, s, s, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
+	g := gateway.New(gateway.Config{Near: 1 << 20, Consumers: 8}, s, s, s, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
+	s.gateway = g
 	h, err := g.Handler(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(h)
+	server := httptest.NewUnstartedServer(h)
+	server.Config = g.Server(h)
+	server.Start()
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- g.Run(ctx) }()

@@ -22,6 +22,9 @@ const readWait = 3 * time.Second
 
 // GetProduct answers GET /api/v1/products/{id}.
 func (g *Gateway) GetProduct(c *echo.Context, id api.ID, params api.GetProductParams) error {
+	if params.Version != 0 || params.At != "" {
+		return g.oldProduct(c, catalog.ID(id), params)
+	}
 	at, err := catalog.ParsePosition(params.CatalogPosition)
 	if err != nil {
 		return catalog.Invalid("Catalog-Position", err.Error())

@@ -66,6 +66,31 @@ func ParseRow(body []byte) (id catalog.ID, p catalog.Patch, err error) {
 	return id, p, join(r, checkPatch(p))
 }
 
+// maxVersion is the largest that all who read JSON can tell from the next.
+const maxVersion = 1<<53 - 1
+
+// ParseRestore reads which version is to be restored.
+func ParseRestore(body []byte) (version int64, err error) {
+	o, err := parseObject(body)
+	if err != nil {
+		return 0, err
+	}
+	r := &catalog.Refusal{}
+	v, ok := o.take("version")
+	n, isNumber := v.(json.Number)
+	if version, err = n.Int64(); !ok {
+		r.Add("version", "is missing; give the version to go back to")
+	} else if err != nil || version < 1 || version > maxVersion {
+		why := "must be a whole number, 1 or more"
+		if !isNumber {
+			why += ", not " + kind(v)
+		}
+		r.Add("version", why)
+	}
+	o.unknown(r, "", "version")
+	return version, r.Err()
+}
+
 // checkPatch keeps the rules that hold whatever product the patch is for.
 func checkPatch(p catalog.Patch) error {
 	anything := catalog.Draft{Name: "x", Price: catalog.Money{Currency: "EUR"}}

@@ -131,7 +131,7 @@ func EventMessage(e catalog.Event) *catalogv1.Event {
 	m := &catalogv1.Event{
 		Shard: e.Shard, Seq: e.Seq, Kind: kinds[e.Kind], Product: ProductMessage(e.Product),
 		CommandId: e.Command[:], Fingerprint: e.Fingerprint[:], Actor: e.Actor, Trace: e.Trace,
-		AcceptedAt: timestamp(e.AcceptedAt), SettledAt: timestamp(e.SettledAt),
+		AcceptedAt: timestamp(e.AcceptedAt), SettledAt: timestamp(e.SettledAt), Left: e.Left,
 	}
 	if e.Refusal != nil {
 		m.Refusal = &catalogv1.Refusal{Code: string(e.Refusal.Code), Reason: e.Refusal.Reason}
@@ -147,7 +147,7 @@ func Event(m *catalogv1.Event) (catalog.Event, error) {
 	e := catalog.Event{
 		Position: catalog.Position{Shard: m.GetShard(), Seq: m.GetSeq()},
 		Actor:    m.GetActor(), Trace: m.GetTrace(),
-		AcceptedAt: timeOf(m.GetAcceptedAt()), SettledAt: timeOf(m.GetSettledAt()),
+		AcceptedAt: timeOf(m.GetAcceptedAt()), SettledAt: timeOf(m.GetSettledAt()), Left: m.GetLeft(),
 	}
 	for k, v := range kinds {
 		if v == m.GetKind() {

@@ -70,7 +70,10 @@ func events() map[string]catalog.Event {
 		return e
 	}
 	gone := catalog.Product{ID: p.ID, Version: 4, Deleted: true, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
+	moved, removed := with(catalog.Changed, p, nil), with(catalog.Deleted, gone, nil)
+	moved.Left, removed.Left = "Furniture/Benches", "Furniture/Chairs"
 	return map[string]catalog.Event{
+		"moved": moved, "removed": removed,
 		"created": with(catalog.Created, p, nil), "changed": with(catalog.Changed, p, nil),
 		"unchanged": with(catalog.Unchanged, p, nil), "deleted": with(catalog.Deleted, gone, nil),
 		"refused": with(catalog.Refused, catalog.Product{ID: p.ID, Version: 3}, &catalog.Refusal{
@@ -287,7 +290,7 @@ func TestWhateverIsWrittenIsReadTheSame(t *testing.T) {
 				raw, _ := wire.EncodeEvent(e)
 				got, err := wire.DecodeEvent(raw)
 				if err != nil || got.Position != e.Position || got.Kind != e.Kind || got.Command != e.Command || got.Fingerprint != e.Fingerprint ||
-					got.Actor != e.Actor || got.Trace != e.Trace || got.AcceptedAt != e.AcceptedAt || got.SettledAt != e.SettledAt ||
+					got.Actor != e.Actor || got.Left != e.Left || got.Trace != e.Trace || got.AcceptedAt != e.AcceptedAt || got.SettledAt != e.SettledAt ||
 					!reflect.DeepEqual(got.Refusal, e.Refusal) || !sameProduct(got.Product, e.Product) {
 					t.Fatalf("%+v\nis read as %+v, %v", e, got, err)
 				}

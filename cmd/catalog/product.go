@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"catalog"
 	"catalog/client"
@@ -19,12 +20,14 @@ import (
 
 const productManual = `product ACTION [flags] …
 
-  catalog product get ID|SKU
+  catalog product get ID|SKU [-version N | -at 2026-03-01T09:30:00Z]
   catalog product create -name NAME -price '149.90 EUR' [-sku …] [-category …] [-description …] [-tag …] [-attribute key=value]
   catalog product update ID|SKU [the same flags; only what is given changes]
   catalog product delete ID|SKU
   catalog product search WORDS…
   catalog product history ID|SKU
+  catalog product restore ID|SKU -version N
+  catalog product watch [ID|SKU] [-category …] [-after ID]
 
 `
 
@@ -32,7 +35,7 @@ const productManual = `product ACTION [flags] …
 func product(ctx context.Context, args []string) error {
 	actions := map[string]func(context.Context, *productCall) error{
 		"get": getProduct, "create": createProduct, "update": updateProduct,
-		"delete": deleteProduct, "search": searchProducts, "history": productHistory,
+		"delete": deleteProduct, "search": searchProducts, "history": productHistory, "restore": restoreProduct, "watch": watchProducts,
 	}
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		if err := parse(flags("product", productManual), args); err != nil {
@@ -74,7 +77,8 @@ type productCall struct {
 	json                                    bool
 	sku, name, description, price, category string
 	tags, attributes                        texts
-	ifVersion                               int64
+	ifVersion, version                      int64
+	at, after                               string
 }
 
 // texts is a flag that may be given several times.
@@ -96,6 +100,9 @@ func (p *productCall) flags(fs *flag.FlagSet) {
 	fs.StringVar(&p.category, "category", "", "`path`, such as Furniture/Chairs")
 	fs.Var(&p.tags, "tag", "`tag`; may be given several times")
 	fs.Var(&p.attributes, "attribute", "`key=value`; may be given several times; key= removes it")
+	fs.Int64Var(&p.version, "version", 0, "the product as it was at this `version`")
+	fs.StringVar(&p.at, "at", "", "the product as it was at this `time`, such as 2026-03-01T09:30:00Z")
+	fs.StringVar(&p.after, "after", "", "`id` of a change, behind which to go on; 0 for all there have ever been")
 	fs.Int64Var(&p.ifVersion, "if-version", 0, "do it only if the product is at this `version`")
 }
 
@@ -159,7 +166,21 @@ func getProduct(ctx context.Context, p *productCall) error {
 	if err != nil {
 		return err
 	}
-	found, err := p.client.Product(ctx, id)
+	var found catalog.Product
+	switch {
+	case p.version != 0 && p.at != "":
+		return wrongUsage("give -version or -at, not both")
+	case p.version != 0:
+		found, err = p.client.ProductAs(ctx, id, p.version)
+	case p.at != "":
+		at, wrong := time.Parse(time.RFC3339, p.at)
+		if wrong != nil {
+			return wrongUsage("-at %q is not a time such as 2026-03-01T09:30:00Z", p.at)
+		}
+		found, err = p.client.ProductAt(ctx, id, at)
+	default:
+		found, err = p.client.Product(ctx, id)
+	}
 	if err != nil {
 		return err
 	}
@@ -252,6 +273,56 @@ func productHistory(ctx context.Context, p *productCall) error {
 		for _, c := range v.Changes {
 			fmt.Fprintf(p.out, "    %s: %q → %q\n", c.Field, c.From, c.To)
 		}
+	}
+	return nil
+}
+
+func restoreProduct(ctx context.Context, p *productCall) error {
+	id, err := p.id(ctx)
+	if err != nil {
+		return err
+	}
+	if p.version == 0 {
+		return wrongUsage("give the version to go back to, such as -version 3")
+	}
+	w, err := p.client.Restore(ctx, id, p.version, p.ifVersion)
+	if err != nil {
+		return err
+	}
+	return p.print(w.Product)
+}
+
+// watchProducts prints what changes until it is interrupted.
+func watchProducts(ctx context.Context, p *productCall) error {
+	w := client.Watch{Category: p.category, After: p.after}
+	if len(p.about) > 0 {
+		var err error
+		if w.Product, err = p.id(ctx); err != nil {
+			return err
+		}
+	}
+	for change, err := range p.client.Changes(ctx, w) {
+		switch {
+		case ctx.Err() != nil: // which is how it ends
+			return nil
+		case err != nil:
+			return err
+		case p.json:
+			line := map[string]any{"id": change.ID, "kind": change.Kind, "position": change.Position.String(), "at": change.At, "productId": change.Product.ID.String(), "version": change.Product.Version}
+			if !change.Product.Deleted {
+				line["product"] = wire.ProductJSON(change.Product)
+			}
+			if err := json.NewEncoder(p.out).Encode(line); err != nil {
+				return err
+			}
+			continue
+		}
+		item := change.Product
+		fmt.Fprintf(p.out, "%s  %s  %s  version %d", change.At.Format("2006-01-02 15:04:05.000"), change.Kind, item.ID, item.Version)
+		if !item.Deleted {
+			fmt.Fprintf(p.out, "  %s  %s %s", item.Name, item.Price.Amount(), item.Price.Currency)
+		}
+		fmt.Fprintln(p.out)
 	}
 	return nil
 }

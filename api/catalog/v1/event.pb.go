@@ -94,11 +94,14 @@ type Event struct {
 	Refusal   *Refusal `protobuf:"bytes,5,opt,name=refusal,proto3" json:"refusal,omitempty"`
 	CommandId []byte   `protobuf:"bytes,6,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
 	// Tells apart two commands that carry the same id.
-	Fingerprint   []byte                 `protobuf:"bytes,7,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
-	Actor         string                 `protobuf:"bytes,8,opt,name=actor,proto3" json:"actor,omitempty"`
-	Trace         string                 `protobuf:"bytes,9,opt,name=trace,proto3" json:"trace,omitempty"`
-	AcceptedAt    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=accepted_at,json=acceptedAt,proto3" json:"accepted_at,omitempty"`
-	SettledAt     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
+	Fingerprint []byte                 `protobuf:"bytes,7,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	Actor       string                 `protobuf:"bytes,8,opt,name=actor,proto3" json:"actor,omitempty"`
+	Trace       string                 `protobuf:"bytes,9,opt,name=trace,proto3" json:"trace,omitempty"`
+	AcceptedAt  *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=accepted_at,json=acceptedAt,proto3" json:"accepted_at,omitempty"`
+	SettledAt   *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
+	// The category that the product was in before the command and is not in after
+	// it; "" for none, and in events of before there was this field.
+	Left          string `protobuf:"bytes,12,opt,name=left,proto3" json:"left,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -208,6 +211,13 @@ func (x *Event) GetSettledAt() *timestamppb.Timestamp {
 		return x.SettledAt
 	}
 	return nil
+}
+
+func (x *Event) GetLeft() string {
+	if x != nil {
+		return x.Left
+	}
+	return ""
 }
 
 // Refusal says why a command was refused.
@@ -331,7 +341,7 @@ var File_catalog_v1_event_proto protoreflect.FileDescriptor
 const file_catalog_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"\x16catalog/v1/event.proto\x12\n" +
-	"catalog.v1\x1a\x18catalog/v1/product.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x03\n" +
+	"catalog.v1\x1a\x18catalog/v1/product.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x03\n" +
 	"\x05Event\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\x05R\x05shard\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x03R\x03seq\x12$\n" +
@@ -347,7 +357,8 @@ const file_catalog_v1_event_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"acceptedAt\x129\n" +
 	"\n" +
-	"settled_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAt\"e\n" +
+	"settled_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAt\x12\x12\n" +
+	"\x04left\x18\f \x01(\tR\x04left\"e\n" +
 	"\aRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12.\n" +

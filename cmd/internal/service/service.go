@@ -53,7 +53,7 @@ func Gateway(cfg gateway.Config, t *telemetry.Telemetry, log gateway.Log, reader
 	}
 	return []daemon.Part{
 		{Name: "answers", Run: g.Run},
-		daemon.Serve("http", l, gateway.Server(h, t.Log)),
+		daemon.Serve("http", l, g.Server(h)),
 	}, daemon.Check{Name: "answers", Ping: g.Ping}, nil
 }
 
