@@ -145,10 +145,10 @@ func kills(s *System, times int, seed uint64) []fault {
 	}
 	kill := map[string]func(context.Context, int) error{}
 	for _, name := range []string{"gateway", "writer", "reader"} {
-		kill[name] = func(ctx context.Context, n int) error { return s.killService(ctx, name, n) }
+		kill[name] = func(ctx context.Context, n int) error { return s.restartService(ctx, name, n) }
 	}
 	for _, name := range engines {
-		kill[name] = func(ctx context.Context, _ int) error { return s.killEngine(ctx, name) }
+		kill[name] = func(ctx context.Context, _ int) error { return s.restartEngine(ctx, name) }
 	}
 	names := append([]string{"gateway", "writer", "reader"}, engines...)
 	for _, name := range names {

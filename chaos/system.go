@@ -53,7 +53,7 @@ func newSystem(ctx context.Context, dir, programs string) (*System, error) {
 	}
 	s.Brokers = fmt.Sprintf("127.0.0.1:%d", ports[0])
 	env = append(env,
-		"CATALOG_KAFKA_BROKERS="+s.Brokers, "CATALOG_KAFKA_PARTITIONS="+strconv.Itoa(shards), "CATALOG_KAFKA_REPLICAS=1", "CATALOG_KAFKA_SESSION=2s",
+		"CATALOG_KAFKA_BROKERS="+s.Brokers, "CATALOG_KAFKA_PARTITIONS="+strconv.Itoa(shards), "CATALOG_KAFKA_REPLICAS=1", "CATALOG_KAFKA_SESSION=1s",
 		fmt.Sprintf("CATALOG_POSTGRES_URL=postgres://catalog@127.0.0.1:%d/catalog?sslmode=disable", ports[1]),
 		fmt.Sprintf("CATALOG_REDIS_URL=redis://127.0.0.1:%d/0", ports[2]),
 		fmt.Sprintf("CATALOG_MONGO_URL=mongodb://127.0.0.1:%d/", ports[3]))
@@ -108,8 +108,8 @@ func (s *System) startEngines(ctx context.Context) (err error) {
 	return err
 }
 
-// killEngine kills an engine and starts it again.
-func (s *System) killEngine(ctx context.Context, name string) error {
+// killEngine kills an engine.
+func (s *System) killEngine(name string) error {
 	file := filepath.Join(s.dir, name+".pid")
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -119,13 +119,22 @@ func (s *System) killEngine(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	var end syscall.WaitStatus
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		return fmt.Errorf("kill %s: %w", name, err)
 	}
-	if _, err := syscall.Wait4(pid, nil, 0, nil); err != nil {
+	if _, err := syscall.Wait4(pid, &end, 0, nil); err != nil {
 		return fmt.Errorf("kill %s: %w", name, err)
 	}
-	if err := os.Remove(file); err != nil {
+	if end.Signal() != syscall.SIGKILL {
+		return fmt.Errorf("%s was not killed: it had ended before", name)
+	}
+	return os.Remove(file)
+}
+
+// restartEngine kills an engine and starts it again.
+func (s *System) restartEngine(ctx context.Context, name string) error {
+	if err := s.killEngine(name); err != nil {
 		return err
 	}
 	if err := s.startEngines(ctx); err != nil {
@@ -134,8 +143,8 @@ func (s *System) killEngine(ctx context.Context, name string) error {
 	return s.ready(ctx)
 }
 
-// killService kills one of the two programs and starts it again.
-func (s *System) killService(ctx context.Context, name string, n int) error {
+// restartService kills one of the two programs and starts it again.
+func (s *System) restartService(ctx context.Context, name string, n int) error {
 	p := s.processes[name][n%2]
 	if err := p.Kill(syscall.SIGKILL); err != nil {
 		return err
@@ -155,9 +164,9 @@ func (s *System) Stop() {
 			}
 		}
 	}
-	down := exec.Command("deploy/engines/down")
-	down.Env = s.up
-	_ = down.Run()
+	for _, name := range engines {
+		_ = s.killEngine(name)
+	}
 }
 
 // freePorts answers n ports that nobody listens on, the first with a free one

@@ -71,14 +71,16 @@ func (w *Watch) Settle(ctx context.Context) (Found, []Breach, time.Duration) {
 	}
 }
 
-// look reads journal, view, cache and index.
+// look reads journal, products, view, cache and index.
 func (w *Watch) look(ctx context.Context, commands []Command) (Found, error) {
 	found := Found{Journal: w.journal, Stores: map[string]map[catalog.ID]catalog.Product{}}
+	truth := map[catalog.ID]catalog.Product{}
 	for s := range int32(shards) {
-		if err := w.replay(ctx, s); err != nil {
+		if err := errors.Join(w.replay(ctx, s), w.snapshot(ctx, s, truth)); err != nil {
 			return found, err
 		}
 	}
+	found.Stores["truth"] = truth
 	positions := map[string]string{} // of the last event of each product
 	for _, events := range w.journal {
 		for _, e := range events {
@@ -127,6 +129,30 @@ func (w *Watch) replay(ctx context.Context, shard int32) error {
 		return nil
 	}
 	return fmt.Errorf("read the journal of shard %d: %w", shard, err)
+}
+
+// snapshot reads the products of the shard that the truth has.
+func (w *Watch) snapshot(ctx context.Context, shard int32, into map[catalog.ID]catalog.Product) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	stream, err := w.writer.Snapshot(ctx, &catalogv1.SnapshotRequest{Shard: shard})
+	for err == nil {
+		var r *catalogv1.SnapshotResponse
+		r, err = stream.Recv()
+		for _, m := range r.GetProducts() {
+			p, bad := wire.Product(m)
+			if bad != nil {
+				return bad
+			}
+			if p.Exists() {
+				into[p.ID] = p
+			}
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("read the products of shard %d: %w", shard, err)
 }
 
 // products reads the products, some at a time: at their positions from the

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"catalog"
+)
+
+// record is a run in which nothing went wrong: two products, one of them with
+// all kinds of commands.
+func record(t *testing.T) ([]Command, Found) {
+	t.Helper()
+	found := Found{Journal: map[int32][]catalog.Event{}, Topic: map[int32][]catalog.Event{}, Stores: map[string]map[catalog.ID]catalog.Product{"view": {}, "index": {}}}
+	var commands []Command
+	products := map[catalog.ID]catalog.Product{}
+	add := func(product, op string, with func(*Command)) {
+		id := catalog.DerivedID(product)
+		n := 1
+		for _, c := range commands {
+			if c.Product == id.String() {
+				n++
+			}
+		}
+		c := Command{Round: "r", Product: id.String(), Number: n, Op: op, Name: fmt.Sprint(product, n), Key: fmt.Sprint(product, "-", n), Fate: Settled, Tries: 1}
+		if with != nil {
+			with(&c)
+		}
+		wish := catalog.Command{ID: catalog.DerivedID("key", c.Op, c.path(), c.Key), Product: id, If: catalog.Condition{Version: c.If}}
+		if c.Key == "" {
+			wish.ID = catalog.DerivedID("gateway", c.Name)
+		}
+		switch op {
+		case http.MethodPut:
+			wish.Op = catalog.PutProduct{Draft: c.draft()}
+		case http.MethodPatch:
+			wish.Op = catalog.PatchProduct{Patch: catalog.Patch{Name: &c.Name}}
+		case http.MethodDelete:
+			wish.Op = catalog.DeleteProduct{}
+		}
+		p := products[id]
+		p.ID = id
+		shard := catalog.Shard(id, shards)
+		events := catalog.Settle(catalog.Batch{Shard: shard, NextSeq: int64(len(found.Journal[shard])) + 1, Commands: []catalog.Command{wish}},
+			catalog.Known{Products: map[catalog.ID]catalog.Product{id: p}}, time.UnixMicro(1))
+		e := events[0]
+		if e.Applied() {
+			products[id] = e.Product
+		}
+		found.Journal[shard] = append(found.Journal[shard], e)
+		found.Topic[shard] = append(found.Topic[shard], e, e) // repeats are no harm
+		c.Answer = Answer{Status: statuses[e.Kind], Version: e.Product.Version, Position: e.Position.String(), Command: e.Command.String()}
+		if e.Refusal != nil {
+			c.Answer = Answer{Status: 412, Code: string(e.Refusal.Code), Position: e.Position.String(), Command: e.Command.String()}
+		}
+		commands = append(commands, c)
+	}
+	add("a", http.MethodPut, nil)
+	add("b", http.MethodPut, nil)
+	add("a", http.MethodPatch, func(c *Command) { c.Key = "" })
+	add("a", http.MethodPatch, func(c *Command) { c.If = 1 })
+	add("a", http.MethodDelete, nil)
+	add("a", http.MethodPut, func(c *Command) { c.Fate = Accepted })
+	add("b", http.MethodPatch, nil)
+	for id, p := range products {
+		found.Stores["view"][id], found.Stores["index"][id] = p, p
+	}
+	return commands, found
+}
+
+func TestACheckOfAGoodRunFindsNothing(t *testing.T) {
+	commands, found := record(t)
+	if breaches := Check(commands, found); len(breaches) > 0 {
+		t.Errorf("%+v", breaches)
+	}
+	t.Run("nor when it is read from a file", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "history")
+		if err := save(file, commands, found); err != nil {
+			t.Fatal(err)
+		}
+		again, reloaded, err := reload(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(again, commands) || len(reloaded.Topic) != len(found.Topic) || len(reloaded.Stores) != 2 {
+			t.Errorf("%+v\n%+v", again, reloaded)
+		}
+		if breaches := Check(again, reloaded); len(breaches) > 0 {
+			t.Errorf("%+v", breaches)
+		}
+	})
+}
+
+// TestEveryBrokenPromiseIsFound breaks one after the other.
+func TestEveryBrokenPromiseIsFound(t *testing.T) {
+	a := catalog.DerivedID("a")
+	at := catalog.Shard(a, shards)
+	// of is where the event of a's command n is.
+	of := func(events []catalog.Event, n int) int {
+		return slices.IndexFunc(events, func(e catalog.Event) bool {
+			return e.Product.ID == a && strings.HasPrefix(e.Product.Name, fmt.Sprint("a", n))
+		})
+	}
+	// renumber makes the logs of the shard equal and without a gap.
+	renumber := func(f Found) {
+		for i := range f.Journal[at] {
+			f.Journal[at][i].Seq = int64(i) + 1
+		}
+		f.Topic[at] = slices.Clone(f.Journal[at])
+	}
+	for _, test := range []struct {
+		name    string
+		promise Promise
+		plant   func(c []Command, f Found) []Command
+	}{
+		{"an accepted command without an outcome", Lost, func(c []Command, f Found) []Command {
+			f.Journal[at] = slices.Delete(f.Journal[at], of(f.Journal[at], 5), of(f.Journal[at], 5)+1)
+			renumber(f)
+			return c
+		}},
+		{"an event that was not published", Lost, func(c []Command, f Found) []Command {
+			f.Topic[at] = f.Topic[at][:len(f.Topic[at])-2]
+			return c
+		}},
+		{"an event that was passed over", Order, func(c []Command, f Found) []Command {
+			f.Topic[at] = f.Topic[at][2:]
+			return c
+		}},
+		{"an event that the journal does not have", Wrong, func(c []Command, f Found) []Command {
+			e := f.Topic[at][0]
+			e.Seq = int64(len(f.Journal[at])) + 1
+			f.Topic[at] = append(f.Topic[at], e)
+			return c
+		}},
+		{"two outcomes of one command", Doubled, func(c []Command, f Found) []Command {
+			e := f.Journal[at][of(f.Journal[at], 2)]
+			e.Command = catalog.DerivedID("another")
+			f.Journal[at] = append(f.Journal[at], e)
+			renumber(f)
+			return c
+		}},
+		{"commands settled in another order", Order, func(c []Command, f Found) []Command {
+			j := f.Journal[at]
+			x, y := of(j, 1), of(j, 2)
+			j[x], j[y] = j[y], j[x]
+			renumber(f)
+			return c
+		}},
+		{"a version left out", Wrong, func(c []Command, f Found) []Command {
+			f.Journal[at][of(f.Journal[at], 5)].Product.Version++
+			renumber(f)
+			return c
+		}},
+		{"a condition not looked at", Wrong, func(c []Command, f Found) []Command {
+			i := slices.IndexFunc(f.Journal[at], func(e catalog.Event) bool { return e.Kind == catalog.Refused })
+			f.Journal[at][i].Kind, f.Journal[at][i].Refusal = catalog.Changed, nil
+			renumber(f)
+			return c
+		}},
+		{"an answer that is not the outcome", Wrong, func(c []Command, f Found) []Command {
+			c[0].Answer.Version = 7
+			return c
+		}},
+		{"another answer to the same request", Wrong, func(c []Command, f Found) []Command {
+			again := c[0].Answer
+			again.Position = "0.77"
+			c[0].Again = &again
+			return c
+		}},
+		{"a command that was declined and done", Wrong, func(c []Command, f Found) []Command {
+			c[0].Fate = Declined
+			return c
+		}},
+		{"an event of nobody's command", Wrong, func(c []Command, f Found) []Command { return c[1:] }},
+		{"a store that has missed a version", Unequal, func(c []Command, f Found) []Command {
+			p := f.Stores["view"][a]
+			p.Version--
+			f.Stores["view"][a] = p
+			return c
+		}},
+		{"a store without the product", Unequal, func(c []Command, f Found) []Command {
+			delete(f.Stores["index"], a)
+			return c
+		}},
+		{"a store with a product of nobody", Unequal, func(c []Command, f Found) []Command {
+			f.Stores["index"][catalog.DerivedID("c")] = catalog.Product{ID: catalog.DerivedID("c"), Version: 1}
+			return c
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			commands, found := record(t)
+			breaches := Check(test.plant(commands, found), found)
+			if !slices.ContainsFunc(breaches, func(b Breach) bool { return b.Promise == test.promise }) {
+				t.Errorf("no promise is found to be %s: %+v", test.promise, breaches)
+			}
+		})
+	}
+}
