@@ -91,6 +91,7 @@ func (e Outcome) Valid() bool {
 // Defines values for ProblemCode.
 const (
 	ProblemCodeBehind               ProblemCode = "behind"
+	ProblemCodeBusy                 ProblemCode = "busy"
 	ProblemCodeExists               ProblemCode = "exists"
 	ProblemCodeInternal             ProblemCode = "internal"
 	ProblemCodeInvalid              ProblemCode = "invalid"
@@ -109,6 +110,8 @@ const (
 func (e ProblemCode) Valid() bool {
 	switch e {
 	case ProblemCodeBehind:
+		return true
+	case ProblemCodeBusy:
 		return true
 	case ProblemCodeExists:
 		return true
@@ -408,11 +411,17 @@ type Prefer = string
 // Accepted defines model for Accepted.
 type Accepted = Receipt
 
+// Busy defines model for Busy.
+type Busy = Problem
+
 // Created defines model for Created.
 type Created = Product
 
 // Unavailable defines model for Unavailable.
 type Unavailable = Problem
+
+// Unknown defines model for Unknown.
+type Unknown = Problem
 
 // Written defines model for Written.
 type Written = Product
@@ -479,7 +488,7 @@ type CreateProductParams struct {
 	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
-	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent.
+	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent. `command-` and a command's id is the key of a request that had none, as an answer 504 tells it.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -491,7 +500,7 @@ type DeleteProductParams struct {
 	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
-	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent.
+	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent. `command-` and a command's id is the key of a request that had none, as an answer 504 tells it.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -518,7 +527,7 @@ type PatchProductParams struct {
 	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
-	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent.
+	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent. `command-` and a command's id is the key of a request that had none, as an answer 504 tells it.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -533,7 +542,7 @@ type PutProductParams struct {
 	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
-	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent.
+	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent. `command-` and a command's id is the key of a request that had none, as an answer 504 tells it.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -552,7 +561,7 @@ type RestoreProductParams struct {
 	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
-	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent.
+	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent. `command-` and a command's id is the key of a request that had none, as an answer 504 tells it.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 

@@ -13,9 +13,10 @@ import (
 // the events of all shards from where they end when it begins, and implements
 // catalog.Consumer.
 type answers struct {
-	log  Log
-	near *near
-	feed *feed.Feed
+	log     Log
+	near    *near
+	feed    *feed.Feed
+	backlog *backlog
 
 	mu      sync.Mutex
 	waiting map[catalog.ID][]chan catalog.Event
@@ -24,8 +25,11 @@ type answers struct {
 	all     chan struct{} // closed while the events of all shards are followed
 }
 
-func newAnswers(log Log, near *near, feed *feed.Feed) *answers {
-	return &answers{log: log, near: near, feed: feed, waiting: map[catalog.ID][]chan catalog.Event{}, follows: map[int32]bool{}, all: make(chan struct{})}
+func newAnswers(log Log, near *near, feed *feed.Feed, backlog *backlog) *answers {
+	return &answers{
+		log: log, near: near, feed: feed, backlog: backlog,
+		waiting: map[catalog.ID][]chan catalog.Event{}, follows: map[int32]bool{}, all: make(chan struct{}),
+	}
 }
 
 // expect answers a channel that gets the event of the command when it is
@@ -98,6 +102,7 @@ func (a *answers) Begin(ctx context.Context, shard int32) (int64, error) {
 	}
 	a.near.begin(shard, len(ends))
 	a.feed.Begin(shard, len(ends))
+	a.backlog.begin(len(ends))
 	return ends[shard], nil
 }
 
@@ -106,6 +111,7 @@ func (a *answers) Begin(ctx context.Context, shard int32) (int64, error) {
 func (a *answers) Handle(_ context.Context, r catalog.Records[catalog.Event]) error {
 	a.near.follow(r.Shard, r.Items)
 	a.feed.Follow(r.Shard, r.Items)
+	a.backlog.settled(r.Items)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range r.Items {

@@ -20,6 +20,7 @@ import (
 	"catalog"
 	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/breaker"
 	"catalog/feed"
 )
 
@@ -38,15 +39,23 @@ type Log interface {
 
 // Config says what a gateway may use.
 type Config struct {
-	Near      int64 // bytes of products that are read often; 0 for none
-	Consumers int   // of changes, at once
+	Near      int64         // bytes of products that are read often; 0 for none
+	Consumers int           // of changes, at once
+	Backlog   time.Duration // that what was accepted may wait to be settled, before no more is; 0 for as long as it takes
+	Writes    int           // that are being answered at once, at most; 0 for 1000
 }
 
 // Flags declares the flags of c, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.Int64Var(&c.Near, "near", 64<<20, "`bytes` of products that are read often, kept in the gateway; 0 for none")
 	fs.IntVar(&c.Consumers, "changes.consumers", 1_000, "`number` of clients that may follow changes at once")
+	fs.DurationVar(&c.Backlog, "backlog", 30*time.Second, "`time` that what was accepted may wait for the writers, before no more is accepted until they have caught up; 0 for as long as it takes")
+	fs.IntVar(&c.Writes, "writes", defaultWrites, "`number` of writes that are answered at once; more are told to come again")
 }
+
+// defaultWrites is far more than the writers settle while a client waits, so
+// that more at once does not mean more done.
+const defaultWrites = 1000
 
 // Gateway answers HTTP. It implements api.ServerInterface.
 type Gateway struct {
@@ -59,15 +68,23 @@ type Gateway struct {
 	near    *near
 	feed    *feed.Feed
 	answers *answers
+	backlog *backlog
+	sending *breaker.Breaker // in front of the log
+	writes  chan struct{}    // has one for each write that is being answered
+	imports chan struct{}
 }
 
 // New makes a gateway. Metrics go to reg.
 func New(cfg Config, log Log, reader catalogv1.ReaderServiceClient, writer catalogv1.WriterServiceClient, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Gateway {
-	near := newNear(cfg.Near, reg)
+	near, backlog := newNear(cfg.Near, reg), newBacklog(cfg.Backlog, now, reg)
 	changes := feed.New(cfg.Consumers, journal{writer}, changeData, prometheus.WrapRegistererWith(prometheus.Labels{"service": "gateway"}, reg))
+	if cfg.Writes <= 0 {
+		cfg.Writes = defaultWrites
+	}
 	return &Gateway{
 		log: log, reader: reader, writer: writer, logger: logger, now: now,
-		metrics: newMetrics(reg), near: near, feed: changes, answers: newAnswers(log, near, changes),
+		metrics: newMetrics(reg), near: near, feed: changes, answers: newAnswers(log, near, changes, backlog), backlog: backlog,
+		sending: breaker.New("log", reg), writes: make(chan struct{}, cfg.Writes), imports: make(chan struct{}, maxImports),
 	}
 }
 

@@ -46,6 +46,8 @@ type system struct {
 	events    []catalog.Event
 	followers []catalog.Consumer[catalog.Event]
 	sendErr   error // of the next sends
+	sends     int
+	gone      bool  // the log does not answer at all
 	readErr   error // of the reads
 	silent    bool  // events are not published
 	panics    bool
@@ -58,8 +60,12 @@ type system struct {
 func (s *system) Send(_ context.Context, commands ...catalog.Command) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.sends++
 	if s.panics {
 		panic("the secret of the panic")
+	}
+	if s.gone {
+		return catalog.ErrUnknown
 	}
 	if s.sendErr != nil {
 		return s.sendErr
@@ -100,6 +106,11 @@ func (s *system) Follow(ctx context.Context, _ string, c catalog.Consumer[catalo
 }
 
 func (s *system) EventBounds(context.Context) (starts, ends []int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return nil, nil, context.DeadlineExceeded
+	}
 	return []int64{0}, []int64{0}, nil
 }
 
@@ -149,8 +160,13 @@ func (s *system) GetProduct(_ context.Context, r *catalogv1.GetProductRequest, _
 // serve runs a gateway on s, and answers its address.
 func serve(t *testing.T, s *system) string {
 	t.Helper()
+	return serveAs(t, s, gateway.Config{Near: 1 << 20, Consumers: 8})
+}
+
+func serveAs(t *testing.T, s *system, cfg gateway.Config) string {
+	t.Helper()
 	s.products, s.followed = map[catalog.ID]catalog.Product{}, make(chan struct{})
-	g := gateway.New(gateway.Config{Near: 1 << 20, Consumers: 8}, s, s, s, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
+	g := gateway.New(cfg, s, s, s, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
 	s.gateway = g
 	h, err := g.Handler(nil)
 	if err != nil {

@@ -24,6 +24,8 @@ const (
 	maxImport  = 256 << 20        // bytes of a request
 	importRows = 500              // settled together
 	importWait = 10 * time.Second // for the rows of a window to be settled
+	maxImports = 16               // at once
+	rowsWait   = time.Minute      // until the rows of a window have arrived
 )
 
 // row is a line of an import on its way.
@@ -44,6 +46,11 @@ func (g *Gateway) ImportProducts(c *echo.Context) error {
 	if err := checkType(c, "application/x-ndjson"); err != nil {
 		return err
 	}
+	leave, err := enter(g.imports)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx := c.Request().Context()
 	if err := g.answers.await(ctx); err != nil {
 		return err
@@ -57,8 +64,10 @@ func (g *Gateway) ImportProducts(c *echo.Context) error {
 	begun := false
 	for number, end := int64(0), false; !end; {
 		var rows []*row
-		var err error
-		if rows, number, end, err = readRows(lines, number); err == nil {
+		arrive(c, rowsWait)
+		rows, number, end, err = readRows(lines, number)
+		if err == nil {
+			arrive(c, 0)
 			err = g.importRows(ctx, rows)
 		}
 		if err != nil && !begun {
@@ -95,7 +104,7 @@ func readRows(lines *bufio.Reader, number int64) (rows []*row, last int64, end b
 		case errors.Is(err, io.EOF):
 			end = true
 		case err != nil:
-			return nil, number, false, err
+			return nil, number, false, arrived(err)
 		}
 		if len(line) == 0 && end {
 			break
@@ -176,9 +185,7 @@ func (g *Gateway) settleRows(ctx context.Context, rows []*row) error {
 		defer forget()
 		commands[i], waiting[i] = r.command, settled
 	}
-	sending, cancel := context.WithTimeout(ctx, sendWait)
-	defer cancel()
-	if err := g.log.Send(sending, commands...); err != nil {
+	if err := g.send(ctx, commands...); err != nil {
 		return err
 	}
 	timeout, cancel := context.WithTimeout(ctx, importWait)

@@ -35,6 +35,7 @@ var titles = map[api.ProblemCode]string{
 	api.ProblemCodeKeyReused:            "The Idempotency-Key was used for another request",
 	api.ProblemCodeBehind:               "The read side has not seen that write yet",
 	api.ProblemCodeUnavailable:          "Not available right now",
+	api.ProblemCodeBusy:                 "Too much is being done at once",
 	api.ProblemCodeUnknown:              "It is not known whether this was done",
 	api.ProblemCodeTooLarge:             "The request is too large",
 	api.ProblemCodeUnsupportedMediaType: "The content type is not supported",
@@ -47,7 +48,7 @@ func problem(status int, code api.ProblemCode, detail string, fields ...catalog.
 	for _, f := range fields {
 		p.Errors = append(p.Errors, api.FieldError{Field: f.Field, Reason: f.Reason})
 	}
-	if status == http.StatusServiceUnavailable {
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		p.retryAfter = "1"
 	}
 	return p
@@ -85,7 +86,7 @@ func asProblem(err error) *problemError {
 	case errors.Is(err, catalog.ErrUnavailable):
 		return problem(http.StatusServiceUnavailable, api.ProblemCodeUnavailable, "nothing has changed; try again")
 	case errors.Is(err, catalog.ErrUnknown):
-		return problem(http.StatusGatewayTimeout, api.ProblemCodeUnknown, "it may have been done or may still be; repeat the request with the same Idempotency-Key, or look at the receipt")
+		return problem(http.StatusGatewayTimeout, api.ProblemCodeUnknown, "it may have been done or may still be; repeat the request with idempotencyKey as its Idempotency-Key, or look at the receipt of commandId")
 	}
 	switch echo.StatusCode(err) {
 	case http.StatusNotFound:

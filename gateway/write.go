@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -27,8 +28,9 @@ const (
 	maxBody     = 1 << 20
 	defaultWait = 2 * time.Second
 	maxWait     = 30 * time.Second
-	sendWait    = 5 * time.Second // until the log has stored a command
-	callWait    = 2 * time.Second // for a call to another service
+	bodyWait    = 10 * time.Second // until a body has arrived
+	sendWait    = 5 * time.Second  // until the log has stored a command
+	callWait    = 2 * time.Second  // for a call to another service
 )
 
 // CreateProduct answers POST /api/v1/products.
@@ -110,6 +112,11 @@ func (g *Gateway) write(c *echo.Context, cmd catalog.Command, prefer, key string
 	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return catalog.Invalid("Idempotency-Key", "must have visible ASCII characters only")
 	}
+	leave, err := enter(g.writes)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx := c.Request().Context()
 	cmd.AcceptedAt = wire.Time(g.now())
 	cmd.Trace = traceparent(ctx)
@@ -124,6 +131,9 @@ func (g *Gateway) write(c *echo.Context, cmd catalog.Command, prefer, key string
 		})
 		return nil
 	case errors.Is(err, catalog.ErrUnknown):
+		if key == "" {
+			key = commandKey + cmd.ID.String()
+		}
 		return asProblem(err).about(cmd.ID, key)
 	case err != nil:
 		return err
@@ -170,9 +180,7 @@ func (g *Gateway) settle(ctx context.Context, cmd catalog.Command, repeated bool
 			g.logger.WarnContext(ctx, "receipt not read before a command is sent", "command", cmd.ID, "err", err)
 		}
 	}
-	sending, cancel := context.WithTimeout(ctx, sendWait)
-	defer cancel()
-	if err := g.log.Send(sending, cmd); err != nil {
+	if err := g.send(ctx, cmd); err != nil {
 		return catalog.Event{}, err
 	}
 	failpoint.Here(failpoint.GatewaySent)
@@ -186,6 +194,43 @@ func (g *Gateway) settle(ctx context.Context, cmd catalog.Command, repeated bool
 	case <-ctx.Done():
 	}
 	return catalog.Event{}, errPending
+}
+
+// send appends commands to the log, unless the writers are too far behind. Its
+// errors are ErrUnavailable, or a problem of that kind, when none was taken, and
+// ErrUnknown.
+func (g *Gateway) send(ctx context.Context, commands ...catalog.Command) error {
+	if err := g.backlog.enter(commands); err != nil {
+		return err
+	}
+	err := g.sending.Do(ctx, g.probe, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, sendWait)
+		defer cancel()
+		return g.log.Send(ctx, commands...)
+	})
+	if err != nil {
+		g.backlog.leave(commands)
+	}
+	return err
+}
+
+// probe asks the log for little, of all of its shards, to see whether it answers.
+func (g *Gateway) probe(ctx context.Context) error {
+	if _, _, err := g.log.EventBounds(ctx); err != nil {
+		return fmt.Errorf("%w: %w", catalog.ErrUnavailable, err)
+	}
+	return nil
+}
+
+// enter takes one of the places, or tells the client to come again when all are
+// taken: those who wait behind the others would be answered too late.
+func enter(places chan struct{}) (leave func(), err error) {
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	default:
+		return nil, problem(http.StatusTooManyRequests, api.ProblemCodeBusy, "nothing was taken, since too much is being done at once; try again")
+	}
 }
 
 // sameWish refuses the event of another command that had the same id.
@@ -207,11 +252,20 @@ func (g *Gateway) receipt(ctx context.Context, command catalog.ID) (catalog.Even
 	return wire.Event(r.GetEvent())
 }
 
+// commandKey begins the key with which a request that had none is repeated. The
+// id of its command follows.
+const commandKey = "command-"
+
 // commandID is new, or, with a key, always the same for the same method, path
 // and key.
 func commandID(c *echo.Context, key string) catalog.ID {
 	if key == "" {
 		return newID()
+	}
+	if id, ok := strings.CutPrefix(key, commandKey); ok {
+		if id, err := catalog.ParseID(id); err == nil {
+			return id
+		}
 	}
 	return catalog.DerivedID("key", c.Request().Method, c.Request().URL.Path, key)
 }
@@ -221,12 +275,33 @@ func readBody(c *echo.Context, types ...string) ([]byte, error) {
 	if err := checkType(c, types...); err != nil {
 		return nil, err
 	}
+	arrive(c, bodyWait)
 	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxBody))
-	var tooBig *http.MaxBytesError
-	if err != nil && !errors.As(err, &tooBig) {
-		return nil, catalog.Invalid("body", "did not arrive whole")
+	if err != nil {
+		return nil, arrived(err)
 	}
-	return body, err
+	arrive(c, 0)
+	return body, nil
+}
+
+// arrive sets how long what is read of the request may take; 0 is for ever. Who
+// sends slower than that keeps nobody but himself waiting, and is not waited for
+// either.
+func arrive(c *echo.Context, wait time.Duration) {
+	var end time.Time
+	if wait > 0 {
+		end = time.Now().Add(wait)
+	}
+	_ = http.NewResponseController(c.Response()).SetReadDeadline(end) // where there is none, as in some tests, nothing is slow
+}
+
+// arrived is err of reading a body, as the client is told it.
+func arrived(err error) error {
+	var tooBig *http.MaxBytesError
+	if errors.As(err, &tooBig) {
+		return err
+	}
+	return catalog.Invalid("body", "did not arrive whole, or not in time")
 }
 
 func checkType(c *echo.Context, types ...string) error {

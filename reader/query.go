@@ -36,12 +36,14 @@ func (r *Reader) product(ctx context.Context, id catalog.ID, at catalog.Position
 func (r *Reader) load(ctx context.Context, id catalog.ID) (catalog.Product, error) {
 	p, found, ticket := r.cached(ctx, id)
 	if !found {
-		var err error
-		p, err = r.view.Product(ctx, id)
-		if errors.Is(err, catalog.ErrNotFound) {
-			p, err = catalog.Product{ID: id}, nil
-		}
-		if err != nil {
+		err := r.engine.Do(ctx, r.probe, func(ctx context.Context) (err error) {
+			p, err = r.view.Product(ctx, id)
+			return err
+		})
+		switch {
+		case errors.Is(err, catalog.ErrNotFound):
+			p = catalog.Product{ID: id}
+		case err != nil:
 			return p, err
 		}
 		r.fill(ctx, ticket, p)
@@ -58,8 +60,17 @@ func (r *Reader) look(ctx context.Context, shard int32) error {
 	_, err, _ := r.looks.Do(strconv.Itoa(int(shard)), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxWait)
 		defer cancel()
-		return r.projected(ctx, shard)
+		return nil, r.engine.Do(ctx, r.probe, func(ctx context.Context) error {
+			_, err := r.projected(ctx, shard)
+			return err
+		})
 	})
+	return err
+}
+
+// probe asks the view for little, to see whether it answers.
+func (r *Reader) probe(ctx context.Context) error {
+	_, err := r.view.Progress(ctx, 0)
 	return err
 }
 

@@ -18,12 +18,14 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"catalog"
+	"catalog/breaker"
 )
 
 // Reader keeps the read side and answers queries from it.
 type Reader struct {
 	view    View
-	cache   Cache // nil for none
+	engine  *breaker.Breaker // in front of the view where somebody waits for it
+	cache   Cache            // nil for none
 	index   Index
 	log     Log
 	journal Journal
@@ -46,7 +48,7 @@ type Reader struct {
 // New makes a reader. cache may be nil. Metrics go to reg.
 func New(view View, cache Cache, index Index, log Log, journal Journal, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Reader {
 	r := &Reader{
-		view: view, cache: cache, index: index, log: log, journal: journal, logger: logger, now: now,
+		view: view, engine: breaker.New("view", reg), cache: cache, index: index, log: log, journal: journal, logger: logger, now: now,
 		pending: newPending(), viewed: newMarks(), found: newMarks(),
 	}
 	r.loads = newLoads(r.load)

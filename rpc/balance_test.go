@@ -184,7 +184,9 @@ func refuser(t *testing.T) (address string, calls *atomic.Int64) {
 	return l.Addr().String(), calls
 }
 
-type well struct{ healthpb.UnimplementedHealthServer }
+type well struct {
+	healthpb.UnimplementedHealthServer
+}
 
 func (well) Watch(_ *healthpb.HealthCheckRequest, s healthpb.Health_WatchServer) error {
 	if err := s.Send(&healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_SERVING}); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/breaker"
 	"catalog/wire"
 )
 
@@ -15,13 +16,18 @@ import (
 // catalogv1.WriterServiceServer; package rpc makes statuses of its errors.
 type Server struct {
 	catalogv1.UnimplementedWriterServiceServer
-	Store Store
-	Log   Log // where dead letters are sent again
+	Store  Store
+	Engine *breaker.Breaker // in front of the store where somebody waits for it
+	Log    Log              // where dead letters are sent again
 }
 
 // GetReceipt answers the event of a command.
 func (s Server) GetReceipt(ctx context.Context, r *catalogv1.GetReceiptRequest) (*catalogv1.GetReceiptResponse, error) {
-	e, err := s.Store.Receipt(ctx, catalog.ID(r.GetCommandId()))
+	var e catalog.Event
+	err := s.Engine.Do(ctx, s.probe, func(ctx context.Context) (err error) {
+		e, err = s.Store.Receipt(ctx, catalog.ID(r.GetCommandId()))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +36,11 @@ func (s Server) GetReceipt(ctx context.Context, r *catalogv1.GetReceiptRequest) 
 
 // ListHistory answers the events that made the versions of a product.
 func (s Server) ListHistory(ctx context.Context, r *catalogv1.ListHistoryRequest) (*catalogv1.ListHistoryResponse, error) {
-	events, err := s.Store.History(ctx, catalog.ID(r.GetProductId()), r.GetBeforeVersion(), int(r.GetLimit()))
+	var events []catalog.Event
+	err := s.Engine.Do(ctx, s.probe, func(ctx context.Context) (err error) {
+		events, err = s.Store.History(ctx, catalog.ID(r.GetProductId()), r.GetBeforeVersion(), int(r.GetLimit()))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +49,11 @@ func (s Server) ListHistory(ctx context.Context, r *catalogv1.ListHistoryRequest
 
 // FindSKUs answers which products have the SKUs.
 func (s Server) FindSKUs(ctx context.Context, r *catalogv1.FindSKUsRequest) (*catalogv1.FindSKUsResponse, error) {
-	owners, err := s.Store.SKUs(ctx, r.GetSkus())
+	var owners map[string]catalog.ID
+	err := s.Engine.Do(ctx, s.probe, func(ctx context.Context) (err error) {
+		owners, err = s.Store.SKUs(ctx, r.GetSkus())
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +62,12 @@ func (s Server) FindSKUs(ctx context.Context, r *catalogv1.FindSKUsRequest) (*ca
 		answer.Products[sku] = id[:]
 	}
 	return answer, nil
+}
+
+// probe asks the store for little, to see whether it answers.
+func (s Server) probe(ctx context.Context) error {
+	_, err := s.Store.State(ctx, 0)
+	return err
 }
 
 // Replay streams events of a shard, in order.

@@ -14,6 +14,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/breaker"
 	"catalog/rpc"
 	"catalog/wire"
 	"catalog/writer"
@@ -23,7 +24,7 @@ import (
 func serve(t *testing.T, store writer.Store, log writer.Log) catalogv1.WriterServiceClient {
 	t.Helper()
 	s := rpc.NewServer(slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store, Log: log})
+	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store, Engine: breaker.New("store", prometheus.NewRegistry()), Log: log})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/breaker"
 	"catalog/daemon"
 	"catalog/gateway"
 	"catalog/reader"
@@ -22,7 +23,7 @@ import (
 
 // Writer works on commands, and answers calls to the writer on s.
 func Writer(t *telemetry.Telemetry, store writer.Store, log writer.Log, s *rpc.Server) daemon.Part {
-	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store, Log: log})
+	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store, Engine: breaker.New("store", t.Registry), Log: log})
 	return daemon.Part{Name: "writer", Run: writer.New(store, log, t.Log, time.Now, t.Registry).Run}
 }
 
