@@ -37,3 +37,12 @@ type Progress struct {
 	Position       // of the last event applied
 	Offset   int64 // of the next record of the partition
 }
+
+// Generations says which of the generations of a view are there. Each is made
+// from nothing, beside the one before it.
+type Generations struct {
+	Live  int64 // is read and written
+	Also  int64 // is written too; Live when there is none
+	Whole bool  // Also has all that Live has
+	Both  bool  // both are read, and the newer answers
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"catalog"
@@ -176,6 +178,13 @@ func (f *follower) progress(shard int32) (catalog.Progress, bool) {
 	defer f.mu.Unlock()
 	at, ok := f.at[shard]
 	return at, ok
+}
+
+// kept answers the shards that are followed here.
+func (f *follower) kept() []int32 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Keys(f.at))
 }
 
 func (f *follower) reach(at catalog.Progress) {

@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
@@ -70,6 +72,21 @@ func (s Server) Verify(r *catalogv1.VerifyRequest, stream grpc.ServerStreamingSe
 		}}})
 	}
 	return context.Cause(ctx)
+}
+
+// Rebuild makes the view or the index anew.
+func (s Server) Rebuild(r *catalogv1.RebuildRequest, stream grpc.ServerStreamingServer[catalogv1.RebuildResponse]) error {
+	ctx, cancel := context.WithCancelCause(stream.Context())
+	defer cancel(nil)
+	err := s.Reader.Rebuild(ctx, r.GetStore(), Rebuilding(r.GetDo()), func(step string, products, of int64) {
+		if err := stream.Send(&catalogv1.RebuildResponse{Progress: &catalogv1.Progress{Step: step, Products: products, Of: of}}); err != nil {
+			cancel(err)
+		}
+	})
+	if errors.Is(err, errStays) {
+		return status.Error(codes.Aborted, err.Error())
+	}
+	return err
 }
 
 // WriterJournal is the journal of the writer, over gRPC. It implements Journal.

@@ -21,6 +21,9 @@ func (r *Reader) RunView(ctx context.Context) error {
 	defer keeping.Wait()
 	defer stop()
 	keeping.Go(func() { r.cache.Keep(ctx) })
+	if views, ok := r.view.(*Succession); ok {
+		keeping.Go(func() { r.renewCache(ctx, views) })
+	}
 	return r.log.Events(ctx, inTurn{r.guard, &r.turns})
 }
 

@@ -36,6 +36,7 @@ type Reader struct {
 	projection, feed *follower
 	guard            *guarded     // of the projection's shards in the cache; nil without a cache
 	turns            turns        // of those who change the view
+	rebuilding       sync.Mutex   // held by a rebuild
 	indexing         sync.Mutex   // held while the index is changed
 	pending          *pending     // between the feed and the index
 	viewed, found    *marks       // how far view and index are, as far as this process knows

@@ -12,13 +12,14 @@ import (
 
 // store is one that has copies of products.
 type store struct {
-	name    string
-	keeps   func(shard int32) bool
-	each    func(ctx context.Context, handle func([]catalog.Product) error) error   // nil for one that has only some
-	product func(ctx context.Context, id catalog.ID) (catalog.Product, bool, error) // false for one it need not have
-	reach   func(ctx context.Context, at catalog.Position) error                    // waits until it has been applied
-	mend    func(ctx context.Context, shard int32, differ []Difference) error       // makes them right
-	deleted bool                                                                    // tombstones are kept
+	name      string
+	keeps     func(shard int32) bool
+	each      func(ctx context.Context, handle func([]catalog.Product) error) error   // nil for one that has only some
+	product   func(ctx context.Context, id catalog.ID) (catalog.Product, bool, error) // false for one it need not have
+	reach     func(ctx context.Context, at catalog.Position) error                    // waits until it has been applied
+	mend      func(ctx context.Context, shard int32, differ []Difference) error       // makes them right
+	deleted   bool                                                                    // tombstones are kept
+	renewable any                                                                     // perhaps a renewable
 }
 
 func (r *Reader) stores() []store {
@@ -27,18 +28,12 @@ func (r *Reader) stores() []store {
 		return ok
 	}
 	reach := func(ctx context.Context, at catalog.Position) error { return await(ctx, r.viewed, at, r.look) }
-	found := func(p catalog.Product, err error) (catalog.Product, bool, error) {
-		if errors.Is(err, catalog.ErrNotFound) {
-			err = nil
-		}
-		return p, true, err
-	}
 	all := []store{
-		{name: "view", keeps: keeps, each: r.view.Each, reach: reach, mend: r.correctView, deleted: true,
+		{name: "view", renewable: r.view, keeps: keeps, each: r.view.Each, reach: reach, mend: r.correctView, deleted: true,
 			product: func(ctx context.Context, id catalog.ID) (catalog.Product, bool, error) {
 				return found(r.view.Product(ctx, id))
 			}},
-		{name: "index", keeps: func(int32) bool { return true }, each: r.index.Each, mend: r.correctIndex,
+		{name: "index", renewable: r.index, keeps: func(int32) bool { return true }, each: r.index.Each, mend: r.correctIndex,
 			reach: func(ctx context.Context, at catalog.Position) error { return await(ctx, r.found, at, nil) },
 			product: func(ctx context.Context, id catalog.ID) (catalog.Product, bool, error) {
 				return found(r.index.Product(ctx, id))
@@ -52,6 +47,14 @@ func (r *Reader) stores() []store {
 			p, ok, _, err := r.cache.Product(ctx, id)
 			return p, ok, err
 		}})
+}
+
+// found answers a product of a store that should have all.
+func found(p catalog.Product, err error) (catalog.Product, bool, error) {
+	if errors.Is(err, catalog.ErrNotFound) {
+		err = nil
+	}
+	return p, true, err
 }
 
 // expect is how the store should have a product of the truth.

@@ -62,15 +62,9 @@ const (
 // hashes differ, and what differs is looked at again when the store has reached
 // the truth: no difference is told that is only a delay.
 func (r *Reader) Verify(ctx context.Context, v Verification) ([]Comparison, error) {
-	starts, _, err := r.log.EventBounds(ctx)
+	truth, err := r.truth(ctx, v)
 	if err != nil {
 		return nil, err
-	}
-	truth := &truth{Verification: v, journal: r.journal, all: make([]digest, len(starts)), existing: make([]digest, len(starts))}
-	for shard := range int32(len(starts)) {
-		if err := truth.digest(ctx, shard); err != nil {
-			return nil, err
-		}
 	}
 	var made []Comparison
 	for _, s := range r.stores() {
@@ -164,6 +158,21 @@ func (t *truth) look(ctx context.Context, name string, n int, of int64) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// truth reads what there should be.
+func (r *Reader) truth(ctx context.Context, v Verification) (*truth, error) {
+	starts, _, err := r.log.EventBounds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := &truth{Verification: v, journal: r.journal, all: make([]digest, len(starts)), existing: make([]digest, len(starts))}
+	for shard := range int32(len(starts)) {
+		if err := t.digest(ctx, shard); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
 }
 
 func (t *truth) digest(ctx context.Context, shard int32) error {

@@ -11,10 +11,13 @@ import (
 )
 
 // View keeps the products as the events left them: it implements reader.View.
-type View struct{ db *DB }
+type View struct {
+	db                 *DB
+	products, progress string // tables of the generation
+}
 
-// NewView is the view in db.
-func NewView(db *DB) *View { return &View{db} }
+// NewView is the view in db, of generation 0.
+func NewView(db *DB) *View { return (&View{db: db}).Generation(0) }
 
 // write does what f does in one transaction that does not wait for the disk.
 func (v *View) write(ctx context.Context, f func(*sql.Tx) error) error {
@@ -35,7 +38,7 @@ func (v *View) write(ctx context.Context, f func(*sql.Tx) error) error {
 func (v *View) Apply(ctx context.Context, products []catalog.Product) error {
 	err := v.write(ctx, func(tx *sql.Tx) error {
 		upsert, err := tx.PrepareContext(ctx, `
-			INSERT INTO view_products (id, version, data) VALUES (?, ?, ?)
+			INSERT INTO `+v.products+` (id, version, data) VALUES (?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET version = excluded.version, data = excluded.data
 			WHERE excluded.version > version`)
 		if err != nil {
@@ -62,7 +65,7 @@ func (v *View) Apply(ctx context.Context, products []catalog.Product) error {
 // Product answers the product, which may be a tombstone.
 func (v *View) Product(ctx context.Context, id catalog.ID) (catalog.Product, error) {
 	var data []byte
-	err := v.db.read.QueryRowContext(ctx, "SELECT data FROM view_products WHERE id = ?", id[:]).Scan(&data)
+	err := v.db.read.QueryRowContext(ctx, "SELECT data FROM "+v.products+" WHERE id = ?", id[:]).Scan(&data)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = catalog.ErrNotFound
 	}
@@ -85,7 +88,7 @@ func (v *View) Each(ctx context.Context, handle func([]catalog.Product) error) e
 				r.Product, err = wire.DecodeProduct(data)
 			}
 			return r, err
-		}, "SELECT id, data FROM view_products WHERE id > ? ORDER BY id LIMIT 1000", after)
+		}, "SELECT id, data FROM "+v.products+" WHERE id > ? ORDER BY id LIMIT 1000", after)
 		if err != nil {
 			return fmt.Errorf("all products of the view: %w", err)
 		}
@@ -108,12 +111,12 @@ func (v *View) Correct(ctx context.Context, was int64, p catalog.Product) error 
 	if err != nil {
 		return err
 	}
-	statement, args := "UPDATE view_products SET version = ?1, data = ?2 WHERE id = ?3 AND version = ?4", []any{p.Version, data, p.ID[:], was}
+	statement, args := "UPDATE "+v.products+" SET version = ?1, data = ?2 WHERE id = ?3 AND version = ?4", []any{p.Version, data, p.ID[:], was}
 	switch {
 	case p.Version == 0:
-		statement, args = "DELETE FROM view_products WHERE id = ?1 AND version = ?2", []any{p.ID[:], was}
+		statement, args = "DELETE FROM "+v.products+" WHERE id = ?1 AND version = ?2", []any{p.ID[:], was}
 	case was == 0:
-		statement, args = "INSERT INTO view_products (version, data, id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", args[:3]
+		statement, args = "INSERT INTO "+v.products+" (version, data, id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", args[:3]
 	}
 	if err := v.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, statement, args...)
@@ -127,7 +130,7 @@ func (v *View) Correct(ctx context.Context, was int64, p catalog.Product) error 
 // Progress answers the progress saved for the shard.
 func (v *View) Progress(ctx context.Context, shard int32) (catalog.Progress, error) {
 	p := catalog.Progress{Position: catalog.Position{Shard: shard}}
-	err := v.db.read.QueryRowContext(ctx, `SELECT seq, "offset" FROM view_progress WHERE shard = ?`, shard).Scan(&p.Seq, &p.Offset)
+	err := v.db.read.QueryRowContext(ctx, `SELECT seq, "offset" FROM `+v.progress+` WHERE shard = ?`, shard).Scan(&p.Seq, &p.Offset)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return p, fmt.Errorf("progress of shard %d: %w", shard, err)
 	}
@@ -138,7 +141,7 @@ func (v *View) Progress(ctx context.Context, shard int32) (catalog.Progress, err
 func (v *View) Save(ctx context.Context, p catalog.Progress) error {
 	err := v.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO view_progress (shard, seq, "offset") VALUES (?, ?, ?)
+			INSERT INTO `+v.progress+` (shard, seq, "offset") VALUES (?, ?, ?)
 			ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq, "offset" = excluded."offset"
 			WHERE excluded.seq >= seq`, p.Shard, p.Seq, p.Offset)
 		return err

@@ -124,14 +124,14 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 	if err := store.Prepare(ctx, log.Shards()); err != nil {
 		return err
 	}
-	var view reader.View = sqlite.NewView(db)
+	var view reader.View = reader.NewSuccession(sqlite.NewView(db))
 	if s.mongo.URL != "" {
 		m, err := mongo.Open(ctx, s.mongo)
 		if err != nil {
 			return err
 		}
 		defer m.Close(context.WithoutCancel(ctx))
-		view, checks = m, append(checks, daemon.Check{Name: "mongo", Ping: m.Ping})
+		view, checks = reader.NewSuccession(m), append(checks, daemon.Check{Name: "mongo", Ping: m.Ping})
 	}
 	var cache reader.Cache // the embedded view needs none
 	if s.redis.URL != "" {
@@ -143,7 +143,7 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 		defer c.Close()
 		cache = c
 	}
-	index, err := search.Open(dir.Path("index"), t.Log)
+	index, err := search.OpenFolder(dir.Path("index"), t.Log)
 	if err != nil {
 		return err
 	}

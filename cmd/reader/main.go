@@ -62,7 +62,7 @@ func main() {
 				defer c.Close()
 				cache = c // not a check: without it the reader is slower, not wrong
 			}
-			found, err := search.Open(index, t.Log)
+			found, err := search.OpenFolder(index, t.Log)
 			if err != nil {
 				return err
 			}
@@ -77,7 +77,7 @@ func main() {
 				return err
 			}
 			s := rpc.NewServer(t.Log, t.Registry)
-			parts, events := service.Reader(t, view, cache, found, broker, conn, verify, s)
+			parts, events := service.Reader(t, reader.NewSuccession(view), cache, found, broker, conn, verify, s)
 			return p.Run(ctx, append(checks, events), append(parts, service.GRPC(s, l))...)
 		})
 }

@@ -82,6 +82,59 @@ func (Sort) EnumDescriptor() ([]byte, []int) {
 	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{0}
 }
 
+// Rebuilding says what to do.
+type Rebuilding int32
+
+const (
+	// Make it anew.
+	Rebuilding_REBUILDING_UNSPECIFIED Rebuilding = 0
+	// Go back to the one before.
+	Rebuilding_REBUILDING_BACK Rebuilding = 1
+	// Give up the one before.
+	Rebuilding_REBUILDING_FORGET Rebuilding = 2
+)
+
+// Enum value maps for Rebuilding.
+var (
+	Rebuilding_name = map[int32]string{
+		0: "REBUILDING_UNSPECIFIED",
+		1: "REBUILDING_BACK",
+		2: "REBUILDING_FORGET",
+	}
+	Rebuilding_value = map[string]int32{
+		"REBUILDING_UNSPECIFIED": 0,
+		"REBUILDING_BACK":        1,
+		"REBUILDING_FORGET":      2,
+	}
+)
+
+func (x Rebuilding) Enum() *Rebuilding {
+	p := new(Rebuilding)
+	*p = x
+	return p
+}
+
+func (x Rebuilding) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Rebuilding) Descriptor() protoreflect.EnumDescriptor {
+	return file_catalog_v1_reader_proto_enumTypes[1].Descriptor()
+}
+
+func (Rebuilding) Type() protoreflect.EnumType {
+	return &file_catalog_v1_reader_proto_enumTypes[1]
+}
+
+func (x Rebuilding) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Rebuilding.Descriptor instead.
+func (Rebuilding) EnumDescriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{1}
+}
+
 // Position is a place in the history of a shard.
 type Position struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -688,6 +741,103 @@ func (*VerifyResponse_Difference) isVerifyResponse_News() {}
 
 func (*VerifyResponse_Comparison) isVerifyResponse_News() {}
 
+type RebuildRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// view or index.
+	Store         string     `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"`
+	Do            Rebuilding `protobuf:"varint,2,opt,name=do,proto3,enum=catalog.v1.Rebuilding" json:"do,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildRequest) Reset() {
+	*x = RebuildRequest{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildRequest) ProtoMessage() {}
+
+func (x *RebuildRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildRequest.ProtoReflect.Descriptor instead.
+func (*RebuildRequest) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RebuildRequest) GetStore() string {
+	if x != nil {
+		return x.Store
+	}
+	return ""
+}
+
+func (x *RebuildRequest) GetDo() Rebuilding {
+	if x != nil {
+		return x.Do
+	}
+	return Rebuilding_REBUILDING_UNSPECIFIED
+}
+
+type RebuildResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Progress      *Progress              `protobuf:"bytes,1,opt,name=progress,proto3" json:"progress,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildResponse) Reset() {
+	*x = RebuildResponse{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildResponse) ProtoMessage() {}
+
+func (x *RebuildResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildResponse.ProtoReflect.Descriptor instead.
+func (*RebuildResponse) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RebuildResponse) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
 // Progress says how far a long job is.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -702,7 +852,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[9]
+	mi := &file_catalog_v1_reader_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +864,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[9]
+	mi := &file_catalog_v1_reader_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +877,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{9}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Progress) GetStep() string {
@@ -768,7 +918,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[10]
+	mi := &file_catalog_v1_reader_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -780,7 +930,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[10]
+	mi := &file_catalog_v1_reader_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -793,7 +943,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{10}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Difference) GetStore() string {
@@ -848,7 +998,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[11]
+	mi := &file_catalog_v1_reader_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +1010,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[11]
+	mi := &file_catalog_v1_reader_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +1023,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{11}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Comparison) GetStore() string {
@@ -969,7 +1119,12 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\n" +
 	"comparison\x18\x03 \x01(\v2\x16.catalog.v1.ComparisonH\x00R\n" +
 	"comparisonB\x06\n" +
-	"\x04news\"J\n" +
+	"\x04news\"l\n" +
+	"\x0eRebuildRequest\x12(\n" +
+	"\x05store\x18\x01 \x01(\tB\x12\xbaH\x0fr\rR\x04viewR\x05indexR\x05store\x120\n" +
+	"\x02do\x18\x02 \x01(\x0e2\x16.catalog.v1.RebuildingB\b\xbaH\x05\x82\x01\x02\x10\x01R\x02do\"C\n" +
+	"\x0fRebuildResponse\x120\n" +
+	"\bprogress\x18\x01 \x01(\v2\x14.catalog.v1.ProgressR\bprogress\"J\n" +
 	"\bProgress\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12\x1a\n" +
 	"\bproducts\x18\x02 \x01(\x03R\bproducts\x12\x0e\n" +
@@ -995,12 +1150,18 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\tSORT_NAME\x10\x02\x12\x12\n" +
 	"\x0eSORT_PRICE_ASC\x10\x03\x12\x13\n" +
 	"\x0fSORT_PRICE_DESC\x10\x04\x12\x0f\n" +
-	"\vSORT_NEWEST\x10\x052\xf8\x01\n" +
+	"\vSORT_NEWEST\x10\x05*T\n" +
+	"\n" +
+	"Rebuilding\x12\x1a\n" +
+	"\x16REBUILDING_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fREBUILDING_BACK\x10\x01\x12\x15\n" +
+	"\x11REBUILDING_FORGET\x10\x022\xbe\x02\n" +
 	"\rReaderService\x12K\n" +
 	"\n" +
 	"GetProduct\x12\x1d.catalog.v1.GetProductRequest\x1a\x1e.catalog.v1.GetProductResponse\x12W\n" +
 	"\x0eSearchProducts\x12!.catalog.v1.SearchProductsRequest\x1a\".catalog.v1.SearchProductsResponse\x12A\n" +
-	"\x06Verify\x12\x19.catalog.v1.VerifyRequest\x1a\x1a.catalog.v1.VerifyResponse0\x01B\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
+	"\x06Verify\x12\x19.catalog.v1.VerifyRequest\x1a\x1a.catalog.v1.VerifyResponse0\x01\x12D\n" +
+	"\aRebuild\x12\x1a.catalog.v1.RebuildRequest\x1a\x1b.catalog.v1.RebuildResponse0\x01B\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
 
 var (
 	file_catalog_v1_reader_proto_rawDescOnce sync.Once
@@ -1014,52 +1175,59 @@ func file_catalog_v1_reader_proto_rawDescGZIP() []byte {
 	return file_catalog_v1_reader_proto_rawDescData
 }
 
-var file_catalog_v1_reader_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_catalog_v1_reader_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_catalog_v1_reader_proto_goTypes = []any{
 	(Sort)(0),                      // 0: catalog.v1.Sort
-	(*Position)(nil),               // 1: catalog.v1.Position
-	(*GetProductRequest)(nil),      // 2: catalog.v1.GetProductRequest
-	(*GetProductResponse)(nil),     // 3: catalog.v1.GetProductResponse
-	(*SearchProductsRequest)(nil),  // 4: catalog.v1.SearchProductsRequest
-	(*SearchProductsResponse)(nil), // 5: catalog.v1.SearchProductsResponse
-	(*Facet)(nil),                  // 6: catalog.v1.Facet
-	(*FacetValue)(nil),             // 7: catalog.v1.FacetValue
-	(*VerifyRequest)(nil),          // 8: catalog.v1.VerifyRequest
-	(*VerifyResponse)(nil),         // 9: catalog.v1.VerifyResponse
-	(*Progress)(nil),               // 10: catalog.v1.Progress
-	(*Difference)(nil),             // 11: catalog.v1.Difference
-	(*Comparison)(nil),             // 12: catalog.v1.Comparison
-	(*Product)(nil),                // 13: catalog.v1.Product
-	(*Decimal)(nil),                // 14: catalog.v1.Decimal
+	(Rebuilding)(0),                // 1: catalog.v1.Rebuilding
+	(*Position)(nil),               // 2: catalog.v1.Position
+	(*GetProductRequest)(nil),      // 3: catalog.v1.GetProductRequest
+	(*GetProductResponse)(nil),     // 4: catalog.v1.GetProductResponse
+	(*SearchProductsRequest)(nil),  // 5: catalog.v1.SearchProductsRequest
+	(*SearchProductsResponse)(nil), // 6: catalog.v1.SearchProductsResponse
+	(*Facet)(nil),                  // 7: catalog.v1.Facet
+	(*FacetValue)(nil),             // 8: catalog.v1.FacetValue
+	(*VerifyRequest)(nil),          // 9: catalog.v1.VerifyRequest
+	(*VerifyResponse)(nil),         // 10: catalog.v1.VerifyResponse
+	(*RebuildRequest)(nil),         // 11: catalog.v1.RebuildRequest
+	(*RebuildResponse)(nil),        // 12: catalog.v1.RebuildResponse
+	(*Progress)(nil),               // 13: catalog.v1.Progress
+	(*Difference)(nil),             // 14: catalog.v1.Difference
+	(*Comparison)(nil),             // 15: catalog.v1.Comparison
+	(*Product)(nil),                // 16: catalog.v1.Product
+	(*Decimal)(nil),                // 17: catalog.v1.Decimal
 }
 var file_catalog_v1_reader_proto_depIdxs = []int32{
-	1,  // 0: catalog.v1.GetProductRequest.position:type_name -> catalog.v1.Position
-	13, // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
-	1,  // 2: catalog.v1.GetProductResponse.position:type_name -> catalog.v1.Position
-	14, // 3: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
-	14, // 4: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
+	2,  // 0: catalog.v1.GetProductRequest.position:type_name -> catalog.v1.Position
+	16, // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
+	2,  // 2: catalog.v1.GetProductResponse.position:type_name -> catalog.v1.Position
+	17, // 3: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
+	17, // 4: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
 	0,  // 5: catalog.v1.SearchProductsRequest.sort:type_name -> catalog.v1.Sort
-	1,  // 6: catalog.v1.SearchProductsRequest.position:type_name -> catalog.v1.Position
-	13, // 7: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
-	6,  // 8: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
-	7,  // 9: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
-	10, // 10: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.Progress
-	11, // 11: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
-	12, // 12: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
-	13, // 13: catalog.v1.Difference.has:type_name -> catalog.v1.Product
-	13, // 14: catalog.v1.Difference.want:type_name -> catalog.v1.Product
-	2,  // 15: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
-	4,  // 16: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
-	8,  // 17: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
-	3,  // 18: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
-	5,  // 19: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
-	9,  // 20: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
-	18, // [18:21] is the sub-list for method output_type
-	15, // [15:18] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	2,  // 6: catalog.v1.SearchProductsRequest.position:type_name -> catalog.v1.Position
+	16, // 7: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
+	7,  // 8: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
+	8,  // 9: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
+	13, // 10: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.Progress
+	14, // 11: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
+	15, // 12: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
+	1,  // 13: catalog.v1.RebuildRequest.do:type_name -> catalog.v1.Rebuilding
+	13, // 14: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.Progress
+	16, // 15: catalog.v1.Difference.has:type_name -> catalog.v1.Product
+	16, // 16: catalog.v1.Difference.want:type_name -> catalog.v1.Product
+	3,  // 17: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
+	5,  // 18: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
+	9,  // 19: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
+	11, // 20: catalog.v1.ReaderService.Rebuild:input_type -> catalog.v1.RebuildRequest
+	4,  // 21: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
+	6,  // 22: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
+	10, // 23: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
+	12, // 24: catalog.v1.ReaderService.Rebuild:output_type -> catalog.v1.RebuildResponse
+	21, // [21:25] is the sub-list for method output_type
+	17, // [17:21] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_reader_proto_init() }
@@ -1078,8 +1246,8 @@ func file_catalog_v1_reader_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_catalog_v1_reader_proto_rawDesc), len(file_catalog_v1_reader_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   12,
+			NumEnums:      2,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

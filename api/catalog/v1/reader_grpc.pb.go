@@ -22,6 +22,7 @@ const (
 	ReaderService_GetProduct_FullMethodName     = "/catalog.v1.ReaderService/GetProduct"
 	ReaderService_SearchProducts_FullMethodName = "/catalog.v1.ReaderService/SearchProducts"
 	ReaderService_Verify_FullMethodName         = "/catalog.v1.ReaderService/Verify"
+	ReaderService_Rebuild_FullMethodName        = "/catalog.v1.ReaderService/Rebuild"
 )
 
 // ReaderServiceClient is the client API for ReaderService service.
@@ -40,6 +41,10 @@ type ReaderServiceClient interface {
 	// and cache in the shards that it keeps at the moment, and its index. The last
 	// messages are comparisons.
 	Verify(ctx context.Context, in *VerifyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyResponse], error)
+	// Rebuild makes the view of all readers, or the index of this one, anew from the
+	// truth beside the old one, compares it and switches; or goes back to the old
+	// one, or gives it up.
+	Rebuild(ctx context.Context, in *RebuildRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RebuildResponse], error)
 }
 
 type readerServiceClient struct {
@@ -89,6 +94,25 @@ func (c *readerServiceClient) Verify(ctx context.Context, in *VerifyRequest, opt
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ReaderService_VerifyClient = grpc.ServerStreamingClient[VerifyResponse]
 
+func (c *readerServiceClient) Rebuild(ctx context.Context, in *RebuildRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RebuildResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ReaderService_ServiceDesc.Streams[1], ReaderService_Rebuild_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[RebuildRequest, RebuildResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ReaderService_RebuildClient = grpc.ServerStreamingClient[RebuildResponse]
+
 // ReaderServiceServer is the server API for ReaderService service.
 // All implementations must embed UnimplementedReaderServiceServer
 // for forward compatibility.
@@ -105,6 +129,10 @@ type ReaderServiceServer interface {
 	// and cache in the shards that it keeps at the moment, and its index. The last
 	// messages are comparisons.
 	Verify(*VerifyRequest, grpc.ServerStreamingServer[VerifyResponse]) error
+	// Rebuild makes the view of all readers, or the index of this one, anew from the
+	// truth beside the old one, compares it and switches; or goes back to the old
+	// one, or gives it up.
+	Rebuild(*RebuildRequest, grpc.ServerStreamingServer[RebuildResponse]) error
 	mustEmbedUnimplementedReaderServiceServer()
 }
 
@@ -123,6 +151,9 @@ func (UnimplementedReaderServiceServer) SearchProducts(context.Context, *SearchP
 }
 func (UnimplementedReaderServiceServer) Verify(*VerifyRequest, grpc.ServerStreamingServer[VerifyResponse]) error {
 	return status.Error(codes.Unimplemented, "method Verify not implemented")
+}
+func (UnimplementedReaderServiceServer) Rebuild(*RebuildRequest, grpc.ServerStreamingServer[RebuildResponse]) error {
+	return status.Error(codes.Unimplemented, "method Rebuild not implemented")
 }
 func (UnimplementedReaderServiceServer) mustEmbedUnimplementedReaderServiceServer() {}
 func (UnimplementedReaderServiceServer) testEmbeddedByValue()                       {}
@@ -192,6 +223,17 @@ func _ReaderService_Verify_Handler(srv interface{}, stream grpc.ServerStream) er
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ReaderService_VerifyServer = grpc.ServerStreamingServer[VerifyResponse]
 
+func _ReaderService_Rebuild_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(RebuildRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ReaderServiceServer).Rebuild(m, &grpc.GenericServerStream[RebuildRequest, RebuildResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ReaderService_RebuildServer = grpc.ServerStreamingServer[RebuildResponse]
+
 // ReaderService_ServiceDesc is the grpc.ServiceDesc for ReaderService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -212,6 +254,11 @@ var ReaderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Verify",
 			Handler:       _ReaderService_Verify_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Rebuild",
+			Handler:       _ReaderService_Rebuild_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	catalogv1 "catalog/api/catalog/v1"
+)
+
+func rebuild(ctx context.Context, args []string) error {
+	var readers string
+	var view, index, back, forget bool
+	fs := flags("rebuild", `rebuild [flags]
+
+Makes the view and the search index anew from the truth, beside those that are in
+use, while the system runs. The new ones are compared with the truth and then take
+the place of the old ones; no read fails. Killed at any moment it does no harm:
+start it again.
+
+The old ones are kept and written too, so that -back can go back to them at once.
+-forget gives them up. The view is that of all readers; each has an index of its
+own: name all readers.
+`)
+	readersFlag(fs, &readers)
+	fs.BoolVar(&view, "view", false, "only the view")
+	fs.BoolVar(&index, "index", false, "only the search indexes")
+	fs.BoolVar(&back, "back", false, "go back to what was before the last rebuild")
+	fs.BoolVar(&forget, "forget", false, "give up what was before the last rebuild")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return wrongUsage("%q is not a flag; see catalog rebuild -h", fs.Arg(0))
+	}
+	do, done := catalogv1.Rebuilding_REBUILDING_UNSPECIFIED, "made anew"
+	switch {
+	case back && forget:
+		return wrongUsage("-back and -forget do not go together")
+	case back:
+		do, done = catalogv1.Rebuilding_REBUILDING_BACK, "as before"
+	case forget:
+		do, done = catalogv1.Rebuilding_REBUILDING_FORGET, "alone: what was before is given up"
+	}
+	var stores []string
+	if view || !index {
+		stores = append(stores, "view")
+	}
+	if index || !view {
+		stores = append(stores, "index")
+	}
+	for _, store := range stores {
+		if err := runRebuild(ctx, strings.Split(readers, ","), store, do, done, os.Stdout, os.Stderr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func runRebuild(ctx context.Context, readers []string, store string, do catalogv1.Rebuilding, done string, out, progress io.Writer) error {
+	if store == "view" {
+		readers = readers[:1] // which all share
+	}
+	return eachReader(readers, func(address string, c catalogv1.ReaderServiceClient) error {
+		since := time.Now()
+		stream, err := c.Rebuild(ctx, &catalogv1.RebuildRequest{Store: store, Do: do})
+		if err != nil {
+			return err
+		}
+		var bars steps
+		defer bars.done()
+		for {
+			m, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			bars.show(progress, m.GetProgress().GetStep(), m.GetProgress())
+		}
+		bars.done()
+		what := "the view"
+		if store == "index" {
+			what = "the search index of " + address
+		}
+		fmt.Fprintf(out, "%s is %s, in %v\n", what, done, time.Since(since).Round(time.Millisecond))
+		return nil
+	})
+}
