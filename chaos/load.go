@@ -67,10 +67,11 @@ func (l *Load) Run(ctx context.Context, round string, n int, enough <-chan struc
 		case <-ctx.Done():
 			done = true
 		}
-		for due := int(time.Since(began).Seconds() * float64(l.Rate)); sent < due; sent++ {
+		for due := int(time.Since(began).Seconds()*float64(l.Rate)) - sent; due > 0; due-- {
 			select {
 			case l.clients[l.random.IntN(len(l.clients))].due <- round:
-			default: // this one is far behind; there are others
+				sent++
+			default: // this one is far behind; others may not be
 			}
 		}
 		select {

@@ -53,6 +53,9 @@ func (w *Watch) Close() error { return w.conn.Close() }
 // answer to a client.
 func (w *Watch) Settle(ctx context.Context) (Found, []Breach, time.Duration) {
 	commands := w.load.history.all()
+	if len(commands) == 0 {
+		return Found{}, nil, 0
+	}
 	last := slices.MaxFunc(commands, func(a, b Command) int { return a.Told.Compare(b.Told) }).Told
 	for {
 		found, err := w.look(ctx, commands)

@@ -103,6 +103,11 @@ var mutants = []mutant{
 		pkg: "./reader", test: "TestEvents",
 	},
 	{
+		bug:  "progress is saved before the view has the products",
+		file: "reader/project.go", old: "		failpoint.Here(failpoint.ReaderForgot)\n", new: "		_ = r.view.Save(ctx, to)\n		failpoint.Here(failpoint.ReaderForgot)\n",
+		pkg: "./chaos", test: "TestACrashBetweenAnyTwoStepsLosesDoublesAndReordersNothing",
+	},
+	{
 		bug:  "progress is told before the view has the products",
 		file: "reader/project.go", old: "	failpoint.Here(failpoint.ReaderPolled)\n", new: "	r.viewed.reach(to)\n	time.Sleep(20 * time.Millisecond)\n",
 		pkg: "./e2e", test: "TestFailuresOfOthers",
