@@ -50,6 +50,8 @@ func (c Command) write(p Product, d Draft, now time.Time) (Event, error) {
 	next := Product{ID: p.ID, Draft: d, Version: p.Version + 1, CreatedAt: p.CreatedAt, UpdatedAt: later(now, p.UpdatedAt)}
 	if !p.Exists() {
 		kind, next.CreatedAt = Created, next.UpdatedAt
+	} else if next.PastPrices = p.PastPrices; p.Price != d.Price {
+		next.PastPrices = passed(p.PastPrices, p.Price, next.UpdatedAt)
 	}
 	e := c.event(kind, next, next.UpdatedAt)
 	if p.Category != d.Category {

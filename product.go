@@ -42,6 +42,9 @@ type Product struct {
 	Deleted   bool  // what is left of it is id, version and times: a tombstone
 	CreatedAt time.Time
 	UpdatedAt time.Time
+	// PastPrices are those that LowestPrior looks at; oldest first, the last one
+	// until the present price began.
+	PastPrices []PastPrice
 }
 
 // Exists says whether p can be read: it was created and not deleted since.
@@ -51,7 +54,8 @@ func (p Product) Exists() bool { return p.Version > 0 && !p.Deleted }
 // the same.
 func (p Product) Equal(q Product) bool {
 	return p.ID == q.ID && p.Version == q.Version && p.Deleted == q.Deleted && p.Draft.Equal(q.Draft) &&
-		p.CreatedAt.Equal(q.CreatedAt) && p.UpdatedAt.Equal(q.UpdatedAt)
+		p.CreatedAt.Equal(q.CreatedAt) && p.UpdatedAt.Equal(q.UpdatedAt) &&
+		slices.EqualFunc(p.PastPrices, q.PastPrices, func(a, b PastPrice) bool { return a.Money == b.Money && a.Until.Equal(b.Until) })
 }
 
 // Equal says whether d and e say the same. An absent and an empty list or map

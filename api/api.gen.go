@@ -322,11 +322,16 @@ type Product struct {
 	CreatedAt   time.Time          `json:"createdAt"`
 	Description string             `json:"description,omitempty,omitzero"`
 	Id          openapi_types.UUID `json:"id"`
-	Name        string             `json:"name"`
-	Price       Money              `json:"price"`
-	Sku         string             `json:"sku,omitempty,omitzero"`
-	Tags        []string           `json:"tags,omitempty,omitzero"`
-	UpdatedAt   time.Time          `json:"updatedAt"`
+
+	// LowestPrice30d The lowest price, in the present currency, that applied in the 30 days before the present price began: the prior
+	// price that shops of the EU show with a reduction (Directive 98/6/EC, Article 6a). It stays the same for as long as
+	// the price does. Absent while the product has had no other price in this currency.
+	LowestPrice30d Money     `json:"lowestPrice30d,omitempty,omitzero"`
+	Name           string    `json:"name"`
+	Price          Money     `json:"price"`
+	Sku            string    `json:"sku,omitempty,omitzero"`
+	Tags           []string  `json:"tags,omitempty,omitzero"`
+	UpdatedAt      time.Time `json:"updatedAt"`
 
 	// Version 1, 2, 3 …
 	Version int64 `json:"version"`

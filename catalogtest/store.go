@@ -191,7 +191,7 @@ func sameProduct(ctx context.Context, t rapid.TB, s Store, want catalog.Product)
 		t.Fatal(err)
 	}
 	if !got.Draft.Equal(want.Draft) || got.Version != want.Version || got.Deleted != want.Deleted ||
-		!got.CreatedAt.Equal(want.CreatedAt) || !got.UpdatedAt.Equal(want.UpdatedAt) {
+		!got.CreatedAt.Equal(want.CreatedAt) || !got.UpdatedAt.Equal(want.UpdatedAt) || !slices.Equal(got.PastPrices, want.PastPrices) {
 		t.Fatalf("the store has\n%+v\nwant\n%+v", got, want)
 	}
 }

@@ -60,13 +60,17 @@ func TestView(t *testing.T, open func(t *testing.T) reader.View, lacks ...Lack) 
 
 // at is the product of that name at a version.
 func at(name string, version int64, d catalog.Draft) catalog.Product {
-	return catalog.Product{ID: product(name), Draft: d, Version: version, CreatedAt: moment, UpdatedAt: moment.Add(time.Duration(version) * time.Microsecond)}
+	p := catalog.Product{ID: product(name), Draft: d, Version: version, CreatedAt: moment, UpdatedAt: moment.Add(time.Duration(version) * time.Microsecond)}
+	if version > 1 {
+		p.PastPrices = []catalog.PastPrice{{Money: price(999_999_999_999_999, 990_000_000, "EUR"), Until: moment}, {Money: price(0, 1_000_000, "KWD"), Until: p.UpdatedAt}}
+	}
+	return p
 }
 
 // gone is the tombstone of that name at a version.
 func gone(name string, version int64) catalog.Product {
 	p := at(name, version, catalog.Draft{})
-	p.Deleted = true
+	p.Deleted, p.PastPrices = true, nil
 	return p
 }
 

@@ -130,12 +130,22 @@ type document struct {
 	Attributes  []attribute `bson:"attributes,omitempty"` // a list: keys may have dots and dollars
 	CreatedAt   int64       `bson:"createdAt"`
 	UpdatedAt   int64       `bson:"updatedAt"`
+	PastPrices  []pastPrice `bson:"pastPrices,omitempty"`
+}
+
+type pastPrice struct {
+	Price money `bson:"price"`
+	Until int64 `bson:"until"`
 }
 
 type money struct {
 	Units    int64  `bson:"units"`
 	Nanos    int32  `bson:"nanos"`
 	Currency string `bson:"currency"`
+}
+
+func (m money) money() catalog.Money {
+	return catalog.Money{Decimal: catalog.Decimal{Units: m.Units, Nanos: m.Nanos}, Currency: m.Currency}
 }
 
 type attribute struct {
@@ -153,6 +163,9 @@ func documentOf(p catalog.Product) document {
 	for _, k := range slices.Sorted(maps.Keys(p.Attributes)) { // sorted for people who look
 		d.Attributes = append(d.Attributes, attribute{k, p.Attributes[k]})
 	}
+	for _, past := range p.PastPrices {
+		d.PastPrices = append(d.PastPrices, pastPrice{money{past.Units, past.Nanos, past.Currency}, past.Until.UnixMicro()})
+	}
 	return d
 }
 
@@ -165,9 +178,12 @@ func (d document) product() (catalog.Product, error) {
 		ID: id, Version: d.Version, Deleted: d.Deleted,
 		Draft: catalog.Draft{
 			SKU: d.SKU, Name: d.Name, Description: d.Description, Category: d.Category, Tags: d.Tags,
-			Price: catalog.Money{Decimal: catalog.Decimal{Units: d.Price.Units, Nanos: d.Price.Nanos}, Currency: d.Price.Currency},
+			Price: d.Price.money(),
 		},
 		CreatedAt: wire.Time(time.UnixMicro(d.CreatedAt)), UpdatedAt: wire.Time(time.UnixMicro(d.UpdatedAt)),
+	}
+	for _, past := range d.PastPrices {
+		p.PastPrices = append(p.PastPrices, catalog.PastPrice{Money: past.Price.money(), Until: wire.Time(time.UnixMicro(past.Until))})
 	}
 	for _, a := range d.Attributes {
 		if p.Attributes == nil {

@@ -26,21 +26,25 @@ func uuids(ids []catalog.ID) [][16]byte {
 }
 
 const productColumns = `id, version, deleted, coalesce(sku, ''), name, description,
-	coalesce(price, 0)::text, currency, category, tags, attributes, created_at, updated_at`
+	coalesce(price, 0)::text, currency, category, tags, attributes, created_at, updated_at, past_prices`
 
 // scanProduct reads a row of productColumns.
 func scanProduct(row pgx.Row) (catalog.Product, error) {
 	var (
 		p     catalog.Product
 		price string
+		past  []byte
 	)
 	err := row.Scan((*[16]byte)(&p.ID), &p.Version, &p.Deleted, &p.SKU, &p.Name, &p.Description,
-		&price, &p.Price.Currency, &p.Category, &p.Tags, &p.Attributes, &p.CreatedAt, &p.UpdatedAt)
+		&price, &p.Price.Currency, &p.Category, &p.Tags, &p.Attributes, &p.CreatedAt, &p.UpdatedAt, &past)
 	if err != nil {
 		return catalog.Product{}, err
 	}
 	if p.Price.Decimal, err = catalog.ParseDecimal(price); err != nil {
 		return catalog.Product{}, fmt.Errorf("price of product %s: %w", p.ID, err)
+	}
+	if p.PastPrices, err = wire.DecodePastPrices(past); err != nil {
+		return catalog.Product{}, fmt.Errorf("product %s: %w", p.ID, err)
 	}
 	p.CreatedAt, p.UpdatedAt = p.CreatedAt.UTC(), p.UpdatedAt.UTC()
 	return p, nil
@@ -67,6 +71,7 @@ func queueProducts(batch *pgx.Batch, types *pgtype.Map, shard int32, products []
 		attributes  = make([]string, n)
 		created     = make([]time.Time, n)
 		updated     = make([]time.Time, n)
+		past        = make([][]byte, n)
 	)
 	for i, p := range products {
 		ids[i], versions[i], deleted[i], skus[i] = p.ID, p.Version, p.Deleted, p.SKU
@@ -74,6 +79,10 @@ func queueProducts(batch *pgx.Batch, types *pgtype.Map, shard int32, products []
 		currencies[i], created[i], updated[i] = p.Price.Currency, p.CreatedAt, p.UpdatedAt
 		if !p.Deleted {
 			prices[i] = p.Price.Amount()
+		}
+		var err error
+		if past[i], err = wire.EncodePastPrices(p.PastPrices); err != nil {
+			return fmt.Errorf("past prices of product %s: %w", p.ID, err)
 		}
 		// unnest takes arrays of arrays apart, so lists go as texts.
 		list, err := types.Encode(pgtype.TextArrayOID, pgx.TextFormatCode, append([]string{}, p.Tags...), nil)
@@ -91,19 +100,20 @@ func queueProducts(batch *pgx.Batch, types *pgtype.Map, shard int32, products []
 	}
 	batch.Queue(`
 		INSERT INTO products (id, version, deleted, sku, name, description,
-			price, currency, category, tags, attributes, created_at, updated_at, shard)
+			price, currency, category, tags, attributes, created_at, updated_at, past_prices, shard)
 		SELECT id, version, deleted, nullif(sku, ''), name, description,
-			nullif(price, '')::numeric, currency, category, tags::text[], attributes::jsonb, created_at, updated_at, $14
+			nullif(price, '')::numeric, currency, category, tags::text[], attributes::jsonb, created_at, updated_at, past_prices, $15
 		FROM unnest($1::uuid[], $2::bigint[], $3::boolean[], $4::text[], $5::text[], $6::text[],
-			$7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[])
+			$7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::bytea[])
 			AS p (id, version, deleted, sku, name, description,
-				price, currency, category, tags, attributes, created_at, updated_at)
+				price, currency, category, tags, attributes, created_at, updated_at, past_prices)
 		ON CONFLICT (id) DO UPDATE SET
 			version = excluded.version, deleted = excluded.deleted, sku = excluded.sku, name = excluded.name,
 			description = excluded.description, price = excluded.price, currency = excluded.currency,
 			category = excluded.category, tags = excluded.tags, attributes = excluded.attributes,
-			created_at = excluded.created_at, updated_at = excluded.updated_at, shard = excluded.shard`,
-		ids, versions, deleted, skus, names, description, prices, currencies, categories, tags, attributes, created, updated, shard)
+			created_at = excluded.created_at, updated_at = excluded.updated_at,
+			past_prices = excluded.past_prices, shard = excluded.shard`,
+		ids, versions, deleted, skus, names, description, prices, currencies, categories, tags, attributes, created, updated, past, shard)
 	return nil
 }
 

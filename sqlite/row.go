@@ -78,17 +78,18 @@ func idList(ids []catalog.ID) string {
 }
 
 const productColumns = `id, version, deleted, coalesce(sku, ''), name, description,
-	price_units, price_nanos, currency, category, tags, attributes, created_at, updated_at`
+	price_units, price_nanos, currency, category, tags, attributes, created_at, updated_at, past_prices`
 
 const putProduct = `
 	INSERT INTO products (id, version, deleted, sku, name, description,
-		price_units, price_nanos, currency, category, tags, attributes, created_at, updated_at, shard)
-	VALUES (?, ?, ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		price_units, price_nanos, currency, category, tags, attributes, created_at, updated_at, past_prices, shard)
+	VALUES (?, ?, ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (id) DO UPDATE SET
 		version = excluded.version, deleted = excluded.deleted, sku = excluded.sku, name = excluded.name,
 		description = excluded.description, price_units = excluded.price_units, price_nanos = excluded.price_nanos,
 		currency = excluded.currency, category = excluded.category, tags = excluded.tags,
-		attributes = excluded.attributes, created_at = excluded.created_at, updated_at = excluded.updated_at`
+		attributes = excluded.attributes, created_at = excluded.created_at, updated_at = excluded.updated_at,
+		past_prices = excluded.past_prices`
 
 // productValues are the values of putProduct for a product of the shard.
 func productValues(shard int32, p catalog.Product) ([]any, error) {
@@ -102,26 +103,33 @@ func productValues(shard int32, p catalog.Product) ([]any, error) {
 			return nil, fmt.Errorf("product %s: %w", p.ID, err)
 		}
 	}
+	past, err := wire.EncodePastPrices(p.PastPrices)
+	if err != nil {
+		return nil, fmt.Errorf("product %s: %w", p.ID, err)
+	}
 	return []any{p.ID[:], p.Version, p.Deleted, p.SKU, p.Name, p.Description,
 		p.Price.Units, p.Price.Nanos, p.Price.Currency, p.Category, string(tags), string(attributes),
-		p.CreatedAt.UnixMicro(), p.UpdatedAt.UnixMicro(), shard}, nil
+		p.CreatedAt.UnixMicro(), p.UpdatedAt.UnixMicro(), past, shard}, nil
 }
 
 // scanProduct reads a row of productColumns.
 func scanProduct(row scanner) (catalog.Product, error) {
 	var (
 		p                catalog.Product
-		id               []byte
+		id, past         []byte
 		tags, attributes string
 		created, updated int64
 	)
 	err := row.Scan(&id, &p.Version, &p.Deleted, &p.SKU, &p.Name, &p.Description,
-		&p.Price.Units, &p.Price.Nanos, &p.Price.Currency, &p.Category, &tags, &attributes, &created, &updated)
+		&p.Price.Units, &p.Price.Nanos, &p.Price.Currency, &p.Category, &tags, &attributes, &created, &updated, &past)
 	if err != nil {
 		return catalog.Product{}, err
 	}
 	if p.ID, err = wire.ID(id); err != nil {
 		return catalog.Product{}, err
+	}
+	if p.PastPrices, err = wire.DecodePastPrices(past); err != nil {
+		return catalog.Product{}, fmt.Errorf("product %s: %w", p.ID, err)
 	}
 	p.CreatedAt, p.UpdatedAt = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
 	if tags != "[]" {

@@ -335,19 +335,32 @@ func parseValue(d *json.Decoder, depth int) (any, error) {
 
 // ProductJSON is p in the shape of the contract.
 func ProductJSON(p catalog.Product) api.Product {
-	return api.Product{
+	m := api.Product{
 		Id: uuid.UUID(p.ID), Sku: p.SKU, Name: p.Name, Description: p.Description,
 		Price:    api.Money{Amount: p.Price.Amount(), Currency: p.Price.Currency},
 		Category: p.Category, Tags: p.Tags, Attributes: p.Attributes,
 		Version: p.Version, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
 	}
+	if lowest, ok := p.LowestPrior(); ok {
+		m.LowestPrice30d = api.Money{Amount: lowest.Amount(), Currency: lowest.Currency}
+	}
+	return m
 }
 
-// ProductOf is what a client reads from the shape of the contract.
+// ProductOf is what a client reads from the shape of the contract. Of the past
+// prices it has the lowest alone.
 func ProductOf(m api.Product) (catalog.Product, error) {
 	amount, err := catalog.ParseDecimal(m.Price.Amount)
 	if err != nil {
 		return catalog.Product{}, fmt.Errorf("product %s: price %q %w", m.Id, m.Price.Amount, err)
+	}
+	var past []catalog.PastPrice
+	if lowest := m.LowestPrice30d; lowest.Currency != "" {
+		d, err := catalog.ParseDecimal(lowest.Amount)
+		if err != nil {
+			return catalog.Product{}, fmt.Errorf("product %s: lowest price %q %w", m.Id, lowest.Amount, err)
+		}
+		past = []catalog.PastPrice{{Money: catalog.Money{Decimal: d, Currency: lowest.Currency}, Until: Time(m.UpdatedAt)}}
 	}
 	return catalog.Product{
 		ID: catalog.ID(m.Id),
@@ -356,7 +369,7 @@ func ProductOf(m api.Product) (catalog.Product, error) {
 			Price:    catalog.Money{Decimal: amount, Currency: m.Price.Currency},
 			Category: m.Category, Tags: m.Tags, Attributes: m.Attributes,
 		},
-		Version: m.Version, CreatedAt: Time(m.CreatedAt), UpdatedAt: Time(m.UpdatedAt),
+		Version: m.Version, CreatedAt: Time(m.CreatedAt), UpdatedAt: Time(m.UpdatedAt), PastPrices: past,
 	}, nil
 }
 

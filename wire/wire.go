@@ -190,7 +190,7 @@ func DecodeProduct(b []byte) (catalog.Product, error) {
 func ProductMessage(p catalog.Product) *catalogv1.Product {
 	m := &catalogv1.Product{
 		Id: p.ID[:], Version: p.Version, Deleted: p.Deleted,
-		CreatedAt: timestamp(p.CreatedAt), UpdatedAt: timestamp(p.UpdatedAt),
+		CreatedAt: timestamp(p.CreatedAt), UpdatedAt: timestamp(p.UpdatedAt), PastPrices: pastPricesMessage(p.PastPrices),
 	}
 	if p.Exists() && p.Name != "" { // neither a tombstone nor the place of a refused command
 		m.Draft = draftMessage(p.Draft)
@@ -206,14 +206,56 @@ func Product(m *catalogv1.Product) (catalog.Product, error) {
 	}
 	return catalog.Product{
 		ID: id, Draft: draft(m.GetDraft()), Version: m.GetVersion(), Deleted: m.GetDeleted(),
-		CreatedAt: timeOf(m.GetCreatedAt()), UpdatedAt: timeOf(m.GetUpdatedAt()),
+		CreatedAt: timeOf(m.GetCreatedAt()), UpdatedAt: timeOf(m.GetUpdatedAt()), PastPrices: pastPrices(m.GetPastPrices()),
 	}, nil
+}
+
+// EncodePastPrices is what the truth keeps of past prices; none is no bytes.
+func EncodePastPrices(past []catalog.PastPrice) ([]byte, error) {
+	b, err := marshal.Marshal(pastPricesMessage(past))
+	return append([]byte{}, b...), err // never nil, which would be NULL
+}
+
+// DecodePastPrices reads what EncodePastPrices has written.
+func DecodePastPrices(b []byte) ([]catalog.PastPrice, error) {
+	m := &catalogv1.PastPrices{}
+	if err := proto.Unmarshal(b, m); err != nil {
+		return nil, fmt.Errorf("decode past prices: %w", err)
+	}
+	return pastPrices(m), nil
+}
+
+func pastPricesMessage(past []catalog.PastPrice) *catalogv1.PastPrices {
+	if len(past) == 0 {
+		return nil
+	}
+	m := &catalogv1.PastPrices{Prices: make([]*catalogv1.PastPrice, len(past))}
+	for i, p := range past {
+		m.Prices[i] = &catalogv1.PastPrice{Price: moneyMessage(p.Money), Until: timestamp(p.Until)}
+	}
+	return m
+}
+
+func pastPrices(m *catalogv1.PastPrices) []catalog.PastPrice {
+	var past []catalog.PastPrice
+	for _, p := range m.GetPrices() {
+		past = append(past, catalog.PastPrice{Money: money(p.GetPrice()), Until: timeOf(p.GetUntil())})
+	}
+	return past
+}
+
+func moneyMessage(m catalog.Money) *catalogv1.Money {
+	return &catalogv1.Money{CurrencyCode: m.Currency, Units: m.Units, Nanos: m.Nanos}
+}
+
+func money(m *catalogv1.Money) catalog.Money {
+	return catalog.Money{Decimal: catalog.Decimal{Units: m.GetUnits(), Nanos: m.GetNanos()}, Currency: m.GetCurrencyCode()}
 }
 
 func draftMessage(d catalog.Draft) *catalogv1.Draft {
 	return &catalogv1.Draft{
 		Sku: d.SKU, Name: d.Name, Description: d.Description, Category: d.Category,
-		Price: &catalogv1.Money{CurrencyCode: d.Price.Currency, Units: d.Price.Units, Nanos: d.Price.Nanos},
+		Price: moneyMessage(d.Price),
 		Tags:  d.Tags, Attributes: d.Attributes,
 	}
 }
@@ -221,11 +263,8 @@ func draftMessage(d catalog.Draft) *catalogv1.Draft {
 func draft(m *catalogv1.Draft) catalog.Draft {
 	return catalog.Draft{
 		SKU: m.GetSku(), Name: m.GetName(), Description: m.GetDescription(), Category: m.GetCategory(),
-		Price: catalog.Money{
-			Decimal:  catalog.Decimal{Units: m.GetPrice().GetUnits(), Nanos: m.GetPrice().GetNanos()},
-			Currency: m.GetPrice().GetCurrencyCode(),
-		},
-		Tags: m.GetTags(), Attributes: m.GetAttributes(),
+		Price: money(m.GetPrice()),
+		Tags:  m.GetTags(), Attributes: m.GetAttributes(),
 	}
 }
 

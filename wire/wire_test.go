@@ -72,8 +72,14 @@ func events() map[string]catalog.Event {
 	gone := catalog.Product{ID: p.ID, Version: 4, Deleted: true, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
 	moved, removed := with(catalog.Changed, p, nil), with(catalog.Deleted, gone, nil)
 	moved.Left, removed.Left = "Furniture/Benches", "Furniture/Chairs"
+	dearer := p
+	dearer.PastPrices = []catalog.PastPrice{
+		{Money: catalog.Money{Decimal: catalog.Decimal{Units: 99, Nanos: 500_000_000}, Currency: "EUR"}, Until: moment.Add(-time.Hour)},
+		{Money: catalog.Money{Decimal: catalog.Decimal{Units: 12_000}, Currency: "JPY"}, Until: p.UpdatedAt},
+	}
 	return map[string]catalog.Event{
-		"moved": moved, "removed": removed,
+		"dearer": with(catalog.Changed, dearer, nil),
+		"moved":  moved, "removed": removed,
 		"created": with(catalog.Created, p, nil), "changed": with(catalog.Changed, p, nil),
 		"unchanged": with(catalog.Unchanged, p, nil), "deleted": with(catalog.Deleted, gone, nil),
 		"refused": with(catalog.Refused, catalog.Product{ID: p.ID, Version: 3}, &catalog.Refusal{

@@ -341,6 +341,9 @@ func (p *productCall) print(item catalog.Product) error {
 	line("sku", item.SKU)
 	line("name", item.Name)
 	line("price", item.Price.Amount()+" "+item.Price.Currency)
+	if lowest, ok := item.LowestPrior(); ok {
+		line("lowest in 30 days", lowest.Amount()+" "+lowest.Currency)
+	}
 	line("category", item.Category)
 	line("tags", strings.Join(item.Tags, ", "))
 	line("description", item.Description)

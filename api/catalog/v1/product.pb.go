@@ -32,6 +32,7 @@ type Product struct {
 	Deleted       bool                   `protobuf:"varint,4,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	PastPrices    *PastPrices            `protobuf:"bytes,7,opt,name=past_prices,json=pastPrices,proto3" json:"past_prices,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -108,6 +109,111 @@ func (x *Product) GetUpdatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Product) GetPastPrices() *PastPrices {
+	if x != nil {
+		return x.PastPrices
+	}
+	return nil
+}
+
+// PastPrices are prices that a product had, oldest first: those that may be the
+// lowest of the 30 days before its price began. The last one applied until then.
+type PastPrices struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Prices        []*PastPrice           `protobuf:"bytes,1,rep,name=prices,proto3" json:"prices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PastPrices) Reset() {
+	*x = PastPrices{}
+	mi := &file_catalog_v1_product_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PastPrices) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PastPrices) ProtoMessage() {}
+
+func (x *PastPrices) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_product_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PastPrices.ProtoReflect.Descriptor instead.
+func (*PastPrices) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_product_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PastPrices) GetPrices() []*PastPrice {
+	if x != nil {
+		return x.Prices
+	}
+	return nil
+}
+
+type PastPrice struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Price         *Money                 `protobuf:"bytes,1,opt,name=price,proto3" json:"price,omitempty"`
+	Until         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PastPrice) Reset() {
+	*x = PastPrice{}
+	mi := &file_catalog_v1_product_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PastPrice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PastPrice) ProtoMessage() {}
+
+func (x *PastPrice) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_product_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PastPrice.ProtoReflect.Descriptor instead.
+func (*PastPrice) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_product_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PastPrice) GetPrice() *Money {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+func (x *PastPrice) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // Draft is what people say of a product.
 type Draft struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -124,7 +230,7 @@ type Draft struct {
 
 func (x *Draft) Reset() {
 	*x = Draft{}
-	mi := &file_catalog_v1_product_proto_msgTypes[1]
+	mi := &file_catalog_v1_product_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -136,7 +242,7 @@ func (x *Draft) String() string {
 func (*Draft) ProtoMessage() {}
 
 func (x *Draft) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_product_proto_msgTypes[1]
+	mi := &file_catalog_v1_product_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -149,7 +255,7 @@ func (x *Draft) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Draft.ProtoReflect.Descriptor instead.
 func (*Draft) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_product_proto_rawDescGZIP(), []int{1}
+	return file_catalog_v1_product_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Draft) GetSku() string {
@@ -214,7 +320,7 @@ type Money struct {
 
 func (x *Money) Reset() {
 	*x = Money{}
-	mi := &file_catalog_v1_product_proto_msgTypes[2]
+	mi := &file_catalog_v1_product_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -226,7 +332,7 @@ func (x *Money) String() string {
 func (*Money) ProtoMessage() {}
 
 func (x *Money) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_product_proto_msgTypes[2]
+	mi := &file_catalog_v1_product_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -239,7 +345,7 @@ func (x *Money) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Money.ProtoReflect.Descriptor instead.
 func (*Money) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_product_proto_rawDescGZIP(), []int{2}
+	return file_catalog_v1_product_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Money) GetCurrencyCode() string {
@@ -274,7 +380,7 @@ type Decimal struct {
 
 func (x *Decimal) Reset() {
 	*x = Decimal{}
-	mi := &file_catalog_v1_product_proto_msgTypes[3]
+	mi := &file_catalog_v1_product_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -286,7 +392,7 @@ func (x *Decimal) String() string {
 func (*Decimal) ProtoMessage() {}
 
 func (x *Decimal) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_product_proto_msgTypes[3]
+	mi := &file_catalog_v1_product_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -299,7 +405,7 @@ func (x *Decimal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decimal.ProtoReflect.Descriptor instead.
 func (*Decimal) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_product_proto_rawDescGZIP(), []int{3}
+	return file_catalog_v1_product_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Decimal) GetUnits() int64 {
@@ -336,7 +442,7 @@ type Patch struct {
 
 func (x *Patch) Reset() {
 	*x = Patch{}
-	mi := &file_catalog_v1_product_proto_msgTypes[4]
+	mi := &file_catalog_v1_product_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -348,7 +454,7 @@ func (x *Patch) String() string {
 func (*Patch) ProtoMessage() {}
 
 func (x *Patch) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_product_proto_msgTypes[4]
+	mi := &file_catalog_v1_product_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -361,7 +467,7 @@ func (x *Patch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Patch.ProtoReflect.Descriptor instead.
 func (*Patch) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_product_proto_rawDescGZIP(), []int{4}
+	return file_catalog_v1_product_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Patch) GetSku() string {
@@ -444,7 +550,7 @@ type TagList struct {
 
 func (x *TagList) Reset() {
 	*x = TagList{}
-	mi := &file_catalog_v1_product_proto_msgTypes[5]
+	mi := &file_catalog_v1_product_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -456,7 +562,7 @@ func (x *TagList) String() string {
 func (*TagList) ProtoMessage() {}
 
 func (x *TagList) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_product_proto_msgTypes[5]
+	mi := &file_catalog_v1_product_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -469,7 +575,7 @@ func (x *TagList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TagList.ProtoReflect.Descriptor instead.
 func (*TagList) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_product_proto_rawDescGZIP(), []int{5}
+	return file_catalog_v1_product_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TagList) GetTags() []string {
@@ -484,7 +590,7 @@ var File_catalog_v1_product_proto protoreflect.FileDescriptor
 const file_catalog_v1_product_proto_rawDesc = "" +
 	"\n" +
 	"\x18catalog/v1/product.proto\x12\n" +
-	"catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xec\x01\n" +
+	"catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x02\n" +
 	"\aProduct\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12'\n" +
 	"\x05draft\x18\x02 \x01(\v2\x11.catalog.v1.DraftR\x05draft\x12\x18\n" +
@@ -493,7 +599,15 @@ const file_catalog_v1_product_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\xaa\x02\n" +
+	"updated_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x127\n" +
+	"\vpast_prices\x18\a \x01(\v2\x16.catalog.v1.PastPricesR\n" +
+	"pastPrices\";\n" +
+	"\n" +
+	"PastPrices\x12-\n" +
+	"\x06prices\x18\x01 \x03(\v2\x15.catalog.v1.PastPriceR\x06prices\"f\n" +
+	"\tPastPrice\x12'\n" +
+	"\x05price\x18\x01 \x01(\v2\x11.catalog.v1.MoneyR\x05price\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xaa\x02\n" +
 	"\x05Draft\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -549,32 +663,38 @@ func file_catalog_v1_product_proto_rawDescGZIP() []byte {
 	return file_catalog_v1_product_proto_rawDescData
 }
 
-var file_catalog_v1_product_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_catalog_v1_product_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_catalog_v1_product_proto_goTypes = []any{
 	(*Product)(nil),               // 0: catalog.v1.Product
-	(*Draft)(nil),                 // 1: catalog.v1.Draft
-	(*Money)(nil),                 // 2: catalog.v1.Money
-	(*Decimal)(nil),               // 3: catalog.v1.Decimal
-	(*Patch)(nil),                 // 4: catalog.v1.Patch
-	(*TagList)(nil),               // 5: catalog.v1.TagList
-	nil,                           // 6: catalog.v1.Draft.AttributesEntry
-	nil,                           // 7: catalog.v1.Patch.SetAttributesEntry
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*PastPrices)(nil),            // 1: catalog.v1.PastPrices
+	(*PastPrice)(nil),             // 2: catalog.v1.PastPrice
+	(*Draft)(nil),                 // 3: catalog.v1.Draft
+	(*Money)(nil),                 // 4: catalog.v1.Money
+	(*Decimal)(nil),               // 5: catalog.v1.Decimal
+	(*Patch)(nil),                 // 6: catalog.v1.Patch
+	(*TagList)(nil),               // 7: catalog.v1.TagList
+	nil,                           // 8: catalog.v1.Draft.AttributesEntry
+	nil,                           // 9: catalog.v1.Patch.SetAttributesEntry
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 }
 var file_catalog_v1_product_proto_depIdxs = []int32{
-	1, // 0: catalog.v1.Product.draft:type_name -> catalog.v1.Draft
-	8, // 1: catalog.v1.Product.created_at:type_name -> google.protobuf.Timestamp
-	8, // 2: catalog.v1.Product.updated_at:type_name -> google.protobuf.Timestamp
-	2, // 3: catalog.v1.Draft.price:type_name -> catalog.v1.Money
-	6, // 4: catalog.v1.Draft.attributes:type_name -> catalog.v1.Draft.AttributesEntry
-	3, // 5: catalog.v1.Patch.amount:type_name -> catalog.v1.Decimal
-	5, // 6: catalog.v1.Patch.tags:type_name -> catalog.v1.TagList
-	7, // 7: catalog.v1.Patch.set_attributes:type_name -> catalog.v1.Patch.SetAttributesEntry
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	3,  // 0: catalog.v1.Product.draft:type_name -> catalog.v1.Draft
+	10, // 1: catalog.v1.Product.created_at:type_name -> google.protobuf.Timestamp
+	10, // 2: catalog.v1.Product.updated_at:type_name -> google.protobuf.Timestamp
+	1,  // 3: catalog.v1.Product.past_prices:type_name -> catalog.v1.PastPrices
+	2,  // 4: catalog.v1.PastPrices.prices:type_name -> catalog.v1.PastPrice
+	4,  // 5: catalog.v1.PastPrice.price:type_name -> catalog.v1.Money
+	10, // 6: catalog.v1.PastPrice.until:type_name -> google.protobuf.Timestamp
+	4,  // 7: catalog.v1.Draft.price:type_name -> catalog.v1.Money
+	8,  // 8: catalog.v1.Draft.attributes:type_name -> catalog.v1.Draft.AttributesEntry
+	5,  // 9: catalog.v1.Patch.amount:type_name -> catalog.v1.Decimal
+	7,  // 10: catalog.v1.Patch.tags:type_name -> catalog.v1.TagList
+	9,  // 11: catalog.v1.Patch.set_attributes:type_name -> catalog.v1.Patch.SetAttributesEntry
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_product_proto_init() }
@@ -582,14 +702,14 @@ func file_catalog_v1_product_proto_init() {
 	if File_catalog_v1_product_proto != nil {
 		return
 	}
-	file_catalog_v1_product_proto_msgTypes[4].OneofWrappers = []any{}
+	file_catalog_v1_product_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_catalog_v1_product_proto_rawDesc), len(file_catalog_v1_product_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
