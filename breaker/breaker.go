@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	tolerance = 5                      // failures one after the other, after which a breaker opens
+	tolerance = 3                      // failures one after the other, after which a breaker opens
 	rest      = 250 * time.Millisecond // before it is tried whether what it guards is well again
 	probeWait = time.Second            // for that try
 )

@@ -54,7 +54,7 @@ func TestBreaker(t *testing.T) {
 			b := breaker.New("mongo", reg)
 			e := &engine{}
 			e.takes.Store(int64(time.Hour))
-			for range 5 {
+			for range 3 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				if err := b.Do(ctx, e.probe, e.call); !errors.Is(err, context.DeadlineExceeded) {
 					t.Fatalf("answered %v", err)
@@ -62,7 +62,7 @@ func TestBreaker(t *testing.T) {
 				cancel()
 			}
 			if open(t, reg) != 1 {
-				t.Fatal("not open after five calls without an answer")
+				t.Fatal("not open after three calls without an answer")
 			}
 			since := time.Now()
 			for range 1000 {
@@ -74,7 +74,7 @@ func TestBreaker(t *testing.T) {
 			if took := time.Since(since); took != 10*time.Second {
 				t.Errorf("a thousand answers took %v longer than they had to", took-10*time.Second)
 			}
-			if tries, calls := e.tries.Load(), e.calls.Load(); tries < 5 || tries > 11 || calls != 5+tries {
+			if tries, calls := e.tries.Load(), e.calls.Load(); tries < 5 || tries > 11 || calls != 3+tries {
 				t.Errorf("%d calls and %d tries", calls, tries)
 			}
 			e.takes.Store(int64(time.Millisecond))
@@ -104,7 +104,7 @@ func TestBreaker(t *testing.T) {
 		b := breaker.New("mongo", prometheus.NewRegistry())
 		for i := range 100 {
 			e := &engine{}
-			if i%5 > 0 {
+			if i%3 > 0 {
 				e.err = catalog.ErrUnavailable
 			}
 			if err := b.Do(t.Context(), nil, e.call); !errors.Is(err, e.err) || e.calls.Load() != 1 {

@@ -22,13 +22,30 @@ type Check struct {
 // Config is what every process lets people set.
 type Config struct {
 	Admin string        // address of the admin port
-	Grace time.Duration // for a clean stop
+	Drain time.Duration // for which all goes on when the process is asked to stop
+	Grace time.Duration // for a clean stop, drain included
 }
 
 // Flags declares the flags of c, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet, admin string) {
 	fs.StringVar(&c.Admin, "admin", admin, "`address` of /livez, /readyz, /metrics and /debug/pprof; keep it off the public network")
+	fs.DurationVar(&c.Drain, "drain", c.Drain, "`time` to go on answering while /readyz says no already, so that load balancers look away before the process stops")
 	fs.DurationVar(&c.Grace, "grace", 8*time.Second, "`time` allowed to stop cleanly before giving up")
+}
+
+// Drain lets a process leave without anybody noticing. When ctx ends the check
+// is an error, and the part keeps those before it going for d: it is the last.
+func Drain(ctx context.Context, d time.Duration) (Check, Part) {
+	return Check{Name: "stay", Ping: func(context.Context) error {
+			if ctx.Err() != nil {
+				return errors.New("the process is stopping")
+			}
+			return nil
+		}}, Part{Name: "drain", Run: func(ctx context.Context) error {
+			<-ctx.Done()
+			<-time.After(d)
+			return nil
+		}}
 }
 
 // Serve is a part that serves HTTP on l until it is stopped, and then lets the

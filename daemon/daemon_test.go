@@ -45,6 +45,29 @@ func TestRun(t *testing.T) {
 			t.Fatalf("stopped in the order %v, want %v", stopped, want)
 		}
 	})
+	t.Run("it is not ready any more while all goes on for a moment", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			stay, drain := daemon.Drain(ctx, time.Second)
+			if err := stay.Ping(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var stopped time.Duration
+			since := time.Now()
+			work := daemon.Part{Name: "work", Run: func(ctx context.Context) error {
+				<-ctx.Done()
+				stopped = time.Since(since)
+				return nil
+			}}
+			cancel()
+			if stay.Ping(t.Context()) == nil {
+				t.Error("it says that it is there to stay")
+			}
+			if err := daemon.Run(ctx, quiet, time.Minute, work, drain); err != nil || stopped != time.Second {
+				t.Errorf("work stopped after %v, %v", stopped, err)
+			}
+		})
+	})
 	t.Run("a part that fails stops the others and is named", func(t *testing.T) {
 		broken := errors.New("broken")
 		err := daemon.Run(t.Context(), quiet, time.Minute,

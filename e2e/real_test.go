@@ -57,7 +57,7 @@ func engines(t *testing.T) []string {
 	u.RawQuery = q.Encode()
 	return append(os.Environ(),
 		"CATALOG_KAFKA_BROKERS="+get("CATALOG_TEST_KAFKA_BROKERS"), "CATALOG_KAFKA_TOPIC_PREFIX="+own,
-		"CATALOG_KAFKA_PARTITIONS=4", "CATALOG_KAFKA_REPLICAS=1",
+		"CATALOG_DRAIN=100ms", "CATALOG_KAFKA_PARTITIONS=4", "CATALOG_KAFKA_REPLICAS=1",
 		"CATALOG_POSTGRES_URL="+u.String(),
 		"CATALOG_MONGO_URL="+get("CATALOG_TEST_MONGO_URL"), "CATALOG_MONGO_DATABASE="+own,
 		"CATALOG_REDIS_URL="+get("CATALOG_TEST_REDIS_URL"), "CATALOG_REDIS_PREFIX="+own)
@@ -156,12 +156,13 @@ func TestTheServicesApartOnRealEngines(t *testing.T) {
 	}
 }
 
-// cable is a connection to an engine that can be pulled out.
+// cable is a connection to an engine that can be pulled out, or blocked.
 type cable struct {
 	address string
 	mu      sync.Mutex
 	out     bool
 	open    map[net.Conn]bool
+	flow    sync.RWMutex // held for writing while nothing goes through
 }
 
 // lay puts a cable between the programs and the engine at the address in the URL,
@@ -206,14 +207,33 @@ func (c *cable) join(in net.Conn) {
 	c.open[in], c.open[out] = true, true
 	c.mu.Unlock()
 	go func() {
-		_, _ = io.Copy(out, in)
+		_, _ = io.Copy(end{out, c}, in)
 		out.Close()
 	}()
-	_, _ = io.Copy(in, out)
+	_, _ = io.Copy(end{in, c}, out)
 	c.mu.Lock()
 	delete(c.open, in)
 	delete(c.open, out)
 	c.mu.Unlock()
+}
+
+// end is what comes out of a cable.
+type end struct {
+	io.Writer
+	*cable
+}
+
+func (e end) Write(b []byte) (int, error) {
+	e.flow.RLock()
+	defer e.flow.RUnlock()
+	return e.Writer.Write(b)
+}
+
+// block keeps everything in the cable until it is let go: the engine seems
+// frozen.
+func (c *cable) block() (free func()) {
+	c.flow.Lock()
+	return sync.OnceFunc(c.flow.Unlock)
 }
 
 // pull breaks all connections and lets no new ones through, until they are put

@@ -28,8 +28,9 @@ func init() {
 
 // breakers are those of the servers behind one target, by address.
 type breakers struct {
-	reg prometheus.Registerer
-	all sync.Map // of address to *breaker.Breaker
+	reg    prometheus.Registerer
+	all    sync.Map      // of address to *breaker.Breaker
+	flying chan struct{} // has one for each call
 }
 
 func (b *breakers) of(address string) *breaker.Breaker {
@@ -45,6 +46,12 @@ func (b *breakers) of(address string) *breaker.Breaker {
 type breakersKey struct{}
 
 func (b *breakers) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	select {
+	case b.flying <- struct{}{}:
+		defer func() { <-b.flying }()
+	default:
+		return status.Error(codes.ResourceExhausted, "too many calls at once")
+	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, patience)

@@ -96,13 +96,17 @@ const policy = `{
 // patience is how long a call takes at most whose caller has not said it.
 const patience = 10 * time.Second
 
+// atOnce is how many calls to one target may be under way. More would not be
+// answered sooner, and those behind them too late.
+const atOnce = 1000
+
 // Dial makes a client of the servers at the target: one address, several with
 // commas between, or a name that stands for several, such as
 // dns:///reader:9090. Calls go to all of them in turn, without those that do
 // not answer; when none does, calls fail at once. It connects in the background
 // and again whenever it must.
 func Dial(target string, reg prometheus.Registerer) (*grpc.ClientConn, error) {
-	m, b := newMetrics(reg, "client"), &breakers{reg: reg}
+	m, b := newMetrics(reg, "client"), &breakers{reg: reg, flying: make(chan struct{}, atOnce)}
 	list := manual.NewBuilderWithScheme("list")
 	if strings.Contains(target, ",") {
 		var addresses []resolver.Address

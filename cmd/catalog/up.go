@@ -175,7 +175,8 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 	calls := rpc.NewServer(t.Log, t.Registry)
 	queries, events := service.Reader(t, view, cache, index, log, conn, s.verify, calls)
 	checks = append(checks, answers, events)
-	parts := []daemon.Part{service.Admin(t, admin, checks...), service.GRPC(calls, at), service.Writer(t, store, log, calls)}
+	stay, drain := daemon.Drain(ctx, s.process.Drain)
+	parts := []daemon.Part{service.Admin(t, admin, append(checks, stay)...), service.GRPC(calls, at), service.Writer(t, store, log, calls)}
 	parts = append(parts, queries...)
 	parts = append(parts, door...)
 	parts = append(parts, daemon.Part{Name: "greeting", Run: func(ctx context.Context) error {
@@ -191,7 +192,7 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 		}
 		<-ctx.Done()
 		return nil
-	}})
+	}}, drain)
 	return daemon.Run(ctx, t.Log, s.process.Grace, parts...)
 }
 

@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
+	"time"
 
 	"catalog/daemon"
 	"catalog/telemetry"
@@ -31,6 +33,7 @@ func Main(name, about, admin string, declare func(*flag.FlagSet), run func(ctx c
 		fmt.Fprintf(fs.Output(), "usage: %s [flags]\n\n%s\n\n", name, about)
 		daemon.Manual(fs)
 	}
+	p.Daemon.Drain = time.Second
 	p.Daemon.Flags(fs, admin)
 	p.Telemetry.Flags(fs)
 	declare(fs)
@@ -70,5 +73,7 @@ func (p *Process) Run(ctx context.Context, checks []daemon.Check, parts ...daemo
 		return err
 	}
 	p.telemetry.Log.Info("started", "version", Version, "admin", l.Addr().String())
-	return daemon.Run(ctx, p.telemetry.Log, p.Daemon.Grace, append([]daemon.Part{Admin(p.telemetry, l, checks...)}, parts...)...)
+	stay, drain := daemon.Drain(ctx, p.Daemon.Drain)
+	parts = slices.Concat([]daemon.Part{Admin(p.telemetry, l, append(checks, stay)...)}, parts, []daemon.Part{drain})
+	return daemon.Run(ctx, p.telemetry.Log, p.Daemon.Grace, parts...)
 }
