@@ -294,9 +294,16 @@ func view(t testing.TB) *counted {
 func start(t testing.TB, v *counted, l *log, j journal) *world { return startOn(t, v, l, j) }
 
 func startOn(t testing.TB, v *counted, l *log, j reader.Journal) *world {
+	x := &index{products: map[catalog.ID]catalog.Product{}}
+	w := startWith(t, v, x, l, j)
+	w.view, w.index = v, x
+	return w
+}
+
+func startWith(t testing.TB, v reader.View, x reader.Index, l *log, j reader.Journal) *world {
 	l.consumers, l.begun = map[string]catalog.Consumer[catalog.Event]{}, make(chan string, 2)
-	w := &world{log: l, view: v, cache: newCache(), index: &index{products: map[catalog.ID]catalog.Product{}}, reg: prometheus.NewRegistry()}
-	w.Reader = reader.New(v, w.cache, w.index, l, j, slog.New(slog.DiscardHandler), time.Now, w.reg)
+	w := &world{log: l, cache: newCache(), reg: prometheus.NewRegistry()}
+	w.Reader = reader.New(v, w.cache, x, l, j, slog.New(slog.DiscardHandler), time.Now, w.reg)
 	ctx, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = w.RunView(ctx) })
