@@ -91,6 +91,28 @@ func ParsePosition(s string) (Position, error) {
 	return Position{Shard: int32(n), Seq: int64(m)}, nil
 }
 
+// MaxPositions is how many positions one read may carry: clients need not know
+// how many shards there are.
+const MaxPositions = 64
+
+// ParsePositions reads positions with commas between them.
+func ParsePositions(s string) ([]Position, error) {
+	if s == "" {
+		return nil, nil
+	}
+	var all []Position
+	for text := range strings.SplitSeq(s, ",") {
+		p, err := ParsePosition(strings.TrimSpace(text))
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, p); len(all) > MaxPositions {
+			return nil, fmt.Errorf("%d positions are the most that a read may carry", MaxPositions)
+		}
+	}
+	return all, nil
+}
+
 // String is "shard.seq", as in the Catalog-Position header.
 func (p Position) String() string {
 	return strconv.FormatInt(int64(p.Shard), 10) + "." + strconv.FormatInt(p.Seq, 10)

@@ -481,7 +481,8 @@ type ListProductsParams struct {
 	// Facets Also count the matching products by category, tag and currency.
 	Facets bool `form:"facets,omitempty" json:"facets,omitempty,omitzero"`
 
-	// CatalogPosition As an answered write gave it. The answer is no older than that write; if that takes longer than two seconds, it is 503.
+	// CatalogPosition As an answered write gave it; of several writes, with commas between them. The answer is no older than those writes; if
+	// that takes longer than two seconds, it is 503.
 	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty,omitzero"`
 }
 
@@ -520,7 +521,8 @@ type GetProductParams struct {
 	// IfNoneMatch Answer 304 if the product is at one of these versions.
 	IfNoneMatch IfNoneMatchRead `json:"If-None-Match,omitempty,omitzero"`
 
-	// CatalogPosition As an answered write gave it. The answer is no older than that write; if that takes longer than two seconds, it is 503.
+	// CatalogPosition As an answered write gave it; of several writes, with commas between them. The answer is no older than those writes; if
+	// that takes longer than two seconds, it is 503.
 	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty,omitzero"`
 }
 

@@ -1,7 +1,7 @@
 // Package client speaks to a catalogue over HTTP.
 //
-// It reads its own writes: what it wrote last is sent along with each read as
-// a position. And it may repeat: a write carries a key of its own, so that one
+// It reads its own writes: what it wrote last, in each shard, is sent along with
+// each read as a position. And it may repeat: a write carries a key of its own, so that one
 // whose answer was lost is done once all the same.
 package client
 
@@ -37,8 +37,7 @@ type Client struct {
 	Patience time.Duration
 
 	mu    sync.Mutex
-	wrote map[catalog.ID]catalog.Position // products that were written here lately
-	last  catalog.Position
+	wrote map[int32]int64 // by shard, the seq of what this client wrote there last
 }
 
 // New is a client of the server at base, such as http://127.0.0.1:8080.
@@ -49,7 +48,7 @@ func New(base string) *Client {
 			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: 60 * time.Second,
 		}},
 		Patience: 10 * time.Second,
-		wrote:    map[catalog.ID]catalog.Position{},
+		wrote:    map[int32]int64{},
 	}
 }
 
@@ -139,41 +138,38 @@ func (c *Client) write(ctx context.Context, method, path string, header http.Hea
 	} else {
 		w.Product, err = wire.ProductOf(p)
 	}
-	c.remember(w.Product.ID, w.Position)
+	c.remember(w.Position)
 	return w, err
 }
 
-// maxWrote is how many products a client remembers to have written.
-const maxWrote = 10_000
-
-func (c *Client) remember(product catalog.ID, p catalog.Position) {
+// remember keeps the position of a write.
+func (c *Client) remember(p catalog.Position) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.wrote) >= maxWrote { // what was written long ago can be seen by now
-		clear(c.wrote)
+	if _, there := c.wrote[p.Shard]; !there && len(c.wrote) >= catalog.MaxPositions {
+		clear(c.wrote) // more cannot be sent; what was written long ago can be seen by now
 	}
-	c.wrote[product], c.last = p, p
+	c.wrote[p.Shard] = max(c.wrote[p.Shard], p.Seq)
 }
 
-// position is the header of a read that sees what this client wrote: of the
-// product, or, without one, what it wrote last.
-func (c *Client) position(product catalog.ID) http.Header {
+// positions is the header of a read that sees what this client wrote.
+func (c *Client) positions() http.Header {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := c.last
-	if product != (catalog.ID{}) {
-		p = c.wrote[product]
-	}
-	if p.Seq == 0 {
+	if len(c.wrote) == 0 {
 		return http.Header{}
 	}
-	return http.Header{"Catalog-Position": {p.String()}}
+	var all []string
+	for shard, seq := range c.wrote {
+		all = append(all, catalog.Position{Shard: shard, Seq: seq}.String())
+	}
+	return http.Header{"Catalog-Position": {strings.Join(all, ",")}}
 }
 
 // Product reads a product.
 func (c *Client) Product(ctx context.Context, id catalog.ID) (catalog.Product, error) {
 	var p api.Product
-	if _, err := c.call(ctx, http.MethodGet, "/api/v1/products/"+id.String(), c.position(id), nil, &p); err != nil {
+	if _, err := c.call(ctx, http.MethodGet, "/api/v1/products/"+id.String(), c.positions(), nil, &p); err != nil {
 		return catalog.Product{}, err
 	}
 	return wire.ProductOf(p)
@@ -224,7 +220,7 @@ func (c *Client) Search(ctx context.Context, q catalog.Query) (catalog.Page, err
 		set("facets", "true")
 	}
 	var m api.Page
-	if _, err := c.call(ctx, http.MethodGet, "/api/v1/products?"+values.Encode(), c.position(catalog.ID{}), nil, &m); err != nil {
+	if _, err := c.call(ctx, http.MethodGet, "/api/v1/products?"+values.Encode(), c.positions(), nil, &m); err != nil {
 		return catalog.Page{}, err
 	}
 	page := catalog.Page{Total: m.Total, NextCursor: m.NextCursor}
@@ -289,6 +285,11 @@ func (c *Client) Import(ctx context.Context, lines []byte) ([]api.ImportResult, 
 			}
 		})
 	})
+	for _, result := range results {
+		if p, e := catalog.ParsePosition(result.Position); e == nil && p.Seq > 0 {
+			c.remember(p)
+		}
+	}
 	return results, err
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -25,9 +26,9 @@ func (g *Gateway) GetProduct(c *echo.Context, id api.ID, params api.GetProductPa
 	if params.Version != 0 || params.At != "" {
 		return g.oldProduct(c, catalog.ID(id), params)
 	}
-	at, err := catalog.ParsePosition(params.CatalogPosition)
+	at, err := g.positionOf(catalog.ID(id), params.CatalogPosition)
 	if err != nil {
-		return catalog.Invalid("Catalog-Position", err.Error())
+		return err
 	}
 	p, err := g.product(c.Request().Context(), catalog.ID(id), at)
 	if err != nil {
@@ -43,6 +44,29 @@ func (g *Gateway) GetProduct(c *echo.Context, id api.ID, params api.GetProductPa
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(p.body) // a client that has gone needs no error
 	return nil
+}
+
+// positionOf is the one of the positions that a read of the product waits for:
+// where there are several, that of its shard.
+func (g *Gateway) positionOf(product catalog.ID, positions string) (catalog.Position, error) {
+	all, err := catalog.ParsePositions(positions)
+	switch {
+	case err != nil:
+		return catalog.Position{}, catalog.Invalid("Catalog-Position", err.Error())
+	case len(all) == 0:
+		return catalog.Position{}, nil
+	case len(all) == 1:
+		return all[0], nil
+	case g.near.shards.Load() == nil:
+		return catalog.Position{}, fmt.Errorf("shards are not known yet: %w", catalog.ErrUnavailable)
+	}
+	of := catalog.Position{Shard: g.near.shard(product)}
+	for _, p := range all {
+		if p.Shard == of.Shard {
+			of.Seq = max(of.Seq, p.Seq)
+		}
+	}
+	return of, nil
 }
 
 // contentJSON is a header, as headers have it.
@@ -93,7 +117,7 @@ func noneMatch(tags, tag string) bool {
 
 // ListProducts answers GET /api/v1/products.
 func (g *Gateway) ListProducts(c *echo.Context, params api.ListProductsParams) error {
-	at, err := catalog.ParsePosition(params.CatalogPosition)
+	at, err := catalog.ParsePositions(params.CatalogPosition)
 	if err != nil {
 		return catalog.Invalid("Catalog-Position", err.Error())
 	}
@@ -107,7 +131,7 @@ func (g *Gateway) ListProducts(c *echo.Context, params api.ListProductsParams) e
 	q.MinPrice, q.MaxPrice = price(params.MinPrice), price(params.MaxPrice)
 	ctx, cancel := context.WithTimeout(c.Request().Context(), readWait)
 	defer cancel()
-	r, err := g.reader.SearchProducts(ctx, wire.QueryMessage(q, at))
+	r, err := g.reader.SearchProducts(ctx, wire.QueryMessage(q, at...))
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (s Server) GetProduct(ctx context.Context, r *catalogv1.GetProductRequest) 
 
 // SearchProducts answers a page of products.
 func (s Server) SearchProducts(ctx context.Context, r *catalogv1.SearchProductsRequest) (*catalogv1.SearchProductsResponse, error) {
-	page, err := s.Reader.Search(ctx, wire.Query(r), wire.Position(r.GetPosition()))
+	page, err := s.Reader.Search(ctx, wire.Query(r), wire.Positions(r.GetPositions())...)
 	if err != nil {
 		return nil, err
 	}

@@ -75,10 +75,12 @@ func (r *Reader) probe(ctx context.Context) error {
 }
 
 // Search answers a page of the products that match, as they were at the
-// position or later.
-func (r *Reader) Search(ctx context.Context, q catalog.Query, at catalog.Position) (catalog.Page, error) {
-	if err := await(ctx, r.found, at, nil); err != nil {
-		return catalog.Page{}, err
+// positions or later.
+func (r *Reader) Search(ctx context.Context, q catalog.Query, at ...catalog.Position) (catalog.Page, error) {
+	for _, p := range at {
+		if err := await(ctx, r.found, p, nil); err != nil {
+			return catalog.Page{}, err
+		}
 	}
 	return r.index.Search(ctx, q)
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -478,6 +477,18 @@ func TestPositions(t *testing.T) {
 			}
 		}
 	})
+	t.Run("and for each of several", func(t *testing.T) {
+		w := start(t, view(t), &log{}, nil)
+		w.feed(t, 0, all[:2]...)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if _, err := w.Search(ctx, catalog.Query{}, catalog.Position{Seq: 2}, catalog.Position{Shard: 1, Seq: 1}); !errors.Is(err, catalog.ErrBehind) {
+			t.Fatalf("Search = %v, want ErrBehind", err)
+		}
+		if _, err := w.Search(t.Context(), catalog.Query{}, catalog.Position{Seq: 1}, catalog.Position{Seq: 2}); err != nil {
+			t.Fatal(err)
+		}
+	})
 	t.Run("and says that it is behind when that takes too long", func(t *testing.T) {
 		w := start(t, view(t), &log{}, nil)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -603,8 +614,8 @@ func TestCache(t *testing.T) {
 				}
 			})
 		}
-		for asked.Load() < many || w.view.reads.Load() == 0 {
-			runtime.Gosched() // until all are on their way
+		for asked.Load() < 100 || w.view.reads.Load() == 0 { // until many are on their way
+			<-time.After(time.Millisecond)
 		}
 		close(w.view.hold)
 		wg.Wait()

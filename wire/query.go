@@ -16,13 +16,18 @@ var sorts = map[catalog.Sort]catalogv1.Sort{
 
 // QueryMessage is q, to be answered no earlier than at the position, as a
 // message.
-func QueryMessage(q catalog.Query, at catalog.Position) *catalogv1.SearchProductsRequest {
-	return &catalogv1.SearchProductsRequest{
+func QueryMessage(q catalog.Query, at ...catalog.Position) *catalogv1.SearchProductsRequest {
+	m := &catalogv1.SearchProductsRequest{
 		Text: q.Text, Category: q.Category, Tag: q.Tag,
 		MinPrice: DecimalMessage(q.MinPrice), MaxPrice: DecimalMessage(q.MaxPrice), Currency: q.Currency,
 		Sort: sorts[q.Sort], Limit: int32(q.Limit), Cursor: q.Cursor, Facets: q.Facets,
-		Position: PositionMessage(at),
 	}
+	for _, p := range at {
+		if p != (catalog.Position{}) {
+			m.Positions = append(m.Positions, PositionMessage(p))
+		}
+	}
+	return m
 }
 
 // Query is m as a catalog type.
@@ -51,6 +56,15 @@ func PositionMessage(p catalog.Position) *catalogv1.Position {
 // Position is m as a catalog type; nil is the zero Position.
 func Position(m *catalogv1.Position) catalog.Position {
 	return catalog.Position{Shard: m.GetShard(), Seq: m.GetSeq()}
+}
+
+// Positions are the messages as a catalog type.
+func Positions(m []*catalogv1.Position) []catalog.Position {
+	all := make([]catalog.Position, len(m))
+	for i := range m {
+		all[i] = Position(m[i])
+	}
+	return all
 }
 
 // PageMessage is p as a message.

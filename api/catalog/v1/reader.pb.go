@@ -308,9 +308,10 @@ type SearchProductsRequest struct {
 	Sort     Sort     `protobuf:"varint,7,opt,name=sort,proto3,enum=catalog.v1.Sort" json:"sort,omitempty"`
 	Limit    int32    `protobuf:"varint,8,opt,name=limit,proto3" json:"limit,omitempty"`
 	// As an earlier answer gave it; "" for the first page.
-	Cursor        string    `protobuf:"bytes,9,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	Facets        bool      `protobuf:"varint,10,opt,name=facets,proto3" json:"facets,omitempty"`
-	Position      *Position `protobuf:"bytes,11,opt,name=position,proto3" json:"position,omitempty"`
+	Cursor string `protobuf:"bytes,9,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Facets bool   `protobuf:"varint,10,opt,name=facets,proto3" json:"facets,omitempty"`
+	// All are waited for.
+	Positions     []*Position `protobuf:"bytes,11,rep,name=positions,proto3" json:"positions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -415,9 +416,9 @@ func (x *SearchProductsRequest) GetFacets() bool {
 	return false
 }
 
-func (x *SearchProductsRequest) GetPosition() *Position {
+func (x *SearchProductsRequest) GetPositions() []*Position {
 	if x != nil {
-		return x.Position
+		return x.Positions
 	}
 	return nil
 }
@@ -1082,7 +1083,7 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"u\n" +
 	"\x12GetProductResponse\x12-\n" +
 	"\aproduct\x18\x01 \x01(\v2\x13.catalog.v1.ProductR\aproduct\x120\n" +
-	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xbc\x03\n" +
+	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xc8\x03\n" +
 	"\x15SearchProductsRequest\x12\x1c\n" +
 	"\x04text\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04text\x12$\n" +
 	"\bcategory\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfa\x01R\bcategory\x12\x19\n" +
@@ -1094,8 +1095,8 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\x05limit\x18\b \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01R\x05limit\x12 \n" +
 	"\x06cursor\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06cursor\x12\x16\n" +
 	"\x06facets\x18\n" +
-	" \x01(\bR\x06facets\x120\n" +
-	"\bposition\x18\v \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xa5\x01\n" +
+	" \x01(\bR\x06facets\x12<\n" +
+	"\tpositions\x18\v \x03(\v2\x14.catalog.v1.PositionB\b\xbaH\x05\x92\x01\x02\x10@R\tpositions\"\xa5\x01\n" +
 	"\x16SearchProductsResponse\x12)\n" +
 	"\x05items\x18\x01 \x03(\v2\x13.catalog.v1.ProductR\x05items\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x1f\n" +
@@ -1204,7 +1205,7 @@ var file_catalog_v1_reader_proto_depIdxs = []int32{
 	17, // 3: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
 	17, // 4: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
 	0,  // 5: catalog.v1.SearchProductsRequest.sort:type_name -> catalog.v1.Sort
-	2,  // 6: catalog.v1.SearchProductsRequest.position:type_name -> catalog.v1.Position
+	2,  // 6: catalog.v1.SearchProductsRequest.positions:type_name -> catalog.v1.Position
 	16, // 7: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
 	7,  // 8: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
 	8,  // 9: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
