@@ -119,9 +119,17 @@ func (b *bench) table() {
 			verdict = "**missed**"
 		}
 		fmt.Println(strings.Join([]string{
-			"| " + f.name, strings.TrimSpace(number(f.value) + " " + f.unit), sign + " " + number(f.limit), fmt.Sprintf("%.2f", f.value/f.limit), verdict + " |",
+			"| " + f.name, strings.TrimSpace(number(f.value) + " " + f.unit), sign + " " + number(f.limit), f.ratio(), verdict + " |",
 		}, " | "))
 	}
+}
+
+// ratio is that of the figure to its limit.
+func (f figure) ratio() string {
+	if f.limit == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", f.value/f.limit)
 }
 
 // number has three digits that count.
@@ -256,6 +264,14 @@ func (b *bench) search() error {
 		p99[i] = ms(searches, 99)
 		if n == b.large {
 			b.most(fmt.Sprintf("search of %d products by %d clients, p50", n, searchers), ms(searches, 50), 20, "ms")
+		}
+		if n == b.large {
+			rate, failed, err := s.rebuild(b.program, n)
+			if err != nil {
+				return err
+			}
+			b.least(fmt.Sprintf("rebuild of %d products, while they are searched", n), rate, 10_000, "products/s")
+			b.most("searches that failed meanwhile", float64(failed), 0, "")
 		}
 		if err := s.stop(); err != nil {
 			return err

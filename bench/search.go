@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os/exec"
 	"strings"
 	"sync"
 	"time"
@@ -86,6 +87,30 @@ func (s *server) searchSome(first, n int) ([]time.Duration, error) {
 		all = append(all, time.Since(since))
 	}
 	return all, nil
+}
+
+// rebuild has view and index made anew, of n products, and answers how many a
+// second that is, and how many of the reads that went on meanwhile failed.
+func (s *server) rebuild(program string, n int) (rate float64, failed int, err error) {
+	done := make(chan error, 1)
+	since := time.Now()
+	go func() {
+		out, err := exec.Command(program, "rebuild", "-reader", s.grpc).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, out)
+		}
+		done <- err
+	}()
+	for i := 0; ; i++ {
+		select {
+		case err := <-done:
+			return float64(n) / time.Since(since).Seconds(), failed, err
+		default:
+		}
+		if _, err := s.client.Search(context.Background(), catalog.Query{Text: things[i%len(things)]}); err != nil {
+			failed++
+		}
+	}
 }
 
 // indexing answers how many products a second the index alone takes, in batches.

@@ -18,11 +18,11 @@ import (
 
 // server is a `catalog up` on a folder.
 type server struct {
-	data, url string
-	cmd       *exec.Cmd
-	out       chan string
-	ready     time.Duration
-	client    *client.Client
+	data, url, grpc string
+	cmd             *exec.Cmd
+	out             chan string
+	ready           time.Duration
+	client          *client.Client
 }
 
 func start(program, data string, flags ...string) (*server, error) {
@@ -34,8 +34,12 @@ func start(program, data string, flags ...string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{data: data, url: "http://" + http, out: make(chan string, 100), client: client.New("http://" + http)}
-	s.cmd = exec.Command(program, append([]string{"up", "-data", data, "-http", http, "-grpc", "127.0.0.1:0", "-admin", admin, "-log.level", "error"}, flags...)...)
+	grpc, err := free()
+	if err != nil {
+		return nil, err
+	}
+	s := &server{data: data, grpc: grpc, url: "http://" + http, out: make(chan string, 100), client: client.New("http://" + http)}
+	s.cmd = exec.Command(program, append([]string{"up", "-data", data, "-http", http, "-grpc", grpc, "-admin", admin, "-log.level", "error"}, flags...)...)
 	s.cmd.Stderr = os.Stderr
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
