@@ -32,6 +32,10 @@ var (
 	// writer owns it now. What the caller wanted to do has been or will be done
 	// by the owner.
 	ErrFenced = errors.New("the shard is owned by another writer")
+	// ErrLost says that the log and the truth do not belong together any more, or
+	// that something is missing between them. Nothing may be skipped: people have
+	// to look, and catalog repair mends it.
+	ErrLost = errors.New("log and store do not fit")
 	// ErrBehind says that a reader has not yet applied the position that was
 	// asked for, within the time allowed. Trying again helps.
 	ErrBehind = errors.New("the read side has not yet reached the position asked for")

@@ -12,6 +12,9 @@ type Records[T any] struct {
 	Dead     []DeadLetter // what cannot be decoded, not yet numbered; of commands only
 }
 
+// Topics says which topics a log has. One that was made anew has another id.
+type Topics struct{ Commands, Events ID }
+
 // Consumer is what a group of processes does with the shards of a topic. The
 // log calls it so that no shard is worked on twice in one process, and in the
 // whole group only for the moments in which a process does not yet know that
@@ -24,7 +27,8 @@ type Consumer[T any] interface {
 	// Handle works on the next records of the shard: where the last call ended,
 	// the next begins. Nil means done. ErrFenced makes the log call Begin again
 	// if the shard is still this process's. On another error Handle is called
-	// again with the same records after a pause.
+	// again with the same records after a pause. ErrLost, from Begin too, stops
+	// the shard until Begin has no such error any more.
 	Handle(ctx context.Context, r Records[T]) error
 
 	// End is called after the last Handle of a shard has returned, when the

@@ -27,6 +27,10 @@ import (
 type Store interface {
 	writer.Store
 	Product(ctx context.Context, id catalog.ID) (catalog.Product, error)
+
+	// Reset and Restore are for catalog repair.
+	Reset(ctx context.Context, topics catalog.Topics, offsets map[int32]int64) error
+	Restore(ctx context.Context, events []catalog.Event) error
 }
 
 // TestStore says what a writer.Store must do. Each open answers a store of its
@@ -64,6 +68,8 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 		{"an SKU is free after its product is deleted", skuFreed},
 		{"dead letters come back as they came, in the transaction of their batch", deadLetters},
 		{"dead letters are listed from the newest, page by page", deadPages},
+		{"a store belongs to the topics of the first who asked, until it is reset", resets},
+		{"a store that was set back is brought forward by the events", restored},
 		{"the journal answers ranges in order", journalRanges},
 		{"a command without an event has no receipt", receipts},
 		{"history pages from the newest version", historyPages},

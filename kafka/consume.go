@@ -72,6 +72,7 @@ type consumption[T any] struct {
 	poison      func(r *kgo.Record, cause error) (catalog.DeadLetter, error) // what becomes of a record that cannot be decoded
 	consumer    catalog.Consumer[T]
 	client      *kgo.Client
+	watch       watch
 
 	inboxes map[int32]*inbox // where fetched records go; only fetch touches it
 

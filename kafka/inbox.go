@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -63,9 +64,10 @@ func (in *inbox) signal() {
 	}
 }
 
-// take waits for records and takes as many as make a batch. It answers an
-// error when ctx has ended, or when there are none and there will be no more.
-func (in *inbox) take(ctx context.Context) ([]*kgo.Record, error) {
+// take waits for records and takes as many as make a batch, or none when due
+// came first. It answers an error when ctx has ended, or when there are none and
+// there will be no more.
+func (in *inbox) take(ctx context.Context, due <-chan time.Time) ([]*kgo.Record, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -75,6 +77,8 @@ func (in *inbox) take(ctx context.Context) ([]*kgo.Record, error) {
 		}
 		select {
 		case <-in.changed:
+		case <-due:
+			return nil, nil
 		case <-ctx.Done():
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,6 +56,10 @@ type Log struct {
 	commands, events *kgo.Client
 	unsent           *semaphore.Weighted // places for events on their way
 	shards           int
+	ids              map[string]kadm.TopicID // of the topics that were joined
+
+	mu     sync.Mutex
+	halted map[haltKey]error // why shards have stopped
 }
 
 // Limits of what is buffered on its way to the brokers, by each client.
@@ -72,7 +77,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 	if cfg.Session == 0 {
 		cfg.Session = 10 * time.Second
 	}
-	l := &Log{cfg: cfg, log: log, unsent: semaphore.NewWeighted(unsentRecords)}
+	l := &Log{cfg: cfg, log: log, halted: map[haltKey]error{}, unsent: semaphore.NewWeighted(unsentRecords)}
 	producer := []kgo.Opt{
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0), // the client's default of 10 ms would be the largest part of an answer
@@ -134,12 +139,17 @@ func (l clientLog) Log(level kgo.LogLevel, msg string, attrs ...any) {
 	l.Logger.Log(context.Background(), to, "kafka: "+msg, attrs...)
 }
 
-// Ping says whether a broker answers.
+// Ping says whether a broker answers, and no shard has stopped.
 func (l *Log) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := l.events.Ping(ctx); err != nil {
 		return fmt.Errorf("no Kafka broker answers at %s (%w); start one there, or set -kafka.brokers", l.cfg.Brokers, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, err := range l.halted {
+		return err // one is enough; the log has all
 	}
 	return nil
 }

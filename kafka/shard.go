@@ -42,10 +42,16 @@ func startShard[T any](c *consumption[T], number int32) *shard[T] {
 }
 
 // lostError says that a shard cannot go on: what comes next is not there, or
-// is not what it must be. Trying again does not help.
+// is not what it must be. Only people can mend that.
 type lostError struct{ error }
 
 func (e *lostError) Unwrap() error { return e.error }
+
+// lost says whether a shard cannot go on with err.
+func lost(err error) bool {
+	var l *lostError
+	return errors.As(err, &l) || errors.Is(err, catalog.ErrLost)
+}
 
 // run begins the shard, again and again where that helps, until it is taken
 // away.
@@ -53,6 +59,7 @@ func (s *shard[T]) run(given, work context.Context) {
 	labels := []string{s.name, s.topic, partitionLabel(s.number)}
 	defer s.metrics.lag.DeleteLabelValues(labels...)
 	defer s.metrics.stopped.DeleteLabelValues(labels...)
+	defer s.forget()
 	log := s.log.With("consumer", s.name, "topic", s.topic, "shard", s.number)
 	for try := 0; ; try++ {
 		handled, err := s.live(given, work)
@@ -62,13 +69,13 @@ func (s *shard[T]) run(given, work context.Context) {
 		if handled {
 			try = 0
 		}
-		var lost *lostError
 		switch {
-		case errors.As(err, &lost):
-			s.metrics.stopped.WithLabelValues(labels...).Set(1)
-			log.ErrorContext(given, "the shard has stopped", "err", err)
-			<-given.Done()
-			return
+		case lost(err):
+			s.halt(given, err)
+			if !pause(given, watchEvery) {
+				return
+			}
+			continue
 		case errors.Is(err, catalog.ErrFenced):
 			log.InfoContext(given, "the shard begins again", "err", err)
 		case try == 0: // and not at each try, of which there may be many
@@ -89,16 +96,28 @@ func (s *shard[T]) live(given, work context.Context) (handled bool, err error) {
 		return false, fmt.Errorf("begin: %w", err)
 	}
 	defer s.consumer.End(s.number)
+	if err := s.check(given, next, time.Now()); err != nil {
+		return false, err
+	}
 	in := s.read(s.number, next)
 	defer s.between(func() {
 		if s.inboxes[s.number] == in {
 			s.unread(s.number)
 		}
 	})
-	for {
-		records, err := in.take(given)
+	due := time.NewTicker(watchEvery)
+	defer due.Stop()
+	for moved := time.Now(); ; {
+		records, err := in.take(given, due.C)
 		if err != nil {
 			return handled, cause(err, next)
+		}
+		if len(records) == 0 {
+			if err := s.idle(given, next, moved); err != nil {
+				return handled, err
+			}
+			s.goesOn()
+			continue
 		}
 		r, err := s.decodeAll(records, next)
 		if err != nil {
@@ -107,7 +126,8 @@ func (s *shard[T]) live(given, work context.Context) (handled bool, err error) {
 		if err := s.handle(given, work, r); err != nil {
 			return handled, err
 		}
-		handled, next = true, r.To
+		handled, next, moved = true, r.To, time.Now()
+		s.goesOn()
 		s.metrics.batch.WithLabelValues(s.name).Observe(float64(len(records)))
 		s.metrics.lag.WithLabelValues(s.name, s.topic, partitionLabel(s.number)).Set(float64(in.lag(next)))
 		s.mu.Lock()
@@ -120,7 +140,7 @@ func (s *shard[T]) live(given, work context.Context) (handled bool, err error) {
 func cause(err error, offset int64) error {
 	var loss *kgo.ErrDataLoss
 	if errors.Is(err, kerr.OffsetOutOfRange) || errors.As(err, &loss) {
-		return &lostError{fmt.Errorf("the log does not have offset %d, which comes next: records were removed before they were read, or the topic was made anew: %w", offset, err)}
+		return &lostError{fmt.Errorf("the log does not have offset %d, which comes next: records were removed before they were read, or the topic was made anew; run catalog repair: %w", offset, err)}
 	}
 	return err
 }
@@ -149,7 +169,7 @@ func (s *shard[T]) decodeAll(records []*kgo.Record, from int64) (catalog.Records
 func (s *shard[T]) handle(given, work context.Context, r catalog.Records[T]) error {
 	for try := 0; ; try++ {
 		err := s.consumer.Handle(work, r)
-		if err == nil || errors.Is(err, catalog.ErrFenced) {
+		if err == nil || errors.Is(err, catalog.ErrFenced) || lost(err) {
 			return err
 		}
 		if try == 0 && given.Err() == nil { // and not at each try, of which there may be many

@@ -9,6 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"catalog"
 )
 
 // Prepare makes the topics that are not there, with the number of partitions
@@ -66,18 +68,20 @@ func (l *Log) Join(ctx context.Context) error {
 	if dead := len(topics[names[2]].Partitions); dead < commands {
 		return fmt.Errorf("topic %s has %d partitions and %s has %d; add those that are missing", names[2], dead, names[0], commands)
 	}
-	l.shards = commands
+	l.shards, l.ids = commands, map[string]kadm.TopicID{}
+	for _, n := range names {
+		l.ids[n] = topics[n].ID
+	}
 	return nil
 }
 
 // EventBounds answers, by shard, the offset of the first event that the log
 // still has and the offset that the next one will have.
 func (l *Log) EventBounds(ctx context.Context) (starts, ends []int64, err error) {
-	return l.bounds(ctx, "events")
+	return l.bounds(ctx, l.topic("events"))
 }
 
-func (l *Log) bounds(ctx context.Context, name string) (starts, ends []int64, err error) {
-	topic := l.topic(name)
+func (l *Log) bounds(ctx context.Context, topic string) (starts, ends []int64, err error) {
 	first, err := l.admin.ListStartOffsets(ctx, topic)
 	if err == nil {
 		err = first.Error()
@@ -104,6 +108,45 @@ func (l *Log) bounds(ctx context.Context, name string) (starts, ends []int64, er
 	return starts, ends, nil
 }
 
+// CommandBounds answers, by shard, the offset of the first command that the log
+// still has and the offset that the next one will have.
+func (l *Log) CommandBounds(ctx context.Context) (starts, ends []int64, err error) {
+	return l.bounds(ctx, l.topic("commands"))
+}
+
+// EventsFrom reads the shard's events from seq on, up to the first that is
+// missing or the end of their topic.
+func (l *Log) EventsFrom(ctx context.Context, shard int32, seq int64) ([]catalog.Event, error) {
+	topic := l.topic("events")
+	starts, ends, err := l.bounds(ctx, topic)
+	if err != nil || starts[shard] >= ends[shard] {
+		return nil, err
+	}
+	c, err := l.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {shard: kgo.NoResetOffset().At(starts[shard])}}))
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	var events []catalog.Event
+	for next := starts[shard]; next < ends[shard]; {
+		fetches := c.PollFetches(ctx)
+		if err := errors.Join(fetches.Err(), ctx.Err()); err != nil {
+			return nil, fmt.Errorf("read the events of shard %d: %w", shard, err)
+		}
+		for _, r := range fetches.Records() {
+			next = r.Offset + 1
+			e, err := decodeEvent(r, l.shards)
+			if err != nil {
+				return nil, fmt.Errorf("read the events of shard %d: offset %d: %w", shard, r.Offset, err)
+			}
+			if e.Seq == seq+int64(len(events)) { // some are there more than once
+				events = append(events, e)
+			}
+		}
+	}
+	return events, nil
+}
+
 // LastSeq answers the seq of the last event in the shard's partition of the
 // events topic, or 0 when the partition holds no record.
 func (l *Log) LastSeq(ctx context.Context, shard int32) (int64, error) {
@@ -120,11 +163,12 @@ func (l *Log) LastSeq(ctx context.Context, shard int32) (int64, error) {
 
 // last reads the last record of a partition, or answers nil when it has none.
 func (l *Log) last(ctx context.Context, name string, partition int32) (*kgo.Record, error) {
-	starts, ends, err := l.bounds(ctx, name)
+	topic := l.topic(name)
+	starts, ends, err := l.bounds(ctx, topic)
 	if err != nil || starts[partition] >= ends[partition] {
 		return nil, err
 	}
-	topic, offset := l.topic(name), ends[partition]-1
+	offset := ends[partition] - 1
 	c, err := l.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: kgo.NoResetOffset().At(offset)}}))
 	if err != nil {
 		return nil, err

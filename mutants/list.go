@@ -19,7 +19,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "records that could not be handled are passed over",
-		file: "kafka/shard.go", old: "		if err == nil || errors.Is(err, catalog.ErrFenced) {\n			return err", new: "		if true {\n			return nil",
+		file: "kafka/shard.go", old: "		if err == nil || errors.Is(err, catalog.ErrFenced) || lost(err) {\n			return err", new: "		if true {\n			return nil",
 		pkg: "./kafka", test: "TestLog",
 	},
 	{

@@ -28,6 +28,10 @@ type Writer struct {
 	mu     sync.Mutex
 	shards map[int32]*shard
 	unsent map[int32]sent // of shards in which a publish failed
+
+	looking sync.Mutex
+	looked  time.Time            // when states was begun to be read
+	states  []catalog.ShardState // as the store had them
 }
 
 // sent is up to which event and dead letter the topics are known to have all.
@@ -39,6 +43,7 @@ type shard struct {
 	state        catalog.ShardState
 	events, dead atomic.Int64 // all up to these numbers are in their topics
 	failed       atomic.Pointer[error]
+	moved        time.Time // when the state was last changed here
 }
 
 func (s *shard) sent() sent { return sent{s.events.Load(), s.dead.Load()} }
@@ -62,6 +67,9 @@ const (
 // Begin claims the shard and publishes what was settled before and may not have
 // been published.
 func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err error) {
+	if err := w.checkTopics(ctx, number); err != nil {
+		return 0, err
+	}
 	state, err := w.store.Claim(ctx, number)
 	if err != nil {
 		return 0, err
@@ -72,7 +80,8 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 		return 0, err
 	}
 	if last >= state.NextSeq {
-		return 0, fmt.Errorf("shard %d: the events topic is at seq %d and the store only at %d: the store was set back, or the topic is another's", number, last, state.NextSeq-1)
+		return 0, fmt.Errorf("%w: shard %d of the events topic is at seq %d and the store only at %d, with offset %d of the commands topic: the store was set back; run catalog repair",
+			catalog.ErrLost, number, last, state.NextSeq-1, state.Offset)
 	}
 	var dead int64
 	if state.NextDead > 1 {
@@ -80,7 +89,7 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 			return 0, err
 		}
 	}
-	s := &shard{state: state}
+	s := &shard{state: state, moved: time.Now()}
 	// The topic may have forgotten its last records; the store remembers how
 	// far it was. And where a publish has failed here, those behind it may be
 	// there all the same: then the last one tells nothing.
@@ -104,6 +113,56 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 	w.mu.Unlock()
 	w.logger.InfoContext(ctx, "shard taken over", "shard", number, "epoch", state.Epoch, "offset", state.Offset, "seq", state.NextSeq-1)
 	return state.Offset, nil
+}
+
+// checkTopics says whether the log still has the topics that the offsets and seqs
+// in the store are of.
+func (w *Writer) checkTopics(ctx context.Context, number int32) error {
+	have := w.log.Topics()
+	want, err := w.store.Topics(ctx, have)
+	if err != nil || have == want {
+		return err
+	}
+	state, err := w.store.State(ctx, number)
+	if err != nil {
+		return err
+	}
+	name := "commands"
+	if have.Commands == want.Commands {
+		name = "events"
+	}
+	return fmt.Errorf("%w: the %s topic was made anew, and the store is at offset %d of commands and seq %d of events in shard %d of the one before; run catalog repair",
+		catalog.ErrLost, name, state.Offset, state.NextSeq-1, number)
+}
+
+// recent is how old what is known of the store may be when a shard is checked.
+const recent = 2 * time.Second
+
+// Check says whether the shard is still this writer's and all that was settled
+// could be published. It is asked every few seconds while there is nothing to
+// settle: then nothing else would tell.
+func (w *Writer) Check(ctx context.Context, number int32) error {
+	w.mu.Lock()
+	s := w.shards[number]
+	w.mu.Unlock()
+	if err := s.failed.Load(); err != nil {
+		return fmt.Errorf("%w: %w", catalog.ErrFenced, *err)
+	}
+	w.looking.Lock()
+	defer w.looking.Unlock()
+	if now := time.Now(); now.Sub(w.looked) > recent || w.looked.Before(s.moved) {
+		states, err := w.store.States(ctx)
+		if err != nil {
+			return nil // a store that is away comes back; readiness tells
+		}
+		w.looked, w.states = now, states
+	}
+	if int(number) < len(w.states) {
+		if st := w.states[number]; st.Epoch != s.state.Epoch || st.Offset != s.state.Offset || st.NextSeq != s.state.NextSeq {
+			return fmt.Errorf("%w: the store has it at epoch %d and offset %d, and here it is at %d and %d", catalog.ErrFenced, st.Epoch, st.Offset, s.state.Epoch, s.state.Offset)
+		}
+	}
+	return nil
 }
 
 // catchUp publishes the events and dead letters that are in the store and not
@@ -189,6 +248,7 @@ func (w *Writer) Handle(ctx context.Context, r catalog.Records[catalog.Command])
 		return err
 	}
 	failpoint.Here(failpoint.WriterCommitted)
+	s.moved = time.Now()
 	s.state.Offset = r.To
 	s.state.NextSeq += int64(len(events))
 	s.state.NextDead += int64(len(r.Dead))

@@ -27,6 +27,12 @@ type Store interface {
 	// the state it takes over.
 	Claim(ctx context.Context, shard int32) (catalog.ShardState, error)
 
+	// Topics answers which topics the store belongs to: those of the first call.
+	Topics(ctx context.Context, now catalog.Topics) (catalog.Topics, error)
+
+	// States answers the stored states of all shards, in order.
+	States(ctx context.Context) ([]catalog.ShardState, error)
+
 	// State answers the stored state of the shard.
 	State(ctx context.Context, shard int32) (catalog.ShardState, error)
 
@@ -75,6 +81,9 @@ type Log interface {
 	// Commands joins the group of writers and works on the shards it is given
 	// until ctx ends.
 	Commands(ctx context.Context, w catalog.Consumer[catalog.Command]) error
+
+	// Topics answers which topics it is that this process works with.
+	Topics() catalog.Topics
 
 	// LastSeq answers the seq of the last event in the shard's partition of the
 	// events topic, or 0 when the partition holds no record.

@@ -63,6 +63,10 @@ type topic struct {
 
 func (l *topic) Commands(context.Context, catalog.Consumer[catalog.Command]) error { return nil }
 
+func (l *topic) Topics() catalog.Topics {
+	return catalog.Topics{Commands: catalog.ID{1}, Events: catalog.ID{2}}
+}
+
 func (l *topic) LastSeq(context.Context, int32) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -30,6 +30,7 @@ func commands() []command {
 		{"verify", "compare view, cache and search index with the truth", verify},
 		{"rebuild", "make view and search index anew from the truth", rebuild},
 		{"dead", "list, show and replay records that are no commands", dead},
+		{"repair", "mend what does not fit between store and topics", repair},
 		{"migrate", "make or update topics and tables of real engines", migrate},
 		{"version", "say which version this is", func(context.Context, []string) error { fmt.Println("catalog", service.Version); return nil }},
 	}
