@@ -1,0 +1,141 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// furnish imports n products.
+func (s *server) furnish(n int) {
+	s.t.Helper()
+	var rows strings.Builder
+	for i := range n {
+		fmt.Fprintf(&rows, `{"sku":"SKU-%d","name":"Chair %d","price":{"amount":"%d.90","currency":"EUR"},"tags":["t%d"]}`+"\n", i, i, i+1, i%7)
+	}
+	file := filepath.Join(s.t.TempDir(), "products.ndjson")
+	if err := os.WriteFile(file, []byte(rows.String()), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, stderr, code := command(s.t, "import", "-server", s.api, file); code != 0 {
+		s.t.Fatalf("import ends with %d:\n%s", code, stderr)
+	}
+}
+
+// verified fails the test unless all stores are equal to the truth.
+func (s *server) verified(products int) {
+	s.t.Helper()
+	stdout, stderr, code := command(s.t, "verify", "-reader", s.grpc)
+	if want := fmt.Sprintf("%d products: view equal, index equal\n", products); code != 0 || stdout != want {
+		s.t.Fatalf("verify ends with %d and says\n%s%s\nwant\n%s", code, stdout, stderr, want)
+	}
+}
+
+// TestWhatIsLostIsRebuiltByOneCommand loses the whole index, and makes all anew.
+func TestWhatIsLostIsRebuiltByOneCommand(t *testing.T) {
+	t.Parallel()
+	const n = 2_000
+	s := up(t, data(t))
+	s.furnish(n)
+	s.verified(n)
+	_ = s.kill(syscall.SIGKILL)
+	if err := os.RemoveAll(filepath.Join(s.data, "index")); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	s.verified(n) // an index that is not there is made from the log or a snapshot
+	since := time.Now()
+	stdout, stderr, code := command(t, "rebuild", "-reader", s.grpc)
+	if code != 0 || !strings.Contains(stdout, "the view is made anew") || !strings.Contains(stdout, "is made anew, in") {
+		t.Fatalf("rebuild ends with %d:\n%s%s", code, stdout, stderr)
+	}
+	t.Logf("view and index of %d products are made anew in %v", n, time.Since(since))
+	s.verified(n)
+	if stdout, stderr, code := command(t, "rebuild", "-back", "-reader", s.grpc); code != 0 {
+		t.Fatalf("rebuild -back ends with %d:\n%s%s", code, stdout, stderr)
+	}
+	s.verified(n)
+}
+
+// TestARebuildThatIsKilledDoesNoHarm kills the whole system in the middle of a
+// rebuild, while clients read.
+func TestARebuildThatIsKilledDoesNoHarm(t *testing.T) {
+	t.Parallel()
+	const n = 1_000
+	s := up(t, data(t))
+	s.furnish(n)
+	for _, after := range []time.Duration{300 * time.Millisecond, 1300 * time.Millisecond, 2600 * time.Millisecond, 4 * time.Second} {
+		c := exec.Command(program, "rebuild", "-reader", s.grpc)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-time.After(after): // at another step each time
+		case <-t.Context().Done():
+		}
+		_ = s.kill(syscall.SIGKILL)
+		_ = c.Wait()
+		s.start()
+		s.verified(n)
+	}
+
+	// And now a whole one, under reads and writes of which none may fail.
+	var busy sync.WaitGroup
+	var reads atomic.Int64
+	done := make(chan struct{})
+	ongoing := func() bool {
+		select {
+		case <-done:
+			return false
+		default:
+			return true
+		}
+	}
+	id := s.must(http.StatusCreated, "POST", "/api/v1/products", `{"name":"Busy","price":{"amount":"1","currency":"EUR"}}`).json(t)["id"].(string)
+	get := func(path string) {
+		r, err := http.Get(s.api + path)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer r.Body.Close()
+		b, _ := io.ReadAll(r.Body)
+		if r.StatusCode != http.StatusOK {
+			t.Errorf("GET %s answers %d: %s", path, r.StatusCode, b)
+		}
+		reads.Add(1)
+	}
+	busy.Go(func() {
+		for i := 0; ongoing(); i++ {
+			a := s.call("PATCH", "/api/v1/products/"+id, fmt.Sprintf(`{"description":"%d"}`, i))
+			if a.status != http.StatusOK && a.status != http.StatusAccepted { // accepted only: the machine is slow
+				t.Errorf("PATCH answers %d: %s", a.status, a.body)
+			}
+		}
+	})
+	busy.Go(func() {
+		for ongoing() {
+			get("/api/v1/products/" + id)
+			get("/api/v1/products?q=chair&limit=3")
+		}
+	})
+	stdout, stderr, code := command(t, "rebuild", "-reader", s.grpc)
+	close(done)
+	busy.Wait()
+	if code != 0 {
+		t.Fatalf("rebuild ends with %d:\n%s%s", code, stdout, stderr)
+	}
+	if reads.Load() < 20 {
+		t.Errorf("void: there were only %d reads", reads.Load())
+	}
+	s.verified(n + 1)
+}
