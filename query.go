@@ -9,13 +9,15 @@ type Query struct {
 	Text     string
 	Category string // the category itself and those below it
 	Tag      string
-	MinPrice *Decimal
-	MaxPrice *Decimal
-	Currency string
-	Sort     Sort
-	Limit    int    // 1 to MaxLimit
-	Cursor   string // NextCursor of the page before; "" for the first
-	Facets   bool
+	// Attributes are those that a product must have, with exactly these values.
+	Attributes map[string]string
+	MinPrice   *Decimal
+	MaxPrice   *Decimal
+	Currency   string
+	Sort       Sort
+	Limit      int    // 1 to MaxLimit
+	Cursor     string // NextCursor of the page before; "" for the first
+	Facets     bool
 }
 
 // Limits of a query.
@@ -23,6 +25,7 @@ const (
 	MaxLimit     = 100
 	DefaultLimit = 20
 	MaxText      = 200 // characters
+	MaxFilters   = 10  // attributes
 	MaxCursor    = 2_000
 )
 

@@ -460,6 +460,9 @@ type ListProductsParams struct {
 	// Tag Only products with this tag.
 	Tag string `form:"tag,omitempty" json:"tag,omitempty,omitzero"`
 
+	// Attribute Only products with this attribute, as `key:value`; it may be given several times, and all must be had. The key ends at the first colon.
+	Attribute []string `form:"attribute,omitempty" json:"attribute,omitempty,omitzero"`
+
 	// MinPrice Only products that cost at least this; needs `currency`.
 	MinPrice string `form:"minPrice,omitempty" json:"minPrice,omitempty,omitzero"`
 
@@ -730,6 +733,13 @@ func (w *ServerInterfaceWrapper) ListProducts(ctx *echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "tag", ctx.QueryParams(), &params.Tag, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tag: %s", err))
+	}
+
+	// ------------- Optional query parameter "attribute" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "attribute", ctx.QueryParams(), &params.Attribute, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter attribute: %s", err))
 	}
 
 	// ------------- Optional query parameter "minPrice" -------------

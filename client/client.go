@@ -207,6 +207,9 @@ func (c *Client) Search(ctx context.Context, q catalog.Query) (catalog.Page, err
 	set("currency", q.Currency)
 	set("sort", string(q.Sort))
 	set("cursor", q.Cursor)
+	for key, value := range q.Attributes {
+		values.Add("attribute", key+":"+value)
+	}
 	if q.MinPrice != nil {
 		set("minPrice", q.MinPrice.String())
 	}

@@ -30,15 +30,19 @@ type contract struct {
 type parameter struct {
 	Ref      string `yaml:"$ref"`
 	Name, In string
-	Schema   struct {
-		Type             string
-		Format, Pattern  string
-		Enum             []string
-		MinLength        int `yaml:"minLength"`
-		MaxLength        int `yaml:"maxLength"`
-		Minimum, Maximum *int64
-	}
-	pattern *regexp.Regexp
+	Schema   schema
+	pattern  *regexp.Regexp
+}
+
+type schema struct {
+	Type             string
+	Format, Pattern  string
+	Enum             []string
+	MinLength        int `yaml:"minLength"`
+	MaxLength        int `yaml:"maxLength"`
+	Minimum, Maximum *int64
+	Items            *schema // of an array: a parameter that may be given several times
+	MaxItems         int     `yaml:"maxItems"`
 }
 
 func readContract(document []byte) (*contract, error) {
@@ -121,14 +125,22 @@ func (k *contract) check(next echo.HandlerFunc) echo.HandlerFunc {
 			case "header":
 				values = c.Request().Header.Values(p.Name)
 			}
-			switch len(values) {
-			case 0:
-			case 1:
-				if reason := p.wrong(values[0]); reason != "" {
-					refusal.Add(p.Name, reason)
-				}
-			default:
+			most := 1
+			if items := p.Schema.Items; items != nil {
+				p.Schema, most = *items, p.Schema.MaxItems
+			}
+			switch {
+			case len(values) > most && most == 1:
 				refusal.Add(p.Name, "is there more than once")
+			case len(values) > most:
+				refusal.Add(p.Name, fmt.Sprintf("is there more than %d times", most))
+			default:
+				for _, v := range values {
+					if reason := p.wrong(v); reason != "" {
+						refusal.Add(p.Name, reason)
+						break
+					}
+				}
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(query)) {

@@ -128,6 +128,9 @@ func (g *Gateway) ListProducts(c *echo.Context, params api.ListProductsParams) e
 	if q.Limit == 0 {
 		q.Limit = catalog.DefaultLimit
 	}
+	if q.Attributes, err = attributes(params.Attribute); err != nil {
+		return err
+	}
 	q.MinPrice, q.MaxPrice = price(params.MinPrice), price(params.MaxPrice)
 	ctx, cancel := context.WithTimeout(c.Request().Context(), readWait)
 	defer cancel()
@@ -141,6 +144,22 @@ func (g *Gateway) ListProducts(c *echo.Context, params api.ListProductsParams) e
 	}
 	answer(c, http.StatusOK, "application/json", wire.PageJSON(page))
 	return nil
+}
+
+// attributes reads the values of a parameter: key:value.
+func attributes(list []string) (map[string]string, error) {
+	all := make(map[string]string, len(list))
+	for _, a := range list {
+		key, value, ok := strings.Cut(a, ":")
+		if !ok || key == "" || value == "" {
+			return nil, catalog.Invalid("attribute", "must be key:value, such as colour:black")
+		}
+		if other, ok := all[key]; ok && other != value {
+			return nil, catalog.Invalid("attribute", "asks for two values of one key; a product has one")
+		}
+		all[key] = value
+	}
+	return all, nil
 }
 
 // price reads a parameter that the contract has found to be a price, or empty.

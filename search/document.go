@@ -1,6 +1,7 @@
 package search
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 
@@ -11,8 +12,7 @@ import (
 	"catalog/wire"
 )
 
-// Fields that people's words are looked for in. No word is in two of them: what
-// the name has, the others need not have.
+// Fields that people's words are looked for in.
 const (
 	fieldName       = "name"       // words of the name, without plural
 	fieldPath       = "path"       // words of the category
@@ -28,10 +28,12 @@ const (
 	fieldIn       = "in"  // the category and those above it
 	fieldCategory = "category"
 	fieldTag      = "tag"
+	fieldHas      = "has" // attributes; see attributeTerm
 	fieldCurrency = "currency"
 	fieldPrice    = "price"   // sortable; see price.go for the coarser ones
 	fieldCreated  = "created" // sortable
 	fieldTitle    = "title"   // the whole name, folded, to sort by
+	fieldHead     = "head"    // words of the head of the description, and the whole head
 	fieldProduct  = "product" // the product, stored only
 )
 
@@ -60,14 +62,13 @@ func newDocument(p catalog.Product) (*document.Document, error) {
 	}
 
 	name, path, text := words(p.Name), words(p.Category), append(skuWords(p.SKU), words(p.Description)...)
-	stems, begun := terms{}, terms{} // that a field before has
 	for _, f := range []struct {
 		field string
 		words []string
 	}{{fieldName, name}, {fieldPath, path}, {fieldText, text}} {
 		t := make(terms, len(f.words))
 		for _, w := range f.words {
-			t.unless(stems, stem(w))
+			t.with(stem(w))
 		}
 		add(f.field, found, t)
 	}
@@ -78,11 +79,19 @@ func newDocument(p catalog.Product) (*document.Document, error) {
 		t := make(terms, 2*len(f.words))
 		for _, w := range f.words {
 			for _, start := range starts(w) {
-				t.unless(begun, start)
+				t.with(start)
 			}
 		}
 		add(f.field, found, t)
 	}
+	lead := terms{}
+	for _, s := range stems(head(p.Description)) {
+		lead.with(s)
+	}
+	if len(lead) > 0 {
+		lead.with(headTerm(head(p.Description)))
+	}
+	add(fieldHead, found, lead)
 
 	one(fieldSKU, found, fold(p.SKU))
 	one(fieldCategory, sorted, p.Category)
@@ -98,6 +107,11 @@ func newDocument(p catalog.Product) (*document.Document, error) {
 		tags.with(t)
 	}
 	add(fieldTag, sorted, tags)
+	has := terms{}
+	for key, value := range p.Attributes {
+		has.with(attributeTerm(key, value))
+	}
+	add(fieldHas, found, has)
 	one(fieldCurrency, sorted, p.Price.Currency)
 	price := sortablePrice(p.Price.Decimal)
 	one(fieldPrice, sorted, price)
@@ -108,6 +122,16 @@ func newDocument(p catalog.Product) (*document.Document, error) {
 	one(fieldTitle, sorted, fold(p.Name))
 	d.AddField(&field{name: fieldProduct, options: stored, value: whole})
 	return d, nil
+}
+
+// attributeTerm is the term of an attribute with a value: exactly this value, a
+// long one by its hash. No key has the sign that stands between.
+func attributeTerm(key, value string) string {
+	if len(value) > 64 {
+		sum := sha256.Sum256([]byte(value))
+		value = "\x00" + string(sum[:])
+	}
+	return key + "\x00" + value
 }
 
 // skuWords are the words of a SKU, and the whole without what is between them:
@@ -129,14 +153,6 @@ func (t terms) with(term string) terms {
 	f.SetFrequency(1) // only terms with one have the short form for those of a single product
 	t[term] = f
 	return t
-}
-
-// unless adds a term to t and seen, unless seen has it.
-func (t terms) unless(seen terms, term string) {
-	if _, ok := seen[term]; !ok {
-		seen[term] = nil
-		t.with(term)
-	}
 }
 
 // field is one field of a document: terms to be found by, or a value to keep.

@@ -121,24 +121,23 @@ func union(sets []worth) *roaring.Bitmap {
 	return all
 }
 
-// score is how well a product matches: the sum of what its words are worth,
-// each where it is worth most.
-func (m matches) score(product uint32) int {
-	score := 0
-	for _, sets := range append([][]worth{}, m.words...) {
+// scores are how well the products of a segment match: the sums of what it is
+// worth to be in each set. They are added up set by set, which is many times
+// faster than product by product.
+func (m matches) scores(products int) []uint32 {
+	all := make([]uint32, products)
+	var buffer [256]uint32
+	for _, sets := range append(m.words, m.whole) {
 		for _, s := range sets {
-			if s.products.Contains(product) {
-				score += s.worth
-				break
+			i := s.products.ManyIterator()
+			for n := i.NextMany(buffer[:]); n > 0; n = i.NextMany(buffer[:]) {
+				for _, product := range buffer[:n] {
+					all[product] += uint32(s.worth)
+				}
 			}
 		}
 	}
-	for _, s := range m.whole {
-		if s.products.Contains(product) {
-			score += s.worth
-		}
-	}
-	return score
+	return all
 }
 
 // part is one segment of the index: the products written or merged at one time,

@@ -109,13 +109,17 @@ func (c *collector) collect(ctx context.Context, s part, m matches) error {
 	c.total += int64(m.products.GetCardinality())
 	next := &hit{part: s}
 	values := s.values(c.field)
+	var scores []uint32
+	if c.field == "" {
+		scores = m.scores(int(s.FullSize()))
+	}
 	for i, n := m.products.Iterator(), 0; i.HasNext(); n++ {
 		if n%1_000 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		next.doc, next.id, next.key = i.Next(), "", next.key[:0]
 		if c.field == "" {
-			next.key = binary.BigEndian.AppendUint32(next.key, uint32(m.score(next.doc)))
+			next.key = binary.BigEndian.AppendUint32(next.key, scores[next.doc])
 		} else if err := values(next.doc, func(_ string, value []byte) { next.key = append(next.key, value...) }); err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func between(r *scorch.IndexSnapshot, low, high string) ([]place, error) {
 			return nil
 		}
 		p := place{field: priceField(digits)}
-		all, err := expand(r.FieldDictRange(p.field, []byte(from), []byte(to)))
+		all, err := allTerms.of(r.FieldDictRange(p.field, []byte(from), []byte(to)))
 		for _, t := range all {
 			if (fromToo || t != from) && (toToo || t != to) && t <= to {
 				p.terms = append(p.terms, t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -15,7 +16,12 @@ import (
 
 const (
 	maxWords    = 12 // of a text; further ones are not looked for
-	minMisspelt = 5  // letters of a word that may be misspelt: most short words are one letter from another
+	maxMisspelt = 4  // words of a text that may be misspelt: the first ones
+)
+
+const (
+	maxTerms limit = 2_000 // that stand for one word in one field
+	allTerms limit = math.MaxInt
 )
 
 // Search answers a page of the products that match, or a *catalog.Refusal.
@@ -51,6 +57,9 @@ func check(q catalog.Query) error {
 	if q.Limit < 1 || q.Limit > catalog.MaxLimit {
 		r.Add("limit", fmt.Sprintf("must be between 1 and %d", catalog.MaxLimit))
 	}
+	if len(q.Attributes) > catalog.MaxFilters {
+		r.Add("attribute", fmt.Sprintf("may be given %d times", catalog.MaxFilters))
+	}
 	if q.Currency != "" && catalog.CurrencyDigits(q.Currency) < 0 {
 		r.Add("currency", "is not a currency of ISO 4217; give a code such as EUR")
 	}
@@ -74,10 +83,27 @@ type place struct {
 	terms []string
 }
 
-// tier is a place, and what it is worth to be found there.
+// tier is a place, and what it is worth to be found there. What a product is
+// worth is the sum. So a word in category and description is worth more than one
+// in either, and less than one in the name; the beginning of a word is worth less
+// than a whole word, and a misspelt one least, wherever they are.
 type tier struct {
 	worth int
 	place
+}
+
+// errorsIn is how many letters of a word may be wrong, missing, too many or
+// swapped. Most short words are one letter from another, and so they have to be
+// right. A number that is written differently is another number.
+func errorsIn(word string) int {
+	length := utf8.RuneCountInString(word)
+	switch {
+	case length < 4 || numeric(word):
+		return 0
+	case length < 8:
+		return 1
+	}
+	return 2
 }
 
 // plan is a query in terms of the index. Terms that the query does not name,
@@ -85,7 +111,7 @@ type tier struct {
 type plan struct {
 	filters [][]place // each must be met, in one of its places
 	text    bool
-	words   [][]tier // each must be found somewhere; the best tier counts, and comes first
+	words   [][]tier // each must be found somewhere
 	whole   []tier   // what the text as a whole may be; then words need not be found
 }
 
@@ -95,6 +121,9 @@ func newPlan(r *scorch.IndexSnapshot, q catalog.Query) (plan, error) {
 		if value != "" {
 			p.filters = append(p.filters, []place{{field, []string{value}}})
 		}
+	}
+	for key, value := range q.Attributes {
+		p.filters = append(p.filters, []place{{fieldHas, []string{attributeTerm(key, value)}}})
 	}
 	if q.MinPrice != nil || q.MaxPrice != nil {
 		low, high := strings.Repeat("0", priceDigits), strings.Repeat("9", priceDigits)
@@ -115,9 +144,13 @@ func newPlan(r *scorch.IndexSnapshot, q catalog.Query) (plan, error) {
 	}
 	p.text = true
 	folded := fold(q.Text)
-	p.whole = []tier{{1_000, place{fieldSKU, []string{folded}}}, {100, place{fieldTitle, []string{folded}}}}
+	p.whole = []tier{
+		{10_000, place{fieldSKU, []string{folded}}},
+		{200, place{fieldTitle, []string{folded}}},
+		{40, place{fieldHead, []string{headTerm(q.Text)}}},
+	}
 	if id, err := catalog.ParseID(folded); err == nil {
-		p.whole = append(p.whole, tier{1_000, place{fieldID, []string{key(id)}}})
+		p.whole = append(p.whole, tier{10_000, place{fieldID, []string{key(id)}}})
 	}
 	seen := map[string]bool{}
 	for _, w := range words(q.Text) {
@@ -125,7 +158,11 @@ func newPlan(r *scorch.IndexSnapshot, q catalog.Query) (plan, error) {
 			continue
 		}
 		seen[w] = true
-		tiers, err := word(r, w)
+		errs := errorsIn(w)
+		if len(p.words) >= maxMisspelt {
+			errs = 0
+		}
+		tiers, err := word(r, w, errs)
 		if err != nil {
 			return p, err
 		}
@@ -134,25 +171,25 @@ func newPlan(r *scorch.IndexSnapshot, q catalog.Query) (plan, error) {
 	return p, nil
 }
 
-// word lists where a word is looked for: whole rather than as the beginning of
-// another, in the name rather than in the category rather than elsewhere, and
-// misspelt last.
-func word(r *scorch.IndexSnapshot, w string) ([]tier, error) {
+// word lists where a word is looked for: whole, as the beginning of another, and
+// with so many errors at most.
+func word(r *scorch.IndexSnapshot, w string, errs int) ([]tier, error) {
 	s := stem(w)
 	tiers := []tier{
-		{8, place{fieldName, []string{s}}},
-		{6, place{fieldPath, []string{s}}},
-		{4, place{fieldText, []string{s}}},
+		{64, place{fieldName, []string{s}}},
+		{24, place{fieldPath, []string{s}}},
+		{20, place{fieldText, []string{s}}},
+		{12, place{fieldHead, []string{s}}}, // in the text too
 	}
 	begins, err := beginning(r, w)
 	if err != nil {
 		return nil, err
 	}
 	tiers = append(tiers, begins...)
-	if utf8.RuneCountInString(w) >= minMisspelt && !numeric(w) {
-		_, size := utf8.DecodeRuneInString(s) // people seldom miss the first letter, and the index is searched faster
+	_, size := utf8.DecodeRuneInString(s) // people seldom miss the first letter, and the index is searched faster
+	for n := 1; n <= errs; n++ {
 		for _, field := range []string{fieldName, fieldPath, fieldText} {
-			like, err := expand(r.FieldDictFuzzy(field, s, 1, s[:size]))
+			like, err := maxTerms.of(r.FieldDictFuzzy(field, s, n, s[:size]))
 			if err != nil {
 				return nil, err
 			}
@@ -173,25 +210,29 @@ func beginning(r *scorch.IndexSnapshot, w string) (tiers []tier, _ error) {
 		}
 	}
 	for i, field := range fields {
-		all, err := expand(r.FieldDictPrefix(field, []byte(term)))
+		all, err := maxTerms.of(r.FieldDictPrefix(field, []byte(term)))
 		if err != nil {
 			return nil, err
 		}
-		tiers = append(tiers, tier{max(3-i, 2), place{field, all}})
+		tiers = append(tiers, tier{10 - 4*min(i, 1), place{field, all}})
 	}
 	return tiers, nil
 }
 
-// expand lists the terms of a part of a dictionary.
-func expand(d index.FieldDict, err error) (all []string, _ error) {
+// limit is how many terms of a dictionary are taken, the first in its order.
+type limit int
+
+// of lists the terms of a part of a dictionary.
+func (l limit) of(d index.FieldDict, err error) (all []string, _ error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
+	for len(all) < int(l) {
 		e, err := d.Next()
 		if err != nil || e == nil {
 			return all, errors.Join(err, d.Close())
 		}
 		all = append(all, e.Term)
 	}
+	return all, d.Close()
 }

@@ -69,6 +69,34 @@ func stem(word string) string {
 	return string((&en.EnglishPluralStemmerFilter{}).Filter(token)[0].Term)
 }
 
+// stems are the words of a text without plural.
+func stems(text string) []string {
+	all := words(text)
+	for i, w := range all {
+		all[i] = stem(w)
+	}
+	return all
+}
+
+// head is what a description has before its first sign. There is often
+// said what the thing is: "Bar table, 40x60 cm".
+func head(description string) string {
+	end := strings.IndexFunc(description, func(r rune) bool { return strings.ContainsRune(",.;:!?()/\n", r) })
+	if end < 0 {
+		end = len(description)
+	}
+	if end > maxHead {
+		return ""
+	}
+	return description[:end]
+}
+
+// headTerm is the term of a whole head. No word begins as it does.
+func headTerm(text string) string { return "=" + strings.Join(stems(text), " ") }
+
+// maxHead is the longest head in bytes: what is longer is a sentence.
+const maxHead = 80
+
 // levels are the lengths to which the beginnings of words are indexed. To find
 // the words that begin with some letters, the terms of the next level that do
 // are looked up: they are few, however many words there are.

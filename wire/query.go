@@ -18,7 +18,7 @@ var sorts = map[catalog.Sort]catalogv1.Sort{
 // message.
 func QueryMessage(q catalog.Query, at ...catalog.Position) *catalogv1.SearchProductsRequest {
 	m := &catalogv1.SearchProductsRequest{
-		Text: q.Text, Category: q.Category, Tag: q.Tag,
+		Text: q.Text, Category: q.Category, Tag: q.Tag, Attributes: q.Attributes,
 		MinPrice: DecimalMessage(q.MinPrice), MaxPrice: DecimalMessage(q.MaxPrice), Currency: q.Currency,
 		Sort: sorts[q.Sort], Limit: int32(q.Limit), Cursor: q.Cursor, Facets: q.Facets,
 	}
@@ -33,7 +33,7 @@ func QueryMessage(q catalog.Query, at ...catalog.Position) *catalogv1.SearchProd
 // Query is m as a catalog type.
 func Query(m *catalogv1.SearchProductsRequest) catalog.Query {
 	q := catalog.Query{
-		Text: m.GetText(), Category: m.GetCategory(), Tag: m.GetTag(),
+		Text: m.GetText(), Category: m.GetCategory(), Tag: m.GetTag(), Attributes: m.GetAttributes(),
 		MinPrice: Decimal(m.GetMinPrice()), MaxPrice: Decimal(m.GetMaxPrice()), Currency: m.GetCurrency(),
 		Limit: int(m.GetLimit()), Cursor: m.GetCursor(), Facets: m.GetFacets(),
 	}

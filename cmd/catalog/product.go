@@ -24,7 +24,7 @@ const productManual = `product ACTION [flags] …
   catalog product create -name NAME -price '149.90 EUR' [-sku …] [-category …] [-description …] [-tag …] [-attribute key=value]
   catalog product update ID|SKU [the same flags; only what is given changes]
   catalog product delete ID|SKU
-  catalog product search WORDS…
+  catalog product search WORDS… [-category …] [-tag …] [-attribute key=value]
   catalog product history ID|SKU
   catalog product restore ID|SKU -version N
   catalog product watch [ID|SKU] [-category …] [-after ID]
@@ -238,7 +238,19 @@ func deleteProduct(ctx context.Context, p *productCall) error {
 }
 
 func searchProducts(ctx context.Context, p *productCall) error {
-	page, err := p.client.Search(ctx, catalog.Query{Text: strings.Join(p.about, " "), Category: p.category, Limit: 20})
+	q := catalog.Query{Text: strings.Join(p.about, " "), Category: p.category, Attributes: map[string]string{}, Limit: catalog.DefaultLimit}
+	if len(p.tags) > 1 {
+		return wrongUsage("products are found by one tag")
+	}
+	q.Tag = strings.Join(p.tags, "")
+	for _, a := range p.attributes {
+		key, value, ok := strings.Cut(a, "=")
+		if !ok {
+			return wrongUsage("-attribute %s: must be key=value", a)
+		}
+		q.Attributes[key] = value
+	}
+	page, err := p.client.Search(ctx, q)
 	if err != nil {
 		return err
 	}

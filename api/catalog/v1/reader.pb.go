@@ -311,7 +311,9 @@ type SearchProductsRequest struct {
 	Cursor string `protobuf:"bytes,9,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	Facets bool   `protobuf:"varint,10,opt,name=facets,proto3" json:"facets,omitempty"`
 	// All are waited for.
-	Positions     []*Position `protobuf:"bytes,11,rep,name=positions,proto3" json:"positions,omitempty"`
+	Positions []*Position `protobuf:"bytes,11,rep,name=positions,proto3" json:"positions,omitempty"`
+	// The product must have each of these, with exactly this value.
+	Attributes    map[string]string `protobuf:"bytes,12,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -419,6 +421,13 @@ func (x *SearchProductsRequest) GetFacets() bool {
 func (x *SearchProductsRequest) GetPositions() []*Position {
 	if x != nil {
 		return x.Positions
+	}
+	return nil
+}
+
+func (x *SearchProductsRequest) GetAttributes() map[string]string {
+	if x != nil {
+		return x.Attributes
 	}
 	return nil
 }
@@ -1083,7 +1092,7 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"u\n" +
 	"\x12GetProductResponse\x12-\n" +
 	"\aproduct\x18\x01 \x01(\v2\x13.catalog.v1.ProductR\aproduct\x120\n" +
-	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xc8\x03\n" +
+	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xe4\x04\n" +
 	"\x15SearchProductsRequest\x12\x1c\n" +
 	"\x04text\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04text\x12$\n" +
 	"\bcategory\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfa\x01R\bcategory\x12\x19\n" +
@@ -1096,7 +1105,14 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\x06cursor\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06cursor\x12\x16\n" +
 	"\x06facets\x18\n" +
 	" \x01(\bR\x06facets\x12<\n" +
-	"\tpositions\x18\v \x03(\v2\x14.catalog.v1.PositionB\b\xbaH\x05\x92\x01\x02\x10@R\tpositions\"\xa5\x01\n" +
+	"\tpositions\x18\v \x03(\v2\x14.catalog.v1.PositionB\b\xbaH\x05\x92\x01\x02\x10@R\tpositions\x12[\n" +
+	"\n" +
+	"attributes\x18\f \x03(\v21.catalog.v1.SearchProductsRequest.AttributesEntryB\b\xbaH\x05\x9a\x01\x02\x10\n" +
+	"R\n" +
+	"attributes\x1a=\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa5\x01\n" +
 	"\x16SearchProductsResponse\x12)\n" +
 	"\x05items\x18\x01 \x03(\v2\x13.catalog.v1.ProductR\x05items\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x1f\n" +
@@ -1177,7 +1193,7 @@ func file_catalog_v1_reader_proto_rawDescGZIP() []byte {
 }
 
 var file_catalog_v1_reader_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_catalog_v1_reader_proto_goTypes = []any{
 	(Sort)(0),                      // 0: catalog.v1.Sort
 	(Rebuilding)(0),                // 1: catalog.v1.Rebuilding
@@ -1195,40 +1211,42 @@ var file_catalog_v1_reader_proto_goTypes = []any{
 	(*Progress)(nil),               // 13: catalog.v1.Progress
 	(*Difference)(nil),             // 14: catalog.v1.Difference
 	(*Comparison)(nil),             // 15: catalog.v1.Comparison
-	(*Product)(nil),                // 16: catalog.v1.Product
-	(*Decimal)(nil),                // 17: catalog.v1.Decimal
+	nil,                            // 16: catalog.v1.SearchProductsRequest.AttributesEntry
+	(*Product)(nil),                // 17: catalog.v1.Product
+	(*Decimal)(nil),                // 18: catalog.v1.Decimal
 }
 var file_catalog_v1_reader_proto_depIdxs = []int32{
 	2,  // 0: catalog.v1.GetProductRequest.position:type_name -> catalog.v1.Position
-	16, // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
+	17, // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
 	2,  // 2: catalog.v1.GetProductResponse.position:type_name -> catalog.v1.Position
-	17, // 3: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
-	17, // 4: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
+	18, // 3: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
+	18, // 4: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
 	0,  // 5: catalog.v1.SearchProductsRequest.sort:type_name -> catalog.v1.Sort
 	2,  // 6: catalog.v1.SearchProductsRequest.positions:type_name -> catalog.v1.Position
-	16, // 7: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
-	7,  // 8: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
-	8,  // 9: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
-	13, // 10: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.Progress
-	14, // 11: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
-	15, // 12: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
-	1,  // 13: catalog.v1.RebuildRequest.do:type_name -> catalog.v1.Rebuilding
-	13, // 14: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.Progress
-	16, // 15: catalog.v1.Difference.has:type_name -> catalog.v1.Product
-	16, // 16: catalog.v1.Difference.want:type_name -> catalog.v1.Product
-	3,  // 17: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
-	5,  // 18: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
-	9,  // 19: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
-	11, // 20: catalog.v1.ReaderService.Rebuild:input_type -> catalog.v1.RebuildRequest
-	4,  // 21: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
-	6,  // 22: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
-	10, // 23: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
-	12, // 24: catalog.v1.ReaderService.Rebuild:output_type -> catalog.v1.RebuildResponse
-	21, // [21:25] is the sub-list for method output_type
-	17, // [17:21] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	16, // 7: catalog.v1.SearchProductsRequest.attributes:type_name -> catalog.v1.SearchProductsRequest.AttributesEntry
+	17, // 8: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
+	7,  // 9: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
+	8,  // 10: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
+	13, // 11: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.Progress
+	14, // 12: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
+	15, // 13: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
+	1,  // 14: catalog.v1.RebuildRequest.do:type_name -> catalog.v1.Rebuilding
+	13, // 15: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.Progress
+	17, // 16: catalog.v1.Difference.has:type_name -> catalog.v1.Product
+	17, // 17: catalog.v1.Difference.want:type_name -> catalog.v1.Product
+	3,  // 18: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
+	5,  // 19: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
+	9,  // 20: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
+	11, // 21: catalog.v1.ReaderService.Rebuild:input_type -> catalog.v1.RebuildRequest
+	4,  // 22: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
+	6,  // 23: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
+	10, // 24: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
+	12, // 25: catalog.v1.ReaderService.Rebuild:output_type -> catalog.v1.RebuildResponse
+	22, // [22:26] is the sub-list for method output_type
+	18, // [18:22] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_reader_proto_init() }
@@ -1248,7 +1266,7 @@ func file_catalog_v1_reader_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_catalog_v1_reader_proto_rawDesc), len(file_catalog_v1_reader_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   14,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
