@@ -186,7 +186,7 @@ func processor(tb testing.TB) time.Duration {
 // BenchmarkApplyOne writes one product at a time into a large catalogue.
 func BenchmarkApplyOne(b *testing.B) {
 	c := newCatalogue()
-	x := filled(b, c)
+	x := filled(b, c, large)
 	var took []time.Duration
 	i := 0
 	for b.Loop() {
@@ -199,9 +199,9 @@ func BenchmarkApplyOne(b *testing.B) {
 	percentiles(b, took)
 }
 
-func filled(b *testing.B, c *catalogue) *search.Index {
+func filled(b *testing.B, c *catalogue, products int) *search.Index {
 	x := open(b, b.TempDir())
-	for i := 0; i < large; i += 1000 {
+	for i := 0; i < products; i += 1000 {
 		var batch []catalog.Product
 		for j := i; j < i+1000; j++ {
 			batch = append(batch, c.product(j))
@@ -211,11 +211,54 @@ func filled(b *testing.B, c *catalogue) *search.Index {
 	return x
 }
 
+// BenchmarkClients has eight clients ask at the same time, of a small and of a
+// large catalogue: mixed questions, and the worst that anybody may ask.
+func BenchmarkClients(b *testing.B) {
+	for _, products := range []int{large / 10, large} {
+		c := newCatalogue()
+		x := filled(b, c, products)
+		mixed := make([]catalog.Query, 1_000)
+		for i := range mixed {
+			mixed[i] = c.query()
+		}
+		hostile := []catalog.Query{
+			{Text: "a b d e f g h i k l m n"},
+			{Text: strings.Join(c.all[:12], " "), Facets: true},
+			{Text: strings.Repeat("b", catalog.MaxText)},
+			{Text: "babababa dodododo kakakaka lololola"},
+		}
+		for i := range hostile {
+			hostile[i].Limit = catalog.MaxLimit
+		}
+		for name, queries := range map[string][]catalog.Query{"mixed": mixed, "hostile": hostile} {
+			b.Run(fmt.Sprintf("%s/%d products", name, products), func(b *testing.B) {
+				const clients = 8
+				var took [clients][]time.Duration
+				var wg sync.WaitGroup
+				for client := range clients {
+					wg.Go(func() {
+						for i := client; i < b.N; i += clients {
+							since := time.Now()
+							if _, err := x.Search(b.Context(), queries[i%len(queries)]); err != nil {
+								b.Error(err)
+								return
+							}
+							took[client] = append(took[client], time.Since(since))
+						}
+					})
+				}
+				wg.Wait()
+				percentiles(b, slices.Concat(took[:]...))
+			})
+		}
+	}
+}
+
 // BenchmarkSearch asks mixed questions, one at a time, of a large catalogue at
 // rest, and then of one that is written all the time.
 func BenchmarkSearch(b *testing.B) {
 	c := newCatalogue()
-	x := filled(b, c)
+	x := filled(b, c, large)
 	ask := func(b *testing.B, q catalog.Query) time.Duration {
 		since := time.Now()
 		if _, err := x.Search(b.Context(), q); err != nil {
