@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-//go:embed index.html app.js style.css
+//go:embed *.html *.js *.css *.svg
 var files embed.FS
 
 // Pages are the files by their paths. They may load from here only.
@@ -21,5 +21,12 @@ func Pages() map[string]http.Handler {
 		h.Set("Cache-Control", "no-cache")
 		server.ServeHTTP(w, r)
 	})
-	return map[string]http.Handler{"/": page, "/app.js": page, "/style.css": page}
+	pages := map[string]http.Handler{"/": page}
+	entries, _ := files.ReadDir(".") // what is embedded can be read
+	for _, f := range entries {
+		if f.Name() != "index.html" { // which is at /
+			pages["/"+f.Name()] = page
+		}
+	}
+	return pages
 }
