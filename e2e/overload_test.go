@@ -1,0 +1,96 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// crowd lets clients write as fast as they are answered, for a while, and counts
+// the answers by status. Who is refused comes again much sooner than he is told.
+func crowd(t *testing.T, s *server, name string, clients int, while time.Duration) (done, refused int64, slowest time.Duration) {
+	t.Helper()
+	pool := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
+	defer pool.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(t.Context(), while)
+	defer cancel()
+	var wg sync.WaitGroup
+	var good, bad, worst atomic.Int64
+	for c := range clients {
+		wg.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				r, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, s.api+"/api/v1/products", strings.NewReader(draftWith(fmt.Sprintf(`"sku":"%s-%d-%d"`, name, c, n))))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r.Header.Set("Content-Type", "application/json")
+				since := time.Now()
+				w, err := pool.Do(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, w.Body)
+				w.Body.Close()
+				switch w.StatusCode {
+				case http.StatusCreated, http.StatusAccepted:
+					good.Add(1)
+				case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+					bad.Add(1)
+					for old := worst.Load(); int64(time.Since(since)) > old && !worst.CompareAndSwap(old, int64(time.Since(since))); old = worst.Load() {
+					}
+					if w.Header.Get("Retry-After") == "" {
+						t.Error("refused, and not told when to come again")
+					}
+					select {
+					case <-time.After(100 * time.Millisecond):
+					case <-ctx.Done():
+					}
+				default:
+					t.Errorf("answered %d", w.StatusCode)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return good.Load(), bad.Load(), time.Duration(worst.Load())
+}
+
+func TestTenTimesTooManyClientsAreToldToComeAgain(t *testing.T) {
+	const places = 32
+	s := up(t, data(t), "-writes", strconv.Itoa(places))
+	admin := &server{t: t, api: s.admin}
+	crowd(t, s, "WARM", places, time.Second)
+	peak, none, _ := crowd(t, s, "PEAK", places, 3*time.Second)
+	if none > 0 {
+		t.Errorf("%d were refused where there was a place for each", none)
+	}
+	done, refused, slowest := crowd(t, s, "CROWD", 10*places, 3*time.Second)
+	var memory float64
+	for line := range strings.Lines(admin.must(http.StatusOK, "GET", "/metrics", "").body) {
+		if v, ok := strings.CutPrefix(line, "process_resident_memory_bytes "); ok {
+			memory, _ = strconv.ParseFloat(strings.TrimSpace(v), 64)
+		}
+	}
+	t.Logf("%d writes in 3 s by %d clients, %d by ten times as many, who were refused %d times, the slowest in %v; %.0f MiB", peak, places, done, refused, slowest.Round(time.Millisecond), memory/(1<<20))
+	if refused == 0 {
+		t.Error("void: nobody was refused")
+	}
+	// Clients and server share the machine, and refusing costs something too.
+	if done < peak/5 {
+		t.Errorf("only %d writes in a crowd, and %d without", done, peak)
+	}
+	if memory > 512<<20 {
+		t.Errorf("%.0f MiB", memory/(1<<20))
+	}
+	s.create(chair)
+}
