@@ -179,3 +179,23 @@ func (w *nearWorld) get(t *rapid.T) {
 	}
 	w.answered[i] = p.version
 }
+
+func TestAnAnswerThatIsOlderThanAnEventIsNotKept(t *testing.T) {
+	n, id, now := newNear(1<<20, prometheus.NewRegistry()), catalog.DerivedID("p"), time.Now()
+	n.begin(0, 1)
+	e := catalog.Event{Position: catalog.Position{Seq: 1}, Kind: catalog.Changed, Product: catalog.Product{ID: id, Version: 2}}
+	answer := func(q question, version, at int64) {
+		n.answered(q, newPage(catalog.Product{ID: id, Version: version}), at)
+	}
+	late := n.ask(id, now)
+	n.follow(0, []catalog.Event{e})
+	answer(late, 1, 0)
+	answer(n.ask(id, now), 1, 0) // the view is behind
+	if p := n.page(id, catalog.Position{}, now); p != nil {
+		t.Fatalf("version %d is kept", p.version)
+	}
+	answer(n.ask(id, now), 2, 1)
+	if p := n.page(id, e.Position, now); p == nil || p.version != 2 {
+		t.Fatal("what is new enough is not kept")
+	}
+}

@@ -123,6 +123,26 @@ var mutants = []mutant{
 		pkg: "./sqlite", test: "TestView",
 	},
 	{
+		bug:  "what was read before a change is put into the cache after it",
+		file: "redis/cache.go", old: "at[1] ~= ARGV[1] or at[2] ~= '1' or (at[3] or '') ~= ARGV[3]", new: "at[1] ~= ARGV[1] or at[2] ~= '1'",
+		pkg: "./redis", test: "TestCache",
+	},
+	{
+		bug:  "a Redis with an old snapshot is believed by who guards the shard",
+		file: "redis/guard.go", old: " or at[3] ~= ARGV[4]", new: "",
+		pkg: "./redis", test: "TestAnOldSnapshotIsNotBelievedByWhoeverGuardsTheShard",
+	},
+	{
+		bug:  "a Redis that was started again is believed by who reads",
+		file: "redis/cache.go", old: " || time.Since(time.Unix(0, c.dialed.Load())) < term", new: "",
+		pkg: "./redis", test: "TestARedisThatWasStartedAgainIsNotBelievedBeforeAllThatItMayHaveIsOver",
+	},
+	{
+		bug:  "a late answer of the reader is kept in the gateway",
+		file: "gateway/near.go", old: "case p != nil && alone && at >= f.seq:", new: "case p != nil && alone:",
+		pkg: "./gateway", test: "TestAnAnswerThatIsOlderThanAnEventIsNotKept",
+	},
+	{
 		bug:  "the position of a read is not waited for",
 		file: "reader/query.go", old: "	if ok, _ := m.reached(at); ok {\n", new: "	if true {\n",
 		pkg: "./reader", test: "TestPositions",
