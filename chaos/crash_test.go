@@ -21,7 +21,7 @@ func TestACrashBetweenAnyTwoStepsLosesDoublesAndReordersNothing(t *testing.T) {
 	}
 	data := filepath.Join(dir, "data")
 	api, writers := freeAddress(), freeAddress()
-	p := &Process{Name: "catalog", Path: program, Dir: dir, Args: []string{"up", "-data", data, "-http", api, "-grpc", writers, "-kafka.session", "2s"}}
+	p := &Process{Name: "catalog", Path: program, Dir: dir, Args: []string{"up", "-data", data, "-http", api, "-grpc", writers}}
 	start := func() {
 		t.Helper()
 		if err := p.Start(""); err != nil {

@@ -62,7 +62,7 @@ func (g *Gateway) WatchChanges(c *echo.Context, params api.WatchChangesParams) e
 		filter: feed.Filter{Product: catalog.ID(params.Product), Category: params.Category},
 	}
 	// The answer has begun: whatever ends it, the client goes on from its last id.
-	if err := s.run(ctx, consumer); err != nil && !errors.Is(err, feed.ErrClosed) && ctx.Err() == nil {
+	if err := s.run(ctx, consumer); !errors.Is(err, feed.ErrClosed) && ctx.Err() == nil {
 		g.logger.WarnContext(ctx, "a client that follows changes was cut off", "err", err)
 	}
 	return nil
@@ -76,7 +76,7 @@ type stream struct {
 	text    bytes.Buffer // of what is sent next
 }
 
-// run sends what the consumer gets.
+// run sends what the consumer gets, until that ends, and says why.
 func (s *stream) run(ctx context.Context, consumer *feed.Consumer) error {
 	// An id without data is kept by the client, too: it can go on from here
 	// before there was any change that it wants.

@@ -307,18 +307,18 @@ func TestAnOldVersionIsMadeTheNewOne(t *testing.T) {
 	}
 	t.Run("a deletion", func(t *testing.T) {
 		call(t, "DELETE", path, "")
-		if w, body := call(t, "POST", path+"/restore", `{"version":4}`); w.StatusCode != 400 || !strings.Contains(body, "deletion") {
+		if w, body := call(t, "POST", path+"/restore", `{"version":4}`); w.StatusCode != http.StatusBadRequest || !strings.Contains(body, "deletion") {
 			t.Errorf("answered %d %s", w.StatusCode, body)
 		}
 	})
 	t.Run("what was deleted", func(t *testing.T) {
-		if w, body := call(t, "POST", path+"/restore", `{"version":2}`); w.StatusCode != 201 || !strings.Contains(body, `"version":5`) || !strings.Contains(body, "Two") {
+		if w, body := call(t, "POST", path+"/restore", `{"version":2}`); w.StatusCode != http.StatusCreated || !strings.Contains(body, `"version":5`) || !strings.Contains(body, "Two") {
 			t.Errorf("answered %d %s", w.StatusCode, body)
 		}
 	})
 	t.Run("an SKU that another has taken", func(t *testing.T) {
 		put(url+"/api/v1/products/"+catalog.DerivedID("other").String(), "Other", "A")
-		if w, body := call(t, "POST", path+"/restore", `{"version":1}`); w.StatusCode != 409 || !strings.Contains(body, "sku_taken") {
+		if w, body := call(t, "POST", path+"/restore", `{"version":1}`); w.StatusCode != http.StatusConflict || !strings.Contains(body, "sku_taken") {
 			t.Errorf("answered %d %s", w.StatusCode, body)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"catalog"
@@ -104,9 +105,25 @@ func newConsumption[T any](
 	return s, err
 }
 
+// refusal ends the membership of a group that does not take this process, and
+// never will. It is called after each error, of which most pass.
+type refusal struct {
+	end     context.CancelCauseFunc
+	session time.Duration
+}
+
+// OnGroupManageError is called by the client.
+func (r refusal) OnGroupManageError(err error) {
+	if errors.Is(err, kerr.InvalidSessionTimeout) {
+		r.end(fmt.Errorf("-kafka.session %v is not what the brokers allow: from their group.min.session.timeout.ms, 6s by default, to group.max.session.timeout.ms", r.session))
+	}
+}
+
 // share joins the group of the consumption's name and works on what the group
 // gives it until ctx ends.
 func (s *consumption[T]) share(ctx context.Context) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	commit := func(ctx context.Context, group *kgo.Client) {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
@@ -120,7 +137,7 @@ func (s *consumption[T]) share(ctx context.Context) error {
 		kgo.ConsumerGroup(s.cfg.Prefix+"."+s.name), kgo.ConsumeTopics(s.topic),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(s.cfg.Session), kgo.HeartbeatInterval(s.cfg.Session/10), kgo.RebalanceTimeout(rebalance),
-		kgo.DisableAutoCommit(),
+		kgo.DisableAutoCommit(), kgo.WithHooks(refusal{end, s.cfg.Session}),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, shards map[string][]int32) { s.give(shards[s.topic]) }),
 		kgo.OnPartitionsRevoked(taken),
 		kgo.OnPartitionsLost(taken),
@@ -147,13 +164,16 @@ func (s *consumption[T]) share(ctx context.Context) error {
 	s.fetch(ctx)
 	committer.Wait()
 
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	s.commit(ctx, group)
-	if err := group.LeaveGroupContext(ctx); err != nil {
+	s.commit(leaving, group)
+	if err := group.LeaveGroupContext(leaving); err != nil {
 		s.log.Warn("the group was not left; its shards rest until the session has timed out", "consumer", s.name, "err", err)
 	}
 	group.Close()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
 	return nil
 }
 

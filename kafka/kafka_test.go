@@ -764,6 +764,21 @@ func TestACommandThatGetsNoAnswerIsUnknown(t *testing.T) {
 	got.wait(t, "the command", func() bool { return got.total() == 1 })
 }
 
+func TestASessionThatTheBrokersDoNotAllowIsSaidAtOnce(t *testing.T) {
+	c, err := kfake.NewCluster(kfake.NumBrokers(1)) // which allows 6 s and more, as brokers do
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	cfg := config(t, c.ListenAddrs()[0])
+	cfg.Session = time.Second
+	l := open(t, cfg)
+	err = l.Commands(t.Context(), newConsumer[catalog.Command]())
+	if err == nil || !strings.Contains(err.Error(), "-kafka.session 1s") {
+		t.Errorf("Commands = %v; want an error that names the flag", err)
+	}
+}
+
 func TestPublishGivesUpWhenItsContextEndsAndTheBufferIsFull(t *testing.T) {
 	l := open(t, config(t, cluster(t).ListenAddrs()[0]))
 	if err := l.unsent.Acquire(t.Context(), unsentRecords); err != nil {

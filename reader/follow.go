@@ -52,9 +52,6 @@ func (f *follower) Begin(ctx context.Context, shard int32) (offset int64, err er
 	if err != nil {
 		return 0, err
 	}
-	if at.Offset > ends[shard] {
-		return 0, fmt.Errorf("shard %d: the %s has applied the events topic up to offset %d, but the topic ends at %d: it was made anew, or is another's", shard, f.name, at.Offset, ends[shard])
-	}
 	defer func() {
 		if err != nil {
 			f.End(shard)
@@ -67,8 +64,8 @@ func (f *follower) Begin(ctx context.Context, shard int32) (offset int64, err er
 		if at, err = f.snapshot(ctx, at, end); err != nil {
 			return 0, err
 		}
-	case at.Offset < start:
-		f.logger.WarnContext(ctx, "the log has forgotten events; they come from the journal", "consumer", f.name, "shard", shard, "seq", at.Seq+1, "offset", start)
+	case at.Offset < start || at.Offset > end: // or the topic was made anew, where seqs go on and offsets do not
+		f.logger.WarnContext(ctx, "the log does not have the events that come next; they come from the journal", "consumer", f.name, "shard", shard, "seq", at.Seq+1, "offset", start)
 		if at, err = f.replay(ctx, at, 0); err != nil {
 			return 0, err
 		}

@@ -135,10 +135,10 @@ func summary(out io.Writer, stores map[string]*compared) error {
 			continue
 		}
 		products = s.products
-		switch {
-		case s.differing == 0:
+		switch s.differing {
+		case 0:
 			words = append(words, name+" equal")
-		case s.differing == s.repaired:
+		case s.repaired:
 			words = append(words, fmt.Sprintf("%s repaired in %d", name, s.repaired))
 		default:
 			words = append(words, fmt.Sprintf("%s differs in %d", name, s.differing-s.repaired))
