@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"catalog"
 	"catalog/feed"
@@ -51,6 +52,31 @@ func (a *answers) expect(command catalog.ID) (answer <-chan catalog.Event, forge
 		}
 		if a.waiting[command] = left; len(left) == 0 {
 			delete(a.waiting, command)
+		}
+	}
+}
+
+// lastWait is how long a command is waited for when the gateway stops.
+const lastWait = 4 * time.Second
+
+// settled waits for the event of a command, but not longer than it may, and says
+// whether it came.
+func (g *Gateway) settled(ctx context.Context, answer <-chan catalog.Event, wait time.Duration) (catalog.Event, bool) {
+	until := time.Now().Add(wait)
+	timeout := time.NewTimer(wait)
+	defer timeout.Stop()
+	stopping := g.stopping.Done()
+	for {
+		select {
+		case e := <-answer:
+			return e, true
+		case <-stopping:
+			stopping = nil
+			timeout.Reset(min(time.Until(until), lastWait))
+		case <-timeout.C:
+			return catalog.Event{}, false
+		case <-ctx.Done():
+			return catalog.Event{}, false
 		}
 	}
 }

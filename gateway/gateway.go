@@ -72,6 +72,9 @@ type Gateway struct {
 	sending *breaker.Breaker // in front of the log
 	writes  chan struct{}    // has one for each write that is being answered
 	imports chan struct{}
+
+	stopping context.Context // ends when the server is shut down
+	stop     context.CancelFunc
 }
 
 // New makes a gateway. Metrics go to reg.
@@ -81,7 +84,9 @@ func New(cfg Config, log Log, reader catalogv1.ReaderServiceClient, writer catal
 	if cfg.Writes <= 0 {
 		cfg.Writes = defaultWrites
 	}
+	stopping, stop := context.WithCancel(context.Background())
 	return &Gateway{
+		stopping: stopping, stop: stop,
 		log: log, reader: reader, writer: writer, logger: logger, now: now,
 		metrics: newMetrics(reg), near: near, feed: changes, answers: newAnswers(log, near, changes, backlog), backlog: backlog,
 		sending: breaker.New("log", reg), writes: make(chan struct{}, cfg.Writes), imports: make(chan struct{}, maxImports),
@@ -118,7 +123,8 @@ func (g *Gateway) Handler(pages map[string]http.Handler) (http.Handler, error) {
 
 // Server is an HTTP server with limits that keep a slow or greedy client from
 // harming others. Answers have their own time-outs, since an import may take
-// long. When it is shut down, who follows changes is sent away.
+// long. When it is shut down, who follows changes is sent away, an import ends,
+// and who waits for a command does not wait much longer.
 func (g *Gateway) Server(h http.Handler) *http.Server {
 	s := &http.Server{
 		Handler:           h,
@@ -128,6 +134,7 @@ func (g *Gateway) Server(h http.Handler) *http.Server {
 		ErrorLog:          slog.NewLogLogger(g.logger.Handler(), slog.LevelDebug),
 	}
 	s.RegisterOnShutdown(g.feed.Close)
+	s.RegisterOnShutdown(g.stop)
 	return s
 }
 

@@ -66,6 +66,9 @@ func (g *Gateway) ImportProducts(c *echo.Context) error {
 		var rows []*row
 		arrive(c, rowsWait)
 		rows, number, end, err = readRows(lines, number)
+		if err == nil && g.stopping.Err() != nil {
+			err = fmt.Errorf("the gateway stops: %w", catalog.ErrUnavailable)
+		}
 		if err == nil {
 			arrive(c, 0)
 			err = g.importRows(ctx, rows)

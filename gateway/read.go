@@ -208,13 +208,8 @@ func (g *Gateway) GetReceipt(c *echo.Context, id api.ID, params api.GetReceiptPa
 			return p
 		}
 		p.Detail = "no command with this id is settled; if it was accepted a moment ago, ask again with ?wait=10"
-		timeout := time.NewTimer(time.Duration(params.Wait) * time.Second)
-		defer timeout.Stop()
-		select {
-		case e = <-settled:
-		case <-timeout.C:
-			return p
-		case <-ctx.Done():
+		var ok bool
+		if e, ok = g.settled(ctx, settled, time.Duration(params.Wait)*time.Second); !ok {
 			return p
 		}
 	}

@@ -184,14 +184,9 @@ func (g *Gateway) settle(ctx context.Context, cmd catalog.Command, repeated bool
 		return catalog.Event{}, err
 	}
 	failpoint.Here(failpoint.GatewaySent)
-	timeout := time.NewTimer(wait)
-	defer timeout.Stop()
-	select {
-	case e := <-settled:
+	if e, ok := g.settled(ctx, settled, wait); ok {
 		failpoint.Here(failpoint.GatewaySettled)
 		return sameWish(e, cmd)
-	case <-timeout.C:
-	case <-ctx.Done():
 	}
 	return catalog.Event{}, errPending
 }
