@@ -1,0 +1,136 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// stuck starts the server, which must not become ready but say within five
+// seconds what is wrong and which command mends it, and ends it again.
+func (s *server) stuck(wrong string) {
+	s.t.Helper()
+	logs, err := os.Create(s.data + ".stuck")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer logs.Close()
+	c := exec.Command(program, "up", "-data", s.data, "-http", strings.TrimPrefix(s.api, "http://"), "-grpc", s.grpc, "-admin", strings.TrimPrefix(s.admin, "http://"))
+	c.Stderr = logs
+	if err := c.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() {
+		_ = c.Process.Kill()
+		_ = c.Wait()
+	}()
+	var answered time.Time
+	eventually(s.t, "it says what is wrong", func() bool {
+		r, err := http.Get(s.admin + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer r.Body.Close()
+		if answered.IsZero() {
+			answered = time.Now()
+		}
+		if r.StatusCode == http.StatusOK {
+			s.t.Fatal("it is ready, with what it has")
+		}
+		b, _ := os.ReadFile(logs.Name())
+		return strings.Contains(string(b), wrong) && strings.Contains(string(b), "catalog repair")
+	})
+	if took := time.Since(answered); took > 5*time.Second {
+		s.t.Errorf("it says so only after %v", took)
+	}
+}
+
+// writes makes products and answers their ids.
+func (s *server) writes(n int, name string) (ids []string) {
+	s.t.Helper()
+	for i := range n {
+		id, _ := s.create(draftWith(fmt.Sprintf(`"sku":"%s-%d"`, name, i)))
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// whole checks that products are there, that they can be written, and that all
+// stores have the same.
+func (s *server) whole(ids []string) {
+	s.t.Helper()
+	for _, id := range ids {
+		at := s.must(http.StatusOK, "PATCH", "/api/v1/products/"+id, `{"description":"after the repair"}`, "Prefer", "wait=20").header.Get("Catalog-Position")
+		p := s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "", "Catalog-Position", at)
+		if p.header.Get("ETag") != `"2"` || !strings.Contains(p.body, "after the repair") {
+			s.t.Fatalf("product %s is %s", id, p.body)
+		}
+	}
+	eventually(s.t, "all are listed", func() bool {
+		return s.must(http.StatusOK, "GET", "/api/v1/products?limit=1", "").json(s.t)["total"] == float64(len(ids))
+	})
+	if stdout, stderr, code := command(s.t, "verify", "-reader", s.grpc); code != 0 {
+		s.t.Fatalf("verify ends with %d:\n%s%s", code, stdout, stderr)
+	}
+}
+
+func (s *server) repair(says string) {
+	s.t.Helper()
+	for _, flags := range [][]string{{"-dry-run"}, {"-yes"}} {
+		if stdout, stderr, code := command(s.t, append([]string{"repair", "-data", s.data}, flags...)...); code != 0 || !strings.Contains(stdout, says) {
+			s.t.Fatalf("repair %s ends with %d:\n%s%s", flags, code, stdout, stderr)
+		}
+	}
+	if stdout, stderr, code := command(s.t, "repair", "-data", s.data, "-yes"); code != 0 || !strings.Contains(stdout, "nothing to repair") {
+		s.t.Fatalf("a second repair ends with %d:\n%s%s", code, stdout, stderr)
+	}
+}
+
+func TestAStoreThatWasSetBackIsRefusedAndRepaired(t *testing.T) {
+	t.Parallel()
+	s := up(t, data(t))
+	ids := s.writes(20, "KEPT")
+	stop := func() {
+		t.Helper()
+		if err := s.kill(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	backup, err := os.ReadFile(filepath.Join(s.data, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	ids = append(ids, s.writes(20, "FORGOTTEN")...)
+	stop()
+	if err := os.WriteFile(filepath.Join(s.data, "catalog.db"), backup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.stuck("was set back")
+	s.repair("put ")
+	s.start()
+	s.whole(ids)
+}
+
+func TestTopicsThatWereMadeAnewAreRefusedAndRepaired(t *testing.T) {
+	t.Parallel()
+	s := up(t, data(t))
+	ids := s.writes(20, "KEPT")
+	if err := s.kill(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(s.data, "kafka")); err != nil {
+		t.Fatal(err)
+	}
+	s.stuck("made anew")
+	s.repair("the topic was made anew")
+	s.start()
+	s.whole(ids)
+}
