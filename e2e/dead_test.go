@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+func TestPoisonIsPutAsideOnceEachAndHarmsNobody(t *testing.T) {
+	t.Parallel()
+	const poison, products, partitions = 100, 10_000, 4
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	flags := []string{"-kafka.brokers", broker.ListenAddrs()[0], "-kafka.partitions", strconv.Itoa(partitions), "-kafka.replicas", "1"}
+	s := up(t, data(t), flags...)
+
+	var rows strings.Builder
+	for i := range products {
+		fmt.Fprintf(&rows, `{"sku":"ROW-%d","name":"Chair","price":{"amount":"%d","currency":"EUR"}}`+"\n", i, i)
+	}
+	file := filepath.Join(t.TempDir(), "rows.ndjson")
+	if err := os.WriteFile(file, []byte(rows.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	imported := make(chan string, 1)
+	go func() {
+		stdout, stderr, _ := command(t, "import", "-server", s.api, file)
+		imported <- stdout + stderr
+	}()
+	for i := range poison {
+		if i == poison/2 { // the dead letters under way are sent again after this, or they are not there twice
+			eventually(t, "the import is under way", func() bool { return s.settled() > 500 })
+			_ = s.kill(syscall.SIGKILL)
+			s.start(flags...)
+		}
+		junk := &kgo.Record{Topic: "catalog.commands", Partition: int32(i % partitions), Value: fmt.Appendf(nil, "poison %d", i)}
+		if err := client.ProduceSync(t.Context(), junk).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if summary := <-imported; !strings.Contains(summary, fmt.Sprintf("%d rows: ", products)) || !strings.Contains(summary, " 0 refused") {
+		t.Fatalf("the import ends with\n%s", summary)
+	}
+	eventually(t, "all products are there", func() bool {
+		return s.must(http.StatusOK, "GET", "/api/v1/products?limit=1", "").json(t)["total"] == float64(products)
+	})
+
+	t.Run("each is listed once, with its cause", func(t *testing.T) {
+		var list string
+		eventually(t, "all dead letters are listed", func() bool {
+			list, _, _ = command(t, "dead", "list", "-writer", s.grpc, "-limit", "1000")
+			return strings.Count(list, "decode command") >= poison
+		})
+		if n := strings.Count(list, "decode command"); n != poison {
+			t.Errorf("%d dead letters, want %d:\n%s", n, poison, list)
+		}
+	})
+	t.Run("each is in the topic once", func(t *testing.T) {
+		admin := kadm.NewClient(client)
+		count := func() (n int64) {
+			ends, err := admin.ListEndOffsets(t.Context(), "catalog.dead")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ends.Each(func(o kadm.ListedOffset) { n += o.Offset })
+			return n
+		}
+		eventually(t, "all are in the topic", func() bool { return count() >= poison })
+		if n := count(); n != poison {
+			t.Errorf("the topic has %d dead letters, want %d", n, poison)
+		}
+	})
+	t.Run("what cannot be decoded is not sent again", func(t *testing.T) {
+		for range 2 {
+			if stdout, stderr, code := command(t, "dead", "replay", "-all", "-writer", s.grpc); code == 0 || strings.Count(stdout, "no command can be made of it") != poison {
+				t.Fatalf("replay ends with %d:\n%s%s", code, stdout, stderr)
+			}
+		}
+	})
+	if stdout, stderr, code := command(t, "verify", "-reader", s.grpc); code != 0 {
+		t.Errorf("verify ends with %d:\n%s%s", code, stdout, stderr)
+	}
+}
