@@ -223,8 +223,8 @@ func unusable(place string, err error) error {
 
 // pools reports the connections of a pool.
 type pools struct {
-	pool                *pgxpool.Pool
-	connections, waited *prometheus.Desc
+	pool                          *pgxpool.Pool
+	connections, waited, acquires *prometheus.Desc
 }
 
 func newPools(pool *pgxpool.Pool) pools {
@@ -234,6 +234,8 @@ func newPools(pool *pgxpool.Pool) pools {
 			"Connections to PostgreSQL, by what they do.", []string{"state"}, nil),
 		waited: prometheus.NewDesc("catalog_postgres_wait_seconds_total",
 			"Time spent waiting for a connection to PostgreSQL.", nil, nil),
+		acquires: prometheus.NewDesc("catalog_postgres_acquires_total",
+			"Times that something was asked of PostgreSQL.", nil, nil),
 	}
 }
 
@@ -241,6 +243,7 @@ func newPools(pool *pgxpool.Pool) pools {
 func (p pools) Describe(to chan<- *prometheus.Desc) {
 	to <- p.connections
 	to <- p.waited
+	to <- p.acquires
 }
 
 // Collect implements prometheus.Collector.
@@ -249,4 +252,5 @@ func (p pools) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(p.connections, prometheus.GaugeValue, float64(st.AcquiredConns()), "busy")
 	to <- prometheus.MustNewConstMetric(p.connections, prometheus.GaugeValue, float64(st.IdleConns()), "idle")
 	to <- prometheus.MustNewConstMetric(p.waited, prometheus.CounterValue, st.EmptyAcquireWaitTime().Seconds())
+	to <- prometheus.MustNewConstMetric(p.acquires, prometheus.CounterValue, float64(st.AcquireCount()))
 }
