@@ -100,7 +100,8 @@ func TestARebuildThatIsKilledDoesNoHarm(t *testing.T) {
 			return true
 		}
 	}
-	id := s.must(http.StatusCreated, "POST", "/api/v1/products", `{"name":"Busy","price":{"amount":"1","currency":"EUR"}}`).json(t)["id"].(string)
+	id, at := s.create(`{"name":"Busy","price":{"amount":"1","currency":"EUR"}}`)
+	s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "", "Catalog-Position", at)
 	get := func(path string) {
 		r, err := http.Get(s.api + path)
 		if err != nil {

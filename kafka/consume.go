@@ -99,6 +99,9 @@ func newConsumption[T any](
 		// An offset that is gone is an error. The client's default would go on
 		// somewhere else, which is to lose records in silence.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		// A session saves some bytes a fetch; to end it, the client writes to what
+		// a fetch that begins may be reading.
+		kgo.DisableFetchSessions(),
 		kgo.FetchMinBytes(1), kgo.FetchMaxWait(fetchWait),
 		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(shardBytes),
 	)

@@ -37,8 +37,14 @@ func renewed(t testing.TB, file string, n int) (*world, *live, *sqlite.View) {
 		events = append(events, j.settle(fmt.Sprint(i), false))
 	}
 	w.feed(t, 0, events...)
-	if _, err := w.Search(t.Context(), catalog.Query{Limit: 1}, catalog.Position{Seq: int64(n)}); err != nil {
-		t.Fatal(err)
+	for {
+		_, err := w.Search(t.Context(), catalog.Query{Limit: 1}, catalog.Position{Seq: int64(n)})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, catalog.ErrBehind) || t.Context().Err() != nil {
+			t.Fatal(err)
+		}
 	}
 	return w, j, views
 }
