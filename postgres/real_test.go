@@ -235,8 +235,8 @@ func TestASKUTakenAfterItWasReadAsFreeIsRefused(t *testing.T) {
 			repeats = f.Metric[0].GetCounter().GetValue()
 		}
 	}
-	if repeats != 1 || len(families) != 3 {
-		t.Errorf("%v repeats are counted, and %d metrics; want 1 and 3", repeats, len(families))
+	if repeats != 1 || len(families) != 4 {
+		t.Errorf("%v repeats are counted, and %d metrics; want 1 and 4", repeats, len(families))
 	}
 }
 
