@@ -270,6 +270,15 @@ func TestACommandThatIsNotSettledInTimeIsAccepted(t *testing.T) {
 	}
 }
 
+func TestWhoAsksNotToWaitIsAlwaysAnsweredTheReceipt(t *testing.T) {
+	url := serve(t, &system{}) // settles before it answers that it took the command
+	for range 50 {
+		if w, body := call(t, "POST", url+"/api/v1/products", lamp, "Prefer", "respond-async"); w.StatusCode != http.StatusAccepted {
+			t.Fatalf("answered %d %s", w.StatusCode, body)
+		}
+	}
+}
+
 func TestARepeatedKeyIsAnsweredFromTheJournal(t *testing.T) {
 	s := &system{}
 	url := serve(t, s)
