@@ -47,7 +47,8 @@ var imports = map[string][]string{
 	"catalog/examples":             {},
 	"catalog/bench":                nil, // measures parts and the whole
 	"catalog/mutants":              {},  // plants bugs and runs the tests that catch them
-	"catalog/chaos":                {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/failpoint", "catalog/kafka", "catalog/rpc", "catalog/wire"},
+	"catalog/catalogtest/freeport": {},
+	"catalog/chaos":                {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/catalogtest/freeport", "catalog/failpoint", "catalog/kafka", "catalog/rpc", "catalog/wire"},
 	"catalog/e2e":                  {},
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"catalog/catalogtest/freeport"
 )
 
 // engines are the real ones whose addresses are in the environment; what is
@@ -75,10 +77,7 @@ func startRedis(dir string) (url string, stop func(), err error) {
 	if url := os.Getenv("CATALOG_TEST_REDIS_URL"); url != "" {
 		return url, func() {}, nil
 	}
-	address, err := free()
-	if err != nil {
-		return "", nil, err
-	}
+	address := freeport.Address()
 	_, port, _ := strings.Cut(address, ":")
 	c := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", dir)
 	if err := c.Start(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"catalog/catalogtest/freeport"
 	"catalog/wire"
 )
 
@@ -33,10 +34,7 @@ func gets(program, dir string) (hot, cold float64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	address, err := free()
-	if err != nil {
-		return 0, 0, err
-	}
+	address := freeport.Address()
 	self, err := os.Executable()
 	if err != nil {
 		return 0, 0, err

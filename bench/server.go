@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"catalog/catalogtest/freeport"
 	"catalog/client"
 )
 
@@ -26,18 +26,9 @@ type server struct {
 }
 
 func start(program, data string, flags ...string) (*server, error) {
-	http, err := free()
-	if err != nil {
-		return nil, err
-	}
-	admin, err := free()
-	if err != nil {
-		return nil, err
-	}
-	grpc, err := free()
-	if err != nil {
-		return nil, err
-	}
+	http := freeport.Address()
+	admin := freeport.Address()
+	grpc := freeport.Address()
 	s := &server{data: data, grpc: grpc, url: "http://" + http, out: make(chan string, 100), client: client.New("http://" + http)}
 	s.cmd = exec.Command(program, append([]string{"up", "-data", data, "-http", http, "-grpc", grpc, "-admin", admin, "-log.level", "error"}, flags...)...)
 	s.cmd.Stderr = os.Stderr
@@ -82,15 +73,6 @@ func (s *server) memory() (float64, error) {
 		}
 	}
 	return 0, errors.New("no VmRSS")
-}
-
-func free() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // lines sends the lines of r, as long as somebody takes them.

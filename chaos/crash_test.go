@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"catalog/catalogtest/freeport"
 	"catalog/embedded"
 )
 
@@ -20,7 +21,7 @@ func TestACrashBetweenAnyTwoStepsLosesDoublesAndReordersNothing(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	data := filepath.Join(dir, "data")
-	api, writers := freeAddress(), freeAddress()
+	api, writers := freeport.Address(), freeport.Address()
 	p := &Process{Name: "catalog", Path: program, Dir: dir, Args: []string{"up", "-data", data, "-http", api, "-grpc", writers}}
 	start := func() {
 		t.Helper()

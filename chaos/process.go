@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"catalog/catalogtest/freeport"
 )
 
 // Process is one of the programs, which is killed and started again.
@@ -34,7 +35,7 @@ func (p *Process) Start(failpoint string) error {
 	}
 	defer logs.Close()
 	if p.admin == "" {
-		p.admin = freeAddress()
+		p.admin = freeport.Address()
 	}
 	p.cmd = exec.Command(p.Path, append(p.Args, "-admin", p.admin)...)
 	p.cmd.Env = append(p.Env, "CATALOG_FAILPOINT="+failpoint)
@@ -98,14 +99,4 @@ func until(ctx context.Context, what string, condition func() bool) error {
 		}
 	}
 	return nil
-}
-
-// freeAddress is one on the loopback interface that nobody listens on.
-func freeAddress() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err) // a machine without loopback
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"catalog/catalogtest/freeport"
 )
 
 // System is two of each program on engines of its own.
@@ -44,7 +46,7 @@ func newSystem(ctx context.Context, dir, programs string) (*System, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return s, err
 	}
-	ports := freePorts(4)
+	ports := enginePorts(4)
 	for i, engine := range []string{"KAFKA", "POSTGRES", "REDIS", "MONGO"} {
 		s.up = append(s.up, fmt.Sprintf("ENGINES_%s_PORT=%d", engine, ports[i]))
 	}
@@ -62,11 +64,11 @@ func newSystem(ctx context.Context, dir, programs string) (*System, error) {
 	if out, err := migrate.CombinedOutput(); err != nil {
 		return s, fmt.Errorf("migrate: %w\n%s", err, out)
 	}
-	writers := []string{freeAddress(), freeAddress()}
-	readers := []string{freeAddress(), freeAddress()}
+	writers := []string{freeport.Address(), freeport.Address()}
+	readers := []string{freeport.Address(), freeport.Address()}
 	s.Writers = strings.Join(writers, ",")
 	for i := range 2 {
-		api := freeAddress()
+		api := freeport.Address()
 		s.APIs = append(s.APIs, "http://"+api)
 		for name, args := range map[string][]string{
 			"writer":  {"-grpc", writers[i]},
@@ -169,30 +171,19 @@ func (s *System) Stop() {
 	}
 }
 
-// freePorts answers n ports that nobody listens on, the first with a free one
-// behind it.
-func freePorts(n int) []int {
-	for {
-		var ports []int
-		var open []net.Listener
-		listen := func(port int) bool {
-			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-			if err != nil {
-				return false
-			}
-			open = append(open, l)
-			ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-			return true
-		}
-		ok := listen(0) && listen(ports[0]+1)
-		for len(ports) < n+1 && ok {
-			ok = listen(0)
-		}
-		for _, l := range open {
-			l.Close()
-		}
-		if ok {
-			return append(ports[:1], ports[2:]...)
-		}
+// enginePorts answers n ports that nobody listens on, the first with a free one
+// behind it: the controller of Kafka takes that.
+func enginePorts(n int) []int {
+	ports := []int{freePort(), freePort()}
+	for ports[1] != ports[0]+1 {
+		ports = []int{ports[1], freePort()}
 	}
+	for len(ports) <= n {
+		ports = append(ports, freePort())
+	}
+	return append(ports[:1], ports[2:]...)
+}
+
+func freePort() int {
+	return int(netip.MustParseAddrPort(freeport.Address()).Port())
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"catalog/catalogtest/freeport"
 )
 
 // contract asks a running process for what all of them have alike: its admin
@@ -51,7 +53,7 @@ func contract(t *testing.T, admin string, logs string) {
 
 func TestAProcessWhoseEngineIsMissingSaysSoInOneLine(t *testing.T) {
 	t.Parallel()
-	nobody := strings.TrimPrefix(freeURL(t), "http://")
+	nobody := freeport.Address()
 	for _, test := range []struct {
 		program, flag, address string
 	}{

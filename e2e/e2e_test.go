@@ -9,8 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"catalog/catalogtest/freeport"
 )
 
 // programs is the folder of all programs, program the catalog program; they are
@@ -57,25 +57,10 @@ type server struct {
 func up(t testing.TB, data string, flags ...string) *server {
 	t.Helper()
 	s := &server{t: t, data: data}
-	s.api, s.admin, s.grpc = freeURL(t), freeURL(t), strings.TrimPrefix(freeURL(t), "http://")
+	s.api, s.admin, s.grpc = "http://"+freeport.Address(), "http://"+freeport.Address(), freeport.Address()
 	s.start(flags...)
 	t.Cleanup(func() { s.kill(syscall.SIGKILL) })
 	return s
-}
-
-// freeURL is an address on the loopback interface that nobody listens on.
-func freeURL(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		// Not one that the system gives to connections that go out: until the
-		// server listens, that could happen.
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))); err == nil {
-			defer l.Close()
-			return "http://" + l.Addr().String()
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
 }
 
 func (s *server) start(flags ...string) {

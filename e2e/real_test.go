@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"catalog/catalogtest/freeport"
 )
 
 // engines is the environment of a system of its own on the real engines: its
@@ -73,7 +75,7 @@ type process struct {
 // run starts a program and waits until its admin port says that it is ready.
 func run(t *testing.T, env []string, name string, flags ...string) *process {
 	t.Helper()
-	admin := freeURL(t)
+	admin := "http://" + freeport.Address()
 	p := &process{t: t, name: name, log: filepath.Join(t.TempDir(), name+".log"), admin: admin}
 	logs, err := os.Create(p.log)
 	if err != nil {
@@ -85,13 +87,23 @@ func run(t *testing.T, env []string, name string, flags ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	ready, said := false, ""
+	defer func() {
+		if !ready {
+			b, _ := os.ReadFile(p.log)
+			t.Logf("%s answers %s\n%s", name, said, b)
+		}
+	}()
 	eventually(t, name+" is ready", func() bool {
 		r, err := http.Get(admin + "/readyz")
 		if err != nil {
+			said = err.Error()
 			return false
 		}
 		defer r.Body.Close()
-		return r.StatusCode == http.StatusOK
+		b, _ := io.ReadAll(r.Body)
+		ready, said = r.StatusCode == http.StatusOK, string(b)
+		return ready
 	})
 	return p
 }
@@ -120,16 +132,14 @@ func TestTheServicesApartOnRealEngines(t *testing.T) {
 	if out, err := migrate.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	bare := func(url string) string { return strings.TrimPrefix(url, "http://") }
-	writers, readers := bare(freeURL(t)), bare(freeURL(t))
-	api := freeURL(t)
+	writers, readers, api := freeport.Address(), freeport.Address(), freeport.Address()
 	writer := run(t, env, "writer", "-grpc", writers)
 	reader := run(t, env, "reader", "-grpc", readers, "-writer", writers, "-index", filepath.Join(t.TempDir(), "index"))
-	gateway := run(t, env, "gateway", "-http", bare(api), "-writer", writers, "-reader", readers)
+	gateway := run(t, env, "gateway", "-http", api, "-writer", writers, "-reader", readers)
 
-	s := &server{t: t, api: api}
+	s := &server{t: t, api: "http://" + api}
 	// A small file: the MongoDB stand-in scans where MongoDB looks up.
-	stdout, stderr, code := command(t, append(append([]string{"import", "-server", api}, mapping...), filepath.Join("..", "examples", "furniture.csv"))...)
+	stdout, stderr, code := command(t, append(append([]string{"import", "-server", s.api}, mapping...), filepath.Join("..", "examples", "furniture.csv"))...)
 	if code != 0 || !strings.Contains(stdout, ": 90 created, ") {
 		t.Fatalf("import ends with %d:\n%s%s", code, stdout, stderr)
 	}

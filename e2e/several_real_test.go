@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"catalog/catalogtest/freeport"
 )
 
 // fleet is two of each service on real engines.
@@ -38,8 +40,7 @@ func sail(t *testing.T) *fleet {
 	if out, err := migrate.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	address := func() string { return strings.TrimPrefix(freeURL(t), "http://") }
-	writers, readers := []string{address(), address()}, []string{address(), address()}
+	writers, readers := []string{freeport.Address(), freeport.Address()}, []string{freeport.Address(), freeport.Address()}
 	of := func(addresses []string) string { return strings.Join(addresses, ",") }
 	for _, at := range writers {
 		f.start("writer", "-grpc", at)
@@ -48,7 +49,7 @@ func sail(t *testing.T) *fleet {
 		f.start("reader", "-grpc", at, "-writer", of(writers), "-index", filepath.Join(t.TempDir(), "index"))
 	}
 	for range 2 {
-		at := address()
+		at := freeport.Address()
 		f.gateways = append(f.gateways, "http://"+at)
 		f.start("gateway", "-http", at, "-writer", of(writers), "-reader", of(readers))
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
+	"catalog/catalogtest/freeport"
 	"catalog/reader"
 	"catalog/redis"
 	"catalog/sqlite"
@@ -367,12 +368,7 @@ type redisServer struct {
 }
 
 func startRedis(t *testing.T) *redisServer {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &redisServer{address: l.Addr().String(), dir: t.TempDir()}
-	l.Close()
+	s := &redisServer{address: freeport.Address(), dir: t.TempDir()}
 	s.start(t)
 	t.Cleanup(s.kill)
 	return s

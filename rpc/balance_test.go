@@ -17,6 +17,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/catalogtest/freeport"
 	"catalog/rpc"
 )
 
@@ -85,7 +86,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 
 func TestSeveralServersAreAsOne(t *testing.T) {
 	const anHour = time.Hour // no call may take it
-	one, two := serve(t, "127.0.0.1:0"), serve(t, "127.0.0.1:0")
+	one, two := serve(t, freeport.Address()), serve(t, freeport.Address())
 	call := dial(t, one.address, two.address)
 	for one.calls.Load() == 0 || two.calls.Load() == 0 {
 		if code := call(anHour); code != codes.NotFound {
@@ -137,7 +138,7 @@ func TestWithoutServersCallsFailAtOnce(t *testing.T) {
 		{"one that is dead", func(w *writer) { w.stop() }, func(t *testing.T, w *writer) { serve(t, w.address) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := serve(t, "127.0.0.1:0")
+			w := serve(t, freeport.Address())
 			call := dial(t, w.address)
 			if code := call(time.Hour); code != codes.NotFound {
 				t.Fatalf("answered %v", code)
@@ -211,7 +212,7 @@ func TestRetriesAreNoStorm(t *testing.T) {
 }
 
 func BenchmarkCall(b *testing.B) {
-	call := dial(b, serve(b, "127.0.0.1:0").address)
+	call := dial(b, serve(b, freeport.Address()).address)
 	b.ReportAllocs()
 	for b.Loop() {
 		if code := call(time.Hour); code != codes.NotFound {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"regexp"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"catalog"
+	"catalog/catalogtest/freeport"
 	"catalog/daemon"
 	"catalog/wire"
 )
@@ -41,12 +41,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			for _, name := range []string{"HTTP", "GRPC", "ADMIN"} {
-				l, err := net.Listen("tcp", "127.0.0.1:0")
-				if err != nil {
-					return err
-				}
-				defer l.Close()
-				e.Setenv(name, l.Addr().String())
+				e.Setenv(name, freeport.Address())
 			}
 			e.Setenv("CATALOG_SERVER", "http://"+e.Getenv("HTTP"))
 			for _, flag := range []string{"CATALOG_GRPC", "CATALOG_WRITER", "CATALOG_READER"} {
