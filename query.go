@@ -18,6 +18,10 @@ type Query struct {
 	Limit      int    // 1 to MaxLimit
 	Cursor     string // NextCursor of the page before; "" for the first
 	Facets     bool
+	// FacetAttributes are keys of attributes by whose values to count as well.
+	FacetAttributes []string
+	// Highlight asks where the text stands in the products of the page.
+	Highlight bool
 }
 
 // Limits of a query.
@@ -25,7 +29,7 @@ const (
 	MaxLimit     = 100
 	DefaultLimit = 20
 	MaxText      = 200 // characters
-	MaxFilters   = 10  // attributes
+	MaxFilters   = 10  // attributes, and as many to count by
 	MaxCursor    = 2_000
 )
 
@@ -48,13 +52,15 @@ type Page struct {
 	Total      int64  // how many products match in all
 	NextCursor string // "" when this is the last page
 	Facets     []Facet
+	Highlights [][]Highlight // of each item, where they were asked for
 }
 
 // Facet counts the products that match a query by the values of one field:
-// category, tag or currency.
+// category, tag, currency or attribute.
 type Facet struct {
-	Field  string
-	Values []FacetValue // most frequent first, at most 50
+	Field     string
+	Attribute string       // the key, where the field is attribute
+	Values    []FacetValue // most frequent first, at most 50
 }
 
 // FacetValue is one value and how many products have it.
@@ -62,3 +68,31 @@ type FacetValue struct {
 	Value string
 	Count int64
 }
+
+// Highlight shows where a product has what was looked for, in one field: name,
+// category, sku or description. Of a long description it shows a part.
+type Highlight struct {
+	Field     string
+	Fragments []Fragment // one after the other they are the text
+}
+
+// Fragment is a part of a text that matches, or one that does not.
+type Fragment struct {
+	Text  string
+	Match bool
+}
+
+// Suggestions are what a person may mean who is still typing.
+type Suggestions struct {
+	// Texts are what has been typed with its last word completed or put right, the
+	// most likely first. Each finds something.
+	Texts      []string
+	Categories []FacetValue // of what matches so far, most frequent first
+	Products   []Product    // those that match best so far
+}
+
+// Limits of what is suggested: of each of its lists.
+const (
+	MaxSuggestions     = 20
+	DefaultSuggestions = 5
+)

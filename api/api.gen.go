@@ -15,14 +15,17 @@ import (
 
 // Defines values for FacetField.
 const (
-	Category FacetField = "category"
-	Currency FacetField = "currency"
-	Tag      FacetField = "tag"
+	Attribute FacetField = "attribute"
+	Category  FacetField = "category"
+	Currency  FacetField = "currency"
+	Tag       FacetField = "tag"
 )
 
 // Valid indicates whether the value is a known member of the FacetField enum.
 func (e FacetField) Valid() bool {
 	switch e {
+	case Attribute:
+		return true
 	case Category:
 		return true
 	case Currency:
@@ -216,15 +219,20 @@ type Draft struct {
 
 // Facet defines model for Facet.
 type Facet struct {
-	Field  FacetField `json:"field"`
-	Values []struct {
-		Count int64  `json:"count"`
-		Value string `json:"value"`
-	} `json:"values"`
+	// Attribute The key, where the field is `attribute`.
+	Attribute string       `json:"attribute,omitempty,omitzero"`
+	Field     FacetField   `json:"field"`
+	Values    []FacetValue `json:"values"`
 }
 
 // FacetField defines model for Facet.Field.
 type FacetField string
+
+// FacetValue defines model for FacetValue.
+type FacetValue struct {
+	Count int64  `json:"count"`
+	Value string `json:"value"`
+}
 
 // FieldError defines model for FieldError.
 type FieldError struct {
@@ -233,6 +241,12 @@ type FieldError struct {
 
 	// Reason What is wrong and how to mend it.
 	Reason string `json:"reason"`
+}
+
+// Fragment defines model for Fragment.
+type Fragment struct {
+	Match bool   `json:"match,omitempty,omitzero"`
+	Text  string `json:"text"`
 }
 
 // History defines model for History.
@@ -272,8 +286,12 @@ type Outcome string
 
 // Page defines model for Page.
 type Page struct {
-	Facets []Facet   `json:"facets,omitempty,omitzero"`
-	Items  []Product `json:"items"`
+	Facets []Facet `json:"facets,omitempty,omitzero"`
+
+	// Highlights By the id of a product and one of its fields (name, sku, category, description): the text of the field, or an excerpt
+	// of a long one, in fragments that match and others that do not. Fields without a match are left out.
+	Highlights map[string]map[string][]Fragment `json:"highlights,omitempty,omitzero"`
+	Items      []Product                        `json:"items"`
 
 	// NextCursor Absent on the last page.
 	NextCursor string `json:"nextCursor,omitempty,omitzero"`
@@ -375,6 +393,18 @@ type ReceiptStatus string
 type Restore struct {
 	// Version The version to go back to.
 	Version int64 `json:"version"`
+}
+
+// Suggestions defines model for Suggestions.
+type Suggestions struct {
+	// Categories Of all that matches so far, the most frequent first.
+	Categories []FacetValue `json:"categories"`
+
+	// Products Those that match best so far.
+	Products []Product `json:"products"`
+
+	// Texts What has been typed with its last word completed or put right, the most likely first.
+	Texts []string `json:"texts"`
 }
 
 // Version defines model for Version.
@@ -484,6 +514,12 @@ type ListProductsParams struct {
 	// Facets Also count the matching products by category, tag and currency.
 	Facets bool `form:"facets,omitempty" json:"facets,omitempty,omitzero"`
 
+	// Facet Also count the matching products by the values of this attribute; it may be given several times. Values of more than 64 bytes are not counted.
+	Facet []string `form:"facet,omitempty" json:"facet,omitempty,omitzero"`
+
+	// Highlight Also say where the words of `q` stand in the products.
+	Highlight bool `form:"highlight,omitempty" json:"highlight,omitempty,omitzero"`
+
 	// CatalogPosition As an answered write gave it; of several writes, with commas between them. The answer is no older than those writes; if
 	// that takes longer than two seconds, it is 503.
 	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty,omitzero"`
@@ -575,6 +611,19 @@ type RestoreProductParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// SuggestProductsParams defines parameters for SuggestProducts.
+type SuggestProductsParams struct {
+	// Q What has been typed so far; for nothing there are no suggestions. No character has a special meaning.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Limit Suggestions of each kind.
+	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// CatalogPosition As an answered write gave it; of several writes, with commas between them. The answer is no older than those writes; if
+	// that takes longer than two seconds, it is 503.
+	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty,omitzero"`
+}
+
 // CreateProductJSONRequestBody defines body for CreateProduct for application/json ContentType.
 type CreateProductJSONRequestBody = Draft
 
@@ -625,6 +674,9 @@ type ServerInterface interface {
 	// RestoreProduct Make an old version the new one
 	// (POST /api/v1/products/{id}/restore)
 	RestoreProduct(ctx *echo.Context, id ID, params RestoreProductParams) error
+	// SuggestProducts What a person may mean who is still typing
+	// (GET /api/v1/suggest)
+	SuggestProducts(ctx *echo.Context, params SuggestProductsParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -789,6 +841,20 @@ func (w *ServerInterfaceWrapper) ListProducts(ctx *echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "facets", ctx.QueryParams(), &params.Facets, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter facets: %s", err))
+	}
+
+	// ------------- Optional query parameter "facet" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "facet", ctx.QueryParams(), &params.Facet, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter facet: %s", err))
+	}
+
+	// ------------- Optional query parameter "highlight" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "highlight", ctx.QueryParams(), &params.Highlight, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter highlight: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -1232,6 +1298,48 @@ func (w *ServerInterfaceWrapper) RestoreProduct(ctx *echo.Context) error {
 	return err
 }
 
+// SuggestProducts converts echo context to params.
+func (w *ServerInterfaceWrapper) SuggestProducts(ctx *echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SuggestProductsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Catalog-Position" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Catalog-Position")]; found {
+		var CatalogPosition CatalogPosition
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Catalog-Position, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Catalog-Position", valueList[0], &CatalogPosition, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Catalog-Position: %s", err))
+		}
+
+		params.CatalogPosition = CatalogPosition
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SuggestProducts(ctx, params)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -1281,6 +1389,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 	router.GET(options.BaseURL+"/api/v1/products", wrapper.ListProducts, options.OperationMiddlewares["listProducts"]...)
 	router.POST(options.BaseURL+"/api/v1/products", wrapper.CreateProduct, options.OperationMiddlewares["createProduct"]...)
+	router.GET(options.BaseURL+"/api/v1/suggest", wrapper.SuggestProducts, options.OperationMiddlewares["suggestProducts"]...)
 	router.DELETE(options.BaseURL+"/api/v1/products/:id", wrapper.DeleteProduct, options.OperationMiddlewares["deleteProduct"]...)
 	router.GET(options.BaseURL+"/api/v1/products/:id", wrapper.GetProduct, options.OperationMiddlewares["getProduct"]...)
 	router.PATCH(options.BaseURL+"/api/v1/products/:id", wrapper.PatchProduct, options.OperationMiddlewares["patchProduct"]...)

@@ -27,6 +27,9 @@ func TestIndex(t *testing.T, open func(t *testing.T) reader.Index) {
 		{"what a person means comes first", indexRelevance},
 		{"filters keep what they say", indexFilters},
 		{"facets count", indexFacets},
+		{"attributes are counted by their values", indexAttributeFacets},
+		{"what was found is shown where it stands", indexHighlights},
+		{"what is being typed is completed and put right", indexSuggestions},
 		{"pages in every order neither repeat nor miss", indexPages},
 		{"a cursor belongs to its query", indexCursors},
 		{"a page has its limits", indexLimits},
@@ -176,6 +179,128 @@ func indexFacets(t *testing.T, x reader.Index) {
 	}
 	if got["category"] != "Furniture/Chairs 2 " || got["tag"] != "beech 2 new 1 " || got["currency"] != "EUR 2 " {
 		t.Errorf("facets: %q", got)
+	}
+}
+
+func indexAttributeFacets(t *testing.T, x reader.Index) {
+	for i, attributes := range []map[string]string{
+		{"colour": "black", "size": "1"}, {"colour": "black", "size": "2"}, {"colour": "white: or so", "colours": "all"}, {"size": strings.Repeat("long ", 100)}, nil,
+	} {
+		put(t, x, at(fmt.Sprint("facet ", i), 1, catalog.Draft{Name: "Lacquer", Price: price(1, 0, "EUR"), Attributes: attributes}))
+	}
+	put(t, x, gone("facet 1", 2))
+	page := ask(t, x, catalog.Query{Text: "lacquer", Facets: true, FacetAttributes: []string{"colour", "size", "weight"}})
+	if len(page.Facets) != 6 {
+		t.Fatalf("%d facets", len(page.Facets))
+	}
+	got := map[string]string{}
+	for _, f := range page.Facets[3:] {
+		for _, v := range f.Values {
+			got[f.Field+" "+f.Attribute] += fmt.Sprintf("%s %d, ", v.Value, v.Count)
+		}
+	}
+	if got["attribute colour"] != "black 1, white: or so 1, " || got["attribute size"] != "1 1, " || len(got) != 2 {
+		t.Errorf("facets: %q", got)
+	}
+	page = ask(t, x, catalog.Query{Attributes: map[string]string{"size": "1"}, FacetAttributes: []string{"colour"}})
+	if len(page.Facets) != 1 || len(page.Facets[0].Values) != 1 || page.Facets[0].Values[0] != (catalog.FacetValue{Value: "black", Count: 1}) {
+		t.Errorf("of one size the facets are %+v", page.Facets)
+	}
+	refused(t, x, catalog.Query{Limit: 1, FacetAttributes: make([]string, catalog.MaxFilters+1)}, "facet")
+}
+
+// marked is a highlight as text, with what matches in brackets.
+func marked(all []catalog.Highlight) string {
+	var b strings.Builder
+	for _, h := range all {
+		b.WriteString(h.Field + ": ")
+		for _, f := range h.Fragments {
+			if f.Match {
+				b.WriteString("[" + f.Text + "]")
+			} else {
+				b.WriteString(f.Text)
+			}
+		}
+		b.WriteString("; ")
+	}
+	return b.String()
+}
+
+func indexHighlights(t *testing.T, x reader.Index) {
+	long := "Everything that a kitchen needs. " + strings.Repeat("It is made of wood and of more wood. ", 30) + "The <b>tabletop</b> is of oak. " + strings.Repeat("And so on. ", 60)
+	put(t, x, append(furniture(), item("Kitchen", "Rooms", long, 1), item("Chef's 椅子 knife", "Knives", "", 2))...)
+	for text, want := range map[string]string{
+		"oak table":    "name: [Oak] [table]; sku: SKU-[Oak] [table]; category: Furniture/[Tables]; ",
+		"foldig":       "name: [Folding] chair; sku: SKU-[Folding] chair; ",
+		"RASK":         "name: [RÅSKOG]; sku: SKU-[RÅSKOG]; ",
+		"beech":        "",
+		"sku-desk lam": "name: [Desk] [lamp]; sku: [SKU]-[Desk] [lamp]; ",
+		"sku-räskog":   "name: [RÅSKOG]; sku: [SKU-RÅSKOG]; ",
+		"chefs":        "name: [Chef's] 椅子 knife; sku: SKU-[Chef's] 椅子 knife; ",
+		"椅 knifes":     "name: Chef's [椅]子 [knife]; sku: SKU-Chef's [椅]子 [knife]; category: [Knives]; ",
+		"tabletop":     "description: …and of more wood. It is made of wood and of more wood. The <b>[tabletop]</b> is of oak. And so on. And so on. And so on. And so on. And so on. And so on. And so on. And so on. And so on. And so on. And so on. And so on. And so on. And so…; ",
+	} {
+		page := ask(t, x, catalog.Query{Text: text, Highlight: true})
+		if len(page.Highlights) != len(page.Items) {
+			t.Fatalf("%q finds %d products and shows %d", text, len(page.Items), len(page.Highlights))
+		}
+		if want == "" && len(page.Items) == 0 {
+			continue
+		}
+		if got := marked(page.Highlights[0]); got != want {
+			t.Errorf("%q is shown in\n%s, want\n%s", text, got, want)
+		}
+	}
+	if page := ask(t, x, catalog.Query{Text: "oak"}); page.Highlights != nil {
+		t.Error("highlights that nobody asked for")
+	}
+	for _, h := range ask(t, x, catalog.Query{Highlight: true}).Highlights {
+		if h != nil {
+			t.Errorf("without text %s", marked(h))
+		}
+	}
+}
+
+func indexSuggestions(t *testing.T, x reader.Index) {
+	put(t, x, furniture()...)
+	put(t, x, gone("Desk lamp", 2))
+	suggest := func(text string, limit int) catalog.Suggestions {
+		t.Helper()
+		s, err := x.Suggest(t.Context(), text, limit)
+		if err != nil {
+			t.Fatalf("Suggest(%q): %v", text, err)
+		}
+		return s
+	}
+	for text, want := range map[string]string{
+		"tab": "table", "oak ta": "oak table", "OAK TA": "oak table", "tabel": "table", "rask": "råskog", "cha": "chair", "c": "chair, coffee, café", "fold cha": "fold chair",
+		"oak table": "", "lamp": "", "xyz": "", "": "", "  ": "", "***": "", "table oa": "table oak", "cofee": "coffee", "[tab": "[table",
+	} {
+		s := suggest(text, 5)
+		if got := strings.Join(s.Texts, ", "); got != want {
+			t.Errorf("%q may become %q, want %q", text, got, want)
+		}
+		for _, text := range s.Texts {
+			if ask(t, x, catalog.Query{Text: text}).Total == 0 {
+				t.Errorf("%q is suggested and finds nothing", text)
+			}
+		}
+	}
+	if s := suggest("cha", 1); len(s.Products) != 1 || len(s.Texts) != 1 || len(s.Categories) != 1 || s.Categories[0] != (catalog.FacetValue{Value: "Furniture/Chairs", Count: 2}) {
+		t.Errorf("cha may become %+v", s)
+	}
+	for _, text := range []string{strings.Repeat("a ", 100), strings.Repeat("é", 200), "\xff\xfe", "((((", "💺"} {
+		suggest(text, 5)
+	}
+	for _, limit := range []int{0, -1, catalog.MaxSuggestions + 1} {
+		var r *catalog.Refusal
+		if _, err := x.Suggest(t.Context(), "oak", limit); !errors.As(err, &r) || r.Fields[0].Field != "limit" {
+			t.Errorf("a limit of %d is answered %v", limit, err)
+		}
+	}
+	var r *catalog.Refusal
+	if _, err := x.Suggest(t.Context(), strings.Repeat("x", catalog.MaxText+1), 5); !errors.As(err, &r) || r.Fields[0].Field != "q" {
+		t.Errorf("a text that is too long is answered %v", err)
 	}
 }
 

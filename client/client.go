@@ -222,26 +222,26 @@ func (c *Client) Search(ctx context.Context, q catalog.Query) (catalog.Page, err
 	if q.Facets {
 		set("facets", "true")
 	}
+	values["facet"] = q.FacetAttributes
+	if q.Highlight {
+		set("highlight", "true")
+	}
 	var m api.Page
 	if _, err := c.call(ctx, http.MethodGet, "/api/v1/products?"+values.Encode(), c.positions(), nil, &m); err != nil {
 		return catalog.Page{}, err
 	}
-	page := catalog.Page{Total: m.Total, NextCursor: m.NextCursor}
-	for _, item := range m.Items {
-		p, err := wire.ProductOf(item)
-		if err != nil {
-			return catalog.Page{}, err
-		}
-		page.Items = append(page.Items, p)
+	return wire.PageOf(m)
+}
+
+// Suggest answers what a text that is still being typed may become, at most limit
+// of each kind.
+func (c *Client) Suggest(ctx context.Context, text string, limit int) (catalog.Suggestions, error) {
+	values := url.Values{"q": {text}, "limit": {strconv.Itoa(limit)}}
+	var m api.Suggestions
+	if _, err := c.call(ctx, http.MethodGet, "/api/v1/suggest?"+values.Encode(), c.positions(), nil, &m); err != nil {
+		return catalog.Suggestions{}, err
 	}
-	for _, f := range m.Facets {
-		facet := catalog.Facet{Field: string(f.Field)}
-		for _, v := range f.Values {
-			facet.Values = append(facet.Values, catalog.FacetValue{Value: v.Value, Count: v.Count})
-		}
-		page.Facets = append(page.Facets, facet)
-	}
-	return page, nil
+	return wire.SuggestionsOf(m)
 }
 
 // History reads the versions of a product, newest first.

@@ -119,6 +119,10 @@ func TestBadInput(t *testing.T) {
 		{"a key with a blank", "POST", products, chair, []string{"Idempotency-Key", "a b"}, 400, "Idempotency-Key"},
 		{"a broken position", "GET", product, "", []string{"Catalog-Position", "yesterday"}, 400, "Catalog-Position"},
 		{"a receipt wait of 31 s", "GET", "/api/v1/commands/" + id + "?wait=31", "", nil, 400, "wait"},
+		{"suggestions for a long text", "GET", "/api/v1/suggest?q=" + long(201), "", nil, 400, "q"},
+		{"21 suggestions", "GET", "/api/v1/suggest?q=a&limit=21", "", nil, 400, "limit"},
+		{"11 attributes to count", "GET", products + "?facet=a" + strings.Repeat("&facet=a", 10), "", nil, 400, "facet"},
+		{"a highlight that is no boolean", "GET", products + "?highlight=maybe", "", nil, 400, "highlight"},
 		{"a command that never was", "GET", "/api/v1/commands/0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b", "", nil, 404, ""},
 		{"a path that is not there", "GET", "/api/v2/products", "", nil, 404, ""},
 		{"a method that is not there", "DELETE", products, "", nil, 405, ""},
@@ -170,9 +174,10 @@ func TestSearchTextIsData(t *testing.T) {
 		`"unclosed`, "name:chair", "+chair -chair", "chair~2", "chair^1000", "/.*/", "(((((((((", "[a-z]{1000}", "'; DROP TABLE products; --", "$where", `{"$gt":""}`,
 		strings.Repeat("*", 200), strings.Repeat("a ", 100), strings.Repeat("é", 200), "\u202e\u200b\u0301", "💺", "漢字", "../../etc/passwd", "{{7*7}}", "%00",
 	} {
-		a := s.call("GET", "/api/v1/products?q="+url.QueryEscape(text), "", "Catalog-Position", position)
-		if a.status != http.StatusOK {
-			t.Errorf("q=%q answers %d: %s", text, a.status, a.body)
+		for _, path := range []string{"/api/v1/products?highlight=true&q=", "/api/v1/suggest?q="} {
+			if a := s.call("GET", path+url.QueryEscape(text), "", "Catalog-Position", position); a.status != http.StatusOK {
+				t.Errorf("GET %s%q answers %d: %s", path, text, a.status, a.body)
+			}
 		}
 	}
 	if found := s.must(http.StatusOK, "GET", "/api/v1/products?q="+url.QueryEscape(`[folding] "chair"`), "").json(t)["total"]; found != 1.0 {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,19 @@ func TestTour(t *testing.T) {
 			if a := s.must(http.StatusOK, "GET", where, "", "Catalog-Position", position); !strings.Contains(a.body, id) {
 				t.Errorf("GET %s does not see the product: %s", where, a.body)
 			}
+		}
+	})
+	t.Run("what is found is counted and shown where it stands, and what is typed completed", func(t *testing.T) {
+		a := s.must(http.StatusOK, "GET", "/api/v1/products?q=seat+fold&highlight=true&facet=width&facet=height", "", "Catalog-Position", position).json(t)
+		b, _ := json.Marshal([]any{a["facets"], a["highlights"]})
+		want := `[[{"attribute":"width","field":"attribute","values":[{"count":1,"value":"45"}]},{"attribute":"height","field":"attribute","values":[]}],` +
+			`{"` + id + `":{"description":[{"text":"Beech, with a "},{"match":true,"text":"seat"},{"text":" of paper cord."}],"name":[{"match":true,"text":"Folding"},{"text":" chair"}]}}]`
+		if string(b) != want {
+			t.Errorf("answered %s\nwant %s", b, want)
+		}
+		b, _ = json.Marshal(s.must(http.StatusOK, "GET", "/api/v1/suggest?q=folding+ch", "", "Catalog-Position", position).json(t))
+		if !strings.HasPrefix(string(b), `{"categories":[{"count":1,"value":"Furniture/Chairs"}],"products":[{`) || !strings.HasSuffix(string(b), `"texts":["folding chair"]}`) {
+			t.Errorf("suggested %s", b)
 		}
 	})
 	t.Run("a conditional read of what is known is 304", func(t *testing.T) {

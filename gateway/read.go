@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -124,6 +125,7 @@ func (g *Gateway) ListProducts(c *echo.Context, params api.ListProductsParams) e
 	q := catalog.Query{
 		Text: params.Q, Category: params.Category, Tag: params.Tag, Currency: params.Currency,
 		Sort: catalog.Sort(params.Sort), Limit: params.Limit, Cursor: params.Cursor, Facets: params.Facets,
+		FacetAttributes: params.Facet, Highlight: params.Highlight,
 	}
 	if q.Limit == 0 {
 		q.Limit = catalog.DefaultLimit
@@ -143,6 +145,28 @@ func (g *Gateway) ListProducts(c *echo.Context, params api.ListProductsParams) e
 		return err
 	}
 	answer(c, http.StatusOK, "application/json", wire.PageJSON(page))
+	return nil
+}
+
+// SuggestProducts answers GET /api/v1/suggest.
+func (g *Gateway) SuggestProducts(c *echo.Context, params api.SuggestProductsParams) error {
+	at, err := catalog.ParsePositions(params.CatalogPosition)
+	if err != nil {
+		return catalog.Invalid("Catalog-Position", err.Error())
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), readWait)
+	defer cancel()
+	r, err := g.reader.SuggestProducts(ctx, &catalogv1.SuggestProductsRequest{
+		Text: params.Q, Limit: int32(cmp.Or(params.Limit, catalog.DefaultSuggestions)), Positions: wire.PositionMessages(at),
+	})
+	if err != nil {
+		return err
+	}
+	s, err := wire.Suggestions(r)
+	if err != nil {
+		return err
+	}
+	answer(c, http.StatusOK, "application/json", wire.SuggestionsJSON(s))
 	return nil
 }
 

@@ -43,6 +43,15 @@ func (s Server) SearchProducts(ctx context.Context, r *catalogv1.SearchProductsR
 	return wire.PageMessage(page), nil
 }
 
+// SuggestProducts answers what a person may mean who is still typing.
+func (s Server) SuggestProducts(ctx context.Context, r *catalogv1.SuggestProductsRequest) (*catalogv1.SuggestProductsResponse, error) {
+	all, err := s.Reader.Suggest(ctx, r.GetText(), int(r.GetLimit()), wire.Positions(r.GetPositions())...)
+	if err != nil {
+		return nil, err
+	}
+	return wire.SuggestionsMessage(all), nil
+}
+
 // Verify compares what the reader keeps with the truth.
 func (s Server) Verify(r *catalogv1.VerifyRequest, stream grpc.ServerStreamingServer[catalogv1.VerifyResponse]) error {
 	ctx, cancel := context.WithCancelCause(stream.Context())

@@ -77,12 +77,29 @@ func (r *Reader) probe(ctx context.Context) error {
 // Search answers a page of the products that match, as they were at the
 // positions or later.
 func (r *Reader) Search(ctx context.Context, q catalog.Query, at ...catalog.Position) (catalog.Page, error) {
-	for _, p := range at {
-		if err := await(ctx, r.found, p, nil); err != nil {
-			return catalog.Page{}, err
-		}
+	if err := r.awaitAll(ctx, at); err != nil {
+		return catalog.Page{}, err
 	}
 	return r.index.Search(ctx, q)
+}
+
+// Suggest answers what the text of a person who is still typing may become, as
+// things were at the positions or later.
+func (r *Reader) Suggest(ctx context.Context, text string, limit int, at ...catalog.Position) (catalog.Suggestions, error) {
+	if err := r.awaitAll(ctx, at); err != nil {
+		return catalog.Suggestions{}, err
+	}
+	return r.index.Suggest(ctx, text, limit)
+}
+
+// awaitAll waits until the index has all that was at the positions.
+func (r *Reader) awaitAll(ctx context.Context, at []catalog.Position) error {
+	for _, p := range at {
+		if err := await(ctx, r.found, p, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // await waits until the position has been applied, a little shorter than the

@@ -119,6 +119,10 @@ type Index interface {
 	// Search answers a page of the products that match the query, or a
 	// *catalog.Refusal that names what is wrong with the query.
 	Search(ctx context.Context, q catalog.Query) (catalog.Page, error)
+
+	// Suggest answers what the text may become, at most limit of each kind, or a
+	// *catalog.Refusal. Whatever it suggests finds something.
+	Suggest(ctx context.Context, text string, limit int) (catalog.Suggestions, error)
 }
 
 // Log is where events come from. Package kafka implements it.

@@ -150,6 +150,10 @@ func (x *index) Each(_ context.Context, handle func([]catalog.Product) error) er
 	return errors.Join(err, handle(page.Items))
 }
 
+func (x *index) Suggest(context.Context, string, int) (catalog.Suggestions, error) {
+	return catalog.Suggestions{}, errors.New("this index suggests nothing")
+}
+
 func (x *index) Search(context.Context, catalog.Query) (catalog.Page, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -129,10 +129,13 @@ func newDocument(p catalog.Product) (*document.Document, error) {
 func attributeTerm(key, value string) string {
 	if len(value) > 64 {
 		sum := sha256.Sum256([]byte(value))
-		value = "\x00" + string(sum[:])
+		value = hashed + string(sum[:])
 	}
 	return key + "\x00" + value
 }
+
+// hashed is what the hash of a long value begins with.
+const hashed = "\x00"
 
 // skuWords are the words of a SKU, and the whole without what is between them:
 // AB-12 is found as "ab 12" and as "ab12".

@@ -13,13 +13,7 @@ import (
 
 // find answers the page of a query from one state of the index. The index lies
 // in segments, each with sets of its own.
-func find(ctx context.Context, r *scorch.IndexSnapshot, q catalog.Query, s sort, after *hit) (catalog.Page, error) {
-	p, err := newPlan(r, q)
-	if err != nil {
-		return catalog.Page{}, err
-	}
-	c := collector{sort: s, after: after, limit: q.Limit}
-	counts := newCounts(q.Facets)
+func find(ctx context.Context, r *scorch.IndexSnapshot, q catalog.Query, p plan, c collector, counts counts) (catalog.Page, error) {
 	for _, seg := range r.Segments() {
 		if err := ctx.Err(); err != nil {
 			return catalog.Page{}, err
@@ -71,8 +65,8 @@ func (p plan) match(s part) (m matches, err error) {
 	m.products = s.DocNumbersLive()
 	if p.text {
 		var byWords *roaring.Bitmap
-		for _, tiers := range p.words {
-			all, err := look(tiers)
+		for _, w := range p.words {
+			all, err := look(w.tiers)
 			if err != nil {
 				return m, err
 			}

@@ -156,6 +156,13 @@ func (f *Folder) Search(ctx context.Context, q catalog.Query) (catalog.Page, err
 	return x.Search(ctx, q)
 }
 
+// Suggest answers what a text may become.
+func (f *Folder) Suggest(ctx context.Context, text string, limit int) (catalog.Suggestions, error) {
+	x, done, _ := f.using(false)
+	defer done()
+	return x.Suggest(ctx, text, limit)
+}
+
 // Product answers a product.
 func (f *Folder) Product(ctx context.Context, id catalog.ID) (catalog.Product, error) {
 	x, done, _ := f.using(false)

@@ -11,9 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
-	"github.com/RoaringBitmap/roaring/v2"
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	"catalog"
@@ -169,7 +167,7 @@ func (c *collector) keep(h *hit) (bool, error) {
 }
 
 // page reads the products that were kept.
-func (c *collector) page(q catalog.Query, counts *counts) (catalog.Page, error) {
+func (c *collector) page(q catalog.Query, counts counts) (catalog.Page, error) {
 	p := catalog.Page{Total: c.total, Facets: counts.facets()}
 	for i, h := range c.best {
 		if i == c.limit {
@@ -199,81 +197,6 @@ func (s part) values(fields ...string) func(doc uint32, visit func(field string,
 	}
 }
 
-const maxValues = 50 // of a facet
-
-// counts counts products by the values of fields.
-type counts struct {
-	fields []string
-	of     map[string]map[string]int64
-}
-
-func newCounts(wanted bool) *counts {
-	c := &counts{of: map[string]map[string]int64{}}
-	if wanted {
-		c.fields = []string{fieldCategory, fieldTag, fieldCurrency}
-	}
-	for _, f := range c.fields {
-		c.of[f] = map[string]int64{}
-	}
-	return c
-}
-
-// add counts the products of a segment: value by value where there are few
-// values, else product by product.
-func (c *counts) add(ctx context.Context, s part, products *roaring.Bitmap) error {
-	many := products.GetCardinality()
-	for _, f := range c.fields {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		dict, err := s.Segment().Dictionary(f)
-		if err != nil {
-			return err
-		}
-		count := c.of[f]
-		if uint64(dict.Cardinality())*8 < many {
-			values := dict.AutomatonIterator(nil, nil, nil)
-			for e, err := values.Next(); e != nil || err != nil; e, err = values.Next() {
-				if err != nil {
-					return err
-				}
-				set, err := postings(dict, e.Term)
-				if err != nil {
-					return err
-				}
-				if n := set.AndCardinality(products); n > 0 {
-					count[e.Term] += int64(n)
-				}
-			}
-			continue
-		}
-		values := s.values(f)
-		for i := products.Iterator(); i.HasNext(); {
-			if err := values(i.Next(), func(_ string, value []byte) { count[string(value)]++ }); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// facets lists the values, the most frequent first.
-func (c *counts) facets() []catalog.Facet {
-	var all []catalog.Facet
-	for _, f := range c.fields {
-		facet := catalog.Facet{Field: f}
-		for value, n := range c.of[f] {
-			facet.Values = append(facet.Values, catalog.FacetValue{Value: value, Count: n})
-		}
-		slices.SortFunc(facet.Values, func(a, b catalog.FacetValue) int {
-			return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
-		})
-		facet.Values = facet.Values[:min(len(facet.Values), maxValues)]
-		all = append(all, facet)
-	}
-	return all
-}
-
 // A cursor is where a page ended: a seal, the id and the key of its last
 // product. The seal says that it was made for this query.
 const sealSize, idSize = 9, len(catalog.ID{})
@@ -297,7 +220,7 @@ func decodeCursor(q catalog.Query) (*hit, error) {
 
 // seal tells cursors apart by all of a query but how much of it is asked for.
 func seal(q catalog.Query, place []byte) []byte {
-	q.Cursor, q.Limit, q.Facets = "", 0, false
+	q.Cursor, q.Limit, q.Facets, q.FacetAttributes, q.Highlight = "", 0, false, nil, false
 	b, _ := json.Marshal(q) // strings and numbers cannot fail
 	sum := sha256.Sum256(fmt.Appendf(b, "%x", place))
 	return sum[:sealSize]

@@ -39,8 +39,18 @@ func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, erro
 	}
 	var page catalog.Page
 	err = x.read(func(r *scorch.IndexSnapshot) (err error) {
-		page, err = find(ctx, r, q, s, after)
-		return err
+		p, err := newPlan(r, q)
+		if err != nil {
+			return err
+		}
+		if page, err = find(ctx, r, q, p, collector{sort: s, after: after, limit: q.Limit}, newCounts(q)); err != nil || !q.Highlight {
+			return err
+		}
+		m := newMatcher(q.Text, p.words...)
+		for _, item := range page.Items {
+			page.Highlights = append(page.Highlights, m.highlights(item))
+		}
+		return nil
 	})
 	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("search: %w", err)
@@ -59,6 +69,9 @@ func check(q catalog.Query) error {
 	}
 	if len(q.Attributes) > catalog.MaxFilters {
 		r.Add("attribute", fmt.Sprintf("may be given %d times", catalog.MaxFilters))
+	}
+	if len(q.FacetAttributes) > catalog.MaxFilters {
+		r.Add("facet", fmt.Sprintf("may be given %d times", catalog.MaxFilters))
 	}
 	if q.Currency != "" && catalog.CurrencyDigits(q.Currency) < 0 {
 		r.Add("currency", "is not a currency of ISO 4217; give a code such as EUR")
@@ -111,8 +124,14 @@ func errorsIn(word string) int {
 type plan struct {
 	filters [][]place // each must be met, in one of its places
 	text    bool
-	words   [][]tier // each must be found somewhere
+	words   []wanted // each must be found somewhere
 	whole   []tier   // what the text as a whole may be; then words need not be found
+}
+
+// wanted is a word of a text, and where it is looked for.
+type wanted struct {
+	word  string
+	tiers []tier
 }
 
 func newPlan(r *scorch.IndexSnapshot, q catalog.Query) (plan, error) {
@@ -166,7 +185,7 @@ func newPlan(r *scorch.IndexSnapshot, q catalog.Query) (plan, error) {
 		if err != nil {
 			return p, err
 		}
-		p.words = append(p.words, tiers)
+		p.words = append(p.words, wanted{w, tiers})
 	}
 	return p, nil
 }

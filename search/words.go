@@ -43,7 +43,7 @@ func words(text string) []string {
 		case unbroken(r):
 			end(i)
 			all = append(all, string(r))
-		case 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r >= utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r)):
+		case inWord(r):
 			if start < 0 {
 				start = i
 			}
@@ -53,6 +53,11 @@ func words(text string) []string {
 	}
 	end(len(text))
 	return all
+}
+
+// inWord says whether r is a part of a word.
+func inWord(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r >= utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r))
 }
 
 // unbroken says whether the script of r has no blanks between words.

@@ -384,19 +384,97 @@ func DraftJSON(d catalog.Draft) api.Draft {
 
 // PageJSON is p in the shape of the contract.
 func PageJSON(p catalog.Page) api.Page {
-	m := api.Page{Items: make([]api.Product, len(p.Items)), Total: p.Total, NextCursor: p.NextCursor}
-	for i, item := range p.Items {
-		m.Items[i] = ProductJSON(item)
-	}
+	m := api.Page{Items: productsJSON(p.Items), Total: p.Total, NextCursor: p.NextCursor}
 	for _, f := range p.Facets {
-		facet := api.Facet{Field: api.FacetField(f.Field)}
-		facet.Values = slices.Grow(facet.Values, len(f.Values))[:len(f.Values)]
-		for i, v := range f.Values {
-			facet.Values[i].Value, facet.Values[i].Count = v.Value, v.Count
+		m.Facets = append(m.Facets, api.Facet{Field: api.FacetField(f.Field), Attribute: f.Attribute, Values: valuesJSON(f.Values)})
+	}
+	if p.Highlights != nil {
+		m.Highlights = map[string]map[string][]api.Fragment{}
+	}
+	for i, item := range p.Highlights {
+		fields := map[string][]api.Fragment{}
+		for _, h := range item {
+			for _, f := range h.Fragments {
+				fields[h.Field] = append(fields[h.Field], api.Fragment{Text: f.Text, Match: f.Match})
+			}
 		}
-		m.Facets = append(m.Facets, facet)
+		m.Highlights[p.Items[i].ID.String()] = fields
 	}
 	return m
+}
+
+// PageOf is m as a catalog type.
+func PageOf(m api.Page) (catalog.Page, error) {
+	items, err := productsOf(m.Items)
+	if err != nil {
+		return catalog.Page{}, err
+	}
+	p := catalog.Page{Items: items, Total: m.Total, NextCursor: m.NextCursor}
+	for _, f := range m.Facets {
+		p.Facets = append(p.Facets, catalog.Facet{Field: string(f.Field), Attribute: f.Attribute, Values: valuesOf(f.Values)})
+	}
+	if m.Highlights == nil {
+		return p, nil
+	}
+	for _, item := range items {
+		var all []catalog.Highlight
+		fields := m.Highlights[item.ID.String()]
+		for _, field := range slices.Sorted(maps.Keys(fields)) {
+			h := catalog.Highlight{Field: field}
+			for _, f := range fields[field] {
+				h.Fragments = append(h.Fragments, catalog.Fragment{Text: f.Text, Match: f.Match})
+			}
+			all = append(all, h)
+		}
+		p.Highlights = append(p.Highlights, all)
+	}
+	return p, nil
+}
+
+// SuggestionsJSON is s as it is answered.
+func SuggestionsJSON(s catalog.Suggestions) api.Suggestions {
+	return api.Suggestions{Texts: append([]string{}, s.Texts...), Categories: valuesJSON(s.Categories), Products: productsJSON(s.Products)}
+}
+
+// SuggestionsOf is m as a catalog type.
+func SuggestionsOf(m api.Suggestions) (catalog.Suggestions, error) {
+	list, err := productsOf(m.Products)
+	return catalog.Suggestions{Texts: m.Texts, Categories: valuesOf(m.Categories), Products: list}, err
+}
+
+func productsJSON(list []catalog.Product) []api.Product {
+	all := make([]api.Product, len(list))
+	for i, p := range list {
+		all[i] = ProductJSON(p)
+	}
+	return all
+}
+
+func productsOf(list []api.Product) ([]catalog.Product, error) {
+	all := make([]catalog.Product, len(list))
+	for i, m := range list {
+		var err error
+		if all[i], err = ProductOf(m); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func valuesJSON(values []catalog.FacetValue) []api.FacetValue {
+	all := make([]api.FacetValue, len(values))
+	for i, v := range values {
+		all[i] = api.FacetValue{Value: v.Value, Count: v.Count}
+	}
+	return all
+}
+
+func valuesOf(list []api.FacetValue) []catalog.FacetValue {
+	all := make([]catalog.FacetValue, len(list))
+	for i, m := range list {
+		all[i] = catalog.FacetValue{Value: m.Value, Count: m.Count}
+	}
+	return all
 }
 
 // HistoryJSON is the history that events, newest first, tell of a product. The

@@ -17,17 +17,22 @@ var sorts = map[catalog.Sort]catalogv1.Sort{
 // QueryMessage is q, to be answered no earlier than at the position, as a
 // message.
 func QueryMessage(q catalog.Query, at ...catalog.Position) *catalogv1.SearchProductsRequest {
-	m := &catalogv1.SearchProductsRequest{
+	return &catalogv1.SearchProductsRequest{
 		Text: q.Text, Category: q.Category, Tag: q.Tag, Attributes: q.Attributes,
 		MinPrice: DecimalMessage(q.MinPrice), MaxPrice: DecimalMessage(q.MaxPrice), Currency: q.Currency,
 		Sort: sorts[q.Sort], Limit: int32(q.Limit), Cursor: q.Cursor, Facets: q.Facets,
+		FacetAttributes: q.FacetAttributes, Highlight: q.Highlight, Positions: PositionMessages(at),
 	}
+}
+
+// PositionMessages are the positions as messages, but the zero ones.
+func PositionMessages(at []catalog.Position) (all []*catalogv1.Position) {
 	for _, p := range at {
 		if p != (catalog.Position{}) {
-			m.Positions = append(m.Positions, PositionMessage(p))
+			all = append(all, PositionMessage(p))
 		}
 	}
-	return m
+	return all
 }
 
 // Query is m as a catalog type.
@@ -36,6 +41,7 @@ func Query(m *catalogv1.SearchProductsRequest) catalog.Query {
 		Text: m.GetText(), Category: m.GetCategory(), Tag: m.GetTag(), Attributes: m.GetAttributes(),
 		MinPrice: Decimal(m.GetMinPrice()), MaxPrice: Decimal(m.GetMaxPrice()), Currency: m.GetCurrency(),
 		Limit: int(m.GetLimit()), Cursor: m.GetCursor(), Facets: m.GetFacets(),
+		FacetAttributes: m.GetFacetAttributes(), Highlight: m.GetHighlight(),
 	}
 	for k, v := range sorts {
 		if v == m.GetSort() {
@@ -69,36 +75,90 @@ func Positions(m []*catalogv1.Position) []catalog.Position {
 
 // PageMessage is p as a message.
 func PageMessage(p catalog.Page) *catalogv1.SearchProductsResponse {
-	m := &catalogv1.SearchProductsResponse{Total: p.Total, NextCursor: p.NextCursor}
-	for _, item := range p.Items {
-		m.Items = append(m.Items, ProductMessage(item))
-	}
+	m := &catalogv1.SearchProductsResponse{Items: productMessages(p.Items), Total: p.Total, NextCursor: p.NextCursor}
 	for _, f := range p.Facets {
-		facet := &catalogv1.Facet{Field: f.Field}
-		for _, v := range f.Values {
-			facet.Values = append(facet.Values, &catalogv1.FacetValue{Value: v.Value, Count: v.Count})
+		m.Facets = append(m.Facets, &catalogv1.Facet{Field: f.Field, Attribute: f.Attribute, Values: valueMessages(f.Values)})
+	}
+	for _, item := range p.Highlights {
+		fields := &catalogv1.Highlights{}
+		for _, h := range item {
+			field := &catalogv1.Highlight{Field: h.Field}
+			for _, f := range h.Fragments {
+				field.Fragments = append(field.Fragments, &catalogv1.Fragment{Text: f.Text, Match: f.Match})
+			}
+			fields.Fields = append(fields.Fields, field)
 		}
-		m.Facets = append(m.Facets, facet)
+		m.Highlights = append(m.Highlights, fields)
 	}
 	return m
 }
 
 // Page is m as a catalog type.
 func Page(m *catalogv1.SearchProductsResponse) (catalog.Page, error) {
-	p := catalog.Page{Total: m.GetTotal(), NextCursor: m.GetNextCursor()}
-	for _, item := range m.GetItems() {
-		product, err := Product(item)
-		if err != nil {
-			return catalog.Page{}, err
-		}
-		p.Items = append(p.Items, product)
+	items, err := products(m.GetItems())
+	if err != nil {
+		return catalog.Page{}, err
 	}
+	p := catalog.Page{Items: items, Total: m.GetTotal(), NextCursor: m.GetNextCursor()}
 	for _, f := range m.GetFacets() {
-		facet := catalog.Facet{Field: f.GetField()}
-		for _, v := range f.GetValues() {
-			facet.Values = append(facet.Values, catalog.FacetValue{Value: v.GetValue(), Count: v.GetCount()})
+		p.Facets = append(p.Facets, catalog.Facet{Field: f.GetField(), Attribute: f.GetAttribute(), Values: facetValues(f.GetValues())})
+	}
+	for _, fields := range m.GetHighlights() {
+		var item []catalog.Highlight
+		for _, field := range fields.GetFields() {
+			h := catalog.Highlight{Field: field.GetField()}
+			for _, f := range field.GetFragments() {
+				h.Fragments = append(h.Fragments, catalog.Fragment{Text: f.GetText(), Match: f.GetMatch()})
+			}
+			item = append(item, h)
 		}
-		p.Facets = append(p.Facets, facet)
+		p.Highlights = append(p.Highlights, item)
 	}
 	return p, nil
+}
+
+// SuggestionsMessage is s as a message.
+func SuggestionsMessage(s catalog.Suggestions) *catalogv1.SuggestProductsResponse {
+	return &catalogv1.SuggestProductsResponse{Texts: s.Texts, Categories: valueMessages(s.Categories), Products: productMessages(s.Products)}
+}
+
+// Suggestions is m as a catalog type.
+func Suggestions(m *catalogv1.SuggestProductsResponse) (catalog.Suggestions, error) {
+	list, err := products(m.GetProducts())
+	return catalog.Suggestions{Texts: m.GetTexts(), Categories: facetValues(m.GetCategories()), Products: list}, err
+}
+
+func productMessages(list []catalog.Product) []*catalogv1.Product {
+	all := make([]*catalogv1.Product, len(list))
+	for i, p := range list {
+		all[i] = ProductMessage(p)
+	}
+	return all
+}
+
+func products(list []*catalogv1.Product) ([]catalog.Product, error) {
+	all := make([]catalog.Product, len(list))
+	for i, m := range list {
+		var err error
+		if all[i], err = Product(m); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func valueMessages(values []catalog.FacetValue) []*catalogv1.FacetValue {
+	all := make([]*catalogv1.FacetValue, len(values))
+	for i, v := range values {
+		all[i] = &catalogv1.FacetValue{Value: v.Value, Count: v.Count}
+	}
+	return all
+}
+
+func facetValues(list []*catalogv1.FacetValue) []catalog.FacetValue {
+	all := make([]catalog.FacetValue, len(list))
+	for i, m := range list {
+		all[i] = catalog.FacetValue{Value: m.GetValue(), Count: m.GetCount()}
+	}
+	return all
 }

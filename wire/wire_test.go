@@ -385,3 +385,58 @@ func FuzzParseBodies(f *testing.F) {
 		}
 	})
 }
+
+func TestPagesAndSuggestionsComeThroughGRPCAndHTTP(t *testing.T) {
+	product := func(name string) catalog.Product {
+		at := time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
+		return catalog.Product{
+			ID: catalog.DerivedID(name), Version: 1, CreatedAt: at, UpdatedAt: at,
+			Draft: catalog.Draft{Name: name, Price: catalog.Money{Decimal: catalog.Decimal{Units: 1}, Currency: "EUR"}, Category: "Furniture", Tags: []string{"oak"}, Attributes: map[string]string{"width": "45"}},
+		}
+	}
+	page := catalog.Page{
+		Items: []catalog.Product{product("Oak table"), product("Chair")}, Total: 17, NextCursor: "next",
+		Facets: []catalog.Facet{
+			{Field: "category", Values: []catalog.FacetValue{{Value: "Furniture", Count: 2}}},
+			{Field: "attribute", Attribute: "width", Values: []catalog.FacetValue{{Value: "45", Count: 2}}},
+		},
+		Highlights: [][]catalog.Highlight{
+			{{Field: "category", Fragments: []catalog.Fragment{{Text: "x"}}}, {Field: "name", Fragments: []catalog.Fragment{{Text: "Oak", Match: true}, {Text: " table"}}}},
+			nil,
+		},
+	}
+	suggestions := catalog.Suggestions{Texts: []string{"oak table"}, Categories: page.Facets[0].Values, Products: page.Items}
+	for _, test := range []struct {
+		name string
+		got  any
+		err  error
+		want any
+	}{
+		through("a page by gRPC", page, wire.PageMessage, wire.Page),
+		through("a page by HTTP", page, wire.PageJSON, wire.PageOf),
+		through("suggestions by gRPC", suggestions, wire.SuggestionsMessage, wire.Suggestions),
+		through("suggestions by HTTP", suggestions, wire.SuggestionsJSON, wire.SuggestionsOf),
+	} {
+		if test.err != nil || !reflect.DeepEqual(test.got, test.want) {
+			t.Errorf("%s comes through as\n%+v, %v; want\n%+v", test.name, test.got, test.err, test.want)
+		}
+	}
+	q := catalog.Query{
+		Text: "oak", Category: "Furniture", Tag: "new", Attributes: map[string]string{"width": "45"}, MinPrice: &catalog.Decimal{Units: 1}, MaxPrice: &catalog.Decimal{Units: 2},
+		Currency: "EUR", Sort: catalog.Cheapest, Limit: 7, Cursor: "c", Facets: true, FacetAttributes: []string{"width"}, Highlight: true,
+	}
+	if got := wire.Query(wire.QueryMessage(q)); !reflect.DeepEqual(got, q) {
+		t.Errorf("a query comes through as %+v", got)
+	}
+}
+
+func through[T, M any](name string, value T, there func(T) M, back func(M) (T, error)) (test struct {
+	name string
+	got  any
+	err  error
+	want any
+}) {
+	test.name, test.want = name, value
+	test.got, test.err = back(there(value))
+	return test
+}

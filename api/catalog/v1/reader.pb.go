@@ -313,7 +313,11 @@ type SearchProductsRequest struct {
 	// All are waited for.
 	Positions []*Position `protobuf:"bytes,11,rep,name=positions,proto3" json:"positions,omitempty"`
 	// The product must have each of these, with exactly this value.
-	Attributes    map[string]string `protobuf:"bytes,12,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Attributes map[string]string `protobuf:"bytes,12,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Attributes by whose values to count as well.
+	FacetAttributes []string `protobuf:"bytes,13,rep,name=facet_attributes,json=facetAttributes,proto3" json:"facet_attributes,omitempty"`
+	// Say where the text stands in the products.
+	Highlight     bool `protobuf:"varint,14,opt,name=highlight,proto3" json:"highlight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -432,14 +436,30 @@ func (x *SearchProductsRequest) GetAttributes() map[string]string {
 	return nil
 }
 
+func (x *SearchProductsRequest) GetFacetAttributes() []string {
+	if x != nil {
+		return x.FacetAttributes
+	}
+	return nil
+}
+
+func (x *SearchProductsRequest) GetHighlight() bool {
+	if x != nil {
+		return x.Highlight
+	}
+	return false
+}
+
 type SearchProductsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Items []*Product             `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	// How many products match in all.
 	Total int64 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
 	// For the next page; "" when this is the last.
-	NextCursor    string   `protobuf:"bytes,3,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
-	Facets        []*Facet `protobuf:"bytes,4,rep,name=facets,proto3" json:"facets,omitempty"`
+	NextCursor string   `protobuf:"bytes,3,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
+	Facets     []*Facet `protobuf:"bytes,4,rep,name=facets,proto3" json:"facets,omitempty"`
+	// Of each item, where they were asked for.
+	Highlights    []*Highlights `protobuf:"bytes,5,rep,name=highlights,proto3" json:"highlights,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -502,12 +522,21 @@ func (x *SearchProductsResponse) GetFacets() []*Facet {
 	return nil
 }
 
+func (x *SearchProductsResponse) GetHighlights() []*Highlights {
+	if x != nil {
+		return x.Highlights
+	}
+	return nil
+}
+
 // Facet counts the matching products by the values of one field.
 type Facet struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// category, tag or currency.
-	Field         string        `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	Values        []*FacetValue `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	// category, tag, currency or attribute.
+	Field  string        `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	Values []*FacetValue `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	// The key, where the field is attribute.
+	Attribute     string `protobuf:"bytes,3,opt,name=attribute,proto3" json:"attribute,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -554,6 +583,13 @@ func (x *Facet) GetValues() []*FacetValue {
 		return x.Values
 	}
 	return nil
+}
+
+func (x *Facet) GetAttribute() string {
+	if x != nil {
+		return x.Attribute
+	}
+	return ""
 }
 
 type FacetValue struct {
@@ -608,6 +644,285 @@ func (x *FacetValue) GetCount() int64 {
 	return 0
 }
 
+// Highlights show where a product has what was looked for.
+type Highlights struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fields        []*Highlight           `protobuf:"bytes,1,rep,name=fields,proto3" json:"fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Highlights) Reset() {
+	*x = Highlights{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Highlights) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Highlights) ProtoMessage() {}
+
+func (x *Highlights) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Highlights.ProtoReflect.Descriptor instead.
+func (*Highlights) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Highlights) GetFields() []*Highlight {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+// Highlight shows it in one field.
+type Highlight struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// name, description, category or sku.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// One after the other they are the text, or an excerpt of it.
+	Fragments     []*Fragment `protobuf:"bytes,2,rep,name=fragments,proto3" json:"fragments,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Highlight) Reset() {
+	*x = Highlight{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Highlight) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Highlight) ProtoMessage() {}
+
+func (x *Highlight) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Highlight.ProtoReflect.Descriptor instead.
+func (*Highlight) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Highlight) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Highlight) GetFragments() []*Fragment {
+	if x != nil {
+		return x.Fragments
+	}
+	return nil
+}
+
+// Fragment is a part of a text that matches, or one that does not.
+type Fragment struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	Match         bool                   `protobuf:"varint,2,opt,name=match,proto3" json:"match,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fragment) Reset() {
+	*x = Fragment{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fragment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fragment) ProtoMessage() {}
+
+func (x *Fragment) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fragment.ProtoReflect.Descriptor instead.
+func (*Fragment) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Fragment) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Fragment) GetMatch() bool {
+	if x != nil {
+		return x.Match
+	}
+	return false
+}
+
+type SuggestProductsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What has been typed so far.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// At most so many of each kind.
+	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// All are waited for.
+	Positions     []*Position `protobuf:"bytes,3,rep,name=positions,proto3" json:"positions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuggestProductsRequest) Reset() {
+	*x = SuggestProductsRequest{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuggestProductsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuggestProductsRequest) ProtoMessage() {}
+
+func (x *SuggestProductsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuggestProductsRequest.ProtoReflect.Descriptor instead.
+func (*SuggestProductsRequest) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SuggestProductsRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *SuggestProductsRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *SuggestProductsRequest) GetPositions() []*Position {
+	if x != nil {
+		return x.Positions
+	}
+	return nil
+}
+
+type SuggestProductsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The text with its last word completed or put right, the most likely first.
+	Texts []string `protobuf:"bytes,1,rep,name=texts,proto3" json:"texts,omitempty"`
+	// Of what matches so far, most frequent first.
+	Categories []*FacetValue `protobuf:"bytes,2,rep,name=categories,proto3" json:"categories,omitempty"`
+	// Those that match best so far.
+	Products      []*Product `protobuf:"bytes,3,rep,name=products,proto3" json:"products,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuggestProductsResponse) Reset() {
+	*x = SuggestProductsResponse{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuggestProductsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuggestProductsResponse) ProtoMessage() {}
+
+func (x *SuggestProductsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuggestProductsResponse.ProtoReflect.Descriptor instead.
+func (*SuggestProductsResponse) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SuggestProductsResponse) GetTexts() []string {
+	if x != nil {
+		return x.Texts
+	}
+	return nil
+}
+
+func (x *SuggestProductsResponse) GetCategories() []*FacetValue {
+	if x != nil {
+		return x.Categories
+	}
+	return nil
+}
+
+func (x *SuggestProductsResponse) GetProducts() []*Product {
+	if x != nil {
+		return x.Products
+	}
+	return nil
+}
+
 type VerifyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What differs is made right.
@@ -618,7 +933,7 @@ type VerifyRequest struct {
 
 func (x *VerifyRequest) Reset() {
 	*x = VerifyRequest{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[7]
+	mi := &file_catalog_v1_reader_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +945,7 @@ func (x *VerifyRequest) String() string {
 func (*VerifyRequest) ProtoMessage() {}
 
 func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[7]
+	mi := &file_catalog_v1_reader_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +958,7 @@ func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRequest) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{7}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *VerifyRequest) GetRepair() bool {
@@ -667,7 +982,7 @@ type VerifyResponse struct {
 
 func (x *VerifyResponse) Reset() {
 	*x = VerifyResponse{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[8]
+	mi := &file_catalog_v1_reader_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -679,7 +994,7 @@ func (x *VerifyResponse) String() string {
 func (*VerifyResponse) ProtoMessage() {}
 
 func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[8]
+	mi := &file_catalog_v1_reader_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -692,7 +1007,7 @@ func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyResponse.ProtoReflect.Descriptor instead.
 func (*VerifyResponse) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{8}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *VerifyResponse) GetNews() isVerifyResponse_News {
@@ -762,7 +1077,7 @@ type RebuildRequest struct {
 
 func (x *RebuildRequest) Reset() {
 	*x = RebuildRequest{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[9]
+	mi := &file_catalog_v1_reader_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +1089,7 @@ func (x *RebuildRequest) String() string {
 func (*RebuildRequest) ProtoMessage() {}
 
 func (x *RebuildRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[9]
+	mi := &file_catalog_v1_reader_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +1102,7 @@ func (x *RebuildRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildRequest.ProtoReflect.Descriptor instead.
 func (*RebuildRequest) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{9}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RebuildRequest) GetStore() string {
@@ -813,7 +1128,7 @@ type RebuildResponse struct {
 
 func (x *RebuildResponse) Reset() {
 	*x = RebuildResponse{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[10]
+	mi := &file_catalog_v1_reader_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +1140,7 @@ func (x *RebuildResponse) String() string {
 func (*RebuildResponse) ProtoMessage() {}
 
 func (x *RebuildResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[10]
+	mi := &file_catalog_v1_reader_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +1153,7 @@ func (x *RebuildResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildResponse.ProtoReflect.Descriptor instead.
 func (*RebuildResponse) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{10}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RebuildResponse) GetProgress() *Progress {
@@ -862,7 +1177,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[11]
+	mi := &file_catalog_v1_reader_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -874,7 +1189,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[11]
+	mi := &file_catalog_v1_reader_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -887,7 +1202,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{11}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Progress) GetStep() string {
@@ -928,7 +1243,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[12]
+	mi := &file_catalog_v1_reader_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -940,7 +1255,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[12]
+	mi := &file_catalog_v1_reader_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -953,7 +1268,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{12}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Difference) GetStore() string {
@@ -1008,7 +1323,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[13]
+	mi := &file_catalog_v1_reader_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1020,7 +1335,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[13]
+	mi := &file_catalog_v1_reader_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1033,7 +1348,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{13}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Comparison) GetStore() string {
@@ -1092,7 +1407,7 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"u\n" +
 	"\x12GetProductResponse\x12-\n" +
 	"\aproduct\x18\x01 \x01(\v2\x13.catalog.v1.ProductR\aproduct\x120\n" +
-	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xe4\x04\n" +
+	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xb7\x05\n" +
 	"\x15SearchProductsRequest\x12\x1c\n" +
 	"\x04text\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04text\x12$\n" +
 	"\bcategory\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfa\x01R\bcategory\x12\x19\n" +
@@ -1109,23 +1424,49 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\f \x03(\v21.catalog.v1.SearchProductsRequest.AttributesEntryB\b\xbaH\x05\x9a\x01\x02\x10\n" +
 	"R\n" +
-	"attributes\x1a=\n" +
+	"attributes\x123\n" +
+	"\x10facet_attributes\x18\r \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\n" +
+	"R\x0ffacetAttributes\x12\x1c\n" +
+	"\thighlight\x18\x0e \x01(\bR\thighlight\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa5\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdd\x01\n" +
 	"\x16SearchProductsResponse\x12)\n" +
 	"\x05items\x18\x01 \x03(\v2\x13.catalog.v1.ProductR\x05items\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x1f\n" +
 	"\vnext_cursor\x18\x03 \x01(\tR\n" +
 	"nextCursor\x12)\n" +
-	"\x06facets\x18\x04 \x03(\v2\x11.catalog.v1.FacetR\x06facets\"M\n" +
+	"\x06facets\x18\x04 \x03(\v2\x11.catalog.v1.FacetR\x06facets\x126\n" +
+	"\n" +
+	"highlights\x18\x05 \x03(\v2\x16.catalog.v1.HighlightsR\n" +
+	"highlights\"k\n" +
 	"\x05Facet\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12.\n" +
-	"\x06values\x18\x02 \x03(\v2\x16.catalog.v1.FacetValueR\x06values\"8\n" +
+	"\x06values\x18\x02 \x03(\v2\x16.catalog.v1.FacetValueR\x06values\x12\x1c\n" +
+	"\tattribute\x18\x03 \x01(\tR\tattribute\"8\n" +
 	"\n" +
 	"FacetValue\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\tR\x05value\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x03R\x05count\"'\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05count\";\n" +
+	"\n" +
+	"Highlights\x12-\n" +
+	"\x06fields\x18\x01 \x03(\v2\x15.catalog.v1.HighlightR\x06fields\"U\n" +
+	"\tHighlight\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x122\n" +
+	"\tfragments\x18\x02 \x03(\v2\x14.catalog.v1.FragmentR\tfragments\"4\n" +
+	"\bFragment\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x14\n" +
+	"\x05match\x18\x02 \x01(\bR\x05match\"\x95\x01\n" +
+	"\x16SuggestProductsRequest\x12\x1c\n" +
+	"\x04text\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04text\x12\x1f\n" +
+	"\x05limit\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x14(\x01R\x05limit\x12<\n" +
+	"\tpositions\x18\x03 \x03(\v2\x14.catalog.v1.PositionB\b\xbaH\x05\x92\x01\x02\x10@R\tpositions\"\x98\x01\n" +
+	"\x17SuggestProductsResponse\x12\x14\n" +
+	"\x05texts\x18\x01 \x03(\tR\x05texts\x126\n" +
+	"\n" +
+	"categories\x18\x02 \x03(\v2\x16.catalog.v1.FacetValueR\n" +
+	"categories\x12/\n" +
+	"\bproducts\x18\x03 \x03(\v2\x13.catalog.v1.ProductR\bproducts\"'\n" +
 	"\rVerifyRequest\x12\x16\n" +
 	"\x06repair\x18\x01 \x01(\bR\x06repair\"\xc0\x01\n" +
 	"\x0eVerifyResponse\x122\n" +
@@ -1172,11 +1513,12 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"Rebuilding\x12\x1a\n" +
 	"\x16REBUILDING_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fREBUILDING_BACK\x10\x01\x12\x15\n" +
-	"\x11REBUILDING_FORGET\x10\x022\xbe\x02\n" +
+	"\x11REBUILDING_FORGET\x10\x022\x9a\x03\n" +
 	"\rReaderService\x12K\n" +
 	"\n" +
 	"GetProduct\x12\x1d.catalog.v1.GetProductRequest\x1a\x1e.catalog.v1.GetProductResponse\x12W\n" +
-	"\x0eSearchProducts\x12!.catalog.v1.SearchProductsRequest\x1a\".catalog.v1.SearchProductsResponse\x12A\n" +
+	"\x0eSearchProducts\x12!.catalog.v1.SearchProductsRequest\x1a\".catalog.v1.SearchProductsResponse\x12Z\n" +
+	"\x0fSuggestProducts\x12\".catalog.v1.SuggestProductsRequest\x1a#.catalog.v1.SuggestProductsResponse\x12A\n" +
 	"\x06Verify\x12\x19.catalog.v1.VerifyRequest\x1a\x1a.catalog.v1.VerifyResponse0\x01\x12D\n" +
 	"\aRebuild\x12\x1a.catalog.v1.RebuildRequest\x1a\x1b.catalog.v1.RebuildResponse0\x01B\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
 
@@ -1193,60 +1535,73 @@ func file_catalog_v1_reader_proto_rawDescGZIP() []byte {
 }
 
 var file_catalog_v1_reader_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_catalog_v1_reader_proto_goTypes = []any{
-	(Sort)(0),                      // 0: catalog.v1.Sort
-	(Rebuilding)(0),                // 1: catalog.v1.Rebuilding
-	(*Position)(nil),               // 2: catalog.v1.Position
-	(*GetProductRequest)(nil),      // 3: catalog.v1.GetProductRequest
-	(*GetProductResponse)(nil),     // 4: catalog.v1.GetProductResponse
-	(*SearchProductsRequest)(nil),  // 5: catalog.v1.SearchProductsRequest
-	(*SearchProductsResponse)(nil), // 6: catalog.v1.SearchProductsResponse
-	(*Facet)(nil),                  // 7: catalog.v1.Facet
-	(*FacetValue)(nil),             // 8: catalog.v1.FacetValue
-	(*VerifyRequest)(nil),          // 9: catalog.v1.VerifyRequest
-	(*VerifyResponse)(nil),         // 10: catalog.v1.VerifyResponse
-	(*RebuildRequest)(nil),         // 11: catalog.v1.RebuildRequest
-	(*RebuildResponse)(nil),        // 12: catalog.v1.RebuildResponse
-	(*Progress)(nil),               // 13: catalog.v1.Progress
-	(*Difference)(nil),             // 14: catalog.v1.Difference
-	(*Comparison)(nil),             // 15: catalog.v1.Comparison
-	nil,                            // 16: catalog.v1.SearchProductsRequest.AttributesEntry
-	(*Product)(nil),                // 17: catalog.v1.Product
-	(*Decimal)(nil),                // 18: catalog.v1.Decimal
+	(Sort)(0),                       // 0: catalog.v1.Sort
+	(Rebuilding)(0),                 // 1: catalog.v1.Rebuilding
+	(*Position)(nil),                // 2: catalog.v1.Position
+	(*GetProductRequest)(nil),       // 3: catalog.v1.GetProductRequest
+	(*GetProductResponse)(nil),      // 4: catalog.v1.GetProductResponse
+	(*SearchProductsRequest)(nil),   // 5: catalog.v1.SearchProductsRequest
+	(*SearchProductsResponse)(nil),  // 6: catalog.v1.SearchProductsResponse
+	(*Facet)(nil),                   // 7: catalog.v1.Facet
+	(*FacetValue)(nil),              // 8: catalog.v1.FacetValue
+	(*Highlights)(nil),              // 9: catalog.v1.Highlights
+	(*Highlight)(nil),               // 10: catalog.v1.Highlight
+	(*Fragment)(nil),                // 11: catalog.v1.Fragment
+	(*SuggestProductsRequest)(nil),  // 12: catalog.v1.SuggestProductsRequest
+	(*SuggestProductsResponse)(nil), // 13: catalog.v1.SuggestProductsResponse
+	(*VerifyRequest)(nil),           // 14: catalog.v1.VerifyRequest
+	(*VerifyResponse)(nil),          // 15: catalog.v1.VerifyResponse
+	(*RebuildRequest)(nil),          // 16: catalog.v1.RebuildRequest
+	(*RebuildResponse)(nil),         // 17: catalog.v1.RebuildResponse
+	(*Progress)(nil),                // 18: catalog.v1.Progress
+	(*Difference)(nil),              // 19: catalog.v1.Difference
+	(*Comparison)(nil),              // 20: catalog.v1.Comparison
+	nil,                             // 21: catalog.v1.SearchProductsRequest.AttributesEntry
+	(*Product)(nil),                 // 22: catalog.v1.Product
+	(*Decimal)(nil),                 // 23: catalog.v1.Decimal
 }
 var file_catalog_v1_reader_proto_depIdxs = []int32{
 	2,  // 0: catalog.v1.GetProductRequest.position:type_name -> catalog.v1.Position
-	17, // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
+	22, // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
 	2,  // 2: catalog.v1.GetProductResponse.position:type_name -> catalog.v1.Position
-	18, // 3: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
-	18, // 4: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
+	23, // 3: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
+	23, // 4: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
 	0,  // 5: catalog.v1.SearchProductsRequest.sort:type_name -> catalog.v1.Sort
 	2,  // 6: catalog.v1.SearchProductsRequest.positions:type_name -> catalog.v1.Position
-	16, // 7: catalog.v1.SearchProductsRequest.attributes:type_name -> catalog.v1.SearchProductsRequest.AttributesEntry
-	17, // 8: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
+	21, // 7: catalog.v1.SearchProductsRequest.attributes:type_name -> catalog.v1.SearchProductsRequest.AttributesEntry
+	22, // 8: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
 	7,  // 9: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
-	8,  // 10: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
-	13, // 11: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.Progress
-	14, // 12: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
-	15, // 13: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
-	1,  // 14: catalog.v1.RebuildRequest.do:type_name -> catalog.v1.Rebuilding
-	13, // 15: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.Progress
-	17, // 16: catalog.v1.Difference.has:type_name -> catalog.v1.Product
-	17, // 17: catalog.v1.Difference.want:type_name -> catalog.v1.Product
-	3,  // 18: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
-	5,  // 19: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
-	9,  // 20: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
-	11, // 21: catalog.v1.ReaderService.Rebuild:input_type -> catalog.v1.RebuildRequest
-	4,  // 22: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
-	6,  // 23: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
-	10, // 24: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
-	12, // 25: catalog.v1.ReaderService.Rebuild:output_type -> catalog.v1.RebuildResponse
-	22, // [22:26] is the sub-list for method output_type
-	18, // [18:22] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	9,  // 10: catalog.v1.SearchProductsResponse.highlights:type_name -> catalog.v1.Highlights
+	8,  // 11: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
+	10, // 12: catalog.v1.Highlights.fields:type_name -> catalog.v1.Highlight
+	11, // 13: catalog.v1.Highlight.fragments:type_name -> catalog.v1.Fragment
+	2,  // 14: catalog.v1.SuggestProductsRequest.positions:type_name -> catalog.v1.Position
+	8,  // 15: catalog.v1.SuggestProductsResponse.categories:type_name -> catalog.v1.FacetValue
+	22, // 16: catalog.v1.SuggestProductsResponse.products:type_name -> catalog.v1.Product
+	18, // 17: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.Progress
+	19, // 18: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
+	20, // 19: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
+	1,  // 20: catalog.v1.RebuildRequest.do:type_name -> catalog.v1.Rebuilding
+	18, // 21: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.Progress
+	22, // 22: catalog.v1.Difference.has:type_name -> catalog.v1.Product
+	22, // 23: catalog.v1.Difference.want:type_name -> catalog.v1.Product
+	3,  // 24: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
+	5,  // 25: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
+	12, // 26: catalog.v1.ReaderService.SuggestProducts:input_type -> catalog.v1.SuggestProductsRequest
+	14, // 27: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
+	16, // 28: catalog.v1.ReaderService.Rebuild:input_type -> catalog.v1.RebuildRequest
+	4,  // 29: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
+	6,  // 30: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
+	13, // 31: catalog.v1.ReaderService.SuggestProducts:output_type -> catalog.v1.SuggestProductsResponse
+	15, // 32: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
+	17, // 33: catalog.v1.ReaderService.Rebuild:output_type -> catalog.v1.RebuildResponse
+	29, // [29:34] is the sub-list for method output_type
+	24, // [24:29] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_reader_proto_init() }
@@ -1255,7 +1610,7 @@ func file_catalog_v1_reader_proto_init() {
 		return
 	}
 	file_catalog_v1_product_proto_init()
-	file_catalog_v1_reader_proto_msgTypes[8].OneofWrappers = []any{
+	file_catalog_v1_reader_proto_msgTypes[13].OneofWrappers = []any{
 		(*VerifyResponse_Progress)(nil),
 		(*VerifyResponse_Difference)(nil),
 		(*VerifyResponse_Comparison)(nil),
@@ -1266,7 +1621,7 @@ func file_catalog_v1_reader_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_catalog_v1_reader_proto_rawDesc), len(file_catalog_v1_reader_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

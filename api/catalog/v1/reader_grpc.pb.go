@@ -19,10 +19,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ReaderService_GetProduct_FullMethodName     = "/catalog.v1.ReaderService/GetProduct"
-	ReaderService_SearchProducts_FullMethodName = "/catalog.v1.ReaderService/SearchProducts"
-	ReaderService_Verify_FullMethodName         = "/catalog.v1.ReaderService/Verify"
-	ReaderService_Rebuild_FullMethodName        = "/catalog.v1.ReaderService/Rebuild"
+	ReaderService_GetProduct_FullMethodName      = "/catalog.v1.ReaderService/GetProduct"
+	ReaderService_SearchProducts_FullMethodName  = "/catalog.v1.ReaderService/SearchProducts"
+	ReaderService_SuggestProducts_FullMethodName = "/catalog.v1.ReaderService/SuggestProducts"
+	ReaderService_Verify_FullMethodName          = "/catalog.v1.ReaderService/Verify"
+	ReaderService_Rebuild_FullMethodName         = "/catalog.v1.ReaderService/Rebuild"
 )
 
 // ReaderServiceClient is the client API for ReaderService service.
@@ -37,6 +38,8 @@ type ReaderServiceClient interface {
 	GetProduct(ctx context.Context, in *GetProductRequest, opts ...grpc.CallOption) (*GetProductResponse, error)
 	// SearchProducts answers one page of the products that match.
 	SearchProducts(ctx context.Context, in *SearchProductsRequest, opts ...grpc.CallOption) (*SearchProductsResponse, error)
+	// SuggestProducts answers what a person may mean who is still typing.
+	SuggestProducts(ctx context.Context, in *SuggestProductsRequest, opts ...grpc.CallOption) (*SuggestProductsResponse, error)
 	// Verify compares what the reader keeps with the truth, while writes go on: view
 	// and cache in the shards that it keeps at the moment, and its index. The last
 	// messages are comparisons.
@@ -69,6 +72,16 @@ func (c *readerServiceClient) SearchProducts(ctx context.Context, in *SearchProd
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SearchProductsResponse)
 	err := c.cc.Invoke(ctx, ReaderService_SearchProducts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *readerServiceClient) SuggestProducts(ctx context.Context, in *SuggestProductsRequest, opts ...grpc.CallOption) (*SuggestProductsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SuggestProductsResponse)
+	err := c.cc.Invoke(ctx, ReaderService_SuggestProducts_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +138,8 @@ type ReaderServiceServer interface {
 	GetProduct(context.Context, *GetProductRequest) (*GetProductResponse, error)
 	// SearchProducts answers one page of the products that match.
 	SearchProducts(context.Context, *SearchProductsRequest) (*SearchProductsResponse, error)
+	// SuggestProducts answers what a person may mean who is still typing.
+	SuggestProducts(context.Context, *SuggestProductsRequest) (*SuggestProductsResponse, error)
 	// Verify compares what the reader keeps with the truth, while writes go on: view
 	// and cache in the shards that it keeps at the moment, and its index. The last
 	// messages are comparisons.
@@ -148,6 +163,9 @@ func (UnimplementedReaderServiceServer) GetProduct(context.Context, *GetProductR
 }
 func (UnimplementedReaderServiceServer) SearchProducts(context.Context, *SearchProductsRequest) (*SearchProductsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SearchProducts not implemented")
+}
+func (UnimplementedReaderServiceServer) SuggestProducts(context.Context, *SuggestProductsRequest) (*SuggestProductsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SuggestProducts not implemented")
 }
 func (UnimplementedReaderServiceServer) Verify(*VerifyRequest, grpc.ServerStreamingServer[VerifyResponse]) error {
 	return status.Error(codes.Unimplemented, "method Verify not implemented")
@@ -212,6 +230,24 @@ func _ReaderService_SearchProducts_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReaderService_SuggestProducts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SuggestProductsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReaderServiceServer).SuggestProducts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReaderService_SuggestProducts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReaderServiceServer).SuggestProducts(ctx, req.(*SuggestProductsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ReaderService_Verify_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(VerifyRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -248,6 +284,10 @@ var ReaderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SearchProducts",
 			Handler:    _ReaderService_SearchProducts_Handler,
+		},
+		{
+			MethodName: "SuggestProducts",
+			Handler:    _ReaderService_SuggestProducts_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

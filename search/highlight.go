@@ -1,0 +1,135 @@
+package search
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"catalog"
+)
+
+// matcher tells which words of a product are those that it was found by.
+type matcher struct {
+	stems  map[string]bool // of the words that were looked for, and of those that they may stand for
+	starts []string        // the words that were looked for: others may begin with them
+	whole  string          // the whole text, folded
+}
+
+func newMatcher(text string, looked ...wanted) matcher {
+	m := matcher{stems: map[string]bool{}, whole: fold(text)}
+	for _, w := range looked {
+		m.starts = append(m.starts, w.word)
+		for _, t := range w.tiers {
+			switch t.field {
+			case fieldName, fieldPath, fieldText:
+				for _, term := range t.terms {
+					m.stems[term] = true
+				}
+			}
+		}
+	}
+	return m
+}
+
+// matches says whether a folded word is one of them.
+func (m matcher) matches(word string) bool {
+	return m.stems[stem(word)] || slices.ContainsFunc(m.starts, func(s string) bool { return strings.HasPrefix(word, s) })
+}
+
+// highlights shows the matches in each field that has one.
+func (m matcher) highlights(p catalog.Product) (all []catalog.Highlight) {
+	for _, f := range []struct{ name, text string }{
+		{"name", p.Name}, {"sku", p.SKU}, {"category", p.Category}, {"description", p.Description},
+	} {
+		fragments := m.fragments(f.text)
+		if f.name == "sku" && f.text != "" && fold(f.text) == m.whole {
+			fragments = []catalog.Fragment{{Text: f.text, Match: true}}
+		}
+		if fragments != nil {
+			all = append(all, catalog.Highlight{Field: f.name, Fragments: excerpt(fragments)})
+		}
+	}
+	return all
+}
+
+// fragments parts a text into what matches and what does not. When nothing
+// does, it answers none.
+func (m matcher) fragments(text string) (all []catalog.Fragment) {
+	done := 0
+	for start, end := range spans(text) {
+		if !slices.ContainsFunc(words(text[start:end]), m.matches) {
+			continue
+		}
+		if start > done {
+			all = append(all, catalog.Fragment{Text: text[done:start]})
+		}
+		all = append(all, catalog.Fragment{Text: text[start:end], Match: true})
+		done = end
+	}
+	if all != nil && done < len(text) {
+		all = append(all, catalog.Fragment{Text: text[done:]})
+	}
+	return all
+}
+
+// spans shows where the words of a text begin and end, as words cuts it.
+func spans(text string) func(yield func(start, end int) bool) {
+	return func(yield func(start, end int) bool) {
+		start := -1
+		for i, r := range text {
+			switch {
+			case unbroken(r):
+				if start >= 0 && !yield(start, i) || !yield(i, i+utf8.RuneLen(r)) {
+					return
+				}
+				start = -1
+			case inWord(r), r == '\'' && start >= 0: // chef's is one word
+				if start < 0 {
+					start = i
+				}
+			case start >= 0:
+				if !yield(start, i) {
+					return
+				}
+				start = -1
+			}
+		}
+		if start >= 0 {
+			yield(start, len(text))
+		}
+	}
+}
+
+// Lengths of an excerpt, in bytes. They are whole words more or less.
+const (
+	maxExcerpt = 240
+	leadIn     = 60 // before the first match
+)
+
+// excerpt shortens what is too long to the words around the first match.
+func excerpt(all []catalog.Fragment) []catalog.Fragment {
+	length := 0
+	for _, f := range all {
+		length += len(f.Text)
+	}
+	if length <= maxExcerpt {
+		return all
+	}
+	if first := &all[0]; !first.Match && len(first.Text) > leadIn {
+		if cut := strings.LastIndexByte(first.Text[:len(first.Text)-leadIn], ' '); cut >= 0 {
+			first.Text = "…" + first.Text[cut+1:]
+		}
+	}
+	length = 0
+	for i := range all {
+		if room := maxExcerpt - length; len(all[i].Text) > room && !all[i].Match {
+			cut := strings.LastIndexByte(all[i].Text[:room], ' ')
+			all[i].Text = all[i].Text[:max(cut, 0)] + "…"
+			return all[:i+1]
+		}
+		if length += len(all[i].Text); length >= maxExcerpt {
+			return all[:i+1]
+		}
+	}
+	return all
+}
