@@ -42,6 +42,9 @@ var (
 	// ErrUnknown says that what was asked for may or may not have happened, or
 	// may still happen. Asking again with the same command id is safe.
 	ErrUnknown = errors.New("it is not known whether it was stored")
+	// ErrSlow says that a question was given up, since it takes too long to answer.
+	// Asking for less helps, and perhaps trying again.
+	ErrSlow = errors.New("it takes too long to answer; ask for less, or try again")
 	// ErrUnavailable says that a part of the system that is needed cannot be
 	// reached. Trying again may help.
 	ErrUnavailable = errors.New("not available")

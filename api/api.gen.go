@@ -514,7 +514,7 @@ type ListProductsParams struct {
 	// Facets Also count the matching products by category, tag and currency.
 	Facets bool `form:"facets,omitempty" json:"facets,omitempty,omitzero"`
 
-	// Facet Also count the matching products by the values of this attribute; it may be given several times. Values of more than 64 bytes are not counted.
+	// Facet Also count the matching products by the values of this attribute; it may be given several times, for several attributes. Values of more than 64 bytes are not counted.
 	Facet []string `form:"facet,omitempty" json:"facet,omitempty,omitzero"`
 
 	// Highlight Also say where the words of `q` stand in the products.

@@ -36,6 +36,7 @@ func TestIndex(t *testing.T, open func(t *testing.T) reader.Index) {
 		{"a tombstone is not found, and a replay changes nothing", indexReplay},
 		{"progress is kept", indexProgress},
 		{"text is data", indexHostile},
+		{"nothing is looked for when nobody waits", indexGone},
 		{"no sign in a query is an operator", indexInjection},
 		{"every field comes back exactly", indexFields},
 		{"whatever is asked, the index and a list agree", indexModel},
@@ -207,6 +208,7 @@ func indexAttributeFacets(t *testing.T, x reader.Index) {
 		t.Errorf("of one size the facets are %+v", page.Facets)
 	}
 	refused(t, x, catalog.Query{Limit: 1, FacetAttributes: make([]string, catalog.MaxFilters+1)}, "facet")
+	refused(t, x, catalog.Query{Limit: 1, FacetAttributes: []string{"colour", "size", "colour"}}, "facet")
 }
 
 // marked is a highlight as text, with what matches in brackets.
@@ -418,6 +420,17 @@ func indexHostile(t *testing.T, x reader.Index) {
 	}
 	if got := names(ask(t, x, catalog.Query{Text: `("oak") [table]*`}).Items); !strings.Contains(got, "Oak table") {
 		t.Errorf("signs around words hide them: %q", got)
+	}
+}
+
+func indexGone(t *testing.T, x reader.Index) {
+	put(t, x, furniture()...)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, found := x.Search(ctx, catalog.Query{Text: "oak", Limit: 1})
+	_, suggested := x.Suggest(ctx, "oak", 1)
+	if !errors.Is(found, context.Canceled) || !errors.Is(suggested, context.Canceled) {
+		t.Errorf("whose caller has gone is answered %v and %v", found, suggested)
 	}
 }
 

@@ -231,6 +231,7 @@ func TestAnswersWhenOthersFail(t *testing.T) {
 		{"a reader that is gone", &system{readErr: status.Error(codes.Unavailable, "10.1.2.3 refused")}, "GET", "/api/v1/products/" + id, 503, "unavailable", []string{"Retry-After"}},
 		{"a reader that is behind", &system{readErr: status.Error(codes.FailedPrecondition, "")}, "GET", "/api/v1/products/" + id, 503, "behind", []string{"Retry-After"}},
 		{"a reader that is slow", &system{readErr: status.Error(codes.DeadlineExceeded, "")}, "GET", "/api/v1/products/" + id, 503, "unavailable", []string{"Retry-After"}},
+		{"a question that takes too long", &system{readErr: status.Error(codes.ResourceExhausted, "")}, "GET", "/api/v1/products/" + id, 503, "unavailable", []string{"Retry-After"}},
 		{"a mistake of ours", &system{readErr: errors.New("password is hunter2")}, "GET", "/api/v1/products/" + id, 500, "internal", nil},
 		{"a panic", &system{panics: true}, "POST", "/api/v1/products", 500, "internal", nil},
 	} {

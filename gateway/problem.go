@@ -103,7 +103,9 @@ func asProblem(err error) *problemError {
 		return problem(http.StatusBadRequest, api.ProblemCodeInvalid, "", rpc.Fields(err)...)
 	case codes.FailedPrecondition:
 		return problem(http.StatusServiceUnavailable, api.ProblemCodeBehind, "try again, or without Catalog-Position")
-	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Canceled:
+	case codes.ResourceExhausted: // also where too many ask at once
+		return problem(http.StatusServiceUnavailable, api.ProblemCodeUnavailable, catalog.ErrSlow.Error())
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
 		return problem(http.StatusServiceUnavailable, api.ProblemCodeUnavailable, "nothing has changed; try again")
 	}
 	return problem(http.StatusInternalServerError, api.ProblemCodeInternal, "the log has more under this trace id")

@@ -12,6 +12,9 @@ import (
 // maxWait is how long a query waits for a position, and for the view.
 const maxWait = 2 * time.Second
 
+// maxSearch is how long the index has for one question. It takes milliseconds.
+const maxSearch = time.Second
+
 // Product answers the product as it was at the position or later, or
 // ErrNotFound, or ErrBehind when the view does not get there in time.
 func (r *Reader) Product(ctx context.Context, id catalog.ID, at catalog.Position) (catalog.Product, error) {
@@ -80,7 +83,7 @@ func (r *Reader) Search(ctx context.Context, q catalog.Query, at ...catalog.Posi
 	if err := r.awaitAll(ctx, at); err != nil {
 		return catalog.Page{}, err
 	}
-	return r.index.Search(ctx, q)
+	return ask(ctx, func(ctx context.Context) (catalog.Page, error) { return r.index.Search(ctx, q) })
 }
 
 // Suggest answers what the text of a person who is still typing may become, as
@@ -89,7 +92,19 @@ func (r *Reader) Suggest(ctx context.Context, text string, limit int, at ...cata
 	if err := r.awaitAll(ctx, at); err != nil {
 		return catalog.Suggestions{}, err
 	}
-	return r.index.Suggest(ctx, text, limit)
+	return ask(ctx, func(ctx context.Context) (catalog.Suggestions, error) { return r.index.Suggest(ctx, text, limit) })
+}
+
+// ask asks the index, or answers ErrSlow after maxSearch: a question that is
+// given up leaves room for others.
+func ask[Answer any](ctx context.Context, index func(context.Context) (Answer, error)) (Answer, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, maxSearch, catalog.ErrSlow)
+	defer cancel()
+	a, err := index(ctx)
+	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), catalog.ErrSlow) {
+		err = catalog.ErrSlow
+	}
+	return a, err
 }
 
 // awaitAll waits until the index has all that was at the positions.

@@ -116,6 +116,7 @@ type index struct {
 	mu       sync.Mutex
 	progress []catalog.Progress
 	products map[catalog.ID]catalog.Product
+	endless  bool // questions are not answered
 }
 
 func (x *index) Apply(_ context.Context, products []catalog.Product, progress []catalog.Progress) error {
@@ -150,11 +151,16 @@ func (x *index) Each(_ context.Context, handle func([]catalog.Product) error) er
 	return errors.Join(err, handle(page.Items))
 }
 
-func (x *index) Suggest(context.Context, string, int) (catalog.Suggestions, error) {
-	return catalog.Suggestions{}, errors.New("this index suggests nothing")
+func (x *index) Suggest(ctx context.Context, _ string, _ int) (catalog.Suggestions, error) {
+	_, err := x.Search(ctx, catalog.Query{})
+	return catalog.Suggestions{}, err
 }
 
-func (x *index) Search(context.Context, catalog.Query) (catalog.Page, error) {
+func (x *index) Search(ctx context.Context, _ catalog.Query) (catalog.Page, error) {
+	if x.endless {
+		<-ctx.Done()
+		return catalog.Page{}, fmt.Errorf("look for it: %w", ctx.Err())
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var page catalog.Page

@@ -218,6 +218,8 @@ func Error(err error) error {
 		return Invalid(refusal.Fields)
 	case errors.Is(err, catalog.ErrBehind):
 		return status.Error(codes.FailedPrecondition, catalog.ErrBehind.Error())
+	case errors.Is(err, catalog.ErrSlow):
+		return status.Error(codes.ResourceExhausted, catalog.ErrSlow.Error())
 	case errors.Is(err, catalog.ErrUnavailable):
 		return status.Error(codes.Unavailable, catalog.ErrUnavailable.Error())
 	case errors.Is(err, context.DeadlineExceeded):

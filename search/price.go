@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -40,7 +41,8 @@ func between(r *scorch.IndexSnapshot, low, high string) ([]place, error) {
 			return nil
 		}
 		p := place{field: priceField(digits)}
-		all, err := allTerms.of(r.FieldDictRange(p.field, []byte(from), []byte(to)))
+		every := limit(math.MaxInt)
+		all, err := every.of(r.FieldDictRange(p.field, []byte(from), []byte(to)))
 		for _, t := range all {
 			if (fromToo || t != from) && (toToo || t != to) && t <= to {
 				p.terms = append(p.terms, t)

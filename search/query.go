@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -17,12 +17,13 @@ import (
 const (
 	maxWords    = 12 // of a text; further ones are not looked for
 	maxMisspelt = 4  // words of a text that may be misspelt: the first ones
+	maxLetters  = 24 // of a word that may be misspelt
 )
 
-const (
-	maxTerms limit = 2_000 // that stand for one word in one field
-	allTerms limit = math.MaxInt
-)
+// maxTerms is how many terms of the index the words of a text may stand for in
+// all. What people ask takes some hundred, and no text much more than these,
+// however many words there are that begin as its words do or are like them.
+const maxTerms limit = 4_000
 
 // Search answers a page of the products that match, or a *catalog.Refusal.
 //
@@ -73,6 +74,9 @@ func check(q catalog.Query) error {
 	if len(q.FacetAttributes) > catalog.MaxFilters {
 		r.Add("facet", fmt.Sprintf("may be given %d times", catalog.MaxFilters))
 	}
+	if len(slices.Compact(slices.Sorted(slices.Values(q.FacetAttributes)))) < len(q.FacetAttributes) {
+		r.Add("facet", "must not name an attribute twice")
+	}
 	if q.Currency != "" && catalog.CurrencyDigits(q.Currency) < 0 {
 		r.Add("currency", "is not a currency of ISO 4217; give a code such as EUR")
 	}
@@ -107,11 +111,12 @@ type tier struct {
 
 // errorsIn is how many letters of a word may be wrong, missing, too many or
 // swapped. Most short words are one letter from another, and so they have to be
-// right. A number that is written differently is another number.
+// right. A number that is written differently is another number. What is longer
+// than words are would take long to compare.
 func errorsIn(word string) int {
 	length := utf8.RuneCountInString(word)
 	switch {
-	case length < 4 || numeric(word):
+	case length < 4 || length > maxLetters || numeric(word):
 		return 0
 	case length < 8:
 		return 1
@@ -171,28 +176,32 @@ func newPlan(r *scorch.IndexSnapshot, q catalog.Query) (plan, error) {
 	if id, err := catalog.ParseID(folded); err == nil {
 		p.whole = append(p.whole, tier{10_000, place{fieldID, []string{key(id)}}})
 	}
-	seen := map[string]bool{}
 	for _, w := range words(q.Text) {
-		if seen[w] || len(p.words) == maxWords {
-			continue
+		known := slices.ContainsFunc(p.words, func(other wanted) bool { return other.word == w })
+		if !known && len(p.words) < maxWords {
+			p.words = append(p.words, wanted{word: w})
 		}
-		seen[w] = true
-		errs := errorsIn(w)
-		if len(p.words) >= maxMisspelt {
+	}
+	left := maxTerms
+	for i := range p.words {
+		errs := errorsIn(p.words[i].word)
+		if i >= maxMisspelt {
 			errs = 0
 		}
-		tiers, err := word(r, w, errs)
-		if err != nil {
+		share := left / limit(len(p.words)-i) // what a word leaves of its share is for those behind it
+		left -= share
+		var err error
+		if p.words[i].tiers, err = word(r, p.words[i].word, errs, &share); err != nil {
 			return p, err
 		}
-		p.words = append(p.words, wanted{w, tiers})
+		left += share
 	}
 	return p, nil
 }
 
 // word lists where a word is looked for: whole, as the beginning of another, and
 // with so many errors at most.
-func word(r *scorch.IndexSnapshot, w string, errs int) ([]tier, error) {
+func word(r *scorch.IndexSnapshot, w string, errs int, left *limit) ([]tier, error) {
 	s := stem(w)
 	tiers := []tier{
 		{64, place{fieldName, []string{s}}},
@@ -200,7 +209,7 @@ func word(r *scorch.IndexSnapshot, w string, errs int) ([]tier, error) {
 		{20, place{fieldText, []string{s}}},
 		{12, place{fieldHead, []string{s}}}, // in the text too
 	}
-	begins, err := beginning(r, w)
+	begins, err := beginning(r, w, left)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +217,7 @@ func word(r *scorch.IndexSnapshot, w string, errs int) ([]tier, error) {
 	_, size := utf8.DecodeRuneInString(s) // people seldom miss the first letter, and the index is searched faster
 	for n := 1; n <= errs; n++ {
 		for _, field := range []string{fieldName, fieldPath, fieldText} {
-			like, err := maxTerms.of(r.FieldDictFuzzy(field, s, n, s[:size]))
+			like, err := left.of(r.FieldDictFuzzy(field, s, n, s[:size]))
 			if err != nil {
 				return nil, err
 			}
@@ -219,7 +228,7 @@ func word(r *scorch.IndexSnapshot, w string, errs int) ([]tier, error) {
 }
 
 // beginning lists where words are looked for that begin with w.
-func beginning(r *scorch.IndexSnapshot, w string) (tiers []tier, _ error) {
+func beginning(r *scorch.IndexSnapshot, w string, left *limit) (tiers []tier, _ error) {
 	length := utf8.RuneCountInString(w)
 	fields, term := []string{fieldName, fieldPath, fieldText}, w // what is longer than the last level is looked for among the words
 	for _, level := range levels() {
@@ -229,7 +238,7 @@ func beginning(r *scorch.IndexSnapshot, w string) (tiers []tier, _ error) {
 		}
 	}
 	for i, field := range fields {
-		all, err := maxTerms.of(r.FieldDictPrefix(field, []byte(term)))
+		all, err := left.of(r.FieldDictPrefix(field, []byte(term)))
 		if err != nil {
 			return nil, err
 		}
@@ -238,15 +247,16 @@ func beginning(r *scorch.IndexSnapshot, w string) (tiers []tier, _ error) {
 	return tiers, nil
 }
 
-// limit is how many terms of a dictionary are taken, the first in its order.
+// limit is how many terms may still be taken.
 type limit int
 
-// of lists the terms of a part of a dictionary.
-func (l limit) of(d index.FieldDict, err error) (all []string, _ error) {
+// of lists the terms of a part of a dictionary, as many as may be: the first in
+// its order.
+func (l *limit) of(d index.FieldDict, err error) (all []string, _ error) {
 	if err != nil {
 		return nil, err
 	}
-	for len(all) < int(l) {
+	for ; *l > 0; *l-- {
 		e, err := d.Next()
 		if err != nil || e == nil {
 			return all, errors.Join(err, d.Close())
