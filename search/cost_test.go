@@ -26,7 +26,7 @@ func crowded(r *rand.Rand, n int) []catalog.Product {
 	all := make([]catalog.Product, n)
 	for i := range all {
 		all[i] = catalog.Product{ID: catalog.DerivedID("crowded", fmt.Sprint(i)), Version: 1, Draft: catalog.Draft{
-			Name: text(3), Category: text(1), Description: text(10), Price: catalog.Money{Decimal: catalog.Decimal{Units: 1}, Currency: "EUR"},
+			Name: text(2), Category: text(1), Description: text(4), Price: catalog.Money{Decimal: catalog.Decimal{Units: 1}, Currency: "EUR"},
 		}}
 	}
 	return all

@@ -25,6 +25,7 @@ const productManual = `product ACTION [flags] …
   catalog product update ID|SKU [the same flags; only what is given changes]
   catalog product delete ID|SKU
   catalog product search WORDS… [-category …] [-tag …] [-attribute key=value]
+  catalog product suggest WORDS…
   catalog product history ID|SKU
   catalog product restore ID|SKU -version N
   catalog product watch [ID|SKU] [-category …] [-after ID]
@@ -35,7 +36,7 @@ const productManual = `product ACTION [flags] …
 func product(ctx context.Context, args []string) error {
 	actions := map[string]func(context.Context, *productCall) error{
 		"get": getProduct, "create": createProduct, "update": updateProduct,
-		"delete": deleteProduct, "search": searchProducts, "history": productHistory, "restore": restoreProduct, "watch": watchProducts,
+		"delete": deleteProduct, "search": searchProducts, "suggest": suggestProducts, "history": productHistory, "restore": restoreProduct, "watch": watchProducts,
 	}
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		if err := parse(flags("product", productManual), args); err != nil {
@@ -266,6 +267,28 @@ func searchProducts(ctx context.Context, p *productCall) error {
 	}
 	fmt.Fprintf(p.out, "%d of %d\n", len(page.Items), page.Total)
 	return nil
+}
+
+// suggestProducts prints what a search box would show.
+func suggestProducts(ctx context.Context, p *productCall) error {
+	s, err := p.client.Suggest(ctx, strings.Join(p.about, " "), catalog.DefaultSuggestions)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return p.encode(wire.SuggestionsJSON(s))
+	}
+	t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+	for _, text := range s.Texts {
+		fmt.Fprintf(t, "text\t%s\n", text)
+	}
+	for _, c := range s.Categories {
+		fmt.Fprintf(t, "category\t%s\t%d\n", c.Value, c.Count)
+	}
+	for _, item := range s.Products {
+		fmt.Fprintf(t, "product\t%s\t%s\t%s\n", item.Name, item.SKU, item.ID)
+	}
+	return t.Flush()
 }
 
 func productHistory(ctx context.Context, p *productCall) error {
