@@ -4,32 +4,50 @@
 // Reads carry Catalog-Position (api.js), so that what was written here is there.
 
 import { call, explain } from "./api.js";
+import { attributes, categories } from "./facets.js";
 import { follow } from "./live.js";
-import { $, element, money } from "./page.js";
+import { $, element, marked, money } from "./page.js";
 import { open, prepare, refresh } from "./product.js";
+import { suggest } from "./suggest.js";
 
-const state = { q: "", category: "", cursor: "", asked: 0 };
+const state = { q: "", category: "", attributes: new Map(), cursor: "", asked: 0 };
 
-function show(product) {
+// show shows a product. Where there are highlights, they say where it has what
+// was looked for.
+function show(product, highlights = {}) {
+  const text = (field) => (highlights[field] ? marked(highlights[field]) : [product[field] ?? ""]);
   const li = element("li", "", { "data-id": product.id });
-  const name = element("button", product.name, { type: "button" });
+  const name = element("button", "", { type: "button" });
+  name.append(...text("name"));
   name.onclick = () => open(product.id);
   const price = element("span", money(product.price), { class: "price" });
   if (product.lowestPrice30d) price.title = `lowest in the 30 days before: ${money(product.lowestPrice30d)}`;
-  li.append(name, price, element("small", [product.sku, product.category, `version ${product.version}`].filter(Boolean).join(" · ")));
-  if (product.description) li.append(element("p", product.description));
+  const about = element("small", "");
+  for (const field of ["sku", "category"]) if (product[field]) about.append(...text(field), " · ");
+  about.append(`version ${product.version}`);
+  li.append(name, price, about);
+  if (product.description) {
+    const description = element("p", "");
+    description.append(...text("description"));
+    li.append(description);
+  }
   return li;
 }
 
-function facets(list) {
-  const categories = list?.find((f) => f.field === "category")?.values ?? [];
-  const buttons = categories.slice(0, 12).map(({ value, count }) => {
-    const b = element("button", value, { type: "button", "aria-pressed": String(value === state.category) });
-    b.append(element("span", count.toLocaleString()));
-    b.onclick = () => { state.category = state.category === value ? "" : value; load(); };
-    return b;
-  });
-  $("facets").replaceChildren(...buttons);
+// find looks for a text, in all categories again.
+function find(q) {
+  Object.assign(state, { q: q.trim(), category: "", attributes: new Map() });
+  load();
+}
+
+function inCategory(category) {
+  state.category = category;
+  load();
+}
+
+function withAttribute(key, value) {
+  if (value) state.attributes.set(key, value); else state.attributes.delete(key);
+  load();
 }
 
 async function load(more = false) {
@@ -37,17 +55,23 @@ async function load(more = false) {
   const query = new URLSearchParams({ limit: 30 });
   if (state.q) query.set("q", state.q);
   if (state.category) query.set("category", state.category);
+  for (const [key, value] of state.attributes) query.append("attribute", `${key}:${value}`);
+  const narrowed = String(query);
+  if (state.q) query.set("highlight", "true");
   if (more) query.set("cursor", state.cursor); else query.set("facets", "true");
   const since = performance.now();
   try {
     const { body } = await call(`/api/v1/products?${query}`);
     if (asked !== state.asked) return; // a newer question is on its way
-    const items = body.items.map(show);
-    if (more) $("items").append(...items); else { $("items").replaceChildren(...items); facets(body.facets); }
+    const items = body.items.map((product) => show(product, body.highlights?.[product.id]));
+    if (more) $("items").append(...items); else $("items").replaceChildren(...items);
     state.cursor = body.nextCursor ?? "";
     $("more").hidden = !state.cursor;
     const ms = Math.round(performance.now() - since);
     $("count").textContent = `${body.total.toLocaleString()} ${body.total === 1 ? "product" : "products"} in ${ms} ms`;
+    if (more) return;
+    categories(body.facets, state.category, inCategory);
+    await attributes(narrowed, body.items, state.attributes, withAttribute, () => asked === state.asked);
   } catch (problem) {
     if (asked === state.asked) $("count").textContent = explain(problem);
   }
@@ -64,8 +88,13 @@ function changed(kind, { productId, product }) {
   old.replaceWith(li);
 }
 
-$("q").oninput = (event) => { state.q = event.target.value.trim(); state.category = ""; load(); };
+$("q").oninput = () => find($("q").value);
 $("search").onsubmit = (event) => event.preventDefault();
+suggest({
+  text(text) { $("q").value = text; find(text); },
+  category: inCategory,
+  product: open,
+});
 $("more").onclick = () => load(true);
 $("new").onclick = () => open();
 

@@ -10,6 +10,9 @@ export function element(name, text, attributes = {}) {
   return e;
 }
 
+// marked is a text in fragments, those that match marked.
+export const marked = (fragments) => fragments.map(({ text, match }) => (match ? element("mark", text) : text));
+
 export const money = (p) => `${p.amount} ${p.currency}`;
 
 export const clock = (time) => new Date(time).toLocaleTimeString([], { hour12: false });

@@ -60,9 +60,9 @@ func TestTheScriptsFindWhatTheyAskFor(t *testing.T) {
 				t.Errorf("%s needs %s, which is not there", path, m[1])
 			}
 		}
-		for _, m := range regexp.MustCompile(`(?:aria-labelledby|for)="([^"]+)"`).FindAllStringSubmatch(body, -1) {
+		for _, m := range regexp.MustCompile(`(?:aria-labelledby|aria-controls|for)="([^"]+)"`).FindAllStringSubmatch(body, -1) {
 			if ids[m[1]] != 1 {
-				t.Errorf("%s is labelled by %s, which is there %d times", path, m[1], ids[m[1]])
+				t.Errorf("%s names %s, which is there %d times", path, m[1], ids[m[1]])
 			}
 		}
 	}

@@ -1,0 +1,52 @@
+// Ways to narrow what was found: by category, and by attributes that most of it
+// has.
+
+import { call } from "./api.js";
+import { $, element } from "./page.js";
+
+const maxCategories = 8, maxValues = 6, maxAttributes = 3; // more than that nobody reads
+
+// row is a row of buttons, one for each value with its count. The chosen one is
+// pressed; pressing it again gives the choice up.
+function row(name, values, chosen, choose) {
+  const group = element("div", "", { role: "group", "aria-label": name });
+  for (const { value, count } of values) {
+    const b = element("button", value, { type: "button", "aria-pressed": String(value === chosen) });
+    b.append(element("span", count.toLocaleString()));
+    b.onclick = () => choose(value === chosen ? "" : value);
+    group.append(b);
+  }
+  return [element("span", name, { class: "kind", "aria-hidden": "true" }), group];
+}
+
+// categories shows the categories of what was found.
+export function categories(facets, chosen, choose) {
+  const values = facets?.find((f) => f.field === "category")?.values ?? [];
+  $("categories").replaceChildren(...(values.length ? row("category", values.slice(0, maxCategories), chosen, choose) : []));
+}
+
+// attributes shows those of what the query finds, of which items are the first.
+// chosen is a map of those that are chosen. When the answer comes and still()
+// says no, it is not shown.
+export async function attributes(query, items, chosen, choose, still) {
+  const had = new Map();
+  for (const item of items) for (const key of Object.keys(item.attributes ?? {})) had.set(key, (had.get(key) ?? 0) + 1);
+  const often = [...had.keys()].filter((key) => had.get(key) * 2 >= items.length && !key.includes(":")) // at which a key ends in a query
+    .sort((a, b) => had.get(b) - had.get(a) || a.localeCompare(b));
+  const keys = [...new Set([...chosen.keys(), ...often])].slice(0, 10); // as many as may be counted by
+  let facets = [];
+  if (keys.length) {
+    const asked = new URLSearchParams(query);
+    asked.set("limit", "1");
+    for (const key of keys) asked.append("facet", key);
+    ({ body: { facets } } = await call(`/api/v1/products?${asked}`));
+  }
+  if (!still()) return;
+  const shown = facets.filter(({ attribute, values }) => chosen.has(attribute) || chooses(values)).slice(0, Math.max(maxAttributes, chosen.size));
+  $("attributes").replaceChildren(...shown.flatMap(({ attribute, values }) =>
+    row(attribute, values.slice(0, maxValues), chosen.get(attribute), (value) => choose(attribute, value))));
+}
+
+// chooses says whether people choose by such values: not by one alone, by
+// numbers, or by very many.
+const chooses = (values) => values.length > 1 && values.length < 50 && values.some(({ value }) => Number.isNaN(Number(value)));
