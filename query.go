@@ -88,7 +88,7 @@ type Suggestions struct {
 	// most likely first. Each finds something.
 	Texts      []string
 	Categories []FacetValue // of what matches so far, most frequent first
-	Products   []Product    // those that match best so far
+	Products   []Product    // those that match best so far; where very many match, of a part of them
 }
 
 // Limits of what is suggested: of each of its lists.

@@ -400,7 +400,7 @@ type Suggestions struct {
 	// Categories Of all that matches so far, the most frequent first.
 	Categories []FacetValue `json:"categories"`
 
-	// Products Those that match best so far.
+	// Products Those that match best so far; where very many match, of a part of them.
 	Products []Product `json:"products"`
 
 	// Texts What has been typed with its last word completed or put right, the most likely first.

@@ -1,8 +1,11 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"math"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
@@ -25,7 +28,11 @@ func find(ctx context.Context, r *scorch.IndexSnapshot, q catalog.Query, p plan,
 		if m.products.IsEmpty() {
 			continue
 		}
-		if err := c.collect(ctx, part{seg}, m); err != nil {
+		best := m
+		if c.most > 0 {
+			best = m.best(c.most)
+		}
+		if err := c.collect(ctx, part{seg}, best); err != nil {
 			return catalog.Page{}, err
 		}
 		if err := counts.add(ctx, part{seg}, m.products); err != nil {
@@ -132,6 +139,34 @@ func (m matches) scores(products int) []uint32 {
 		}
 	}
 	return all
+}
+
+// best are at most n of the products: those in the sets of most worth, and where
+// these have too many, the first of them.
+func (m matches) best(n int) matches {
+	if m.products.GetCardinality() <= uint64(n) {
+		return m
+	}
+	var sets []worth
+	for _, all := range append(m.words, m.whole) {
+		sets = append(sets, all...)
+	}
+	slices.SortStableFunc(sets, func(a, b worth) int { return cmp.Compare(b.worth, a.worth) })
+	best := matches{products: roaring.New()}
+	for _, s := range sets {
+		more := roaring.And(s.products, m.products)
+		more.AndNot(best.products)
+		if room := n - int(best.products.GetCardinality()); more.GetCardinality() > uint64(room) {
+			behind, _ := more.Select(uint32(room)) // there are more than that
+			more.RemoveRange(uint64(behind), math.MaxUint32+1)
+		}
+		best.products.Or(more)
+	}
+	for i, s := range sets {
+		sets[i].products = roaring.And(s.products, best.products)
+	}
+	best.whole = sets
+	return best
 }
 
 // part is one segment of the index: the products written or merged at one time,

@@ -98,6 +98,7 @@ type collector struct {
 	sort
 	after *hit
 	limit int
+	most  int // products of a segment to look at, of those in the best sets; 0 for all
 	total int64
 	best  []*hit
 }

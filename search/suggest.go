@@ -17,6 +17,11 @@ import (
 // to suggest.
 const fromBest = catalog.MaxLimit
 
+// maxLooked is how many products of a segment are looked at to find them. Half of
+// a catalogue may have words that begin with one letter, and nobody can tell
+// which of them are meant.
+const maxLooked = 2_000
+
 // Suggest answers what the text may become, or a *catalog.Refusal. It looks at
 // what the text finds as it is, so whatever it suggests finds something.
 func (x *Index) Suggest(ctx context.Context, text string, limit int) (catalog.Suggestions, error) {
@@ -39,7 +44,7 @@ func (x *Index) Suggest(ctx context.Context, text string, limit int) (catalog.Su
 				last = p.words[i : i+1]
 			}
 		}
-		page, err = find(ctx, r, q, p, collector{sort: sort{descending: true}, limit: q.Limit}, counts{newCount(fieldCategory)})
+		page, err = find(ctx, r, q, p, collector{sort: sort{descending: true}, limit: q.Limit, most: maxLooked}, counts{newCount(fieldCategory)})
 		return err
 	})
 	if err != nil {

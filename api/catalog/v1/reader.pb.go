@@ -866,7 +866,7 @@ type SuggestProductsResponse struct {
 	Texts []string `protobuf:"bytes,1,rep,name=texts,proto3" json:"texts,omitempty"`
 	// Of what matches so far, most frequent first.
 	Categories []*FacetValue `protobuf:"bytes,2,rep,name=categories,proto3" json:"categories,omitempty"`
-	// Those that match best so far.
+	// Those that match best so far; where very many match, of a part of them.
 	Products      []*Product `protobuf:"bytes,3,rep,name=products,proto3" json:"products,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
