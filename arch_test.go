@@ -35,7 +35,8 @@ var imports = map[string][]string{
 	"catalog/mongo":                {"catalog", "catalog/wire"},
 	"catalog/redis":                {"catalog", "catalog/wire"},
 	"catalog/sqlite":               {"catalog", "catalog/failpoint", "catalog/wire"},
-	"catalog/search":               {"catalog", "catalog/wire"},
+	"catalog/term":                 {"catalog"}, // by what products are found, in whatever index
+	"catalog/search":               {"catalog", "catalog/term", "catalog/wire"},
 	"catalog/embedded":             {},
 	"catalog/client":               {"catalog", "catalog/api", "catalog/wire"},
 	"catalog/catalogtest":          {"catalog", "catalog/reader", "catalog/wire", "catalog/writer"},
@@ -60,7 +61,7 @@ var drivers = map[string][]string{
 	"go.mongodb.org/mongo-driver":        {"catalog/mongo"},
 	"github.com/redis/rueidis":           {"catalog/redis"},
 	"modernc.org/sqlite":                 {"catalog/sqlite"},
-	"github.com/blevesearch":             {"catalog/search"},
+	"github.com/blevesearch":             {"catalog/search", "catalog/term"}, // term has its tables of letters and plurals
 	"github.com/labstack/echo":           {"catalog/gateway", "catalog/api", "catalog/bench"},
 }
 

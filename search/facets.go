@@ -10,6 +10,7 @@ import (
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	"catalog"
+	"catalog/term"
 )
 
 const maxValues = 50 // of a facet
@@ -27,11 +28,11 @@ type count struct {
 
 func newCounts(q catalog.Query) (all counts) {
 	if q.Facets {
-		all = counts{newCount(fieldCategory), newCount(fieldTag), newCount(fieldCurrency)}
+		all = counts{newCount(term.Category), newCount(term.Tag), newCount(term.Currency)}
 	}
 	for _, key := range q.FacetAttributes {
-		c := newCount(fieldHas)
-		c.facet, c.begin = catalog.Facet{Field: "attribute", Attribute: key}, attributeTerm(key, "")
+		c := newCount(term.Has)
+		c.facet, c.begin = catalog.Facet{Field: "attribute", Attribute: key}, term.Attribute(key, "")
 		all = append(all, c)
 	}
 	return all
@@ -94,7 +95,7 @@ func (c count) byValue(ctx context.Context, dict segment.TermDictionary, product
 			return err
 		}
 		value := e.Term[len(c.begin):]
-		if n := set.AndCardinality(products); n > 0 && !strings.HasPrefix(value, hashed) {
+		if n := set.AndCardinality(products); n > 0 && !strings.HasPrefix(value, term.Hashed) {
 			c.of[value] += int64(n)
 		}
 	}

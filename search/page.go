@@ -4,24 +4,15 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	"catalog"
+	"catalog/term"
 )
-
-// sort is the order of a page: by a field or by score, then by id.
-type sort struct {
-	field            string // "" for the score
-	descending, byID bool   // byID: the ids descend too
-}
 
 // hit is a product that matches.
 type hit struct {
@@ -31,43 +22,11 @@ type hit struct {
 	doc  uint32
 }
 
-// sortOf is the order that the query asks for, and the last product of the page
-// before, if there is one.
-func sortOf(q catalog.Query) (sort, *hit, error) {
-	by := q.Sort
-	if by == "" || by == catalog.Relevance && q.Text == "" {
-		by = catalog.Newest
-		if q.Text != "" {
-			by = catalog.Relevance
-		}
-	}
-	var s sort
-	switch by {
-	case catalog.Relevance:
-		s = sort{descending: true}
-	case catalog.ByName:
-		s = sort{field: fieldTitle}
-	case catalog.Cheapest:
-		s = sort{field: fieldPrice}
-	case catalog.Dearest:
-		s = sort{field: fieldPrice, descending: true}
-	case catalog.Newest:
-		s = sort{field: fieldCreated, descending: true, byID: true}
-	default:
-		return s, nil, catalog.Invalid("sort", "must be one of relevance, name, price, -price and newest")
-	}
-	if q.Cursor == "" {
-		return s, nil, nil
-	}
-	after, err := decodeCursor(q)
-	return s, after, err
-}
-
 // compare is negative when a comes before b. Ids are compared only when they
 // have to be: they are read from the disk.
-func (s sort) compare(a, b *hit) (int, error) {
+func compare(o term.Order, a, b *hit) (int, error) {
 	order := bytes.Compare(a.key, b.key)
-	if s.descending {
+	if o.Descending {
 		order = -order
 	}
 	if order != 0 {
@@ -77,7 +36,7 @@ func (s sort) compare(a, b *hit) (int, error) {
 		return 0, err
 	}
 	order = cmp.Compare(a.id, b.id)
-	if s.byID {
+	if o.ByID {
 		order = -order
 	}
 	return order, nil
@@ -95,7 +54,7 @@ func (h *hit) identify() error {
 // collector keeps the best hits, and one more that tells whether there is a
 // next page.
 type collector struct {
-	sort
+	term.Order
 	after *hit
 	limit int
 	most  int // products of a segment to look at, of those in the best sets; 0 for all
@@ -107,9 +66,9 @@ type collector struct {
 func (c *collector) collect(ctx context.Context, s part, m matches) error {
 	c.total += int64(m.products.GetCardinality())
 	next := &hit{part: s}
-	values := s.values(c.field)
+	values := s.values(c.Field)
 	var scores []uint32
-	if c.field == "" {
+	if c.Field == "" {
 		scores = m.scores(int(s.FullSize()))
 	}
 	for i, n := m.products.Iterator(), 0; i.HasNext(); n++ {
@@ -117,13 +76,13 @@ func (c *collector) collect(ctx context.Context, s part, m matches) error {
 			return ctx.Err()
 		}
 		next.doc, next.id, next.key = i.Next(), "", next.key[:0]
-		if c.field == "" {
+		if c.Field == "" {
 			next.key = binary.BigEndian.AppendUint32(next.key, scores[next.doc])
 		} else if err := values(next.doc, func(_ string, value []byte) { next.key = append(next.key, value...) }); err != nil {
 			return err
 		}
 		if c.after != nil {
-			if order, err := c.compare(next, c.after); err != nil || order <= 0 {
+			if order, err := compare(c.Order, next, c.after); err != nil || order <= 0 {
 				if err != nil {
 					return err
 				}
@@ -149,7 +108,7 @@ func (c *collector) keep(h *hit) (bool, error) {
 		if at == len(c.best) && at > c.limit {
 			mid = at - 1 // most are worse than the worst
 		}
-		order, err := c.compare(h, c.best[mid])
+		order, err := compare(c.Order, h, c.best[mid])
 		if err != nil {
 			return false, err
 		}
@@ -172,7 +131,7 @@ func (c *collector) page(q catalog.Query, counts counts) (catalog.Page, error) {
 	p := catalog.Page{Total: c.total, Facets: counts.facets()}
 	for i, h := range c.best {
 		if i == c.limit {
-			p.NextCursor = encodeCursor(q, c.best[i-1])
+			p.NextCursor = term.Cursor(q, term.Last{ID: catalog.ID([]byte(c.best[i-1].id)), Key: c.best[i-1].key})
 			break
 		}
 		product, err := h.part.product(h.doc)
@@ -196,33 +155,4 @@ func (s part) values(fields ...string) func(doc uint32, visit func(field string,
 		}
 		return err
 	}
-}
-
-// A cursor is where a page ended: a seal, the id and the key of its last
-// product. The seal says that it was made for this query.
-const sealSize, idSize = 9, len(catalog.ID{})
-
-func encodeCursor(q catalog.Query, last *hit) string {
-	place := append([]byte(last.id), last.key...)
-	return base64.RawURLEncoding.EncodeToString(append(seal(q, place), place...))
-}
-
-func decodeCursor(q catalog.Query) (*hit, error) {
-	b, err := base64.RawURLEncoding.DecodeString(q.Cursor)
-	if err != nil || len(b) < sealSize+idSize {
-		return nil, catalog.Invalid("cursor", "is broken; take nextCursor of the page before as it is, or begin without one")
-	}
-	place := b[sealSize:]
-	if !bytes.Equal(b[:sealSize], seal(q, place)) {
-		return nil, catalog.Invalid("cursor", "belongs to another query; repeat the query of the page before, or begin without one")
-	}
-	return &hit{id: string(place[:idSize]), key: place[idSize:]}, nil
-}
-
-// seal tells cursors apart by all of a query but how much of it is asked for.
-func seal(q catalog.Query, place []byte) []byte {
-	q.Cursor, q.Limit, q.Facets, q.FacetAttributes, q.Highlight = "", 0, false, nil, false
-	b, _ := json.Marshal(q) // strings and numbers cannot fail
-	sum := sha256.Sum256(fmt.Appendf(b, "%x", place))
-	return sum[:sealSize]
 }

@@ -1,36 +1,29 @@
 package search
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
 
-	"catalog"
+	"catalog/term"
 )
 
-// Prices are looked for as text of fixed width: 15 digits before the point and
-// nine behind. A range of it can hold as many terms as there are prices, so the
+// Prices are looked for as text of fixed width. A range of it can hold as many terms as there are prices, so the
 // first digits are indexed too, and a range is a few coarse terms in its middle
 // and ever finer ones towards its ends.
-
-const priceDigits = 24
 
 // priceLevels are how many digits are indexed beside all of them: down to
 // 10,000s, to 100s and to ones.
 func priceLevels() []int { return []int{11, 13, 15} }
 
 func priceField(digits int) string {
-	if digits == priceDigits {
-		return fieldPrice
+	if digits == term.Digits {
+		return term.Price
 	}
-	return fieldPrice + strconv.Itoa(digits)
+	return term.Price + strconv.Itoa(digits)
 }
-
-// sortablePrice is d as text that sorts as the amounts do, exactly.
-func sortablePrice(d catalog.Decimal) string { return fmt.Sprintf("%015d%09d", d.Units, d.Nanos) }
 
 // between lists the terms that together find the prices from low to high, both
 // of them included.
@@ -52,8 +45,8 @@ func between(r *scorch.IndexSnapshot, low, high string) ([]place, error) {
 		return err
 	}
 	parent := 0
-	for _, digits := range append(priceLevels(), priceDigits) {
-		last := digits == priceDigits
+	for _, digits := range append(priceLevels(), term.Digits) {
+		last := digits == term.Digits
 		var err error
 		if low[:parent] == high[:parent] { // the ends are still in one coarse term
 			err = add(digits, low[:digits], high[:digits], last, last)

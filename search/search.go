@@ -31,7 +31,7 @@ import (
 
 // format is raised when what is written to the index changes. An index of
 // another format is made anew from the events.
-const format = "5"
+const format = "6"
 
 // Keys of what is stored beside the products.
 const (

@@ -1,16 +1,15 @@
 package search
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
 
 	"catalog"
+	"catalog/term"
 )
 
 // fromBest is how many of the products that match best are looked at for words
@@ -29,7 +28,7 @@ func (x *Index) Suggest(ctx context.Context, text string, limit int) (catalog.Su
 		return catalog.Suggestions{}, catalog.Invalid("limit", fmt.Sprintf("must be between 1 and %d", catalog.MaxSuggestions))
 	}
 	q := catalog.Query{Text: strings.TrimSpace(text), Limit: fromBest}
-	if err := check(q); err != nil || q.Text == "" {
+	if err := term.Check(q); err != nil || q.Text == "" {
 		return catalog.Suggestions{}, err
 	}
 	var page catalog.Page
@@ -39,12 +38,12 @@ func (x *Index) Suggest(ctx context.Context, text string, limit int) (catalog.Su
 		if err != nil {
 			return err
 		}
-		if typed := words(q.Text); len(typed) > 0 {
+		if typed := term.Words(q.Text); len(typed) > 0 {
 			if i := slices.IndexFunc(p.words, func(w wanted) bool { return w.word == typed[len(typed)-1] }); i >= 0 {
 				last = p.words[i : i+1]
 			}
 		}
-		page, err = find(ctx, r, q, p, collector{sort: sort{descending: true}, limit: q.Limit, most: maxLooked}, counts{newCount(fieldCategory)})
+		page, err = find(ctx, r, q, p, collector{Order: term.Order{Descending: true}, limit: q.Limit, most: maxLooked}, counts{newCount(term.Category)})
 		return err
 	})
 	if err != nil {
@@ -53,31 +52,10 @@ func (x *Index) Suggest(ctx context.Context, text string, limit int) (catalog.Su
 		}
 		return catalog.Suggestions{}, err
 	}
-	texts, categories := newMatcher(q.Text, last...).completions(q.Text, page.Items), page.Facets[0].Values
+	texts, categories := newMatcher(q.Text, last...).Completions(q.Text, page.Items), page.Facets[0].Values
 	return catalog.Suggestions{
 		Texts:      texts[:min(len(texts), limit)],
 		Categories: categories[:min(len(categories), limit)],
 		Products:   page.Items[:min(len(page.Items), limit)],
 	}, nil
-}
-
-// completions are the text with other words in place of its last one: those
-// which that one may stand for, of the names of products. First come those of
-// many names, and of the best.
-func (m matcher) completions(text string, products []catalog.Product) (all []string) {
-	var begin int // of the last word
-	for start := range spans(text) {
-		begin = start
-	}
-	typed, before := words(text), strings.ToLower(text[:begin])
-	worth := map[string]int{}
-	for i, p := range products {
-		for start, end := range spans(p.Name) {
-			word := p.Name[start:end]
-			if folded := words(word); slices.ContainsFunc(folded, m.matches) && !slices.Contains(typed, strings.Join(folded, "")) {
-				worth[before+strings.ToLower(word)] += len(products) - i
-			}
-		}
-	}
-	return slices.SortedFunc(maps.Keys(worth), func(a, b string) int { return cmp.Or(cmp.Compare(worth[b], worth[a]), strings.Compare(a, b)) })
 }

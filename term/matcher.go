@@ -1,6 +1,8 @@
-package search
+package term
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -8,41 +10,38 @@ import (
 	"catalog"
 )
 
-// matcher tells which words of a product are those that it was found by.
-type matcher struct {
+// Matcher tells which words of a product are those that it was found by.
+type Matcher struct {
 	stems  map[string]bool // of the words that were looked for, and of those that they may stand for
 	starts []string        // the words that were looked for: others may begin with them
 	whole  string          // the whole text, folded
 }
 
-func newMatcher(text string, looked ...wanted) matcher {
-	m := matcher{stems: map[string]bool{}, whole: fold(text)}
-	for _, w := range looked {
-		m.starts = append(m.starts, w.word)
-		for _, t := range w.tiers {
-			switch t.field {
-			case fieldName, fieldPath, fieldText:
-				for _, term := range t.terms {
-					m.stems[term] = true
-				}
-			}
-		}
+// NewMatcher makes a matcher of a text of which no word has been looked for yet.
+func NewMatcher(text string) *Matcher {
+	return &Matcher{stems: map[string]bool{}, whole: Fold(text)}
+}
+
+// Looked adds a word that was looked for, and the stems that it may stand for.
+func (m *Matcher) Looked(word string, stems ...string) {
+	m.starts = append(m.starts, word)
+	for _, s := range stems {
+		m.stems[s] = true
 	}
-	return m
 }
 
 // matches says whether a folded word is one of them.
-func (m matcher) matches(word string) bool {
-	return m.stems[stem(word)] || slices.ContainsFunc(m.starts, func(s string) bool { return strings.HasPrefix(word, s) })
+func (m *Matcher) matches(word string) bool {
+	return m.stems[Stem(word)] || slices.ContainsFunc(m.starts, func(s string) bool { return strings.HasPrefix(word, s) })
 }
 
-// highlights shows the matches in each field that has one.
-func (m matcher) highlights(p catalog.Product) (all []catalog.Highlight) {
+// Highlights shows the matches in each field that has one.
+func (m *Matcher) Highlights(p catalog.Product) (all []catalog.Highlight) {
 	for _, f := range []struct{ name, text string }{
 		{"name", p.Name}, {"sku", p.SKU}, {"category", p.Category}, {"description", p.Description},
 	} {
 		fragments := m.fragments(f.text)
-		if f.name == "sku" && f.text != "" && fold(f.text) == m.whole {
+		if f.name == "sku" && f.text != "" && Fold(f.text) == m.whole {
 			fragments = []catalog.Fragment{{Text: f.text, Match: true}}
 		}
 		if fragments != nil {
@@ -54,10 +53,10 @@ func (m matcher) highlights(p catalog.Product) (all []catalog.Highlight) {
 
 // fragments parts a text into what matches and what does not. When nothing
 // does, it answers none.
-func (m matcher) fragments(text string) (all []catalog.Fragment) {
+func (m *Matcher) fragments(text string) (all []catalog.Fragment) {
 	done := 0
 	for start, end := range spans(text) {
-		if !slices.ContainsFunc(words(text[start:end]), m.matches) {
+		if !slices.ContainsFunc(Words(text[start:end]), m.matches) {
 			continue
 		}
 		if start > done {
@@ -132,4 +131,25 @@ func excerpt(all []catalog.Fragment) []catalog.Fragment {
 		}
 	}
 	return all
+}
+
+// Completions are the text with other words in place of its last one: those
+// which that one may stand for, of the names of products. First come those of
+// many names, and of the best.
+func (m *Matcher) Completions(text string, products []catalog.Product) (all []string) {
+	var begin int // of the last word
+	for start := range spans(text) {
+		begin = start
+	}
+	typed, before := Words(text), strings.ToLower(text[:begin])
+	worth := map[string]int{}
+	for i, p := range products {
+		for start, end := range spans(p.Name) {
+			word := p.Name[start:end]
+			if folded := Words(word); slices.ContainsFunc(folded, m.matches) && !slices.Contains(typed, strings.Join(folded, "")) {
+				worth[before+strings.ToLower(word)] += len(products) - i
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(worth), func(a, b string) int { return cmp.Or(cmp.Compare(worth[b], worth[a]), strings.Compare(a, b)) })
 }

@@ -1,4 +1,8 @@
-package search
+// Package term says by what terms a product is found, and by which ones a query
+// looks for it: what search engines have in common. It cuts words, makes plans of
+// queries, knows the orders and cursors of pages, and shows what matched. It
+// knows no engine, and no product but those it is given.
+package term
 
 import (
 	"strings"
@@ -11,9 +15,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// fold is text without case and accents, and with one form for what has several:
+// Fold is text without case and accents, and with one form for what has several:
 // RÅSKOG is raskog, whether the ring is a part of its letter or follows it.
-func fold(text string) string {
+func Fold(text string) string {
 	if strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		text = strings.Map(func(r rune) rune {
 			if unicode.Is(unicode.Mn, r) {
@@ -26,10 +30,10 @@ func fold(text string) string {
 	return strings.ToLower(text)
 }
 
-// words cuts text into folded words of letters and digits. What is written
+// Words cuts text into folded words of letters and digits. What is written
 // without blanks between its words is cut into letters.
-func words(text string) []string {
-	text = strings.ReplaceAll(fold(text), "'", "") // chef's is chefs
+func Words(text string) []string {
+	text = strings.ReplaceAll(Fold(text), "'", "") // chef's is chefs
 	var all []string
 	start := -1 // of the word that i is in
 	end := func(i int) {
@@ -65,8 +69,8 @@ func unbroken(r rune) bool {
 	return r >= 0x0e00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
 }
 
-// stem is the word without the ending of an English plural.
-func stem(word string) string {
+// Stem is the word without the ending of an English plural.
+func Stem(word string) string {
 	if !strings.HasSuffix(word, "s") {
 		return word
 	}
@@ -75,10 +79,12 @@ func stem(word string) string {
 }
 
 // stems are the words of a text without plural.
-func stems(text string) []string {
-	all := words(text)
-	for i, w := range all {
-		all[i] = stem(w)
+func stems(text string) []string { return eachStem(Words(text)) }
+
+func eachStem(words []string) []string {
+	all := make([]string, len(words))
+	for i, w := range words {
+		all[i] = Stem(w)
 	}
 	return all
 }
@@ -125,8 +131,12 @@ func starts(word string) []string {
 	return append(all, startTerm(level[0], word))
 }
 
-func startTerm(level int, start string) string { return string(rune('a'+level)) + start }
+func eachStart(words []string) []string {
+	all := make([]string, 0, 2*len(words))
+	for _, w := range words {
+		all = append(all, starts(w)...)
+	}
+	return all
+}
 
-// numeric says whether the word has a digit. A number that is written
-// differently is another number, not a misspelt one.
-func numeric(word string) bool { return strings.ContainsFunc(word, unicode.IsNumber) }
+func startTerm(level int, start string) string { return string(rune('a'+level)) + start }
