@@ -44,8 +44,11 @@ func (m *Matcher) Highlights(p catalog.Product) (all []catalog.Highlight) {
 		if f.name == "sku" && f.text != "" && Fold(f.text) == m.whole {
 			fragments = []catalog.Fragment{{Text: f.text, Match: true}}
 		}
+		if f.name == "description" {
+			fragments = excerpt(fragments)
+		}
 		if fragments != nil {
-			all = append(all, catalog.Highlight{Field: f.name, Fragments: excerpt(fragments)})
+			all = append(all, catalog.Highlight{Field: f.name, Fragments: fragments})
 		}
 	}
 	return all
@@ -115,15 +118,14 @@ func excerpt(all []catalog.Fragment) []catalog.Fragment {
 		return all
 	}
 	if first := &all[0]; !first.Match && len(first.Text) > leadIn {
-		if cut := strings.LastIndexByte(first.Text[:len(first.Text)-leadIn], ' '); cut >= 0 {
-			first.Text = "…" + first.Text[cut+1:]
+		if at := cut(first.Text, len(first.Text)-leadIn); at > 0 {
+			first.Text = "…" + strings.TrimPrefix(first.Text[at:], " ")
 		}
 	}
 	length = 0
 	for i := range all {
 		if room := maxExcerpt - length; len(all[i].Text) > room && !all[i].Match {
-			cut := strings.LastIndexByte(all[i].Text[:room], ' ')
-			all[i].Text = all[i].Text[:max(cut, 0)] + "…"
+			all[i].Text = all[i].Text[:cut(all[i].Text, room)] + "…"
 			return all[:i+1]
 		}
 		if length += len(all[i].Text); length >= maxExcerpt {
@@ -131,6 +133,18 @@ func excerpt(all []catalog.Fragment) []catalog.Fragment {
 		}
 	}
 	return all
+}
+
+// cut is where to cut a text at i or before: at a blank, or between two letters
+// of what has none for long.
+func cut(text string, i int) int {
+	if at := strings.LastIndexByte(text[max(i-leadIn, 0):i], ' '); at >= 0 {
+		return max(i-leadIn, 0) + at
+	}
+	for i > 0 && !utf8.RuneStart(text[i]) {
+		i--
+	}
+	return i
 }
 
 // Completions are the text with other words in place of its last one: those
