@@ -53,6 +53,9 @@ type Page struct {
 	NextCursor string // "" when this is the last page
 	Facets     []Facet
 	Highlights [][]Highlight // of each item, where they were asked for
+	// Instead is a text near that of the query that finds something, where that
+	// one finds nothing and the index knows one.
+	Instead string
 }
 
 // Facet counts the products that match a query by the values of one field:

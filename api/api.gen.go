@@ -291,7 +291,10 @@ type Page struct {
 	// Highlights By the id of a product and one of its fields (name, sku, category, description): the text of the field, or an excerpt
 	// of a long one, in fragments that match and others that do not. Fields without a match are left out.
 	Highlights map[string]map[string][]Fragment `json:"highlights,omitempty,omitzero"`
-	Items      []Product                        `json:"items"`
+
+	// Instead Where nothing matches, a text near `q` that finds something with the same filters. Absent where there is none.
+	Instead string    `json:"instead,omitempty,omitzero"`
+	Items   []Product `json:"items"`
 
 	// NextCursor Absent on the last page.
 	NextCursor string `json:"nextCursor,omitempty,omitzero"`

@@ -42,8 +42,15 @@ func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, erro
 		if err != nil {
 			return err
 		}
-		if page, err = find(ctx, r, q, p, collector{Order: order, after: after, limit: q.Limit}, newCounts(q)); err != nil || !q.Highlight {
+		if page, err = find(ctx, r, q, p, collector{Order: order, after: after, limit: q.Limit}, newCounts(q)); err != nil {
 			return err
+		}
+		if page.Total == 0 && p.text {
+			page.Instead, err = instead(ctx, r, q, p)
+			return err
+		}
+		if !q.Highlight {
+			return nil
 		}
 		m := newMatcher(q.Text, p.words...)
 		for _, item := range page.Items {

@@ -69,6 +69,9 @@ type Tier struct {
 	Place
 }
 
+// Misspelt is what it is worth to have a word that is like the one looked for.
+const Misspelt = 1
+
 // Word is a word of a text, and where it is looked for.
 type Word struct {
 	Word   string
@@ -147,7 +150,7 @@ func newWord(w string, errors int) Word {
 	}
 	for n := 1; n <= errors; n++ {
 		for _, field := range []string{Name, Path, Text} {
-			word.Tiers = append(word.Tiers, Tier{1, Place{Field: field, Term: s, Errors: n}})
+			word.Tiers = append(word.Tiers, Tier{Misspelt, Place{Field: field, Term: s, Errors: n}})
 		}
 	}
 	return word
@@ -163,6 +166,19 @@ func errorsIn(word string) int {
 	case length < 4 || length > maxLetters || strings.ContainsFunc(word, unicode.IsNumber):
 		return 0
 	case length < 8:
+		return 1
+	}
+	return 2
+}
+
+// Near is how many letters of a word may be wrong that is put right where a text
+// finds nothing: more than in a search, and the first one too.
+func Near(word string) int {
+	length := utf8.RuneCountInString(word)
+	switch {
+	case length < 3 || length > maxLetters || strings.ContainsFunc(word, unicode.IsNumber):
+		return 0
+	case length == 3:
 		return 1
 	}
 	return 2

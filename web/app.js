@@ -40,6 +40,13 @@ function find(q) {
   load();
 }
 
+// offer is a button that looks for a text.
+function offer(text) {
+  const b = element("button", text, { type: "button" });
+  b.onclick = () => { $("q").value = text; find(text); };
+  return b;
+}
+
 function inCategory(category) {
   state.category = category;
   load();
@@ -70,6 +77,7 @@ async function load(more = false) {
     const ms = Math.round(performance.now() - since);
     $("count").textContent = `${body.total.toLocaleString()} ${body.total === 1 ? "product" : "products"} in ${ms} ms`;
     if (more) return;
+    $("instead").replaceChildren(...(body.instead ? ["Did you mean ", offer(body.instead), "?"] : []));
     categories(body.facets, state.category, inCategory);
     await attributes(narrowed, body.items, state.attributes, withAttribute, () => asked === state.asked);
   } catch (problem) {

@@ -384,7 +384,7 @@ func DraftJSON(d catalog.Draft) api.Draft {
 
 // PageJSON is p in the shape of the contract.
 func PageJSON(p catalog.Page) api.Page {
-	m := api.Page{Items: productsJSON(p.Items), Total: p.Total, NextCursor: p.NextCursor}
+	m := api.Page{Items: productsJSON(p.Items), Total: p.Total, NextCursor: p.NextCursor, Instead: p.Instead}
 	for _, f := range p.Facets {
 		m.Facets = append(m.Facets, api.Facet{Field: api.FacetField(f.Field), Attribute: f.Attribute, Values: valuesJSON(f.Values)})
 	}
@@ -409,7 +409,7 @@ func PageOf(m api.Page) (catalog.Page, error) {
 	if err != nil {
 		return catalog.Page{}, err
 	}
-	p := catalog.Page{Items: items, Total: m.Total, NextCursor: m.NextCursor}
+	p := catalog.Page{Items: items, Total: m.Total, NextCursor: m.NextCursor, Instead: m.Instead}
 	for _, f := range m.Facets {
 		p.Facets = append(p.Facets, catalog.Facet{Field: string(f.Field), Attribute: f.Attribute, Values: valuesOf(f.Values)})
 	}

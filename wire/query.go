@@ -75,7 +75,7 @@ func Positions(m []*catalogv1.Position) []catalog.Position {
 
 // PageMessage is p as a message.
 func PageMessage(p catalog.Page) *catalogv1.SearchProductsResponse {
-	m := &catalogv1.SearchProductsResponse{Items: productMessages(p.Items), Total: p.Total, NextCursor: p.NextCursor}
+	m := &catalogv1.SearchProductsResponse{Items: productMessages(p.Items), Total: p.Total, NextCursor: p.NextCursor, Instead: p.Instead}
 	for _, f := range p.Facets {
 		m.Facets = append(m.Facets, &catalogv1.Facet{Field: f.Field, Attribute: f.Attribute, Values: valueMessages(f.Values)})
 	}
@@ -99,7 +99,7 @@ func Page(m *catalogv1.SearchProductsResponse) (catalog.Page, error) {
 	if err != nil {
 		return catalog.Page{}, err
 	}
-	p := catalog.Page{Items: items, Total: m.GetTotal(), NextCursor: m.GetNextCursor()}
+	p := catalog.Page{Items: items, Total: m.GetTotal(), NextCursor: m.GetNextCursor(), Instead: m.GetInstead()}
 	for _, f := range m.GetFacets() {
 		p.Facets = append(p.Facets, catalog.Facet{Field: f.GetField(), Attribute: f.GetAttribute(), Values: facetValues(f.GetValues())})
 	}

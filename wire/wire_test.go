@@ -395,7 +395,7 @@ func TestPagesAndSuggestionsComeThroughGRPCAndHTTP(t *testing.T) {
 		}
 	}
 	page := catalog.Page{
-		Items: []catalog.Product{product("Oak table"), product("Chair")}, Total: 17, NextCursor: "next",
+		Items: []catalog.Product{product("Oak table"), product("Chair")}, Total: 17, NextCursor: "next", Instead: "oak",
 		Facets: []catalog.Facet{
 			{Field: "category", Values: []catalog.FacetValue{{Value: "Furniture", Count: 2}}},
 			{Field: "attribute", Attribute: "width", Values: []catalog.FacetValue{{Value: "45", Count: 2}}},

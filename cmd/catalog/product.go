@@ -266,6 +266,9 @@ func searchProducts(ctx context.Context, p *productCall) error {
 		return err
 	}
 	fmt.Fprintf(p.out, "%d of %d\n", len(page.Items), page.Total)
+	if page.Instead != "" {
+		fmt.Fprintf(p.out, "did you mean %q?\n", page.Instead)
+	}
 	return nil
 }
 

@@ -459,7 +459,10 @@ type SearchProductsResponse struct {
 	NextCursor string   `protobuf:"bytes,3,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
 	Facets     []*Facet `protobuf:"bytes,4,rep,name=facets,proto3" json:"facets,omitempty"`
 	// Of each item, where they were asked for.
-	Highlights    []*Highlights `protobuf:"bytes,5,rep,name=highlights,proto3" json:"highlights,omitempty"`
+	Highlights []*Highlights `protobuf:"bytes,5,rep,name=highlights,proto3" json:"highlights,omitempty"`
+	// Where nothing matches, a text near that of the request that finds something;
+	// "" for none.
+	Instead       string `protobuf:"bytes,6,opt,name=instead,proto3" json:"instead,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -527,6 +530,13 @@ func (x *SearchProductsResponse) GetHighlights() []*Highlights {
 		return x.Highlights
 	}
 	return nil
+}
+
+func (x *SearchProductsResponse) GetInstead() string {
+	if x != nil {
+		return x.Instead
+	}
+	return ""
 }
 
 // Facet counts the matching products by the values of one field.
@@ -1430,7 +1440,7 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\thighlight\x18\x0e \x01(\bR\thighlight\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdd\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf7\x01\n" +
 	"\x16SearchProductsResponse\x12)\n" +
 	"\x05items\x18\x01 \x03(\v2\x13.catalog.v1.ProductR\x05items\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x1f\n" +
@@ -1439,7 +1449,8 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\x06facets\x18\x04 \x03(\v2\x11.catalog.v1.FacetR\x06facets\x126\n" +
 	"\n" +
 	"highlights\x18\x05 \x03(\v2\x16.catalog.v1.HighlightsR\n" +
-	"highlights\"k\n" +
+	"highlights\x12\x18\n" +
+	"\ainstead\x18\x06 \x01(\tR\ainstead\"k\n" +
 	"\x05Facet\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12.\n" +
 	"\x06values\x18\x02 \x03(\v2\x16.catalog.v1.FacetValueR\x06values\x12\x1c\n" +

@@ -1,0 +1,101 @@
+package search
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+
+	"catalog"
+	"catalog/term"
+)
+
+const (
+	maxNear       = 4   // words that are put right
+	maxLike limit = 100 // words like one of these that are compared, in each field
+)
+
+// instead answers a text that finds something in the place of that of q, which
+// finds nothing, or "" when none is near. Words that no product has are put
+// right, more boldly than a search does, or left out.
+func instead(ctx context.Context, r *scorch.IndexSnapshot, q catalog.Query, p plan) (string, error) {
+	var text []string
+	strange := 0
+	for _, w := range p.words {
+		many, err := having(r, slices.DeleteFunc(slices.Clone(w.tiers), func(t tier) bool { return t.worth == term.Misspelt })...)
+		if err != nil {
+			return "", err
+		}
+		if many == 0 {
+			if strange++; strange > maxNear {
+				continue
+			}
+			if w.word, err = nearest(r, w.word); err != nil {
+				return "", err
+			}
+		}
+		if w.word != "" && !slices.Contains(text, w.word) {
+			text = append(text, w.word)
+		}
+	}
+	if len(text) == 0 || strange == 0 {
+		return "", nil
+	}
+	q.Text = strings.Join(text, " ")
+	p, err := newPlan(r, q)
+	if err != nil {
+		return "", err
+	}
+	page, err := find(ctx, r, q, p, collector{Order: term.Order{Descending: true}, limit: 1, most: 1}, nil)
+	if err != nil || len(page.Items) == 0 {
+		return "", err
+	}
+	return q.Text, nil
+}
+
+// nearest is the word that products have and that is most like w: of those with
+// the fewest errors one of a name, else of a category, else of another text, and
+// of these the most frequent; "" when there is none.
+func nearest(r *scorch.IndexSnapshot, w string) (string, error) {
+	for errs := 1; errs <= term.Near(w); errs++ {
+		for _, field := range []string{term.Name, term.Path, term.Text} {
+			left := maxLike
+			like, err := left.of(r.FieldDictFuzzy(field, term.Stem(w), errs, ""))
+			if err != nil {
+				return "", err
+			}
+			best, most := "", uint64(0)
+			for _, t := range like {
+				many, err := having(r, tier{place: place{field, []string{t}}})
+				if err != nil {
+					return "", err
+				}
+				if many > most {
+					best, most = t, many
+				}
+			}
+			if best != "" {
+				return best, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// having counts the products that are in one of the places.
+func having(r *scorch.IndexSnapshot, tiers ...tier) (many uint64, _ error) {
+	for _, seg := range r.Segments() {
+		s, either := part{seg}, roaring.New()
+		for _, t := range tiers {
+			set, err := s.having(t.place)
+			if err != nil {
+				return 0, err
+			}
+			either.Or(set)
+		}
+		many += either.AndCardinality(s.DocNumbersLive())
+	}
+	return many, nil
+}
