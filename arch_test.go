@@ -35,6 +35,7 @@ var imports = map[string][]string{
 	"catalog/mongo":                {"catalog", "catalog/wire"},
 	"catalog/redis":                {"catalog", "catalog/wire"},
 	"catalog/sqlite":               {"catalog", "catalog/failpoint", "catalog/wire"},
+	"catalog/opensearch":           {"catalog", "catalog/breaker", "catalog/term", "catalog/wire"}, // an index for catalogues that outgrow one machine
 	"catalog/term":                 {"catalog"}, // by what products are found, in whatever index
 	"catalog/search":               {"catalog", "catalog/term", "catalog/wire"},
 	"catalog/embedded":             {},
@@ -70,8 +71,8 @@ var stdlibOnly = []string{"catalog", "catalog/daemon", "catalog/failpoint", "cat
 
 // notIn says what the programs for production do not contain.
 var notIn = map[string][]string{
-	"catalog/cmd/gateway": {"catalog/embedded", "catalog/sqlite", "catalog/search", "catalog/postgres", "catalog/mongo", "catalog/redis", "modernc.org/sqlite", "github.com/twmb/franz-go/pkg/kfake", "github.com/blevesearch/bleve/v2"},
-	"catalog/cmd/writer":  {"catalog/embedded", "catalog/sqlite", "catalog/search", "catalog/mongo", "catalog/redis", "modernc.org/sqlite", "github.com/twmb/franz-go/pkg/kfake", "github.com/blevesearch/bleve/v2"},
+	"catalog/cmd/gateway": {"catalog/embedded", "catalog/sqlite", "catalog/search", "catalog/opensearch", "catalog/postgres", "catalog/mongo", "catalog/redis", "modernc.org/sqlite", "github.com/twmb/franz-go/pkg/kfake", "github.com/blevesearch/bleve/v2"},
+	"catalog/cmd/writer":  {"catalog/embedded", "catalog/sqlite", "catalog/search", "catalog/opensearch", "catalog/mongo", "catalog/redis", "modernc.org/sqlite", "github.com/twmb/franz-go/pkg/kfake", "github.com/blevesearch/bleve/v2"},
 	"catalog/cmd/reader":  {"catalog/embedded", "catalog/sqlite", "catalog/postgres", "modernc.org/sqlite", "github.com/twmb/franz-go/pkg/kfake"},
 }
 

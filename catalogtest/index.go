@@ -34,6 +34,7 @@ func TestIndex(t *testing.T, open func(t *testing.T) reader.Index) {
 		{"a cursor belongs to its query", indexCursors},
 		{"a page has its limits", indexLimits},
 		{"a tombstone is not found, and a replay changes nothing", indexReplay},
+		{"what is wrong is put right, also when it is newer than it should be", indexCorrection},
 		{"progress is kept", indexProgress},
 		{"text is data", indexHostile},
 		{"nothing is looked for when nobody waits", indexGone},
@@ -391,6 +392,33 @@ func indexReplay(t *testing.T, x reader.Index) {
 	put(t, x, at("Oak table", 3, catalog.Draft{Name: "Oak desk", Price: price(1, 0, "EUR")}))
 	if page := ask(t, x, catalog.Query{Text: "oak desk"}); len(page.Items) != 1 || page.Items[0].Version != 3 {
 		t.Errorf("made again it is found as %+v", page.Items)
+	}
+}
+
+func indexCorrection(t *testing.T, x reader.Index) {
+	versions := func() string {
+		var all []string
+		for _, p := range ask(t, x, catalog.Query{Text: "shelf"}).Items {
+			all = append(all, fmt.Sprint(p.Name, " ", p.Version))
+		}
+		slices.Sort(all)
+		return strings.Join(all, ", ")
+	}
+	shelf := func(name string, version int64) catalog.Product {
+		return at(name, version, catalog.Draft{Name: name + " shelf", Price: price(1, 0, "EUR")})
+	}
+	put(t, x, shelf("ahead", 9), shelf("behind", 1), shelf("same", 2), shelf("extra", 3))
+	right := shelf("same", 2)
+	right.Name = "other shelf"
+	if err := x.Correct(t.Context(), []catalog.Product{shelf("ahead", 3), shelf("behind", 2), right, {ID: product("extra")}, shelf("missing", 4)}); err != nil {
+		t.Fatal(err)
+	}
+	if got := versions(); got != "ahead shelf 3, behind shelf 2, missing shelf 4, other shelf 2" {
+		t.Errorf("there are now %s", got)
+	}
+	put(t, x, shelf("ahead", 4), shelf("extra", 1)) // and what comes next is taken
+	if got := versions(); got != "ahead shelf 4, behind shelf 2, extra shelf 1, missing shelf 4, other shelf 2" {
+		t.Errorf("in the end there are %s", got)
 	}
 }
 

@@ -97,14 +97,19 @@ type View interface {
 	Save(ctx context.Context, p catalog.Progress) error
 }
 
-// Index finds products. Each reader has its own, fed from all shards. Package
-// search implements it; catalogtest.TestIndex says what an implementation must
-// do.
+// Index finds products, fed from all shards. Each reader has one of its own in
+// package search, or all have one in package opensearch, which each of them feeds.
+// catalogtest.TestIndex says what an implementation must do.
 type Index interface {
-	// Apply stores products (and removes those that are tombstones) together
-	// with the progress that they make, all or nothing. When it returns they can
-	// be found.
+	// Apply stores products (and removes those that are tombstones) and the
+	// progress that they make, never that without all of them. When it returns
+	// they can be found. Of one product, versions come in order, or one that is
+	// older changes nothing.
 	Apply(ctx context.Context, products []catalog.Product, progress []catalog.Progress) error
+
+	// Correct puts products in the place of those that are wrong, whatever their
+	// version. One of version 0 or deleted is removed.
+	Correct(ctx context.Context, products []catalog.Product) error
 
 	// Progress answers the progress of each shard of which something has been
 	// applied.

@@ -129,6 +129,10 @@ func (x *index) Apply(_ context.Context, products []catalog.Product, progress []
 	return nil
 }
 
+func (x *index) Correct(ctx context.Context, products []catalog.Product) error {
+	return x.Apply(ctx, products, nil)
+}
+
 func (x *index) Progress(context.Context) ([]catalog.Progress, error) { return nil, nil }
 
 func (x *index) set(f func(products map[catalog.ID]catalog.Product)) {

@@ -123,7 +123,7 @@ func (r *Reader) correctIndex(ctx context.Context, _ int32, differ []Difference)
 			products = append(products, d.Want)
 		}
 	}
-	return r.index.Apply(ctx, products, nil)
+	return r.index.Correct(ctx, products)
 }
 
 // turns lets one at a time change a shard of the view.

@@ -142,6 +142,11 @@ func (f *Folder) Apply(ctx context.Context, products []catalog.Product, progress
 	return f.also.Apply(ctx, products, progress)
 }
 
+// Correct puts products in the place of those that are wrong.
+func (f *Folder) Correct(ctx context.Context, products []catalog.Product) error {
+	return f.Apply(ctx, products, nil)
+}
+
 // Progress answers how far the live index is.
 func (f *Folder) Progress(ctx context.Context) ([]catalog.Progress, error) {
 	x, done, _ := f.using(false)

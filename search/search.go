@@ -215,6 +215,11 @@ func (x *Index) Apply(_ context.Context, products []catalog.Product, progress []
 	return nil
 }
 
+// Correct puts products in the place of those that are wrong.
+func (x *Index) Correct(ctx context.Context, products []catalog.Product) error {
+	return x.Apply(ctx, products, nil)
+}
+
 const progressSize = 4 + 8 + 8
 
 // Progress answers the progress of each shard of which something was applied.
