@@ -24,7 +24,7 @@ mutants: ## plant bugs and see that each is caught by a test
 	go run ./mutants
 
 .PHONY: engines-up
-engines-up: ## start Kafka, PostgreSQL, Redis, FerretDB and Prometheus on loopback
+engines-up: ## start Kafka, PostgreSQL, Redis, FerretDB, OpenSearch and Prometheus on loopback
 	deploy/engines/up
 
 .PHONY: engines-down
@@ -47,7 +47,7 @@ fmt: ## format Go and protobuf
 .PHONY: lint
 lint: ## look for mistakes
 	golangci-lint run
-	golangci-lint run --build-tags real ./postgres ./mongo ./redis ./kafka
+	golangci-lint run --build-tags real ./postgres ./mongo ./redis ./kafka ./opensearch
 	cd api && buf lint
 
 .PHONY: verify

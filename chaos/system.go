@@ -40,7 +40,7 @@ func newSystem(ctx context.Context, dir, programs string) (*System, error) {
 		}
 	}
 	env := slices.Clone(s.up)
-	s.up = append(s.up, "ENGINES_DIR="+dir, "CATALOG_TEST_PROMETHEUS_URL=none")
+	s.up = append(s.up, "ENGINES_DIR="+dir, "CATALOG_TEST_PROMETHEUS_URL=none", "CATALOG_TEST_OPENSEARCH_URL=none")
 	// The engines become our children when the script ends that starts them, so
 	// that one that was killed is gone when we have waited for it.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {

@@ -24,7 +24,7 @@ start it again.
 
 The old ones are kept and written too, so that -back can go back to them at once.
 -forget gives them up. The view is that of all readers; each has an index of its
-own: name all readers.
+own: name all readers. Where the index is in OpenSearch, it is that of all: name one.
 `)
 	readersFlag(fs, &readers)
 	fs.BoolVar(&view, "view", false, "only the view")

@@ -16,6 +16,7 @@ import (
 	"catalog/gateway"
 	"catalog/kafka"
 	"catalog/mongo"
+	"catalog/opensearch"
 	"catalog/postgres"
 	"catalog/reader"
 	"catalog/redis"
@@ -38,6 +39,7 @@ type settings struct {
 	postgres         postgres.Config
 	mongo            mongo.Config
 	redis            redis.Config
+	opensearch       opensearch.Config
 }
 
 func up(ctx context.Context, args []string) error {
@@ -46,7 +48,7 @@ func up(ctx context.Context, args []string) error {
 
 Runs gateway, writer and reader in this process. What is not given as an address
 is kept in the data folder: nothing else needs to be installed. Given -kafka.brokers,
--postgres.url, -mongo.url or -redis.url, that engine is the real one.
+-postgres.url, -mongo.url, -redis.url or -opensearch.url, that engine is the real one.
 `)
 	fs.StringVar(&s.data, "data", "catalog-data", "`folder` where everything is kept")
 	fs.StringVar(&s.http, "http", "127.0.0.1:8080", "`address` of the API and the start page")
@@ -60,6 +62,7 @@ is kept in the data folder: nothing else needs to be installed. Given -kafka.bro
 	s.postgres.Flags(fs)
 	s.mongo.Flags(fs)
 	s.redis.Flags(fs)
+	s.opensearch.Flags(fs)
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -143,11 +146,22 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 		defer c.Close()
 		cache = c
 	}
-	index, err := search.OpenFolder(dir.Path("index"), t.Log)
-	if err != nil {
-		return err
+	var index reader.Index
+	if s.opensearch.URL != "" {
+		x, err := opensearch.Open(ctx, s.opensearch, t.Registry)
+		if err != nil {
+			return err
+		}
+		defer x.Close()
+		index = x
+	} else {
+		x, err := search.OpenFolder(dir.Path("index"), t.Log)
+		if err != nil {
+			return err
+		}
+		defer x.Close()
+		index = x
 	}
-	defer index.Close()
 
 	at, err := daemon.Listen(s.grpc)
 	if err != nil {

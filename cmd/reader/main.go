@@ -11,6 +11,7 @@ import (
 	"catalog/daemon"
 	"catalog/kafka"
 	"catalog/mongo"
+	"catalog/opensearch"
 	"catalog/reader"
 	"catalog/redis"
 	"catalog/rpc"
@@ -23,6 +24,7 @@ func main() {
 		log                 kafka.Config
 		views               mongo.Config
 		copies              redis.Config
+		shared              opensearch.Config
 		grpc, writer, index string
 		verify              time.Duration
 	)
@@ -30,11 +32,12 @@ func main() {
 		func(fs *flag.FlagSet) {
 			fs.StringVar(&grpc, "grpc", "127.0.0.1:9093", "`address` of gRPC, for gateways")
 			fs.StringVar(&writer, "writer", "127.0.0.1:9092", "`target` of the writers' gRPC, such as dns:///writer:9092")
-			fs.StringVar(&index, "index", "catalog-index", "`folder` of the search index, of this reader alone")
+			fs.StringVar(&index, "index", "catalog-index", "`folder` of the search index, of this reader alone; not used with -opensearch.url")
 			fs.DurationVar(&verify, "verify", time.Hour, "`time` between two comparisons of all that is kept with the truth; 0 for none")
 			log.Flags(fs)
 			views.Flags(fs)
 			copies.Flags(fs)
+			shared.Flags(fs)
 		},
 		func(ctx context.Context, p *service.Process, t *telemetry.Telemetry) error {
 			broker, err := kafka.Open(ctx, log, t.Log, t.Registry)
@@ -62,11 +65,22 @@ func main() {
 				defer c.Close()
 				cache = c // not a check: without it the reader is slower, not wrong
 			}
-			found, err := search.OpenFolder(index, t.Log)
-			if err != nil {
-				return err
+			var found reader.Index
+			if shared.URL != "" {
+				x, err := opensearch.Open(ctx, shared, t.Registry)
+				if err != nil {
+					return err
+				}
+				defer x.Close()
+				found = x // not a check: without it single products are answered
+			} else {
+				x, err := search.OpenFolder(index, t.Log)
+				if err != nil {
+					return err
+				}
+				defer x.Close()
+				found = x
 			}
-			defer found.Close()
 			conn, err := rpc.Dial(writer, t.Registry)
 			if err != nil {
 				return err
