@@ -162,4 +162,19 @@ var mutants = []mutant{
 		file: "gateway/near.go", old: "				n.pages.Invalidate(e.Product.ID)\n", new: "",
 		pkg: "./gateway", test: "Test.*",
 	},
+	{
+		bug:  "the first words of a text take the terms of the last",
+		file: "search/query.go", old: "share := left / limit(len(asked.Words)-i)", new: "share := left / limit(1+0*i)",
+		pkg: "./search", test: "TestNoTextStandsForMoreThanSoManyTerms",
+	},
+	{
+		bug:  "a question to the index has all the time there is",
+		file: "reader/query.go", old: "a, err := index(ctx)", new: "a, err := index(context.WithoutCancel(ctx))",
+		pkg: "./reader", test: "TestAQuestionWithoutAnEndIsGivenUp",
+	},
+	{
+		bug:  "a text is offered that finds nothing",
+		file: "search/instead.go", old: "if err != nil || len(page.Items) == 0 {", new: "if err != nil || page.Total < 0 {",
+		pkg: "./search", test: "TestWhereNothingIsFoundANearTextIsOffered",
+	},
 }
