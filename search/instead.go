@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	maxNear       = 4   // words that are put right
+	maxLost       = 4   // words of a text: of more, nobody can tell which one is wrong
+	maxNear       = 2   // words that are put right
 	maxLike limit = 100 // words like one of these that are compared, in each field
 )
 
@@ -21,6 +22,9 @@ const (
 // finds nothing, or "" when none is near. Words that no product has are put
 // right, more boldly than a search does, or left out.
 func instead(ctx context.Context, r *scorch.IndexSnapshot, q catalog.Query, p plan) (string, error) {
+	if len(p.words) > maxLost {
+		return "", nil
+	}
 	var text []string
 	strange := 0
 	for _, w := range p.words {

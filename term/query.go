@@ -14,6 +14,7 @@ const (
 	maxWords    = 12 // of a text; further ones are not looked for
 	maxMisspelt = 4  // words of a text that may be misspelt: the first ones
 	maxLetters  = 24 // of a word that may be misspelt
+	maxNear     = 16 // letters of a word that is put right: to compare all of its letters takes longer
 )
 
 // Check keeps the rules of a query that the contract cannot say.
@@ -176,7 +177,7 @@ func errorsIn(word string) int {
 func Near(word string) int {
 	length := utf8.RuneCountInString(word)
 	switch {
-	case length < 3 || length > maxLetters || strings.ContainsFunc(word, unicode.IsNumber):
+	case length < 3 || length > maxNear || strings.ContainsFunc(word, unicode.IsNumber):
 		return 0
 	case length == 3:
 		return 1
