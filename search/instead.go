@@ -20,7 +20,8 @@ const (
 
 // instead answers a text that finds something in the place of that of q, which
 // finds nothing, or "" when none is near. Words that no product has are put
-// right, more boldly than a search does, or left out.
+// right, more boldly than a search does, or left out, but no more than half of
+// them.
 func instead(ctx context.Context, r *scorch.IndexSnapshot, q catalog.Query, p plan) (string, error) {
 	if len(p.words) > maxLost {
 		return "", nil
@@ -44,7 +45,7 @@ func instead(ctx context.Context, r *scorch.IndexSnapshot, q catalog.Query, p pl
 			text = append(text, w.word)
 		}
 	}
-	if len(text) == 0 || strange == 0 {
+	if strange == 0 || len(text) == 0 || 2*len(text) < len(p.words) { // what is left of a text by less than half is not what was meant
 		return "", nil
 	}
 	q.Text = strings.Join(text, " ")
