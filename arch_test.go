@@ -36,7 +36,7 @@ var imports = map[string][]string{
 	"catalog/redis":                {"catalog", "catalog/wire"},
 	"catalog/sqlite":               {"catalog", "catalog/failpoint", "catalog/wire"},
 	"catalog/opensearch":           {"catalog", "catalog/breaker", "catalog/term", "catalog/wire"}, // an index for catalogues that outgrow one machine
-	"catalog/term":                 {"catalog"}, // by what products are found, in whatever index
+	"catalog/term":                 {"catalog"},                                                    // by what products are found, in whatever index
 	"catalog/search":               {"catalog", "catalog/term", "catalog/wire"},
 	"catalog/embedded":             {},
 	"catalog/client":               {"catalog", "catalog/api", "catalog/wire"},

@@ -108,5 +108,5 @@ func (c client) silent(ctx context.Context, err error) error {
 	if errors.As(err, &u) {
 		err = u.Err // without the URL, which may hold a password
 	}
-	return fmt.Errorf("OpenSearch at %s: %v: %w", c.place, err, catalog.ErrUnavailable)
+	return fmt.Errorf("OpenSearch at %s: %w: %w", c.place, err, catalog.ErrUnavailable)
 }

@@ -8,14 +8,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"catalog"
 )
 
-// generations are the indexes that there are, by number. OpenSearch has them as
-// aliases, of which several are changed in one step.
+// generations are the indexes that there are, by number: the first, and then by
+// the moment at which each was made, so that no number comes twice. OpenSearch has
+// them as aliases, of which several are changed in one step.
 type generations struct {
-	all   []int // which are written, in order
+	all   []int // which are written
 	live  int   // which is read; 0 for none
 	whole []int // which have all that there is
 }
@@ -50,7 +52,6 @@ func (x *Index) look(ctx context.Context) (g generations, _ error) {
 			}
 		}
 	}
-	slices.Sort(g.all)
 	return g, nil
 }
 
@@ -60,20 +61,19 @@ func (x *Index) prepare(ctx context.Context) error {
 	if err != nil || g.live != 0 {
 		return err
 	}
-	_, err = x.make(ctx, g, x.base, x.whole())
+	err = x.make(ctx, first, x.base, x.whole())
 	if is(err, isThere) { // another reader was quicker
 		return nil
 	}
 	return err
 }
 
-// make makes the generation that comes next.
-func (x *Index) make(ctx context.Context, g generations, aliases ...string) (int, error) {
-	number := 1
-	if len(g.all) > 0 {
-		number = g.all[len(g.all)-1] + 1
-	}
-	return number, x.client.call(ctx, http.MethodPut, "/"+x.index(number), x.definition(append(aliases, x.kept(number))...), nil)
+// first is the number of the first generation.
+const first = 1
+
+// make makes an empty generation.
+func (x *Index) make(ctx context.Context, number int, aliases ...string) error {
+	return x.client.call(ctx, http.MethodPut, "/"+x.index(number), x.definition(append(aliases, x.kept(number))...), nil)
 }
 
 // Renew makes an empty generation beside the live one, in the place of another
@@ -82,12 +82,8 @@ func (x *Index) Renew(ctx context.Context) error {
 	if err := x.Forget(ctx); err != nil {
 		return err
 	}
-	g, err := x.look(ctx)
-	if err != nil {
-		return fmt.Errorf("make a new search index: %w", err)
-	}
-	number, err := x.make(ctx, g)
-	if err != nil {
+	number := int(time.Now().UnixMicro())
+	if err := x.make(ctx, number); err != nil {
 		return fmt.Errorf("make a new search index: %w", err)
 	}
 	x.mu.Lock()
