@@ -18,7 +18,7 @@ import (
 )
 
 // address is that of a real OpenSearch.
-func address(t *testing.T) string {
+func address(t testing.TB) string {
 	t.Helper()
 	url := os.Getenv("CATALOG_TEST_OPENSEARCH_URL")
 	if url == "" {
@@ -29,7 +29,7 @@ func address(t *testing.T) string {
 
 // own is the configuration of indexes of a test's own, which are removed at its
 // end.
-func own(t *testing.T) opensearch.Config {
+func own(t testing.TB) opensearch.Config {
 	t.Helper()
 	c := opensearch.Config{URL: address(t), Index: "test-" + strings.ToLower(rand.Text()[:12])}
 	t.Cleanup(func() {
@@ -47,7 +47,7 @@ func own(t *testing.T) opensearch.Config {
 	return c
 }
 
-func open(t *testing.T, c opensearch.Config) *opensearch.Index {
+func open(t testing.TB, c opensearch.Config) *opensearch.Index {
 	t.Helper()
 	x, err := opensearch.Open(t.Context(), c, prometheus.NewRegistry())
 	if err != nil {

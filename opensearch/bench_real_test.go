@@ -1,0 +1,51 @@
+//go:build real
+
+package opensearch_test
+
+import (
+	"fmt"
+	"testing"
+
+	"catalog"
+)
+
+// BenchmarkApply shows what it costs that what was applied can be found.
+func BenchmarkApply(b *testing.B) {
+	for _, size := range []int{1, 100, 1_000} {
+		b.Run(fmt.Sprint(size, " products"), func(b *testing.B) {
+			x := open(b, own(b))
+			n := 0
+			for b.Loop() {
+				products := make([]catalog.Product, size)
+				for i := range products {
+					n++
+					products[i] = named(fmt.Sprint("Folding chair ", n), 1)
+					products[i].Description = "Beech, with a seat of paper cord. Stacks, and goes with every table of the series."
+				}
+				if err := x.Apply(b.Context(), products, reached(int64(n))); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "products/s")
+		})
+	}
+}
+
+// BenchmarkSearch asks among 10,000 products.
+func BenchmarkSearch(b *testing.B) {
+	x := open(b, own(b))
+	for i := range 10 {
+		var products []catalog.Product
+		for j := range 1_000 {
+			products = append(products, named(fmt.Sprintf("Chair of kind %d and shape %d", i, j), 1))
+		}
+		if err := x.Apply(b.Context(), products, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if _, err := x.Search(b.Context(), catalog.Query{Text: "chiar shape 77", Limit: 20, Facets: true}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
