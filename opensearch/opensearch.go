@@ -3,8 +3,9 @@
 //
 // All readers share one index. Each feeds it all events, and no harm comes of
 // that: a product is stored by its version, and what is older than what is there
-// changes nothing, also when it is behind a deletion. Products are stored first
-// and made visible, then the progress, so that progress is never ahead.
+// changes nothing, also when it is behind a deletion. Products are stored first,
+// then the progress, and who reads that has all of them made visible before. So
+// progress is never ahead.
 //
 // What a product is found by, and what a query looks for, is decided by package
 // term, as it is for bleve: OpenSearch cuts no words. A score is a sum of whole

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"catalog"
 )
 
@@ -91,8 +93,9 @@ func reach(all []catalog.Progress) []operation {
 	return list
 }
 
-// Apply stores products and tombstones that are newer than what is there, lets
-// them be found, and then stores the progress.
+// Apply stores products and tombstones that are newer than what is there. Then it
+// lets them be found, those too that another reader has written and not yet shown,
+// and stores the progress.
 //
 // It writes to all generations. When it has, it looks again which ones there
 // are: one that was made after that last look is filled with a snapshot of later.
@@ -123,26 +126,36 @@ func (x *Index) apply(ctx context.Context, products, progress []operation) error
 				continue
 			}
 			written[number], done = true, false
-			if err := x.show(ctx, number, products); err != nil && !is(err, noIndex) { // given up meanwhile
+			if err := x.write(ctx, number, products); err != nil && !is(err, noIndex) { // given up meanwhile
 				return err
 			}
 		}
 		if !done {
 			continue
 		}
+		// Both wait for the disk. Who reads the progress before all can be found
+		// refreshes first.
+		both, ctx := errgroup.WithContext(ctx)
 		for _, number := range g.all {
-			if err := x.write(ctx, number, progress); err != nil && !is(err, noIndex) {
-				return err
+			for _, do := range []func() error{
+				func() error { return x.refresh(ctx, number) },
+				func() error { return x.write(ctx, number, progress) },
+			} {
+				both.Go(func() error {
+					if err := do(); !is(err, noIndex) {
+						return err
+					}
+					return nil
+				})
 			}
 		}
-		return nil
+		return both.Wait()
 	}
 }
 
 var errNone = errors.New("there is no search index in OpenSearch; start a reader again, or make it with catalog rebuild -index")
 
-// show writes products and lets them be found. Those that another reader has
-// written may not be visible yet either.
+// show writes products and lets them be found.
 func (x *Index) show(ctx context.Context, number int, products []operation) error {
 	if err := x.write(ctx, number, products); err != nil {
 		return err
