@@ -63,22 +63,26 @@ func TestWhatDoesNotAnswerIsLeftAlone(t *testing.T) {
 		_, err := x.Search(t.Context(), catalog.Query{Limit: 1})
 		return err
 	}
-	for range 5 {
-		if err := ask(); !errors.Is(err, catalog.ErrUnavailable) {
+	until(t, "it is left alone", func() bool {
+		err := ask()
+		if !errors.Is(err, catalog.ErrUnavailable) {
 			t.Fatalf("Search = %v; want ErrUnavailable", err)
 		}
-	}
-	if err := ask(); !strings.Contains(err.Error(), "did not answer lately") {
-		t.Errorf("Search = %v, and nobody should be asked", err)
-	}
+		return strings.Contains(err.Error(), "did not answer lately")
+	})
 	broken.Store(false)
+	until(t, "it is asked again", func() bool { return ask() == nil })
+}
+
+func until(t *testing.T, what string, there func() bool) {
+	t.Helper()
 	tick, enough := time.NewTicker(5*time.Millisecond), time.After(30*time.Second)
 	defer tick.Stop()
-	for ask() != nil {
+	for !there() {
 		select {
 		case <-tick.C:
 		case <-enough:
-			t.Fatal("it is well, and is not asked again")
+			t.Fatalf("still not: %s", what)
 		}
 	}
 }
