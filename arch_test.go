@@ -26,10 +26,11 @@ var imports = map[string][]string{
 	"catalog/breaker":              {"catalog"},                    // what does not answer, a server or an engine, is left alone
 	"catalog/rpc":                  {"catalog", "catalog/breaker"}, // what all gRPC servers and clients have: health, validation, metrics, statuses
 	"catalog/web":                  {},
-	"catalog/feed":                 {"catalog"}, // what gateway and reader pass on to those who follow changes
-	"catalog/gateway":              {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/breaker", "catalog/failpoint", "catalog/feed", "catalog/rpc", "catalog/wire"},
+	"catalog/feed":                 {"catalog"},                                           // what gateway and reader pass on to those who follow changes
+	"catalog/journal":              {"catalog", "catalog/api/catalog/v1", "catalog/wire"}, // what services that are not the writer read of the truth
+	"catalog/gateway":              {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/breaker", "catalog/failpoint", "catalog/feed", "catalog/journal", "catalog/rpc", "catalog/wire"},
 	"catalog/writer":               {"catalog", "catalog/api/catalog/v1", "catalog/breaker", "catalog/failpoint", "catalog/telemetry", "catalog/wire"},
-	"catalog/reader":               {"catalog", "catalog/api/catalog/v1", "catalog/breaker", "catalog/failpoint", "catalog/telemetry", "catalog/wire"},
+	"catalog/reader":               {"catalog", "catalog/api/catalog/v1", "catalog/breaker", "catalog/failpoint", "catalog/feed", "catalog/telemetry", "catalog/wire"},
 	"catalog/kafka":                {"catalog", "catalog/wire"},
 	"catalog/postgres":             {"catalog", "catalog/failpoint", "catalog/wire"},
 	"catalog/mongo":                {"catalog", "catalog/wire"},
@@ -41,7 +42,7 @@ var imports = map[string][]string{
 	"catalog/embedded":             {},
 	"catalog/client":               {"catalog", "catalog/api", "catalog/wire"},
 	"catalog/catalogtest":          {"catalog", "catalog/reader", "catalog/wire", "catalog/writer"},
-	"catalog/cmd/internal/service": {"catalog/api/catalog/v1", "catalog/breaker", "catalog/daemon", "catalog/gateway", "catalog/reader", "catalog/rpc", "catalog/telemetry", "catalog/web", "catalog/writer"},
+	"catalog/cmd/internal/service": {"catalog/api/catalog/v1", "catalog/breaker", "catalog/daemon", "catalog/gateway", "catalog/journal", "catalog/reader", "catalog/rpc", "catalog/telemetry", "catalog/web", "catalog/writer"},
 	"catalog/cmd/gateway":          nil, // a main ties what it needs
 	"catalog/cmd/writer":           nil,
 	"catalog/cmd/reader":           nil,

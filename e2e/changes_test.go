@@ -12,6 +12,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	catalogv1 "catalog/api/catalog/v1"
 )
 
 // change is what a stream of changes says.
@@ -65,49 +71,72 @@ func changes(ctx context.Context, url, query, after string, handle func(change) 
 	}
 }
 
-// Clients write while the process is killed and started again, and while the
-// one that follows is cut off. It goes on from its last id and misses nothing.
-func TestWhoFollowsChangesMissesNothingWhenTheProcessIsKilled(t *testing.T) {
-	t.Parallel()
-	s := up(t, data(t))
-	const products, versions, kills = 20, 30, 3
-	id := func(p int) string { return fmt.Sprintf("0198a3c4-6f1e-7a52-9d0b-5c2e8f7a%04x", p) }
+// calls is changes by gRPC, from a reader.
+func calls(ctx context.Context, address, after string, handle func(change) bool) (last string) {
+	last = after
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return last
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := catalogv1.NewReaderServiceClient(conn).WatchChanges(ctx, &catalogv1.WatchChangesRequest{After: after})
+	if err != nil {
+		return last
+	}
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			return last
+		}
+		if p := m.GetEvent().GetProduct(); p != nil && !handle(change{ProductID: uuid.UUID(p.GetId()).String(), Version: p.GetVersion()}) {
+			return last
+		}
+		last = m.GetId()
+	}
+}
 
-	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer stop()
-	var followed, writing sync.WaitGroup
-	var ends int // of streams
-	followed.Go(func() {
-		last := "0"
-		seen := map[string]int64{}
-		complete := 0
-		for ; complete < products && ctx.Err() == nil; ends++ {
-			last = changes(ctx, s.api, "", last, func(c change) bool {
-				switch v := seen[c.ProductID]; {
-				case c.Version > v+1:
-					t.Errorf("version %d of product %s comes behind %d", c.Version, c.ProductID, v)
-				case c.Version == v+1:
-					if seen[c.ProductID] = c.Version; c.Version == versions {
-						complete++
-					}
-				}
-				return complete < products
-			})
-			select {
-			case <-time.After(20 * time.Millisecond):
-			case <-ctx.Done():
+// place is where changes can be followed: as changes and calls do.
+type place func(ctx context.Context, after string, handle func(change) bool) (last string)
+
+// followAll follows changes at one place after the other, whenever a stream
+// ends, until so many products have come in so many versions: each once and in
+// order. It answers how many streams have ended.
+func followAll(ctx context.Context, t *testing.T, products int, versions int64, places ...place) (ends int) {
+	last := "0"
+	seen := map[string]int64{}
+	complete := 0
+	for ; complete < products && ctx.Err() == nil; ends++ {
+		last = places[ends%len(places)](ctx, last, func(c change) bool {
+			if v := seen[c.ProductID]; c.Version != v+1 {
+				t.Errorf("version %d of product %s comes behind %d", c.Version, c.ProductID, v)
 			}
+			if seen[c.ProductID] = c.Version; c.Version == versions {
+				complete++
+			}
+			return complete < products
+		})
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
 		}
-		if complete < products {
-			t.Errorf("%d products of %d have come in all their versions", complete, products)
-		}
-	})
-	settled := make(chan struct{}, products*versions)
+	}
+	if complete < products {
+		t.Errorf("%d products of %d have come in all their versions", complete, products)
+	}
+	return ends
+}
+
+// writeAll makes so many products in so many versions, at one of the addresses
+// after the other. Each version that is settled is told.
+func writeAll(ctx context.Context, t *testing.T, products, versions int, settled chan<- struct{}, urls ...string) {
+	var writing sync.WaitGroup
 	for p := range products {
 		writing.Go(func() {
 			for v := 1; v <= versions; v++ {
-				for { // until it is known to be done; a repeat has the same key
-					r, err := http.NewRequestWithContext(ctx, http.MethodPut, s.api+"/api/v1/products/"+id(p),
+				for try := 0; ; try++ { // until it is known to be done; a repeat has the same key
+					r, err := http.NewRequestWithContext(ctx, http.MethodPut, fmt.Sprintf("%s/api/v1/products/0198a3c4-6f1e-7a52-9d0b-5c2e8f7a%04x", urls[(p+v+try)%len(urls)], p),
 						strings.NewReader(fmt.Sprintf(`{"name":"v%d","price":{"amount":"1","currency":"EUR"}}`, v)))
 					if err != nil {
 						t.Error(err)
@@ -132,6 +161,31 @@ func TestWhoFollowsChangesMissesNothingWhenTheProcessIsKilled(t *testing.T) {
 			}
 		})
 	}
+	writing.Wait()
+}
+
+// Clients write while the process is killed and started again, and while those
+// that follow are cut off. They go on from their last id and miss nothing.
+func TestWhoFollowsChangesMissesNothingWhenTheProcessIsKilled(t *testing.T) {
+	t.Parallel()
+	s := up(t, data(t))
+	const products, versions, kills = 20, 30, 3
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer stop()
+	var busy sync.WaitGroup
+	var ends, ended int // of streams
+	busy.Go(func() {
+		ends = followAll(ctx, t, products, versions, func(ctx context.Context, after string, handle func(change) bool) string {
+			return changes(ctx, s.api, "", after, handle)
+		})
+	})
+	busy.Go(func() {
+		ended = followAll(ctx, t, products, versions, func(ctx context.Context, after string, handle func(change) bool) string {
+			return calls(ctx, s.grpc, after, handle)
+		})
+	})
+	settled := make(chan struct{}, products*versions)
+	busy.Go(func() { writeAll(ctx, t, products, versions, settled, s.api) })
 	for range kills {
 		for range products * versions / (kills + 1) {
 			select {
@@ -142,10 +196,9 @@ func TestWhoFollowsChangesMissesNothingWhenTheProcessIsKilled(t *testing.T) {
 		s.kill(syscall.SIGKILL)
 		s.start()
 	}
-	writing.Wait()
-	followed.Wait()
-	if ends < kills {
-		t.Errorf("void: the stream has ended %d times only", ends)
+	busy.Wait()
+	if ends < kills || ended < kills {
+		t.Errorf("void: the streams have ended %d and %d times only", ends, ended)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"catalog/catalogtest/freeport"
 )
@@ -29,6 +30,7 @@ type fleet struct {
 	processes []*process
 	starts    []func() *process // by process, what starts it again in its place
 	gateways  []string          // URLs
+	readers   []string          // addresses of their gRPC
 }
 
 // sail starts a fleet.
@@ -41,6 +43,7 @@ func sail(t *testing.T) *fleet {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	writers, readers := []string{freeport.Address(), freeport.Address()}, []string{freeport.Address(), freeport.Address()}
+	f.readers = readers
 	of := func(addresses []string) string { return strings.Join(addresses, ",") }
 	for _, at := range writers {
 		f.start("writer", "-grpc", at)
@@ -205,6 +208,42 @@ func TestSeveralGatewaysAreAsOne(t *testing.T) {
 			t.Errorf("made twice: %v", ids)
 		}
 	})
+}
+
+func TestWhoFollowsChangesGoesOnAtAnotherGatewayAndReader(t *testing.T) {
+	const products, versions = 20, 20
+	f := sail(t)
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer stop()
+	var atGateways, atReaders []place
+	for i := range 2 {
+		atGateways = append(atGateways, func(ctx context.Context, after string, handle func(change) bool) string {
+			return changes(ctx, f.gateways[i], "", after, handle)
+		})
+		atReaders = append(atReaders, func(ctx context.Context, after string, handle func(change) bool) string {
+			return calls(ctx, f.readers[i], after, handle)
+		})
+	}
+	var busy sync.WaitGroup
+	var ends, ended int // of streams
+	busy.Go(func() { ends = followAll(ctx, t, products, versions, atGateways...) })
+	busy.Go(func() { ended = followAll(ctx, t, products, versions, atReaders...) })
+	settled := make(chan struct{}, products*versions)
+	busy.Go(func() { writeAll(ctx, t, products, versions, settled, f.gateways...) })
+	for range products * versions / 2 {
+		select {
+		case <-settled:
+		case <-ctx.Done():
+		}
+	}
+	for _, i := range []int{2, 4} { // the first reader and the first gateway
+		_ = f.processes[i].cmd.Process.Kill()
+		_ = f.processes[i].cmd.Wait()
+	}
+	busy.Wait()
+	if ends < 2 || ended < 2 {
+		t.Errorf("void: the streams have ended %d and %d times only", ends, ended)
+	}
 }
 
 func TestRollingRestartsFailNoRequest(t *testing.T) {

@@ -15,7 +15,6 @@ import (
 
 	"catalog"
 	"catalog/api"
-	catalogv1 "catalog/api/catalog/v1"
 	"catalog/feed"
 	"catalog/wire"
 )
@@ -132,58 +131,4 @@ func changeData(e catalog.Event) []byte {
 	j.SetEscapeHTML(false)
 	_ = j.Encode(m) // what is made of an event cannot fail to be JSON
 	return bytes.TrimSpace(b.Bytes())
-}
-
-// journal is the journal of the writer. It implements feed.Journal.
-type journal struct {
-	writer catalogv1.WriterServiceClient
-}
-
-// Next answers the seq that the next event of the shard will have.
-func (j journal) Next(ctx context.Context, shard int32) (int64, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	// Of a product that nobody has, so that it is the seq alone.
-	s, err := j.writer.Snapshot(ctx, &catalogv1.SnapshotRequest{Shard: shard, ProductIds: [][]byte{make([]byte, 16)}})
-	if err != nil {
-		return 0, fmt.Errorf("ask the writer how far shard %d is: %w", shard, err)
-	}
-	for {
-		m, err := s.Recv()
-		if err != nil {
-			return 0, fmt.Errorf("ask the writer how far shard %d is: %w", shard, err)
-		}
-		if m.GetNextSeq() > 0 {
-			return m.GetNextSeq(), nil
-		}
-	}
-}
-
-// Replay calls handle with the events of the shard with from ≤ seq ≤ to, in
-// order.
-func (j journal) Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error {
-	ctx, cancel := context.WithCancel(ctx) // ends the stream when handle fails
-	defer cancel()
-	s, err := j.writer.Replay(ctx, &catalogv1.ReplayRequest{Shard: shard, FromSeq: from, ToSeq: to})
-	if err != nil {
-		return fmt.Errorf("ask the writer for events: %w", err)
-	}
-	for {
-		m, err := s.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("ask the writer for events: %w", err)
-		}
-		events := make([]catalog.Event, len(m.GetEvents()))
-		for i, e := range m.GetEvents() {
-			if events[i], err = wire.Event(e); err != nil {
-				return err
-			}
-		}
-		if err := handle(events); err != nil {
-			return err
-		}
-	}
 }

@@ -22,7 +22,7 @@ func (r *Reader) RunIndex(ctx context.Context) error {
 		defer close(applied)
 		r.applyPending(applying)
 	}()
-	err := r.log.Follow(ctx, "index", r.feed)
+	err := r.log.Follow(ctx, "index", watched{r.feed, r.changes})
 	stop()
 	<-applied
 	return err

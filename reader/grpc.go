@@ -3,8 +3,6 @@ package reader
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -12,6 +10,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/feed"
 	"catalog/wire"
 )
 
@@ -50,6 +49,13 @@ func (s Server) SuggestProducts(ctx context.Context, r *catalogv1.SuggestProduct
 		return nil, err
 	}
 	return wire.SuggestionsMessage(all), nil
+}
+
+// WatchChanges sends what becomes of products until the caller goes.
+func (s Server) WatchChanges(r *catalogv1.WatchChangesRequest, stream grpc.ServerStreamingServer[catalogv1.WatchChangesResponse]) error {
+	w := watcher{filter: feed.Filter{Category: r.GetCategory()}, send: stream.Send}
+	copy(w.filter.Product[:], r.GetProductId())
+	return s.Reader.watch(stream.Context(), r.GetAfter(), w)
 }
 
 // Verify compares what the reader keeps with the truth.
@@ -96,75 +102,4 @@ func (s Server) Rebuild(r *catalogv1.RebuildRequest, stream grpc.ServerStreaming
 		return status.Error(codes.Aborted, err.Error())
 	}
 	return err
-}
-
-// WriterJournal is the journal of the writer, over gRPC. It implements Journal.
-type WriterJournal struct {
-	Client catalogv1.WriterServiceClient
-}
-
-// Replay calls handle with the events of the shard with from ≤ seq ≤ to, in
-// order; to 0 is as far as there are.
-func (j WriterJournal) Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error {
-	stream, err := j.Client.Replay(ctx, &catalogv1.ReplayRequest{Shard: shard, FromSeq: from, ToSeq: to})
-	if err != nil {
-		return fmt.Errorf("ask the writer for events: %w", err)
-	}
-	for {
-		m, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("ask the writer for events: %w", err)
-		}
-		events := make([]catalog.Event, 0, len(m.GetEvents()))
-		for _, e := range m.GetEvents() {
-			event, err := wire.Event(e)
-			if err != nil {
-				return err
-			}
-			events = append(events, event)
-		}
-		if err := handle(events); err != nil {
-			return err
-		}
-	}
-}
-
-// Snapshot calls handle with the products of the shard, and answers its next
-// seq.
-func (j WriterJournal) Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (nextSeq int64, err error) {
-	ctx, cancel := context.WithCancel(ctx) // ends the stream when handle fails
-	defer cancel()
-	r := &catalogv1.SnapshotRequest{Shard: shard}
-	for _, id := range only {
-		r.ProductIds = append(r.ProductIds, id[:])
-	}
-	stream, err := j.Client.Snapshot(ctx, r)
-	if err != nil {
-		return 0, fmt.Errorf("ask the writer for a snapshot: %w", err)
-	}
-	for {
-		m, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nextSeq, nil
-		}
-		if err != nil {
-			return 0, fmt.Errorf("ask the writer for a snapshot: %w", err)
-		}
-		nextSeq = m.GetNextSeq()
-		products := make([]catalog.Product, len(m.GetProducts()))
-		for i, p := range m.GetProducts() {
-			if products[i], err = wire.Product(p); err != nil {
-				return 0, err
-			}
-		}
-		if len(products) == 0 {
-			continue
-		}
-		if err := handle(products); err != nil {
-			return 0, err
-		}
-	}
 }

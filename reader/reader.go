@@ -19,6 +19,7 @@ import (
 
 	"catalog"
 	"catalog/breaker"
+	"catalog/feed"
 )
 
 // Reader keeps the read side and answers queries from it.
@@ -39,6 +40,7 @@ type Reader struct {
 	rebuilding       sync.Mutex   // held by a rebuild
 	indexing         sync.Mutex   // held while the index is changed
 	pending          *pending     // between the feed and the index
+	changes          *feed.Feed   // for those who follow what becomes of products
 	viewed, found    *marks       // how far view and index are, as far as this process knows
 	resting          atomic.Int64 // until when the cache is left alone, in nanoseconds since 1970
 	ready            readiness
@@ -52,6 +54,7 @@ func New(view View, cache Cache, index Index, log Log, journal Journal, logger *
 		view: view, engine: breaker.New("view", reg), cache: cache, index: index, log: log, journal: journal, logger: logger, now: now,
 		pending: newPending(), viewed: newMarks(), found: newMarks(),
 	}
+	r.changes = feed.New(maxWatchers, journal, eventData, prometheus.WrapRegistererWith(prometheus.Labels{"service": "reader"}, reg))
 	r.loads = newLoads(r.load)
 	r.metrics = newMetrics(reg)
 	follow := func(name string) *follower {
@@ -148,6 +151,9 @@ type Log interface {
 // Journal answers what the log no longer has, and what is true. It is the
 // writer, over gRPC.
 type Journal interface {
+	// Next answers the seq that the next event of the shard will have.
+	Next(ctx context.Context, shard int32) (int64, error)
+
 	// Replay calls handle with the events of the shard with from ≤ seq ≤ to, in
 	// order.
 	Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error

@@ -79,6 +79,13 @@ func (l *log) EventBounds(context.Context) (starts, ends []int64, err error) {
 // journal answers the events it has.
 type journal []catalog.Event
 
+func (j journal) Next(context.Context, int32) (int64, error) {
+	if len(j) == 0 {
+		return 1, nil
+	}
+	return j[len(j)-1].Seq + 1, nil
+}
+
 func (j journal) Replay(_ context.Context, _ int32, from, to int64, handle func([]catalog.Event) error) error {
 	for _, e := range j {
 		if e.Seq >= from && (to == 0 || e.Seq <= to) {
@@ -101,6 +108,10 @@ func (j journal) Snapshot(_ context.Context, _ int32, only []catalog.ID, handle 
 
 // broken is a journal of which a snapshot breaks off at its end.
 type broken journal
+
+func (b broken) Next(ctx context.Context, shard int32) (int64, error) {
+	return journal(b).Next(ctx, shard)
+}
 
 func (b broken) Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error {
 	return journal(b).Replay(ctx, shard, from, to, handle)

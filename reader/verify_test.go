@@ -22,6 +22,8 @@ func (l *live) now() journal {
 	return l.events[:len(l.events):len(l.events)]
 }
 
+func (l *live) Next(ctx context.Context, shard int32) (int64, error) { return l.now().Next(ctx, shard) }
+
 func (l *live) Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error {
 	return l.now().Replay(ctx, shard, from, to, handle)
 }

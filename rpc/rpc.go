@@ -43,7 +43,12 @@ const MaxMessage = 64 << 20
 type Server struct {
 	*grpc.Server
 	health *health.Server
+	onStop []func()
 }
+
+// OnStop has f called when the server stops: so that streams end which would
+// not end by themselves. It is called before Run.
+func (s *Server) OnStop(f func()) { s.onStop = append(s.onStop, f) }
 
 // NewServer makes a server without services. Metrics go to reg.
 func NewServer(log *slog.Logger, reg prometheus.Registerer) *Server {
@@ -67,6 +72,9 @@ func NewServer(log *slog.Logger, reg prometheus.Registerer) *Server {
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() {
 		s.health.Shutdown()
+		for _, f := range s.onStop {
+			f()
+		}
 		finished := make(chan struct{})
 		go func() { s.GracefulStop(); close(finished) }()
 		select {

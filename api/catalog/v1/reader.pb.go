@@ -933,6 +933,125 @@ func (x *SuggestProductsResponse) GetProducts() []*Product {
 	return nil
 }
 
+type WatchChangesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of an answer, of this reader or another, to go on behind it; "0" is the
+	// beginning of everything and "" now.
+	After string `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
+	// Only this product.
+	ProductId []byte `protobuf:"bytes,2,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	// Only products of this category and those below it, and those that leave it.
+	Category      string `protobuf:"bytes,3,opt,name=category,proto3" json:"category,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchChangesRequest) Reset() {
+	*x = WatchChangesRequest{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchChangesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchChangesRequest) ProtoMessage() {}
+
+func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchChangesRequest.ProtoReflect.Descriptor instead.
+func (*WatchChangesRequest) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WatchChangesRequest) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *WatchChangesRequest) GetProductId() []byte {
+	if x != nil {
+		return x.ProductId
+	}
+	return nil
+}
+
+func (x *WatchChangesRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+type WatchChangesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// To go on behind this answer.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// A product was created, changed or deleted. Without one the answer says that
+	// there was nothing else until here.
+	Event         *Event `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchChangesResponse) Reset() {
+	*x = WatchChangesResponse{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchChangesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchChangesResponse) ProtoMessage() {}
+
+func (x *WatchChangesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchChangesResponse.ProtoReflect.Descriptor instead.
+func (*WatchChangesResponse) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *WatchChangesResponse) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *WatchChangesResponse) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
 type VerifyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What differs is made right.
@@ -943,7 +1062,7 @@ type VerifyRequest struct {
 
 func (x *VerifyRequest) Reset() {
 	*x = VerifyRequest{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[12]
+	mi := &file_catalog_v1_reader_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1074,7 @@ func (x *VerifyRequest) String() string {
 func (*VerifyRequest) ProtoMessage() {}
 
 func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[12]
+	mi := &file_catalog_v1_reader_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1087,7 @@ func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRequest) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{12}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *VerifyRequest) GetRepair() bool {
@@ -992,7 +1111,7 @@ type VerifyResponse struct {
 
 func (x *VerifyResponse) Reset() {
 	*x = VerifyResponse{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[13]
+	mi := &file_catalog_v1_reader_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1004,7 +1123,7 @@ func (x *VerifyResponse) String() string {
 func (*VerifyResponse) ProtoMessage() {}
 
 func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[13]
+	mi := &file_catalog_v1_reader_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1017,7 +1136,7 @@ func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyResponse.ProtoReflect.Descriptor instead.
 func (*VerifyResponse) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{13}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *VerifyResponse) GetNews() isVerifyResponse_News {
@@ -1087,7 +1206,7 @@ type RebuildRequest struct {
 
 func (x *RebuildRequest) Reset() {
 	*x = RebuildRequest{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[14]
+	mi := &file_catalog_v1_reader_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +1218,7 @@ func (x *RebuildRequest) String() string {
 func (*RebuildRequest) ProtoMessage() {}
 
 func (x *RebuildRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[14]
+	mi := &file_catalog_v1_reader_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +1231,7 @@ func (x *RebuildRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildRequest.ProtoReflect.Descriptor instead.
 func (*RebuildRequest) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{14}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RebuildRequest) GetStore() string {
@@ -1138,7 +1257,7 @@ type RebuildResponse struct {
 
 func (x *RebuildResponse) Reset() {
 	*x = RebuildResponse{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[15]
+	mi := &file_catalog_v1_reader_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1269,7 @@ func (x *RebuildResponse) String() string {
 func (*RebuildResponse) ProtoMessage() {}
 
 func (x *RebuildResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[15]
+	mi := &file_catalog_v1_reader_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1282,7 @@ func (x *RebuildResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildResponse.ProtoReflect.Descriptor instead.
 func (*RebuildResponse) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{15}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RebuildResponse) GetProgress() *Progress {
@@ -1187,7 +1306,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[16]
+	mi := &file_catalog_v1_reader_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1318,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[16]
+	mi := &file_catalog_v1_reader_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1331,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{16}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Progress) GetStep() string {
@@ -1253,7 +1372,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[17]
+	mi := &file_catalog_v1_reader_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1265,7 +1384,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[17]
+	mi := &file_catalog_v1_reader_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1278,7 +1397,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{17}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Difference) GetStore() string {
@@ -1333,7 +1452,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[18]
+	mi := &file_catalog_v1_reader_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1345,7 +1464,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[18]
+	mi := &file_catalog_v1_reader_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1358,7 +1477,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{18}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Comparison) GetStore() string {
@@ -1408,7 +1527,7 @@ var File_catalog_v1_reader_proto protoreflect.FileDescriptor
 const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\n" +
 	"\x17catalog/v1/reader.proto\x12\n" +
-	"catalog.v1\x1a\x1bbuf/validate/validate.proto\x1a\x18catalog/v1/product.proto\"D\n" +
+	"catalog.v1\x1a\x1bbuf/validate/validate.proto\x1a\x16catalog/v1/event.proto\x1a\x18catalog/v1/product.proto\"D\n" +
 	"\bPosition\x12\x1d\n" +
 	"\x05shard\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05shard\x12\x19\n" +
 	"\x03seq\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x03seq\"^\n" +
@@ -1477,7 +1596,16 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\n" +
 	"categories\x18\x02 \x03(\v2\x16.catalog.v1.FacetValueR\n" +
 	"categories\x12/\n" +
-	"\bproducts\x18\x03 \x03(\v2\x13.catalog.v1.ProductR\bproducts\"'\n" +
+	"\bproducts\x18\x03 \x03(\v2\x13.catalog.v1.ProductR\bproducts\"\x86\x01\n" +
+	"\x13WatchChangesRequest\x12\x1e\n" +
+	"\x05after\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x05after\x12)\n" +
+	"\n" +
+	"product_id\x18\x02 \x01(\fB\n" +
+	"\xbaH\a\xd8\x01\x01z\x02h\x10R\tproductId\x12$\n" +
+	"\bcategory\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xfa\x01R\bcategory\"O\n" +
+	"\x14WatchChangesResponse\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
+	"\x05event\x18\x02 \x01(\v2\x11.catalog.v1.EventR\x05event\"'\n" +
 	"\rVerifyRequest\x12\x16\n" +
 	"\x06repair\x18\x01 \x01(\bR\x06repair\"\xc0\x01\n" +
 	"\x0eVerifyResponse\x122\n" +
@@ -1524,12 +1652,13 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"Rebuilding\x12\x1a\n" +
 	"\x16REBUILDING_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fREBUILDING_BACK\x10\x01\x12\x15\n" +
-	"\x11REBUILDING_FORGET\x10\x022\x9a\x03\n" +
+	"\x11REBUILDING_FORGET\x10\x022\xef\x03\n" +
 	"\rReaderService\x12K\n" +
 	"\n" +
 	"GetProduct\x12\x1d.catalog.v1.GetProductRequest\x1a\x1e.catalog.v1.GetProductResponse\x12W\n" +
 	"\x0eSearchProducts\x12!.catalog.v1.SearchProductsRequest\x1a\".catalog.v1.SearchProductsResponse\x12Z\n" +
-	"\x0fSuggestProducts\x12\".catalog.v1.SuggestProductsRequest\x1a#.catalog.v1.SuggestProductsResponse\x12A\n" +
+	"\x0fSuggestProducts\x12\".catalog.v1.SuggestProductsRequest\x1a#.catalog.v1.SuggestProductsResponse\x12S\n" +
+	"\fWatchChanges\x12\x1f.catalog.v1.WatchChangesRequest\x1a .catalog.v1.WatchChangesResponse0\x01\x12A\n" +
 	"\x06Verify\x12\x19.catalog.v1.VerifyRequest\x1a\x1a.catalog.v1.VerifyResponse0\x01\x12D\n" +
 	"\aRebuild\x12\x1a.catalog.v1.RebuildRequest\x1a\x1b.catalog.v1.RebuildResponse0\x01B\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
 
@@ -1546,7 +1675,7 @@ func file_catalog_v1_reader_proto_rawDescGZIP() []byte {
 }
 
 var file_catalog_v1_reader_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_catalog_v1_reader_proto_goTypes = []any{
 	(Sort)(0),                       // 0: catalog.v1.Sort
 	(Rebuilding)(0),                 // 1: catalog.v1.Rebuilding
@@ -1562,27 +1691,30 @@ var file_catalog_v1_reader_proto_goTypes = []any{
 	(*Fragment)(nil),                // 11: catalog.v1.Fragment
 	(*SuggestProductsRequest)(nil),  // 12: catalog.v1.SuggestProductsRequest
 	(*SuggestProductsResponse)(nil), // 13: catalog.v1.SuggestProductsResponse
-	(*VerifyRequest)(nil),           // 14: catalog.v1.VerifyRequest
-	(*VerifyResponse)(nil),          // 15: catalog.v1.VerifyResponse
-	(*RebuildRequest)(nil),          // 16: catalog.v1.RebuildRequest
-	(*RebuildResponse)(nil),         // 17: catalog.v1.RebuildResponse
-	(*Progress)(nil),                // 18: catalog.v1.Progress
-	(*Difference)(nil),              // 19: catalog.v1.Difference
-	(*Comparison)(nil),              // 20: catalog.v1.Comparison
-	nil,                             // 21: catalog.v1.SearchProductsRequest.AttributesEntry
-	(*Product)(nil),                 // 22: catalog.v1.Product
-	(*Decimal)(nil),                 // 23: catalog.v1.Decimal
+	(*WatchChangesRequest)(nil),     // 14: catalog.v1.WatchChangesRequest
+	(*WatchChangesResponse)(nil),    // 15: catalog.v1.WatchChangesResponse
+	(*VerifyRequest)(nil),           // 16: catalog.v1.VerifyRequest
+	(*VerifyResponse)(nil),          // 17: catalog.v1.VerifyResponse
+	(*RebuildRequest)(nil),          // 18: catalog.v1.RebuildRequest
+	(*RebuildResponse)(nil),         // 19: catalog.v1.RebuildResponse
+	(*Progress)(nil),                // 20: catalog.v1.Progress
+	(*Difference)(nil),              // 21: catalog.v1.Difference
+	(*Comparison)(nil),              // 22: catalog.v1.Comparison
+	nil,                             // 23: catalog.v1.SearchProductsRequest.AttributesEntry
+	(*Product)(nil),                 // 24: catalog.v1.Product
+	(*Decimal)(nil),                 // 25: catalog.v1.Decimal
+	(*Event)(nil),                   // 26: catalog.v1.Event
 }
 var file_catalog_v1_reader_proto_depIdxs = []int32{
 	2,  // 0: catalog.v1.GetProductRequest.position:type_name -> catalog.v1.Position
-	22, // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
+	24, // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
 	2,  // 2: catalog.v1.GetProductResponse.position:type_name -> catalog.v1.Position
-	23, // 3: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
-	23, // 4: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
+	25, // 3: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
+	25, // 4: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
 	0,  // 5: catalog.v1.SearchProductsRequest.sort:type_name -> catalog.v1.Sort
 	2,  // 6: catalog.v1.SearchProductsRequest.positions:type_name -> catalog.v1.Position
-	21, // 7: catalog.v1.SearchProductsRequest.attributes:type_name -> catalog.v1.SearchProductsRequest.AttributesEntry
-	22, // 8: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
+	23, // 7: catalog.v1.SearchProductsRequest.attributes:type_name -> catalog.v1.SearchProductsRequest.AttributesEntry
+	24, // 8: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
 	7,  // 9: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
 	9,  // 10: catalog.v1.SearchProductsResponse.highlights:type_name -> catalog.v1.Highlights
 	8,  // 11: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
@@ -1590,29 +1722,32 @@ var file_catalog_v1_reader_proto_depIdxs = []int32{
 	11, // 13: catalog.v1.Highlight.fragments:type_name -> catalog.v1.Fragment
 	2,  // 14: catalog.v1.SuggestProductsRequest.positions:type_name -> catalog.v1.Position
 	8,  // 15: catalog.v1.SuggestProductsResponse.categories:type_name -> catalog.v1.FacetValue
-	22, // 16: catalog.v1.SuggestProductsResponse.products:type_name -> catalog.v1.Product
-	18, // 17: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.Progress
-	19, // 18: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
-	20, // 19: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
-	1,  // 20: catalog.v1.RebuildRequest.do:type_name -> catalog.v1.Rebuilding
-	18, // 21: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.Progress
-	22, // 22: catalog.v1.Difference.has:type_name -> catalog.v1.Product
-	22, // 23: catalog.v1.Difference.want:type_name -> catalog.v1.Product
-	3,  // 24: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
-	5,  // 25: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
-	12, // 26: catalog.v1.ReaderService.SuggestProducts:input_type -> catalog.v1.SuggestProductsRequest
-	14, // 27: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
-	16, // 28: catalog.v1.ReaderService.Rebuild:input_type -> catalog.v1.RebuildRequest
-	4,  // 29: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
-	6,  // 30: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
-	13, // 31: catalog.v1.ReaderService.SuggestProducts:output_type -> catalog.v1.SuggestProductsResponse
-	15, // 32: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
-	17, // 33: catalog.v1.ReaderService.Rebuild:output_type -> catalog.v1.RebuildResponse
-	29, // [29:34] is the sub-list for method output_type
-	24, // [24:29] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	24, // 16: catalog.v1.SuggestProductsResponse.products:type_name -> catalog.v1.Product
+	26, // 17: catalog.v1.WatchChangesResponse.event:type_name -> catalog.v1.Event
+	20, // 18: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.Progress
+	21, // 19: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
+	22, // 20: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
+	1,  // 21: catalog.v1.RebuildRequest.do:type_name -> catalog.v1.Rebuilding
+	20, // 22: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.Progress
+	24, // 23: catalog.v1.Difference.has:type_name -> catalog.v1.Product
+	24, // 24: catalog.v1.Difference.want:type_name -> catalog.v1.Product
+	3,  // 25: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
+	5,  // 26: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
+	12, // 27: catalog.v1.ReaderService.SuggestProducts:input_type -> catalog.v1.SuggestProductsRequest
+	14, // 28: catalog.v1.ReaderService.WatchChanges:input_type -> catalog.v1.WatchChangesRequest
+	16, // 29: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
+	18, // 30: catalog.v1.ReaderService.Rebuild:input_type -> catalog.v1.RebuildRequest
+	4,  // 31: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
+	6,  // 32: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
+	13, // 33: catalog.v1.ReaderService.SuggestProducts:output_type -> catalog.v1.SuggestProductsResponse
+	15, // 34: catalog.v1.ReaderService.WatchChanges:output_type -> catalog.v1.WatchChangesResponse
+	17, // 35: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
+	19, // 36: catalog.v1.ReaderService.Rebuild:output_type -> catalog.v1.RebuildResponse
+	31, // [31:37] is the sub-list for method output_type
+	25, // [25:31] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_reader_proto_init() }
@@ -1620,8 +1755,9 @@ func file_catalog_v1_reader_proto_init() {
 	if File_catalog_v1_reader_proto != nil {
 		return
 	}
+	file_catalog_v1_event_proto_init()
 	file_catalog_v1_product_proto_init()
-	file_catalog_v1_reader_proto_msgTypes[13].OneofWrappers = []any{
+	file_catalog_v1_reader_proto_msgTypes[15].OneofWrappers = []any{
 		(*VerifyResponse_Progress)(nil),
 		(*VerifyResponse_Difference)(nil),
 		(*VerifyResponse_Comparison)(nil),
@@ -1632,7 +1768,7 @@ func file_catalog_v1_reader_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_catalog_v1_reader_proto_rawDesc), len(file_catalog_v1_reader_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   20,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	ReaderService_GetProduct_FullMethodName      = "/catalog.v1.ReaderService/GetProduct"
 	ReaderService_SearchProducts_FullMethodName  = "/catalog.v1.ReaderService/SearchProducts"
 	ReaderService_SuggestProducts_FullMethodName = "/catalog.v1.ReaderService/SuggestProducts"
+	ReaderService_WatchChanges_FullMethodName    = "/catalog.v1.ReaderService/WatchChanges"
 	ReaderService_Verify_FullMethodName          = "/catalog.v1.ReaderService/Verify"
 	ReaderService_Rebuild_FullMethodName         = "/catalog.v1.ReaderService/Rebuild"
 )
@@ -40,6 +41,10 @@ type ReaderServiceClient interface {
 	SearchProducts(ctx context.Context, in *SearchProductsRequest, opts ...grpc.CallOption) (*SearchProductsResponse, error)
 	// SuggestProducts answers what a person may mean who is still typing.
 	SuggestProducts(ctx context.Context, in *SuggestProductsRequest, opts ...grpc.CallOption) (*SuggestProductsResponse, error)
+	// WatchChanges answers what becomes of products, in order for each of them, until
+	// the caller goes. Who takes too long to read is cut off with RESOURCE_EXHAUSTED,
+	// and goes on where he was.
+	WatchChanges(ctx context.Context, in *WatchChangesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchChangesResponse], error)
 	// Verify compares what the reader keeps with the truth, while writes go on: view
 	// and cache in the shards that it keeps at the moment, and its index. The last
 	// messages are comparisons.
@@ -88,9 +93,28 @@ func (c *readerServiceClient) SuggestProducts(ctx context.Context, in *SuggestPr
 	return out, nil
 }
 
+func (c *readerServiceClient) WatchChanges(ctx context.Context, in *WatchChangesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchChangesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ReaderService_ServiceDesc.Streams[0], ReaderService_WatchChanges_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchChangesRequest, WatchChangesResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ReaderService_WatchChangesClient = grpc.ServerStreamingClient[WatchChangesResponse]
+
 func (c *readerServiceClient) Verify(ctx context.Context, in *VerifyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &ReaderService_ServiceDesc.Streams[0], ReaderService_Verify_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &ReaderService_ServiceDesc.Streams[1], ReaderService_Verify_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +133,7 @@ type ReaderService_VerifyClient = grpc.ServerStreamingClient[VerifyResponse]
 
 func (c *readerServiceClient) Rebuild(ctx context.Context, in *RebuildRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RebuildResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &ReaderService_ServiceDesc.Streams[1], ReaderService_Rebuild_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &ReaderService_ServiceDesc.Streams[2], ReaderService_Rebuild_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +164,10 @@ type ReaderServiceServer interface {
 	SearchProducts(context.Context, *SearchProductsRequest) (*SearchProductsResponse, error)
 	// SuggestProducts answers what a person may mean who is still typing.
 	SuggestProducts(context.Context, *SuggestProductsRequest) (*SuggestProductsResponse, error)
+	// WatchChanges answers what becomes of products, in order for each of them, until
+	// the caller goes. Who takes too long to read is cut off with RESOURCE_EXHAUSTED,
+	// and goes on where he was.
+	WatchChanges(*WatchChangesRequest, grpc.ServerStreamingServer[WatchChangesResponse]) error
 	// Verify compares what the reader keeps with the truth, while writes go on: view
 	// and cache in the shards that it keeps at the moment, and its index. The last
 	// messages are comparisons.
@@ -166,6 +194,9 @@ func (UnimplementedReaderServiceServer) SearchProducts(context.Context, *SearchP
 }
 func (UnimplementedReaderServiceServer) SuggestProducts(context.Context, *SuggestProductsRequest) (*SuggestProductsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SuggestProducts not implemented")
+}
+func (UnimplementedReaderServiceServer) WatchChanges(*WatchChangesRequest, grpc.ServerStreamingServer[WatchChangesResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchChanges not implemented")
 }
 func (UnimplementedReaderServiceServer) Verify(*VerifyRequest, grpc.ServerStreamingServer[VerifyResponse]) error {
 	return status.Error(codes.Unimplemented, "method Verify not implemented")
@@ -248,6 +279,17 @@ func _ReaderService_SuggestProducts_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReaderService_WatchChanges_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchChangesRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ReaderServiceServer).WatchChanges(m, &grpc.GenericServerStream[WatchChangesRequest, WatchChangesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ReaderService_WatchChangesServer = grpc.ServerStreamingServer[WatchChangesResponse]
+
 func _ReaderService_Verify_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(VerifyRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -291,6 +333,11 @@ var ReaderService_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchChanges",
+			Handler:       _ReaderService_WatchChanges_Handler,
+			ServerStreams: true,
+		},
 		{
 			StreamName:    "Verify",
 			Handler:       _ReaderService_Verify_Handler,

@@ -14,6 +14,7 @@ import (
 	"catalog/breaker"
 	"catalog/daemon"
 	"catalog/gateway"
+	"catalog/journal"
 	"catalog/reader"
 	"catalog/rpc"
 	"catalog/telemetry"
@@ -30,8 +31,9 @@ func Writer(t *telemetry.Telemetry, store writer.Store, log writer.Log, s *rpc.S
 // Reader keeps view, cache and index, and answers calls to the reader on s.
 // cache may be nil. Every so often all is verified. The check says when it has caught up with the events.
 func Reader(t *telemetry.Telemetry, view reader.View, cache reader.Cache, index reader.Index, log reader.Log, writer *grpc.ClientConn, verify time.Duration, s *rpc.Server) ([]daemon.Part, daemon.Check) {
-	r := reader.New(view, cache, index, log, reader.WriterJournal{Client: catalogv1.NewWriterServiceClient(writer)}, t.Log, time.Now, t.Registry)
+	r := reader.New(view, cache, index, log, journal.Journal{Client: catalogv1.NewWriterServiceClient(writer)}, t.Log, time.Now, t.Registry)
 	catalogv1.RegisterReaderServiceServer(s, reader.Server{Reader: r})
+	s.OnStop(r.EndChanges)
 	return []daemon.Part{
 		{Name: "view", Run: r.RunView},
 		{Name: "index", Run: r.RunIndex},
