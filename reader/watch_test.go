@@ -125,6 +125,7 @@ func TestWhoDoesNotReadChangesIsCutOffAndOthersAreNot(t *testing.T) {
 		slow, cut := follow(t, w.Reader, &catalogv1.WatchChangesRequest{})
 		fast, _ := follow(t, w.Reader, &catalogv1.WatchChangesRequest{})
 		id := (<-slow.sent).GetId()
+		<-fast.sent // from here on it hears all
 		for i := range 1_000 {
 			e := j.settle(fmt.Sprint(i), false)
 			w.feed(t, e.Seq-1, e)
