@@ -153,6 +153,16 @@ var mutants = []mutant{
 		pkg: "./search", test: "Test.*",
 	},
 	{
+		bug:  "products that are far behind in the order are not found",
+		file: "search/collect.go", old: "return rest, nil", new: "return roaring.New(), nil",
+		pkg: "./search", test: "Test.*",
+	},
+	{
+		bug:  "of many products that are worth the same, the next page has the first ones again",
+		file: "search/collect.go", old: "from = []byte(c.after.id + \"\\x00\") // behind it", new: "",
+		pkg: "./search", test: "Test.*",
+	},
+	{
 		bug:  "a key that was used for another request gets its answer",
 		file: "gateway/write.go", old: "e.Fingerprint != cmd.Fingerprint()", new: "false",
 		pkg: "./gateway", test: "Test.*",

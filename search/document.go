@@ -1,6 +1,8 @@
 package search
 
 import (
+	"strings"
+
 	"github.com/blevesearch/bleve/v2/document"
 	index "github.com/blevesearch/bleve_index_api"
 
@@ -29,15 +31,14 @@ func newDocument(p catalog.Product) (*document.Document, error) {
 		if len(f.Terms) == 0 {
 			continue
 		}
-		t := make(terms, len(f.Terms))
-		for _, s := range f.Terms {
-			t.with(s)
+		d.AddField(&field{name: f.Name, options: options(f.Name), terms: newTerms(f.Terms...)})
+		if f.Name == term.Price || f.Name == term.Created {
+			d.AddField(&field{name: descending(f.Name), options: found, terms: newTerms(string(reversed([]byte(f.Terms[0]))))})
 		}
-		d.AddField(&field{name: f.Name, options: options(f.Name), terms: t})
 	}
 	price := term.Amount(p.Price.Decimal)
 	for _, digits := range priceLevels() {
-		d.AddField(&field{name: priceField(digits), options: found, terms: terms{}.with(price[:digits])})
+		d.AddField(&field{name: priceField(digits), options: found, terms: newTerms(price[:digits])})
 	}
 	d.AddField(&field{name: fieldProduct, options: stored, value: whole})
 	return d, nil
@@ -52,14 +53,33 @@ func options(field string) index.FieldIndexingOptions {
 	return found
 }
 
+// descending is the field that has the terms of another one in the other order.
+func descending(field string) string { return "-" + field }
+
+// reversed is what sorts among its like as the term among terms of its length,
+// but the other way round. Reversed again it is the term.
+func reversed(term []byte) []byte {
+	other := make([]byte, len(term))
+	for i, b := range term {
+		other[i] = ^b
+	}
+	return other
+}
+
 // terms are what a product is found by in one field.
 type terms index.TokenFrequencies
 
-// with adds a term to t.
-func (t terms) with(term string) terms {
-	f := &index.TokenFreq{Term: []byte(term)}
-	f.SetFrequency(1) // only terms with one have the short form for those of a single product
-	t[term] = f
+// newTerms makes terms of texts. There are a hundred in a product, so memory for
+// all is taken at once.
+func newTerms(all ...string) terms {
+	t, frequencies := make(terms, len(all)), make([]index.TokenFreq, len(all))
+	text := []byte(strings.Join(all, ""))
+	for i, s := range all {
+		f := &frequencies[i]
+		f.Term, text = text[:len(s):len(s)], text[len(s):]
+		f.SetFrequency(1) // only terms with one have the short form for those of a single product
+		t[s] = f
+	}
 	return t
 }
 

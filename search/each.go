@@ -78,6 +78,17 @@ func (x *Index) read(f func(*scorch.IndexSnapshot) error) error {
 	return f(snapshot)
 }
 
+// inTurn has f read one state of the index when it is its turn.
+func (x *Index) inTurn(ctx context.Context, f func(*scorch.IndexSnapshot) error) error {
+	select {
+	case x.turns <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-x.turns }()
+	return x.read(f)
+}
+
 // product reads the whole product from the segment.
 func (s part) product(doc uint32) (catalog.Product, error) {
 	var whole []byte

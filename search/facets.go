@@ -81,7 +81,7 @@ func (c count) byValue(ctx context.Context, dict segment.TermDictionary, product
 	if c.begin != "" {
 		from, to = []byte(c.begin), []byte(c.begin+"\xff") // no text has that byte
 	}
-	terms := dict.AutomatonIterator(nil, from, to)
+	terms := termsOf(dict, from, to)
 	for n := 0; ; n++ {
 		e, err := terms.Next()
 		if e == nil || err != nil {

@@ -16,7 +16,8 @@ import (
 
 // find answers the page of a query from one state of the index. The index lies
 // in segments, each with sets of its own.
-func find(ctx context.Context, r *scorch.IndexSnapshot, q catalog.Query, p plan, c collector, counts counts) (catalog.Page, error) {
+func (x *Index) find(ctx context.Context, r *scorch.IndexSnapshot, q catalog.Query, p plan, c collector, counts counts) (catalog.Page, error) {
+	c.zeros = &x.zeros
 	for _, seg := range r.Segments() {
 		if err := ctx.Err(); err != nil {
 			return catalog.Page{}, err
@@ -101,32 +102,28 @@ func (p plan) match(s part) (m matches, err error) {
 		if m.products.IsEmpty() {
 			break
 		}
-		either := roaring.New()
-		for _, place := range places {
-			set, err := s.having(place)
-			if err != nil {
-				return m, err
-			}
-			either.Or(set)
+		either, err := s.having(places...)
+		if err != nil {
+			return m, err
 		}
 		m.products.And(either)
 	}
 	return m, nil
 }
 
+// union is the set of products that are in one of the sets.
 func union(sets []worth) *roaring.Bitmap {
-	all := roaring.New()
-	for _, s := range sets {
-		all.Or(s.products)
+	all := make([]*roaring.Bitmap, len(sets))
+	for i, s := range sets {
+		all[i] = s.products
 	}
-	return all
+	return roaring.FastOr(all...)
 }
 
-// scores are how well the products of a segment match: the sums of what it is
-// worth to be in each set. They are added up set by set, which is many times
-// faster than product by product.
-func (m matches) scores(products int) []uint32 {
-	all := make([]uint32, products)
+// scores adds to all, product by product of a segment, how well they match: the
+// sums of what it is worth to be in each set. They are added up set by set, which
+// is many times faster than product by product.
+func (m matches) scores(all []uint32) {
 	var buffer [256]uint32
 	for _, sets := range append(m.words, m.whole) {
 		for _, s := range sets {
@@ -138,7 +135,6 @@ func (m matches) scores(products int) []uint32 {
 			}
 		}
 	}
-	return all
 }
 
 // best are at most n of the products: those in the sets of most worth, and where
@@ -173,25 +169,27 @@ func (m matches) best(n int) matches {
 // numbered from 0.
 type part struct{ *scorch.SegmentSnapshot }
 
-// having is the set of products that have one of the terms, those that have
-// since been replaced among them. It may not be changed.
-func (s part) having(p place) (*roaring.Bitmap, error) {
-	dict, err := s.Segment().Dictionary(p.field)
-	if err != nil {
-		return nil, err
-	}
-	all := roaring.New()
-	for _, term := range p.terms {
-		set, err := postings(dict, term)
+// having is the set of products that have one of the terms in its field, those
+// that have since been replaced among them. It may not be changed.
+func (s part) having(places ...place) (*roaring.Bitmap, error) {
+	var sets []*roaring.Bitmap
+	for _, p := range places {
+		dict, err := s.Segment().Dictionary(p.field)
 		if err != nil {
 			return nil, err
 		}
-		if len(p.terms) == 1 {
-			return set, nil
+		for _, term := range p.terms {
+			set, err := postings(dict, term)
+			if err != nil {
+				return nil, err
+			}
+			sets = append(sets, set)
 		}
-		all.Or(set)
 	}
-	return all, nil
+	if len(sets) == 1 {
+		return sets[0], nil
+	}
+	return roaring.FastOr(sets...), nil
 }
 
 // postings is the set of products that have the term. It may not be changed.

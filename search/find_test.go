@@ -19,7 +19,8 @@ func TestTheBestAreThoseInTheBestSets(t *testing.T) {
 	if n := best.products.GetCardinality(); n != 1_000 {
 		t.Fatalf("of 100,000 products the best 1,000 are %d", n)
 	}
-	scores := best.scores(100_000)
+	scores := make([]uint32, 100_000)
+	best.scores(scores)
 	for product, want := range map[uint32]uint32{99_999: 210, 90_000: 98, 80_000: 34, 5: 34, 6: 10, 7: 0, 50_000: 0} {
 		if scores[product] != want || best.products.Contains(product) != (want > 0) {
 			t.Errorf("product %d has the score %d, want %d", product, scores[product], want)

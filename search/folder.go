@@ -22,7 +22,7 @@ type Folder struct {
 	dir string
 	log *slog.Logger
 
-	writing sync.Mutex // held while an index is written, or which there are changes
+	writing sync.RWMutex // held while an index is written, or which there are changes; for reading, by those who load
 	mu      sync.RWMutex
 	live    *member
 	also    *member             // nil for none
@@ -204,8 +204,8 @@ func (f *Folder) Renew(ctx context.Context) error {
 // Load stores products of a snapshot in the new index, but for those that have
 // been applied since Renew.
 func (f *Folder) Load(ctx context.Context, products []catalog.Product) error {
-	f.writing.Lock()
-	defer f.writing.Unlock()
+	f.writing.RLock()
+	defer f.writing.RUnlock()
 	if f.also == nil || f.whole {
 		return errNone
 	}
@@ -215,7 +215,7 @@ func (f *Folder) Load(ctx context.Context, products []catalog.Product) error {
 			kept = append(kept, p)
 		}
 	}
-	return f.also.Apply(ctx, kept, nil)
+	return f.also.Correct(ctx, kept)
 }
 
 // EachBeside shows all products of the new index.

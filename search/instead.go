@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
 
 	"catalog"
@@ -22,14 +21,20 @@ const (
 // finds nothing, or "" when none is near. Words that no product has are put
 // right, more boldly than a search does, or left out, but no more than half of
 // them.
-func instead(ctx context.Context, r *scorch.IndexSnapshot, q catalog.Query, p plan) (string, error) {
+func (x *Index) instead(ctx context.Context, r *scorch.IndexSnapshot, q catalog.Query, p plan) (string, error) {
 	if len(p.words) > maxLost {
 		return "", nil
 	}
 	var text []string
 	strange := 0
 	for _, w := range p.words {
-		many, err := having(r, slices.DeleteFunc(slices.Clone(w.tiers), func(t tier) bool { return t.worth == term.Misspelt })...)
+		var exact []place
+		for _, t := range w.tiers {
+			if t.worth != term.Misspelt {
+				exact = append(exact, t.place)
+			}
+		}
+		many, err := having(r, exact...)
 		if err != nil {
 			return "", err
 		}
@@ -53,7 +58,7 @@ func instead(ctx context.Context, r *scorch.IndexSnapshot, q catalog.Query, p pl
 	if err != nil {
 		return "", err
 	}
-	page, err := find(ctx, r, q, p, collector{Order: term.Order{Descending: true}, limit: 1, most: 1}, nil)
+	page, err := x.find(ctx, r, q, p, collector{Order: term.Order{Descending: true}, limit: 1, most: 1}, nil)
 	if err != nil || len(page.Items) == 0 {
 		return "", err
 	}
@@ -73,7 +78,7 @@ func nearest(r *scorch.IndexSnapshot, w string) (string, error) {
 			}
 			best, most := "", uint64(0)
 			for _, t := range like {
-				many, err := having(r, tier{place: place{field, []string{t}}})
+				many, err := having(r, place{field, []string{t}})
 				if err != nil {
 					return "", err
 				}
@@ -90,15 +95,12 @@ func nearest(r *scorch.IndexSnapshot, w string) (string, error) {
 }
 
 // having counts the products that are in one of the places.
-func having(r *scorch.IndexSnapshot, tiers ...tier) (many uint64, _ error) {
+func having(r *scorch.IndexSnapshot, places ...place) (many uint64, _ error) {
 	for _, seg := range r.Segments() {
-		s, either := part{seg}, roaring.New()
-		for _, t := range tiers {
-			set, err := s.having(t.place)
-			if err != nil {
-				return 0, err
-			}
-			either.Or(set)
+		s := part{seg}
+		either, err := s.having(places...)
+		if err != nil {
+			return 0, err
 		}
 		many += either.AndCardinality(s.DocNumbersLive())
 	}

@@ -3,12 +3,7 @@ package search
 import (
 	"bytes"
 	"cmp"
-	"context"
-	"encoding/binary"
 	"errors"
-	"slices"
-
-	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	"catalog"
 	"catalog/term"
@@ -25,17 +20,13 @@ type hit struct {
 // compare is negative when a comes before b. Ids are compared only when they
 // have to be: they are read from the disk.
 func compare(o term.Order, a, b *hit) (int, error) {
-	order := bytes.Compare(a.key, b.key)
-	if o.Descending {
-		order = -order
-	}
-	if order != 0 {
+	if order := compareKeys(o, a.key, b.key); order != 0 {
 		return order, nil
 	}
 	if err := errors.Join(a.identify(), b.identify()); err != nil {
 		return 0, err
 	}
-	order = cmp.Compare(a.id, b.id)
+	order := cmp.Compare(a.id, b.id)
 	if o.ByID {
 		order = -order
 	}
@@ -51,79 +42,13 @@ func (h *hit) identify() error {
 	return err
 }
 
-// collector keeps the best hits, and one more that tells whether there is a
-// next page.
-type collector struct {
-	term.Order
-	after *hit
-	limit int
-	most  int // products of a segment to look at, of those in the best sets; 0 for all
-	total int64
-	best  []*hit
-}
-
-// collect looks at each of the products of a segment.
-func (c *collector) collect(ctx context.Context, s part, m matches) error {
-	c.total += int64(m.products.GetCardinality())
-	next := &hit{part: s}
-	values := s.values(c.Field)
-	var scores []uint32
-	if c.Field == "" {
-		scores = m.scores(int(s.FullSize()))
+// compareKeys is negative when a product with the key a comes before one with b,
+// whatever their ids.
+func compareKeys(o term.Order, a, b []byte) int {
+	if o.Descending {
+		a, b = b, a
 	}
-	for i, n := m.products.Iterator(), 0; i.HasNext(); n++ {
-		if n%1_000 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		next.doc, next.id, next.key = i.Next(), "", next.key[:0]
-		if c.Field == "" {
-			next.key = binary.BigEndian.AppendUint32(next.key, scores[next.doc])
-		} else if err := values(next.doc, func(_ string, value []byte) { next.key = append(next.key, value...) }); err != nil {
-			return err
-		}
-		if c.after != nil {
-			if order, err := compare(c.Order, next, c.after); err != nil || order <= 0 {
-				if err != nil {
-					return err
-				}
-				continue
-			}
-		}
-		kept, err := c.keep(next)
-		if err != nil {
-			return err
-		}
-		if kept {
-			next = &hit{part: s}
-		}
-	}
-	return nil
-}
-
-// keep keeps h if it is among the best.
-func (c *collector) keep(h *hit) (bool, error) {
-	at := len(c.best)
-	for low := 0; low < at; {
-		mid := (low + at - 1) / 2
-		if at == len(c.best) && at > c.limit {
-			mid = at - 1 // most are worse than the worst
-		}
-		order, err := compare(c.Order, h, c.best[mid])
-		if err != nil {
-			return false, err
-		}
-		if order < 0 {
-			at = mid
-		} else {
-			low = mid + 1
-		}
-	}
-	if at > c.limit {
-		return false, nil
-	}
-	c.best = slices.Insert(c.best, at, h)
-	c.best = c.best[:min(len(c.best), c.limit+1)]
-	return true, nil
+	return bytes.Compare(a, b)
 }
 
 // page reads the products that were kept.
@@ -144,15 +69,4 @@ func (c *collector) page(q catalog.Query, counts counts) (catalog.Page, error) {
 		p.Items = append(p.Items, product)
 	}
 	return p, nil
-}
-
-// values reads the values of fields, product by product in ascending order.
-func (s part) values(fields ...string) func(doc uint32, visit func(field string, value []byte)) error {
-	var state segment.DocVisitState
-	return func(doc uint32, visit func(string, []byte)) (err error) {
-		if v, ok := s.Segment().(segment.DocValueVisitable); ok {
-			state, err = v.VisitDocValues(uint64(doc), fields, visit, state)
-		}
-		return err
-	}
 }

@@ -37,16 +37,16 @@ func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, erro
 		after = &hit{id: key(last.ID), key: last.Key}
 	}
 	var page catalog.Page
-	err = x.read(func(r *scorch.IndexSnapshot) (err error) {
+	err = x.inTurn(ctx, func(r *scorch.IndexSnapshot) (err error) {
 		p, err := newPlan(r, q)
 		if err != nil {
 			return err
 		}
-		if page, err = find(ctx, r, q, p, collector{Order: order, after: after, limit: q.Limit}, newCounts(q)); err != nil {
+		if page, err = x.find(ctx, r, q, p, collector{Order: order, after: after, limit: q.Limit, low: p.low, high: p.high}, newCounts(q)); err != nil {
 			return err
 		}
 		if page.Total == 0 && p.text {
-			page.Instead, err = instead(ctx, r, q, p)
+			page.Instead, err = x.instead(ctx, r, q, p)
 			return err
 		}
 		if !q.Highlight {
@@ -80,6 +80,8 @@ type tier struct {
 // such as those one letter away, have been looked up in it.
 type plan struct {
 	filters [][]place // each must be met, in one of its places
+	low     string    // the price is at least this; "" where it may be any
+	high    string    // the price is at most this
 	text    bool
 	words   []wanted // each must be found somewhere
 	whole   []tier   // what the text as a whole may be; then words need not be found
@@ -93,7 +95,7 @@ type wanted struct {
 
 func newPlan(r *scorch.IndexSnapshot, q catalog.Query) (plan, error) {
 	asked := term.NewPlan(q)
-	p := plan{text: asked.Text}
+	p := plan{text: asked.Text, low: asked.Low, high: asked.High}
 	for _, f := range asked.Filters {
 		p.filters = append(p.filters, []place{{f.Field, []string{f.Term}}})
 	}

@@ -33,7 +33,7 @@ func (x *Index) Suggest(ctx context.Context, text string, limit int) (catalog.Su
 	}
 	var page catalog.Page
 	var last []wanted
-	err := x.read(func(r *scorch.IndexSnapshot) error {
+	err := x.inTurn(ctx, func(r *scorch.IndexSnapshot) error {
 		p, err := newPlan(r, q)
 		if err != nil {
 			return err
@@ -43,7 +43,7 @@ func (x *Index) Suggest(ctx context.Context, text string, limit int) (catalog.Su
 				last = p.words[i : i+1]
 			}
 		}
-		page, err = find(ctx, r, q, p, collector{Order: term.Order{Descending: true}, limit: q.Limit, most: maxLooked}, counts{newCount(term.Category)})
+		page, err = x.find(ctx, r, q, p, collector{Order: term.Order{Descending: true}, limit: q.Limit, most: maxLooked}, counts{newCount(term.Category)})
 		return err
 	})
 	if err != nil {

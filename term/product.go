@@ -1,6 +1,7 @@
 package term
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"strings"
@@ -65,7 +66,7 @@ func Of(p catalog.Product) []Field {
 	one(Currency, p.Price.Currency)
 	one(Price, Amount(p.Price.Decimal))
 	one(Created, fmt.Sprintf("%016x", p.CreatedAt.UnixMicro()))
-	one(Title, Fold(p.Name))
+	one(Title, cmp.Or(Fold(p.Name), p.Name)) // nothing is left of accents alone
 	return all
 }
 
