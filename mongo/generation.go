@@ -78,3 +78,6 @@ func (v *View) Drop(ctx context.Context, n int64) error {
 	}
 	return nil
 }
+
+// Shared says that other processes may have the database too.
+func (v *View) Shared() bool { return true }

@@ -89,11 +89,11 @@ func (s Server) Verify(r *catalogv1.VerifyRequest, stream grpc.ServerStreamingSe
 	return context.Cause(ctx)
 }
 
-// Rebuild makes the view or the index anew.
+// Rebuild makes the view, the index or both anew.
 func (s Server) Rebuild(r *catalogv1.RebuildRequest, stream grpc.ServerStreamingServer[catalogv1.RebuildResponse]) error {
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer cancel(nil)
-	err := s.Reader.Rebuild(ctx, r.GetStore(), Rebuilding(r.GetDo()), func(step string, products, of int64) {
+	err := s.Reader.Rebuild(ctx, r.GetStores(), Rebuilding(r.GetDo()), func(step string, products, of int64) {
 		if err := stream.Send(&catalogv1.RebuildResponse{Progress: &catalogv1.Progress{Step: step, Products: products, Of: of}}); err != nil {
 			cancel(err)
 		}

@@ -4,7 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"catalog"
 )
@@ -16,7 +21,7 @@ type renewable interface {
 	Renew(ctx context.Context) error
 
 	// Load stores products of a snapshot that was begun after Renew. What has
-	// been applied since stays.
+	// been applied since stays. Several may load at once, each other products.
 	Load(ctx context.Context, products []catalog.Product) error
 
 	// EachBeside and ProductBeside show what the new one has.
@@ -45,73 +50,154 @@ const (
 	Forget                   // give up the one before
 )
 
-// Rebuild makes the view or the index ("view", "index") from the truth while the
-// old one is read and written, compares it with the truth, and switches. No read
-// fails or goes back. Who is killed on the way leaves the old one live, or the
-// new one, and what is beside it to the next Rebuild.
-func (r *Reader) Rebuild(ctx context.Context, name string, do Rebuilding, progress func(step string, products, of int64)) error {
+// Rebuild makes stores ("view", "index") from the truth while the old ones are
+// read and written, compares them with the truth, and switches. No read fails or
+// goes back. Who is killed on the way leaves an old one live, or the new one, and
+// what is beside it to the next Rebuild.
+func (r *Reader) Rebuild(ctx context.Context, stores []string, do Rebuilding, progress func(step string, products, of int64)) error {
 	if !r.rebuilding.TryLock() {
 		return fmt.Errorf("another rebuild is under way: %w", errStays)
 	}
 	defer r.rebuilding.Unlock()
-	for _, s := range r.stores() {
-		n, ok := s.renewable.(renewable)
-		if s.name != name || !ok {
-			continue
-		}
-		starts, _, err := r.log.EventBounds(ctx)
-		if err != nil {
-			return err
-		}
-		switch do {
-		case Back:
-			return n.Back(ctx, len(starts))
-		case Forget:
-			return n.Forget(ctx)
-		}
-		since := time.Now()
-		if err := r.rebuild(ctx, s, n, len(starts), progress); err != nil {
-			return fmt.Errorf("rebuild the %s: %w", name, err)
-		}
-		r.logger.InfoContext(ctx, "made anew from the truth", "store", name, "seconds", time.Since(since).Seconds())
-		return nil
-	}
-	return fmt.Errorf("the %s cannot be made anew beside itself: %w", name, errStays)
-}
-
-func (r *Reader) rebuild(ctx context.Context, s store, n renewable, shards int, progress func(step string, products, of int64)) error {
-	if err := n.Renew(ctx); err != nil {
-		return err
-	}
-	var loaded int64
-	for shard := range int32(shards) {
-		if _, err := r.journal.Snapshot(ctx, shard, nil, func(products []catalog.Product) error {
-			loaded += int64(len(products))
-			progress("make the "+s.name, loaded, 0)
-			return n.Load(ctx, products)
-		}); err != nil {
-			return err
-		}
-	}
-	differing := 0
-	t, err := r.truth(ctx, Verification{
-		Progress:   func(store string, products, of int64) { progress("compare the "+store, products, of) },
-		Difference: func(Difference) { differing++ },
-	})
+	starts, _, err := r.log.EventBounds(ctx)
 	if err != nil {
 		return err
 	}
-	s.keeps, s.each = func(int32) bool { return true }, n.EachBeside
-	s.product = func(ctx context.Context, id catalog.ID) (catalog.Product, bool, error) {
-		return found(n.ProductBeside(ctx, id))
+	var some []rebuilt
+	for _, s := range r.stores() {
+		if !slices.Contains(stores, s.name) {
+			continue
+		}
+		n, ok := s.renewable.(renewable)
+		if !ok {
+			return fmt.Errorf("the %s cannot be made anew beside itself: %w", s.name, errStays)
+		}
+		some = append(some, rebuilt{s, n})
 	}
-	if _, err := t.compare(ctx, s); err != nil {
+	for _, s := range some {
+		switch do {
+		case Back:
+			err = s.Back(ctx, len(starts))
+		case Forget:
+			err = s.Forget(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("the %s: %w", s.name, err)
+		}
+	}
+	if do != Anew {
+		return nil
+	}
+	since := time.Now()
+	if err := r.rebuild(ctx, some, len(starts), progress); err != nil {
+		return fmt.Errorf("rebuild the %s: %w", strings.Join(stores, " and the "), err)
+	}
+	r.logger.InfoContext(ctx, "made anew from the truth", "stores", stores, "seconds", time.Since(since).Seconds())
+	return nil
+}
+
+// rebuilt is a store, and what is made beside it.
+type rebuilt struct {
+	store
+	renewable
+}
+
+func (r *Reader) rebuild(ctx context.Context, some []rebuilt, shards int, progress func(step string, products, of int64)) error {
+	for _, s := range some {
+		if err := s.Renew(ctx); err != nil {
+			return err
+		}
+	}
+	t := r.newTruth(shards, Verification{})
+	if err := fill(ctx, t, some, progress); err != nil {
 		return err
 	}
-	if differing > 0 {
-		return fmt.Errorf("the new one differs from the truth in %d products: %w", differing, errStays)
+	if err := equal(ctx, t, some, progress); err != nil {
+		return err
 	}
-	return n.Switch(ctx, shards)
+	for _, s := range some {
+		if err := s.Switch(ctx, shards); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillers is how many load at once: a writer serves no more.
+const fillers = 2
+
+// fill loads all products of the truth.
+func fill(ctx context.Context, t *truth, some []rebuilt, progress func(step string, products, of int64)) error {
+	shards := make(chan int32, len(t.all))
+	for shard := range t.all {
+		shards <- int32(shard)
+	}
+	close(shards)
+	var mu sync.Mutex
+	var loaded int64
+	load := func(ctx context.Context, products []catalog.Product) error {
+		for _, s := range some {
+			if err := s.Load(ctx, products); err != nil {
+				return err
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		loaded += int64(len(products))
+		progress("load the truth", loaded, 0)
+		return nil
+	}
+	all, ctx := errgroup.WithContext(ctx)
+	for range fillers {
+		all.Go(func() error {
+			for shard := range shards {
+				if err := t.read(ctx, shard, func(products []catalog.Product) error { return load(ctx, products) }); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return all.Wait()
+}
+
+// equal compares what was made with the truth.
+func equal(ctx context.Context, t *truth, some []rebuilt, progress func(step string, products, of int64)) error {
+	var mu sync.Mutex
+	looked := make([]int64, len(some))
+	all, ctx := errgroup.WithContext(ctx)
+	for i, s := range some {
+		all.Go(func() error {
+			differing := 0
+			mine := *t
+			mine.Verification = Verification{
+				Difference: func(Difference) { differing++ },
+				Progress: func(_ string, products, of int64) {
+					mu.Lock()
+					defer mu.Unlock()
+					looked[i] = products
+					var sum int64
+					for _, n := range looked {
+						sum += n
+					}
+					progress("compare with the truth", sum, of*int64(len(some)))
+				},
+			}
+			made := s.store
+			made.keeps, made.each = func(int32) bool { return true }, s.EachBeside
+			made.product = func(ctx context.Context, id catalog.ID) (catalog.Product, bool, error) {
+				return found(s.ProductBeside(ctx, id))
+			}
+			if _, err := mine.compare(ctx, made); err != nil {
+				return err
+			}
+			if differing > 0 {
+				return fmt.Errorf("the new %s differs from the truth in %d products: %w", s.name, differing, errStays)
+			}
+			return nil
+		})
+	}
+	return all.Wait()
 }
 
 // renewCache empties the cache of the shards that are kept here when another

@@ -51,10 +51,8 @@ func renewed(t testing.TB, file string, n int) (*world, *live, *sqlite.View) {
 
 func rebuild(t testing.TB, w *world, do reader.Rebuilding) {
 	t.Helper()
-	for _, store := range []string{"view", "index"} {
-		if err := w.Rebuild(t.Context(), store, do, func(string, int64, int64) {}); err != nil {
-			t.Fatalf("%s: %v", store, err)
-		}
+	if err := w.Rebuild(t.Context(), []string{"view", "index"}, do, func(string, int64, int64) {}); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -88,7 +86,7 @@ func TestRebuild(t *testing.T) {
 		allEqual(t, w)
 		rebuild(t, w, reader.Forget)
 		for _, store := range []string{"view", "index"} {
-			if err := w.Rebuild(t.Context(), store, reader.Back, nil); !errors.Is(err, catalog.ErrNotFound) {
+			if err := w.Rebuild(t.Context(), []string{store}, reader.Back, nil); !errors.Is(err, catalog.ErrNotFound) {
 				t.Errorf("%s: Back = %v; want ErrNotFound", store, err)
 			}
 		}
@@ -143,7 +141,7 @@ func TestRebuild(t *testing.T) {
 		for point := range 5 {
 			ctx, stop := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
-			go func() { ended <- w.Rebuild(ctx, "view", reader.Anew, func(string, int64, int64) {}) }()
+			go func() { ended <- w.Rebuild(ctx, []string{"view"}, reader.Anew, func(string, int64, int64) {}) }()
 			for seen, before := 0, was; seen < point && len(ended) == 0; {
 				now, err := views.Generations(t.Context())
 				if err != nil {

@@ -28,6 +28,9 @@ type Views[V View] interface {
 
 	// Drop removes the generation.
 	Drop(ctx context.Context, n int64) error
+
+	// Shared says whether other processes may have these views too.
+	Shared() bool
 }
 
 // Succession is a view that can be made anew while it is read and written: it is
@@ -39,12 +42,16 @@ type Views[V View] interface {
 // one can be filled from a snapshot that was begun a term later, and take over;
 // and what was live before is kept true and can take over again. Around the
 // moment of that, both are read: none of two readers, of whom one knows it
-// already, is ahead of the other.
+// already, is ahead of the other. A process that has the views for itself waits
+// for what it is doing instead.
 type Succession struct {
 	generation  func(n int64) View
 	generations func(context.Context) (catalog.Generations, error)
 	turn        func(ctx context.Context, was, to catalog.Generations) error
 	clear, drop func(ctx context.Context, n int64) error
+	shared      bool
+
+	doing sync.RWMutex // held for reading by those who use a view, unless it is shared
 
 	mu     sync.Mutex
 	known  catalog.Generations
@@ -58,7 +65,7 @@ const term = 500 * time.Millisecond
 // NewSuccession makes a view of views.
 func NewSuccession[V View](v Views[V]) *Succession {
 	return &Succession{
-		generation: func(n int64) View { return v.Generation(n) }, generations: v.Generations, turn: v.Turn, clear: v.Clear, drop: v.Drop,
+		generation: func(n int64) View { return v.Generation(n) }, generations: v.Generations, turn: v.Turn, clear: v.Clear, drop: v.Drop, shared: v.Shared(),
 	}
 }
 
@@ -66,7 +73,7 @@ func NewSuccession[V View](v Views[V]) *Succession {
 func (s *Succession) now(ctx context.Context) (catalog.Generations, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(s.looked) < term {
+	if !s.looked.IsZero() && (!s.shared || time.Since(s.looked) < term) {
 		return s.known, nil
 	}
 	return s.look(ctx)
@@ -83,6 +90,7 @@ func (s *Succession) look(ctx context.Context) (catalog.Generations, error) {
 
 // both has f work on the live generation and then on the other one.
 func (s *Succession) both(ctx context.Context, f func(View) error) error {
+	defer s.use()()
 	g, err := s.now(ctx)
 	if err == nil {
 		err = f(s.generation(g.Live))
@@ -105,6 +113,7 @@ func (s *Succession) Save(ctx context.Context, p catalog.Progress) error {
 
 // Product answers the product.
 func (s *Succession) Product(ctx context.Context, id catalog.ID) (catalog.Product, error) {
+	defer s.use()()
 	g, err := s.now(ctx)
 	if err != nil {
 		return catalog.Product{}, err
@@ -153,14 +162,30 @@ func (s *Succession) Progress(ctx context.Context, shard int32) (catalog.Progres
 	return v.Progress(ctx, shard)
 }
 
-// step saves which generations there are, and returns when all processes know.
+// use lets step wait for those who use a view that is not shared.
+func (s *Succession) use() (done func()) {
+	if s.shared {
+		return func() {}
+	}
+	s.doing.RLock()
+	return s.doing.RUnlock
+}
+
+// step saves which generations there are, and returns when all know.
 func (s *Succession) step(ctx context.Context, was, to catalog.Generations) error {
+	if !s.shared {
+		s.doing.Lock()
+		defer s.doing.Unlock()
+	}
 	if err := s.turn(ctx, was, to); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	s.looked = time.Time{}
 	s.mu.Unlock()
+	if !s.shared {
+		return nil
+	}
 	select {
 	case <-time.After(2 * term):
 		return nil

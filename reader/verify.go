@@ -160,22 +160,31 @@ func (t *truth) look(ctx context.Context, name string, n int, of int64) error {
 	}
 }
 
+// newTruth is the truth of which nothing has been read.
+func (r *Reader) newTruth(shards int, v Verification) *truth {
+	return &truth{Verification: v, journal: r.journal, all: make([]digest, shards), existing: make([]digest, shards)}
+}
+
 // truth reads what there should be.
 func (r *Reader) truth(ctx context.Context, v Verification) (*truth, error) {
 	starts, _, err := r.log.EventBounds(ctx)
 	if err != nil {
 		return nil, err
 	}
-	t := &truth{Verification: v, journal: r.journal, all: make([]digest, len(starts)), existing: make([]digest, len(starts))}
+	t := r.newTruth(len(starts), v)
 	for shard := range int32(len(starts)) {
-		if err := t.digest(ctx, shard); err != nil {
+		if err := t.read(ctx, shard, func(products []catalog.Product) error {
+			return t.look(ctx, "truth", len(products), 0)
+		}); err != nil {
 			return nil, err
 		}
 	}
 	return t, nil
 }
 
-func (t *truth) digest(ctx context.Context, shard int32) error {
+// read reads what there should be in the shard, and shows it. Several may read at
+// once, each another shard.
+func (t *truth) read(ctx context.Context, shard int32, handle func([]catalog.Product) error) error {
 	_, err := t.journal.Snapshot(ctx, shard, nil, func(products []catalog.Product) error {
 		for _, p := range products {
 			f, err := fingerprintOf(p)
@@ -187,7 +196,7 @@ func (t *truth) digest(ctx context.Context, shard int32) error {
 				t.existing[shard].add(f)
 			}
 		}
-		return t.look(ctx, "truth", len(products), 0)
+		return handle(products)
 	})
 	return err
 }

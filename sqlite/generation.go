@@ -75,3 +75,6 @@ func (v *View) tables(ctx context.Context, statements ...string) error {
 	}
 	return nil
 }
+
+// Shared says that the file is that of one process.
+func (v *View) Shared() bool { return false }

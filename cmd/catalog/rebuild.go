@@ -46,49 +46,47 @@ own: name all readers. Where the index is in OpenSearch, it is that of all: name
 	case forget:
 		do, done = catalogv1.Rebuilding_REBUILDING_FORGET, "alone: what was before is given up"
 	}
-	var stores []string
-	if view || !index {
-		stores = append(stores, "view")
+	if view == index {
+		view, index = true, true
 	}
-	if index || !view {
-		stores = append(stores, "index")
-	}
-	for _, store := range stores {
-		if err := runRebuild(ctx, strings.Split(readers, ","), store, do, done, os.Stdout, os.Stderr); err != nil {
+	return eachReader(strings.Split(readers, ","), func(address string, c catalogv1.ReaderServiceClient) error {
+		since := time.Now()
+		var stores, names []string
+		if view {
+			stores, names = append(stores, "view"), append(names, "the view")
+			view = false // all readers share it
+		}
+		if index {
+			stores, names = append(stores, "index"), append(names, "the search index of "+address)
+		}
+		if len(stores) == 0 {
+			return nil
+		}
+		if err := runRebuild(ctx, c, &catalogv1.RebuildRequest{Stores: stores, Do: do}, os.Stderr); err != nil {
 			return err
 		}
-	}
-	return nil
+		for _, name := range names {
+			fmt.Fprintf(os.Stdout, "%s is %s, in %v\n", name, done, time.Since(since).Round(time.Millisecond))
+		}
+		return nil
+	})
 }
 
-func runRebuild(ctx context.Context, readers []string, store string, do catalogv1.Rebuilding, done string, out, progress io.Writer) error {
-	if store == "view" {
-		readers = readers[:1] // which all share
+func runRebuild(ctx context.Context, c catalogv1.ReaderServiceClient, r *catalogv1.RebuildRequest, progress io.Writer) error {
+	stream, err := c.Rebuild(ctx, r)
+	if err != nil {
+		return err
 	}
-	return eachReader(readers, func(address string, c catalogv1.ReaderServiceClient) error {
-		since := time.Now()
-		stream, err := c.Rebuild(ctx, &catalogv1.RebuildRequest{Store: store, Do: do})
+	var bars steps
+	defer bars.done()
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		var bars steps
-		defer bars.done()
-		for {
-			m, err := stream.Recv()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return err
-			}
-			bars.show(progress, m.GetProgress().GetStep(), m.GetProgress())
-		}
-		bars.done()
-		what := "the view"
-		if store == "index" {
-			what = "the search index of " + address
-		}
-		fmt.Fprintf(out, "%s is %s, in %v\n", what, done, time.Since(since).Round(time.Millisecond))
-		return nil
-	})
+		bars.show(progress, m.GetProgress().GetStep(), m.GetProgress())
+	}
 }

@@ -1197,8 +1197,8 @@ func (*VerifyResponse_Comparison) isVerifyResponse_News() {}
 
 type RebuildRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// view or index.
-	Store         string     `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"`
+	// view, index, or both.
+	Stores        []string   `protobuf:"bytes,1,rep,name=stores,proto3" json:"stores,omitempty"`
 	Do            Rebuilding `protobuf:"varint,2,opt,name=do,proto3,enum=catalog.v1.Rebuilding" json:"do,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1234,11 +1234,11 @@ func (*RebuildRequest) Descriptor() ([]byte, []int) {
 	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{16}
 }
 
-func (x *RebuildRequest) GetStore() string {
+func (x *RebuildRequest) GetStores() []string {
 	if x != nil {
-		return x.Store
+		return x.Stores
 	}
-	return ""
+	return nil
 }
 
 func (x *RebuildRequest) GetDo() Rebuilding {
@@ -1616,9 +1616,9 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\n" +
 	"comparison\x18\x03 \x01(\v2\x16.catalog.v1.ComparisonH\x00R\n" +
 	"comparisonB\x06\n" +
-	"\x04news\"l\n" +
-	"\x0eRebuildRequest\x12(\n" +
-	"\x05store\x18\x01 \x01(\tB\x12\xbaH\x0fr\rR\x04viewR\x05indexR\x05store\x120\n" +
+	"\x04news\"w\n" +
+	"\x0eRebuildRequest\x123\n" +
+	"\x06stores\x18\x01 \x03(\tB\x1b\xbaH\x18\x92\x01\x15\b\x01\x18\x01\"\x0fr\rR\x04viewR\x05indexR\x06stores\x120\n" +
 	"\x02do\x18\x02 \x01(\x0e2\x16.catalog.v1.RebuildingB\b\xbaH\x05\x82\x01\x02\x10\x01R\x02do\"C\n" +
 	"\x0fRebuildResponse\x120\n" +
 	"\bprogress\x18\x01 \x01(\v2\x14.catalog.v1.ProgressR\bprogress\"J\n" +

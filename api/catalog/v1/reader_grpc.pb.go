@@ -49,9 +49,9 @@ type ReaderServiceClient interface {
 	// and cache in the shards that it keeps at the moment, and its index. The last
 	// messages are comparisons.
 	Verify(ctx context.Context, in *VerifyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyResponse], error)
-	// Rebuild makes the view of all readers, or the index of this one, anew from the
-	// truth beside the old one, compares it and switches; or goes back to the old
-	// one, or gives it up.
+	// Rebuild makes the view of all readers, the index of this one, or both, anew
+	// from the truth beside the old one, compares it and switches; or goes back to
+	// the old one, or gives it up.
 	Rebuild(ctx context.Context, in *RebuildRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RebuildResponse], error)
 }
 
@@ -172,9 +172,9 @@ type ReaderServiceServer interface {
 	// and cache in the shards that it keeps at the moment, and its index. The last
 	// messages are comparisons.
 	Verify(*VerifyRequest, grpc.ServerStreamingServer[VerifyResponse]) error
-	// Rebuild makes the view of all readers, or the index of this one, anew from the
-	// truth beside the old one, compares it and switches; or goes back to the old
-	// one, or gives it up.
+	// Rebuild makes the view of all readers, the index of this one, or both, anew
+	// from the truth beside the old one, compares it and switches; or goes back to
+	// the old one, or gives it up.
 	Rebuild(*RebuildRequest, grpc.ServerStreamingServer[RebuildResponse]) error
 	mustEmbedUnimplementedReaderServiceServer()
 }
