@@ -75,6 +75,42 @@ func (s *server) memory() (float64, error) {
 	return 0, errors.New("no VmRSS")
 }
 
+// rest waits until the process has nothing to do any more: what follows a load,
+// as the merging of an index, is over.
+func (s *server) rest() error {
+	const (
+		look   = 500 * time.Millisecond
+		idle   = look / 20 // of one core
+		atMost = 2 * time.Minute
+	)
+	looks := time.NewTicker(look)
+	defer looks.Stop()
+	before, err := s.busy()
+	for since := time.Now(); err == nil && time.Since(since) < atMost; {
+		<-looks.C
+		var now time.Duration
+		if now, err = s.busy(); now-before < idle {
+			return err
+		}
+		before = now
+	}
+	return errors.Join(err, fmt.Errorf("catalog up is not at rest after %v", atMost))
+}
+
+// busy is the time of the processor that the process has had.
+func (s *server) busy() (time.Duration, error) {
+	const tick = time.Second / 100 // USER_HZ of Linux
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(b), ") ") // the name of the program may have spaces
+	fields := strings.Fields(rest)
+	user, err := strconv.Atoi(fields[11])
+	system, err2 := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * tick, errors.Join(err, err2)
+}
+
 // lines sends the lines of r, as long as somebody takes them.
 func lines(r io.Reader, to chan<- string) {
 	defer close(to)
