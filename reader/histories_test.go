@@ -228,7 +228,9 @@ func (s *stage) EventBounds(context.Context) (starts, ends []int64, err error) {
 // journals are those of the shards.
 type journals []journal
 
-func (j journals) Next(ctx context.Context, shard int32) (int64, error) { return j[shard].Next(ctx, shard) }
+func (j journals) Next(ctx context.Context, shard int32) (int64, error) {
+	return j[shard].Next(ctx, shard)
+}
 
 func (j journals) Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error {
 	return j[shard].Replay(ctx, shard, from, to, handle)
