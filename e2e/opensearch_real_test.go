@@ -101,7 +101,12 @@ func TestReadersShareAnIndexInOpenSearch(t *testing.T) {
 	}
 	equal := func(products int) {
 		t.Helper()
-		stdout, stderr, code := command(t, "verify", "-reader", strings.Join(readers, ","))
+		var stdout, stderr string
+		var code int
+		eventually(t, "each shard has a reader", func() bool {
+			stdout, stderr, code = command(t, "verify", "-reader", strings.Join(readers, ","))
+			return !strings.Contains(stderr, "compared by nobody")
+		})
 		if want := fmt.Sprintf("%d products: ", products); code != 0 || !strings.Contains(stdout, want) || strings.Count(stdout, "index equal") == 0 {
 			t.Fatalf("verify ends with %d and says\n%s%s", code, stdout, stderr)
 		}

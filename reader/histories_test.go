@@ -89,16 +89,16 @@ func (w *theatre) play(ctx context.Context, r *rand.Rand, shard int32) error {
 	}
 	w.view.chance = nil
 	if p, err := w.view.Progress(ctx, shard); err != nil || p.Seq != int64(len(history)) || p.Offset != int64(len(topic)) {
-		return fmt.Errorf("the view is at %+v, not at seq %d and offset %d (%v)", p, len(history), len(topic), err)
+		return fmt.Errorf("the view is at %+v, not at seq %d and offset %d (%w)", p, len(history), len(topic), err)
 	}
 	for _, want := range catalog.Latest(history) {
 		got, err := w.view.Product(ctx, want.ID)
 		if err != nil || got.Version != want.Version || got.Deleted != want.Deleted || got.Name != want.Name {
-			return fmt.Errorf("the view has %+v (%v); want %+v", got, err, want)
+			return fmt.Errorf("the view has %+v (%w); want %+v", got, err, want)
 		}
 		got, err = w.Product(ctx, want.ID, catalog.Position{Shard: shard, Seq: int64(len(history))})
 		if want.Deleted != errors.Is(err, catalog.ErrNotFound) || !want.Deleted && got.Version != want.Version {
-			return fmt.Errorf("a read answers %+v (%v); want %+v", got, err, want)
+			return fmt.Errorf("a read answers %+v (%w); want %+v", got, err, want)
 		}
 	}
 	return nil

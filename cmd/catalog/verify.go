@@ -145,7 +145,7 @@ func summary(out io.Writer, stores map[string]*compared) error {
 			open = append(open, fmt.Errorf("%d products of the %s differ from the truth; catalog verify -repair makes them right", s.differing-s.repaired, name))
 		}
 		if missing := int(s.of) - len(s.shards); missing > 0 {
-			open = append(open, fmt.Errorf("%d of %d shards of the %s were compared by nobody; name all readers with -reader", missing, s.of, name))
+			open = append(open, fmt.Errorf("%d of %d shards of the %s were compared by nobody; name all readers with -reader, and come again if one has just come or gone", missing, s.of, name))
 		}
 	}
 	fmt.Fprintf(out, "%d products: %s\n", products, strings.Join(words, ", "))
