@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -64,11 +65,23 @@ func TestCache(t *testing.T, open func(t *testing.T) func() reader.Cache) {
 		if got, found, _ := ask(t, c, want.ID); !found || !equal(got, want) {
 			t.Fatalf("the cache has %+v, %v; want %+v", got, found, want)
 		}
+		for end := time.Now().Add(20 * time.Second); ; <-time.After(time.Millisecond) {
+			several, err := c.Products(t.Context(), []catalog.ID{product("another"), want.ID})
+			if err == nil && len(several) == 1 && equal(several[0], want) {
+				return
+			}
+			if err != nil || len(several) > 0 || time.Now().After(end) {
+				t.Fatalf("of several the cache has %+v, %v; want %+v", several, err, want)
+			}
+		}
 	}
 	hasNot := func(t *testing.T, c reader.Cache, id catalog.ID) {
 		t.Helper()
 		if p, found, _, err := c.Product(t.Context(), id); found || err != nil {
 			t.Fatalf("the cache has version %d, %v", p.Version, err)
+		}
+		if several, err := c.Products(t.Context(), []catalog.ID{id}); len(several) > 0 || err != nil {
+			t.Fatalf("of several the cache has %+v, %v", several, err)
 		}
 	}
 	fill := func(t *testing.T, c reader.Cache, p catalog.Product) {
@@ -203,6 +216,9 @@ func TestCache(t *testing.T, open func(t *testing.T) func() reader.Cache) {
 		if _, _, _, err := c.Product(ctx, product("a")); err == nil {
 			t.Error("Product answered")
 		}
+		if _, err := c.Products(ctx, []catalog.ID{product("a")}); err == nil {
+			t.Error("Products answered")
+		}
 		if err := c.Fill(ctx, "01234567890123456789012345", at("a", 1, draft("one"))); err == nil {
 			t.Error("Fill answered")
 		}
@@ -225,6 +241,17 @@ func unlikeNoView(t *testing.T, process func() reader.Cache, shard func(catalog.
 		ids[i] = product(fmt.Sprint(i))
 	}
 	seen := func(i int) int64 { mu.Lock(); defer mu.Unlock(); return max(view[i], answered[i]) }
+	told := func(i int, version, least int64, cached bool) {
+		if version < least {
+			t.Errorf("version %d was answered after version %d (cached: %v)", version, least, cached)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		answered[i] = max(answered[i], version)
+		if cached {
+			hits++
+		}
+	}
 	ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
 	defer stop()
 	var all sync.WaitGroup
@@ -274,15 +301,21 @@ func unlikeNoView(t *testing.T, process func() reader.Cache, shard func(catalog.
 						return
 					}
 				}
-				if p.Version < least {
-					t.Errorf("version %d was answered after version %d (cached: %v)", p.Version, least, found)
+				told(i, p.Version, least, found)
+
+				var leasts [products]int64
+				for i := range leasts {
+					leasts[i] = seen(i)
 				}
-				mu.Lock()
-				answered[i] = max(answered[i], p.Version)
-				if found {
-					hits++
+				several, err := c.Products(t.Context(), ids)
+				if err != nil {
+					t.Error(err)
+					return
 				}
-				mu.Unlock()
+				for _, p := range several {
+					i := slices.Index(ids, p.ID)
+					told(i, p.Version, leasts[i], true)
+				}
 			}
 		})
 	}

@@ -60,19 +60,20 @@ const defaultWrites = 1000
 
 // Gateway answers HTTP. It implements api.ServerInterface.
 type Gateway struct {
-	log     Log
-	reader  catalogv1.ReaderServiceClient
-	writer  catalogv1.WriterServiceClient
-	logger  *slog.Logger
-	now     func() time.Time
-	metrics *metrics
-	near    *near
-	feed    *feed.Feed
-	answers *answers
-	backlog *backlog
-	sending *breaker.Breaker // in front of the log
-	writes  chan struct{}    // has one for each write that is being answered
-	imports chan struct{}
+	log      Log
+	reader   catalogv1.ReaderServiceClient
+	writer   catalogv1.WriterServiceClient
+	logger   *slog.Logger
+	now      func() time.Time
+	metrics  *metrics
+	near     *near
+	together *together
+	feed     *feed.Feed
+	answers  *answers
+	backlog  *backlog
+	sending  *breaker.Breaker // in front of the log
+	writes   chan struct{}    // has one for each write that is being answered
+	imports  chan struct{}
 
 	stopping context.Context // ends when the server is shut down
 	stop     context.CancelFunc
@@ -89,7 +90,7 @@ func New(cfg Config, log Log, reader catalogv1.ReaderServiceClient, writer catal
 	return &Gateway{
 		stopping: stopping, stop: stop,
 		log: log, reader: reader, writer: writer, logger: logger, now: now,
-		metrics: newMetrics(reg), near: near, feed: changes, answers: newAnswers(log, near, changes, backlog), backlog: backlog,
+		metrics: newMetrics(reg), near: near, together: &together{reader: reader}, feed: changes, answers: newAnswers(log, near, changes, backlog), backlog: backlog,
 		sending: breaker.New("log", reg), writes: make(chan struct{}, cfg.Writes), imports: make(chan struct{}, maxImports),
 	}
 }

@@ -53,6 +53,8 @@ type system struct {
 	panics    bool
 	onFind    func() // called when SKUs are looked up
 	reads     int    // of products
+	several   int    // calls for more than one
+	slow      map[catalog.ID]*slow
 	gateway   *gateway.Gateway
 	followed  chan struct{}
 }
@@ -142,7 +144,21 @@ func (s *system) FindSKUs(_ context.Context, r *catalogv1.FindSKUsRequest, _ ...
 	return found, nil
 }
 
+// slow is a product that the reader answers when it is told to.
+type slow struct{ asked, answer chan struct{} }
+
 func (s *system) GetProduct(_ context.Context, r *catalogv1.GetProductRequest, _ ...grpc.CallOption) (*catalogv1.GetProductResponse, error) {
+	s.mu.Lock()
+	p := s.slow[catalog.ID(r.GetId())]
+	s.mu.Unlock()
+	if p != nil {
+		close(p.asked)
+		<-p.answer
+	}
+	return s.product(r)
+}
+
+func (s *system) product(r *catalogv1.GetProductRequest) (*catalogv1.GetProductResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
@@ -155,6 +171,22 @@ func (s *system) GetProduct(_ context.Context, r *catalogv1.GetProductRequest, _
 	}
 	at := &catalogv1.Position{Shard: r.GetPosition().GetShard(), Seq: int64(len(s.events))}
 	return &catalogv1.GetProductResponse{Product: wire.ProductMessage(p), Position: at}, nil
+}
+
+func (s *system) GetProducts(_ context.Context, r *catalogv1.GetProductsRequest, _ ...grpc.CallOption) (*catalogv1.GetProductsResponse, error) {
+	s.mu.Lock()
+	s.several++
+	s.mu.Unlock()
+	all := &catalogv1.GetProductsResponse{}
+	for _, q := range r.GetProducts() {
+		a := &catalogv1.ProductAnswer{}
+		if s.slow[catalog.ID(q.GetId())] == nil {
+			one, err := s.product(q)
+			a.Known, a.Product, a.Position = err == nil || status.Code(err) == codes.NotFound, one.GetProduct(), one.GetPosition()
+		}
+		all.Answers = append(all.Answers, a)
+	}
+	return all, nil
 }
 
 // serve runs a gateway on s, and answers its address.

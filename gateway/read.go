@@ -86,7 +86,7 @@ func (g *Gateway) product(ctx context.Context, id catalog.ID, at catalog.Positio
 	if at.Seq == 0 {
 		at.Shard = g.near.shard(id) // of which the answer tells how far it is
 	}
-	r, err := g.reader.GetProduct(ctx, &catalogv1.GetProductRequest{Id: id[:], Position: wire.PositionMessage(at)})
+	r, err := g.together.product(ctx, &catalogv1.GetProductRequest{Id: id[:], Position: wire.PositionMessage(at)})
 	if err != nil {
 		if status.Code(err) == codes.NotFound {
 			g.near.answered(q, nil, 0)

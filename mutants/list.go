@@ -134,7 +134,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a Redis that was started again is believed by who reads",
-		file: "redis/cache.go", old: " || time.Since(time.Unix(0, c.dialed.Load())) < term", new: "",
+		file: "redis/cache.go", old: "return time.Since(time.Unix(0, c.dialed.Load())) >= term", new: "return true",
 		pkg: "./redis", test: "TestARedisThatWasStartedAgainIsNotBelievedBeforeAllThatItMayHaveIsOver",
 	},
 	{
@@ -166,6 +166,11 @@ var mutants = []mutant{
 		bug:  "a key that was used for another request gets its answer",
 		file: "gateway/write.go", old: "e.Fingerprint != cmd.Fingerprint()", new: "false",
 		pkg: "./gateway", test: "Test.*",
+	},
+	{
+		bug:  "who reads together gets what another asked for",
+		file: "gateway/together.go", old: "Product: answers[i].GetProduct()", new: "Product: answers[len(all)-1-i].GetProduct()",
+		pkg: "./gateway", test: "TestWhoReadsTogetherGetsHisOwnAndWaitsForNobody",
 	},
 	{
 		bug:  "a product that is kept near outlives its change",

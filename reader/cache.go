@@ -20,6 +20,9 @@ type Cache interface {
 	// cache, the ticket is for Fill, unless it is "".
 	Product(ctx context.Context, id catalog.ID) (p catalog.Product, found bool, ticket string, err error)
 
+	// Products answers those of the products that are in the cache, in any order.
+	Products(ctx context.Context, ids []catalog.ID) ([]catalog.Product, error)
+
 	// Fill stores a product that was read from the view after the ticket was
 	// given, unless it may have changed since.
 	Fill(ctx context.Context, ticket string, p catalog.Product) error
@@ -70,6 +73,21 @@ func (r *Reader) cached(ctx context.Context, id catalog.ID) (p catalog.Product, 
 		r.metrics.cache.WithLabelValues("miss").Inc()
 	}
 	return p, found, ticket
+}
+
+// cachedOf answers those of the products that the cache has.
+func (r *Reader) cachedOf(ctx context.Context, ids []catalog.ID) []catalog.Product {
+	if r.cache == nil || time.Now().UnixNano() < r.resting.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, cacheWait)
+	defer cancel()
+	all, err := r.cache.Products(ctx, ids)
+	if err != nil {
+		r.failed(ctx, err)
+	}
+	r.metrics.cache.WithLabelValues("hit").Add(float64(len(all)))
+	return all
 }
 
 // fill gives the cache a product that it did not have.

@@ -33,6 +33,27 @@ func (s Server) GetProduct(ctx context.Context, r *catalogv1.GetProductRequest) 
 	return &catalogv1.GetProductResponse{Product: wire.ProductMessage(p), Position: wire.PositionMessage(as)}, nil
 }
 
+// GetProducts answers what is known of several products.
+func (s Server) GetProducts(ctx context.Context, r *catalogv1.GetProductsRequest) (*catalogv1.GetProductsResponse, error) {
+	answers, ids := make([]*catalogv1.ProductAnswer, len(r.GetProducts())), make([]catalog.ID, 0, len(r.GetProducts()))
+	for i, q := range r.GetProducts() {
+		answers[i] = &catalogv1.ProductAnswer{}
+		at := wire.Position(q.GetPosition())
+		if as := s.Reader.viewed.position(at.Shard); as.Seq >= at.Seq { // before the products are read, as in GetProduct
+			answers[i].Known, answers[i].Position = true, wire.PositionMessage(as)
+			ids = append(ids, catalog.ID(q.GetId()))
+		}
+	}
+	known := s.Reader.Products(ctx, ids)
+	for i, q := range r.GetProducts() {
+		p, ok := known[catalog.ID(q.GetId())]
+		if answers[i].Known = answers[i].Known && ok; answers[i].Known && p.Exists() {
+			answers[i].Product = wire.ProductMessage(p)
+		}
+	}
+	return &catalogv1.GetProductsResponse{Answers: answers}, nil
+}
+
 // SearchProducts answers a page of products.
 func (s Server) SearchProducts(ctx context.Context, r *catalogv1.SearchProductsRequest) (*catalogv1.SearchProductsResponse, error) {
 	page, err := s.Reader.Search(ctx, wire.Query(r), wire.Positions(r.GetPositions())...)

@@ -1,9 +1,12 @@
 package reader
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"catalog"
@@ -32,6 +35,36 @@ func (r *Reader) product(ctx context.Context, id catalog.ID, at catalog.Position
 		}
 	}
 	return r.loads.product(ctx, id)
+}
+
+// maxSeveral is how long one question for several products waits for those that
+// the cache does not have: few should wait for what others ask.
+const maxSeveral = 20 * time.Millisecond
+
+// Products answers of the products what can be told soon, by id. One that does
+// not exist has no version, or is a tombstone. It changes the order of the ids.
+func (r *Reader) Products(ctx context.Context, ids []catalog.ID) map[catalog.ID]catalog.Product {
+	known := make(map[catalog.ID]catalog.Product, len(ids))
+	for _, p := range r.cachedOf(ctx, ids) {
+		known[p.ID] = p
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxSeveral)
+	defer cancel()
+	var mu sync.Mutex
+	var loads sync.WaitGroup
+	slices.SortFunc(ids, func(a, b catalog.ID) int { return bytes.Compare(a[:], b[:]) })
+	ids = slices.DeleteFunc(slices.Compact(ids), func(id catalog.ID) bool { _, ok := known[id]; return ok })
+	for _, id := range ids {
+		loads.Go(func() {
+			if p, err := r.loads.product(ctx, id); err == nil || errors.Is(err, catalog.ErrNotFound) {
+				mu.Lock()
+				defer mu.Unlock()
+				known[id] = p
+			}
+		})
+	}
+	loads.Wait()
+	return known
 }
 
 // load answers what the view has of the product now, from the cache where that

@@ -19,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"catalog"
+	catalogv1 "catalog/api/catalog/v1"
 	"catalog/reader"
 	"catalog/sqlite"
 )
@@ -218,6 +219,19 @@ func (c *cache) Product(_ context.Context, id catalog.ID) (catalog.Product, bool
 		return p, false, "", nil
 	}
 	return p, false, fmt.Sprint(c.step), nil
+}
+
+func (c *cache) Products(ctx context.Context, ids []catalog.ID) (all []catalog.Product, err error) {
+	for _, id := range ids {
+		p, found, _, err := c.Product(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			all = append(all, p)
+		}
+	}
+	return all, nil
 }
 
 func (c *cache) Fill(_ context.Context, ticket string, p catalog.Product) error {
@@ -600,6 +614,49 @@ func TestCache(t *testing.T) {
 		w.isAt(t, 0, 2)
 		if !forgotten {
 			t.Error("it was not")
+		}
+	})
+	t.Run("several are answered with one call, as far as that is possible at once", func(t *testing.T) {
+		w := start(t, view(t), &log{}, nil)
+		w.feed(t, 0, all[:2]...)
+		other, gone := all[0], all[1]
+		other.Seq, other.Product.ID = 3, catalog.DerivedID("q")
+		gone.Seq, gone.Kind, gone.Product = 4, catalog.Deleted, catalog.Product{ID: catalog.DerivedID("r"), Version: 2, Deleted: true, UpdatedAt: all[1].Product.UpdatedAt}
+		w.feed(t, 2, other, gone)
+		w.isAt(t, 4, 2) // one of them is in the cache
+		ask := func(ids []string, at ...int64) (answers []*catalogv1.ProductAnswer) {
+			t.Helper()
+			var m catalogv1.GetProductsRequest
+			for i, name := range ids {
+				id := catalog.DerivedID(name)
+				m.Products = append(m.Products, &catalogv1.GetProductRequest{Id: id[:], Position: &catalogv1.Position{Seq: at[i]}})
+			}
+			r, err := reader.Server{Reader: w.Reader}.GetProducts(t.Context(), &m)
+			if err != nil || len(r.GetAnswers()) != len(ids) {
+				t.Fatalf("GetProducts = %v, %v", r, err)
+			}
+			return r.GetAnswers()
+		}
+		for _, cache := range []string{"empty", "filled"} {
+			got := ask([]string{"p", "r", "nobody", "q", "p", "p"}, 0, 0, 0, 4, 2, 5)
+			for i, want := range []struct {
+				known   bool
+				version int64
+			}{{true, 2}, {true, 0}, {true, 0}, {true, 1}, {true, 2}, {false, 0}} { // the last is ahead
+				if a := got[i]; a.GetKnown() != want.known || a.GetProduct().GetVersion() != want.version || want.known && a.GetPosition().GetSeq() != 4 {
+					t.Errorf("with a cache that is %s, answer %d is %v", cache, i, a)
+				}
+			}
+		}
+		w.cache.set(func() { delete(w.cache.products, catalog.DerivedID("q")) })
+		w.view.hold = make(chan struct{})
+		if got := ask([]string{"p", "q"}, 0, 0); got[0].GetProduct().GetVersion() != 2 || got[1].GetKnown() {
+			t.Errorf("while the view is slow, the answers are %v", got)
+		}
+		close(w.view.hold)
+		w.cache.set(func() { w.cache.away = true })
+		if got := ask([]string{"p", "q"}, 0, 0); got[0].GetProduct().GetVersion() != 2 || got[1].GetProduct().GetVersion() != 1 {
+			t.Errorf("while the cache is away, the answers are %v", got)
 		}
 	})
 	t.Run("where another guards the shard, nothing is applied", func(t *testing.T) {

@@ -1,11 +1,11 @@
 package redis
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -34,25 +34,16 @@ func (c *Cache) Product(ctx context.Context, id catalog.ID) (p catalog.Product, 
 	if err != nil {
 		return p, false, "", fmt.Errorf("guard of cached product %s: %w", id, err)
 	}
-	// A Redis that was started again may have guards of before, until their term
-	// is over. Who is connected for longer than that asks a Redis that runs for
-	// longer than that.
 	generation, err := guard[0].ToString()
-	if err != nil || time.Since(time.Unix(0, c.dialed.Load())) < term {
+	if err != nil || !c.lasting() {
 		return p, false, "", nil // nobody guards the shard, or not for certain
 	}
-	entry, err := replies[0].ToString()
-	switch {
-	case err != nil && !rueidis.IsRedisNil(err):
-		return p, false, "", fmt.Errorf("cached product %s: %w", id, err)
-	case err == nil && strings.HasPrefix(entry, generation):
-		if entry = entry[len(generation):]; entry == "" {
-			return catalog.Product{ID: id}, true, "", nil
-		}
-		if p, err = wire.DecodeProduct([]byte(entry)); err != nil {
-			return p, false, "", fmt.Errorf("cached product %s: %w", id, err)
-		}
-		return p, true, "", nil
+	reply, err := replies[0].ToMessage()
+	if err == nil {
+		p, found, err = cached(id, reply, generation)
+	}
+	if found || err != nil && !rueidis.IsRedisNil(err) {
+		return p, found, "", err
 	}
 	open, _ := guard[1].ToString()
 	mark, _ := guard[2].ToString()
@@ -60,6 +51,79 @@ func (c *Cache) Product(ctx context.Context, id catalog.ID) (p catalog.Product, 
 		return p, false, "", nil
 	}
 	return p, false, generation + mark, nil
+}
+
+// Products answers those of the products that are here, as Product does.
+func (c *Cache) Products(ctx context.Context, ids []catalog.ID) ([]catalog.Product, error) {
+	in := map[int32][]catalog.ID{} // by shard
+	for _, id := range ids {
+		shard := catalog.Shard(id, c.shards)
+		in[shard] = append(in[shard], id)
+	}
+	shards, commands := make([]int32, 0, len(in)), make(rueidis.Commands, 0, 2*len(in))
+	for shard, ids := range in {
+		keys := make([]string, len(ids))
+		for i, id := range ids {
+			keys[i] = c.productKey(id)
+		}
+		// The guard after the entries: they are valid if it is still the one they
+		// were stored under.
+		shards, commands = append(shards, shard), append(commands,
+			c.client.B().Mget().Key(keys...).Build(),
+			c.client.B().Hget().Key(c.guardKey(shard)).Field("generation").Build())
+	}
+	replies := c.client.DoMulti(ctx, commands...)
+	all := make([]catalog.Product, 0, len(ids))
+	for i, shard := range shards {
+		entries, err := replies[2*i].ToArray()
+		if err != nil {
+			return nil, fmt.Errorf("cached products of shard %d: %w", shard, err)
+		}
+		generation, err := replies[2*i+1].ToString()
+		if rueidis.IsRedisNil(err) {
+			continue // nobody guards it
+		}
+		if err != nil {
+			return nil, fmt.Errorf("guard of cached products of shard %d: %w", shard, err)
+		}
+		for j, id := range in[shard] {
+			switch p, found, err := cached(id, entries[j], generation); {
+			case found:
+				all = append(all, p)
+			case err != nil && !rueidis.IsRedisNil(err):
+				return nil, err
+			}
+		}
+	}
+	if !c.lasting() {
+		return nil, nil
+	}
+	return all, nil
+}
+
+// lasting says whether the guards in Redis are of now. A Redis that was started
+// again may have some of before, until their term is over. Who is connected for
+// longer than that asks a Redis that runs for longer than that.
+func (c *Cache) lasting() bool { return time.Since(time.Unix(0, c.dialed.Load())) >= term }
+
+// cached is the product that an entry has, if it is one of the generation. The
+// error of an entry that is not there is rueidis.Nil.
+func cached(id catalog.ID, entry rueidis.RedisMessage, generation string) (p catalog.Product, found bool, err error) {
+	b, err := entry.AsBytes()
+	if err != nil {
+		return p, false, err
+	}
+	b, ok := bytes.CutPrefix(b, []byte(generation))
+	switch {
+	case !ok:
+		return p, false, nil
+	case len(b) == 0:
+		return catalog.Product{ID: id}, true, nil
+	}
+	if p, err = wire.DecodeProduct(b); err != nil {
+		return p, false, fmt.Errorf("cached product %s: %w", id, err)
+	}
+	return p, true, nil
 }
 
 // fill stores an entry if its ticket would still be given.

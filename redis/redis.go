@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,7 +115,7 @@ func (c *Cache) Close() { c.client.Close() }
 // Keys of one shard have the same tag, so that they are in one place of a
 // cluster and scripts can work on them together.
 func (c *Cache) key(shard int32, rest string) string {
-	return fmt.Sprintf("%s:{%d}:%s", c.prefix, shard, rest)
+	return c.prefix + ":{" + strconv.Itoa(int(shard)) + "}:" + rest
 }
 
 func (c *Cache) productKey(id catalog.ID) string {

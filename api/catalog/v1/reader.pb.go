@@ -294,6 +294,159 @@ func (x *GetProductResponse) GetPosition() *Position {
 	return nil
 }
 
+type GetProductsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Products      []*GetProductRequest   `protobuf:"bytes,1,rep,name=products,proto3" json:"products,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetProductsRequest) Reset() {
+	*x = GetProductsRequest{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetProductsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetProductsRequest) ProtoMessage() {}
+
+func (x *GetProductsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetProductsRequest.ProtoReflect.Descriptor instead.
+func (*GetProductsRequest) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetProductsRequest) GetProducts() []*GetProductRequest {
+	if x != nil {
+		return x.Products
+	}
+	return nil
+}
+
+type GetProductsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of the request.
+	Answers       []*ProductAnswer `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetProductsResponse) Reset() {
+	*x = GetProductsResponse{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetProductsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetProductsResponse) ProtoMessage() {}
+
+func (x *GetProductsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetProductsResponse.ProtoReflect.Descriptor instead.
+func (*GetProductsResponse) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetProductsResponse) GetAnswers() []*ProductAnswer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+// ProductAnswer is what is known of a product.
+type ProductAnswer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// No: it takes longer, or fails. GetProduct says which.
+	Known bool `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
+	// Unset when there is no such product.
+	Product *Product `protobuf:"bytes,2,opt,name=product,proto3" json:"product,omitempty"`
+	// As that of GetProductResponse.
+	Position      *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProductAnswer) Reset() {
+	*x = ProductAnswer{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProductAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProductAnswer) ProtoMessage() {}
+
+func (x *ProductAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProductAnswer.ProtoReflect.Descriptor instead.
+func (*ProductAnswer) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ProductAnswer) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+func (x *ProductAnswer) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *ProductAnswer) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
 type SearchProductsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Words, each matched whole or as the beginning of a longer one; all must
@@ -324,7 +477,7 @@ type SearchProductsRequest struct {
 
 func (x *SearchProductsRequest) Reset() {
 	*x = SearchProductsRequest{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[3]
+	mi := &file_catalog_v1_reader_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -336,7 +489,7 @@ func (x *SearchProductsRequest) String() string {
 func (*SearchProductsRequest) ProtoMessage() {}
 
 func (x *SearchProductsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[3]
+	mi := &file_catalog_v1_reader_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -349,7 +502,7 @@ func (x *SearchProductsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchProductsRequest.ProtoReflect.Descriptor instead.
 func (*SearchProductsRequest) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{3}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SearchProductsRequest) GetText() string {
@@ -469,7 +622,7 @@ type SearchProductsResponse struct {
 
 func (x *SearchProductsResponse) Reset() {
 	*x = SearchProductsResponse{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[4]
+	mi := &file_catalog_v1_reader_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -481,7 +634,7 @@ func (x *SearchProductsResponse) String() string {
 func (*SearchProductsResponse) ProtoMessage() {}
 
 func (x *SearchProductsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[4]
+	mi := &file_catalog_v1_reader_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -494,7 +647,7 @@ func (x *SearchProductsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchProductsResponse.ProtoReflect.Descriptor instead.
 func (*SearchProductsResponse) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{4}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SearchProductsResponse) GetItems() []*Product {
@@ -553,7 +706,7 @@ type Facet struct {
 
 func (x *Facet) Reset() {
 	*x = Facet{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[5]
+	mi := &file_catalog_v1_reader_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -565,7 +718,7 @@ func (x *Facet) String() string {
 func (*Facet) ProtoMessage() {}
 
 func (x *Facet) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[5]
+	mi := &file_catalog_v1_reader_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -578,7 +731,7 @@ func (x *Facet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facet.ProtoReflect.Descriptor instead.
 func (*Facet) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{5}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Facet) GetField() string {
@@ -612,7 +765,7 @@ type FacetValue struct {
 
 func (x *FacetValue) Reset() {
 	*x = FacetValue{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[6]
+	mi := &file_catalog_v1_reader_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -624,7 +777,7 @@ func (x *FacetValue) String() string {
 func (*FacetValue) ProtoMessage() {}
 
 func (x *FacetValue) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[6]
+	mi := &file_catalog_v1_reader_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -637,7 +790,7 @@ func (x *FacetValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FacetValue.ProtoReflect.Descriptor instead.
 func (*FacetValue) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{6}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *FacetValue) GetValue() string {
@@ -664,7 +817,7 @@ type Highlights struct {
 
 func (x *Highlights) Reset() {
 	*x = Highlights{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[7]
+	mi := &file_catalog_v1_reader_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -676,7 +829,7 @@ func (x *Highlights) String() string {
 func (*Highlights) ProtoMessage() {}
 
 func (x *Highlights) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[7]
+	mi := &file_catalog_v1_reader_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -689,7 +842,7 @@ func (x *Highlights) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Highlights.ProtoReflect.Descriptor instead.
 func (*Highlights) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{7}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Highlights) GetFields() []*Highlight {
@@ -712,7 +865,7 @@ type Highlight struct {
 
 func (x *Highlight) Reset() {
 	*x = Highlight{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[8]
+	mi := &file_catalog_v1_reader_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -724,7 +877,7 @@ func (x *Highlight) String() string {
 func (*Highlight) ProtoMessage() {}
 
 func (x *Highlight) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[8]
+	mi := &file_catalog_v1_reader_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -737,7 +890,7 @@ func (x *Highlight) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Highlight.ProtoReflect.Descriptor instead.
 func (*Highlight) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{8}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Highlight) GetField() string {
@@ -765,7 +918,7 @@ type Fragment struct {
 
 func (x *Fragment) Reset() {
 	*x = Fragment{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[9]
+	mi := &file_catalog_v1_reader_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -777,7 +930,7 @@ func (x *Fragment) String() string {
 func (*Fragment) ProtoMessage() {}
 
 func (x *Fragment) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[9]
+	mi := &file_catalog_v1_reader_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -790,7 +943,7 @@ func (x *Fragment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fragment.ProtoReflect.Descriptor instead.
 func (*Fragment) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{9}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Fragment) GetText() string {
@@ -821,7 +974,7 @@ type SuggestProductsRequest struct {
 
 func (x *SuggestProductsRequest) Reset() {
 	*x = SuggestProductsRequest{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[10]
+	mi := &file_catalog_v1_reader_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +986,7 @@ func (x *SuggestProductsRequest) String() string {
 func (*SuggestProductsRequest) ProtoMessage() {}
 
 func (x *SuggestProductsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[10]
+	mi := &file_catalog_v1_reader_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +999,7 @@ func (x *SuggestProductsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuggestProductsRequest.ProtoReflect.Descriptor instead.
 func (*SuggestProductsRequest) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{10}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SuggestProductsRequest) GetText() string {
@@ -884,7 +1037,7 @@ type SuggestProductsResponse struct {
 
 func (x *SuggestProductsResponse) Reset() {
 	*x = SuggestProductsResponse{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[11]
+	mi := &file_catalog_v1_reader_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +1049,7 @@ func (x *SuggestProductsResponse) String() string {
 func (*SuggestProductsResponse) ProtoMessage() {}
 
 func (x *SuggestProductsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[11]
+	mi := &file_catalog_v1_reader_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +1062,7 @@ func (x *SuggestProductsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuggestProductsResponse.ProtoReflect.Descriptor instead.
 func (*SuggestProductsResponse) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{11}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SuggestProductsResponse) GetTexts() []string {
@@ -948,7 +1101,7 @@ type WatchChangesRequest struct {
 
 func (x *WatchChangesRequest) Reset() {
 	*x = WatchChangesRequest{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[12]
+	mi := &file_catalog_v1_reader_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1113,7 @@ func (x *WatchChangesRequest) String() string {
 func (*WatchChangesRequest) ProtoMessage() {}
 
 func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[12]
+	mi := &file_catalog_v1_reader_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1126,7 @@ func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchChangesRequest.ProtoReflect.Descriptor instead.
 func (*WatchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{12}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchChangesRequest) GetAfter() string {
@@ -1010,7 +1163,7 @@ type WatchChangesResponse struct {
 
 func (x *WatchChangesResponse) Reset() {
 	*x = WatchChangesResponse{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[13]
+	mi := &file_catalog_v1_reader_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1022,7 +1175,7 @@ func (x *WatchChangesResponse) String() string {
 func (*WatchChangesResponse) ProtoMessage() {}
 
 func (x *WatchChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[13]
+	mi := &file_catalog_v1_reader_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1035,7 +1188,7 @@ func (x *WatchChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchChangesResponse.ProtoReflect.Descriptor instead.
 func (*WatchChangesResponse) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{13}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchChangesResponse) GetId() string {
@@ -1062,7 +1215,7 @@ type VerifyRequest struct {
 
 func (x *VerifyRequest) Reset() {
 	*x = VerifyRequest{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[14]
+	mi := &file_catalog_v1_reader_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1227,7 @@ func (x *VerifyRequest) String() string {
 func (*VerifyRequest) ProtoMessage() {}
 
 func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[14]
+	mi := &file_catalog_v1_reader_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1240,7 @@ func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRequest) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{14}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *VerifyRequest) GetRepair() bool {
@@ -1111,7 +1264,7 @@ type VerifyResponse struct {
 
 func (x *VerifyResponse) Reset() {
 	*x = VerifyResponse{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[15]
+	mi := &file_catalog_v1_reader_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1123,7 +1276,7 @@ func (x *VerifyResponse) String() string {
 func (*VerifyResponse) ProtoMessage() {}
 
 func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[15]
+	mi := &file_catalog_v1_reader_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1136,7 +1289,7 @@ func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyResponse.ProtoReflect.Descriptor instead.
 func (*VerifyResponse) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{15}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *VerifyResponse) GetNews() isVerifyResponse_News {
@@ -1206,7 +1359,7 @@ type RebuildRequest struct {
 
 func (x *RebuildRequest) Reset() {
 	*x = RebuildRequest{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[16]
+	mi := &file_catalog_v1_reader_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1218,7 +1371,7 @@ func (x *RebuildRequest) String() string {
 func (*RebuildRequest) ProtoMessage() {}
 
 func (x *RebuildRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[16]
+	mi := &file_catalog_v1_reader_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1231,7 +1384,7 @@ func (x *RebuildRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildRequest.ProtoReflect.Descriptor instead.
 func (*RebuildRequest) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{16}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RebuildRequest) GetStores() []string {
@@ -1257,7 +1410,7 @@ type RebuildResponse struct {
 
 func (x *RebuildResponse) Reset() {
 	*x = RebuildResponse{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[17]
+	mi := &file_catalog_v1_reader_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1269,7 +1422,7 @@ func (x *RebuildResponse) String() string {
 func (*RebuildResponse) ProtoMessage() {}
 
 func (x *RebuildResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[17]
+	mi := &file_catalog_v1_reader_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1282,7 +1435,7 @@ func (x *RebuildResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildResponse.ProtoReflect.Descriptor instead.
 func (*RebuildResponse) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{17}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RebuildResponse) GetProgress() *Progress {
@@ -1306,7 +1459,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[18]
+	mi := &file_catalog_v1_reader_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1318,7 +1471,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[18]
+	mi := &file_catalog_v1_reader_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1331,7 +1484,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{18}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Progress) GetStep() string {
@@ -1372,7 +1525,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[19]
+	mi := &file_catalog_v1_reader_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1537,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[19]
+	mi := &file_catalog_v1_reader_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1550,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{19}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Difference) GetStore() string {
@@ -1452,7 +1605,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[20]
+	mi := &file_catalog_v1_reader_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1464,7 +1617,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[20]
+	mi := &file_catalog_v1_reader_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1477,7 +1630,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{20}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Comparison) GetStore() string {
@@ -1536,7 +1689,15 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"u\n" +
 	"\x12GetProductResponse\x12-\n" +
 	"\aproduct\x18\x01 \x01(\v2\x13.catalog.v1.ProductR\aproduct\x120\n" +
-	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xb7\x05\n" +
+	"\bposition\x18\x02 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\\\n" +
+	"\x12GetProductsRequest\x12F\n" +
+	"\bproducts\x18\x01 \x03(\v2\x1d.catalog.v1.GetProductRequestB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\x02R\bproducts\"J\n" +
+	"\x13GetProductsResponse\x123\n" +
+	"\aanswers\x18\x01 \x03(\v2\x19.catalog.v1.ProductAnswerR\aanswers\"\x86\x01\n" +
+	"\rProductAnswer\x12\x14\n" +
+	"\x05known\x18\x01 \x01(\bR\x05known\x12-\n" +
+	"\aproduct\x18\x02 \x01(\v2\x13.catalog.v1.ProductR\aproduct\x120\n" +
+	"\bposition\x18\x03 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xb7\x05\n" +
 	"\x15SearchProductsRequest\x12\x1c\n" +
 	"\x04text\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04text\x12$\n" +
 	"\bcategory\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfa\x01R\bcategory\x12\x19\n" +
@@ -1652,10 +1813,11 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"Rebuilding\x12\x1a\n" +
 	"\x16REBUILDING_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fREBUILDING_BACK\x10\x01\x12\x15\n" +
-	"\x11REBUILDING_FORGET\x10\x022\xef\x03\n" +
+	"\x11REBUILDING_FORGET\x10\x022\xbf\x04\n" +
 	"\rReaderService\x12K\n" +
 	"\n" +
-	"GetProduct\x12\x1d.catalog.v1.GetProductRequest\x1a\x1e.catalog.v1.GetProductResponse\x12W\n" +
+	"GetProduct\x12\x1d.catalog.v1.GetProductRequest\x1a\x1e.catalog.v1.GetProductResponse\x12N\n" +
+	"\vGetProducts\x12\x1e.catalog.v1.GetProductsRequest\x1a\x1f.catalog.v1.GetProductsResponse\x12W\n" +
 	"\x0eSearchProducts\x12!.catalog.v1.SearchProductsRequest\x1a\".catalog.v1.SearchProductsResponse\x12Z\n" +
 	"\x0fSuggestProducts\x12\".catalog.v1.SuggestProductsRequest\x1a#.catalog.v1.SuggestProductsResponse\x12S\n" +
 	"\fWatchChanges\x12\x1f.catalog.v1.WatchChangesRequest\x1a .catalog.v1.WatchChangesResponse0\x01\x12A\n" +
@@ -1675,79 +1837,88 @@ func file_catalog_v1_reader_proto_rawDescGZIP() []byte {
 }
 
 var file_catalog_v1_reader_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_catalog_v1_reader_proto_goTypes = []any{
 	(Sort)(0),                       // 0: catalog.v1.Sort
 	(Rebuilding)(0),                 // 1: catalog.v1.Rebuilding
 	(*Position)(nil),                // 2: catalog.v1.Position
 	(*GetProductRequest)(nil),       // 3: catalog.v1.GetProductRequest
 	(*GetProductResponse)(nil),      // 4: catalog.v1.GetProductResponse
-	(*SearchProductsRequest)(nil),   // 5: catalog.v1.SearchProductsRequest
-	(*SearchProductsResponse)(nil),  // 6: catalog.v1.SearchProductsResponse
-	(*Facet)(nil),                   // 7: catalog.v1.Facet
-	(*FacetValue)(nil),              // 8: catalog.v1.FacetValue
-	(*Highlights)(nil),              // 9: catalog.v1.Highlights
-	(*Highlight)(nil),               // 10: catalog.v1.Highlight
-	(*Fragment)(nil),                // 11: catalog.v1.Fragment
-	(*SuggestProductsRequest)(nil),  // 12: catalog.v1.SuggestProductsRequest
-	(*SuggestProductsResponse)(nil), // 13: catalog.v1.SuggestProductsResponse
-	(*WatchChangesRequest)(nil),     // 14: catalog.v1.WatchChangesRequest
-	(*WatchChangesResponse)(nil),    // 15: catalog.v1.WatchChangesResponse
-	(*VerifyRequest)(nil),           // 16: catalog.v1.VerifyRequest
-	(*VerifyResponse)(nil),          // 17: catalog.v1.VerifyResponse
-	(*RebuildRequest)(nil),          // 18: catalog.v1.RebuildRequest
-	(*RebuildResponse)(nil),         // 19: catalog.v1.RebuildResponse
-	(*Progress)(nil),                // 20: catalog.v1.Progress
-	(*Difference)(nil),              // 21: catalog.v1.Difference
-	(*Comparison)(nil),              // 22: catalog.v1.Comparison
-	nil,                             // 23: catalog.v1.SearchProductsRequest.AttributesEntry
-	(*Product)(nil),                 // 24: catalog.v1.Product
-	(*Decimal)(nil),                 // 25: catalog.v1.Decimal
-	(*Event)(nil),                   // 26: catalog.v1.Event
+	(*GetProductsRequest)(nil),      // 5: catalog.v1.GetProductsRequest
+	(*GetProductsResponse)(nil),     // 6: catalog.v1.GetProductsResponse
+	(*ProductAnswer)(nil),           // 7: catalog.v1.ProductAnswer
+	(*SearchProductsRequest)(nil),   // 8: catalog.v1.SearchProductsRequest
+	(*SearchProductsResponse)(nil),  // 9: catalog.v1.SearchProductsResponse
+	(*Facet)(nil),                   // 10: catalog.v1.Facet
+	(*FacetValue)(nil),              // 11: catalog.v1.FacetValue
+	(*Highlights)(nil),              // 12: catalog.v1.Highlights
+	(*Highlight)(nil),               // 13: catalog.v1.Highlight
+	(*Fragment)(nil),                // 14: catalog.v1.Fragment
+	(*SuggestProductsRequest)(nil),  // 15: catalog.v1.SuggestProductsRequest
+	(*SuggestProductsResponse)(nil), // 16: catalog.v1.SuggestProductsResponse
+	(*WatchChangesRequest)(nil),     // 17: catalog.v1.WatchChangesRequest
+	(*WatchChangesResponse)(nil),    // 18: catalog.v1.WatchChangesResponse
+	(*VerifyRequest)(nil),           // 19: catalog.v1.VerifyRequest
+	(*VerifyResponse)(nil),          // 20: catalog.v1.VerifyResponse
+	(*RebuildRequest)(nil),          // 21: catalog.v1.RebuildRequest
+	(*RebuildResponse)(nil),         // 22: catalog.v1.RebuildResponse
+	(*Progress)(nil),                // 23: catalog.v1.Progress
+	(*Difference)(nil),              // 24: catalog.v1.Difference
+	(*Comparison)(nil),              // 25: catalog.v1.Comparison
+	nil,                             // 26: catalog.v1.SearchProductsRequest.AttributesEntry
+	(*Product)(nil),                 // 27: catalog.v1.Product
+	(*Decimal)(nil),                 // 28: catalog.v1.Decimal
+	(*Event)(nil),                   // 29: catalog.v1.Event
 }
 var file_catalog_v1_reader_proto_depIdxs = []int32{
 	2,  // 0: catalog.v1.GetProductRequest.position:type_name -> catalog.v1.Position
-	24, // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
+	27, // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
 	2,  // 2: catalog.v1.GetProductResponse.position:type_name -> catalog.v1.Position
-	25, // 3: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
-	25, // 4: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
-	0,  // 5: catalog.v1.SearchProductsRequest.sort:type_name -> catalog.v1.Sort
-	2,  // 6: catalog.v1.SearchProductsRequest.positions:type_name -> catalog.v1.Position
-	23, // 7: catalog.v1.SearchProductsRequest.attributes:type_name -> catalog.v1.SearchProductsRequest.AttributesEntry
-	24, // 8: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
-	7,  // 9: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
-	9,  // 10: catalog.v1.SearchProductsResponse.highlights:type_name -> catalog.v1.Highlights
-	8,  // 11: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
-	10, // 12: catalog.v1.Highlights.fields:type_name -> catalog.v1.Highlight
-	11, // 13: catalog.v1.Highlight.fragments:type_name -> catalog.v1.Fragment
-	2,  // 14: catalog.v1.SuggestProductsRequest.positions:type_name -> catalog.v1.Position
-	8,  // 15: catalog.v1.SuggestProductsResponse.categories:type_name -> catalog.v1.FacetValue
-	24, // 16: catalog.v1.SuggestProductsResponse.products:type_name -> catalog.v1.Product
-	26, // 17: catalog.v1.WatchChangesResponse.event:type_name -> catalog.v1.Event
-	20, // 18: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.Progress
-	21, // 19: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
-	22, // 20: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
-	1,  // 21: catalog.v1.RebuildRequest.do:type_name -> catalog.v1.Rebuilding
-	20, // 22: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.Progress
-	24, // 23: catalog.v1.Difference.has:type_name -> catalog.v1.Product
-	24, // 24: catalog.v1.Difference.want:type_name -> catalog.v1.Product
-	3,  // 25: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
-	5,  // 26: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
-	12, // 27: catalog.v1.ReaderService.SuggestProducts:input_type -> catalog.v1.SuggestProductsRequest
-	14, // 28: catalog.v1.ReaderService.WatchChanges:input_type -> catalog.v1.WatchChangesRequest
-	16, // 29: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
-	18, // 30: catalog.v1.ReaderService.Rebuild:input_type -> catalog.v1.RebuildRequest
-	4,  // 31: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
-	6,  // 32: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
-	13, // 33: catalog.v1.ReaderService.SuggestProducts:output_type -> catalog.v1.SuggestProductsResponse
-	15, // 34: catalog.v1.ReaderService.WatchChanges:output_type -> catalog.v1.WatchChangesResponse
-	17, // 35: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
-	19, // 36: catalog.v1.ReaderService.Rebuild:output_type -> catalog.v1.RebuildResponse
-	31, // [31:37] is the sub-list for method output_type
-	25, // [25:31] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	3,  // 3: catalog.v1.GetProductsRequest.products:type_name -> catalog.v1.GetProductRequest
+	7,  // 4: catalog.v1.GetProductsResponse.answers:type_name -> catalog.v1.ProductAnswer
+	27, // 5: catalog.v1.ProductAnswer.product:type_name -> catalog.v1.Product
+	2,  // 6: catalog.v1.ProductAnswer.position:type_name -> catalog.v1.Position
+	28, // 7: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
+	28, // 8: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
+	0,  // 9: catalog.v1.SearchProductsRequest.sort:type_name -> catalog.v1.Sort
+	2,  // 10: catalog.v1.SearchProductsRequest.positions:type_name -> catalog.v1.Position
+	26, // 11: catalog.v1.SearchProductsRequest.attributes:type_name -> catalog.v1.SearchProductsRequest.AttributesEntry
+	27, // 12: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
+	10, // 13: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
+	12, // 14: catalog.v1.SearchProductsResponse.highlights:type_name -> catalog.v1.Highlights
+	11, // 15: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
+	13, // 16: catalog.v1.Highlights.fields:type_name -> catalog.v1.Highlight
+	14, // 17: catalog.v1.Highlight.fragments:type_name -> catalog.v1.Fragment
+	2,  // 18: catalog.v1.SuggestProductsRequest.positions:type_name -> catalog.v1.Position
+	11, // 19: catalog.v1.SuggestProductsResponse.categories:type_name -> catalog.v1.FacetValue
+	27, // 20: catalog.v1.SuggestProductsResponse.products:type_name -> catalog.v1.Product
+	29, // 21: catalog.v1.WatchChangesResponse.event:type_name -> catalog.v1.Event
+	23, // 22: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.Progress
+	24, // 23: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
+	25, // 24: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
+	1,  // 25: catalog.v1.RebuildRequest.do:type_name -> catalog.v1.Rebuilding
+	23, // 26: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.Progress
+	27, // 27: catalog.v1.Difference.has:type_name -> catalog.v1.Product
+	27, // 28: catalog.v1.Difference.want:type_name -> catalog.v1.Product
+	3,  // 29: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
+	5,  // 30: catalog.v1.ReaderService.GetProducts:input_type -> catalog.v1.GetProductsRequest
+	8,  // 31: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
+	15, // 32: catalog.v1.ReaderService.SuggestProducts:input_type -> catalog.v1.SuggestProductsRequest
+	17, // 33: catalog.v1.ReaderService.WatchChanges:input_type -> catalog.v1.WatchChangesRequest
+	19, // 34: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
+	21, // 35: catalog.v1.ReaderService.Rebuild:input_type -> catalog.v1.RebuildRequest
+	4,  // 36: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
+	6,  // 37: catalog.v1.ReaderService.GetProducts:output_type -> catalog.v1.GetProductsResponse
+	9,  // 38: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
+	16, // 39: catalog.v1.ReaderService.SuggestProducts:output_type -> catalog.v1.SuggestProductsResponse
+	18, // 40: catalog.v1.ReaderService.WatchChanges:output_type -> catalog.v1.WatchChangesResponse
+	20, // 41: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
+	22, // 42: catalog.v1.ReaderService.Rebuild:output_type -> catalog.v1.RebuildResponse
+	36, // [36:43] is the sub-list for method output_type
+	29, // [29:36] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_reader_proto_init() }
@@ -1757,7 +1928,7 @@ func file_catalog_v1_reader_proto_init() {
 	}
 	file_catalog_v1_event_proto_init()
 	file_catalog_v1_product_proto_init()
-	file_catalog_v1_reader_proto_msgTypes[15].OneofWrappers = []any{
+	file_catalog_v1_reader_proto_msgTypes[18].OneofWrappers = []any{
 		(*VerifyResponse_Progress)(nil),
 		(*VerifyResponse_Difference)(nil),
 		(*VerifyResponse_Comparison)(nil),
@@ -1768,7 +1939,7 @@ func file_catalog_v1_reader_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_catalog_v1_reader_proto_rawDesc), len(file_catalog_v1_reader_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   22,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

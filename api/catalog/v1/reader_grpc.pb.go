@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	ReaderService_GetProduct_FullMethodName      = "/catalog.v1.ReaderService/GetProduct"
+	ReaderService_GetProducts_FullMethodName     = "/catalog.v1.ReaderService/GetProducts"
 	ReaderService_SearchProducts_FullMethodName  = "/catalog.v1.ReaderService/SearchProducts"
 	ReaderService_SuggestProducts_FullMethodName = "/catalog.v1.ReaderService/SuggestProducts"
 	ReaderService_WatchChanges_FullMethodName    = "/catalog.v1.ReaderService/WatchChanges"
@@ -37,6 +38,9 @@ const (
 type ReaderServiceClient interface {
 	// GetProduct answers one product, or NOT_FOUND.
 	GetProduct(ctx context.Context, in *GetProductRequest, opts ...grpc.CallOption) (*GetProductResponse, error)
+	// GetProducts answers several products with one call, as far as it can without
+	// waiting: for who asks for many at once, with GetProduct for the rest.
+	GetProducts(ctx context.Context, in *GetProductsRequest, opts ...grpc.CallOption) (*GetProductsResponse, error)
 	// SearchProducts answers one page of the products that match.
 	SearchProducts(ctx context.Context, in *SearchProductsRequest, opts ...grpc.CallOption) (*SearchProductsResponse, error)
 	// SuggestProducts answers what a person may mean who is still typing.
@@ -67,6 +71,16 @@ func (c *readerServiceClient) GetProduct(ctx context.Context, in *GetProductRequ
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetProductResponse)
 	err := c.cc.Invoke(ctx, ReaderService_GetProduct_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *readerServiceClient) GetProducts(ctx context.Context, in *GetProductsRequest, opts ...grpc.CallOption) (*GetProductsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetProductsResponse)
+	err := c.cc.Invoke(ctx, ReaderService_GetProducts_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -160,6 +174,9 @@ type ReaderService_RebuildClient = grpc.ServerStreamingClient[RebuildResponse]
 type ReaderServiceServer interface {
 	// GetProduct answers one product, or NOT_FOUND.
 	GetProduct(context.Context, *GetProductRequest) (*GetProductResponse, error)
+	// GetProducts answers several products with one call, as far as it can without
+	// waiting: for who asks for many at once, with GetProduct for the rest.
+	GetProducts(context.Context, *GetProductsRequest) (*GetProductsResponse, error)
 	// SearchProducts answers one page of the products that match.
 	SearchProducts(context.Context, *SearchProductsRequest) (*SearchProductsResponse, error)
 	// SuggestProducts answers what a person may mean who is still typing.
@@ -188,6 +205,9 @@ type UnimplementedReaderServiceServer struct{}
 
 func (UnimplementedReaderServiceServer) GetProduct(context.Context, *GetProductRequest) (*GetProductResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetProduct not implemented")
+}
+func (UnimplementedReaderServiceServer) GetProducts(context.Context, *GetProductsRequest) (*GetProductsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetProducts not implemented")
 }
 func (UnimplementedReaderServiceServer) SearchProducts(context.Context, *SearchProductsRequest) (*SearchProductsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SearchProducts not implemented")
@@ -239,6 +259,24 @@ func _ReaderService_GetProduct_Handler(srv interface{}, ctx context.Context, dec
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ReaderServiceServer).GetProduct(ctx, req.(*GetProductRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReaderService_GetProducts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetProductsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReaderServiceServer).GetProducts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReaderService_GetProducts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReaderServiceServer).GetProducts(ctx, req.(*GetProductsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -322,6 +360,10 @@ var ReaderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetProduct",
 			Handler:    _ReaderService_GetProduct_Handler,
+		},
+		{
+			MethodName: "GetProducts",
+			Handler:    _ReaderService_GetProducts_Handler,
 		},
 		{
 			MethodName: "SearchProducts",

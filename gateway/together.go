@@ -1,0 +1,130 @@
+package gateway
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"catalog"
+	catalogv1 "catalog/api/catalog/v1"
+)
+
+const (
+	// togetherCalls is how many calls for products are under way before others
+	// wait for one of them to end: two keep reader and gateway busy.
+	togetherCalls = 2
+	// togetherMost is how many products one call asks for; the contract allows no more.
+	togetherMost = 256
+	// togetherPatience is how long a call keeps others waiting. What takes longer
+	// waits for a position or an engine, not for its turn.
+	togetherPatience = 5 * time.Millisecond
+	// togetherWait is how long a call for several products takes at most, which a
+	// reader does not wait for.
+	togetherWait = 200 * time.Millisecond
+)
+
+// together asks the reader for products: for one that is asked for alone at
+// once, for those that are asked for meanwhile with one call. So the more there
+// is to do, the less each costs, and nobody waits for others to come.
+type together struct {
+	reader catalogv1.ReaderServiceClient
+
+	mu      sync.Mutex
+	calls   int // under way
+	waiting []*wish
+}
+
+// wish is a product that somebody waits for.
+type wish struct {
+	ctx      context.Context
+	question *catalogv1.GetProductRequest
+	fate     chan fate // gets one
+}
+
+// fate is what becomes of a wish.
+type fate struct {
+	answer *catalogv1.GetProductResponse
+	err    error
+	alone  bool // it has to be asked for alone
+}
+
+// product answers as the reader's GetProduct does.
+func (t *together) product(ctx context.Context, q *catalogv1.GetProductRequest) (*catalogv1.GetProductResponse, error) {
+	w := &wish{ctx: ctx, question: q, fate: make(chan fate, 1)}
+	t.mu.Lock()
+	t.waiting = append(t.waiting, w)
+	turn := t.calls < togetherCalls
+	if turn {
+		t.calls++
+	}
+	t.mu.Unlock()
+	if turn {
+		go t.call()
+	}
+	select {
+	case f := <-w.fate:
+		if f.alone {
+			return t.reader.GetProduct(ctx, q)
+		}
+		return f.answer, f.err
+	case <-ctx.Done():
+		return nil, status.FromContextError(ctx.Err()).Err()
+	}
+}
+
+// call asks for what is waited for. Those who come meanwhile are next when it
+// ends, or takes long.
+func (t *together) call() {
+	runtime.Gosched() // who is about to come comes along
+	t.mu.Lock()
+	n := min(len(t.waiting), togetherMost)
+	if n == 0 {
+		t.calls--
+		t.mu.Unlock()
+		return
+	}
+	all := t.waiting[:n:n]
+	t.waiting = slices.Clone(t.waiting[n:])
+	t.mu.Unlock()
+
+	next := sync.OnceFunc(func() { go t.call() })
+	defer time.AfterFunc(togetherPatience, next).Stop()
+	defer next()
+	if n == 1 {
+		r, err := t.reader.GetProduct(all[0].ctx, all[0].question)
+		all[0].fate <- fate{answer: r, err: err}
+		return
+	}
+	t.several(all)
+}
+
+// several asks for several products with one call.
+func (t *together) several(all []*wish) {
+	ctx, cancel := context.WithTimeout(context.Background(), togetherWait)
+	defer cancel()
+	questions := make([]*catalogv1.GetProductRequest, len(all))
+	for i, w := range all {
+		questions[i] = w.question
+		// The call is part of the first trace that is kept.
+		if span := trace.SpanContextFromContext(w.ctx); span.IsSampled() && !trace.SpanContextFromContext(ctx).IsValid() {
+			ctx = trace.ContextWithSpanContext(ctx, span)
+		}
+	}
+	r, err := t.reader.GetProducts(ctx, &catalogv1.GetProductsRequest{Products: questions})
+	for i, w := range all {
+		switch answers := r.GetAnswers(); {
+		case err != nil || i >= len(answers) || !answers[i].GetKnown():
+			w.fate <- fate{alone: true}
+		case answers[i].GetProduct() == nil:
+			w.fate <- fate{err: status.Error(codes.NotFound, catalog.ErrNotFound.Error())}
+		default:
+			w.fate <- fate{answer: &catalogv1.GetProductResponse{Product: answers[i].GetProduct(), Position: answers[i].GetPosition()}}
+		}
+	}
+}
