@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -99,23 +98,15 @@ func TestReadersShareAnIndexInOpenSearch(t *testing.T) {
 			}
 		}
 	}
-	equal := func(products int) {
+	equal := func() {
 		t.Helper()
-		var stdout, stderr string
-		var code int
-		eventually(t, "each shard has a reader", func() bool {
-			stdout, stderr, code = command(t, "verify", "-reader", strings.Join(readers, ","))
-			return !strings.Contains(stderr, "compared by nobody")
-		})
-		if want := fmt.Sprintf("%d products: ", products); code != 0 || !strings.Contains(stdout, want) || strings.Count(stdout, "index equal") == 0 {
-			t.Fatalf("verify ends with %d and says\n%s%s", code, stdout, stderr)
-		}
+		verified(t, n+1, "view equal, cache equal, index equal", readers...)
 	}
 	finds("folding", at, 1)
 	at = s.must(http.StatusOK, "PATCH", product, `{"name":"Rocking chair"}`).header.Get("Catalog-Position")
 	finds("rocking", at, 1)
 	finds("folding", at, 0)
-	equal(n + 1)
+	equal()
 
 	t.Run("it is made anew while clients search, and none is refused", func(t *testing.T) {
 		var asked, wrong atomic.Int64
@@ -147,7 +138,7 @@ func TestReadersShareAnIndexInOpenSearch(t *testing.T) {
 		}
 		at := s.must(http.StatusOK, "PATCH", product, `{"name":"Reading chair"}`).header.Get("Catalog-Position")
 		finds("reading", at, 1)
-		equal(n + 1)
+		equal()
 	})
 
 	t.Run("killed and started again it has all that was written meanwhile", func(t *testing.T) {
@@ -167,6 +158,6 @@ func TestReadersShareAnIndexInOpenSearch(t *testing.T) {
 		})
 		finds("garden", at, 1)
 		finds("reading", at, 0)
-		equal(n + 1)
+		equal()
 	})
 }

@@ -34,9 +34,21 @@ func (s *server) furnish(n int) {
 // verified fails the test unless all stores are equal to the truth.
 func (s *server) verified(products int) {
 	s.t.Helper()
-	stdout, stderr, code := command(s.t, "verify", "-reader", s.grpc)
-	if want := fmt.Sprintf("%d products: view equal, index equal\n", products); code != 0 || stdout != want {
-		s.t.Fatalf("verify ends with %d and says\n%s%s\nwant\n%s", code, stdout, stderr, want)
+	verified(s.t, products, "view equal, index equal", s.grpc)
+}
+
+// verified fails the test unless the readers find so many products and say that of
+// their stores.
+func verified(t testing.TB, products int, stores string, readers ...string) {
+	t.Helper()
+	var stdout, stderr string
+	var code int
+	eventually(t, "each shard has a reader", func() bool {
+		stdout, stderr, code = command(t, "verify", "-reader", strings.Join(readers, ","))
+		return !strings.Contains(stderr, "compared by nobody")
+	})
+	if want := fmt.Sprintf("%d products: %s\n", products, stores); code != 0 || stdout != want {
+		t.Fatalf("verify ends with %d and says\n%s%s\nwant\n%s", code, stdout, stderr, want)
 	}
 }
 
