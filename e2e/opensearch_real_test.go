@@ -100,7 +100,7 @@ func TestReadersShareAnIndexInOpenSearch(t *testing.T) {
 	}
 	equal := func() {
 		t.Helper()
-		verified(t, n+1, "view equal, cache equal, index equal", readers...)
+		verified(t, n+1, readers...)
 	}
 	finds("folding", at, 1)
 	at = s.must(http.StatusOK, "PATCH", product, `{"name":"Rocking chair"}`).header.Get("Catalog-Position")

@@ -65,13 +65,7 @@ func newTheatre(t *testing.T, shards int) *theatre {
 		journals: make(journals, shards),
 	}
 	w.Reader = reader.New(w.view, newCache(), w.index, w.log, w.journals, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	t.Cleanup(func() { stop(); running.Wait() })
-	running.Go(func() { _ = w.RunView(ctx) })
-	w.consumers[0] = <-w.log.consumers
-	running.Go(func() { _ = w.RunIndex(ctx) })
-	w.consumers[1] = <-w.log.consumers
+	w.consumers = w.log.enter(t, w.Reader)
 	return w
 }
 
@@ -209,6 +203,19 @@ func disordered(r *rand.Rand, history []catalog.Event) []catalog.Event {
 type stage struct {
 	starts, ends []int64
 	consumers    chan catalog.Consumer[catalog.Event]
+}
+
+// enter runs a reader until the test ends, and answers the consumers of its view
+// and of its index.
+func (s *stage) enter(t *testing.T, r *reader.Reader) (consumers [2]catalog.Consumer[catalog.Event]) {
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	t.Cleanup(func() { stop(); running.Wait() })
+	running.Go(func() { _ = r.RunView(ctx) })
+	consumers[0] = <-s.consumers
+	running.Go(func() { _ = r.RunIndex(ctx) })
+	consumers[1] = <-s.consumers
+	return consumers
 }
 
 func (s *stage) Events(ctx context.Context, c catalog.Consumer[catalog.Event]) error {

@@ -53,18 +53,12 @@ func TestWhatIsDeletedStaysSoWhenAllIsReplayed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(cache.Close)
 		log := &stage{starts: []int64{0}, ends: []int64{0}, consumers: make(chan catalog.Consumer[catalog.Event])}
 		r := reader.New(v, cache, x, log, history, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
-		ctx, stop := context.WithCancel(context.Background())
-		var running sync.WaitGroup
-		t.Cleanup(func() { stop(); running.Wait(); cache.Close() })
-		var consumers [2]catalog.Consumer[catalog.Event]
-		running.Go(func() { _ = r.RunView(ctx) })
-		consumers[0] = <-log.consumers
-		running.Go(func() { _ = r.RunIndex(ctx) })
-		consumers[1] = <-log.consumers
+		consumers := log.enter(t, r)
 		for _, c := range consumers {
-			if _, err := c.Begin(ctx, 0); err != nil {
+			if _, err := c.Begin(t.Context(), 0); err != nil {
 				t.Fatal(err)
 			}
 		}

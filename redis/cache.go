@@ -38,11 +38,7 @@ func (c *Cache) Product(ctx context.Context, id catalog.ID) (p catalog.Product, 
 	if err != nil || !c.lasting() {
 		return p, false, "", nil // nobody guards the shard, or not for certain
 	}
-	reply, err := replies[0].ToMessage()
-	if err == nil {
-		p, found, err = cached(id, reply, generation)
-	}
-	if found || err != nil && !rueidis.IsRedisNil(err) {
+	if p, found, err = cached(id, replies[0], generation); found || err != nil {
 		return p, found, "", err
 	}
 	open, _ := guard[1].ToString()
@@ -87,11 +83,12 @@ func (c *Cache) Products(ctx context.Context, ids []catalog.ID) ([]catalog.Produ
 			return nil, fmt.Errorf("guard of cached products of shard %d: %w", shard, err)
 		}
 		for j, id := range in[shard] {
-			switch p, found, err := cached(id, entries[j], generation); {
-			case found:
-				all = append(all, p)
-			case err != nil && !rueidis.IsRedisNil(err):
+			p, found, err := cached(id, &entries[j], generation)
+			if err != nil {
 				return nil, err
+			}
+			if found {
+				all = append(all, p)
 			}
 		}
 	}
@@ -106,12 +103,14 @@ func (c *Cache) Products(ctx context.Context, ids []catalog.ID) ([]catalog.Produ
 // longer than that asks a Redis that runs for longer than that.
 func (c *Cache) lasting() bool { return time.Since(time.Unix(0, c.dialed.Load())) >= term }
 
-// cached is the product that an entry has, if it is one of the generation. The
-// error of an entry that is not there is rueidis.Nil.
-func cached(id catalog.ID, entry rueidis.RedisMessage, generation string) (p catalog.Product, found bool, err error) {
+// cached is the product that an entry has, if it is there and of the generation.
+func cached(id catalog.ID, entry interface{ AsBytes() ([]byte, error) }, generation string) (p catalog.Product, found bool, err error) {
 	b, err := entry.AsBytes()
-	if err != nil {
-		return p, false, err
+	switch {
+	case rueidis.IsRedisNil(err):
+		return p, false, nil
+	case err != nil:
+		return p, false, fmt.Errorf("cached product %s: %w", id, err)
 	}
 	b, ok := bytes.CutPrefix(b, []byte(generation))
 	switch {

@@ -38,8 +38,8 @@ const (
 type ReaderServiceClient interface {
 	// GetProduct answers one product, or NOT_FOUND.
 	GetProduct(ctx context.Context, in *GetProductRequest, opts ...grpc.CallOption) (*GetProductResponse, error)
-	// GetProducts answers several products with one call, as far as it can without
-	// waiting: for who asks for many at once, with GetProduct for the rest.
+	// GetProducts answers several products with one call, as far as it can within
+	// milliseconds: for who asks for many at once, with GetProduct for the rest.
 	GetProducts(ctx context.Context, in *GetProductsRequest, opts ...grpc.CallOption) (*GetProductsResponse, error)
 	// SearchProducts answers one page of the products that match.
 	SearchProducts(ctx context.Context, in *SearchProductsRequest, opts ...grpc.CallOption) (*SearchProductsResponse, error)
@@ -174,8 +174,8 @@ type ReaderService_RebuildClient = grpc.ServerStreamingClient[RebuildResponse]
 type ReaderServiceServer interface {
 	// GetProduct answers one product, or NOT_FOUND.
 	GetProduct(context.Context, *GetProductRequest) (*GetProductResponse, error)
-	// GetProducts answers several products with one call, as far as it can without
-	// waiting: for who asks for many at once, with GetProduct for the rest.
+	// GetProducts answers several products with one call, as far as it can within
+	// milliseconds: for who asks for many at once, with GetProduct for the rest.
 	GetProducts(context.Context, *GetProductsRequest) (*GetProductsResponse, error)
 	// SearchProducts answers one page of the products that match.
 	SearchProducts(context.Context, *SearchProductsRequest) (*SearchProductsResponse, error)
