@@ -232,14 +232,22 @@ func insertOf(d document) (mongo.WriteModel, error) {
 		SetUpdate(bson.D{{Key: "$setOnInsert", Value: fields}}).SetUpsert(true), nil
 }
 
-// write sends updates as one command, in order, when there is room for it.
+// write sends updates as one command, in order, when there is room for it. Who
+// inserts a document that another process inserts at the same moment is told of
+// a duplicate key. Then it is there, and all of them are sent again: each of our
+// updates may be, and does nothing the second time.
 func (v *View) write(ctx context.Context, c *mongo.Collection, updates []mongo.WriteModel) error {
 	n := int64(len(updates))
 	if err := v.updates.Acquire(ctx, n); err != nil {
 		return err
 	}
 	defer v.updates.Release(n)
-	_, err := c.BulkWrite(ctx, updates, options.BulkWrite().SetOrdered(true))
+	var err error
+	for range updates { // each time one more is there, at least
+		if _, err = c.BulkWrite(ctx, updates, options.BulkWrite().SetOrdered(true)); !mongo.IsDuplicateKeyError(err) {
+			break
+		}
+	}
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"golang.org/x/sync/errgroup"
 
 	"catalog"
 	"catalog/catalogtest"
@@ -46,7 +48,11 @@ func server(t *testing.T) (string, *driver.Client) {
 // open opens a view in a database of its own at the URL.
 func open(t *testing.T, url string, client *driver.Client) *mongo.View {
 	t.Helper()
-	database := "test_" + strings.ToLower(rand.Text()[:12])
+	return openAt(t, url, client, "test_"+strings.ToLower(rand.Text()[:12]))
+}
+
+func openAt(t *testing.T, url string, client *driver.Client, database string) *mongo.View {
+	t.Helper()
 	v, err := mongo.Open(t.Context(), mongo.Config{URL: url, Database: database})
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +64,29 @@ func open(t *testing.T, url string, client *driver.Client) *mongo.View {
 		}
 	})
 	return v
+}
+
+// One reader loads what another projects at the same moment.
+func TestOfTwoWhoStoreTheSameNewProductsNoneFails(t *testing.T) {
+	url, client := server(t)
+	database := "test_" + strings.ToLower(rand.Text()[:12])
+	first, second := openAt(t, url, client, database), openAt(t, url, client, database)
+	var products []catalog.Product
+	for i := range 400 {
+		products = append(products, catalog.Product{ID: catalog.DerivedID(fmt.Sprint(i)), Version: 1})
+	}
+	var both errgroup.Group
+	for _, v := range []*mongo.View{first, second} {
+		both.Go(func() error { return v.Apply(t.Context(), products) })
+	}
+	if err := both.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range products {
+		if got, err := first.Product(t.Context(), p.ID); err != nil || got.Version != 1 {
+			t.Fatalf("product %s has version %d, %v", p.ID, got.Version, err)
+		}
+	}
 }
 
 func TestView(t *testing.T) {
