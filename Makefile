@@ -17,7 +17,8 @@ test: ## all tests that need nothing but Go
 .PHONY: test-real
 test-real: ## all tests, those on real engines too; make engines-up starts them
 	@test -e .engines/env || { echo "no engines: run make engines-up first, which also takes addresses from the environment"; exit 1; }
-	. .engines/env && go test -race -tags real ./...
+	. .engines/env && go test -race -tags real $$(go list ./... | grep -v '/e2e$$')
+	. .engines/env && go test -race -tags real ./e2e # alone: how long things take there is what it looks at
 
 .PHONY: mutants
 mutants: ## plant bugs and see that each is caught by a test
