@@ -30,6 +30,9 @@ func gets(program, dir string) (hot, cold float64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
+	if err := waitFor(near.url + ids[0]); err != nil {
+		return 0, 0, err
+	}
 	body, err := fetch(near.url + ids[0])
 	if err != nil {
 		return 0, 0, err
@@ -61,6 +64,9 @@ func gets(program, dir string) (hot, cold float64, err error) {
 	defer far.kill()
 	many, err := far.fill(2000)
 	if err != nil {
+		return 0, 0, err
+	}
+	if err := waitFor(far.url + many[len(many)-1]); err != nil {
 		return 0, 0, err
 	}
 

@@ -24,8 +24,11 @@ import (
 // the parameters of each operation, as the OpenAPI document says them.
 type contract struct {
 	json   []byte                 // the document
-	params map[string][]parameter // by method and route, such as "GET /api/v1/products/:id"
+	params map[operation][]parameter
 }
+
+// operation is a method and a route, such as GET and /api/v1/products/:id.
+type operation struct{ method, route string }
 
 type parameter struct {
 	Ref      string `yaml:"$ref"`
@@ -50,7 +53,7 @@ func readContract(document []byte) (*contract, error) {
 	if err := yaml.Unmarshal(document, &tree); err != nil {
 		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
 	}
-	c := &contract{params: map[string][]parameter{}}
+	c := &contract{params: map[operation][]parameter{}}
 	var err error
 	if c.json, err = json.Marshal(tree); err != nil {
 		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
@@ -74,11 +77,11 @@ func readContract(document []byte) (*contract, error) {
 			if method == "parameters" {
 				continue
 			}
-			var operation struct{ Parameters []parameter }
-			if err := node.Decode(&operation); err != nil {
+			var o struct{ Parameters []parameter }
+			if err := node.Decode(&o); err != nil {
 				return nil, fmt.Errorf("read %s %s: %w", method, path, err)
 			}
-			params := slices.Concat(shared, operation.Parameters)
+			params := slices.Concat(shared, o.Parameters)
 			for i, p := range params {
 				if name, ok := strings.CutPrefix(p.Ref, "#/components/parameters/"); ok {
 					params[i] = d.Components.Parameters[name]
@@ -89,66 +92,45 @@ func readContract(document []byte) (*contract, error) {
 					}
 				}
 			}
-			c.params[strings.ToUpper(method)+" "+route] = params
+			c.params[operation{strings.ToUpper(method), route}] = params
 		}
 	}
 	return c, nil
 }
 
-// check refuses requests whose parameters are not as the contract says.
+// check refuses requests whose parameters are not as the contract says. Reads
+// that are answered from near take little longer than this, so it gathers nothing
+// that is not asked for.
 func (k *contract) check(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
-		params, ok := k.params[c.Request().Method+" "+c.Path()]
+		r := c.Request()
+		params, ok := k.params[operation{r.Method, c.Path()}]
 		if !ok {
 			return next(c)
 		}
 		refusal := &catalog.Refusal{}
 		var query url.Values // nil for none, which is often
-		if c.Request().URL.RawQuery != "" {
-			query = c.Request().URL.Query()
+		if r.URL.RawQuery != "" {
+			query = r.URL.Query()
 		}
-		if strings.Contains(c.Request().URL.RawQuery, ";") {
+		if strings.Contains(r.URL.RawQuery, ";") {
 			refusal.Add("query", "must not contain a bare semicolon; write %3B")
 		}
-		var known []string
-		for _, p := range params {
-			var values []string
-			switch p.In {
+		for i := range params {
+			switch p := &params[i]; p.In {
 			case "path":
 				if reason := p.wrong(c.Param(p.Name)); reason != "" {
 					refusal.Add(p.Name, reason)
 				}
 			case "query":
-				known = append(known, p.Name)
-				values = query[p.Name]
+				p.check(query[p.Name], refusal)
 				delete(query, p.Name)
 			case "header":
-				values = c.Request().Header.Values(p.Name)
-			}
-			most := 1
-			if items := p.Schema.Items; items != nil {
-				p.Schema, most = *items, p.Schema.MaxItems
-			}
-			switch {
-			case len(values) > most && most == 1:
-				refusal.Add(p.Name, "is there more than once")
-			case len(values) > most:
-				refusal.Add(p.Name, fmt.Sprintf("is there more than %d times", most))
-			default:
-				for _, v := range values {
-					if reason := p.wrong(v); reason != "" {
-						refusal.Add(p.Name, reason)
-						break
-					}
-				}
+				p.check(r.Header.Values(p.Name), refusal)
 			}
 		}
-		for _, name := range slices.Sorted(maps.Keys(query)) {
-			list := "there are none here"
-			if len(known) > 0 {
-				list = "there are " + strings.Join(known, ", ")
-			}
-			refusal.Add(strings.ToValidUTF8(fmt.Sprintf("%.80s", name), "\uFFFD"), "is not a parameter; "+list)
+		if len(query) > 0 {
+			refuse(query, params, refusal)
 		}
 		if err := refusal.Err(); err != nil {
 			return err
@@ -157,9 +139,47 @@ func (k *contract) check(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// check adds to the refusal what is wrong with the values of a parameter.
+func (p *parameter) check(values []string, refusal *catalog.Refusal) {
+	most := max(1, p.Schema.MaxItems)
+	switch {
+	case len(values) > most && most == 1:
+		refusal.Add(p.Name, "is there more than once")
+	case len(values) > most:
+		refusal.Add(p.Name, fmt.Sprintf("is there more than %d times", most))
+	default:
+		for _, v := range values {
+			if reason := p.wrong(v); reason != "" {
+				refusal.Add(p.Name, reason)
+				break
+			}
+		}
+	}
+}
+
+// refuse adds to the refusal the parameters that the operation does not have.
+func refuse(unknown url.Values, params []parameter, refusal *catalog.Refusal) {
+	var known []string
+	for _, p := range params {
+		if p.In == "query" {
+			known = append(known, p.Name)
+		}
+	}
+	list := "there are none here"
+	if len(known) > 0 {
+		list = "there are " + strings.Join(known, ", ")
+	}
+	for _, name := range slices.Sorted(maps.Keys(unknown)) {
+		refusal.Add(strings.ToValidUTF8(fmt.Sprintf("%.80s", name), "\uFFFD"), "is not a parameter; "+list)
+	}
+}
+
 // wrong is what is wrong with a value, or "".
-func (p parameter) wrong(v string) string {
-	s := p.Schema
+func (p *parameter) wrong(v string) string {
+	s := &p.Schema
+	if s.Items != nil {
+		s = s.Items
+	}
 	switch {
 	case !utf8.ValidString(v) || strings.ContainsRune(v, 0):
 		return "must be text in UTF-8 without NUL"

@@ -49,8 +49,7 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			route = "none"
 		}
 		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-		ctx, span := tracer.Start(ctx, r.Method+" "+route, trace.WithSpanKind(trace.SpanKindServer),
-			trace.WithAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", route)))
+		ctx, span := tracer.Start(ctx, r.Method+" "+route, trace.WithSpanKind(trace.SpanKindServer))
 		defer span.End()
 		c.SetRequest(r.WithContext(ctx))
 		g.metrics.flying.Inc()
@@ -67,7 +66,8 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			span.SetStatus(codes.Error, http.StatusText(status))
 		}
 		if span.IsRecording() {
-			span.SetAttributes(attribute.Int("http.response.status_code", status))
+			span.SetAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", route),
+				attribute.Int("http.response.status_code", status))
 		}
 		took := time.Since(since)
 		g.metrics.seconds.WithLabelValues(route, method(r.Method), strconv.Itoa(status)).Observe(took.Seconds())

@@ -19,6 +19,8 @@ const (
 	// togetherCalls is how many calls for products are under way before others
 	// wait for one of them to end: two keep reader and gateway busy.
 	togetherCalls = 2
+	// togetherMany is how many who wait bring one more call, until nobody waits.
+	togetherMany = 10
 	// togetherMost is how many products one call asks for; the contract allows no more.
 	togetherMost = 256
 	// togetherPatience is how long a call keeps others waiting. What takes longer
@@ -59,7 +61,7 @@ func (t *together) product(ctx context.Context, q *catalogv1.GetProductRequest) 
 	w := &wish{ctx: ctx, question: q, fate: make(chan fate, 1)}
 	t.mu.Lock()
 	t.waiting = append(t.waiting, w)
-	turn := t.calls < togetherCalls
+	turn := t.calls < togetherCalls || t.calls == togetherCalls && len(t.waiting) >= togetherMany
 	if turn {
 		t.calls++
 	}
