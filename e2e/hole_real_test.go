@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -85,13 +84,8 @@ func (l *leak) run(ctx context.Context, t *testing.T) {
 func TestHolesInTheEventsAreNoticedAndFilled(t *testing.T) {
 	const products, versions = 20, 15
 	env, copied := engines(t), engines(t)
-	for _, env := range [][]string{env, copied} {
-		migrate := exec.Command(program, "migrate")
-		migrate.Env = env
-		if out, err := migrate.CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-	}
+	migrate(t, env)
+	migrate(t, copied)
 	writers, readers, leaky, api := freeport.Address(), freeport.Address(), freeport.Address(), freeport.Address()
 	run(t, env, "writer", "-grpc", writers)
 	run(t, env, "reader", "-grpc", readers, "-writer", writers, "-index", filepath.Join(t.TempDir(), "index"))

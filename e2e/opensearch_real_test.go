@@ -73,11 +73,7 @@ func TestReadersShareAnIndexInOpenSearch(t *testing.T) {
 	o.start()
 
 	env := append(engines(t), "CATALOG_OPENSEARCH_URL=http://"+o.address)
-	migrate := exec.Command(program, "migrate")
-	migrate.Env = env
-	if out, err := migrate.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	migrate(t, env)
 	writer, readers, api := freeport.Address(), []string{freeport.Address(), freeport.Address()}, freeport.Address()
 	run(t, env, "writer", "-grpc", writer)
 	for _, at := range readers {

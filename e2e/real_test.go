@@ -65,6 +65,16 @@ func engines(t *testing.T) []string {
 		"CATALOG_REDIS_URL="+get("CATALOG_TEST_REDIS_URL"), "CATALOG_REDIS_PREFIX="+own)
 }
 
+// migrate makes schema and topics.
+func migrate(t *testing.T, env []string) {
+	t.Helper()
+	c := exec.Command(program, "migrate")
+	c.Env = env
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
 // process is one of the programs.
 type process struct {
 	t                *testing.T
@@ -127,11 +137,7 @@ func (p *process) stop() {
 
 func TestTheServicesApartOnRealEngines(t *testing.T) {
 	env := engines(t)
-	migrate := exec.Command(program, "migrate")
-	migrate.Env = env
-	if out, err := migrate.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	migrate(t, env)
 	writers, readers, api := freeport.Address(), freeport.Address(), freeport.Address()
 	writer := run(t, env, "writer", "-grpc", writers)
 	reader := run(t, env, "reader", "-grpc", readers, "-writer", writers, "-index", filepath.Join(t.TempDir(), "index"))

@@ -10,7 +10,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,11 +40,7 @@ type fleet struct {
 func sail(t *testing.T) *fleet {
 	t.Helper()
 	f := &fleet{t: t, env: append(engines(t), "CATALOG_DRAIN=200ms")}
-	migrate := exec.Command(program, "migrate")
-	migrate.Env = f.env
-	if out, err := migrate.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	migrate(t, f.env)
 	writers, readers := []string{freeport.Address(), freeport.Address()}, []string{freeport.Address(), freeport.Address()}
 	f.readers = readers
 	of := func(addresses []string) string { return strings.Join(addresses, ",") }

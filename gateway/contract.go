@@ -23,7 +23,7 @@ import (
 // contract is what requests are checked against before a handler sees them:
 // the parameters of each operation, as the OpenAPI document says them.
 type contract struct {
-	json   []byte                 // the document
+	json   []byte // the document
 	params map[operation][]parameter
 }
 

@@ -249,34 +249,18 @@ func matcher(text string, looked []term.Word, products []catalog.Product) *term.
 	return m
 }
 
-// fromBest is how many of the products that match best are looked at for words
-// to suggest.
-const fromBest = catalog.MaxLimit
-
 // Suggest answers what the text may become, or a *catalog.Refusal.
 func (x *Index) Suggest(ctx context.Context, text string, limit int) (catalog.Suggestions, error) {
-	if limit < 1 || limit > catalog.MaxSuggestions {
-		return catalog.Suggestions{}, catalog.Invalid("limit", fmt.Sprintf("must be between 1 and %d", catalog.MaxSuggestions))
-	}
-	q := catalog.Query{Text: strings.TrimSpace(text), Limit: fromBest}
-	if err := term.Check(q); err != nil || q.Text == "" {
-		return catalog.Suggestions{}, err
-	}
-	plan := term.NewPlan(q)
-	page, err := x.find(ctx, q, plan, term.Order{Descending: true}, nil, []catalog.Facet{{Field: term.Category}})
-	if err != nil {
-		return catalog.Suggestions{}, err
-	}
-	var last []term.Word
-	if typed := term.Words(q.Text); len(typed) > 0 {
-		if i := slices.IndexFunc(plan.Words, func(w term.Word) bool { return w.Word == typed[len(typed)-1] }); i >= 0 {
-			last = plan.Words[i : i+1]
+	return term.Suggest(text, limit, func(q catalog.Query, last string) (catalog.Page, *term.Matcher, error) {
+		plan := term.NewPlan(q)
+		page, err := x.find(ctx, q, plan, term.Order{Descending: true}, nil, []catalog.Facet{{Field: term.Category}})
+		if err != nil {
+			return page, nil, err
 		}
-	}
-	texts, categories := matcher(q.Text, last, page.Items).Completions(q.Text, page.Items), page.Facets[0].Values
-	return catalog.Suggestions{
-		Texts:      texts[:min(len(texts), limit)],
-		Categories: categories[:min(len(categories), limit)],
-		Products:   page.Items[:min(len(page.Items), limit)],
-	}, nil
+		var looked []term.Word
+		if i := slices.IndexFunc(plan.Words, func(w term.Word) bool { return w.Word == last }); i >= 0 {
+			looked = plan.Words[i : i+1]
+		}
+		return page, matcher(q.Text, looked, page.Items), nil
+	})
 }
