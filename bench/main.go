@@ -272,8 +272,11 @@ func (b *bench) search() error {
 		p99[i] = ms(searches, 99)
 		if n == b.large {
 			b.most(fmt.Sprintf("search of %d products by %d clients, p50", n, searchers), ms(searches, 50), 20, "ms")
-		}
-		if n == b.large {
+			hostile, err := s.hostile(500)
+			if err != nil {
+				return err
+			}
+			b.most("hostile searches of them, one at a time, p99", ms(hostile, 99), 50, "ms")
 			rate, failed, err := s.rebuild(b.program, n)
 			if err != nil {
 				return err

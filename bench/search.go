@@ -89,6 +89,26 @@ func (s *server) searchSome(first, n int) ([]time.Duration, error) {
 	return all, nil
 }
 
+// hostile asks n times what costs an index most: texts of letters that every
+// product has, of all words that there are, of words that are misspelt, and of
+// what is no word, with the largest page and all that can be asked for with it.
+func (s *server) hostile(n int) ([]time.Duration, error) {
+	texts := []string{
+		"a b d e f g h i k l m n", strings.Join(append(things, words...)[:12], " "), "tabel chiar lammp sofae",
+		strings.Repeat("b", catalog.MaxText), `.*(a+)+$[ %_% \x00 {"$ne": null}`,
+	}
+	var took []time.Duration
+	for i := range n {
+		q := catalog.Query{Text: texts[i%len(texts)], Limit: catalog.MaxLimit, Facets: true, Highlight: true}
+		since := time.Now()
+		if _, err := s.client.Search(context.Background(), q); err != nil {
+			return nil, err
+		}
+		took = append(took, time.Since(since))
+	}
+	return took, nil
+}
+
 // rebuild has view and index made anew, of n products, and answers how many a
 // second that is, and how many of the reads that went on meanwhile failed.
 func (s *server) rebuild(program string, n int) (rate float64, failed int, err error) {
