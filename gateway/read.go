@@ -81,8 +81,6 @@ func (g *Gateway) product(ctx context.Context, id catalog.ID, at catalog.Positio
 		return p, nil
 	}
 	q := g.near.ask(id, now)
-	ctx, cancel := context.WithTimeout(ctx, readWait)
-	defer cancel()
 	if at.Seq == 0 {
 		at.Shard = g.near.shard(id) // of which the answer tells how far it is
 	}

@@ -72,7 +72,7 @@ func (t *together) product(ctx context.Context, q *catalogv1.GetProductRequest) 
 	select {
 	case f := <-w.fate:
 		if f.alone {
-			return t.reader.GetProduct(ctx, q)
+			return t.alone(ctx, q)
 		}
 		return f.answer, f.err
 	case <-ctx.Done():
@@ -99,11 +99,19 @@ func (t *together) call() {
 	defer time.AfterFunc(togetherPatience, next).Stop()
 	defer next()
 	if n == 1 {
-		r, err := t.reader.GetProduct(all[0].ctx, all[0].question)
+		r, err := t.alone(all[0].ctx, all[0].question)
 		all[0].fate <- fate{answer: r, err: err}
 		return
 	}
 	t.several(all)
+}
+
+// alone asks for one product, with all the time that a read may take. Those who
+// are answered together need no clock of their own.
+func (t *together) alone(ctx context.Context, q *catalogv1.GetProductRequest) (*catalogv1.GetProductResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, readWait)
+	defer cancel()
+	return t.reader.GetProduct(ctx, q)
 }
 
 // several asks for several products with one call.
