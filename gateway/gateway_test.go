@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"catalog"
 	"catalog/api"
@@ -182,7 +183,12 @@ func (s *system) GetProducts(_ context.Context, r *catalogv1.GetProductsRequest,
 		a := &catalogv1.ProductAnswer{}
 		if s.slow[catalog.ID(q.GetId())] == nil {
 			one, err := s.product(q)
-			a.Known, a.Product, a.Position = err == nil || status.Code(err) == codes.NotFound, one.GetProduct(), one.GetPosition()
+			a.Known, a.Position = err == nil || status.Code(err) == codes.NotFound, one.GetPosition()
+			if err == nil {
+				if a.Product, err = proto.Marshal(one.GetProduct()); err != nil {
+					return nil, err
+				}
+			}
 		}
 		all.Answers = append(all.Answers, a)
 	}

@@ -84,20 +84,16 @@ func (g *Gateway) product(ctx context.Context, id catalog.ID, at catalog.Positio
 	if at.Seq == 0 {
 		at.Shard = g.near.shard(id) // of which the answer tells how far it is
 	}
-	r, err := g.together.product(ctx, &catalogv1.GetProductRequest{Id: id[:], Position: wire.PositionMessage(at)})
+	product, as, err := g.together.product(ctx, &catalogv1.GetProductRequest{Id: id[:], Position: wire.PositionMessage(at)})
 	if err != nil {
 		if status.Code(err) == codes.NotFound {
 			g.near.answered(q, nil, 0)
 		}
 		return nil, err
 	}
-	product, err := wire.Product(r.GetProduct())
-	if err != nil {
-		return nil, err
-	}
 	p := newPage(product)
 	var seq int64 // of another shard it says nothing
-	if as := r.GetPosition(); as.GetShard() == g.near.shard(id) {
+	if as.GetShard() == g.near.shard(id) {
 		seq = as.GetSeq()
 	}
 	g.near.answered(q, p, seq)

@@ -13,6 +13,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/wire"
 )
 
 const (
@@ -51,13 +52,16 @@ type wish struct {
 
 // fate is what becomes of a wish.
 type fate struct {
-	answer *catalogv1.GetProductResponse
-	err    error
-	alone  bool // it has to be asked for alone
+	product catalog.Product
+	encoded []byte              // the product, to be decoded by who gets it; nil if it has been
+	as      *catalogv1.Position // of its shard, as it was read
+	err     error
+	alone   bool // it has to be asked for alone
 }
 
-// product answers as the reader's GetProduct does.
-func (t *together) product(ctx context.Context, q *catalogv1.GetProductRequest) (*catalogv1.GetProductResponse, error) {
+// product answers as the reader's GetProduct does: the product, and the position
+// of its shard as which it was read.
+func (t *together) product(ctx context.Context, q *catalogv1.GetProductRequest) (catalog.Product, *catalogv1.Position, error) {
 	w := &wish{ctx: ctx, question: q, fate: make(chan fate, 1)}
 	t.mu.Lock()
 	t.waiting = append(t.waiting, w)
@@ -71,12 +75,20 @@ func (t *together) product(ctx context.Context, q *catalogv1.GetProductRequest) 
 	}
 	select {
 	case f := <-w.fate:
-		if f.alone {
-			return t.alone(ctx, q)
+		if f.encoded != nil {
+			var err error
+			f.product, err = wire.DecodeProduct(f.encoded)
+			f.alone = err != nil // a broken entry: the view has it whole
 		}
-		return f.answer, f.err
+		switch {
+		case f.alone:
+			f = t.alone(ctx, q)
+		case f.err == nil && !f.product.Exists():
+			f.err = status.Error(codes.NotFound, catalog.ErrNotFound.Error())
+		}
+		return f.product, f.as, f.err
 	case <-ctx.Done():
-		return nil, status.FromContextError(ctx.Err()).Err()
+		return catalog.Product{}, nil, status.FromContextError(ctx.Err()).Err()
 	}
 }
 
@@ -99,8 +111,7 @@ func (t *together) call() {
 	defer time.AfterFunc(togetherPatience, next).Stop()
 	defer next()
 	if n == 1 {
-		r, err := t.alone(all[0].ctx, all[0].question)
-		all[0].fate <- fate{answer: r, err: err}
+		all[0].fate <- t.alone(all[0].ctx, all[0].question)
 		return
 	}
 	t.several(all)
@@ -108,10 +119,15 @@ func (t *together) call() {
 
 // alone asks for one product, with all the time that a read may take. Those who
 // are answered together need no clock of their own.
-func (t *together) alone(ctx context.Context, q *catalogv1.GetProductRequest) (*catalogv1.GetProductResponse, error) {
+func (t *together) alone(ctx context.Context, q *catalogv1.GetProductRequest) fate {
 	ctx, cancel := context.WithTimeout(ctx, readWait)
 	defer cancel()
-	return t.reader.GetProduct(ctx, q)
+	r, err := t.reader.GetProduct(ctx, q)
+	if err != nil {
+		return fate{err: err}
+	}
+	p, err := wire.Product(r.GetProduct())
+	return fate{product: p, as: r.GetPosition(), err: err}
 }
 
 // several asks for several products with one call.
@@ -131,10 +147,8 @@ func (t *together) several(all []*wish) {
 		switch answers := r.GetAnswers(); {
 		case err != nil || i >= len(answers) || !answers[i].GetKnown():
 			w.fate <- fate{alone: true}
-		case answers[i].GetProduct() == nil:
-			w.fate <- fate{err: status.Error(codes.NotFound, catalog.ErrNotFound.Error())}
 		default:
-			w.fate <- fate{answer: &catalogv1.GetProductResponse{Product: answers[i].GetProduct(), Position: answers[i].GetPosition()}}
+			w.fate <- fate{encoded: answers[i].GetProduct(), as: answers[i].GetPosition()}
 		}
 	}
 }

@@ -169,7 +169,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "who reads together gets what another asked for",
-		file: "gateway/together.go", old: "Product: answers[i].GetProduct()", new: "Product: answers[len(all)-1-i].GetProduct()",
+		file: "gateway/together.go", old: "encoded: answers[i].GetProduct()", new: "encoded: answers[len(all)-1-i].GetProduct()",
 		pkg: "./gateway", test: "TestWhoReadsTogetherGetsHisOwnAndWaitsForNobody",
 	},
 	{

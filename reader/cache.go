@@ -20,8 +20,9 @@ type Cache interface {
 	// cache, the ticket is for Fill, unless it is "".
 	Product(ctx context.Context, id catalog.ID) (p catalog.Product, found bool, ticket string, err error)
 
-	// Products answers those of the products that are in the cache, in any order.
-	Products(ctx context.Context, ids []catalog.ID) ([]catalog.Product, error)
+	// Products answers those of the products that are in the cache, by id, as
+	// wire.EncodeProduct has them. One that is not in the view is empty.
+	Products(ctx context.Context, ids []catalog.ID) (map[catalog.ID][]byte, error)
 
 	// Fill stores a product that was read from the view after the ticket was
 	// given, unless it may have changed since.
@@ -75,8 +76,8 @@ func (r *Reader) cached(ctx context.Context, id catalog.ID) (p catalog.Product, 
 	return p, found, ticket
 }
 
-// cachedOf answers those of the products that the cache has.
-func (r *Reader) cachedOf(ctx context.Context, ids []catalog.ID) []catalog.Product {
+// cachedOf answers those of the products that the cache has, encoded.
+func (r *Reader) cachedOf(ctx context.Context, ids []catalog.ID) map[catalog.ID][]byte {
 	if r.cache == nil || time.Now().UnixNano() < r.resting.Load() {
 		return nil
 	}

@@ -46,9 +46,9 @@ func (s Server) GetProducts(ctx context.Context, r *catalogv1.GetProductsRequest
 	}
 	known := s.Reader.Products(ctx, ids)
 	for i, q := range r.GetProducts() {
-		p, ok := known[catalog.ID(q.GetId())]
-		if answers[i].Known = answers[i].Known && ok; answers[i].Known && p.Exists() {
-			answers[i].Product = wire.ProductMessage(p)
+		encoded, ok := known[catalog.ID(q.GetId())]
+		if answers[i].Known = answers[i].Known && ok; answers[i].Known {
+			answers[i].Product = encoded
 		}
 	}
 	return &catalogv1.GetProductsResponse{Answers: answers}, nil

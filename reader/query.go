@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/wire"
 )
 
 // maxWait is how long a query waits for a position, and for the view.
@@ -41,12 +42,13 @@ func (r *Reader) product(ctx context.Context, id catalog.ID, at catalog.Position
 // the cache does not have: few should wait for what others ask.
 const maxSeveral = 20 * time.Millisecond
 
-// Products answers of the products what can be told soon, by id. One that does
-// not exist has no version, or is a tombstone. It changes the order of the ids.
-func (r *Reader) Products(ctx context.Context, ids []catalog.ID) map[catalog.ID]catalog.Product {
-	known := make(map[catalog.ID]catalog.Product, len(ids))
-	for _, p := range r.cachedOf(ctx, ids) {
-		known[p.ID] = p
+// Products answers of the products what can be told soon, by id, as
+// wire.EncodeProduct has them: what is in the cache is passed on as it is. One
+// that does not exist is empty, or a tombstone. It changes the order of the ids.
+func (r *Reader) Products(ctx context.Context, ids []catalog.ID) map[catalog.ID][]byte {
+	known := r.cachedOf(ctx, ids)
+	if known == nil {
+		known = make(map[catalog.ID][]byte, len(ids))
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxSeveral)
 	defer cancel()
@@ -56,10 +58,15 @@ func (r *Reader) Products(ctx context.Context, ids []catalog.ID) map[catalog.ID]
 	ids = slices.DeleteFunc(slices.Compact(ids), func(id catalog.ID) bool { _, ok := known[id]; return ok })
 	for _, id := range ids {
 		loads.Go(func() {
-			if p, err := r.loads.product(ctx, id); err == nil || errors.Is(err, catalog.ErrNotFound) {
+			var encoded []byte
+			p, err := r.loads.product(ctx, id)
+			if err == nil {
+				encoded, err = wire.EncodeProduct(p)
+			}
+			if err == nil || errors.Is(err, catalog.ErrNotFound) {
 				mu.Lock()
 				defer mu.Unlock()
-				known[id] = p
+				known[id] = encoded
 			}
 		})
 	}

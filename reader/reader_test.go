@@ -22,6 +22,7 @@ import (
 	catalogv1 "catalog/api/catalog/v1"
 	"catalog/reader"
 	"catalog/sqlite"
+	"catalog/wire"
 )
 
 func TestMain(m *testing.M) {
@@ -221,14 +222,17 @@ func (c *cache) Product(_ context.Context, id catalog.ID) (catalog.Product, bool
 	return p, false, fmt.Sprint(c.step), nil
 }
 
-func (c *cache) Products(ctx context.Context, ids []catalog.ID) (all []catalog.Product, err error) {
+func (c *cache) Products(ctx context.Context, ids []catalog.ID) (map[catalog.ID][]byte, error) {
+	all := map[catalog.ID][]byte{}
 	for _, id := range ids {
 		p, found, _, err := c.Product(ctx, id)
+		if err == nil && found && p.Version > 0 {
+			all[id], err = wire.EncodeProduct(p)
+		} else if found {
+			all[id] = nil
+		}
 		if err != nil {
 			return nil, err
-		}
-		if found {
-			all = append(all, p)
 		}
 	}
 	return all, nil
@@ -637,25 +641,39 @@ func TestCache(t *testing.T) {
 			}
 			return r.GetAnswers()
 		}
+		version := func(a *catalogv1.ProductAnswer) int64 {
+			t.Helper()
+			if len(a.GetProduct()) == 0 {
+				return 0
+			}
+			p, err := wire.DecodeProduct(a.GetProduct())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.Deleted {
+				return -p.Version
+			}
+			return p.Version
+		}
 		for _, cache := range []string{"empty", "filled"} {
 			got := ask([]string{"p", "r", "nobody", "q", "p", "p"}, 0, 0, 0, 4, 2, 5)
 			for i, want := range []struct {
 				known   bool
 				version int64
-			}{{true, 2}, {true, 0}, {true, 0}, {true, 1}, {true, 2}, {false, 0}} { // the last is ahead
-				if a := got[i]; a.GetKnown() != want.known || a.GetProduct().GetVersion() != want.version || want.known && a.GetPosition().GetSeq() != 4 {
+			}{{true, 2}, {true, -2}, {true, 0}, {true, 1}, {true, 2}, {false, 0}} { // the last is ahead
+				if a := got[i]; a.GetKnown() != want.known || version(a) != want.version || want.known && a.GetPosition().GetSeq() != 4 {
 					t.Errorf("with a cache that is %s, answer %d is %v", cache, i, a)
 				}
 			}
 		}
 		w.cache.set(func() { delete(w.cache.products, catalog.DerivedID("q")) })
 		w.view.hold = make(chan struct{})
-		if got := ask([]string{"p", "q"}, 0, 0); got[0].GetProduct().GetVersion() != 2 || got[1].GetKnown() {
+		if got := ask([]string{"p", "q"}, 0, 0); version(got[0]) != 2 || got[1].GetKnown() {
 			t.Errorf("while the view is slow, the answers are %v", got)
 		}
 		close(w.view.hold)
 		w.cache.set(func() { w.cache.away = true })
-		if got := ask([]string{"p", "q"}, 0, 0); got[0].GetProduct().GetVersion() != 2 || got[1].GetProduct().GetVersion() != 1 {
+		if got := ask([]string{"p", "q"}, 0, 0); version(got[0]) != 2 || version(got[1]) != 1 {
 			t.Errorf("while the cache is away, the answers are %v", got)
 		}
 	})

@@ -38,8 +38,17 @@ func (c *Cache) Product(ctx context.Context, id catalog.ID) (p catalog.Product, 
 	if err != nil || !c.lasting() {
 		return p, false, "", nil // nobody guards the shard, or not for certain
 	}
-	if p, found, err = cached(id, replies[0], generation); found || err != nil {
-		return p, found, "", err
+	encoded, found, err := entryOf(id, replies[0], generation)
+	switch {
+	case err != nil:
+		return p, false, "", err
+	case found && len(encoded) == 0:
+		return catalog.Product{ID: id}, true, "", nil
+	case found:
+		if p, err = wire.DecodeProduct(encoded); err != nil {
+			return p, false, "", fmt.Errorf("cached product %s: %w", id, err)
+		}
+		return p, true, "", nil
 	}
 	open, _ := guard[1].ToString()
 	mark, _ := guard[2].ToString()
@@ -49,8 +58,9 @@ func (c *Cache) Product(ctx context.Context, id catalog.ID) (p catalog.Product, 
 	return p, false, generation + mark, nil
 }
 
-// Products answers those of the products that are here, as Product does.
-func (c *Cache) Products(ctx context.Context, ids []catalog.ID) ([]catalog.Product, error) {
+// Products answers those of the products that are here, by id, as entries have
+// them: see reader.Cache.
+func (c *Cache) Products(ctx context.Context, ids []catalog.ID) (map[catalog.ID][]byte, error) {
 	in := map[int32][]catalog.ID{} // by shard
 	for _, id := range ids {
 		shard := catalog.Shard(id, c.shards)
@@ -69,7 +79,7 @@ func (c *Cache) Products(ctx context.Context, ids []catalog.ID) ([]catalog.Produ
 			c.client.B().Hget().Key(c.guardKey(shard)).Field("generation").Build())
 	}
 	replies := c.client.DoMulti(ctx, commands...)
-	all := make([]catalog.Product, 0, len(ids))
+	all := make(map[catalog.ID][]byte, len(ids))
 	for i, shard := range shards {
 		entries, err := replies[2*i].ToArray()
 		if err != nil {
@@ -83,12 +93,12 @@ func (c *Cache) Products(ctx context.Context, ids []catalog.ID) ([]catalog.Produ
 			return nil, fmt.Errorf("guard of cached products of shard %d: %w", shard, err)
 		}
 		for j, id := range in[shard] {
-			p, found, err := cached(id, &entries[j], generation)
+			encoded, found, err := entryOf(id, &entries[j], generation)
 			if err != nil {
 				return nil, err
 			}
 			if found {
-				all = append(all, p)
+				all[id] = encoded
 			}
 		}
 	}
@@ -103,26 +113,18 @@ func (c *Cache) Products(ctx context.Context, ids []catalog.ID) ([]catalog.Produ
 // longer than that asks a Redis that runs for longer than that.
 func (c *Cache) lasting() bool { return time.Since(time.Unix(0, c.dialed.Load())) >= term }
 
-// cached is the product that an entry has, if it is there and of the generation.
-func cached(id catalog.ID, entry interface{ AsBytes() ([]byte, error) }, generation string) (p catalog.Product, found bool, err error) {
+// entryOf is the encoded product that an entry has, if it is there and of the
+// generation: empty for one that was never in the view.
+func entryOf(id catalog.ID, entry interface{ AsBytes() ([]byte, error) }, generation string) (encoded []byte, found bool, err error) {
 	b, err := entry.AsBytes()
 	switch {
 	case rueidis.IsRedisNil(err):
-		return p, false, nil
+		return nil, false, nil
 	case err != nil:
-		return p, false, fmt.Errorf("cached product %s: %w", id, err)
+		return nil, false, fmt.Errorf("cached product %s: %w", id, err)
 	}
-	b, ok := bytes.CutPrefix(b, []byte(generation))
-	switch {
-	case !ok:
-		return p, false, nil
-	case len(b) == 0:
-		return catalog.Product{ID: id}, true, nil
-	}
-	if p, err = wire.DecodeProduct(b); err != nil {
-		return p, false, fmt.Errorf("cached product %s: %w", id, err)
-	}
-	return p, true, nil
+	encoded, found = bytes.CutPrefix(b, []byte(generation))
+	return encoded, found, nil
 }
 
 // fill stores an entry if its ticket would still be given.

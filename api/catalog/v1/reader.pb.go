@@ -388,8 +388,9 @@ type ProductAnswer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// No: it takes longer, or fails. GetProduct says which.
 	Known bool `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
-	// Unset when there is no such product.
-	Product *Product `protobuf:"bytes,2,opt,name=product,proto3" json:"product,omitempty"`
+	// A Product, encoded, as the cache has it: nobody on the way reads it. It may
+	// be a tombstone; it is empty when there never was such a product.
+	Product []byte `protobuf:"bytes,2,opt,name=product,proto3" json:"product,omitempty"`
 	// As that of GetProductResponse.
 	Position      *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -433,7 +434,7 @@ func (x *ProductAnswer) GetKnown() bool {
 	return false
 }
 
-func (x *ProductAnswer) GetProduct() *Product {
+func (x *ProductAnswer) GetProduct() []byte {
 	if x != nil {
 		return x.Product
 	}
@@ -1693,10 +1694,10 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\x12GetProductsRequest\x12F\n" +
 	"\bproducts\x18\x01 \x03(\v2\x1d.catalog.v1.GetProductRequestB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\x02R\bproducts\"J\n" +
 	"\x13GetProductsResponse\x123\n" +
-	"\aanswers\x18\x01 \x03(\v2\x19.catalog.v1.ProductAnswerR\aanswers\"\x86\x01\n" +
+	"\aanswers\x18\x01 \x03(\v2\x19.catalog.v1.ProductAnswerR\aanswers\"q\n" +
 	"\rProductAnswer\x12\x14\n" +
-	"\x05known\x18\x01 \x01(\bR\x05known\x12-\n" +
-	"\aproduct\x18\x02 \x01(\v2\x13.catalog.v1.ProductR\aproduct\x120\n" +
+	"\x05known\x18\x01 \x01(\bR\x05known\x12\x18\n" +
+	"\aproduct\x18\x02 \x01(\fR\aproduct\x120\n" +
 	"\bposition\x18\x03 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xb7\x05\n" +
 	"\x15SearchProductsRequest\x12\x1c\n" +
 	"\x04text\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04text\x12$\n" +
@@ -1876,49 +1877,48 @@ var file_catalog_v1_reader_proto_depIdxs = []int32{
 	2,  // 2: catalog.v1.GetProductResponse.position:type_name -> catalog.v1.Position
 	3,  // 3: catalog.v1.GetProductsRequest.products:type_name -> catalog.v1.GetProductRequest
 	7,  // 4: catalog.v1.GetProductsResponse.answers:type_name -> catalog.v1.ProductAnswer
-	27, // 5: catalog.v1.ProductAnswer.product:type_name -> catalog.v1.Product
-	2,  // 6: catalog.v1.ProductAnswer.position:type_name -> catalog.v1.Position
-	28, // 7: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
-	28, // 8: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
-	0,  // 9: catalog.v1.SearchProductsRequest.sort:type_name -> catalog.v1.Sort
-	2,  // 10: catalog.v1.SearchProductsRequest.positions:type_name -> catalog.v1.Position
-	26, // 11: catalog.v1.SearchProductsRequest.attributes:type_name -> catalog.v1.SearchProductsRequest.AttributesEntry
-	27, // 12: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
-	10, // 13: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
-	12, // 14: catalog.v1.SearchProductsResponse.highlights:type_name -> catalog.v1.Highlights
-	11, // 15: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
-	13, // 16: catalog.v1.Highlights.fields:type_name -> catalog.v1.Highlight
-	14, // 17: catalog.v1.Highlight.fragments:type_name -> catalog.v1.Fragment
-	2,  // 18: catalog.v1.SuggestProductsRequest.positions:type_name -> catalog.v1.Position
-	11, // 19: catalog.v1.SuggestProductsResponse.categories:type_name -> catalog.v1.FacetValue
-	27, // 20: catalog.v1.SuggestProductsResponse.products:type_name -> catalog.v1.Product
-	29, // 21: catalog.v1.WatchChangesResponse.event:type_name -> catalog.v1.Event
-	23, // 22: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.Progress
-	24, // 23: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
-	25, // 24: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
-	1,  // 25: catalog.v1.RebuildRequest.do:type_name -> catalog.v1.Rebuilding
-	23, // 26: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.Progress
-	27, // 27: catalog.v1.Difference.has:type_name -> catalog.v1.Product
-	27, // 28: catalog.v1.Difference.want:type_name -> catalog.v1.Product
-	3,  // 29: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
-	5,  // 30: catalog.v1.ReaderService.GetProducts:input_type -> catalog.v1.GetProductsRequest
-	8,  // 31: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
-	15, // 32: catalog.v1.ReaderService.SuggestProducts:input_type -> catalog.v1.SuggestProductsRequest
-	17, // 33: catalog.v1.ReaderService.WatchChanges:input_type -> catalog.v1.WatchChangesRequest
-	19, // 34: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
-	21, // 35: catalog.v1.ReaderService.Rebuild:input_type -> catalog.v1.RebuildRequest
-	4,  // 36: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
-	6,  // 37: catalog.v1.ReaderService.GetProducts:output_type -> catalog.v1.GetProductsResponse
-	9,  // 38: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
-	16, // 39: catalog.v1.ReaderService.SuggestProducts:output_type -> catalog.v1.SuggestProductsResponse
-	18, // 40: catalog.v1.ReaderService.WatchChanges:output_type -> catalog.v1.WatchChangesResponse
-	20, // 41: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
-	22, // 42: catalog.v1.ReaderService.Rebuild:output_type -> catalog.v1.RebuildResponse
-	36, // [36:43] is the sub-list for method output_type
-	29, // [29:36] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	2,  // 5: catalog.v1.ProductAnswer.position:type_name -> catalog.v1.Position
+	28, // 6: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
+	28, // 7: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
+	0,  // 8: catalog.v1.SearchProductsRequest.sort:type_name -> catalog.v1.Sort
+	2,  // 9: catalog.v1.SearchProductsRequest.positions:type_name -> catalog.v1.Position
+	26, // 10: catalog.v1.SearchProductsRequest.attributes:type_name -> catalog.v1.SearchProductsRequest.AttributesEntry
+	27, // 11: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
+	10, // 12: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
+	12, // 13: catalog.v1.SearchProductsResponse.highlights:type_name -> catalog.v1.Highlights
+	11, // 14: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
+	13, // 15: catalog.v1.Highlights.fields:type_name -> catalog.v1.Highlight
+	14, // 16: catalog.v1.Highlight.fragments:type_name -> catalog.v1.Fragment
+	2,  // 17: catalog.v1.SuggestProductsRequest.positions:type_name -> catalog.v1.Position
+	11, // 18: catalog.v1.SuggestProductsResponse.categories:type_name -> catalog.v1.FacetValue
+	27, // 19: catalog.v1.SuggestProductsResponse.products:type_name -> catalog.v1.Product
+	29, // 20: catalog.v1.WatchChangesResponse.event:type_name -> catalog.v1.Event
+	23, // 21: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.Progress
+	24, // 22: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
+	25, // 23: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
+	1,  // 24: catalog.v1.RebuildRequest.do:type_name -> catalog.v1.Rebuilding
+	23, // 25: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.Progress
+	27, // 26: catalog.v1.Difference.has:type_name -> catalog.v1.Product
+	27, // 27: catalog.v1.Difference.want:type_name -> catalog.v1.Product
+	3,  // 28: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
+	5,  // 29: catalog.v1.ReaderService.GetProducts:input_type -> catalog.v1.GetProductsRequest
+	8,  // 30: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
+	15, // 31: catalog.v1.ReaderService.SuggestProducts:input_type -> catalog.v1.SuggestProductsRequest
+	17, // 32: catalog.v1.ReaderService.WatchChanges:input_type -> catalog.v1.WatchChangesRequest
+	19, // 33: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
+	21, // 34: catalog.v1.ReaderService.Rebuild:input_type -> catalog.v1.RebuildRequest
+	4,  // 35: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
+	6,  // 36: catalog.v1.ReaderService.GetProducts:output_type -> catalog.v1.GetProductsResponse
+	9,  // 37: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
+	16, // 38: catalog.v1.ReaderService.SuggestProducts:output_type -> catalog.v1.SuggestProductsResponse
+	18, // 39: catalog.v1.ReaderService.WatchChanges:output_type -> catalog.v1.WatchChangesResponse
+	20, // 40: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
+	22, // 41: catalog.v1.ReaderService.Rebuild:output_type -> catalog.v1.RebuildResponse
+	35, // [35:42] is the sub-list for method output_type
+	28, // [28:35] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_reader_proto_init() }
