@@ -96,7 +96,16 @@ func run(t *testing.T, env []string, name string, flags ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		if b, err := os.ReadFile(p.log); err == nil && t.Failed() {
+			for line := range strings.Lines(string(b)) {
+				if strings.Contains(line, `"level":"ERROR"`) {
+					t.Logf("%s: %s", name, line)
+				}
+			}
+		}
+	})
 	ready, said := false, ""
 	defer func() {
 		if !ready {
