@@ -143,12 +143,12 @@ func (t *together) several(all []*wish) {
 		}
 	}
 	r, err := t.reader.GetProducts(ctx, &catalogv1.GetProductsRequest{Products: questions})
+	answers := r.GetAnswers()
 	for i, w := range all {
-		switch answers := r.GetAnswers(); {
-		case err != nil || i >= len(answers) || !answers[i].GetKnown():
+		if err != nil || i >= len(answers) || !answers[i].GetKnown() {
 			w.fate <- fate{alone: true}
-		default:
-			w.fate <- fate{encoded: answers[i].GetProduct(), as: answers[i].GetPosition()}
+			continue
 		}
+		w.fate <- fate{encoded: answers[i].GetProduct(), as: answers[i].GetPosition()}
 	}
 }
