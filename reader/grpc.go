@@ -2,7 +2,6 @@ package reader
 
 import (
 	"context"
-	"errors"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -100,7 +99,7 @@ func (s Server) Verify(r *catalogv1.VerifyRequest, stream grpc.ServerStreamingSe
 		},
 	})
 	if err != nil {
-		return err
+		return s.told(ctx, "compare with the truth", err)
 	}
 	for _, c := range made {
 		send(&catalogv1.VerifyResponse{News: &catalogv1.VerifyResponse_Comparison{Comparison: &catalogv1.Comparison{
@@ -119,8 +118,15 @@ func (s Server) Rebuild(r *catalogv1.RebuildRequest, stream grpc.ServerStreaming
 			cancel(err)
 		}
 	})
-	if errors.Is(err, errStays) {
-		return status.Error(codes.Aborted, err.Error())
+	return s.told(ctx, "rebuild", err)
+}
+
+// told is the status of what did not come to its end. Who asks for it runs the
+// catalogue, and is told why.
+func (s Server) told(ctx context.Context, what string, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
-	return err
+	s.Reader.logger.WarnContext(ctx, what+" has failed", "err", err)
+	return status.Error(codes.Aborted, err.Error())
 }

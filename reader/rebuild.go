@@ -37,7 +37,7 @@ type renewable interface {
 	Forget(ctx context.Context) error
 }
 
-// errStays says that a rebuild has changed nothing, and people are told why.
+// errStays says that a rebuild has changed nothing.
 var errStays = errors.New("all stays as it was")
 
 // Rebuilding says what to do about a store and what was before it.

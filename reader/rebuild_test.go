@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"catalog"
+	catalogv1 "catalog/api/catalog/v1"
 	"catalog/reader"
 	"catalog/search"
 	"catalog/sqlite"
@@ -55,6 +60,14 @@ func rebuild(t testing.TB, w *world, do reader.Rebuilding) {
 		t.Fatal(err)
 	}
 }
+
+// rebuilding is the stream of a call that rebuilds.
+type rebuilding struct {
+	catalogv1.ReaderService_RebuildServer
+	ctx context.Context
+}
+
+func (r rebuilding) Context() context.Context { return r.ctx }
 
 func allEqual(t testing.TB, w *world) {
 	t.Helper()
@@ -127,6 +140,14 @@ func TestRebuild(t *testing.T) {
 		allEqual(t, w)
 		if reads.Load() < 100 {
 			t.Errorf("void: there were only %d reads", reads.Load())
+		}
+	})
+	t.Run("who asks for what cannot be done is told why", func(t *testing.T) {
+		t.Parallel()
+		w, _, _ := renewed(t, filepath.Join(t.TempDir(), "view.db"), 1)
+		err := reader.Server{Reader: w.Reader}.Rebuild(&catalogv1.RebuildRequest{Stores: []string{"view"}, Do: catalogv1.Rebuilding_REBUILDING_BACK}, rebuilding{ctx: t.Context()})
+		if s := status.Convert(err); s.Code() != codes.Aborted || !strings.Contains(s.Message(), "no earlier view") {
+			t.Errorf("the call ends with %v", err)
 		}
 	})
 	t.Run("ended at any point it does no harm", func(t *testing.T) {
