@@ -39,6 +39,7 @@ func (r *refusal) Unwrap() error {
 // Kinds of refusals.
 const (
 	noIndex  = "index_not_found_exception"
+	noShard  = "search_phase_execution_exception"
 	isThere  = "resource_already_exists_exception"
 	conflict = "version_conflict_engine_exception"
 )

@@ -74,6 +74,21 @@ func TestWhatDoesNotAnswerIsLeftAlone(t *testing.T) {
 	until(t, "it is asked again", func() bool { return ask() == nil })
 }
 
+func TestASearchWhoseIndexIsGivenUpMeanwhileAsksTheNewOne(t *testing.T) {
+	var calls atomic.Int64
+	x := fake(t, func(w http.ResponseWriter, _ *http.Request) {
+		if calls.Add(1) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte(`{"error":{"type":"search_phase_execution_exception","reason":"all shards failed"},"status":503}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"hits":{"total":{"value":7},"hits":[]}}`))
+	})
+	if page, err := x.Search(t.Context(), catalog.Query{Limit: 1}); err != nil || page.Total != 7 {
+		t.Errorf("Search finds %d, %v", page.Total, err)
+	}
+}
+
 func until(t *testing.T, what string, there func() bool) {
 	t.Helper()
 	tick, enough := time.NewTicker(5*time.Millisecond), time.After(30*time.Second)

@@ -145,8 +145,15 @@ func (x *Index) find(ctx context.Context, q catalog.Query, p term.Plan, o term.O
 		body["aggs"] = counts
 	}
 	var found answer
-	err := x.engine.Do(ctx, x.Ping, func(ctx context.Context) error {
+	ask := func(ctx context.Context) error {
 		return x.client.call(ctx, http.MethodPost, "/"+x.base+"/_search?allow_partial_search_results=false", body, &found)
+	}
+	err := x.engine.Do(ctx, x.Ping, func(ctx context.Context) error {
+		err := ask(ctx)
+		if is(err, noShard) { // the generation may have been given up since it was looked up
+			err = ask(ctx)
+		}
+		return err
 	})
 	if err != nil {
 		if is(err, noIndex) {

@@ -1,8 +1,6 @@
 package search
 
 import (
-	"strings"
-
 	"github.com/blevesearch/bleve/v2/document"
 	index "github.com/blevesearch/bleve_index_api"
 
@@ -11,8 +9,11 @@ import (
 	"catalog/wire"
 )
 
-// Fields beside those of package term; see price.go for more.
-const fieldProduct = "product" // the product, stored only
+// Fields beside those of package term.
+const (
+	fieldPrices  = "prices"  // the first digits of the price; see price.go
+	fieldProduct = "product" // the product, stored only
+)
 
 const (
 	found  = index.IndexField | index.SkipFreqNorm
@@ -36,10 +37,7 @@ func newDocument(p catalog.Product) (*document.Document, error) {
 			d.AddField(&field{name: descending(f.Name), options: found, terms: newTerms(string(reversed([]byte(f.Terms[0]))))})
 		}
 	}
-	price := term.Amount(p.Price.Decimal)
-	for _, digits := range priceLevels() {
-		d.AddField(&field{name: priceField(digits), options: found, terms: newTerms(price[:digits])})
-	}
+	d.AddField(&field{name: fieldPrices, options: found, terms: newTerms(coarse(term.Amount(p.Price.Decimal))...)})
 	d.AddField(&field{name: fieldProduct, options: stored, value: whole})
 	return d, nil
 }
@@ -67,18 +65,20 @@ func reversed(term []byte) []byte {
 }
 
 // terms are what a product is found by in one field.
-type terms index.TokenFrequencies
+type terms = index.TokenFrequencies
 
-// newTerms makes terms of texts. There are a hundred in a product, so memory for
-// all is taken at once.
+// once is what the index reads of a term: how often it is there. Only terms with
+// a frequency of one have the short form for those of a single product.
+var once = func() *index.TokenFreq {
+	f := &index.TokenFreq{}
+	f.SetFrequency(1)
+	return f
+}()
+
 func newTerms(all ...string) terms {
-	t, frequencies := make(terms, len(all)), make([]index.TokenFreq, len(all))
-	text := []byte(strings.Join(all, ""))
-	for i, s := range all {
-		f := &frequencies[i]
-		f.Term, text = text[:len(s):len(s)], text[len(s):]
-		f.SetFrequency(1) // only terms with one have the short form for those of a single product
-		t[s] = f
+	t := make(terms, len(all))
+	for _, s := range all {
+		t[s] = once
 	}
 	return t
 }
@@ -92,15 +92,13 @@ type field struct {
 	value   []byte
 }
 
-func (f *field) Name() string                        { return f.name }
-func (f *field) Options() index.FieldIndexingOptions { return f.options }
-func (f *field) Value() []byte                       { return f.value }
-func (f *field) Analyze()                            {}
-func (f *field) AnalyzedLength() int                 { return 1 }
-func (f *field) AnalyzedTokenFrequencies() index.TokenFrequencies {
-	return index.TokenFrequencies(f.terms)
-}
-func (f *field) ArrayPositions() []uint64  { return nil }
-func (f *field) EncodedFieldType() byte    { return 't' }
-func (f *field) NumPlainTextBytes() uint64 { return uint64(len(f.value)) }
-func (f *field) Size() int                 { return len(f.value) + 32*len(f.terms) }
+func (f *field) Name() string                                     { return f.name }
+func (f *field) Options() index.FieldIndexingOptions              { return f.options }
+func (f *field) Value() []byte                                    { return f.value }
+func (f *field) Analyze()                                         {}
+func (f *field) AnalyzedLength() int                              { return 1 }
+func (f *field) AnalyzedTokenFrequencies() index.TokenFrequencies { return f.terms }
+func (f *field) ArrayPositions() []uint64                         { return nil }
+func (f *field) EncodedFieldType() byte                           { return 't' }
+func (f *field) NumPlainTextBytes() uint64                        { return uint64(len(f.value)) }
+func (f *field) Size() int                                        { return len(f.value) + 32*len(f.terms) }

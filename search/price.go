@@ -2,7 +2,6 @@ package search
 
 import (
 	"math"
-	"strconv"
 	"strings"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
@@ -10,19 +9,30 @@ import (
 	"catalog/term"
 )
 
-// Prices are looked for as text of fixed width. A range of it can hold as many terms as there are prices, so the
-// first digits are indexed too, and a range is a few coarse terms in its middle
-// and ever finer ones towards its ends.
+// Prices are looked for as text of fixed width. A range of it can hold as many
+// terms as there are prices, so the first digits are terms too, and a range is a
+// few coarse terms in its middle and ever finer ones towards its ends.
 
-// priceLevels are how many digits are indexed beside all of them: down to
-// 10,000s, to 100s and to ones.
+// priceLevels are how many digits are terms beside all of them: down to 10,000s,
+// to 100s and to ones.
 func priceLevels() []int { return []int{11, 13, 15} }
 
-func priceField(digits int) string {
+// pricePlace is where a number of digits of prices is looked for: the field, and
+// what its terms begin with.
+func pricePlace(digits int) (field, mark string) {
 	if digits == term.Digits {
-		return term.Price
+		return term.Price, ""
 	}
-	return term.Price + strconv.Itoa(digits)
+	return fieldPrices, string(rune('a' + digits))
+}
+
+// coarse are the terms of the first digits of a price.
+func coarse(price string) (all []string) {
+	for _, digits := range priceLevels() {
+		_, mark := pricePlace(digits)
+		all = append(all, mark+price[:digits])
+	}
+	return all
 }
 
 // between lists the terms that together find the prices from low to high, both
@@ -33,9 +43,10 @@ func between(r *scorch.IndexSnapshot, low, high string) ([]place, error) {
 		if from > to {
 			return nil
 		}
-		p := place{field: priceField(digits)}
-		every := limit(math.MaxInt)
-		all, err := every.of(r.FieldDictRange(p.field, []byte(from), []byte(to)))
+		field, mark := pricePlace(digits)
+		from, to = mark+from, mark+to
+		p, every := place{field: field}, limit(math.MaxInt)
+		all, err := every.of(r.FieldDictRange(field, []byte(from), []byte(to)))
 		for _, t := range all {
 			if (fromToo || t != from) && (toToo || t != to) && t <= to {
 				p.terms = append(p.terms, t)

@@ -33,7 +33,7 @@ import (
 
 // format is raised when what is written to the index changes. An index of
 // another format is made anew from the events.
-const format = "7"
+const format = "8"
 
 // Keys of what is stored beside the products.
 const (

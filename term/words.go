@@ -18,17 +18,21 @@ import (
 // Fold is text without case and accents, and with one form for what has several:
 // RÅSKOG is raskog, whether the ring is a part of its letter or follows it.
 func Fold(text string) string {
-	if strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
+	if strings.ContainsFunc(text, beyondASCII) {
 		text = strings.Map(func(r rune) rune {
 			if unicode.Is(unicode.Mn, r) {
 				return -1
 			}
 			return r
 		}, norm.NFKD.String(text))
-		text = string(asciifolding.New().Filter([]byte(text)))
+		if strings.ContainsFunc(text, beyondASCII) {
+			text = string(asciifolding.New().Filter([]byte(text)))
+		}
 	}
 	return strings.ToLower(text)
 }
+
+func beyondASCII(r rune) bool { return r >= utf8.RuneSelf }
 
 // Words cuts text into folded words of letters and digits. What is written
 // without blanks between its words is cut into letters.
@@ -113,28 +117,24 @@ const maxHead = 80
 // are looked up: they are few, however many words there are.
 func levels() []int { return []int{3, 7, 12} }
 
-// starts lists the terms of the beginnings of a word: each marked with its
+// eachStart lists the terms of the beginnings of words: each marked with its
 // level, up to the first that has the whole word.
-func starts(word string) []string {
-	var all []string
-	letters := 0
-	level := levels()
-	for i := range word {
-		if letters == level[0] {
-			all = append(all, startTerm(level[0], word[:i]))
-			if level = level[1:]; len(level) == 0 {
-				return all
-			}
-		}
-		letters++
-	}
-	return append(all, startTerm(level[0], word))
-}
-
 func eachStart(words []string) []string {
 	all := make([]string, 0, 2*len(words))
 	for _, w := range words {
-		all = append(all, starts(w)...)
+		letters, level := 0, levels()
+		for i := range w {
+			if letters == level[0] {
+				all = append(all, startTerm(level[0], w[:i]))
+				if level = level[1:]; len(level) == 0 {
+					break
+				}
+			}
+			letters++
+		}
+		if len(level) > 0 {
+			all = append(all, startTerm(level[0], w))
+		}
 	}
 	return all
 }
