@@ -104,15 +104,32 @@ func (v *View) Close(ctx context.Context) error { return v.client.Disconnect(ctx
 func reach(err error) error {
 	var (
 		unselected topology.ServerSelectionError
+		connection topology.ConnectionError
 		answered   mongo.ServerError
 	)
 	switch {
 	case errors.Is(err, context.Canceled):
-	case errors.As(err, &unselected), mongo.IsNetworkError(err), mongo.IsTimeout(err),
+	case errors.As(err, &unselected), errors.As(err, &connection), mongo.IsNetworkError(err), mongo.IsTimeout(err), unsent(err), failed(err),
 		errors.As(err, &answered) && answered.HasErrorLabel("RetryableWriteError"): // it is stopping, or no longer the primary
 		return fmt.Errorf("MongoDB: %w: %w", catalog.ErrUnavailable, err)
 	}
 	return err
+}
+
+// unsent says that others have lost their connection, so that the driver gives
+// up all of them, and has not sent what was to be sent.
+func unsent(err error) bool {
+	var given interface{ Retryable() bool }
+	return errors.As(err, &given) && given.Retryable()
+}
+
+// failed says that the server could not do it, although nothing is wrong with
+// it. That is what FerretDB answers who gets a connection to its PostgreSQL on
+// which somebody before has run out of time.
+func failed(err error) bool {
+	const internalError = 1
+	var answered mongo.ServerError
+	return errors.As(err, &answered) && answered.HasErrorCode(internalError)
 }
 
 // document is a product in the collection. Money is two integers, times are
@@ -232,10 +249,10 @@ func insertOf(d document) (mongo.WriteModel, error) {
 		SetUpdate(bson.D{{Key: "$setOnInsert", Value: fields}}).SetUpsert(true), nil
 }
 
-// write sends updates as one command, in order, when there is room for it. Who
-// inserts a document that another process inserts at the same moment is told of
-// a duplicate key. Then it is there, and all of them are sent again: each of our
-// updates may be, and does nothing the second time.
+// write sends updates as one command, in order, when there is room for it. They
+// are sent again when that may help: each of our updates may be, and does nothing
+// the second time. Who inserts a document that another process inserts at the
+// same moment is told of a duplicate key; then it is there.
 func (v *View) write(ctx context.Context, c *mongo.Collection, updates []mongo.WriteModel) error {
 	n := int64(len(updates))
 	if err := v.updates.Acquire(ctx, n); err != nil {
@@ -243,8 +260,8 @@ func (v *View) write(ctx context.Context, c *mongo.Collection, updates []mongo.W
 	}
 	defer v.updates.Release(n)
 	var err error
-	for range updates { // each time one more is there, at least
-		if _, err = c.BulkWrite(ctx, updates, options.BulkWrite().SetOrdered(true)); !mongo.IsDuplicateKeyError(err) {
+	for range 1 + len(updates) { // at each duplicate key one more is there
+		if _, err = c.BulkWrite(ctx, updates, options.BulkWrite().SetOrdered(true)); !mongo.IsDuplicateKeyError(err) && !unsent(err) && !failed(err) {
 			break
 		}
 	}

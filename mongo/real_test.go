@@ -118,7 +118,24 @@ func TestAMongoDBThatGoesAwayIsNotAvailableUntilItIsBack(t *testing.T) {
 	if err := v.Apply(t.Context(), []catalog.Product{p}); err != nil {
 		t.Fatal(err)
 	}
+	var many errgroup.Group // who are at it when the line is cut
+	for i := range 30 {
+		many.Go(func() (err error) {
+			for err == nil {
+				if _, err = v.Product(t.Context(), p.ID); i%2 == 0 {
+					err = v.Apply(t.Context(), []catalog.Product{p})
+				}
+			}
+			if !errors.Is(err, catalog.ErrUnavailable) {
+				return err
+			}
+			return nil
+		})
+	}
 	line.cut()
+	if err := many.Wait(); err != nil {
+		t.Errorf("somebody is told %v, want ErrUnavailable", err)
+	}
 	if _, err := v.Product(t.Context(), p.ID); !errors.Is(err, catalog.ErrUnavailable) {
 		t.Errorf("Product = %v, want ErrUnavailable", err)
 	}
