@@ -27,3 +27,4 @@ func (x *Index) Terms(q catalog.Query) (n int, err error) {
 	})
 	return n, err
 }
+

@@ -195,6 +195,7 @@ func (f *Folder) Renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	x.fill()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.also, f.whole, f.changed = &member{Index: x, number: number}, false, map[catalog.ID]bool{}
@@ -246,6 +247,7 @@ func (f *Folder) Switch(ctx context.Context, _ int) error {
 	if f.also == nil || f.whole {
 		return errNone
 	}
+	f.also.filled()
 	return f.swap(ctx)
 }
 

@@ -76,8 +76,9 @@ func open(dir string) (*Index, error) {
 	workers := index.NewAnalysisQueue(1)
 	x := &Index{workers: workers, progress: map[int32]catalog.Progress{}, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	store, err := scorch.NewScorch(scorch.Name, map[string]any{
-		"path":         dir,
-		"bolt_timeout": "1s",
+		"path":              dir,
+		"bolt_timeout":      "1s",
+		"eventCallbackName": observer,
 		// A batch is visible when it is in memory, and written to the disk soon
 		// after, together with the progress it belongs to: what a crash takes is
 		// read from the log again. Waiting for the disk would gain nothing.
@@ -165,6 +166,7 @@ const closeWait = 2 * time.Second
 // Close writes what is only in memory to the disk and closes the index.
 func (x *Index) Close() error {
 	defer x.workers.Close()
+	x.filled()
 	if x.disk {
 		written := make(chan struct{})
 		b := index.NewBatch()
