@@ -48,7 +48,7 @@ func Of(p catalog.Product) []Field {
 		{NameStarts, eachStart(name)}, {Starts, eachStart(append(path, text...))},
 	}
 	if lead := stems(head(p.Description)); len(lead) > 0 {
-		all = append(all, Field{Head, append(lead, headTerm(head(p.Description)))})
+		all = append(all, Field{Head, append(lead, headTerm(lead))})
 	}
 	one := func(field, value string) {
 		if value != "" {

@@ -117,7 +117,7 @@ func NewPlan(q catalog.Query) Plan {
 	p.Whole = []Tier{
 		{10_000, Place{Field: SKU, Term: folded}},
 		{200, Place{Field: Title, Term: folded}},
-		{40, Place{Field: Head, Term: headTerm(q.Text)}},
+		{40, Place{Field: Head, Term: headTerm(stems(q.Text))}},
 	}
 	if id, err := catalog.ParseID(folded); err == nil {
 		p.Whole = append(p.Whole, Tier{10_000, Place{Field: ID, Term: id.String()}})

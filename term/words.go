@@ -106,8 +106,9 @@ func head(description string) string {
 	return description[:end]
 }
 
-// headTerm is the term of a whole head. No word begins as it does.
-func headTerm(text string) string { return "=" + strings.Join(stems(text), " ") }
+// headTerm is the term of a whole head, of its words without plural. No word
+// begins as it does.
+func headTerm(stems []string) string { return "=" + strings.Join(stems, " ") }
 
 // maxHead is the longest head in bytes: what is longer is a sentence.
 const maxHead = 80
