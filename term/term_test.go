@@ -3,8 +3,27 @@ package term_test
 import (
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"catalog/term"
 )
+
+// Texts are folded as they are alone, wherever they stand in another.
+func TestFold(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "Oak": "oak", "RÅSKOG": "raskog", "RA\u030aSKOG": "raskog", "Straße": "strasse", "½ ﬁne Æther": "1/2 fine aether", "椅子 Ø 5": "椅子 o 5", "Ⓐ–Ⓩ": "a-z",
+	} {
+		if got := term.Fold(text); got != want {
+			t.Errorf("Fold(%q) = %q, want %q", text, got, want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := texts().Draw(t, "a"), texts().Draw(t, "b")
+		if got, want := term.Fold(a+" Oak "+b), term.Fold(a)+" oak "+term.Fold(b); got != want {
+			t.Fatalf("folded together %q, alone %q", got, want)
+		}
+	})
+}
 
 func TestLike(t *testing.T) {
 	for _, c := range []struct {

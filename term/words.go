@@ -25,11 +25,30 @@ func Fold(text string) string {
 			}
 			return r
 		}, norm.NFKD.String(text))
-		if strings.ContainsFunc(text, beyondASCII) {
-			text = string(asciifolding.New().Filter([]byte(text)))
-		}
+		text = foldLetters(text)
 	}
 	return strings.ToLower(text)
+}
+
+// foldLetters replaces those that are not of ASCII and have a form there. What is
+// between them is not looked at, which is most of most texts.
+func foldLetters(text string) string {
+	var folded strings.Builder
+	filter := asciifolding.New()
+	for {
+		from := strings.IndexFunc(text, beyondASCII)
+		if from < 0 {
+			folded.WriteString(text)
+			return folded.String()
+		}
+		to := from + 1
+		for to < len(text) && text[to] >= utf8.RuneSelf {
+			to++
+		}
+		folded.WriteString(text[:from])
+		folded.Write(filter.Filter([]byte(text[from:to])))
+		text = text[to:]
+	}
 }
 
 func beyondASCII(r rune) bool { return r >= utf8.RuneSelf }
