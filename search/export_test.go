@@ -27,4 +27,3 @@ func (x *Index) Terms(q catalog.Query) (n int, err error) {
 	})
 	return n, err
 }
-
