@@ -45,6 +45,7 @@ type bench struct {
 	dir       string // for everything, removed at the end
 	program   string
 	figures   []figure
+	speeds    []float64 // of the machine, before each part
 }
 
 // figure is one line of the table.
@@ -99,6 +100,11 @@ func (b *bench) run(only string) (err error) {
 		if only != "" && only != p.name {
 			continue
 		}
+		speed, err := yardstick()
+		if err != nil {
+			return err
+		}
+		b.speeds = append(b.speeds, speed)
 		if err := p.measure(b); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
@@ -122,6 +128,7 @@ func (b *bench) table() {
 			"| " + f.name, strings.TrimSpace(number(f.value) + " " + f.unit), sign + " " + number(f.limit), f.ratio(), verdict + " |",
 		}, " | "))
 	}
+	fmt.Printf("\nThe machine encodes and decodes %s products/s.\n", number(median(b.speeds)))
 }
 
 // ratio is that of the figure to its limit.
