@@ -9,8 +9,8 @@ import (
 
 // An index that is filled to take the place of another is written much and
 // searched by nobody. So what is written waits longer for the disk: more of it is
-// merged in memory, and fewer files have to be merged with one another. It is a
-// fifth less work for 100,000 products.
+// merged in memory, and fewer files have to be merged with one another. A rebuild
+// of 100,000 products takes a seventh less of the processor.
 const fillingWait = time.Second
 
 // filling has the indexes that are filled: of *scorch.Scorch to chan struct{},
