@@ -48,13 +48,18 @@ func TestAMissingOpenSearchGetsOneLine(t *testing.T) {
 	}
 }
 
+// shardsFailed is the answer to a search when nothing of the index is there.
+func shardsFailed(w http.ResponseWriter) {
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = w.Write([]byte(`{"error":{"type":"search_phase_execution_exception","reason":"all shards failed"},"status":503}`))
+}
+
 func TestWhatDoesNotAnswerIsLeftAlone(t *testing.T) {
 	var broken atomic.Bool
 	broken.Store(true)
 	x := fake(t, func(w http.ResponseWriter, _ *http.Request) {
 		if broken.Load() {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = w.Write([]byte(`{"error":{"type":"search_phase_execution_exception","reason":"all shards failed"},"status":503}`))
+			shardsFailed(w)
 			return
 		}
 		_, _ = w.Write([]byte(`{"hits":{"total":{"value":0},"hits":[]}}`))
@@ -78,8 +83,7 @@ func TestASearchWhoseIndexIsGivenUpMeanwhileAsksTheNewOne(t *testing.T) {
 	var calls atomic.Int64
 	x := fake(t, func(w http.ResponseWriter, _ *http.Request) {
 		if calls.Add(1) == 1 {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = w.Write([]byte(`{"error":{"type":"search_phase_execution_exception","reason":"all shards failed"},"status":503}`))
+			shardsFailed(w)
 			return
 		}
 		_, _ = w.Write([]byte(`{"hits":{"total":{"value":7},"hits":[]}}`))

@@ -36,8 +36,10 @@ func newDocument(p catalog.Product) (*document.Document, error) {
 		if f.Name == term.Price || f.Name == term.Created {
 			d.AddField(&field{name: descending(f.Name), options: found, terms: newTerms(string(reversed([]byte(f.Terms[0]))))})
 		}
+		if f.Name == term.Price {
+			d.AddField(&field{name: fieldPrices, options: found, terms: newTerms(coarse(f.Terms[0])...)})
+		}
 	}
-	d.AddField(&field{name: fieldPrices, options: found, terms: newTerms(coarse(term.Amount(p.Price.Decimal))...)})
 	d.AddField(&field{name: fieldProduct, options: stored, value: whole})
 	return d, nil
 }
@@ -64,9 +66,6 @@ func reversed(term []byte) []byte {
 	return other
 }
 
-// terms are what a product is found by in one field.
-type terms = index.TokenFrequencies
-
 // once is what the index reads of a term: how often it is there. Only terms with
 // a frequency of one have the short form for those of a single product.
 var once = func() *index.TokenFreq {
@@ -75,8 +74,9 @@ var once = func() *index.TokenFreq {
 	return f
 }()
 
-func newTerms(all ...string) terms {
-	t := make(terms, len(all))
+// newTerms makes what a product is found by in one field.
+func newTerms(all ...string) index.TokenFrequencies {
+	t := make(index.TokenFrequencies, len(all))
 	for _, s := range all {
 		t[s] = once
 	}
@@ -88,7 +88,7 @@ func newTerms(all ...string) terms {
 type field struct {
 	name    string
 	options index.FieldIndexingOptions
-	terms   terms
+	terms   index.TokenFrequencies
 	value   []byte
 }
 

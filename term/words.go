@@ -137,26 +137,30 @@ const maxHead = 80
 // are looked up: they are few, however many words there are.
 func levels() []int { return []int{3, 7, 12} }
 
-// eachStart lists the terms of the beginnings of words: each marked with its
-// level, up to the first that has the whole word.
+// eachStart lists the terms of the beginnings of words.
 func eachStart(words []string) []string {
 	all := make([]string, 0, 2*len(words))
 	for _, w := range words {
-		letters, level := 0, levels()
-		for i := range w {
-			if letters == level[0] {
-				all = append(all, startTerm(level[0], w[:i]))
-				if level = level[1:]; len(level) == 0 {
-					break
-				}
-			}
-			letters++
-		}
-		if len(level) > 0 {
-			all = append(all, startTerm(level[0], w))
-		}
+		all = appendStarts(all, w)
 	}
 	return all
+}
+
+// appendStarts appends the terms of the beginnings of a word: each marked with
+// its level, up to the first that has the whole word.
+func appendStarts(all []string, word string) []string {
+	letters := 0
+	level := levels()
+	for i := range word {
+		if letters == level[0] {
+			all = append(all, startTerm(level[0], word[:i]))
+			if level = level[1:]; len(level) == 0 {
+				return all
+			}
+		}
+		letters++
+	}
+	return append(all, startTerm(level[0], word))
 }
 
 func startTerm(level int, start string) string { return string(rune('a'+level)) + start }
