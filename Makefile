@@ -17,12 +17,12 @@ test: ## all tests that need nothing but Go
 .PHONY: test-real
 test-real: ## all tests, those on real engines too; make engines-up starts them
 	@test -e .engines/env || { echo "no engines: run make engines-up first, which also takes addresses from the environment"; exit 1; }
-	. .engines/env && go test -race -tags real $$(go list ./... | grep -v '/e2e$$')
-	. .engines/env && go test -race -tags real ./e2e # alone: how long things take there is what it looks at
+	. .engines/env && go test -race -tags real $$(go list ./... | grep -v '/test/e2e$$')
+	. .engines/env && go test -race -tags real ./test/e2e # alone: how long things take there is what it looks at
 
 .PHONY: mutants
 mutants: ## plant bugs and see that each is caught by a test
-	go run ./mutants
+	go run ./test/mutants
 
 .PHONY: engines-up
 engines-up: ## start Kafka, PostgreSQL, Redis, FerretDB, OpenSearch and Prometheus on loopback
@@ -48,7 +48,7 @@ fmt: ## format Go and protobuf
 .PHONY: lint
 lint: ## look for mistakes
 	golangci-lint run
-	golangci-lint run --build-tags real ./postgres ./mongo ./redis ./kafka ./opensearch
+	golangci-lint run --build-tags real ./engine/...
 	cd api && buf lint
 
 .PHONY: verify
@@ -59,9 +59,9 @@ verify: generate ## fail when generated code or go.mod is not what it should be
 
 .PHONY: bench
 bench: ## measure catalog up from outside, beside its limits
-	go run ./bench
+	go run ./test/bench
 
-# CHAOS=-commands 100000 makes it a large one; go run ./chaos -h says what else there is.
+# CHAOS=-commands 100000 makes it a large one; go run ./test/chaos -h says what else there is.
 .PHONY: chaos
 chaos: ## kill every part of the system while commands flow, and look for what is lost, doubled or out of order
-	go run ./chaos $(CHAOS)
+	go run ./test/chaos $(CHAOS)

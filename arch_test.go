@@ -16,65 +16,65 @@ import (
 // siblings nor each other, and cmd ties them together. A new package needs a
 // line here, and so a reason.
 var imports = map[string][]string{
-	"catalog":                      {},
-	"catalog/api":                  {},
-	"catalog/api/catalog/v1":       {},
-	"catalog/failpoint":            {}, // places at which tests kill a process
-	"catalog/wire":                 {"catalog", "catalog/api", "catalog/api/catalog/v1"},
-	"catalog/daemon":               {},
-	"catalog/telemetry":            {"catalog"},
-	"catalog/breaker":              {"catalog"},                    // what does not answer, a server or an engine, is left alone
-	"catalog/rpc":                  {"catalog", "catalog/breaker"}, // what all gRPC servers and clients have: health, validation, metrics, statuses
-	"catalog/web":                  {},
-	"catalog/feed":                 {"catalog"},                                           // what gateway and reader pass on to those who follow changes
-	"catalog/journal":              {"catalog", "catalog/api/catalog/v1", "catalog/wire"}, // what services that are not the writer read of the truth
-	"catalog/gateway":              {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/breaker", "catalog/failpoint", "catalog/feed", "catalog/journal", "catalog/rpc", "catalog/wire"},
-	"catalog/writer":               {"catalog", "catalog/api/catalog/v1", "catalog/breaker", "catalog/failpoint", "catalog/telemetry", "catalog/wire"},
-	"catalog/reader":               {"catalog", "catalog/api/catalog/v1", "catalog/breaker", "catalog/failpoint", "catalog/feed", "catalog/telemetry", "catalog/wire"},
-	"catalog/kafka":                {"catalog", "catalog/wire"},
-	"catalog/postgres":             {"catalog", "catalog/failpoint", "catalog/wire"},
-	"catalog/mongo":                {"catalog", "catalog/wire"},
-	"catalog/redis":                {"catalog", "catalog/wire"},
-	"catalog/sqlite":               {"catalog", "catalog/failpoint", "catalog/wire"},
-	"catalog/opensearch":           {"catalog", "catalog/breaker", "catalog/term", "catalog/wire"}, // an index for catalogues that outgrow one machine
-	"catalog/term":                 {"catalog"},                                                    // by what products are found, in whatever index
-	"catalog/search":               {"catalog", "catalog/term", "catalog/wire"},
-	"catalog/embedded":             {},
-	"catalog/client":               {"catalog", "catalog/api", "catalog/wire"},
-	"catalog/catalogtest":          {"catalog", "catalog/reader", "catalog/wire", "catalog/writer"},
-	"catalog/cmd/internal/service": {"catalog/api/catalog/v1", "catalog/breaker", "catalog/daemon", "catalog/gateway", "catalog/journal", "catalog/reader", "catalog/rpc", "catalog/telemetry", "catalog/web", "catalog/writer"},
-	"catalog/cmd/gateway":          nil, // a main ties what it needs
-	"catalog/cmd/writer":           nil,
-	"catalog/cmd/reader":           nil,
-	"catalog/cmd/catalog":          nil,
-	"catalog/examples":             {},
-	"catalog/bench":                nil, // measures parts and the whole
-	"catalog/mutants":              {},  // plants bugs and runs the tests that catch them
-	"catalog/catalogtest/freeport": {},
-	"catalog/chaos":                {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/catalogtest/freeport", "catalog/failpoint", "catalog/kafka", "catalog/rpc", "catalog/wire"},
-	"catalog/e2e":                  {},
+	"catalog":                            {},
+	"catalog/api":                        {},
+	"catalog/api/catalog/v1":             {},
+	"catalog/internal/failpoint":         {}, // places at which tests kill a process
+	"catalog/internal/wire":              {"catalog", "catalog/api", "catalog/api/catalog/v1"},
+	"catalog/internal/daemon":            {},
+	"catalog/internal/telemetry":         {"catalog"},
+	"catalog/internal/breaker":           {"catalog"},                             // what does not answer, a server or an engine, is left alone
+	"catalog/internal/rpc":               {"catalog", "catalog/internal/breaker"}, // what all gRPC servers and clients have: health, validation, metrics, statuses
+	"catalog/web":                        {},
+	"catalog/internal/changefeed":        {"catalog"},                                                    // what gateway and reader pass on to those who follow changes
+	"catalog/internal/journal":           {"catalog", "catalog/api/catalog/v1", "catalog/internal/wire"}, // what services that are not the writer read of the truth
+	"catalog/gateway":                    {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/failpoint", "catalog/internal/changefeed", "catalog/internal/journal", "catalog/internal/rpc", "catalog/internal/wire"},
+	"catalog/writer":                     {"catalog", "catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/failpoint", "catalog/internal/telemetry", "catalog/internal/wire"},
+	"catalog/reader":                     {"catalog", "catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/failpoint", "catalog/internal/changefeed", "catalog/internal/telemetry", "catalog/internal/wire"},
+	"catalog/engine/kafka":               {"catalog", "catalog/internal/wire"},
+	"catalog/engine/postgres":            {"catalog", "catalog/internal/failpoint", "catalog/internal/wire"},
+	"catalog/engine/mongo":               {"catalog", "catalog/internal/wire"},
+	"catalog/engine/redis":               {"catalog", "catalog/internal/wire"},
+	"catalog/engine/sqlite":              {"catalog", "catalog/internal/failpoint", "catalog/internal/wire"},
+	"catalog/engine/opensearch":          {"catalog", "catalog/internal/breaker", "catalog/internal/textsearch", "catalog/internal/wire"}, // an index for catalogues that outgrow one machine
+	"catalog/internal/textsearch":        {"catalog"},                                                                                     // by what products are found, in whatever index
+	"catalog/engine/bleve":               {"catalog", "catalog/internal/textsearch", "catalog/internal/wire"},
+	"catalog/engine/embedded":            {},
+	"catalog/client":                     {"catalog", "catalog/api", "catalog/internal/wire"},
+	"catalog/engine/enginetest":          {"catalog", "catalog/reader", "catalog/internal/wire", "catalog/writer"},
+	"catalog/cmd/internal/service":       {"catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/daemon", "catalog/gateway", "catalog/internal/journal", "catalog/reader", "catalog/internal/rpc", "catalog/internal/telemetry", "catalog/web", "catalog/writer"},
+	"catalog/cmd/gateway":                nil, // a main ties what it needs
+	"catalog/cmd/writer":                 nil,
+	"catalog/cmd/reader":                 nil,
+	"catalog/cmd/catalog":                nil,
+	"catalog/examples":                   {},
+	"catalog/test/bench":                 nil, // measures parts and the whole
+	"catalog/test/mutants":               {},  // plants bugs and runs the tests that catch them
+	"catalog/engine/enginetest/freeport": {},
+	"catalog/test/chaos":                 {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/engine/enginetest/freeport", "catalog/internal/failpoint", "catalog/engine/kafka", "catalog/internal/rpc", "catalog/internal/wire"},
+	"catalog/test/e2e":                   {},
 }
 
 // drivers says who alone may import the modules of an engine.
 var drivers = map[string][]string{
-	"github.com/twmb/franz-go/pkg/kfake": {"catalog/embedded"},
-	"github.com/twmb/franz-go":           {"catalog/kafka", "catalog/embedded"},
-	"github.com/jackc/pgx":               {"catalog/postgres", "catalog/bench"}, // and tests
-	"go.mongodb.org/mongo-driver":        {"catalog/mongo"},
-	"github.com/redis/rueidis":           {"catalog/redis"},
-	"modernc.org/sqlite":                 {"catalog/sqlite"},
-	"github.com/blevesearch":             {"catalog/search", "catalog/term"}, // term has its tables of letters and plurals
-	"github.com/labstack/echo":           {"catalog/gateway", "catalog/api", "catalog/bench"},
+	"github.com/twmb/franz-go/pkg/kfake": {"catalog/engine/embedded"},
+	"github.com/twmb/franz-go":           {"catalog/engine/kafka", "catalog/engine/embedded"},
+	"github.com/jackc/pgx":               {"catalog/engine/postgres", "catalog/test/bench"}, // and tests
+	"go.mongodb.org/mongo-driver":        {"catalog/engine/mongo"},
+	"github.com/redis/rueidis":           {"catalog/engine/redis"},
+	"modernc.org/sqlite":                 {"catalog/engine/sqlite"},
+	"github.com/blevesearch":             {"catalog/engine/bleve", "catalog/internal/textsearch"}, // term has its tables of letters and plurals
+	"github.com/labstack/echo":           {"catalog/gateway", "catalog/api", "catalog/test/bench"},
 }
 
 // stdlibOnly are the packages that import nothing but the standard library.
-var stdlibOnly = []string{"catalog", "catalog/daemon", "catalog/failpoint", "catalog/web"}
+var stdlibOnly = []string{"catalog", "catalog/internal/daemon", "catalog/internal/failpoint", "catalog/web"}
 
 // notIn says what the programs for production do not contain.
 var notIn = map[string][]string{
-	"catalog/cmd/gateway": {"catalog/embedded", "catalog/sqlite", "catalog/search", "catalog/opensearch", "catalog/postgres", "catalog/mongo", "catalog/redis", "modernc.org/sqlite", "github.com/twmb/franz-go/pkg/kfake", "github.com/blevesearch/bleve/v2"},
-	"catalog/cmd/writer":  {"catalog/embedded", "catalog/sqlite", "catalog/search", "catalog/opensearch", "catalog/mongo", "catalog/redis", "modernc.org/sqlite", "github.com/twmb/franz-go/pkg/kfake", "github.com/blevesearch/bleve/v2"},
-	"catalog/cmd/reader":  {"catalog/embedded", "catalog/sqlite", "catalog/postgres", "modernc.org/sqlite", "github.com/twmb/franz-go/pkg/kfake"},
+	"catalog/cmd/gateway": {"catalog/engine/embedded", "catalog/engine/sqlite", "catalog/engine/bleve", "catalog/engine/opensearch", "catalog/engine/postgres", "catalog/engine/mongo", "catalog/engine/redis", "modernc.org/sqlite", "github.com/twmb/franz-go/pkg/kfake", "github.com/blevesearch/bleve/v2"},
+	"catalog/cmd/writer":  {"catalog/engine/embedded", "catalog/engine/sqlite", "catalog/engine/bleve", "catalog/engine/opensearch", "catalog/engine/mongo", "catalog/engine/redis", "modernc.org/sqlite", "github.com/twmb/franz-go/pkg/kfake", "github.com/blevesearch/bleve/v2"},
+	"catalog/cmd/reader":  {"catalog/engine/embedded", "catalog/engine/sqlite", "catalog/engine/postgres", "modernc.org/sqlite", "github.com/twmb/franz-go/pkg/kfake"},
 }
 
 type goPackage struct {

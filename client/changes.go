@@ -16,7 +16,7 @@ import (
 
 	"catalog"
 	"catalog/api"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 // Change is one new version of a product.

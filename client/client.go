@@ -25,7 +25,7 @@ import (
 
 	"catalog"
 	"catalog/api"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 // Client is safe for use by many at once.

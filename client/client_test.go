@@ -11,7 +11,7 @@ import (
 
 	"catalog"
 	"catalog/client"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 // TestReadsCarryWhatWasWritten asks a server that remembers the positions it

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"catalog"
-	"catalog/feed"
+	"catalog/internal/changefeed"
 )
 
 // answers brings what became of commands to those who wait for it. It follows
@@ -16,7 +16,7 @@ import (
 type answers struct {
 	log     Log
 	near    *near
-	feed    *feed.Feed
+	feed    *changefeed.Feed
 	backlog *backlog
 
 	mu      sync.Mutex
@@ -26,7 +26,7 @@ type answers struct {
 	all     chan struct{} // closed while the events of all shards are followed
 }
 
-func newAnswers(log Log, near *near, feed *feed.Feed, backlog *backlog) *answers {
+func newAnswers(log Log, near *near, feed *changefeed.Feed, backlog *backlog) *answers {
 	return &answers{
 		log: log, near: near, feed: feed, backlog: backlog,
 		waiting: map[catalog.ID][]chan catalog.Event{}, follows: map[int32]bool{}, all: make(chan struct{}),

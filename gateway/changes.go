@@ -15,8 +15,8 @@ import (
 
 	"catalog"
 	"catalog/api"
-	"catalog/feed"
-	"catalog/wire"
+	"catalog/internal/changefeed"
+	"catalog/internal/wire"
 )
 
 const (
@@ -31,17 +31,17 @@ func (g *Gateway) WatchChanges(c *echo.Context, params api.WatchChangesParams) e
 	if err := g.answers.await(ctx); err != nil {
 		return err
 	}
-	var from feed.Cursor // nil for what comes from now on
+	var from changefeed.Cursor // nil for what comes from now on
 	if params.LastEventID != "" {
 		var err error
-		if from, err = feed.ParseCursor(params.LastEventID, g.feed.Shards()); err != nil {
+		if from, err = changefeed.ParseCursor(params.LastEventID, g.feed.Shards()); err != nil {
 			return catalog.Invalid("Last-Event-ID", err.Error())
 		}
 	}
 	joining, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()
 	consumer, err := g.feed.Join(joining, from)
-	if errors.Is(err, feed.ErrFull) {
+	if errors.Is(err, changefeed.ErrFull) {
 		p := problem(http.StatusServiceUnavailable, api.ProblemCodeUnavailable, "as many clients as may be follow changes already")
 		p.retryAfter = "10"
 		return p
@@ -58,10 +58,10 @@ func (g *Gateway) WatchChanges(c *echo.Context, params api.WatchChangesParams) e
 	c.Response().WriteHeader(http.StatusOK)
 	s := stream{
 		to: c.Response(), control: http.NewResponseController(c.Response()),
-		filter: feed.Filter{Product: catalog.ID(params.Product), Category: params.Category},
+		filter: changefeed.Filter{Product: catalog.ID(params.Product), Category: params.Category},
 	}
 	// The answer has begun: whatever ends it, the client goes on from its last id.
-	if err := s.run(ctx, consumer); !errors.Is(err, feed.ErrClosed) && ctx.Err() == nil {
+	if err := s.run(ctx, consumer); !errors.Is(err, changefeed.ErrClosed) && ctx.Err() == nil {
 		g.logger.WarnContext(ctx, "a client that follows changes was cut off", "err", err)
 	}
 	return nil
@@ -71,12 +71,12 @@ func (g *Gateway) WatchChanges(c *echo.Context, params api.WatchChangesParams) e
 type stream struct {
 	to      io.Writer
 	control *http.ResponseController
-	filter  feed.Filter
+	filter  changefeed.Filter
 	text    bytes.Buffer // of what is sent next
 }
 
 // run sends what the consumer gets, until that ends, and says why.
-func (s *stream) run(ctx context.Context, consumer *feed.Consumer) error {
+func (s *stream) run(ctx context.Context, consumer *changefeed.Consumer) error {
 	// An id without data is kept by the client, too: it can go on from here
 	// before there was any change that it wants.
 	fmt.Fprintf(&s.text, "retry: 1000\nid: %s\n\n", consumer.At())

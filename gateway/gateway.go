@@ -20,9 +20,9 @@ import (
 	"catalog"
 	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/breaker"
-	"catalog/feed"
-	"catalog/journal"
+	"catalog/internal/breaker"
+	"catalog/internal/changefeed"
+	"catalog/internal/journal"
 )
 
 // Log is where commands go and where it is seen what became of them. Package
@@ -68,7 +68,7 @@ type Gateway struct {
 	metrics  *metrics
 	near     *near
 	together *together
-	feed     *feed.Feed
+	feed     *changefeed.Feed
 	answers  *answers
 	backlog  *backlog
 	sending  *breaker.Breaker // in front of the log
@@ -82,7 +82,7 @@ type Gateway struct {
 // New makes a gateway. Metrics go to reg.
 func New(cfg Config, log Log, reader catalogv1.ReaderServiceClient, writer catalogv1.WriterServiceClient, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Gateway {
 	near, backlog := newNear(cfg.Near, reg), newBacklog(cfg.Backlog, now, reg)
-	changes := feed.New(cfg.Consumers, journal.Journal{Client: writer}, changeData, prometheus.WrapRegistererWith(prometheus.Labels{"service": "gateway"}, reg))
+	changes := changefeed.New(cfg.Consumers, journal.Journal{Client: writer}, changeData, prometheus.WrapRegistererWith(prometheus.Labels{"service": "gateway"}, reg))
 	if cfg.Writes <= 0 {
 		cfg.Writes = defaultWrites
 	}

@@ -29,7 +29,7 @@ import (
 	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
 	"catalog/gateway"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 func TestMain(m *testing.M) {

@@ -10,7 +10,7 @@ import (
 	"catalog"
 	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 // oldProduct answers GET /api/v1/products/{id} with a version or a time.

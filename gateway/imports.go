@@ -17,7 +17,7 @@ import (
 	"catalog"
 	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 const (

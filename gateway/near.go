@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 // nearTerm is how long an answer is used without asking the reader again. The

@@ -14,7 +14,7 @@ import (
 
 	"catalog"
 	"catalog/api"
-	"catalog/rpc"
+	"catalog/internal/rpc"
 )
 
 // problemError is an error that says itself what the client is told.

@@ -16,7 +16,7 @@ import (
 	"catalog"
 	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 // readWait is how long a query may take, a wait for a position included.

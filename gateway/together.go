@@ -13,7 +13,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 const (

@@ -20,8 +20,8 @@ import (
 	"catalog"
 	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/failpoint"
-	"catalog/wire"
+	"catalog/internal/failpoint"
+	"catalog/internal/wire"
 )
 
 const (

@@ -24,10 +24,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
-	"catalog/catalogtest/freeport"
+	"catalog/engine/enginetest/freeport"
+	"catalog/engine/redis"
+	"catalog/engine/sqlite"
 	"catalog/reader"
-	"catalog/redis"
-	"catalog/sqlite"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"catalog"
-	"catalog/failpoint"
+	"catalog/internal/failpoint"
 )
 
 // RunIndex keeps the index of this reader, from all shards, until ctx ends. It

@@ -9,8 +9,8 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/feed"
-	"catalog/wire"
+	"catalog/internal/changefeed"
+	"catalog/internal/wire"
 )
 
 // Server answers queries over gRPC. It implements
@@ -73,7 +73,7 @@ func (s Server) SuggestProducts(ctx context.Context, r *catalogv1.SuggestProduct
 
 // WatchChanges sends what becomes of products until the caller goes.
 func (s Server) WatchChanges(r *catalogv1.WatchChangesRequest, stream grpc.ServerStreamingServer[catalogv1.WatchChangesResponse]) error {
-	w := watcher{filter: feed.Filter{Category: r.GetCategory()}, send: stream.Send}
+	w := watcher{filter: changefeed.Filter{Category: r.GetCategory()}, send: stream.Send}
 	copy(w.filter.Product[:], r.GetProductId())
 	return s.Reader.watch(stream.Context(), r.GetAfter(), w)
 }

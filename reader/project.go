@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"catalog"
-	"catalog/failpoint"
-	"catalog/telemetry"
+	"catalog/internal/failpoint"
+	"catalog/internal/telemetry"
 )
 
 // RunView keeps the view and the cache of the shards that the log gives to

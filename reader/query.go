@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"catalog"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 // maxWait is how long a query waits for a position, and for the view.

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"catalog"
-	"catalog/breaker"
-	"catalog/feed"
+	"catalog/internal/breaker"
+	"catalog/internal/changefeed"
 )
 
 // Reader keeps the read side and answers queries from it.
@@ -35,14 +35,14 @@ type Reader struct {
 	metrics *metrics
 
 	projection, feed *follower
-	guard            *guarded     // of the projection's shards in the cache; nil without a cache
-	turns            turns        // of those who change the view
-	rebuilding       sync.Mutex   // held by a rebuild
-	indexing         sync.Mutex   // held while the index is changed
-	pending          *pending     // between the feed and the index
-	changes          *feed.Feed   // for those who follow what becomes of products
-	viewed, found    *marks       // how far view and index are, as far as this process knows
-	resting          atomic.Int64 // until when the cache is left alone, in nanoseconds since 1970
+	guard            *guarded         // of the projection's shards in the cache; nil without a cache
+	turns            turns            // of those who change the view
+	rebuilding       sync.Mutex       // held by a rebuild
+	indexing         sync.Mutex       // held while the index is changed
+	pending          *pending         // between the feed and the index
+	changes          *changefeed.Feed // for those who follow what becomes of products
+	viewed, found    *marks           // how far view and index are, as far as this process knows
+	resting          atomic.Int64     // until when the cache is left alone, in nanoseconds since 1970
 	ready            readiness
 	loads            *loads
 	looks            singleflight.Group // at the progress of shards
@@ -54,7 +54,7 @@ func New(view View, cache Cache, index Index, log Log, journal Journal, logger *
 		view: view, engine: breaker.New("view", reg), cache: cache, index: index, log: log, journal: journal, logger: logger, now: now,
 		pending: newPending(), viewed: newMarks(), found: newMarks(),
 	}
-	r.changes = feed.New(maxWatchers, journal, eventData, prometheus.WrapRegistererWith(prometheus.Labels{"service": "reader"}, reg))
+	r.changes = changefeed.New(maxWatchers, journal, eventData, prometheus.WrapRegistererWith(prometheus.Labels{"service": "reader"}, reg))
 	r.loads = newLoads(r.load)
 	r.metrics = newMetrics(reg)
 	follow := func(name string) *follower {

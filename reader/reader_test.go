@@ -20,9 +20,9 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/engine/sqlite"
+	"catalog/internal/wire"
 	"catalog/reader"
-	"catalog/sqlite"
-	"catalog/wire"
 )
 
 func TestMain(m *testing.M) {

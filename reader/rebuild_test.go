@@ -16,9 +16,9 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/engine/bleve"
+	"catalog/engine/sqlite"
 	"catalog/reader"
-	"catalog/search"
-	"catalog/sqlite"
 )
 
 // renewed is a reader with a view and an index that can be made anew, of the
@@ -29,7 +29,7 @@ func renewed(t testing.TB, file string, n int) (*world, *live, *sqlite.View) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	x, err := search.OpenFolder(t.TempDir(), slog.New(slog.DiscardHandler))
+	x, err := bleve.OpenFolder(t.TempDir(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,10 +15,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
+	"catalog/engine/bleve"
+	"catalog/engine/redis"
+	"catalog/engine/sqlite"
 	"catalog/reader"
-	"catalog/redis"
-	"catalog/search"
-	"catalog/sqlite"
 )
 
 // Products are made, read, and deleted; then a reader that has lost how far its
@@ -30,7 +30,7 @@ func TestWhatIsDeletedStaysSoWhenAllIsReplayed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	x, err := search.Open(t.TempDir(), slog.New(slog.DiscardHandler))
+	x, err := bleve.Open(t.TempDir(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"catalog"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 // Difference is a product that a store of this reader has otherwise than the

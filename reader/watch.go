@@ -12,8 +12,8 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/feed"
-	"catalog/wire"
+	"catalog/internal/changefeed"
+	"catalog/internal/wire"
 )
 
 const (
@@ -26,7 +26,7 @@ const (
 // what it is given.
 type watched struct {
 	*follower
-	changes *feed.Feed
+	changes *changefeed.Feed
 }
 
 // Begin begins the shard.
@@ -67,20 +67,20 @@ func (r *Reader) EndChanges() { r.changes.Close() }
 
 // watcher is one who follows changes.
 type watcher struct {
-	filter feed.Filter
+	filter changefeed.Filter
 	send   func(*catalogv1.WatchChangesResponse) error
 }
 
 // watch sends the watcher what comes behind the id, until ctx ends.
 func (r *Reader) watch(ctx context.Context, after string, w watcher) error {
-	var from feed.Cursor // nil for what comes from now on
+	var from changefeed.Cursor // nil for what comes from now on
 	if after != "" {
 		shards := r.changes.Shards()
 		if shards == 0 {
 			return fmt.Errorf("the events are not followed yet: %w", catalog.ErrUnavailable)
 		}
 		var err error
-		if from, err = feed.ParseCursor(after, shards); err != nil {
+		if from, err = changefeed.ParseCursor(after, shards); err != nil {
 			return catalog.Invalid("after", err.Error())
 		}
 	}
@@ -113,14 +113,14 @@ func (r *Reader) watch(ctx context.Context, after string, w watcher) error {
 
 // ended is what a watcher is told at the end.
 func ended(err error) error {
-	if errors.Is(err, feed.ErrClosed) {
+	if errors.Is(err, changefeed.ErrClosed) {
 		return fmt.Errorf("the reader stops: %w", catalog.ErrUnavailable)
 	}
 	return err
 }
 
 // run sends what comes until that ends, and says why.
-func (w watcher) run(ctx context.Context, consumer *feed.Consumer) error {
+func (w watcher) run(ctx context.Context, consumer *changefeed.Consumer) error {
 	for at := consumer.At(); ; {
 		// How far all is: a watcher can go on from here before there was anything
 		// that he wants.

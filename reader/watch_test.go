@@ -14,8 +14,8 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/internal/wire"
 	"catalog/reader"
-	"catalog/wire"
 )
 
 // watch is a stream of a call to WatchChanges.

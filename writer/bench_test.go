@@ -12,9 +12,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
-	"catalog/embedded"
-	"catalog/kafka"
-	"catalog/wire"
+	"catalog/engine/embedded"
+	"catalog/engine/kafka"
+	"catalog/internal/wire"
 	"catalog/writer"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 // ListDeadLetters answers dead letters, newest first.

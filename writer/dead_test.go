@@ -10,7 +10,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 // junk are n records of shard 0 from the offset on that are no commands.

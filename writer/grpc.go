@@ -8,8 +8,8 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/breaker"
-	"catalog/wire"
+	"catalog/internal/breaker"
+	"catalog/internal/wire"
 )
 
 // Server answers what only the truth can answer. It implements

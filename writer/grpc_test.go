@@ -14,9 +14,9 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/breaker"
-	"catalog/rpc"
-	"catalog/wire"
+	"catalog/internal/breaker"
+	"catalog/internal/rpc"
+	"catalog/internal/wire"
 	"catalog/writer"
 )
 

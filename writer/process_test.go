@@ -20,9 +20,9 @@ import (
 	"go.uber.org/goleak"
 
 	"catalog"
-	"catalog/kafka"
-	"catalog/sqlite"
-	"catalog/wire"
+	"catalog/engine/kafka"
+	"catalog/engine/sqlite"
+	"catalog/internal/wire"
 	"catalog/writer"
 )
 

@@ -12,9 +12,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
-	"catalog/failpoint"
-	"catalog/telemetry"
-	"catalog/wire"
+	"catalog/internal/failpoint"
+	"catalog/internal/telemetry"
+	"catalog/internal/wire"
 )
 
 // Writer works on the shards that the log gives it.

@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
-	"catalog/sqlite"
-	"catalog/wire"
+	"catalog/engine/sqlite"
+	"catalog/internal/wire"
 	"catalog/writer"
 )
 

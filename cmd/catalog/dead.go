@@ -18,7 +18,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/rpc"
+	"catalog/internal/rpc"
 )
 
 const deadManual = `dead ACTION [flags] …

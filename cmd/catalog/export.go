@@ -15,7 +15,7 @@ import (
 
 	"catalog"
 	"catalog/client"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 func exportFile(ctx context.Context, args []string) error {

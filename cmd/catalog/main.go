@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"catalog/cmd/internal/service"
-	"catalog/daemon"
+	"catalog/internal/daemon"
 )
 
 // command is one subcommand.

@@ -6,9 +6,9 @@ import (
 	"os"
 
 	"catalog/cmd/internal/service"
-	"catalog/kafka"
-	"catalog/postgres"
-	"catalog/telemetry"
+	"catalog/engine/kafka"
+	"catalog/engine/postgres"
+	"catalog/internal/telemetry"
 )
 
 func migrate(ctx context.Context, args []string) error {

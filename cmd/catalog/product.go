@@ -15,7 +15,7 @@ import (
 
 	"catalog"
 	"catalog/client"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 const productManual = `product ACTION [flags] …

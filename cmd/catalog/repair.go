@@ -13,11 +13,11 @@ import (
 
 	"catalog"
 	"catalog/cmd/internal/service"
-	"catalog/embedded"
-	"catalog/kafka"
-	"catalog/postgres"
-	"catalog/sqlite"
-	"catalog/telemetry"
+	"catalog/engine/embedded"
+	"catalog/engine/kafka"
+	"catalog/engine/postgres"
+	"catalog/engine/sqlite"
+	"catalog/internal/telemetry"
 	"catalog/writer"
 )
 

@@ -14,7 +14,7 @@ import (
 	"unicode/utf8"
 
 	"catalog"
-	"catalog/wire"
+	"catalog/internal/wire"
 )
 
 // row is one row of a file, as a line for the server: a JSON merge patch.

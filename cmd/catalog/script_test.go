@@ -14,9 +14,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"catalog"
-	"catalog/catalogtest/freeport"
-	"catalog/daemon"
-	"catalog/wire"
+	"catalog/engine/enginetest/freeport"
+	"catalog/internal/daemon"
+	"catalog/internal/wire"
 )
 
 func TestMain(m *testing.M) {

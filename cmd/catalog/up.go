@@ -11,19 +11,19 @@ import (
 
 	"catalog/client"
 	"catalog/cmd/internal/service"
-	"catalog/daemon"
-	"catalog/embedded"
+	"catalog/engine/bleve"
+	"catalog/engine/embedded"
+	"catalog/engine/kafka"
+	"catalog/engine/mongo"
+	"catalog/engine/opensearch"
+	"catalog/engine/postgres"
+	"catalog/engine/redis"
+	"catalog/engine/sqlite"
 	"catalog/gateway"
-	"catalog/kafka"
-	"catalog/mongo"
-	"catalog/opensearch"
-	"catalog/postgres"
+	"catalog/internal/daemon"
+	"catalog/internal/rpc"
+	"catalog/internal/telemetry"
 	"catalog/reader"
-	"catalog/redis"
-	"catalog/rpc"
-	"catalog/search"
-	"catalog/sqlite"
-	"catalog/telemetry"
 	"catalog/writer"
 )
 
@@ -155,7 +155,7 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 		defer x.Close()
 		index = x
 	} else {
-		x, err := search.OpenFolder(dir.Path("index"), t.Log)
+		x, err := bleve.OpenFolder(dir.Path("index"), t.Log)
 		if err != nil {
 			return err
 		}

@@ -13,8 +13,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/rpc"
-	"catalog/wire"
+	"catalog/internal/rpc"
+	"catalog/internal/wire"
 )
 
 func verify(ctx context.Context, args []string) error {

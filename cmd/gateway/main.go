@@ -7,11 +7,11 @@ import (
 	"flag"
 
 	"catalog/cmd/internal/service"
-	"catalog/daemon"
+	"catalog/engine/kafka"
 	"catalog/gateway"
-	"catalog/kafka"
-	"catalog/rpc"
-	"catalog/telemetry"
+	"catalog/internal/daemon"
+	"catalog/internal/rpc"
+	"catalog/internal/telemetry"
 )
 
 func main() {

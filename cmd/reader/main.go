@@ -8,15 +8,15 @@ import (
 	"time"
 
 	"catalog/cmd/internal/service"
-	"catalog/daemon"
-	"catalog/kafka"
-	"catalog/mongo"
-	"catalog/opensearch"
+	"catalog/engine/bleve"
+	"catalog/engine/kafka"
+	"catalog/engine/mongo"
+	"catalog/engine/opensearch"
+	"catalog/engine/redis"
+	"catalog/internal/daemon"
+	"catalog/internal/rpc"
+	"catalog/internal/telemetry"
 	"catalog/reader"
-	"catalog/redis"
-	"catalog/rpc"
-	"catalog/search"
-	"catalog/telemetry"
 )
 
 func main() {
@@ -74,7 +74,7 @@ func main() {
 				defer x.Close()
 				found = x // not a check: without it single products are answered
 			} else {
-				x, err := search.OpenFolder(index, t.Log)
+				x, err := bleve.OpenFolder(index, t.Log)
 				if err != nil {
 					return err
 				}

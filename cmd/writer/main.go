@@ -7,11 +7,11 @@ import (
 	"flag"
 
 	"catalog/cmd/internal/service"
-	"catalog/daemon"
-	"catalog/kafka"
-	"catalog/postgres"
-	"catalog/rpc"
-	"catalog/telemetry"
+	"catalog/engine/kafka"
+	"catalog/engine/postgres"
+	"catalog/internal/daemon"
+	"catalog/internal/rpc"
+	"catalog/internal/telemetry"
 )
 
 func main() {

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"catalog/daemon"
-	"catalog/telemetry"
+	"catalog/internal/daemon"
+	"catalog/internal/telemetry"
 )
 
 // Version is set by the linker in a release.

@@ -11,13 +11,13 @@ import (
 	"google.golang.org/grpc"
 
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/breaker"
-	"catalog/daemon"
 	"catalog/gateway"
-	"catalog/journal"
+	"catalog/internal/breaker"
+	"catalog/internal/daemon"
+	"catalog/internal/journal"
+	"catalog/internal/rpc"
+	"catalog/internal/telemetry"
 	"catalog/reader"
-	"catalog/rpc"
-	"catalog/telemetry"
 	"catalog/web"
 	"catalog/writer"
 )

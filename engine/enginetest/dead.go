@@ -1,0 +1,104 @@
+package enginetest
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"catalog"
+)
+
+// letter is a dead letter of the shard with that number.
+func letter(shard int32, number int64) catalog.DeadLetter {
+	return catalog.DeadLetter{
+		Position: catalog.Position{Shard: shard, Seq: number}, Offset: 100 + number,
+		Cause: fmt.Sprint("cause ", number), At: moment.Add(time.Duration(number) * time.Second),
+		Key: []byte("key"), Value: []byte("value\x00\xff"), Size: 7,
+		Headers: []catalog.Header{{Key: "from", Value: []byte{0, 1}}, {Key: "broken\xff", Value: []byte("x")}},
+	}
+}
+
+func deadLetters(t *testing.T, s Store) {
+	o := own(t, s, 2)
+	b := o.batch(command("c1", "p1", catalog.CreateProduct{Draft: draft("")}))
+	empty := letter(2, 2)
+	empty.Key, empty.Value, empty.Headers, empty.Size = nil, nil, nil, 0 // a record can be that
+	b.Dead = []catalog.DeadLetter{letter(2, 1), empty}
+	b.To += 2
+	if _, err := s.Settle(t.Context(), b, moment); err != nil {
+		t.Fatal(err)
+	}
+	want := catalog.ShardState{Shard: 2, Epoch: b.Epoch, Offset: 3, NextSeq: 2, NextDead: 3}
+	sameState(t, s, want)
+
+	// Whoever comes too late leaves none behind.
+	b.Dead = []catalog.DeadLetter{letter(2, 3)}
+	if _, err := s.Settle(t.Context(), b, moment); !errors.Is(err, catalog.ErrFenced) {
+		t.Fatalf("the same batch again = %v, want ErrFenced", err)
+	}
+	sameState(t, s, want)
+	for from, n := range map[int64]int{1: 2, 2: 1, 3: 0} {
+		got, err := s.Dead(t.Context(), 2, from, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := []catalog.DeadLetter{letter(2, 1), empty}[2-n:]; len(got) != n || n > 0 && !reflect.DeepEqual(got, all) {
+			t.Errorf("dead letters from %d are\n%+v\nwant\n%+v", from, got, all)
+		}
+	}
+	if got, err := s.Dead(t.Context(), 2, 1, 1); err != nil || len(got) != 1 {
+		t.Errorf("one dead letter at most: %d, %v", len(got), err)
+	}
+	if got, err := s.Dead(t.Context(), 1, 1, 10); err != nil || len(got) != 0 {
+		t.Errorf("another shard has %d, %v", len(got), err)
+	}
+}
+
+func deadPages(t *testing.T, s Store) {
+	want := map[string][]string{} // by shard, or "all"
+	for n := int64(4); n > 0; n-- {
+		for shard := int32(3); shard >= 0; shard-- { // those of one moment by shard
+			p := letter(shard, n).Position.String()
+			want["all"] = append(want["all"], p)
+			want[fmt.Sprint(shard)] = append(want[fmt.Sprint(shard)], p)
+		}
+	}
+	for shard := range int32(4) {
+		b := own(t, s, shard).batch()
+		for n := range int64(4) {
+			b.Dead = append(b.Dead, letter(shard, n+1))
+		}
+		b.To += 4
+		if _, err := s.Settle(t.Context(), b, moment); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := func(shard *int32) (all []string) {
+		for after := (catalog.Position{}); ; {
+			page, err := s.ListDead(t.Context(), shard, after, 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range page {
+				if whole := letter(d.Shard, d.Seq); d.Cause != whole.Cause || d.Offset != whole.Offset || !d.At.Equal(whole.At) || d.Size != 7 || d.Value != nil {
+					t.Fatalf("listed is %+v", d)
+				}
+				all = append(all, d.Position.String())
+				after = d.Position
+			}
+			if len(page) < 3 {
+				return all
+			}
+		}
+	}
+	if got := list(nil); !reflect.DeepEqual(got, want["all"]) {
+		t.Errorf("all are\n%v\nwant\n%v", got, want["all"])
+	}
+	for shard := range int32(4) {
+		if got := list(&shard); !reflect.DeepEqual(got, want[fmt.Sprint(shard)]) {
+			t.Errorf("shard %d has\n%v\nwant\n%v", shard, got, want[fmt.Sprint(shard)])
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package enginetest
+
+import (
+	"fmt"
+	"strings"
+
+	"catalog"
+)
+
+// extremes are drafts, by name, that the rules allow and that an engine is
+// likely to get wrong: the largest and the smallest of everything, and text
+// that means something to some engine.
+func extremes() map[string]catalog.Draft {
+	many := func(n int, f func(i int) string) []string {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = f(i)
+		}
+		return list
+	}
+	attributes := map[string]string{}
+	for i := range catalog.MaxAttributes {
+		key := fmt.Sprint(i, strings.Repeat("ключ", 15))
+		attributes[key] = strings.Repeat("👩‍🚀", catalog.MaxAttributeValue/3)
+	}
+	return map[string]catalog.Draft{
+		"least": {Name: "x", Price: price(0, 0, "EUR")},
+		"most": {
+			SKU: strings.Repeat("ß", catalog.MaxSKU), Name: strings.Repeat("漢", catalog.MaxName),
+			Description: strings.Repeat("𝄞", catalog.MaxDescription), Category: strings.Repeat("é", catalog.MaxCategory),
+			Price:      price(999_999_999_999_999, 990_000_000, "EUR"),
+			Tags:       many(catalog.MaxTags, func(i int) string { return fmt.Sprint(i, strings.Repeat("Ж", catalog.MaxTag-2)) }),
+			Attributes: attributes,
+		},
+		"no digits":    {Name: "x", Price: price(999_999_999_999_999, 0, "JPY")},
+		"three digits": {Name: "x", Price: price(999_999_999_999_999, 999_000_000, "KWD")},
+		"a cent":       {Name: "x", Price: price(0, 10_000_000, "EUR")},
+		"a fil":        {Name: "x", Price: price(1, 1_000_000, "KWD")},
+		"a double":     {Name: "x", Price: price(12_345_678_901_234, 890_000_000, "USD")},
+		"signs": {
+			SKU: `'";\--/*{}[],$1?%_`, Name: "a\u2028b\u00a0c\ufeffd\u200be", Category: `A/B\B/"C"/D'; DROP TABLE products`,
+			Description: "\t one\r\n\"two\" \\n 'three' \\u0000 {four} \n",
+			Price:       price(1, 0, "EUR"),
+			Tags:        []string{"NULL", "null", "{}", "{a,b}", `"`, `\`, `\"`, ",", "a b", "[]", "é", "e\u0301", "\U0010ffff"},
+			Attributes: map[string]string{
+				"empty": "", "null": "null", "$set": "{}", "a.b": "[]", "__proto__": "\\u0000", `"`: `\`, "é": "1", "e\u0301": "2",
+				"<b>&amp;": "</script>", "lines": " a\n\tb\r\n", "number": "1e400", "nan": "NaN",
+			},
+		},
+		"empty lists": {Name: "x", Price: price(1, 0, "EUR"), Tags: []string{}, Attributes: map[string]string{}},
+	}
+}

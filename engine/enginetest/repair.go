@@ -1,0 +1,82 @@
+package enginetest
+
+import (
+	"errors"
+	"testing"
+
+	"catalog"
+)
+
+func resets(t *testing.T, s Store) {
+	o := own(t, s, 1)
+	o.settle(t, []catalog.Kind{catalog.Created}, command("c", "p", catalog.CreateProduct{Draft: draft("")}))
+	first := catalog.Topics{Commands: catalog.ID{1}, Events: catalog.ID{2}}
+	other := catalog.Topics{Commands: catalog.ID{3}, Events: catalog.ID{2}}
+	for _, now := range []catalog.Topics{first, other, first} {
+		if got, err := s.Topics(t.Context(), now); err != nil || got != first {
+			t.Fatalf("Topics(%v) = %v, %v; want %v", now, got, err, first)
+		}
+	}
+	if err := s.Reset(t.Context(), other, map[int32]int64{1: 0, 2: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Topics(t.Context(), first); err != nil || got != other {
+		t.Errorf("after the reset Topics = %v, %v; want %v", got, err, other)
+	}
+	if _, err := o.try(t.Context(), command("d", "p", catalog.DeleteProduct{})); !errors.Is(err, catalog.ErrFenced) {
+		t.Errorf("who owned the shard before: %v, want ErrFenced", err)
+	}
+	states, err := s.States(t.Context())
+	if err != nil || len(states) != 4 || states[1].Offset != 0 || states[1].NextSeq != 2 || states[2].Offset != 7 || states[3].Shard != 3 {
+		t.Errorf("the states are %+v, %v", states, err)
+	}
+	// What is read again is known.
+	o = own(t, s, 1)
+	o.settle(t, []catalog.Kind{}, command("c", "p", catalog.CreateProduct{Draft: draft("")}))
+}
+
+func restored(t *testing.T, s Store) {
+	const sku = "WANDERS"
+	one, two := own(t, s, 1), own(t, s, 2)
+	one.settle(t, []catalog.Kind{catalog.Created}, command("c1", "p1", catalog.CreateProduct{Draft: draft(sku)}))
+	two.settle(t, []catalog.Kind{catalog.Created}, command("c2", "p2", catalog.CreateProduct{Draft: draft("")}))
+
+	// What the topic has beyond that: the SKU goes to a product of another shard,
+	// one more is made and deleted, and a command is refused.
+	known := func(ids ...string) catalog.Known {
+		k := catalog.Known{Products: map[catalog.ID]catalog.Product{}}
+		for _, id := range ids {
+			p, err := s.Product(t.Context(), product(id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			k.Products[p.ID] = p
+		}
+		return k
+	}
+	later := catalog.Settle(one.batch(
+		command("c3", "p1", giveSKU("")), command("c4", "p3", catalog.CreateProduct{Draft: draft("")}),
+		command("c5", "p3", catalog.DeleteProduct{}), command("c6", "p3", catalog.DeleteProduct{}),
+	), known("p1"), moment)
+	later = append(later, catalog.Settle(two.batch(command("c7", "p2", giveSKU(sku))), known("p2"), moment)...)
+
+	if err := s.Restore(t.Context(), later[1:]); err == nil {
+		t.Error("events with a hole before them are put back")
+	}
+	if err := s.Restore(t.Context(), later); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range catalog.Latest(later) {
+		sameProduct(t.Context(), t, s, p)
+	}
+	sameEvents(t, "journal of shard 1", journal(t.Context(), t, s, 1)[1:], later[:4])
+	sameEvents(t, "journal of shard 2", journal(t.Context(), t, s, 2)[1:], later[4:])
+	if _, err := one.try(t.Context(), command("c8", "p1", rename("x"))); !errors.Is(err, catalog.ErrFenced) {
+		t.Errorf("who owned the shard before: %v, want ErrFenced", err)
+	}
+	one = own(t, s, 1)
+	one.settle(t, []catalog.Kind{catalog.Changed}, command("c3", "p1", giveSKU("")), command("c8", "p1", rename("x")))
+	if owners, err := s.SKUs(t.Context(), []string{sku}); err != nil || owners[sku] != product("p2") {
+		t.Errorf("the SKU belongs to %v, %v", owners, err)
+	}
+}

@@ -1,0 +1,202 @@
+//go:build real
+
+package mongo_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	driver "go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"golang.org/x/sync/errgroup"
+
+	"catalog"
+	"catalog/engine/enginetest"
+	"catalog/engine/mongo"
+	"catalog/reader"
+)
+
+// server answers the URL of the server and a client of its own.
+func server(t *testing.T) (string, *driver.Client) {
+	t.Helper()
+	url := os.Getenv("CATALOG_TEST_MONGO_URL")
+	if url == "" {
+		t.Fatal("set CATALOG_TEST_MONGO_URL to the URL of a MongoDB server that may be written to")
+	}
+	client, err := driver.Connect(options.Client().ApplyURI(url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := client.Disconnect(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return url, client
+}
+
+// open opens a view in a database of its own at the URL.
+func open(t *testing.T, url string, client *driver.Client) *mongo.View {
+	t.Helper()
+	return openAt(t, url, client, "test_"+strings.ToLower(rand.Text()[:12]))
+}
+
+func openAt(t *testing.T, url string, client *driver.Client, database string) *mongo.View {
+	t.Helper()
+	v, err := mongo.Open(t.Context(), mongo.Config{URL: url, Database: database})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		if err := errors.Join(v.Close(ctx), client.Database(database).Drop(ctx)); err != nil {
+			t.Error(err)
+		}
+	})
+	return v
+}
+
+// One reader loads what another projects at the same moment.
+func TestOfTwoWhoStoreTheSameNewProductsNoneFails(t *testing.T) {
+	url, client := server(t)
+	database := "test_" + strings.ToLower(rand.Text()[:12])
+	first, second := openAt(t, url, client, database), openAt(t, url, client, database)
+	var products []catalog.Product
+	for i := range 400 {
+		products = append(products, catalog.Product{ID: catalog.DerivedID(fmt.Sprint(i)), Version: 1})
+	}
+	var both errgroup.Group
+	for _, v := range []*mongo.View{first, second} {
+		both.Go(func() error { return v.Apply(t.Context(), products) })
+	}
+	if err := both.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range products {
+		if got, err := first.Product(t.Context(), p.ID); err != nil || got.Version != 1 {
+			t.Fatalf("product %s has version %d, %v", p.ID, got.Version, err)
+		}
+	}
+}
+
+func TestView(t *testing.T) {
+	url, client := server(t)
+	info, err := client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "buildInfo", Value: 1}}).Raw()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lacks []enginetest.Lack
+	if _, err := info.LookupErr("ferretdbVersion"); err == nil {
+		lacks = append(lacks, enginetest.NoRaces)
+	}
+	enginetest.TestView(t, func(t *testing.T) reader.View { return open(t, url, client) }, lacks...)
+}
+
+// TestAMongoDBThatGoesAwayIsNotAvailableUntilItIsBack talks to the server over
+// a line that is cut and mended.
+func TestAMongoDBThatGoesAwayIsNotAvailableUntilItIsBack(t *testing.T) {
+	direct, client := server(t)
+	u, err := url.Parse(direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := newLine(t, "127.0.0.1:0", u.Host)
+	u.Host = line.Addr().String()
+	u.RawQuery = "directConnection=true"
+	v := open(t, u.String(), client)
+	p := catalog.Product{ID: catalog.DerivedID("p"), Version: 1}
+	if err := v.Apply(t.Context(), []catalog.Product{p}); err != nil {
+		t.Fatal(err)
+	}
+	var many errgroup.Group // who are at it when the line is cut
+	for i := range 30 {
+		many.Go(func() (err error) {
+			for err == nil {
+				if _, err = v.Product(t.Context(), p.ID); i%2 == 0 {
+					err = v.Apply(t.Context(), []catalog.Product{p})
+				}
+			}
+			if !errors.Is(err, catalog.ErrUnavailable) {
+				return err
+			}
+			return nil
+		})
+	}
+	line.cut()
+	if err := many.Wait(); err != nil {
+		t.Errorf("somebody is told %v, want ErrUnavailable", err)
+	}
+	if _, err := v.Product(t.Context(), p.ID); !errors.Is(err, catalog.ErrUnavailable) {
+		t.Errorf("Product = %v, want ErrUnavailable", err)
+	}
+	if err := v.Apply(t.Context(), []catalog.Product{p}); !errors.Is(err, catalog.ErrUnavailable) {
+		t.Errorf("Apply = %v, want ErrUnavailable", err)
+	}
+	newLine(t, u.Host, line.server)
+	if got, err := v.Product(t.Context(), p.ID); err != nil || got.Version != 1 {
+		t.Errorf("Product = %+v, %v", got, err)
+	}
+}
+
+// line is a TCP line to a server.
+type line struct {
+	net.Listener
+	server string
+	ends   sync.WaitGroup
+	mu     sync.Mutex
+	open   []net.Conn
+}
+
+func newLine(t *testing.T, at, server string) *line {
+	t.Helper()
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &line{Listener: l, server: server}
+	n.ends.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s, err := net.Dial("tcp", server)
+			if err != nil {
+				c.Close()
+				continue
+			}
+			n.mu.Lock()
+			n.open = append(n.open, c, s)
+			n.mu.Unlock()
+			for _, way := range [][2]net.Conn{{c, s}, {s, c}} {
+				n.ends.Go(func() {
+					io.Copy(way[0], way[1])
+					way[0].Close()
+				})
+			}
+		}
+	})
+	t.Cleanup(n.cut)
+	return n
+}
+
+// cut ends all connections and takes no more.
+func (n *line) cut() {
+	n.Close()
+	n.mu.Lock()
+	for _, c := range n.open {
+		c.Close()
+	}
+	n.mu.Unlock()
+	n.ends.Wait()
+}

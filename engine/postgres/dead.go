@@ -1,0 +1,67 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"catalog"
+	"catalog/internal/wire"
+)
+
+// queueDead adds the statements that write dead letters. There are hardly ever
+// any, and all of them go in one round trip with the rest of the batch.
+func queueDead(batch *pgx.Batch, letters []catalog.DeadLetter) error {
+	for _, d := range letters {
+		payload, err := wire.EncodeDeadLetter(d)
+		if err != nil {
+			return fmt.Errorf("dead letter %s: %w", d.Position, err)
+		}
+		batch.Queue(`INSERT INTO dead (shard, number, "offset", cause, at, size, payload) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			d.Shard, d.Seq, d.Offset, d.Cause, d.At, d.Size, payload)
+	}
+	return nil
+}
+
+// Dead answers a range of the shard's dead letters.
+func (s *Store) Dead(ctx context.Context, shard int32, from int64, limit int) ([]catalog.DeadLetter, error) {
+	letters, err := s.dead(ctx, func(row pgx.CollectableRow) (catalog.DeadLetter, error) {
+		var payload []byte
+		if err := row.Scan(&payload); err != nil {
+			return catalog.DeadLetter{}, err
+		}
+		return wire.DecodeDeadLetter(payload)
+	}, "SELECT payload FROM dead WHERE shard = $1 AND number >= $2 ORDER BY number LIMIT $3", shard, from, limit)
+	if err != nil {
+		return nil, fmt.Errorf("dead letters of shard %d from %d: %w", shard, from, reach(err))
+	}
+	return letters, nil
+}
+
+// ListDead answers dead letters, newest first.
+func (s *Store) ListDead(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]catalog.DeadLetter, error) {
+	letters, err := s.dead(ctx, func(row pgx.CollectableRow) (d catalog.DeadLetter, err error) {
+		var at time.Time
+		err = row.Scan(&d.Shard, &d.Seq, &d.Offset, &d.Cause, &at, &d.Size)
+		d.At = wire.Time(at)
+		return d, err
+	}, `
+		SELECT shard, number, "offset", cause, at, size FROM dead
+		WHERE ($1::integer IS NULL OR shard = $1)
+			AND ($3 = 0 OR (at, shard, number) < (SELECT at, shard, number FROM dead WHERE shard = $2 AND number = $3))
+		ORDER BY at DESC, shard DESC, number DESC LIMIT $4`, shard, after.Shard, after.Seq, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list dead letters: %w", reach(err))
+	}
+	return letters, nil
+}
+
+func (s *Store) dead(ctx context.Context, scan pgx.RowToFunc[catalog.DeadLetter], statement string, args ...any) ([]catalog.DeadLetter, error) {
+	rows, err := s.pool.Query(ctx, statement, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scan)
+}

@@ -1,0 +1,71 @@
+//go:build real
+
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"catalog"
+	"catalog/engine/enginetest"
+	"catalog/engine/redis"
+)
+
+// BenchmarkProduct reads products that are in the cache, by one and by many at
+// once.
+func BenchmarkProduct(b *testing.B) {
+	c, err := redis.Open(b.Context(), redis.Config{URL: os.Getenv("CATALOG_TEST_REDIS_URL"), Prefix: fmt.Sprint("bench:", time.Now().UnixNano()), Shards: enginetest.CacheShards})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	ctx, stop := context.WithCancel(b.Context())
+	defer stop()
+	go c.Keep(ctx)
+	for s := range int32(enginetest.CacheShards) {
+		if err := errors.Join(c.Guard(ctx, s), c.Admit(ctx, s)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	ids := make([]catalog.ID, 1000)
+	for i := range ids {
+		ids[i] = catalog.DerivedID(fmt.Sprint(i))
+		p := catalog.Product{ID: ids[i], Version: 1, Draft: catalog.Draft{Name: "Folding chair", Description: fmt.Sprintf("%0200d", i), Price: catalog.Money{Currency: "EUR"}}}
+		for {
+			_, found, ticket, err := c.Product(ctx, ids[i])
+			if err != nil {
+				b.Fatal(err)
+			}
+			if found {
+				break
+			}
+			if err := c.Fill(ctx, ticket, p); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	read := func(b *testing.B, i int) {
+		if _, found, _, err := c.Product(ctx, ids[i%len(ids)]); err != nil || !found {
+			b.Error("void: not found", err)
+		}
+	}
+	b.Run("one", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			read(b, i)
+		}
+	})
+	b.Run("many", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetParallelism(16)
+		b.RunParallel(func(pb *testing.PB) {
+			for i := 0; pb.Next(); i++ {
+				read(b, i)
+			}
+		})
+	})
+}

@@ -1,0 +1,388 @@
+package changefeed_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"catalog"
+	"catalog/internal/changefeed"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// journal keeps the events of all shards.
+type journal struct {
+	mu     sync.Mutex
+	events [][]catalog.Event // by shard
+	err    error
+	reads  int
+}
+
+func newJournal(shards int) *journal { return &journal{events: make([][]catalog.Event, shards)} }
+
+// add makes the next event of the shard.
+func (j *journal) add(shard int32, size int) catalog.Event {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	seq := int64(len(j.events[shard]) + 1)
+	e := catalog.Event{Position: catalog.Position{Shard: shard, Seq: seq}, Kind: catalog.Changed}
+	e.Product = catalog.Product{ID: catalog.DerivedID(fmt.Sprint(shard)), Version: seq, Draft: catalog.Draft{Description: string(data[:size])}}
+	j.events[shard] = append(j.events[shard], e)
+	return e
+}
+
+func (j *journal) Next(_ context.Context, shard int32) (int64, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return int64(len(j.events[shard]) + 1), j.err
+}
+
+func (j *journal) Replay(_ context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error {
+	j.mu.Lock()
+	j.reads++
+	events := slices.Clone(j.events[shard][from-1 : to])
+	err := j.err
+	j.mu.Unlock()
+	if half := len(events) / 2; err == nil && half > 0 {
+		err = handle(events[:half])
+		events = events[half:]
+	}
+	if err == nil {
+		err = handle(events)
+	}
+	return err
+}
+
+var data = make([]byte, 5<<20)
+
+func render(e catalog.Event) []byte { return data[:len(e.Product.Description)+1] }
+
+func newFeed(j *journal, consumers int) *changefeed.Feed {
+	return changefeed.New(consumers, j, render, prometheus.NewRegistry())
+}
+
+// Whatever is published in whatever batches, with what was published before,
+// with gaps, with a follower that begins again, to consumers that come, go and
+// come back with their cursor: each gets each event behind where it began, in
+// the order of its shard.
+func TestAConsumerGetsEverythingBehindItsCursorInOrder(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		const shards = 3
+		j := newJournal(shards)
+		feeds := []*changefeed.Feed{newFeed(j, 10), newFeed(j, 10)} // two processes
+		followed := [2][shards]int64{}
+		for _, feed := range feeds {
+			for shard := range int32(shards) {
+				feed.Begin(shard, shards)
+			}
+		}
+		type consumer struct {
+			*changefeed.Consumer
+			seen changefeed.Cursor
+		}
+		var all []*consumer
+		defer func() {
+			for _, c := range all {
+				c.Leave()
+			}
+		}()
+		take := func(c *consumer, patience time.Duration) {
+			ctx, cancel := context.WithTimeout(r.Context(), patience)
+			defer cancel()
+			items, err := c.Next(ctx)
+			if err != nil && ctx.Err() == nil {
+				r.Fatalf("Next: %v", err)
+			}
+			for _, i := range items {
+				if i.Seq != c.seen[i.Shard]+1 {
+					r.Fatalf("shard %d: event %d comes behind %d", i.Shard, i.Seq, c.seen[i.Shard])
+				}
+				c.seen[i.Shard] = i.Seq
+			}
+		}
+		r.Repeat(map[string]func(*rapid.T){
+			"publish": func(r *rapid.T) {
+				shard := rapid.Int32Range(0, shards-1).Draw(r, "shard")
+				if rapid.IntRange(0, 9).Draw(r, "small") > 0 {
+					for range rapid.IntRange(1, 250).Draw(r, "n") {
+						j.add(shard, 0)
+					}
+				} else {
+					for range 5 { // more than is held
+						j.add(shard, 4<<20)
+					}
+				}
+			},
+			"follow": func(r *rapid.T) {
+				f := rapid.IntRange(0, 1).Draw(r, "feed")
+				shard := rapid.Int32Range(0, shards-1).Draw(r, "shard")
+				from := max(0, followed[f][shard]-rapid.Int64Range(0, 3).Draw(r, "again"))
+				from = min(from+rapid.SampledFrom([]int64{0, 0, 0, 5}).Draw(r, "missed"), int64(len(j.events[shard])))
+				feeds[f].Follow(shard, j.events[shard][from:])
+				followed[f][shard] = int64(len(j.events[shard]))
+			},
+			"begin again": func(r *rapid.T) {
+				f := rapid.IntRange(0, 1).Draw(r, "feed")
+				shard := rapid.Int32Range(0, shards-1).Draw(r, "shard")
+				feeds[f].End(shard)
+				feeds[f].Begin(shard, shards)
+				followed[f][shard] = int64(len(j.events[shard]))
+			},
+			"join": func(r *rapid.T) {
+				f := rapid.IntRange(0, 1).Draw(r, "feed")
+				var from changefeed.Cursor
+				if rapid.Bool().Draw(r, "from the beginning") {
+					from = make(changefeed.Cursor, shards)
+				}
+				c, err := feeds[f].Join(r.Context(), from)
+				if err == nil {
+					all = append(all, &consumer{c, c.At()})
+				} else if !errors.Is(err, changefeed.ErrFull) {
+					r.Fatal(err)
+				}
+			},
+			"move": func(r *rapid.T) {
+				if len(all) == 0 {
+					return
+				}
+				c := all[rapid.IntRange(0, len(all)-1).Draw(r, "consumer")]
+				at, err := changefeed.ParseCursor(c.At().String(), shards)
+				if err != nil {
+					r.Fatal(err)
+				}
+				again, err := feeds[rapid.IntRange(0, 1).Draw(r, "feed")].Join(r.Context(), at)
+				if err != nil {
+					return
+				}
+				c.Leave()
+				c.Consumer = again
+			},
+			"take": func(r *rapid.T) {
+				if len(all) > 0 {
+					take(all[rapid.IntRange(0, len(all)-1).Draw(r, "consumer")], time.Millisecond)
+				}
+			},
+		})
+		// In the end all is followed, and all get all.
+		for shard := range int32(shards) {
+			e := j.add(shard, 0)
+			for _, f := range feeds {
+				f.Follow(shard, []catalog.Event{e})
+			}
+		}
+		for _, c := range all {
+			for shard := range c.seen {
+				for c.seen[shard] < int64(len(j.events[shard])) {
+					take(c, 10*time.Second)
+				}
+			}
+		}
+	})
+}
+
+func TestAConsumerThatIsSlowReadsTheJournalAndHoldsNobodyUp(t *testing.T) {
+	j := newJournal(1)
+	f := newFeed(j, 2)
+	f.Begin(0, 1)
+	fast, err := f.Join(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fast.Leave()
+	slow, err := f.Join(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Leave()
+	const many = 200
+	for range many { // in all, several times what is held
+		f.Follow(0, []catalog.Event{j.add(0, 500_000)})
+		if items, err := fast.Next(t.Context()); err != nil || len(items) != 1 {
+			t.Fatalf("the fast one gets %d items, %v", len(items), err)
+		}
+	}
+	if j.reads != 0 {
+		t.Fatalf("the fast one has read the journal %d times", j.reads)
+	}
+	got := 0
+	for got < many {
+		items, err := slow.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += len(items)
+	}
+	if j.reads == 0 {
+		t.Error("void: the slow one was not behind what is held")
+	}
+}
+
+func TestConsumersAreAsManyAsMayBe(t *testing.T) {
+	f := newFeed(newJournal(1), 1)
+	f.Begin(0, 1)
+	c, err := f.Join(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Join(t.Context(), nil); !errors.Is(err, changefeed.ErrFull) {
+		t.Errorf("a second one: %v", err)
+	}
+	c.Leave()
+	again, err := f.Join(t.Context(), nil)
+	if err != nil {
+		t.Fatalf("when the first has left: %v", err)
+	}
+	again.Leave()
+}
+
+func TestClosingEndsThoseWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFeed(newJournal(1), 1)
+		f.Begin(0, 1)
+		c, err := f.Join(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Leave()
+		ended := make(chan error, 1)
+		go func() {
+			_, err := c.Next(t.Context())
+			ended <- err
+		}()
+		synctest.Wait()
+		f.Close()
+		if err := <-ended; !errors.Is(err, changefeed.ErrClosed) {
+			t.Errorf("Next = %v", err)
+		}
+	})
+}
+
+func TestNobodyIsLetInWhileTheEventsAreNotFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFeed(newJournal(2), 1)
+		f.Begin(0, 2)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := f.Join(ctx, nil); !errors.Is(err, catalog.ErrUnavailable) {
+			t.Errorf("Join = %v", err)
+		}
+		f.Begin(1, 2)
+		c, err := f.Join(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Leave()
+	})
+}
+
+// An error of the journal, half way through a page, loses nothing.
+func TestAConsumerGoesOnWhereTheJournalFailed(t *testing.T) {
+	j := newJournal(1)
+	for range 10 {
+		j.add(0, 0)
+	}
+	f := newFeed(j, 1)
+	f.Begin(0, 1)
+	c, err := f.Join(t.Context(), make(changefeed.Cursor, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Leave()
+	j.err = catalog.ErrUnavailable
+	if _, err := c.Next(t.Context()); !errors.Is(err, catalog.ErrUnavailable) {
+		t.Errorf("Next = %v", err)
+	}
+	j.err = nil
+	if items, err := c.Next(t.Context()); err != nil || len(items) != 10 || items[0].Seq != 1 {
+		t.Errorf("Next = %d items, %v", len(items), err)
+	}
+}
+
+func TestFilters(t *testing.T) {
+	j := newJournal(1)
+	f := newFeed(j, 1)
+	f.Begin(0, 1)
+	c, err := f.Join(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Leave()
+	chair, lamp := catalog.DerivedID("chair"), catalog.DerivedID("lamp")
+	event := func(seq int64, k catalog.Kind, id catalog.ID, in, left string) catalog.Event {
+		return catalog.Event{
+			Position: catalog.Position{Seq: seq}, Kind: k, Left: left,
+			Product: catalog.Product{ID: id, Version: seq, Deleted: k == catalog.Deleted, Draft: catalog.Draft{Category: in}},
+		}
+	}
+	f.Follow(0, []catalog.Event{
+		event(1, catalog.Created, chair, "Furniture/Chairs", ""),
+		event(2, catalog.Created, lamp, "FurnitureLike", ""),
+		event(3, catalog.Changed, chair, "Furniture", "Furniture/Chairs"),
+		event(4, catalog.Refused, chair, "", ""),
+		event(5, catalog.Deleted, chair, "", "Furniture"),
+		event(6, catalog.Deleted, lamp, "", "FurnitureLike"),
+		event(7, catalog.Deleted, lamp, "", ""),
+	})
+	items, err := c.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name   string
+		filter changefeed.Filter
+		want   []int64
+	}{
+		{"all that changed something", changefeed.Filter{}, []int64{1, 2, 3, 5, 6, 7}},
+		{"one product", changefeed.Filter{Product: lamp}, []int64{2, 6, 7}},
+		{"a category and those below it, and deletions from who knows where", changefeed.Filter{Category: "Furniture"}, []int64{1, 3, 5, 7}},
+		{"what leaves a category too", changefeed.Filter{Category: "Furniture/Chairs"}, []int64{1, 3, 7}},
+		{"a product in a category", changefeed.Filter{Product: chair, Category: "Furniture/Chairs"}, []int64{1, 3}},
+	} {
+		var got []int64
+		for _, i := range items {
+			if test.filter.Match(i) {
+				got = append(got, i.Seq)
+			}
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+func TestCursorsReadWhatTheyWrite(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		c := changefeed.Cursor(rapid.SliceOfN(rapid.Int64Min(0), 1, 80).Draw(r, "cursor"))
+		if got, err := changefeed.ParseCursor(c.String(), len(c)); err != nil || !slices.Equal(got, c) {
+			r.Fatalf("%v reads as %v, %v", c, got, err)
+		}
+		if _, err := changefeed.ParseCursor(c.String(), len(c)+1); err == nil {
+			r.Fatal("a cursor of another number of shards is read")
+		}
+	})
+}
+
+func FuzzParseCursor(f *testing.F) {
+	f.Add("0", 8)
+	f.Add(changefeed.Cursor{1, 300, 0}.String(), 3)
+	f.Add("!!", 1)
+	f.Fuzz(func(t *testing.T, s string, shards int) {
+		if shards < 1 || shards > 100 {
+			return
+		}
+		c, err := changefeed.ParseCursor(s, shards)
+		if err == nil && (len(c) != shards || slices.Min(c) < 0) {
+			t.Errorf("ParseCursor(%q, %d) = %v", s, shards, c)
+		}
+	})
+}

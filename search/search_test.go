@@ -1,5 +1,0 @@
-package search_test
-
-import "log/slog"
-
-var quiet = slog.New(slog.DiscardHandler)

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"catalog"
+	"catalog/client"
+	"catalog/engine/kafka"
+	"catalog/engine/postgres"
+	"catalog/internal/wire"
+	"catalog/writer"
+)
+
+// writes writes n products one after the other and measures each until it is
+// settled, and from then until it can be read and found by someone else.
+func (s *server) writes(n int) (settled, readable, findable []time.Duration, err error) {
+	ctx := context.Background()
+	other := client.New(s.url) // sends no positions: it has written nothing
+	for i := range n {
+		name := fmt.Sprintf("benchmark%dx", i)
+		since := time.Now()
+		w, err := s.client.Create(ctx, catalog.Draft{Name: name, Price: catalog.Money{Decimal: catalog.Decimal{Units: 10}, Currency: "EUR"}})
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		written := time.Now()
+		settled = append(settled, written.Sub(since))
+		for {
+			_, err := other.Product(ctx, w.Product.ID)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, catalog.ErrNotFound) {
+				return nil, nil, nil, err
+			}
+		}
+		readable = append(readable, time.Since(written))
+		for {
+			page, err := other.Search(ctx, catalog.Query{Text: name})
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			if page.Total > 0 {
+				break
+			}
+		}
+		findable = append(findable, time.Since(written))
+	}
+	return settled, readable, findable, nil
+}
+
+// commandShards is how many shards the commands are in.
+const commandShards = 8
+
+// counting counts what is settled, and in how many transactions.
+type counting struct {
+	*postgres.Store
+	transactions, commands atomic.Int64
+}
+
+func (c *counting) Settle(ctx context.Context, b catalog.Batch, now time.Time) ([]catalog.Event, error) {
+	events, err := c.Store.Settle(ctx, b, now)
+	if err == nil {
+		c.transactions.Add(1)
+		c.commands.Add(int64(len(b.Commands)))
+	}
+	return events, err
+}
+
+// seen is told of the events.
+type seen struct {
+	n    atomic.Int64
+	want int64
+	done chan struct{}
+}
+
+func (s *seen) Begin(context.Context, int32) (int64, error) { return 0, nil }
+func (s *seen) End(int32)                                   {}
+func (s *seen) Handle(_ context.Context, r catalog.Records[catalog.Event]) error {
+	if n := s.n.Add(int64(len(r.Items))); n >= s.want && n-int64(len(r.Items)) < s.want {
+		close(s.done)
+	}
+	return nil
+}
+
+// commands answers how many commands a second go from the log through a writer
+// and PostgreSQL until their events are in the log, and how many PostgreSQL
+// alone takes in transactions of the same size.
+func commands(ctx context.Context, brokers, url string) (through, alone float64, err error) {
+	const n = 40_000
+	made := make([]catalog.Command, 2*n)
+	for i := range made {
+		p := product(i)
+		p.SKU += fmt.Sprint("-", time.Now().UnixNano()) // of this run
+		id := catalog.DerivedID(p.SKU)
+		made[i] = catalog.Command{ID: id, Product: id, AcceptedAt: wire.Time(time.Now()), Op: catalog.CreateProduct{Draft: p.Draft}}
+	}
+	if err := postgres.Migrate(ctx, url); err != nil {
+		return 0, 0, err
+	}
+	store, err := postgres.Open(ctx, postgres.Config{URL: url})
+	if err != nil {
+		return 0, 0, err
+	}
+	defer store.Close()
+	log, err := kafka.Open(ctx, kafka.Config{Brokers: brokers, Prefix: fmt.Sprint("bench-", time.Now().UnixNano()), Replicas: 1}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		return 0, 0, err
+	}
+	defer log.Close()
+	if err := errors.Join(log.Prepare(ctx, commandShards), store.Prepare(ctx, commandShards)); err != nil {
+		return 0, 0, err
+	}
+	counted := &counting{Store: store}
+	events := &seen{want: n, done: make(chan struct{})}
+	w := writer.New(counted, log, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	parts.Go(func() { _ = w.Run(running) })
+	parts.Go(func() { _ = log.Follow(running, "bench", events) })
+	since := time.Now()
+	for i := 0; i < n; i += 1000 {
+		if err := log.Send(ctx, made[i:i+1000]...); err != nil {
+			return 0, 0, err
+		}
+	}
+	select {
+	case <-events.done:
+	case <-time.After(2 * time.Minute):
+		return 0, 0, errors.New("the events did not come in two minutes")
+	}
+	through = n / time.Since(since).Seconds()
+	stop()
+	parts.Wait()
+	size := max(1, int(counted.commands.Load()/counted.transactions.Load()))
+	alone, err = settled(ctx, store, made[n:], size)
+	return through, alone, err
+}
+
+// settled answers how many commands a second the store takes, all shards at
+// once, in transactions of the size.
+func settled(ctx context.Context, store *postgres.Store, all []catalog.Command, size int) (float64, error) {
+	var shards [commandShards][]catalog.Command
+	for _, c := range all {
+		s := catalog.Shard(c.Product, commandShards)
+		shards[s] = append(shards[s], c)
+	}
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		errs []error
+	)
+	since := time.Now()
+	for s, mine := range shards {
+		wg.Go(func() {
+			err := settleShard(ctx, store, int32(s), mine, size)
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, err)
+		})
+	}
+	wg.Wait()
+	return float64(len(all)) / time.Since(since).Seconds(), errors.Join(errs...)
+}
+
+func settleShard(ctx context.Context, store *postgres.Store, shard int32, all []catalog.Command, size int) error {
+	at, err := store.Claim(ctx, shard)
+	if err != nil {
+		return err
+	}
+	for len(all) > 0 {
+		b := catalog.Batch{Shard: shard, Epoch: at.Epoch, From: at.Offset, NextSeq: at.NextSeq, Commands: all[:min(size, len(all))]}
+		b.To = b.From + int64(len(b.Commands))
+		events, err := store.Settle(ctx, b, time.Now())
+		if err != nil {
+			return err
+		}
+		at.Offset, at.NextSeq = b.To, at.NextSeq+int64(len(events))
+		all = all[len(b.Commands):]
+	}
+	return nil
+}

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"catalog"
+	"catalog/api"
+	"catalog/internal/wire"
+)
+
+// Load sends commands about its products. Each product has one client, so that
+// the order of its commands is known; when a command is due is decided by the
+// clock, not by the answers to those before it.
+type Load struct {
+	APIs    []string // gateways, used in turn
+	Rate    int      // commands a second
+	history *history
+	http    *http.Client
+	random  *rand.Rand
+	clients []*client
+}
+
+const (
+	patience = time.Minute // for which a command is repeated until its fate is known
+	queue    = 200         // commands of a product that are due and not yet sent
+)
+
+// newLoad makes the clients of n products.
+func newLoad(apis []string, rate, n int, seed uint64) *Load {
+	l := &Load{
+		APIs: apis, Rate: rate, history: &history{}, random: rand.New(rand.NewPCG(seed, 0)),
+		http: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
+	}
+	for i := range n {
+		c := &client{load: l, random: rand.New(rand.NewPCG(seed, uint64(i)+1)), number: i, due: make(chan string, queue)}
+		c.run = strconv.FormatUint(seed, 36) + "-" + strconv.Itoa(i)
+		l.clients = append(l.clients, c)
+	}
+	return l
+}
+
+// Run sends at least n commands of the round, and goes on until enough is
+// closed. It returns when the fate of each is known.
+func (l *Load) Run(ctx context.Context, round string, n int, enough <-chan struct{}) {
+	var wg sync.WaitGroup
+	for _, c := range l.clients {
+		wg.Go(func() { c.work(ctx) })
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	began, sent := time.Now(), 0
+	for done := false; !done; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			done = true
+		}
+		for due := int(time.Since(began).Seconds()*float64(l.Rate)) - sent; due > 0; due-- {
+			select {
+			case l.clients[l.random.IntN(len(l.clients))].due <- round:
+				sent++
+			default: // this one is far behind; others may not be
+			}
+		}
+		select {
+		case <-enough:
+			done = done || sent >= n
+		default:
+		}
+	}
+	for _, c := range l.clients {
+		c.due <- "" // that is all
+	}
+	wg.Wait()
+}
+
+// client is who sends the commands of one product.
+type client struct {
+	load    *Load
+	random  *rand.Rand
+	number  int
+	run     string      // a name that no other client of any run has
+	due     chan string // the rounds of commands that are to be sent; "" for the end
+	product string
+	sent    int
+	exists  bool  // as far as is known
+	version int64 // as far as is known
+}
+
+func (c *client) work(ctx context.Context) {
+	for round := range c.due {
+		if round == "" || ctx.Err() != nil {
+			return
+		}
+		c.load.history.add(c.send(ctx, c.next(round)))
+	}
+}
+
+// next makes up a command.
+func (c *client) next(round string) Command {
+	c.sent++
+	cmd := Command{Round: round, Product: c.product, Number: c.sent, Name: fmt.Sprintf("%s %d", c.run, c.sent), Key: fmt.Sprintf("%s-%d", c.run, c.sent)}
+	switch dice := c.random.IntN(100); {
+	case c.product == "" && c.number%2 == 0:
+		cmd.Op, cmd.SKU = http.MethodPost, "OWN-"+c.run
+		id := catalog.DerivedID("key", http.MethodPost, "/api/v1/products", cmd.Key)
+		cmd.Product = id.String()
+	case c.product == "":
+		cmd.Op = http.MethodPut
+		id := catalog.DerivedID("chaos", c.run)
+		cmd.Product = id.String()
+	case c.exists && dice < 10:
+		cmd.Op = http.MethodDelete
+	case c.exists && dice < 70, dice < 10:
+		cmd.Op = http.MethodPatch
+		if dice%10 == 0 { // an SKU that others want too
+			cmd.SKU = "WANTED-" + strconv.Itoa(c.random.IntN(20))
+		}
+	default:
+		cmd.Op = http.MethodPut
+	}
+	c.product = cmd.Product
+	if cmd.Op != http.MethodPost && c.version > 0 && c.random.IntN(4) == 0 {
+		cmd.If = max(1, c.version-int64(c.random.IntN(5)/4)) // now and then one too old
+	}
+	if (cmd.Op == http.MethodPut || cmd.Op == http.MethodPatch) && c.random.IntN(4) == 0 {
+		cmd.Key = ""
+	}
+	return cmd
+}
+
+// send sends the command until its fate is known. Without a key it is sent
+// again only when it was certainly not taken.
+func (c *client) send(ctx context.Context, cmd Command) Command {
+	prefer := "wait=5"
+	if c.random.IntN(2) == 0 {
+		prefer = "respond-async"
+	}
+	uncertain := false
+	for end := time.Now().Add(patience); ; {
+		answer, taken := c.try(ctx, cmd, prefer)
+		cmd.Tries++
+		cmd.Answer, cmd.Told = answer, time.Now()
+		uncertain = uncertain || taken == Unknown
+		switch taken {
+		case Settled, Accepted:
+			cmd.Fate = taken
+			if taken == Settled {
+				c.learn(cmd)
+				if cmd.Key != "" && c.random.IntN(20) == 0 { // the same once more
+					if again, fate := c.try(ctx, cmd, prefer); fate == Settled {
+						cmd.Again = &again
+					}
+				}
+			}
+			return cmd
+		case Unknown:
+			if cmd.Key == "" {
+				cmd.Fate = Unknown
+				return cmd
+			}
+		}
+		if ctx.Err() != nil || time.Now().After(end) {
+			cmd.Fate = taken
+			if uncertain {
+				cmd.Fate = Unknown
+			}
+			return cmd
+		}
+		select {
+		case <-time.After(20*time.Millisecond + time.Duration(c.random.IntN(200))*time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// learn keeps what a settled command tells about the product.
+func (c *client) learn(cmd Command) {
+	switch cmd.Answer.Status {
+	case http.StatusCreated, http.StatusOK:
+		c.exists, c.version = true, cmd.Answer.Version
+	case http.StatusNoContent, http.StatusNotFound:
+		c.exists = false
+	}
+}
+
+// try sends a request once, and says what its answer tells.
+func (c *client) try(ctx context.Context, cmd Command, prefer string) (Answer, Fate) {
+	r, err := http.NewRequestWithContext(ctx, cmd.Op, c.load.APIs[c.random.IntN(len(c.load.APIs))]+cmd.path(), bytes.NewReader(cmd.body()))
+	if err != nil {
+		return Answer{Code: err.Error()}, Declined
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Prefer", prefer)
+	if cmd.Key != "" {
+		r.Header.Set("Idempotency-Key", cmd.Key)
+	}
+	if cmd.If != 0 {
+		r.Header.Set("If-Match", strconv.Quote(strconv.FormatInt(cmd.If, 10)))
+	}
+	w, err := c.load.http.Do(r)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return Answer{}, Declined
+	}
+	if err != nil {
+		return Answer{}, Unknown
+	}
+	defer w.Body.Close()
+	body, err := io.ReadAll(w.Body)
+	if err != nil {
+		return Answer{}, Unknown
+	}
+	a := Answer{Status: w.StatusCode, Position: w.Header.Get("Catalog-Position"), Command: w.Header.Get("Command-Id")}
+	a.Version, _ = strconv.ParseInt(strings.Trim(w.Header.Get("ETag"), `"`), 10, 64)
+	if w.StatusCode >= 400 {
+		var problem struct{ Code string }
+		_ = json.Unmarshal(body, &problem)
+		a.Code = problem.Code
+	}
+	switch {
+	case w.StatusCode == http.StatusAccepted:
+		return a, Accepted
+	case w.StatusCode < 500 && w.StatusCode != http.StatusTooManyRequests:
+		return a, Settled
+	case w.StatusCode == http.StatusServiceUnavailable, w.StatusCode == http.StatusTooManyRequests:
+		return a, Declined
+	}
+	return a, Unknown
+}
+
+// get reads one product, at the position or, when it is "", as it is in the
+// cache. ok is false when there is no answer yet.
+func (l *Load) get(ctx context.Context, base, id, position string) (p catalog.Product, exists, ok bool) {
+	var m api.Product
+	status := l.read(ctx, base+"/api/v1/products/"+id, position, &m)
+	if status == http.StatusNotFound {
+		return p, false, true
+	}
+	if status != http.StatusOK {
+		return p, false, false
+	}
+	p, err := wire.ProductOf(m)
+	return p, true, err == nil
+}
+
+// read reads what is at the URL into to, and answers the status, or 0.
+func (l *Load) read(ctx context.Context, url, position string, to any) int {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0
+	}
+	if position != "" {
+		r.Header.Set("Catalog-Position", position)
+	}
+	w, err := l.http.Do(r)
+	if err != nil {
+		return 0
+	}
+	defer w.Body.Close()
+	if w.StatusCode == http.StatusOK && json.NewDecoder(w.Body).Decode(to) != nil {
+		return 0
+	}
+	return w.StatusCode
+}

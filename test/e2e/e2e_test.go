@@ -1,0 +1,207 @@
+// Package e2e proves the system from outside: real processes that are killed,
+// spoken to through HTTP and the command line.
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"catalog/engine/enginetest/freeport"
+)
+
+// programs is the folder of all programs, program the catalog program; they are
+// built once.
+var programs, program string
+
+func TestMain(m *testing.M) {
+	var err error
+	if programs, err = os.MkdirTemp("", "catalog-e2e-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	program = filepath.Join(programs, "catalog")
+	build := exec.Command("go", "build", "-o", programs+"/", "catalog/cmd/...")
+	build.Stderr = os.Stderr
+	code := 1
+	if err := build.Run(); err == nil {
+		code = m.Run()
+	}
+	os.RemoveAll(programs)
+	os.Exit(code)
+}
+
+// server is a `catalog up` that runs as a process.
+type server struct {
+	t          testing.TB
+	data       string
+	api, admin string // URLs
+	grpc       string // address
+	cmd        *exec.Cmd
+	logs       *os.File
+	greeting   string
+}
+
+// up starts `catalog up` on the data folder and waits until it greets.
+func up(t testing.TB, data string, flags ...string) *server {
+	t.Helper()
+	s := &server{t: t, data: data}
+	s.api, s.admin, s.grpc = "http://"+freeport.Address(), "http://"+freeport.Address(), freeport.Address()
+	s.start(flags...)
+	t.Cleanup(func() { s.kill(syscall.SIGKILL) })
+	return s
+}
+
+func (s *server) start(flags ...string) {
+	s.t.Helper()
+	args := append([]string{"up", "-data", s.data, "-http", strings.TrimPrefix(s.api, "http://"), "-grpc", s.grpc, "-admin", strings.TrimPrefix(s.admin, "http://")}, flags...)
+	s.cmd = exec.Command(program, args...)
+	var err error
+	if s.logs, err = os.OpenFile(s.data+".log", os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.cmd.Stderr = s.logs
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	greeted := make(chan string, 1)
+	go func() {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if strings.HasPrefix(lines.Text(), "catalog is up") {
+				greeted <- lines.Text()
+			}
+		}
+		close(greeted)
+	}()
+	select {
+	case line, ok := <-greeted:
+		if !ok {
+			s.t.Fatalf("catalog up ended at once:\n%s", s.log())
+		}
+		s.greeting = line
+	case <-time.After(30 * time.Second):
+		s.t.Fatalf("catalog up is not ready after 30 s:\n%s", s.log())
+	}
+}
+
+func (s *server) log() string {
+	b, _ := os.ReadFile(s.data + ".log")
+	return string(b)
+}
+
+// kill sends the signal, waits for the end and answers it.
+func (s *server) kill(sig syscall.Signal) error {
+	if s.cmd == nil {
+		return nil
+	}
+	_ = s.cmd.Process.Signal(sig)
+	err := s.cmd.Wait()
+	s.cmd = nil
+	s.logs.Close()
+	return err
+}
+
+// answer is what the server says to a request.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// json reads the body into a tree.
+func (a answer) json(t testing.TB) map[string]any {
+	t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
+		t.Fatalf("the answer is not JSON: %v\n%s", err, a.body)
+	}
+	return v
+}
+
+// call sends a request. Headers are pairs of names and values; a body has the
+// content type JSON unless they say else.
+func (s *server) call(method, path, body string, headers ...string) answer {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, s.api+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer w.Body.Close()
+	b, err := io.ReadAll(w.Body)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return answer{w.StatusCode, w.Header, string(b)}
+}
+
+// must is call, where the status has to be the one given.
+func (s *server) must(status int, method, path, body string, headers ...string) answer {
+	s.t.Helper()
+	a := s.call(method, path, body, headers...)
+	if a.status != status {
+		s.t.Fatalf("%s %s = %d, want %d\n%s", method, path, a.status, status, a.body)
+	}
+	return a
+}
+
+// create creates a product and answers its id and the position of the write.
+func (s *server) create(body string) (id, position string) {
+	s.t.Helper()
+	a := s.must(http.StatusCreated, "POST", "/api/v1/products", body)
+	return a.json(s.t)["id"].(string), a.header.Get("Catalog-Position")
+}
+
+// command runs the program and answers what it prints, and its exit code.
+func command(t testing.TB, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, program, args...)
+	var out, errs bytes.Buffer
+	c.Stdout, c.Stderr = &out, &errs
+	_ = c.Run()
+	return out.String(), errs.String(), c.ProcessState.ExitCode()
+}
+
+// eventually waits until the condition holds.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	for !condition() {
+		select {
+		case <-deadline:
+			t.Fatalf("after 30 s still not: %s", what)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+const chair = `{"sku":"CHA-7","name":"Folding chair","description":"Beech, with a seat of paper cord.","price":{"amount":"149.90","currency":"EUR"},"category":"Furniture/Chairs","tags":["beech"],"attributes":{"width":"45"}}`

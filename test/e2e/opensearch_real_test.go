@@ -1,0 +1,159 @@
+//go:build real
+
+package e2e
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"catalog/engine/enginetest/freeport"
+)
+
+// openSearch is one of a test's own, which can be killed.
+type openSearch struct {
+	t       *testing.T
+	dir     string
+	address string
+}
+
+// start starts it, on the data that it has.
+func (o *openSearch) start() {
+	o.t.Helper()
+	if out, err := o.engines("up").CombinedOutput(); err != nil {
+		o.t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// engines is deploy/engines/up or down for it alone.
+func (o *openSearch) engines(do string) *exec.Cmd {
+	_, port, _ := net.SplitHostPort(o.address)
+	c := exec.Command(filepath.Join("..", "..", "deploy", "engines", do))
+	c.Env = append(os.Environ(), "ENGINES_DIR="+o.dir, "ENGINES_OPENSEARCH_PORT="+port, "CATALOG_TEST_OPENSEARCH_URL=",
+		"CATALOG_TEST_KAFKA_BROKERS=none", "CATALOG_TEST_POSTGRES_URL=none", "CATALOG_TEST_MONGO_URL=none", "CATALOG_TEST_REDIS_URL=none", "CATALOG_TEST_PROMETHEUS_URL=none")
+	return c
+}
+
+// kill kills it with SIGKILL and waits until it is gone.
+func (o *openSearch) kill() {
+	o.t.Helper()
+	b, err := os.ReadFile(filepath.Join(o.dir, "opensearch.pid"))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err == nil {
+		err = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	eventually(o.t, "OpenSearch is gone", func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) })
+}
+
+// TestReadersShareAnIndexInOpenSearch has two readers feed one index, makes it
+// anew while clients search, and kills OpenSearch.
+func TestReadersShareAnIndexInOpenSearch(t *testing.T) {
+	o := &openSearch{t: t, dir: t.TempDir(), address: freeport.Address()}
+	t.Cleanup(func() {
+		if out, err := o.engines("down").CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	o.start()
+
+	env := append(engines(t), "CATALOG_OPENSEARCH_URL=http://"+o.address)
+	migrate(t, env)
+	writer, readers, api := freeport.Address(), []string{freeport.Address(), freeport.Address()}, freeport.Address()
+	run(t, env, "writer", "-grpc", writer)
+	for _, at := range readers {
+		run(t, env, "reader", "-grpc", at, "-writer", writer)
+	}
+	run(t, env, "gateway", "-http", api, "-writer", writer, "-reader", strings.Join(readers, ","))
+	s := &server{t: t, api: "http://" + api}
+
+	const n = 200
+	s.furnish(n)
+	id, at := s.create(chair)
+	product := "/api/v1/products/" + id
+	finds := func(text, at string, want float64) {
+		t.Helper()
+		for range 4 { // one reader and the other
+			if a := s.must(http.StatusOK, "GET", "/api/v1/products?q="+text, "", "Catalog-Position", at); a.json(t)["total"] != want {
+				t.Fatalf("%s finds %v products, not %v", text, a.json(t)["total"], want)
+			}
+		}
+	}
+	equal := func() {
+		t.Helper()
+		verified(t, n+1, readers...)
+	}
+	finds("folding", at, 1)
+	at = s.must(http.StatusOK, "PATCH", product, `{"name":"Rocking chair"}`).header.Get("Catalog-Position")
+	finds("rocking", at, 1)
+	finds("folding", at, 0)
+	equal()
+
+	t.Run("it is made anew while clients search, and none is refused", func(t *testing.T) {
+		var asked, wrong atomic.Int64
+		stop := make(chan struct{})
+		var clients sync.WaitGroup
+		for range 2 {
+			clients.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					asked.Add(1)
+					if a := s.call("GET", "/api/v1/products?q=rocking", ""); a.status != http.StatusOK || !strings.Contains(a.body, `"total":1`) {
+						wrong.Add(1)
+					}
+				}
+			})
+		}
+		stdout, stderr, code := command(t, "rebuild", "-index", "-reader", readers[0])
+		close(stop)
+		clients.Wait()
+		if code != 0 || !strings.Contains(stdout, "is made anew") {
+			t.Fatalf("rebuild ends with %d:\n%s%s", code, stdout, stderr)
+		}
+		if asked.Load() < 10 || wrong.Load() > 0 {
+			t.Errorf("of %d searches %d were wrong", asked.Load(), wrong.Load())
+		}
+		at := s.must(http.StatusOK, "PATCH", product, `{"name":"Reading chair"}`).header.Get("Catalog-Position")
+		finds("reading", at, 1)
+		equal()
+	})
+
+	t.Run("killed and started again it has all that was written meanwhile", func(t *testing.T) {
+		o.kill()
+		at := s.must(http.StatusOK, "PATCH", product, `{"name":"Garden bench"}`).header.Get("Catalog-Position")
+		eventually(t, "search says at once that it is not there", func() bool {
+			since := time.Now()
+			a := s.call("GET", "/api/v1/products?q=garden", "")
+			return a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") != "" && time.Since(since) < 200*time.Millisecond
+		})
+		if p := s.must(http.StatusOK, "GET", product, "", "Catalog-Position", at).json(t); p["name"] != "Garden bench" {
+			t.Errorf("without it a product is read as %v", p)
+		}
+		o.start()
+		eventually(t, "search is back", func() bool {
+			return s.call("GET", "/api/v1/products?q=garden", "", "Catalog-Position", at).status == http.StatusOK
+		})
+		finds("garden", at, 1)
+		finds("reading", at, 0)
+		equal()
+	})
+}

@@ -1,0 +1,195 @@
+package main
+
+// mutants are the bugs, along the way of a command.
+var mutants = []mutant{
+	{
+		bug:  "records go to any partition",
+		file: "engine/kafka/kafka.go", old: "return catalog.Shard(product, l.shards)", new: "return int32(int(product[15]) % l.shards)",
+		pkg: "./engine/kafka", test: "TestLog",
+	},
+	{
+		bug:  "a command is answered as accepted before the log has stored it",
+		file: "engine/kafka/produce.go", old: "	case <-done:\n	}\n	l.metrics.sendSeconds", new: "	default:\n	}\n	l.metrics.sendSeconds",
+		pkg: "./engine/kafka", test: "TestACommandThatGetsNoAnswerIsUnknown",
+	},
+	{
+		bug:  "an offset that is gone is passed over",
+		file: "engine/kafka/consume.go", old: "kgo.ConsumeResetOffset(kgo.NoResetOffset())", new: "kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd())",
+		pkg: "./engine/kafka", test: "TestLog",
+	},
+	{
+		bug:  "records that could not be handled are passed over",
+		file: "engine/kafka/shard.go", old: "		if err == nil || errors.Is(err, catalog.ErrFenced) || lost(err) {\n			return err", new: "		if true {\n			return nil",
+		pkg: "./engine/kafka", test: "TestLog",
+	},
+	{
+		bug:  "a batch is settled without compare-and-set",
+		file: "engine/sqlite/store.go", old: "st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq", new: "st.Shard != b.Shard",
+		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
+		bug:  "whoever takes a shard does not fence the owner before",
+		file: "engine/sqlite/store.go", old: "SET epoch = epoch + 1 WHERE", new: "SET epoch = epoch WHERE",
+		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
+		bug:  "a repeated command is settled again",
+		file: "settle.go", old: "k.Settled[c.ID] || settled[c.ID]", new: "settled[c.ID]",
+		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
+		bug:  "commands of one batch do not see what those before them did",
+		file: "settle.go", old: "			products[c.Product] = e.Product\n", new: "			_ = products\n",
+		pkg: ".", test: "TestSettle.*",
+	},
+	{
+		bug:  "two products get one SKU",
+		file: "settle.go", old: "owner != (ID{}) && owner != next.ID", new: "false",
+		pkg: ".", test: "TestSettle.*",
+	},
+	{
+		bug:  "If-Match is not looked at",
+		file: "decide.go", old: "c.Version != 0 && c.Version != p.Version:", new: "c.Version < 0:",
+		pkg: ".", test: "Test.*",
+	},
+	{
+		bug:  "a command that changes nothing makes a version",
+		file: "decide.go", old: "p.Exists() && p.Draft.Equal(d)", new: "false",
+		pkg: ".", test: "Test.*",
+	},
+	{
+		bug:  "a deleted product begins at version 1 again",
+		file: "decide.go", old: "Draft: d, Version: p.Version + 1,", new: "Draft: d, Version: map[bool]int64{true: p.Version + 1, false: 1}[p.Exists()],",
+		pkg: ".", test: "Test.*",
+	},
+	{
+		bug:  "events are published before they are committed",
+		file: "writer/shard.go", old: "	events, err := w.settle(ctx, b, now)\n", new: "	w.log.Publish(ctx, catalog.Settle(b, catalog.Known{}, now), func(error) {})\n	events, err := w.settle(ctx, b, now)\n",
+		pkg: "./writer", test: "TestWhatIsSettledIsPublishedInTheOrderOfTheJournal",
+	},
+	{
+		bug:  "a takeover trusts the one before to have published everything",
+		file: "writer/shard.go", old: "for from := s.events.Load() + 1; from < s.state.NextSeq;", new: "for from := s.state.NextSeq; from < s.state.NextSeq;",
+		pkg: "./writer", test: "TestATakeoverPublishesWhatWasSettledAndNotPublished",
+	},
+	{
+		bug:  "a commit whose answer is lost counts as failed",
+		file: "writer/shard.go", old: "	case state.Offset != b.To:\n", new: "	default:\n",
+		pkg: "./writer", test: "TestACommitWhoseAnswerIsLostCountsOnce",
+	},
+	{
+		bug:  "a publish that failed is forgotten",
+		file: "writer/shard.go", old: "		s.failed.CompareAndSwap(nil, &err)\n", new: "",
+		pkg: "./writer", test: "TestAPublishThatFailsIsMadeUpForByBeginningAgain",
+	},
+	{
+		bug:  "a store that was set back goes on",
+		file: "writer/shard.go", old: "last >= state.NextSeq", new: "false",
+		pkg: "./writer", test: "TestATopicThatIsAheadOfTheStoreIsRefused",
+	},
+	{
+		bug:  "a record that is no command is dropped",
+		file: "engine/sqlite/store.go", old: "each(ctx, tx, addDead, b.Dead, deadValues)", new: "each(ctx, tx, addDead, nil, deadValues)",
+		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
+		bug:  "a hole in the events is passed over",
+		file: "reader/follow.go", old: "		if e.Seq > want {\n", new: "		if e.Seq > want && false {\n",
+		pkg: "./reader", test: "TestEvents",
+	},
+	{
+		bug:  "an event that comes twice is applied twice",
+		file: "reader/follow.go", old: "		if e.Seq < want {\n", new: "		if e.Seq < 0 {\n",
+		pkg: "./reader", test: "TestEvents",
+	},
+	{
+		bug:  "progress is saved before the view has the products",
+		file: "reader/project.go", old: "		failpoint.Here(failpoint.ReaderForgot)\n", new: "		_ = r.view.Save(ctx, to)\n		failpoint.Here(failpoint.ReaderForgot)\n",
+		pkg: "./test/chaos", test: "TestACrashBetweenAnyTwoStepsLosesDoublesAndReordersNothing",
+	},
+	{
+		bug:  "progress is told before the view has the products",
+		file: "reader/project.go", old: "	failpoint.Here(failpoint.ReaderPolled)\n", new: "	r.viewed.reach(to)\n	time.Sleep(20 * time.Millisecond)\n",
+		pkg: "./test/e2e", test: "TestFailuresOfOthers",
+	},
+	{
+		bug:  "the view takes older versions",
+		file: "engine/sqlite/view.go", old: "WHERE excluded.version > version`)", new: "`)",
+		pkg: "./engine/sqlite", test: "TestView",
+	},
+	{
+		bug:  "a deleted product leaves no tombstone in the view",
+		file: "engine/sqlite/view.go", old: "		for _, p := range products {\n			data,", new: "		for _, p := range products {\n			if p.Deleted {\n				_, _ = tx.ExecContext(ctx, \"DELETE FROM view_products WHERE id = ?\", p.ID[:])\n				continue\n			}\n			data,",
+		pkg: "./engine/sqlite", test: "TestView",
+	},
+	{
+		bug:  "what was read before a change is put into the cache after it",
+		file: "engine/redis/cache.go", old: "at[1] ~= ARGV[1] or at[2] ~= '1' or (at[3] or '') ~= ARGV[3]", new: "at[1] ~= ARGV[1] or at[2] ~= '1'",
+		pkg: "./engine/redis", test: "TestCache",
+	},
+	{
+		bug:  "a Redis with an old snapshot is believed by who guards the shard",
+		file: "engine/redis/guard.go", old: " or at[3] ~= ARGV[4]", new: "",
+		pkg: "./engine/redis", test: "TestAnOldSnapshotIsNotBelievedByWhoeverGuardsTheShard",
+	},
+	{
+		bug:  "a Redis that was started again is believed by who reads",
+		file: "engine/redis/cache.go", old: "return time.Since(time.Unix(0, c.dialed.Load())) >= term", new: "return true",
+		pkg: "./engine/redis", test: "TestARedisThatWasStartedAgainIsNotBelievedBeforeAllThatItMayHaveIsOver",
+	},
+	{
+		bug:  "a late answer of the reader is kept in the gateway",
+		file: "gateway/near.go", old: "case p != nil && alone && at >= f.seq:", new: "case p != nil && alone:",
+		pkg: "./gateway", test: "TestAnAnswerThatIsOlderThanAnEventIsNotKept",
+	},
+	{
+		bug:  "the position of a read is not waited for",
+		file: "reader/query.go", old: "	if ok, _ := m.reached(at); ok {\n", new: "	if true {\n",
+		pkg: "./reader", test: "TestPositions",
+	},
+	{
+		bug:  "a page begins with the last product of the one before",
+		file: "engine/bleve/page.go", old: "return order, nil\n}\n\nfunc (h *hit) identify", new: "return order | 1, nil\n}\n\nfunc (h *hit) identify",
+		pkg: "./engine/bleve", test: "Test.*",
+	},
+	{
+		bug:  "products that are far behind in the order are not found",
+		file: "engine/bleve/collect.go", old: "return rest, nil", new: "return roaring.New(), nil",
+		pkg: "./engine/bleve", test: "Test.*",
+	},
+	{
+		bug:  "of many products that are worth the same, the next page has the first ones again",
+		file: "engine/bleve/collect.go", old: "from = []byte(c.after.id + \"\\x00\") // behind it", new: "",
+		pkg: "./engine/bleve", test: "Test.*",
+	},
+	{
+		bug:  "a key that was used for another request gets its answer",
+		file: "gateway/write.go", old: "e.Fingerprint != cmd.Fingerprint()", new: "false",
+		pkg: "./gateway", test: "Test.*",
+	},
+	{
+		bug:  "who reads together gets what another asked for",
+		file: "gateway/together.go", old: "encoded: answers[i].GetProduct()", new: "encoded: answers[len(all)-1-i].GetProduct()",
+		pkg: "./gateway", test: "TestWhoReadsTogetherGetsHisOwnAndWaitsForNobody",
+	},
+	{
+		bug:  "a product that is kept near outlives its change",
+		file: "gateway/near.go", old: "				n.pages.Invalidate(e.Product.ID)\n", new: "",
+		pkg: "./gateway", test: "Test.*",
+	},
+	{
+		bug:  "the first words of a text take the terms of the last",
+		file: "engine/bleve/query.go", old: "share := left / limit(len(asked.Words)-i)", new: "share := left / limit(1+0*i)",
+		pkg: "./engine/bleve", test: "TestNoTextStandsForMoreThanSoManyTerms",
+	},
+	{
+		bug:  "a question to the index has all the time there is",
+		file: "reader/query.go", old: "a, err := index(ctx)", new: "a, err := index(context.WithoutCancel(ctx))",
+		pkg: "./reader", test: "TestAQuestionWithoutAnEndIsGivenUp",
+	},
+	{
+		bug:  "a text is offered that finds nothing",
+		file: "engine/bleve/instead.go", old: "if err != nil || len(page.Items) == 0 {", new: "if err != nil || page.Total < 0 {",
+		pkg: "./engine/bleve", test: "TestWhereNothingIsFoundANearTextIsOffered",
+	},
+}
