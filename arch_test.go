@@ -20,7 +20,7 @@ var imports = map[string][]string{
 	"catalog/api":                        {},
 	"catalog/api/catalog/v1":             {},
 	"catalog/internal/failpoint":         {}, // places at which tests kill a process
-	"catalog/internal/wire":              {"catalog", "catalog/api", "catalog/api/catalog/v1"},
+	"catalog/internal/wire":              {"catalog", "catalog/eventlog", "catalog/api", "catalog/api/catalog/v1"},
 	"catalog/internal/daemon":            {},
 	"catalog/internal/telemetry":         {"catalog"},
 	"catalog/internal/breaker":           {"catalog"},                             // what does not answer, a server or an engine, is left alone
@@ -28,20 +28,20 @@ var imports = map[string][]string{
 	"catalog/web":                        {},
 	"catalog/internal/changefeed":        {"catalog"},                                                    // what gateway and reader pass on to those who follow changes
 	"catalog/internal/journal":           {"catalog", "catalog/api/catalog/v1", "catalog/internal/wire"}, // what services that are not the writer read of the truth
-	"catalog/gateway":                    {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/failpoint", "catalog/internal/changefeed", "catalog/internal/journal", "catalog/internal/rpc", "catalog/internal/wire"},
-	"catalog/writer":                     {"catalog", "catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/failpoint", "catalog/internal/telemetry", "catalog/internal/wire"},
-	"catalog/reader":                     {"catalog", "catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/failpoint", "catalog/internal/changefeed", "catalog/internal/telemetry", "catalog/internal/wire"},
-	"catalog/engine/kafka":               {"catalog", "catalog/internal/wire"},
-	"catalog/engine/postgres":            {"catalog", "catalog/internal/failpoint", "catalog/internal/wire"},
-	"catalog/engine/mongo":               {"catalog", "catalog/internal/wire"},
+	"catalog/gateway":                    {"catalog", "catalog/eventlog", "catalog/api", "catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/failpoint", "catalog/internal/changefeed", "catalog/internal/journal", "catalog/internal/rpc", "catalog/internal/wire"},
+	"catalog/writer":                     {"catalog", "catalog/eventlog", "catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/failpoint", "catalog/internal/telemetry", "catalog/internal/wire"},
+	"catalog/reader":                     {"catalog", "catalog/eventlog", "catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/failpoint", "catalog/internal/changefeed", "catalog/internal/telemetry", "catalog/internal/wire"},
+	"catalog/engine/kafka":               {"catalog", "catalog/eventlog", "catalog/internal/wire"},
+	"catalog/engine/postgres":            {"catalog", "catalog/eventlog", "catalog/internal/failpoint", "catalog/internal/wire"},
+	"catalog/engine/mongo":               {"catalog", "catalog/eventlog", "catalog/internal/wire"},
 	"catalog/engine/redis":               {"catalog", "catalog/internal/wire"},
-	"catalog/engine/sqlite":              {"catalog", "catalog/internal/failpoint", "catalog/internal/wire"},
-	"catalog/engine/opensearch":          {"catalog", "catalog/internal/breaker", "catalog/internal/textsearch", "catalog/internal/wire"}, // an index for catalogues that outgrow one machine
-	"catalog/internal/textsearch":        {"catalog"},                                                                                     // by what products are found, in whatever index
-	"catalog/engine/bleve":               {"catalog", "catalog/internal/textsearch", "catalog/internal/wire"},
+	"catalog/engine/sqlite":              {"catalog", "catalog/eventlog", "catalog/internal/failpoint", "catalog/internal/wire"},
+	"catalog/engine/opensearch":          {"catalog", "catalog/eventlog", "catalog/internal/breaker", "catalog/internal/textsearch", "catalog/internal/wire"}, // an index for catalogues that outgrow one machine
+	"catalog/internal/textsearch":        {"catalog"},                                                                                                         // by what products are found, in whatever index
+	"catalog/engine/bleve":               {"catalog", "catalog/eventlog", "catalog/internal/textsearch", "catalog/internal/wire"},
 	"catalog/engine/embedded":            {},
 	"catalog/client":                     {"catalog", "catalog/api", "catalog/internal/wire"},
-	"catalog/engine/enginetest":          {"catalog", "catalog/reader", "catalog/internal/wire", "catalog/writer"},
+	"catalog/engine/enginetest":          {"catalog", "catalog/eventlog", "catalog/reader", "catalog/internal/wire", "catalog/writer"},
 	"catalog/cmd/internal/service":       {"catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/daemon", "catalog/gateway", "catalog/internal/journal", "catalog/reader", "catalog/internal/rpc", "catalog/internal/telemetry", "catalog/web", "catalog/writer"},
 	"catalog/cmd/gateway":                nil, // a main ties what it needs
 	"catalog/cmd/writer":                 nil,
@@ -51,7 +51,7 @@ var imports = map[string][]string{
 	"catalog/test/bench":                 nil, // measures parts and the whole
 	"catalog/test/mutants":               {},  // plants bugs and runs the tests that catch them
 	"catalog/engine/enginetest/freeport": {},
-	"catalog/test/chaos":                 {"catalog", "catalog/api", "catalog/api/catalog/v1", "catalog/engine/enginetest/freeport", "catalog/internal/failpoint", "catalog/engine/kafka", "catalog/internal/rpc", "catalog/internal/wire"},
+	"catalog/test/chaos":                 {"catalog", "catalog/eventlog", "catalog/api", "catalog/api/catalog/v1", "catalog/engine/enginetest/freeport", "catalog/internal/failpoint", "catalog/engine/kafka", "catalog/internal/rpc", "catalog/internal/wire"},
 	"catalog/test/e2e":                   {},
 }
 

@@ -83,6 +83,21 @@ func (c Command) Fingerprint() [32]byte {
 	return [32]byte(f.Sum(nil))
 }
 
+// SKU returns the SKU that the command sets, or "" if it sets none.
+func (c Command) SKU() string {
+	switch op := c.Op.(type) {
+	case CreateProduct:
+		return op.Draft.SKU
+	case PutProduct:
+		return op.Draft.SKU
+	case PatchProduct:
+		if op.Patch.SKU != nil {
+			return *op.Patch.SKU
+		}
+	}
+	return ""
+}
+
 // fingerprint writes values so that no two different sequences of them give
 // the same bytes: each has its length before it.
 type fingerprint struct{ hash.Hash }

@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"slices"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -182,28 +181,4 @@ func with(m map[string]*string, key string, value *string) map[string]*string {
 	}
 	m[key] = value
 	return m
-}
-
-func TestEventsSayWhoseTheyAre(t *testing.T) {
-	c := catalog.Command{
-		ID: name("c"), Product: name("p"), Op: catalog.CreateProduct{Draft: chair()},
-		Actor: "maria", Trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", AcceptedAt: now.Add(-time.Second),
-	}
-	b := catalog.Batch{Shard: 5, NextSeq: 1207, Commands: []catalog.Command{c, {ID: name("d"), Product: name("p"), Op: catalog.CreateProduct{Draft: chair()}, Actor: "ole"}}}
-	events := catalog.Settle(b, catalog.Known{}, now)
-	if len(events) != 2 {
-		t.Fatalf("%d events for two commands", len(events))
-	}
-	want := catalog.Event{
-		Position: catalog.Position{Shard: 5, Seq: 1207}, Kind: catalog.Created,
-		Product: catalog.Product{ID: c.Product, Draft: chair(), Version: 1, CreatedAt: now, UpdatedAt: now},
-		Command: c.ID, Fingerprint: c.Fingerprint(), Actor: c.Actor, Trace: c.Trace, AcceptedAt: c.AcceptedAt, SettledAt: now,
-	}
-	if !reflect.DeepEqual(events[0], want) {
-		t.Errorf("created: %+v\nwant     %+v", events[0], want)
-	}
-	if e := events[1]; e.Kind != catalog.Refused || e.Actor != "ole" || e.Command != name("d") || e.Fingerprint != b.Commands[1].Fingerprint() ||
-		e.SettledAt != now || !reflect.DeepEqual(e.Product, catalog.Product{ID: c.Product, Version: 1}) || e.Refusal.Code != catalog.CodeExists {
-		t.Errorf("refused: %+v", e)
-	}
 }

@@ -68,6 +68,13 @@ func (c Command) event(k Kind, p Product, at time.Time) Event {
 	}
 }
 
+// Refused returns the event that records why the command was refused for p.
+func (c Command) Refused(p Product, r *Refusal, now time.Time) Event {
+	e := c.event(Refused, Product{ID: p.ID, Version: p.Version}, now)
+	e.Refusal = r
+	return e
+}
+
 // check is nil when the condition holds for p.
 func (c Condition) check(p Product) error {
 	switch {

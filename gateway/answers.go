@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/changefeed"
 )
 
 // answers brings what became of commands to those who wait for it. It follows
 // the events of all shards from where they end when it begins, and implements
-// catalog.Consumer.
+// eventlog.Consumer.
 type answers struct {
 	log     Log
 	near    *near
@@ -138,7 +139,7 @@ func (a *answers) Begin(ctx context.Context, shard int32) (int64, error) {
 
 // Handle gives events to those who wait for them, when what was near has made
 // way: who is answered reads what he wrote.
-func (a *answers) Handle(_ context.Context, r catalog.Records[catalog.Event]) error {
+func (a *answers) Handle(_ context.Context, r eventlog.Records[catalog.Event]) error {
 	a.near.follow(r.Shard, r.Items)
 	a.feed.Follow(r.Shard, r.Items)
 	a.backlog.settled(r.Items)

@@ -20,6 +20,7 @@ import (
 	"catalog"
 	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/eventlog"
 	"catalog/internal/breaker"
 	"catalog/internal/changefeed"
 	"catalog/internal/journal"
@@ -32,7 +33,7 @@ type Log interface {
 	// ErrUnavailable, when none was taken, and ErrUnknown.
 	Send(ctx context.Context, commands ...catalog.Command) error
 	// Follow works on all shards of the events until ctx ends.
-	Follow(ctx context.Context, name string, c catalog.Consumer[catalog.Event]) error
+	Follow(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error
 	// EventBounds answers, by shard, the offset of the first event that is there
 	// and the offset that the next one will have.
 	EventBounds(ctx context.Context) (starts, ends []int64, err error)

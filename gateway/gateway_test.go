@@ -28,6 +28,7 @@ import (
 	"catalog"
 	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/eventlog"
 	"catalog/gateway"
 	"catalog/internal/wire"
 )
@@ -45,7 +46,7 @@ type system struct {
 	mu        sync.Mutex
 	products  map[catalog.ID]catalog.Product
 	events    []catalog.Event
-	followers []catalog.Consumer[catalog.Event]
+	followers []eventlog.Consumer[catalog.Event]
 	sendErr   error // of the next sends
 	sends     int
 	gone      bool  // the log does not answer at all
@@ -73,7 +74,7 @@ func (s *system) Send(_ context.Context, commands ...catalog.Command) error {
 	if s.sendErr != nil {
 		return s.sendErr
 	}
-	known := catalog.Known{Products: s.products, Settled: map[catalog.ID]bool{}, SKUs: map[string]catalog.ID{}}
+	known := eventlog.Known{Products: s.products, Settled: map[catalog.ID]bool{}, SKUs: map[string]catalog.ID{}}
 	for _, e := range s.events {
 		known.Settled[e.Command] = true
 	}
@@ -82,20 +83,20 @@ func (s *system) Send(_ context.Context, commands ...catalog.Command) error {
 			known.SKUs[p.SKU] = p.ID
 		}
 	}
-	events := catalog.Settle(catalog.Batch{NextSeq: int64(len(s.events) + 1), Commands: commands}, known, wire.Time(time.Now()))
+	events := eventlog.Settle(eventlog.Batch{NextSeq: int64(len(s.events) + 1), Commands: commands}, known, wire.Time(time.Now()))
 	s.events = append(s.events, events...)
-	for _, p := range catalog.Latest(events) {
+	for _, p := range eventlog.Latest(events) {
 		s.products[p.ID] = p
 	}
 	for _, f := range s.followers {
 		if !s.silent {
-			_ = f.Handle(context.Background(), catalog.Records[catalog.Event]{Items: events})
+			_ = f.Handle(context.Background(), eventlog.Records[catalog.Event]{Items: events})
 		}
 	}
 	return nil
 }
 
-func (s *system) Follow(ctx context.Context, _ string, c catalog.Consumer[catalog.Event]) error {
+func (s *system) Follow(ctx context.Context, _ string, c eventlog.Consumer[catalog.Event]) error {
 	if _, err := c.Begin(ctx, 0); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // Cache answers what the view would, without asking it: of each product either
@@ -125,7 +126,7 @@ func (r *Reader) forget(ctx context.Context, shard int32, products []catalog.Pro
 // guarded is the projection of the view where there is a cache: it guards the
 // shards that it works on.
 type guarded struct {
-	catalog.Consumer[catalog.Event]
+	eventlog.Consumer[catalog.Event]
 	*Reader
 
 	mu    sync.Mutex
@@ -160,7 +161,7 @@ func (g *guarded) Begin(ctx context.Context, shard int32) (offset int64, err err
 }
 
 // Handle has the events applied, and lets the cache be filled again.
-func (g *guarded) Handle(ctx context.Context, r catalog.Records[catalog.Event]) error {
+func (g *guarded) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) error {
 	err := g.Consumer.Handle(ctx, r)
 	if err == nil {
 		g.admit(ctx, r.Shard, r.To)

@@ -27,6 +27,7 @@ import (
 	"catalog/engine/enginetest/freeport"
 	"catalog/engine/redis"
 	"catalog/engine/sqlite"
+	"catalog/eventlog"
 	"catalog/reader"
 )
 
@@ -307,12 +308,12 @@ type tapeOf struct {
 	reader int
 }
 
-func (l tapeOf) Follow(ctx context.Context, _ string, _ catalog.Consumer[catalog.Event]) error {
+func (l tapeOf) Follow(ctx context.Context, _ string, _ eventlog.Consumer[catalog.Event]) error {
 	<-ctx.Done()
 	return nil
 }
 
-func (l tapeOf) Events(ctx context.Context, c catalog.Consumer[catalog.Event]) error {
+func (l tapeOf) Events(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
 	var all sync.WaitGroup
 	for s := range int32(tapeShards) {
 		all.Go(func() {
@@ -333,7 +334,7 @@ func (l tapeOf) Events(ctx context.Context, c catalog.Consumer[catalog.Event]) e
 }
 
 // work is one life of a shard in a reader.
-func (l tapeOf) work(ctx context.Context, c catalog.Consumer[catalog.Event], shard int32) {
+func (l tapeOf) work(ctx context.Context, c eventlog.Consumer[catalog.Event], shard int32) {
 	from, err := c.Begin(ctx, shard)
 	if err != nil {
 		return
@@ -352,7 +353,7 @@ func (l tapeOf) work(ctx context.Context, c catalog.Consumer[catalog.Event], sha
 			continue
 		}
 		to := from + int64(len(events))
-		switch err := c.Handle(ctx, catalog.Records[catalog.Event]{Shard: shard, From: from, To: to, Items: events}); {
+		switch err := c.Handle(ctx, eventlog.Records[catalog.Event]{Shard: shard, From: from, To: to, Items: events}); {
 		case err == nil:
 			from = to
 		case errors.Is(err, catalog.ErrFenced):

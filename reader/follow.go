@@ -9,11 +9,12 @@ import (
 	"sync"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // follower reads the events of shards without a gap: it is what the projection
 // of the view and the feed of the index have in common. It implements
-// catalog.Consumer.
+// eventlog.Consumer.
 type follower struct {
 	name    string
 	log     Log
@@ -22,17 +23,17 @@ type follower struct {
 	metrics *metrics
 
 	// load answers how far the shard was applied when that was last saved.
-	load func(ctx context.Context, shard int32) (catalog.Progress, error)
+	load func(ctx context.Context, shard int32) (eventlog.Progress, error)
 	// apply takes what a stretch of events has made of the products of a shard.
 	// The events follow on what it took before; there are none when all that came
 	// had been applied, and where the products are of a snapshot.
-	apply func(ctx context.Context, products []catalog.Product, events []catalog.Event, to catalog.Progress) error
+	apply func(ctx context.Context, products []catalog.Product, events []catalog.Event, to eventlog.Progress) error
 	// alone says that nobody else works on these shards. Then what was applied
 	// here is how far they are, and may be further than what was saved.
 	alone bool
 
 	mu sync.Mutex
-	at map[int32]catalog.Progress // how far shards have been applied here
+	at map[int32]eventlog.Progress // how far shards have been applied here
 }
 
 // manyEvents is how far behind one who has nothing, or misses what the log has
@@ -79,7 +80,7 @@ func (f *follower) Begin(ctx context.Context, shard int32) (offset int64, err er
 
 // Handle applies the events that come next. Those that were applied before are
 // dropped; those that are missing are fetched from the journal.
-func (f *follower) Handle(ctx context.Context, r catalog.Records[catalog.Event]) error {
+func (f *follower) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) error {
 	at, _ := f.progress(r.Shard)
 	next := make([]catalog.Event, 0, len(r.Items)) // events that follow on at
 	for _, e := range r.Items {
@@ -122,8 +123,8 @@ func (f *follower) End(shard int32) {
 }
 
 // take applies events, with which the shard comes to the progress.
-func (f *follower) take(ctx context.Context, events []catalog.Event, to catalog.Progress) error {
-	if err := f.apply(ctx, catalog.Latest(events), events, to); err != nil {
+func (f *follower) take(ctx context.Context, events []catalog.Event, to eventlog.Progress) error {
+	if err := f.apply(ctx, eventlog.Latest(events), events, to); err != nil {
 		return err
 	}
 	f.metrics.applied.WithLabelValues(f.name).Add(float64(len(events)))
@@ -134,7 +135,7 @@ func (f *follower) take(ctx context.Context, events []catalog.Event, to catalog.
 // snapshot applies the products of the shard as they are now, and answers the
 // progress that this makes: the log goes on at the offset, which was its end
 // before. What it holds earlier had been settled by then.
-func (f *follower) snapshot(ctx context.Context, at catalog.Progress, offset int64) (catalog.Progress, error) {
+func (f *follower) snapshot(ctx context.Context, at eventlog.Progress, offset int64) (eventlog.Progress, error) {
 	next, err := f.journal.Snapshot(ctx, at.Shard, nil, func(products []catalog.Product) error {
 		return f.apply(ctx, products, nil, at)
 	})
@@ -148,7 +149,7 @@ func (f *follower) snapshot(ctx context.Context, at catalog.Progress, offset int
 // replay applies the events that follow on at, until seq to, from the journal;
 // to 0 is all that there are. It answers the progress, of which the offset has
 // not changed.
-func (f *follower) replay(ctx context.Context, at catalog.Progress, to int64) (catalog.Progress, error) {
+func (f *follower) replay(ctx context.Context, at eventlog.Progress, to int64) (eventlog.Progress, error) {
 	from := at.Seq + 1
 	err := f.journal.Replay(ctx, at.Shard, from, to, func(events []catalog.Event) error {
 		for _, e := range events {
@@ -170,7 +171,7 @@ func (f *follower) replay(ctx context.Context, at catalog.Progress, to int64) (c
 
 // progress answers how far the shard has been applied here, and whether it is
 // or was followed here.
-func (f *follower) progress(shard int32) (catalog.Progress, bool) {
+func (f *follower) progress(shard int32) (eventlog.Progress, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at, ok := f.at[shard]
@@ -184,7 +185,7 @@ func (f *follower) kept() []int32 {
 	return slices.Collect(maps.Keys(f.at))
 }
 
-func (f *follower) reach(at catalog.Progress) {
+func (f *follower) reach(at eventlog.Progress) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.at[at.Shard] = at

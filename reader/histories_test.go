@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/reader"
 )
 
@@ -54,14 +55,14 @@ type theatre struct {
 	journals  journals
 	begun     int // shards that were begun again
 	trimmed   int // topics that had forgotten what came next
-	consumers [2]catalog.Consumer[catalog.Event]
+	consumers [2]eventlog.Consumer[catalog.Event]
 }
 
 func newTheatre(t *testing.T, shards int) *theatre {
 	w := &theatre{
-		view:     &forgetful{products: map[catalog.ID]catalog.Product{}, progress: map[int32]catalog.Progress{}},
+		view:     &forgetful{products: map[catalog.ID]catalog.Product{}, progress: map[int32]eventlog.Progress{}},
 		index:    &index{products: map[catalog.ID]catalog.Product{}},
-		log:      &stage{starts: make([]int64, shards), ends: make([]int64, shards), consumers: make(chan catalog.Consumer[catalog.Event])},
+		log:      &stage{starts: make([]int64, shards), ends: make([]int64, shards), consumers: make(chan eventlog.Consumer[catalog.Event])},
 		journals: make(journals, shards),
 	}
 	w.Reader = reader.New(w.view, newCache(), w.index, w.log, w.journals, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
@@ -85,7 +86,7 @@ func (w *theatre) play(ctx context.Context, r *rand.Rand, shard int32) error {
 	if p, err := w.view.Progress(ctx, shard); err != nil || p.Seq != int64(len(history)) || p.Offset != int64(len(topic)) {
 		return fmt.Errorf("the view is at %+v, not at seq %d and offset %d (%w)", p, len(history), len(topic), err)
 	}
-	for _, want := range catalog.Latest(history) {
+	for _, want := range eventlog.Latest(history) {
 		got, err := w.view.Product(ctx, want.ID)
 		if err != nil || got.Version != want.Version || got.Deleted != want.Deleted || got.Name != want.Name {
 			return fmt.Errorf("the view has %+v (%w); want %+v", got, err, want)
@@ -100,13 +101,13 @@ func (w *theatre) play(ctx context.Context, r *rand.Rand, shard int32) error {
 
 // deliver hands over the records of a topic in batches cut anywhere. Whoever
 // fails, or is told to, begins again where he says.
-func (w *theatre) deliver(ctx context.Context, r *rand.Rand, c catalog.Consumer[catalog.Event], shard int32, topic []catalog.Event) error {
+func (w *theatre) deliver(ctx context.Context, r *rand.Rand, c eventlog.Consumer[catalog.Event], shard int32, topic []catalog.Event) error {
 	w.view.chance = nil
 	at, err := c.Begin(ctx, shard)
 	for err == nil && at < int64(len(topic)) {
 		w.view.chance = r
 		to := at + 1 + r.Int64N(int64(len(topic))-at)
-		failed := c.Handle(ctx, catalog.Records[catalog.Event]{Shard: shard, From: at, To: to, Items: topic[at:to]})
+		failed := c.Handle(ctx, eventlog.Records[catalog.Event]{Shard: shard, From: at, To: to, Items: topic[at:to]})
 		w.view.chance = nil
 		at = to
 		if failed == nil && r.IntN(8) > 0 {
@@ -136,7 +137,7 @@ func (w *theatre) found(ctx context.Context) error {
 	var err error
 	w.index.set(func(products map[catalog.ID]catalog.Product) {
 		for _, history := range w.journals {
-			for _, want := range catalog.Latest(history) {
+			for _, want := range eventlog.Latest(history) {
 				if got := products[want.ID]; got.Version != want.Version || got.Deleted != want.Deleted {
 					err = fmt.Errorf("the index has %+v, want %+v", got, want)
 				}
@@ -202,12 +203,12 @@ func disordered(r *rand.Rand, history []catalog.Event) []catalog.Event {
 // stage is a log that hands its consumers to whoever plays.
 type stage struct {
 	starts, ends []int64
-	consumers    chan catalog.Consumer[catalog.Event]
+	consumers    chan eventlog.Consumer[catalog.Event]
 }
 
 // enter runs a reader until the test ends, and answers the consumers of its view
 // and of its index.
-func (s *stage) enter(t *testing.T, r *reader.Reader) (consumers [2]catalog.Consumer[catalog.Event]) {
+func (s *stage) enter(t *testing.T, r *reader.Reader) (consumers [2]eventlog.Consumer[catalog.Event]) {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	t.Cleanup(func() { stop(); running.Wait() })
@@ -218,11 +219,11 @@ func (s *stage) enter(t *testing.T, r *reader.Reader) (consumers [2]catalog.Cons
 	return consumers
 }
 
-func (s *stage) Events(ctx context.Context, c catalog.Consumer[catalog.Event]) error {
+func (s *stage) Events(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
 	return s.Follow(ctx, "", c)
 }
 
-func (s *stage) Follow(ctx context.Context, _ string, c catalog.Consumer[catalog.Event]) error {
+func (s *stage) Follow(ctx context.Context, _ string, c eventlog.Consumer[catalog.Event]) error {
 	s.consumers <- c
 	<-ctx.Done()
 	return nil
@@ -256,7 +257,7 @@ type forgetful struct {
 	failures int
 	mu       sync.Mutex
 	products map[catalog.ID]catalog.Product
-	progress map[int32]catalog.Progress
+	progress map[int32]eventlog.Progress
 }
 
 func (f *forgetful) fails() bool {
@@ -290,16 +291,16 @@ func (f *forgetful) Product(_ context.Context, id catalog.ID) (catalog.Product, 
 	return catalog.Product{}, catalog.ErrNotFound
 }
 
-func (f *forgetful) Progress(_ context.Context, shard int32) (catalog.Progress, error) {
+func (f *forgetful) Progress(_ context.Context, shard int32) (eventlog.Progress, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if p, ok := f.progress[shard]; ok {
 		return p, nil
 	}
-	return catalog.Progress{Position: catalog.Position{Shard: shard}}, nil
+	return eventlog.Progress{Position: catalog.Position{Shard: shard}}, nil
 }
 
-func (f *forgetful) Save(_ context.Context, p catalog.Progress) error {
+func (f *forgetful) Save(_ context.Context, p eventlog.Progress) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fails() {

@@ -6,19 +6,22 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // marks says how far each shard has been applied, and lets people wait.
 type marks struct {
 	mu      sync.Mutex
-	at      map[int32]catalog.Progress
+	at      map[int32]eventlog.Progress
 	changed chan struct{} // closed at the next change
 }
 
-func newMarks() *marks { return &marks{at: map[int32]catalog.Progress{}, changed: make(chan struct{})} }
+func newMarks() *marks {
+	return &marks{at: map[int32]eventlog.Progress{}, changed: make(chan struct{})}
+}
 
 // reach tells how far shards have been applied.
-func (m *marks) reach(all ...catalog.Progress) {
+func (m *marks) reach(all ...eventlog.Progress) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range all {

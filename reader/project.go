@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/failpoint"
 	"catalog/internal/telemetry"
 )
@@ -28,7 +29,7 @@ func (r *Reader) RunView(ctx context.Context) error {
 }
 
 // projected answers how far the view is in the shard, whoever keeps it.
-func (r *Reader) projected(ctx context.Context, shard int32) (catalog.Progress, error) {
+func (r *Reader) projected(ctx context.Context, shard int32) (eventlog.Progress, error) {
 	p, err := r.view.Progress(ctx, shard)
 	if err == nil {
 		r.viewed.reach(p)
@@ -38,7 +39,7 @@ func (r *Reader) projected(ctx context.Context, shard int32) (catalog.Progress, 
 
 // project has the cache forget the products, applies them to the view, and then
 // saves and tells the progress: whoever sees the progress sees the products.
-func (r *Reader) project(ctx context.Context, products []catalog.Product, events []catalog.Event, to catalog.Progress) error {
+func (r *Reader) project(ctx context.Context, products []catalog.Product, events []catalog.Event, to eventlog.Progress) error {
 	since := time.Now()
 	failpoint.Here(failpoint.ReaderPolled)
 	if len(products) > 0 {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/breaker"
 	"catalog/internal/changefeed"
 )
@@ -58,7 +59,7 @@ func New(view View, cache Cache, index Index, log Log, journal Journal, logger *
 	r.loads = newLoads(r.load)
 	r.metrics = newMetrics(reg)
 	follow := func(name string) *follower {
-		return &follower{name: name, log: log, journal: journal, logger: logger, metrics: r.metrics, at: map[int32]catalog.Progress{}}
+		return &follower{name: name, log: log, journal: journal, logger: logger, metrics: r.metrics, at: map[int32]eventlog.Progress{}}
 	}
 	r.projection, r.feed = follow("view"), follow("index")
 	r.projection.load, r.projection.apply = r.projected, r.project
@@ -84,7 +85,7 @@ type View interface {
 
 	// Progress answers the progress saved for the shard, or the zero one of
 	// that shard.
-	Progress(ctx context.Context, shard int32) (catalog.Progress, error)
+	Progress(ctx context.Context, shard int32) (eventlog.Progress, error)
 
 	// Each calls handle with all products, tombstones too, in any order. What is
 	// written meanwhile may be shown or not.
@@ -97,7 +98,7 @@ type View interface {
 
 	// Save stores the progress of a shard, unless a higher seq is stored. The
 	// same seq with another offset is stored.
-	Save(ctx context.Context, p catalog.Progress) error
+	Save(ctx context.Context, p eventlog.Progress) error
 }
 
 // Index finds products, fed from all shards. Each reader has one of its own in
@@ -108,7 +109,7 @@ type Index interface {
 	// progress that they make, never that without all of them. When it returns
 	// they can be found. Of one product, versions come in order, or one that is
 	// older changes nothing.
-	Apply(ctx context.Context, products []catalog.Product, progress []catalog.Progress) error
+	Apply(ctx context.Context, products []catalog.Product, progress []eventlog.Progress) error
 
 	// Correct puts products in the place of those that are wrong, whatever their
 	// version. One of version 0 or deleted is removed.
@@ -116,7 +117,7 @@ type Index interface {
 
 	// Progress answers the progress of each shard of which something has been
 	// applied.
-	Progress(ctx context.Context) ([]catalog.Progress, error)
+	Progress(ctx context.Context) ([]eventlog.Progress, error)
 
 	// Product answers the product, or ErrNotFound, which tombstones are too.
 	Product(ctx context.Context, id catalog.ID) (catalog.Product, error)
@@ -137,11 +138,11 @@ type Index interface {
 type Log interface {
 	// Events joins the group of readers and works on the shards it is given
 	// until ctx ends.
-	Events(ctx context.Context, c catalog.Consumer[catalog.Event]) error
+	Events(ctx context.Context, c eventlog.Consumer[catalog.Event]) error
 
 	// Follow works on all shards, in no group, until ctx ends. The name is the
 	// consumer's, for its metrics.
-	Follow(ctx context.Context, name string, c catalog.Consumer[catalog.Event]) error
+	Follow(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error
 
 	// EventBounds answers, by shard, the offset of the first event that the log
 	// still has and the offset that the next one will have.

@@ -21,6 +21,7 @@ import (
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
 	"catalog/engine/sqlite"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 	"catalog/reader"
 )
@@ -53,15 +54,15 @@ func history(n int) []catalog.Event {
 type log struct {
 	start, end int64 // bounds of the only partition
 	mu         sync.Mutex
-	consumers  map[string]catalog.Consumer[catalog.Event]
+	consumers  map[string]eventlog.Consumer[catalog.Event]
 	begun      chan string
 }
 
-func (l *log) Events(ctx context.Context, c catalog.Consumer[catalog.Event]) error {
+func (l *log) Events(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
 	return l.Follow(ctx, "view", c)
 }
 
-func (l *log) Follow(ctx context.Context, name string, c catalog.Consumer[catalog.Event]) error {
+func (l *log) Follow(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error {
 	if _, err := c.Begin(ctx, 0); err != nil {
 		return err
 	}
@@ -101,7 +102,7 @@ func (j journal) Replay(_ context.Context, _ int32, from, to int64, handle func(
 
 // Snapshot answers what the events make of the products.
 func (j journal) Snapshot(_ context.Context, _ int32, only []catalog.ID, handle func([]catalog.Product) error) (int64, error) {
-	products := slices.DeleteFunc(catalog.Latest(j), func(p catalog.Product) bool { return only != nil && !slices.Contains(only, p.ID) })
+	products := slices.DeleteFunc(eventlog.Latest(j), func(p catalog.Product) bool { return only != nil && !slices.Contains(only, p.ID) })
 	if len(j) == 0 || len(products) == 0 {
 		return int64(len(j)) + 1, nil
 	}
@@ -127,12 +128,12 @@ func (b broken) Snapshot(ctx context.Context, shard int32, only []catalog.ID, ha
 // index keeps the progress and counts the products.
 type index struct {
 	mu       sync.Mutex
-	progress []catalog.Progress
+	progress []eventlog.Progress
 	products map[catalog.ID]catalog.Product
 	endless  bool // questions are not answered
 }
 
-func (x *index) Apply(_ context.Context, products []catalog.Product, progress []catalog.Progress) error {
+func (x *index) Apply(_ context.Context, products []catalog.Product, progress []eventlog.Progress) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, p := range products {
@@ -146,7 +147,7 @@ func (x *index) Correct(ctx context.Context, products []catalog.Product) error {
 	return x.Apply(ctx, products, nil)
 }
 
-func (x *index) Progress(context.Context) ([]catalog.Progress, error) { return nil, nil }
+func (x *index) Progress(context.Context) ([]eventlog.Progress, error) { return nil, nil }
 
 func (x *index) set(f func(products map[catalog.ID]catalog.Product)) {
 	x.mu.Lock()
@@ -343,7 +344,7 @@ func startOn(t testing.TB, v *counted, l *log, j reader.Journal) *world {
 }
 
 func startWith(t testing.TB, v reader.View, x reader.Index, l *log, j reader.Journal) *world {
-	l.consumers, l.begun = map[string]catalog.Consumer[catalog.Event]{}, make(chan string, 2)
+	l.consumers, l.begun = map[string]eventlog.Consumer[catalog.Event]{}, make(chan string, 2)
 	w := &world{log: l, cache: newCache(), reg: prometheus.NewRegistry()}
 	w.Reader = reader.New(v, w.cache, x, l, j, slog.New(slog.DiscardHandler), time.Now, w.reg)
 	ctx, stop := context.WithCancel(context.Background())
@@ -359,7 +360,7 @@ func startWith(t testing.TB, v reader.View, x reader.Index, l *log, j reader.Jou
 // feed gives events to view and index, as the records from an offset on.
 func (w *world) feed(t interface{ Fatal(...any) }, from int64, events ...catalog.Event) {
 	for _, c := range w.log.consumers {
-		r := catalog.Records[catalog.Event]{From: from, To: from + int64(len(events)), Items: events}
+		r := eventlog.Records[catalog.Event]{From: from, To: from + int64(len(events)), Items: events}
 		if err := c.Handle(context.Background(), r); err != nil {
 			t.Fatal(err)
 		}
@@ -418,7 +419,7 @@ func TestEvents(t *testing.T) {
 	})
 	t.Run("an event that nobody has stops the shard", func(t *testing.T) {
 		w := start(t, view(t), &log{}, journal(all[:1]))
-		err := w.log.consumers["view"].Handle(t.Context(), catalog.Records[catalog.Event]{To: 1, Items: all[3:4]})
+		err := w.log.consumers["view"].Handle(t.Context(), eventlog.Records[catalog.Event]{To: 1, Items: all[3:4]})
 		if err == nil || !strings.Contains(err.Error(), "the journal does not have the events 2 to 3") {
 			t.Fatalf("Handle = %v", err)
 		}
@@ -463,7 +464,7 @@ func TestEvents(t *testing.T) {
 		if err := v.Apply(t.Context(), []catalog.Product{all[4].Product}); err != nil {
 			t.Fatal(err)
 		}
-		if err := v.Save(t.Context(), catalog.Progress{Position: catalog.Position{Seq: 5}, Offset: 9}); err != nil {
+		if err := v.Save(t.Context(), eventlog.Progress{Position: catalog.Position{Seq: 5}, Offset: 9}); err != nil {
 			t.Fatal(err)
 		}
 		w := start(t, v, &log{end: 3}, all[:8])
@@ -551,7 +552,7 @@ func TestPositions(t *testing.T) {
 	t.Run("a view that another reader keeps is looked at", func(t *testing.T) {
 		v := view(t)
 		w := start(t, v, &log{}, nil)
-		if err := errors.Join(v.Apply(t.Context(), []catalog.Product{all[1].Product}), v.Save(t.Context(), catalog.Progress{Position: catalog.Position{Seq: 2}, Offset: 2})); err != nil {
+		if err := errors.Join(v.Apply(t.Context(), []catalog.Product{all[1].Product}), v.Save(t.Context(), eventlog.Progress{Position: catalog.Position{Seq: 2}, Offset: 2})); err != nil {
 			t.Fatal(err)
 		}
 		w.isAt(t, 2, 2)
@@ -680,7 +681,7 @@ func TestCache(t *testing.T) {
 	t.Run("where another guards the shard, nothing is applied", func(t *testing.T) {
 		w := start(t, view(t), &log{}, nil)
 		w.cache.set(func() { w.cache.fenced = true })
-		err := w.log.consumers["view"].Handle(t.Context(), catalog.Records[catalog.Event]{To: 1, Items: all[:1]})
+		err := w.log.consumers["view"].Handle(t.Context(), eventlog.Records[catalog.Event]{To: 1, Items: all[:1]})
 		if _, missing := w.view.View.Product(t.Context(), id); !errors.Is(err, catalog.ErrFenced) || !errors.Is(missing, catalog.ErrNotFound) {
 			t.Fatalf("Handle = %v, and the view has %v", err, missing)
 		}

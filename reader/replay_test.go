@@ -18,6 +18,7 @@ import (
 	"catalog/engine/bleve"
 	"catalog/engine/redis"
 	"catalog/engine/sqlite"
+	"catalog/eventlog"
 	"catalog/reader"
 )
 
@@ -48,13 +49,13 @@ func TestWhatIsDeletedStaysSoWhenAllIsReplayed(t *testing.T) {
 		history = append(history, e)
 	}
 	// begin starts a reader, which ends with the test.
-	begin := func(v reader.View) (*reader.Reader, [2]catalog.Consumer[catalog.Event]) {
+	begin := func(v reader.View) (*reader.Reader, [2]eventlog.Consumer[catalog.Event]) {
 		cache, err := redis.Open(t.Context(), redis.Config{URL: "redis://" + server.Addr(), Shards: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(cache.Close)
-		log := &stage{starts: []int64{0}, ends: []int64{0}, consumers: make(chan catalog.Consumer[catalog.Event])}
+		log := &stage{starts: []int64{0}, ends: []int64{0}, consumers: make(chan eventlog.Consumer[catalog.Event])}
 		r := reader.New(v, cache, x, log, history, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
 		consumers := log.enter(t, r)
 		for _, c := range consumers {
@@ -64,11 +65,11 @@ func TestWhatIsDeletedStaysSoWhenAllIsReplayed(t *testing.T) {
 		}
 		return r, consumers
 	}
-	feed := func(consumers [2]catalog.Consumer[catalog.Event], from, to, times int) {
+	feed := func(consumers [2]eventlog.Consumer[catalog.Event], from, to, times int) {
 		for ; from < to; from += batch {
 			for range times {
 				for _, c := range consumers {
-					records := catalog.Records[catalog.Event]{From: int64(from), To: int64(from + batch), Items: history[from : from+batch]}
+					records := eventlog.Records[catalog.Event]{From: int64(from), To: int64(from + batch), Items: history[from : from+batch]}
 					if err := c.Handle(t.Context(), records); err != nil {
 						t.Fatal(err)
 					}
@@ -149,14 +150,14 @@ type lost struct {
 	saved atomic.Bool
 }
 
-func (l *lost) Progress(ctx context.Context, shard int32) (catalog.Progress, error) {
+func (l *lost) Progress(ctx context.Context, shard int32) (eventlog.Progress, error) {
 	if !l.saved.Load() {
-		return catalog.Progress{Position: catalog.Position{Shard: shard}}, nil
+		return eventlog.Progress{Position: catalog.Position{Shard: shard}}, nil
 	}
 	return l.View.Progress(ctx, shard)
 }
 
-func (l *lost) Save(ctx context.Context, p catalog.Progress) error {
+func (l *lost) Save(ctx context.Context, p eventlog.Progress) error {
 	if p.Seq > 0 {
 		l.saved.Store(true)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // store is one that has copies of products.
@@ -150,7 +151,7 @@ func (t *turns) take(shard int32) (give func()) {
 
 // inTurn is a consumer that works when it has its turn.
 type inTurn struct {
-	catalog.Consumer[catalog.Event]
+	eventlog.Consumer[catalog.Event]
 	turns *turns
 }
 
@@ -161,7 +162,7 @@ func (c inTurn) Begin(ctx context.Context, shard int32) (int64, error) {
 }
 
 // Handle handles records of a shard.
-func (c inTurn) Handle(ctx context.Context, r catalog.Records[catalog.Event]) error {
+func (c inTurn) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) error {
 	defer c.turns.take(r.Shard)()
 	return c.Consumer.Handle(ctx, r)
 }

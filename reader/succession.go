@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // Views keeps views beside one another, each a generation, for all readers.
@@ -17,11 +18,11 @@ type Views[V View] interface {
 	Generation(n int64) V
 
 	// Generations answers which there are; at first the zero value.
-	Generations(ctx context.Context) (catalog.Generations, error)
+	Generations(ctx context.Context) (eventlog.Generations, error)
 
 	// Turn saves which there are, if they are still what they were. Else it
 	// answers ErrFenced.
-	Turn(ctx context.Context, was, to catalog.Generations) error
+	Turn(ctx context.Context, was, to eventlog.Generations) error
 
 	// Clear makes the generation, empty.
 	Clear(ctx context.Context, n int64) error
@@ -46,15 +47,15 @@ type Views[V View] interface {
 // for what it is doing instead.
 type Succession struct {
 	generation  func(n int64) View
-	generations func(context.Context) (catalog.Generations, error)
-	turn        func(ctx context.Context, was, to catalog.Generations) error
+	generations func(context.Context) (eventlog.Generations, error)
+	turn        func(ctx context.Context, was, to eventlog.Generations) error
 	clear, drop func(ctx context.Context, n int64) error
 	shared      bool
 
 	doing sync.RWMutex // held for reading by those who use a view, unless it is shared
 
 	mu     sync.Mutex
-	known  catalog.Generations
+	known  eventlog.Generations
 	looked time.Time // when that was found out
 }
 
@@ -70,7 +71,7 @@ func NewSuccession[V View](v Views[V]) *Succession {
 }
 
 // now answers which generations there are, as it was at most a term ago.
-func (s *Succession) now(ctx context.Context) (catalog.Generations, error) {
+func (s *Succession) now(ctx context.Context) (eventlog.Generations, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.looked.IsZero() && (!s.shared || time.Since(s.looked) < term) {
@@ -79,7 +80,7 @@ func (s *Succession) now(ctx context.Context) (catalog.Generations, error) {
 	return s.look(ctx)
 }
 
-func (s *Succession) look(ctx context.Context) (catalog.Generations, error) {
+func (s *Succession) look(ctx context.Context) (eventlog.Generations, error) {
 	since := time.Now()
 	g, err := s.generations(ctx)
 	if err == nil {
@@ -107,7 +108,7 @@ func (s *Succession) Apply(ctx context.Context, products []catalog.Product) erro
 }
 
 // Save stores the progress of a shard.
-func (s *Succession) Save(ctx context.Context, p catalog.Progress) error {
+func (s *Succession) Save(ctx context.Context, p eventlog.Progress) error {
 	return s.both(ctx, func(v View) error { return v.Save(ctx, p) })
 }
 
@@ -154,10 +155,10 @@ func (s *Succession) Correct(ctx context.Context, was int64, p catalog.Product) 
 }
 
 // Progress answers the progress saved for the shard.
-func (s *Succession) Progress(ctx context.Context, shard int32) (catalog.Progress, error) {
+func (s *Succession) Progress(ctx context.Context, shard int32) (eventlog.Progress, error) {
 	v, err := s.live(ctx)
 	if err != nil {
-		return catalog.Progress{}, err
+		return eventlog.Progress{}, err
 	}
 	return v.Progress(ctx, shard)
 }
@@ -172,7 +173,7 @@ func (s *Succession) use() (done func()) {
 }
 
 // step saves which generations there are, and returns when all know.
-func (s *Succession) step(ctx context.Context, was, to catalog.Generations) error {
+func (s *Succession) step(ctx context.Context, was, to eventlog.Generations) error {
 	if !s.shared {
 		s.doing.Lock()
 		defer s.doing.Unlock()
@@ -278,7 +279,7 @@ func (s *Succession) Back(ctx context.Context, shards int) error {
 
 // swap swaps the live generation and the other one. Who is killed in between
 // leaves both to be read, which the next one ends.
-func (s *Succession) swap(ctx context.Context, g catalog.Generations, shards int) error {
+func (s *Succession) swap(ctx context.Context, g eventlog.Generations, shards int) error {
 	both := g
 	if both.Both = true; both != g {
 		if err := s.step(ctx, g, both); err != nil {
@@ -295,7 +296,7 @@ func (s *Succession) swap(ctx context.Context, g catalog.Generations, shards int
 			return err
 		}
 	}
-	swapped := catalog.Generations{Live: g.Also, Also: g.Live, Whole: true, Both: true}
+	swapped := eventlog.Generations{Live: g.Also, Also: g.Live, Whole: true, Both: true}
 	if err := s.step(ctx, both, swapped); err != nil {
 		return err
 	}
@@ -310,7 +311,7 @@ func (s *Succession) Forget(ctx context.Context) error {
 	if err != nil || g.Also == g.Live {
 		return err
 	}
-	if err := s.step(ctx, g, catalog.Generations{Live: g.Live, Also: g.Live}); err != nil {
+	if err := s.step(ctx, g, eventlog.Generations{Live: g.Live, Also: g.Live}); err != nil {
 		return err
 	}
 	return s.drop(ctx, g.Also)

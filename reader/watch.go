@@ -12,6 +12,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/eventlog"
 	"catalog/internal/changefeed"
 	"catalog/internal/wire"
 )
@@ -44,7 +45,7 @@ func (w watched) Begin(ctx context.Context, shard int32) (int64, error) {
 }
 
 // Handle handles events of a shard.
-func (w watched) Handle(ctx context.Context, r catalog.Records[catalog.Event]) error {
+func (w watched) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) error {
 	w.changes.Follow(r.Shard, r.Items)
 	return w.follower.Handle(ctx, r)
 }

@@ -14,6 +14,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 	"catalog/reader"
 )
@@ -153,7 +154,7 @@ func TestWhoDoesNotReadChangesIsCutOffAndOthersAreNot(t *testing.T) {
 type memory struct{ reader.View }
 
 func (memory) Apply(context.Context, []catalog.Product) error { return nil }
-func (memory) Save(context.Context, catalog.Progress) error   { return nil }
-func (memory) Progress(_ context.Context, shard int32) (catalog.Progress, error) {
-	return catalog.Progress{Position: catalog.Position{Shard: shard}}, nil
+func (memory) Save(context.Context, eventlog.Progress) error  { return nil }
+func (memory) Progress(_ context.Context, shard int32) (eventlog.Progress, error) {
+	return eventlog.Progress{Position: catalog.Position{Shard: shard}}, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 )
 
@@ -61,13 +62,13 @@ func (s Server) ReplayDeadLetter(ctx context.Context, r *catalogv1.ReplayDeadLet
 	return answer, nil
 }
 
-func (s Server) letter(ctx context.Context, id catalog.Position) (catalog.DeadLetter, error) {
+func (s Server) letter(ctx context.Context, id catalog.Position) (eventlog.DeadLetter, error) {
 	letters, err := s.Store.Dead(ctx, id.Shard, id.Seq, 1)
 	if err == nil && (len(letters) == 0 || letters[0].Seq != id.Seq) {
 		err = catalog.ErrNotFound
 	}
 	if err != nil {
-		return catalog.DeadLetter{}, err
+		return eventlog.DeadLetter{}, err
 	}
 	return letters[0], nil
 }

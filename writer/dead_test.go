@@ -10,14 +10,15 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 )
 
 // junk are n records of shard 0 from the offset on that are no commands.
-func junk(from, n int) []catalog.DeadLetter {
-	letters := make([]catalog.DeadLetter, n)
+func junk(from, n int) []eventlog.DeadLetter {
+	letters := make([]eventlog.DeadLetter, n)
 	for i := range letters {
-		letters[i] = catalog.DeadLetter{Offset: int64(from + i), Cause: "it is junk", Value: []byte("junk"), Size: 4}
+		letters[i] = eventlog.DeadLetter{Offset: int64(from + i), Cause: "it is junk", Value: []byte("junk"), Size: 4}
 	}
 	return letters
 }
@@ -47,7 +48,7 @@ func TestARecordThatIsNoCommandIsPutAsideWithItsBatch(t *testing.T) {
 	r.To, r.Dead = 5, junk(3, 2)
 	handle(t, w, r)
 	store.lose = errLost // of a batch of nothing else
-	handle(t, w, catalog.Records[catalog.Command]{From: 5, To: 6, Dead: junk(5, 1)})
+	handle(t, w, eventlog.Records[catalog.Command]{From: 5, To: 6, Dead: junk(5, 1)})
 	r = records(6, 1)
 	handle(t, w, r)
 	wantSeqs(t, l, 1, 2, 3, 4)
@@ -62,9 +63,9 @@ func TestATakeoverPublishesTheDeadLettersThatAreMissing(t *testing.T) {
 	store := newStore(t)
 	w, l := newWriter(t, store)
 	begin(t, w, 0)
-	handle(t, w, catalog.Records[catalog.Command]{To: 5, Dead: junk(0, 5)})
+	handle(t, w, eventlog.Records[catalog.Command]{To: 5, Dead: junk(0, 5)})
 	l.held = true // the first writer dies with these unsent
-	handle(t, w, catalog.Records[catalog.Command]{From: 5, To: 30, Dead: junk(5, 25)})
+	handle(t, w, eventlog.Records[catalog.Command]{From: 5, To: 30, Dead: junk(5, 25)})
 	next := &topic{t: t, store: store, dead: slices.Clone(l.dead)}
 	begin(t, writerOn(store, next), 30)
 	var want []int64
@@ -87,7 +88,7 @@ func TestADeadLetterIsSentAgainWhenThereIsACommandInItThatIsNotSettled(t *testin
 	}
 	dead := junk(0, 2)
 	dead[1].Value = value
-	handle(t, w, catalog.Records[catalog.Command]{To: 2, Dead: dead})
+	handle(t, w, eventlog.Records[catalog.Command]{To: 2, Dead: dead})
 
 	c := serve(t, store, l)
 	list, err := c.ListDeadLetters(t.Context(), &catalogv1.ListDeadLettersRequest{Limit: 10})
@@ -118,7 +119,7 @@ func TestADeadLetterIsSentAgainWhenThereIsACommandInItThatIsNotSettled(t *testin
 	if r := replay(second, false); !r.GetSent() || len(l.sent) != 1 || l.sent[0].ID != stray.ID {
 		t.Errorf("replay: %v, sent %v", r, l.sent)
 	}
-	handle(t, w, catalog.Records[catalog.Command]{From: 2, To: 3, Items: l.sent})
+	handle(t, w, eventlog.Records[catalog.Command]{From: 2, To: 3, Items: l.sent})
 	if r := replay(second, false); r.GetSent() || !r.GetSettled() || len(l.sent) != 1 {
 		t.Errorf("replay of what is settled: %v, %d sent", r, len(l.sent))
 	}

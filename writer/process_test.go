@@ -22,6 +22,7 @@ import (
 	"catalog"
 	"catalog/engine/kafka"
 	"catalog/engine/sqlite"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 	"catalog/writer"
 )
@@ -136,7 +137,7 @@ type events struct {
 func (c *events) Begin(context.Context, int32) (int64, error) { return 0, nil }
 func (c *events) End(int32)                                   {}
 
-func (c *events) Handle(_ context.Context, r catalog.Records[catalog.Event]) error {
+func (c *events) Handle(_ context.Context, r eventlog.Records[catalog.Event]) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range r.Items {

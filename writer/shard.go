@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/failpoint"
 	"catalog/internal/telemetry"
 	"catalog/internal/wire"
@@ -30,8 +31,8 @@ type Writer struct {
 	unsent map[int32]sent // of shards in which a publish failed
 
 	looking sync.Mutex
-	looked  time.Time            // when states was begun to be read
-	states  []catalog.ShardState // as the store had them
+	looked  time.Time             // when states was begun to be read
+	states  []eventlog.ShardState // as the store had them
 }
 
 // sent is up to which event and dead letter the topics are known to have all.
@@ -40,7 +41,7 @@ type sent struct{ seq, dead int64 }
 // shard is one that this writer owns. Only one goroutine works on it; what
 // publishing tells comes from others.
 type shard struct {
-	state        catalog.ShardState
+	state        eventlog.ShardState
 	events, dead atomic.Int64 // all up to these numbers are in their topics
 	failed       atomic.Pointer[error]
 	moved        time.Time // when the state was last changed here
@@ -224,7 +225,7 @@ func (w *Writer) End(number int32) {
 
 // Handle settles the commands in one transaction and has their events
 // published, while the next ones are being settled.
-func (w *Writer) Handle(ctx context.Context, r catalog.Records[catalog.Command]) error {
+func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]) error {
 	w.mu.Lock()
 	s := w.shards[r.Shard]
 	w.mu.Unlock()
@@ -238,7 +239,7 @@ func (w *Writer) Handle(ctx context.Context, r catalog.Records[catalog.Command])
 	for i := range r.Dead {
 		r.Dead[i].Seq, r.Dead[i].At = s.state.NextDead+int64(i), now
 	}
-	b := catalog.Batch{
+	b := eventlog.Batch{
 		Shard: r.Shard, Epoch: s.state.Epoch, From: r.From, To: r.To,
 		NextSeq: s.state.NextSeq, NextDead: s.state.NextDead, Published: s.events.Load(),
 		Commands: r.Items, Dead: r.Dead,
@@ -266,7 +267,7 @@ func (w *Writer) Handle(ctx context.Context, r catalog.Records[catalog.Command])
 
 // bury publishes dead letters, and tells people of them. After PostgreSQL was
 // set back some can be in the topic already.
-func (w *Writer) bury(ctx context.Context, s *shard, dead []catalog.DeadLetter) {
+func (w *Writer) bury(ctx context.Context, s *shard, dead []eventlog.DeadLetter) {
 	if len(dead) == 0 {
 		return
 	}
@@ -298,7 +299,7 @@ func (s *shard) published(mark *atomic.Int64, last int64, then func()) func(erro
 
 // settle settles the batch, and finds out what became of a transaction whose
 // end was not heard of.
-func (w *Writer) settle(ctx context.Context, b catalog.Batch, now time.Time) ([]catalog.Event, error) {
+func (w *Writer) settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error) {
 	events, err := w.store.Settle(ctx, b, now)
 	if err == nil || errors.Is(err, catalog.ErrFenced) {
 		return events, err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // Store keeps the truth: products, the journal of every settled command, and
@@ -25,24 +26,24 @@ type Store interface {
 
 	// Claim makes the caller the owner of the shard, by a new epoch, and answers
 	// the state it takes over.
-	Claim(ctx context.Context, shard int32) (catalog.ShardState, error)
+	Claim(ctx context.Context, shard int32) (eventlog.ShardState, error)
 
 	// Topics answers which topics the store belongs to: those of the first call.
-	Topics(ctx context.Context, now catalog.Topics) (catalog.Topics, error)
+	Topics(ctx context.Context, now eventlog.Topics) (eventlog.Topics, error)
 
 	// States answers the stored states of all shards, in order.
-	States(ctx context.Context) ([]catalog.ShardState, error)
+	States(ctx context.Context) ([]eventlog.ShardState, error)
 
 	// State answers the stored state of the shard.
-	State(ctx context.Context, shard int32) (catalog.ShardState, error)
+	State(ctx context.Context, shard int32) (eventlog.ShardState, error)
 
 	// Settle does one transaction: it moves the shard from b.From to b.To and
 	// from b.NextSeq on by the number of events, and stores the events and the
-	// products as catalog.Settle and catalog.Latest make them of what it reads,
+	// products as eventlog.Settle and eventlog.Latest make them of what it reads,
 	// and the dead letters. It answers the events. When the shard is not at b.Epoch, b.From and
 	// b.NextSeq it changes nothing and answers ErrFenced. After any other error
 	// the transaction may or may not have been committed: State tells.
-	Settle(ctx context.Context, b catalog.Batch, now time.Time) ([]catalog.Event, error)
+	Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error)
 
 	// Journal answers the events of the shard with from ≤ seq ≤ to, in order, at
 	// most limit of them.
@@ -55,12 +56,12 @@ type Store interface {
 
 	// Dead answers the dead letters of the shard with from ≤ number, in order, at
 	// most limit of them.
-	Dead(ctx context.Context, shard int32, from int64, limit int) ([]catalog.DeadLetter, error)
+	Dead(ctx context.Context, shard int32, from int64, limit int) ([]eventlog.DeadLetter, error)
 
 	// ListDead answers the dead letters of the shard, or with nil of all, newest
 	// first and without key, value and headers: those after the one named (the
 	// zero Position for all), at most limit of them.
-	ListDead(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]catalog.DeadLetter, error)
+	ListDead(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]eventlog.DeadLetter, error)
 
 	// Receipt answers the event of the command, or ErrNotFound.
 	Receipt(ctx context.Context, command catalog.ID) (catalog.Event, error)
@@ -80,10 +81,10 @@ type Store interface {
 type Log interface {
 	// Commands joins the group of writers and works on the shards it is given
 	// until ctx ends.
-	Commands(ctx context.Context, w catalog.Consumer[catalog.Command]) error
+	Commands(ctx context.Context, w eventlog.Consumer[catalog.Command]) error
 
 	// Topics answers which topics it is that this process works with.
-	Topics() catalog.Topics
+	Topics() eventlog.Topics
 
 	// LastSeq answers the seq of the last event in the shard's partition of the
 	// events topic, or 0 when the partition holds no record.
@@ -98,7 +99,7 @@ type Log interface {
 	// LastDead and Bury are for dead letters what LastSeq and Publish are for
 	// events.
 	LastDead(ctx context.Context, shard int32) (int64, error)
-	Bury(ctx context.Context, letters []catalog.DeadLetter, done func(error))
+	Bury(ctx context.Context, letters []eventlog.DeadLetter, done func(error))
 
 	// Send appends commands, each to the partition of its product, and waits
 	// until they are stored.

@@ -16,6 +16,7 @@ import (
 
 	"catalog"
 	"catalog/engine/sqlite"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 	"catalog/writer"
 )
@@ -54,17 +55,17 @@ type topic struct {
 
 	mu     sync.Mutex
 	events []catalog.Event
-	dead   []catalog.DeadLetter
+	dead   []eventlog.DeadLetter
 	sent   []catalog.Command
 	fail   func(e catalog.Event) error
 	held   bool
 	queue  []func()
 }
 
-func (l *topic) Commands(context.Context, catalog.Consumer[catalog.Command]) error { return nil }
+func (l *topic) Commands(context.Context, eventlog.Consumer[catalog.Command]) error { return nil }
 
-func (l *topic) Topics() catalog.Topics {
-	return catalog.Topics{Commands: catalog.ID{1}, Events: catalog.ID{2}}
+func (l *topic) Topics() eventlog.Topics {
+	return eventlog.Topics{Commands: catalog.ID{1}, Events: catalog.ID{2}}
 }
 
 func (l *topic) LastSeq(context.Context, int32) (int64, error) {
@@ -113,7 +114,7 @@ func (l *topic) LastDead(context.Context, int32) (int64, error) {
 	return l.dead[len(l.dead)-1].Seq, nil
 }
 
-func (l *topic) Bury(_ context.Context, letters []catalog.DeadLetter, done func(error)) {
+func (l *topic) Bury(_ context.Context, letters []eventlog.DeadLetter, done func(error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	send := func() {
@@ -177,8 +178,8 @@ func create(i int) catalog.Command {
 }
 
 // records are n commands of shard 0 from the offset on.
-func records(from, n int) catalog.Records[catalog.Command] {
-	r := catalog.Records[catalog.Command]{From: int64(from), To: int64(from + n)}
+func records(from, n int) eventlog.Records[catalog.Command] {
+	r := eventlog.Records[catalog.Command]{From: int64(from), To: int64(from + n)}
 	for i := range n {
 		r.Items = append(r.Items, create(from+i))
 	}
@@ -192,7 +193,7 @@ func begin(t *testing.T, w *writer.Writer, want int64) {
 	}
 }
 
-func handle(t *testing.T, w *writer.Writer, r catalog.Records[catalog.Command]) {
+func handle(t *testing.T, w *writer.Writer, r eventlog.Records[catalog.Command]) {
 	t.Helper()
 	if err := w.Handle(t.Context(), r); err != nil {
 		t.Fatal(err)
@@ -212,7 +213,7 @@ func TestWhatIsSettledIsPublishedInTheOrderOfTheJournal(t *testing.T) {
 	begin(t, w, 0)
 	handle(t, w, records(0, 3))
 	handle(t, w, records(3, 2))
-	handle(t, w, catalog.Records[catalog.Command]{From: 5, To: 9}) // all dead letters
+	handle(t, w, eventlog.Records[catalog.Command]{From: 5, To: 9}) // all dead letters
 	again := records(0, 2)
 	again.From, again.To = 9, 11
 	handle(t, w, again) // nothing but repeats
@@ -283,7 +284,7 @@ type lossy struct {
 	loseNext error // of State
 }
 
-func (s *lossy) Settle(ctx context.Context, b catalog.Batch, now time.Time) (events []catalog.Event, err error) {
+func (s *lossy) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, err error) {
 	lost := s.lose
 	if lost == nil || s.commit {
 		events, err = s.Store.Settle(ctx, b, now)
@@ -294,10 +295,10 @@ func (s *lossy) Settle(ctx context.Context, b catalog.Batch, now time.Time) (eve
 	return events, err
 }
 
-func (s *lossy) State(ctx context.Context, shard int32) (catalog.ShardState, error) {
+func (s *lossy) State(ctx context.Context, shard int32) (eventlog.ShardState, error) {
 	if err := s.loseNext; err != nil {
 		s.loseNext = nil
-		return catalog.ShardState{}, err
+		return eventlog.ShardState{}, err
 	}
 	return s.Store.State(ctx, shard)
 }

@@ -17,6 +17,7 @@ import (
 	"catalog/engine/kafka"
 	"catalog/engine/postgres"
 	"catalog/engine/sqlite"
+	"catalog/eventlog"
 	"catalog/internal/telemetry"
 	"catalog/writer"
 )
@@ -31,7 +32,7 @@ back to a backup. Nothing is changed before you agree.
 // truth is a store that can be repaired.
 type truth interface {
 	writer.Store
-	Reset(ctx context.Context, topics catalog.Topics, offsets map[int32]int64) error
+	Reset(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error
 	Restore(ctx context.Context, events []catalog.Event) error
 }
 
@@ -132,7 +133,7 @@ func agreed(in io.Reader, out io.Writer) bool {
 // findings are what does not fit, and how it is mended.
 type findings struct {
 	wrong   [][3]string // where, what, and what is done
-	topics  catalog.Topics
+	topics  eventlog.Topics
 	offsets map[int32]int64 // of the commands topic, of shards that are moved
 	events  []catalog.Event // that the store does not have
 }

@@ -16,6 +16,7 @@ import (
 
 	"catalog"
 	"catalog/engine/bleve"
+	"catalog/eventlog"
 )
 
 // large is how many products the catalogue has that searches are measured on.
@@ -121,7 +122,7 @@ func open(tb testing.TB, dir string) *bleve.Index {
 
 func apply(tb testing.TB, x *bleve.Index, seq int64, products ...catalog.Product) {
 	tb.Helper()
-	if err := x.Apply(tb.Context(), products, []catalog.Progress{{Position: catalog.Position{Seq: seq}, Offset: seq}}); err != nil {
+	if err := x.Apply(tb.Context(), products, []eventlog.Progress{{Position: catalog.Position{Seq: seq}, Offset: seq}}); err != nil {
 		tb.Fatal(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // Folder is an index that can be made anew while it is used: the live one of at
@@ -128,7 +129,7 @@ func (f *Folder) using(other bool) (x *Index, done func(), err error) {
 var errNone = fmt.Errorf("there is no other search index: %w", catalog.ErrNotFound)
 
 // Apply stores products and progress.
-func (f *Folder) Apply(ctx context.Context, products []catalog.Product, progress []catalog.Progress) error {
+func (f *Folder) Apply(ctx context.Context, products []catalog.Product, progress []eventlog.Progress) error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	if err := f.live.Apply(ctx, products, progress); err != nil || f.also == nil {
@@ -148,7 +149,7 @@ func (f *Folder) Correct(ctx context.Context, products []catalog.Product) error 
 }
 
 // Progress answers how far the live index is.
-func (f *Folder) Progress(ctx context.Context) ([]catalog.Progress, error) {
+func (f *Folder) Progress(ctx context.Context) ([]eventlog.Progress, error) {
 	x, done, _ := f.using(false)
 	defer done()
 	return x.Progress(ctx)

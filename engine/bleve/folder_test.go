@@ -11,6 +11,7 @@ import (
 	"catalog"
 	"catalog/engine/bleve"
 	"catalog/engine/enginetest"
+	"catalog/eventlog"
 	"catalog/reader"
 )
 
@@ -38,8 +39,8 @@ func TestAnIndexIsMadeAnewBesideItself(t *testing.T) {
 	p := func(name string, version int64) catalog.Product {
 		return catalog.Product{ID: catalog.DerivedID(name), Version: version, Draft: catalog.Draft{Name: name, Description: fmt.Sprint(version)}}
 	}
-	at := func(seq int64) []catalog.Progress {
-		return []catalog.Progress{{Position: catalog.Position{Shard: 1, Seq: seq}, Offset: seq}}
+	at := func(seq int64) []eventlog.Progress {
+		return []eventlog.Progress{{Position: catalog.Position{Shard: 1, Seq: seq}, Offset: seq}}
 	}
 	has := func(name string, version int64) {
 		t.Helper()

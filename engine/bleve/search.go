@@ -29,6 +29,7 @@ import (
 	bolt "go.etcd.io/bbolt/errors"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // format is raised when what is written to the index changes. An index of
@@ -50,7 +51,7 @@ type Index struct {
 	turns   chan struct{} // of those who search, as many at once as there are processors: more would slow each other
 
 	writing  sync.Mutex
-	progress map[int32]catalog.Progress // what is stored; guarded by writing
+	progress map[int32]eventlog.Progress // what is stored; guarded by writing
 }
 
 // Open opens the index in the folder, or makes it. One that cannot be read, or
@@ -74,7 +75,7 @@ func Open(dir string, log *slog.Logger) (*Index, error) {
 
 func open(dir string) (*Index, error) {
 	workers := index.NewAnalysisQueue(1)
-	x := &Index{workers: workers, progress: map[int32]catalog.Progress{}, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	x := &Index{workers: workers, progress: map[int32]eventlog.Progress{}, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	store, err := scorch.NewScorch(scorch.Name, map[string]any{
 		"path":              dir,
 		"bolt_timeout":      "1s",
@@ -135,7 +136,7 @@ func (x *Index) load() error {
 		return fmt.Errorf("read the progress of the search index: %w", err)
 	}
 	for ; len(value) >= progressSize; value = value[progressSize:] {
-		p := catalog.Progress{
+		p := eventlog.Progress{
 			Position: catalog.Position{Shard: int32(binary.BigEndian.Uint32(value)), Seq: int64(binary.BigEndian.Uint64(value[4:]))},
 			Offset:   int64(binary.BigEndian.Uint64(value[12:])),
 		}
@@ -187,7 +188,7 @@ func (x *Index) Close() error {
 
 // Apply stores products, removes tombstones and stores the progress, all or
 // nothing.
-func (x *Index) Apply(_ context.Context, products []catalog.Product, progress []catalog.Progress) error {
+func (x *Index) Apply(_ context.Context, products []catalog.Product, progress []eventlog.Progress) error {
 	b, err := newBatch(products)
 	if err != nil {
 		return err
@@ -249,10 +250,10 @@ func (x *Index) write(b *index.Batch) error {
 const progressSize = 4 + 8 + 8
 
 // Progress answers the progress of each shard of which something was applied.
-func (x *Index) Progress(context.Context) ([]catalog.Progress, error) {
+func (x *Index) Progress(context.Context) ([]eventlog.Progress, error) {
 	x.writing.Lock()
 	defer x.writing.Unlock()
-	var all []catalog.Progress
+	var all []eventlog.Progress
 	for _, p := range x.progress {
 		all = append(all, p)
 	}

@@ -9,6 +9,7 @@ import (
 	"catalog"
 	"catalog/engine/bleve"
 	"catalog/engine/enginetest"
+	"catalog/eventlog"
 	"catalog/reader"
 )
 
@@ -52,7 +53,7 @@ func TestReopen(t *testing.T) {
 	}
 	x := openIndex(t, dir)
 	p := catalog.Product{ID: catalog.DerivedID("p"), Version: 1, Draft: catalog.Draft{Name: "Chair", Price: catalog.Money{Currency: "EUR"}}}
-	if err := x.Apply(t.Context(), []catalog.Product{p}, []catalog.Progress{{Position: catalog.Position{Shard: 3, Seq: 5}}}); err != nil {
+	if err := x.Apply(t.Context(), []catalog.Product{p}, []eventlog.Progress{{Position: catalog.Position{Shard: 3, Seq: 5}}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := x.Close(); err != nil {

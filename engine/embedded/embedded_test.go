@@ -21,6 +21,7 @@ import (
 	"catalog"
 	"catalog/engine/embedded"
 	"catalog/engine/kafka"
+	"catalog/eventlog"
 )
 
 // victim names the folder of a process that is there to be killed: this test
@@ -102,7 +103,7 @@ func (w *writer) Begin(_ context.Context, shard int32) (int64, error) {
 	return 0, nil
 }
 func (w *writer) End(int32) {}
-func (w *writer) Handle(_ context.Context, r catalog.Records[catalog.Command]) error {
+func (w *writer) Handle(_ context.Context, r eventlog.Records[catalog.Command]) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range r.Items {

@@ -8,15 +8,16 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // letter is a dead letter of the shard with that number.
-func letter(shard int32, number int64) catalog.DeadLetter {
-	return catalog.DeadLetter{
+func letter(shard int32, number int64) eventlog.DeadLetter {
+	return eventlog.DeadLetter{
 		Position: catalog.Position{Shard: shard, Seq: number}, Offset: 100 + number,
 		Cause: fmt.Sprint("cause ", number), At: moment.Add(time.Duration(number) * time.Second),
 		Key: []byte("key"), Value: []byte("value\x00\xff"), Size: 7,
-		Headers: []catalog.Header{{Key: "from", Value: []byte{0, 1}}, {Key: "broken\xff", Value: []byte("x")}},
+		Headers: []eventlog.Header{{Key: "from", Value: []byte{0, 1}}, {Key: "broken\xff", Value: []byte("x")}},
 	}
 }
 
@@ -25,16 +26,16 @@ func deadLetters(t *testing.T, s Store) {
 	b := o.batch(command("c1", "p1", catalog.CreateProduct{Draft: draft("")}))
 	empty := letter(2, 2)
 	empty.Key, empty.Value, empty.Headers, empty.Size = nil, nil, nil, 0 // a record can be that
-	b.Dead = []catalog.DeadLetter{letter(2, 1), empty}
+	b.Dead = []eventlog.DeadLetter{letter(2, 1), empty}
 	b.To += 2
 	if _, err := s.Settle(t.Context(), b, moment); err != nil {
 		t.Fatal(err)
 	}
-	want := catalog.ShardState{Shard: 2, Epoch: b.Epoch, Offset: 3, NextSeq: 2, NextDead: 3}
+	want := eventlog.ShardState{Shard: 2, Epoch: b.Epoch, Offset: 3, NextSeq: 2, NextDead: 3}
 	sameState(t, s, want)
 
 	// Whoever comes too late leaves none behind.
-	b.Dead = []catalog.DeadLetter{letter(2, 3)}
+	b.Dead = []eventlog.DeadLetter{letter(2, 3)}
 	if _, err := s.Settle(t.Context(), b, moment); !errors.Is(err, catalog.ErrFenced) {
 		t.Fatalf("the same batch again = %v, want ErrFenced", err)
 	}
@@ -44,7 +45,7 @@ func deadLetters(t *testing.T, s Store) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all := []catalog.DeadLetter{letter(2, 1), empty}[2-n:]; len(got) != n || n > 0 && !reflect.DeepEqual(got, all) {
+		if all := []eventlog.DeadLetter{letter(2, 1), empty}[2-n:]; len(got) != n || n > 0 && !reflect.DeepEqual(got, all) {
 			t.Errorf("dead letters from %d are\n%+v\nwant\n%+v", from, got, all)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/reader"
 )
 
@@ -426,12 +427,12 @@ func indexProgress(t *testing.T, x reader.Index) {
 	if all, err := x.Progress(t.Context()); err != nil || len(all) != 0 {
 		t.Fatalf("an empty index is at %v, %v", all, err)
 	}
-	want := []catalog.Progress{{Position: catalog.Position{Shard: 0, Seq: 7}, Offset: 9}, {Position: catalog.Position{Shard: 63, Seq: 1 << 40}, Offset: 1 << 41}}
+	want := []eventlog.Progress{{Position: catalog.Position{Shard: 0, Seq: 7}, Offset: 9}, {Position: catalog.Position{Shard: 63, Seq: 1 << 40}, Offset: 1 << 41}}
 	if err := x.Apply(t.Context(), furniture(), want); err != nil {
 		t.Fatal(err)
 	}
 	got, err := x.Progress(t.Context())
-	slices.SortFunc(got, func(a, b catalog.Progress) int { return cmp.Compare(a.Shard, b.Shard) })
+	slices.SortFunc(got, func(a, b eventlog.Progress) int { return cmp.Compare(a.Shard, b.Shard) })
 	if err != nil || !slices.Equal(got, want) {
 		t.Fatalf("Progress = %v, %v; want %v", got, err, want)
 	}

@@ -5,14 +5,15 @@ import (
 	"testing"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 func resets(t *testing.T, s Store) {
 	o := own(t, s, 1)
 	o.settle(t, []catalog.Kind{catalog.Created}, command("c", "p", catalog.CreateProduct{Draft: draft("")}))
-	first := catalog.Topics{Commands: catalog.ID{1}, Events: catalog.ID{2}}
-	other := catalog.Topics{Commands: catalog.ID{3}, Events: catalog.ID{2}}
-	for _, now := range []catalog.Topics{first, other, first} {
+	first := eventlog.Topics{Commands: catalog.ID{1}, Events: catalog.ID{2}}
+	other := eventlog.Topics{Commands: catalog.ID{3}, Events: catalog.ID{2}}
+	for _, now := range []eventlog.Topics{first, other, first} {
 		if got, err := s.Topics(t.Context(), now); err != nil || got != first {
 			t.Fatalf("Topics(%v) = %v, %v; want %v", now, got, err, first)
 		}
@@ -43,8 +44,8 @@ func restored(t *testing.T, s Store) {
 
 	// What the topic has beyond that: the SKU goes to a product of another shard,
 	// one more is made and deleted, and a command is refused.
-	known := func(ids ...string) catalog.Known {
-		k := catalog.Known{Products: map[catalog.ID]catalog.Product{}}
+	known := func(ids ...string) eventlog.Known {
+		k := eventlog.Known{Products: map[catalog.ID]catalog.Product{}}
 		for _, id := range ids {
 			p, err := s.Product(t.Context(), product(id))
 			if err != nil {
@@ -54,11 +55,11 @@ func restored(t *testing.T, s Store) {
 		}
 		return k
 	}
-	later := catalog.Settle(one.batch(
+	later := eventlog.Settle(one.batch(
 		command("c3", "p1", giveSKU("")), command("c4", "p3", catalog.CreateProduct{Draft: draft("")}),
 		command("c5", "p3", catalog.DeleteProduct{}), command("c6", "p3", catalog.DeleteProduct{}),
 	), known("p1"), moment)
-	later = append(later, catalog.Settle(two.batch(command("c7", "p2", giveSKU(sku))), known("p2"), moment)...)
+	later = append(later, eventlog.Settle(two.batch(command("c7", "p2", giveSKU(sku))), known("p2"), moment)...)
 
 	if err := s.Restore(t.Context(), later[1:]); err == nil {
 		t.Error("events with a hole before them are put back")
@@ -66,7 +67,7 @@ func restored(t *testing.T, s Store) {
 	if err := s.Restore(t.Context(), later); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range catalog.Latest(later) {
+	for _, p := range eventlog.Latest(later) {
 		sameProduct(t.Context(), t, s, p)
 	}
 	sameEvents(t, "journal of shard 1", journal(t.Context(), t, s, 1)[1:], later[:4])

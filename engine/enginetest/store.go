@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 	"catalog/writer"
 )
@@ -29,7 +30,7 @@ type Store interface {
 	Product(ctx context.Context, id catalog.ID) (catalog.Product, error)
 
 	// Reset and Restore are for catalog repair.
-	Reset(ctx context.Context, topics catalog.Topics, offsets map[int32]int64) error
+	Reset(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error
 	Restore(ctx context.Context, events []catalog.Event) error
 }
 
@@ -87,7 +88,7 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 // settler is the owner of one shard of a store.
 type settler struct {
 	s  Store
-	st catalog.ShardState
+	st eventlog.ShardState
 }
 
 // own prepares four shards and claims the shard.
@@ -104,8 +105,8 @@ func own(t *testing.T, s Store, shard int32) *settler {
 }
 
 // batch is the next batch of the shard.
-func (o *settler) batch(commands ...catalog.Command) catalog.Batch {
-	return catalog.Batch{
+func (o *settler) batch(commands ...catalog.Command) eventlog.Batch {
+	return eventlog.Batch{
 		Shard: o.st.Shard, Epoch: o.st.Epoch, From: o.st.Offset, To: o.st.Offset + int64(len(commands)),
 		NextSeq: o.st.NextSeq, NextDead: o.st.NextDead, Published: o.st.Published, Commands: commands,
 	}
@@ -203,7 +204,7 @@ func sameProduct(ctx context.Context, t rapid.TB, s Store, want catalog.Product)
 }
 
 // sameState fails the test when the shard is stored in another state.
-func sameState(t *testing.T, s Store, want catalog.ShardState) {
+func sameState(t *testing.T, s Store, want eventlog.ShardState) {
 	t.Helper()
 	got, err := s.State(t.Context(), want.Shard)
 	if err != nil {
@@ -237,7 +238,7 @@ func prepareOnce(t *testing.T, s Store) {
 		}
 	}
 	for shard := range int32(6) {
-		sameState(t, s, catalog.ShardState{Shard: shard, NextSeq: 1, NextDead: 1})
+		sameState(t, s, eventlog.ShardState{Shard: shard, NextSeq: 1, NextDead: 1})
 	}
 	if _, err := s.State(t.Context(), 6); err == nil {
 		t.Error("there is a seventh shard")
@@ -259,7 +260,7 @@ func prepareAtOnce(t *testing.T, s Store) {
 		})
 	}
 	wg.Wait()
-	sameState(t, s, catalog.ShardState{Shard: 63, NextSeq: 1, NextDead: 1})
+	sameState(t, s, eventlog.ShardState{Shard: 63, NextSeq: 1, NextDead: 1})
 }
 
 func noSuchShard(t *testing.T, s Store) {
@@ -272,7 +273,7 @@ func noSuchShard(t *testing.T, s Store) {
 	if st, err := s.State(t.Context(), 2); err == nil {
 		t.Errorf("State = %+v", st)
 	}
-	o := &settler{s, catalog.ShardState{Shard: 2, NextSeq: 1, NextDead: 1}}
+	o := &settler{s, eventlog.ShardState{Shard: 2, NextSeq: 1, NextDead: 1}}
 	if events, err := o.try(t.Context(), command("c", "p", catalog.PutProduct{Draft: draft("")})); err == nil {
 		t.Errorf("Settle = %+v", events)
 	}
@@ -280,7 +281,7 @@ func noSuchShard(t *testing.T, s Store) {
 
 func claimRaisesEpoch(t *testing.T, s Store) {
 	o := own(t, s, 1)
-	if want := (catalog.ShardState{Shard: 1, Epoch: 1, NextSeq: 1, NextDead: 1}); o.st != want {
+	if want := (eventlog.ShardState{Shard: 1, Epoch: 1, NextSeq: 1, NextDead: 1}); o.st != want {
 		t.Fatalf("first Claim = %+v, want %+v", o.st, want)
 	}
 	o.settle(t, []catalog.Kind{catalog.Created}, command("c", "p", catalog.CreateProduct{Draft: draft("")}))
@@ -288,11 +289,11 @@ func claimRaisesEpoch(t *testing.T, s Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (catalog.ShardState{Shard: 1, Epoch: 2, Offset: 1, NextSeq: 2, NextDead: 1}); again != want {
+	if want := (eventlog.ShardState{Shard: 1, Epoch: 2, Offset: 1, NextSeq: 2, NextDead: 1}); again != want {
 		t.Fatalf("second Claim = %+v, want %+v", again, want)
 	}
 	sameState(t, s, again)
-	sameState(t, s, catalog.ShardState{Shard: 0, NextSeq: 1, NextDead: 1})
+	sameState(t, s, eventlog.ShardState{Shard: 0, NextSeq: 1, NextDead: 1})
 }
 
 func settleMovesAll(t *testing.T, s Store) {
@@ -307,13 +308,13 @@ func settleMovesAll(t *testing.T, s Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := catalog.Settle(b, catalog.Known{}, moment) // to the microsecond
+	want := eventlog.Settle(b, eventlog.Known{}, moment) // to the microsecond
 	sameEvents(t, "Settle", events, want)
 	sameEvents(t, "Journal", journal(t.Context(), t, s, 2), want)
 	for _, e := range want {
 		sameProduct(t.Context(), t, s, e.Product)
 	}
-	sameState(t, s, catalog.ShardState{Shard: 2, Epoch: 1, Offset: 7, NextSeq: 3, NextDead: 1})
+	sameState(t, s, eventlog.ShardState{Shard: 2, Epoch: 1, Offset: 7, NextSeq: 3, NextDead: 1})
 }
 
 func emptyBatch(t *testing.T, s Store) {
@@ -323,7 +324,7 @@ func emptyBatch(t *testing.T, s Store) {
 	if events, err := s.Settle(t.Context(), b, moment); err != nil || len(events) != 0 {
 		t.Fatalf("Settle = %v, %v", events, err)
 	}
-	sameState(t, s, catalog.ShardState{Shard: 0, Epoch: 1, Offset: 3, NextSeq: 1, NextDead: 1})
+	sameState(t, s, eventlog.ShardState{Shard: 0, Epoch: 1, Offset: 3, NextSeq: 1, NextDead: 1})
 }
 
 func publishedNeverGoesBack(t *testing.T, s Store) {
@@ -351,7 +352,7 @@ func settledTwice(t *testing.T, s Store) {
 	if events, err := s.Settle(t.Context(), b, moment); !errors.Is(err, catalog.ErrFenced) || events != nil {
 		t.Fatalf("second Settle = %v, %v; want no events, ErrFenced", events, err)
 	}
-	sameState(t, s, catalog.ShardState{Shard: 0, Epoch: 1, Offset: 1, NextSeq: 2, NextDead: 1})
+	sameState(t, s, eventlog.ShardState{Shard: 0, Epoch: 1, Offset: 1, NextSeq: 2, NextDead: 1})
 	if n := len(journal(t.Context(), t, s, 0)); n != 1 {
 		t.Errorf("the journal has %d rows, want 1", n)
 	}
@@ -416,7 +417,7 @@ func claimWhileSettling(t *testing.T, s Store) {
 		var (
 			begun   = make(chan struct{})
 			claimed = make(chan struct{})
-			last    = make(chan catalog.ShardState, 1)
+			last    = make(chan eventlog.ShardState, 1)
 		)
 		go func(before settler) {
 			defer func() { last <- before.st }()
@@ -503,7 +504,7 @@ func repeatedCommands(t *testing.T, s Store) {
 		t.Fatal(err)
 	}
 	sameEvents(t, "Receipt", []catalog.Event{receipt}, first[:1])
-	sameState(t, s, catalog.ShardState{Shard: 0, Epoch: 1, Offset: 10, NextSeq: 4, NextDead: 1})
+	sameState(t, s, eventlog.ShardState{Shard: 0, Epoch: 1, Offset: 10, NextSeq: 4, NextDead: 1})
 }
 
 func refusedCommands(t *testing.T, s Store) {
@@ -923,7 +924,7 @@ func agreesWithRules(t *testing.T, s Store) {
 			now = now.Add(time.Duration(rapid.IntRange(-10, 1000).Draw(r, "pause")) * time.Millisecond)
 			o := owners[shard]
 			b := o.batch(commands...)
-			want := catalog.Settle(b, catalog.Known{Products: products, Settled: settled, SKUs: skus}, now)
+			want := eventlog.Settle(b, eventlog.Known{Products: products, Settled: settled, SKUs: skus}, now)
 			got, err := s.Settle(ctx, b, now)
 			if err != nil {
 				r.Fatal(err)
@@ -934,7 +935,7 @@ func agreesWithRules(t *testing.T, s Store) {
 			for _, e := range want {
 				settled[e.Command] = true
 			}
-			for _, p := range catalog.Latest(want) {
+			for _, p := range eventlog.Latest(want) {
 				delete(skus, products[p.ID].SKU)
 				products[p.ID] = p
 			}

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/reader"
 )
 
@@ -147,7 +148,7 @@ func viewShards(t *testing.T, v reader.View) {
 				for i := range products {
 					batch = append(batch, at(fmt.Sprint(shard, " ", i), version, draft(fmt.Sprint(version))))
 				}
-				p := catalog.Progress{Position: catalog.Position{Shard: shard, Seq: version * products}, Offset: version * products}
+				p := eventlog.Progress{Position: catalog.Position{Shard: shard, Seq: version * products}, Offset: version * products}
 				if err := errors.Join(v.Apply(t.Context(), batch), v.Save(t.Context(), p)); err != nil {
 					t.Errorf("shard %d: %v", shard, err)
 					return
@@ -207,14 +208,14 @@ func viewThousand(t *testing.T, v reader.View) {
 func viewProgress(t *testing.T, v reader.View) {
 	has := func(shard int32, seq, offset int64) {
 		t.Helper()
-		want := catalog.Progress{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: offset}
+		want := eventlog.Progress{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: offset}
 		if got, err := v.Progress(t.Context(), shard); err != nil || got != want {
 			t.Fatalf("Progress = %+v, %v; want %+v", got, err, want)
 		}
 	}
 	save := func(shard int32, seq, offset int64) {
 		t.Helper()
-		if err := v.Save(t.Context(), catalog.Progress{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: offset}); err != nil {
+		if err := v.Save(t.Context(), eventlog.Progress{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: offset}); err != nil {
 			t.Fatal(err)
 		}
 	}

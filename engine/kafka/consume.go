@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // Limits of what is fetched, which bound latency and memory.
@@ -26,7 +27,7 @@ const (
 
 // Commands joins the group of writers and works on the shards it is given until
 // ctx ends. A record that cannot be decoded is handed over as a dead letter.
-func (l *Log) Commands(ctx context.Context, c catalog.Consumer[catalog.Command]) error {
+func (l *Log) Commands(ctx context.Context, c eventlog.Consumer[catalog.Command]) error {
 	s, err := newConsumption(l, "writer", "commands", decodeCommand, deadLetter, c)
 	if err != nil {
 		return err
@@ -36,7 +37,7 @@ func (l *Log) Commands(ctx context.Context, c catalog.Consumer[catalog.Command])
 
 // Events joins the group of readers and works on the shards it is given until
 // ctx ends. A record that cannot be decoded stops its shard: events are ours.
-func (l *Log) Events(ctx context.Context, c catalog.Consumer[catalog.Event]) error {
+func (l *Log) Events(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
 	s, err := newConsumption(l, "reader", "events", decodeEvent, refuse, c)
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func (l *Log) Events(ctx context.Context, c catalog.Consumer[catalog.Event]) err
 
 // Follow works on all shards of the events topic, in no group, until ctx ends.
 // The name is the consumer's, for its metrics.
-func (l *Log) Follow(ctx context.Context, name string, c catalog.Consumer[catalog.Event]) error {
+func (l *Log) Follow(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error {
 	s, err := newConsumption(l, name, "events", decodeEvent, refuse, c)
 	if err != nil {
 		return err
@@ -70,8 +71,8 @@ type consumption[T any] struct {
 	*Log
 	name, topic string
 	decode      func(r *kgo.Record, shards int) (T, error)
-	poison      func(r *kgo.Record, cause error) (catalog.DeadLetter, error) // what becomes of a record that cannot be decoded
-	consumer    catalog.Consumer[T]
+	poison      func(r *kgo.Record, cause error) (eventlog.DeadLetter, error) // what becomes of a record that cannot be decoded
+	consumer    eventlog.Consumer[T]
 	client      *kgo.Client
 	watch       watch
 
@@ -86,8 +87,8 @@ type consumption[T any] struct {
 
 func newConsumption[T any](
 	l *Log, name, topic string,
-	decode func(*kgo.Record, int) (T, error), poison func(*kgo.Record, error) (catalog.DeadLetter, error),
-	c catalog.Consumer[T],
+	decode func(*kgo.Record, int) (T, error), poison func(*kgo.Record, error) (eventlog.DeadLetter, error),
+	c eventlog.Consumer[T],
 ) (*consumption[T], error) {
 	s := &consumption[T]{
 		Log: l, name: name, topic: l.topic(topic), decode: decode, poison: poison, consumer: c,
@@ -289,6 +290,6 @@ func (s *consumption[T]) unread(shard int32) {
 }
 
 // refuse is the answer to an event that cannot be decoded.
-func refuse(r *kgo.Record, cause error) (catalog.DeadLetter, error) {
-	return catalog.DeadLetter{}, &lostError{fmt.Errorf("record at offset %d: %w", r.Offset, cause)}
+func refuse(r *kgo.Record, cause error) (eventlog.DeadLetter, error) {
+	return eventlog.DeadLetter{}, &lostError{fmt.Errorf("record at offset %d: %w", r.Offset, cause)}
 }

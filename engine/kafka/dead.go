@@ -9,18 +9,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // deadLetter is the dead letter that a record becomes.
-func deadLetter(r *kgo.Record, cause error) (catalog.DeadLetter, error) {
-	d := catalog.DeadLetter{
+func deadLetter(r *kgo.Record, cause error) (eventlog.DeadLetter, error) {
+	d := eventlog.DeadLetter{
 		Position: catalog.Position{Shard: r.Partition}, Offset: r.Offset,
 		// A text that every store can hold.
 		Cause: strings.ReplaceAll(strings.ToValidUTF8(cause.Error(), "\uFFFD"), "\x00", "\uFFFD"),
 		Key:   r.Key, Value: r.Value, Size: len(r.Value),
 	}
 	for _, h := range r.Headers {
-		d.Headers = append(d.Headers, catalog.Header{Key: h.Key, Value: h.Value})
+		d.Headers = append(d.Headers, eventlog.Header{Key: h.Key, Value: h.Value})
 	}
 	return d, nil
 }
@@ -35,7 +36,7 @@ const largest = 900_000
 // Bury sends the dead letters of one shard to the partition of the shard, in
 // order, as Publish does with events. Of one that is too large for a record only
 // its place and cause are sent: the truth has it whole.
-func (l *Log) Bury(ctx context.Context, letters []catalog.DeadLetter, done func(error)) {
+func (l *Log) Bury(ctx context.Context, letters []eventlog.DeadLetter, done func(error)) {
 	records := make([]*kgo.Record, len(letters))
 	for i, d := range letters {
 		r := &kgo.Record{Topic: l.topic("dead"), Partition: d.Shard, Key: d.Key, Value: d.Value, Headers: headers(

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -91,7 +92,7 @@ func (s *said) lines(words ...string) []string {
 // set; without them it begins at 0 and takes everything.
 type consumer[T any] struct {
 	begin  func(ctx context.Context, shard int32) (int64, error)
-	handle func(ctx context.Context, r catalog.Records[T]) error
+	handle func(ctx context.Context, r eventlog.Records[T]) error
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each change
@@ -132,7 +133,7 @@ func (c *consumer[T]) Begin(ctx context.Context, shard int32) (offset int64, err
 	return offset, err
 }
 
-func (c *consumer[T]) Handle(ctx context.Context, r catalog.Records[T]) (err error) {
+func (c *consumer[T]) Handle(ctx context.Context, r eventlog.Records[T]) (err error) {
 	if c.handle != nil {
 		err = c.handle(ctx, r)
 	}
@@ -217,7 +218,7 @@ func (c *consumer[T]) check(t *testing.T) {
 
 // run runs a consumption until the function it answers is called, or the test
 // ends.
-func run[T any](t *testing.T, c *consumer[T], consume func(context.Context, catalog.Consumer[T]) error) (stop func()) {
+func run[T any](t *testing.T, c *consumer[T], consume func(context.Context, eventlog.Consumer[T]) error) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -354,7 +355,7 @@ func batchesGrow(t *testing.T, brokers string) {
 	l := open(t, config(t, brokers))
 	c := newConsumer[catalog.Command]()
 	busy, free := make(chan struct{}, 10), make(chan struct{})
-	c.handle = func(context.Context, catalog.Records[catalog.Command]) error {
+	c.handle = func(context.Context, eventlog.Records[catalog.Command]) error {
 		busy <- struct{}{}
 		<-free
 		return nil
@@ -387,8 +388,8 @@ func fullInbox(t *testing.T, brokers string) {
 	publish(t, l.Log, events...)
 	c := newConsumer[catalog.Event]()
 	free := make(chan struct{})
-	c.handle = func(context.Context, catalog.Records[catalog.Event]) error { <-free; return nil }
-	run(t, c, func(ctx context.Context, c catalog.Consumer[catalog.Event]) error { return l.Follow(ctx, "test", c) })
+	c.handle = func(context.Context, eventlog.Records[catalog.Event]) error { <-free; return nil }
+	run(t, c, func(ctx context.Context, c eventlog.Consumer[catalog.Event]) error { return l.Follow(ctx, "test", c) })
 	c.wait(t, "all shards begun", func() bool { return c.begun() == shards })
 	publish(t, l.Log, event(3, 1)) // while shard 2 is full
 	close(free)
@@ -407,7 +408,7 @@ func triedAgain(t *testing.T, brokers string) {
 	l := open(t, config(t, brokers))
 	c := newConsumer[catalog.Command]()
 	tries := 0
-	c.handle = func(context.Context, catalog.Records[catalog.Command]) error {
+	c.handle = func(context.Context, eventlog.Records[catalog.Command]) error {
 		if tries++; tries < 4 {
 			return errors.New("the store is away")
 		}
@@ -447,7 +448,7 @@ func fencedBeginsAgain(t *testing.T, brokers string) {
 		return []int64{15, 3, 18}[begins-1], nil // forward and back
 	}
 	fenced := map[int64]bool{}
-	c.handle = func(_ context.Context, r catalog.Records[catalog.Event]) error {
+	c.handle = func(_ context.Context, r eventlog.Records[catalog.Event]) error {
 		if (r.From == 15 || r.From == 3) && !fenced[r.From] {
 			fenced[r.From] = true
 			return fmt.Errorf("in the store: %w", catalog.ErrFenced)
@@ -478,7 +479,7 @@ func handleEnds(t *testing.T, brokers string) {
 	l := open(t, config(t, brokers))
 	c := newConsumer[catalog.Command]()
 	inHand, free := make(chan struct{}), make(chan struct{})
-	c.handle = func(ctx context.Context, _ catalog.Records[catalog.Command]) error {
+	c.handle = func(ctx context.Context, _ eventlog.Records[catalog.Command]) error {
 		close(inHand)
 		<-free
 		return ctx.Err()
@@ -538,8 +539,8 @@ func deadLetters(t *testing.T, brokers string) {
 	}
 
 	c := newConsumer[catalog.Command]()
-	var dead []catalog.DeadLetter
-	c.handle = func(_ context.Context, r catalog.Records[catalog.Command]) error {
+	var dead []eventlog.DeadLetter
+	c.handle = func(_ context.Context, r eventlog.Records[catalog.Command]) error {
 		dead = append(dead, r.Dead...)
 		return nil
 	}
@@ -564,8 +565,8 @@ func buried(t *testing.T, brokers string) {
 	if n, err := l.LastDead(t.Context(), 1); n != 0 || err != nil {
 		t.Errorf("LastDead of nothing = %d, %v", n, err)
 	}
-	letters := []catalog.DeadLetter{
-		{Offset: 17, Key: []byte("key"), Value: []byte("junk"), Size: 4, Cause: "no command", Headers: []catalog.Header{{Key: numberHeader, Value: []byte("77")}}},
+	letters := []eventlog.DeadLetter{
+		{Offset: 17, Key: []byte("key"), Value: []byte("junk"), Size: 4, Cause: "no command", Headers: []eventlog.Header{{Key: numberHeader, Value: []byte("77")}}},
 		{Offset: 18, Value: make([]byte, 1_000_000), Size: 1_000_000, Cause: "no command"}, // with its headers more than a record may have
 	}
 	for i := range letters {
@@ -676,7 +677,7 @@ func followed(t *testing.T, brokers string) {
 	l := open(t, config(t, brokers))
 	follow := func(name string) *consumer[catalog.Event] {
 		c := newConsumer[catalog.Event]()
-		run(t, c, func(ctx context.Context, c catalog.Consumer[catalog.Event]) error { return l.Follow(ctx, name, c) })
+		run(t, c, func(ctx context.Context, c eventlog.Consumer[catalog.Event]) error { return l.Follow(ctx, name, c) })
 		return c
 	}
 	a, b := follow("a"), follow("b")

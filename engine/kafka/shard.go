@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // shard works on one partition, in a goroutine of its own, from the moment it
@@ -147,8 +148,8 @@ func cause(err error, offset int64) error {
 
 // decodeAll decodes records, and puts those that cannot be among the dead
 // letters, or stops.
-func (s *shard[T]) decodeAll(records []*kgo.Record, from int64) (catalog.Records[T], error) {
-	r := catalog.Records[T]{Shard: s.number, From: from, To: records[len(records)-1].Offset + 1, Items: make([]T, 0, len(records))}
+func (s *shard[T]) decodeAll(records []*kgo.Record, from int64) (eventlog.Records[T], error) {
+	r := eventlog.Records[T]{Shard: s.number, From: from, To: records[len(records)-1].Offset + 1, Items: make([]T, 0, len(records))}
 	for _, record := range records {
 		item, err := s.decode(record, s.Log.shards)
 		if err == nil {
@@ -166,7 +167,7 @@ func (s *shard[T]) decodeAll(records []*kgo.Record, from int64) (catalog.Records
 
 // handle has the records handled. It gives up when the shard was taken away or
 // is fenced.
-func (s *shard[T]) handle(given, work context.Context, r catalog.Records[T]) error {
+func (s *shard[T]) handle(given, work context.Context, r eventlog.Records[T]) error {
 	for try := 0; ; try++ {
 		err := s.consumer.Handle(work, r)
 		if err == nil || errors.Is(err, catalog.ErrFenced) || lost(err) {

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // watchEvery is how often a shard that has nothing to do looks whether all is
@@ -151,6 +152,6 @@ type haltKey struct {
 }
 
 // Topics answers which topics were joined.
-func (l *Log) Topics() catalog.Topics {
-	return catalog.Topics{Commands: catalog.ID(l.ids[l.topic("commands")]), Events: catalog.ID(l.ids[l.topic("events")])}
+func (l *Log) Topics() eventlog.Topics {
+	return eventlog.Topics{Commands: catalog.ID(l.ids[l.topic("commands")]), Events: catalog.ID(l.ids[l.topic("events")])}
 }

@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // generations is the only document of its collection. Generation 0 is the
@@ -38,22 +39,22 @@ func (v *View) generations() *mongo.Collection {
 }
 
 // Generations answers which generations there are.
-func (v *View) Generations(ctx context.Context) (catalog.Generations, error) {
+func (v *View) Generations(ctx context.Context) (eventlog.Generations, error) {
 	var d generations
 	err := v.generations().FindOne(ctx, bson.D{{Key: "_id", Value: "view"}}).Decode(&d)
 	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
-		return catalog.Generations{}, fmt.Errorf("generations of the view: %w", reach(err))
+		return eventlog.Generations{}, fmt.Errorf("generations of the view: %w", reach(err))
 	}
-	return catalog.Generations{Live: d.Live, Also: d.Also, Whole: d.Whole, Both: d.Both}, nil
+	return eventlog.Generations{Live: d.Live, Also: d.Also, Whole: d.Whole, Both: d.Both}, nil
 }
 
 // Turn saves which generations there are, if they are still what they were.
-func (v *View) Turn(ctx context.Context, was, to catalog.Generations) error {
-	fields := func(g catalog.Generations) bson.D {
+func (v *View) Turn(ctx context.Context, was, to eventlog.Generations) error {
+	fields := func(g eventlog.Generations) bson.D {
 		return bson.D{{Key: "live", Value: g.Live}, {Key: "also", Value: g.Also}, {Key: "whole", Value: g.Whole}, {Key: "both", Value: g.Both}}
 	}
 	id := bson.D{{Key: "_id", Value: "view"}}
-	_, err := v.generations().UpdateOne(ctx, id, bson.D{{Key: "$setOnInsert", Value: fields(catalog.Generations{})}}, options.UpdateOne().SetUpsert(true))
+	_, err := v.generations().UpdateOne(ctx, id, bson.D{{Key: "$setOnInsert", Value: fields(eventlog.Generations{})}}, options.UpdateOne().SetUpsert(true))
 	if err == nil {
 		var r *mongo.UpdateResult
 		r, err = v.generations().UpdateOne(ctx, append(id, fields(was)...), bson.D{{Key: "$set", Value: fields(to)}})

@@ -7,25 +7,26 @@ import (
 	"testing"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 func TestGenerationsStandBesideOneAnother(t *testing.T) {
 	url, client := server(t)
 	v, ctx := open(t, url, client), t.Context()
-	is := func(want catalog.Generations) {
+	is := func(want eventlog.Generations) {
 		t.Helper()
 		if g, err := v.Generations(ctx); err != nil || g != want {
 			t.Fatalf("Generations = %+v, %v; want %+v", g, err, want)
 		}
 	}
-	var first catalog.Generations
+	var first eventlog.Generations
 	is(first)
-	next := catalog.Generations{Also: 1, Both: true}
+	next := eventlog.Generations{Also: 1, Both: true}
 	if err := v.Turn(ctx, first, next); err != nil {
 		t.Fatal(err)
 	}
 	is(next)
-	if err := v.Turn(ctx, first, catalog.Generations{Live: 1}); !errors.Is(err, catalog.ErrFenced) {
+	if err := v.Turn(ctx, first, eventlog.Generations{Live: 1}); !errors.Is(err, catalog.ErrFenced) {
 		t.Fatalf("Turn = %v, want ErrFenced", err)
 	}
 	is(next)

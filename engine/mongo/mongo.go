@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 )
 
@@ -340,17 +341,17 @@ type progress struct {
 }
 
 // Progress answers the progress saved for the shard.
-func (v *View) Progress(ctx context.Context, shard int32) (catalog.Progress, error) {
+func (v *View) Progress(ctx context.Context, shard int32) (eventlog.Progress, error) {
 	d := progress{Shard: shard}
 	err := v.progress.FindOne(ctx, bson.D{{Key: "_id", Value: shard}}).Decode(&d)
 	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
-		return catalog.Progress{}, fmt.Errorf("progress of shard %d: %w", shard, reach(err))
+		return eventlog.Progress{}, fmt.Errorf("progress of shard %d: %w", shard, reach(err))
 	}
-	return catalog.Progress{Position: catalog.Position{Shard: shard, Seq: d.Seq}, Offset: d.Offset}, nil
+	return eventlog.Progress{Position: catalog.Position{Shard: shard, Seq: d.Seq}, Offset: d.Offset}, nil
 }
 
 // Save stores the progress of a shard, unless a higher seq is stored.
-func (v *View) Save(ctx context.Context, p catalog.Progress) error {
+func (v *View) Save(ctx context.Context, p eventlog.Progress) error {
 	at := bson.D{{Key: "seq", Value: p.Seq}, {Key: "offset", Value: p.Offset}}
 	err := v.write(ctx, v.progress, []mongo.WriteModel{
 		mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: p.Shard}}).

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 func named(name string, version int64) catalog.Product {
@@ -19,8 +20,8 @@ func named(name string, version int64) catalog.Product {
 	}}
 }
 
-func reached(seq int64) []catalog.Progress {
-	return []catalog.Progress{{Position: catalog.Position{Shard: 1, Seq: seq}, Offset: seq}}
+func reached(seq int64) []eventlog.Progress {
+	return []eventlog.Progress{{Position: catalog.Position{Shard: 1, Seq: seq}, Offset: seq}}
 }
 
 func must(t *testing.T, errs ...error) {

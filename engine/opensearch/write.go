@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // maxBulk is about how many bytes are written by one call.
@@ -82,7 +83,7 @@ func operations(products []catalog.Product) ([]operation, error) {
 }
 
 // reach are the operations that write progress.
-func reach(all []catalog.Progress) []operation {
+func reach(all []eventlog.Progress) []operation {
 	var list []operation
 	for _, p := range all {
 		list = append(list, operation{
@@ -99,7 +100,7 @@ func reach(all []catalog.Progress) []operation {
 //
 // It writes to all generations. When it has, it looks again which ones there
 // are: one that was made after that last look is filled with a snapshot of later.
-func (x *Index) Apply(ctx context.Context, products []catalog.Product, progress []catalog.Progress) error {
+func (x *Index) Apply(ctx context.Context, products []catalog.Product, progress []eventlog.Progress) error {
 	list, err := operations(products)
 	if err != nil {
 		return err
@@ -168,7 +169,7 @@ func (x *Index) refresh(ctx context.Context, number int) error {
 }
 
 // Progress answers the progress of each shard of which something was applied.
-func (x *Index) Progress(ctx context.Context) ([]catalog.Progress, error) {
+func (x *Index) Progress(ctx context.Context) ([]eventlog.Progress, error) {
 	g, err := x.look(ctx)
 	if err == nil && g.live == 0 {
 		err = errNone
@@ -179,7 +180,7 @@ func (x *Index) Progress(ctx context.Context) ([]catalog.Progress, error) {
 	return x.progress(ctx, g.live)
 }
 
-func (x *Index) progress(ctx context.Context, number int) (all []catalog.Progress, _ error) {
+func (x *Index) progress(ctx context.Context, number int) (all []eventlog.Progress, _ error) {
 	if err := x.refresh(ctx, number); err != nil {
 		return nil, fmt.Errorf("progress of the search index: %w", err)
 	}
@@ -194,7 +195,7 @@ func (x *Index) progress(ctx context.Context, number int) (all []catalog.Progres
 		if err := json.Unmarshal(h.Source, &p); err != nil {
 			return nil, fmt.Errorf("progress of the search index: %w", err)
 		}
-		all = append(all, catalog.Progress{Position: catalog.Position{Shard: p.Shard, Seq: p.Seq}, Offset: p.Offset})
+		all = append(all, eventlog.Progress{Position: catalog.Position{Shard: p.Shard, Seq: p.Seq}, Offset: p.Offset})
 	}
 	return all, nil
 }

@@ -8,12 +8,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 )
 
 // queueDead adds the statements that write dead letters. There are hardly ever
 // any, and all of them go in one round trip with the rest of the batch.
-func queueDead(batch *pgx.Batch, letters []catalog.DeadLetter) error {
+func queueDead(batch *pgx.Batch, letters []eventlog.DeadLetter) error {
 	for _, d := range letters {
 		payload, err := wire.EncodeDeadLetter(d)
 		if err != nil {
@@ -26,11 +27,11 @@ func queueDead(batch *pgx.Batch, letters []catalog.DeadLetter) error {
 }
 
 // Dead answers a range of the shard's dead letters.
-func (s *Store) Dead(ctx context.Context, shard int32, from int64, limit int) ([]catalog.DeadLetter, error) {
-	letters, err := s.dead(ctx, func(row pgx.CollectableRow) (catalog.DeadLetter, error) {
+func (s *Store) Dead(ctx context.Context, shard int32, from int64, limit int) ([]eventlog.DeadLetter, error) {
+	letters, err := s.dead(ctx, func(row pgx.CollectableRow) (eventlog.DeadLetter, error) {
 		var payload []byte
 		if err := row.Scan(&payload); err != nil {
-			return catalog.DeadLetter{}, err
+			return eventlog.DeadLetter{}, err
 		}
 		return wire.DecodeDeadLetter(payload)
 	}, "SELECT payload FROM dead WHERE shard = $1 AND number >= $2 ORDER BY number LIMIT $3", shard, from, limit)
@@ -41,8 +42,8 @@ func (s *Store) Dead(ctx context.Context, shard int32, from int64, limit int) ([
 }
 
 // ListDead answers dead letters, newest first.
-func (s *Store) ListDead(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]catalog.DeadLetter, error) {
-	letters, err := s.dead(ctx, func(row pgx.CollectableRow) (d catalog.DeadLetter, err error) {
+func (s *Store) ListDead(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]eventlog.DeadLetter, error) {
+	letters, err := s.dead(ctx, func(row pgx.CollectableRow) (d eventlog.DeadLetter, err error) {
 		var at time.Time
 		err = row.Scan(&d.Shard, &d.Seq, &d.Offset, &d.Cause, &at, &d.Size)
 		d.At = wire.Time(at)
@@ -58,7 +59,7 @@ func (s *Store) ListDead(ctx context.Context, shard *int32, after catalog.Positi
 	return letters, nil
 }
 
-func (s *Store) dead(ctx context.Context, scan pgx.RowToFunc[catalog.DeadLetter], statement string, args ...any) ([]catalog.DeadLetter, error) {
+func (s *Store) dead(ctx context.Context, scan pgx.RowToFunc[eventlog.DeadLetter], statement string, args ...any) ([]eventlog.DeadLetter, error) {
 	rows, err := s.pool.Query(ctx, statement, args...)
 	if err != nil {
 		return nil, err

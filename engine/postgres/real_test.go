@@ -21,6 +21,7 @@ import (
 	"catalog"
 	"catalog/engine/enginetest"
 	"catalog/engine/postgres"
+	"catalog/eventlog"
 )
 
 // schema answers the address of an empty schema, dropped at the end of the
@@ -142,7 +143,7 @@ func until(t *testing.T, what string, condition func() bool) {
 }
 
 // claim prepares one shard and claims it.
-func claim(t *testing.T, s *postgres.Store) catalog.ShardState {
+func claim(t *testing.T, s *postgres.Store) eventlog.ShardState {
 	t.Helper()
 	if err := s.Prepare(t.Context(), 1); err != nil {
 		t.Fatal(err)
@@ -156,13 +157,13 @@ func claim(t *testing.T, s *postgres.Store) catalog.ShardState {
 
 // batch is the next batch of a shard: one command that makes a product with
 // that SKU.
-func batch(st catalog.ShardState, sku string) catalog.Batch {
+func batch(st eventlog.ShardState, sku string) eventlog.Batch {
 	d := catalog.Draft{
 		SKU: sku, Name: "Chair", Category: "Furniture/Chairs", Tags: []string{"oak", "a,b"}, Attributes: map[string]string{"width": "80"},
 		Price: catalog.Money{Decimal: catalog.Decimal{Units: 149, Nanos: 900_000_000}, Currency: "EUR"},
 	}
 	id := catalog.DerivedID(sku)
-	return catalog.Batch{
+	return eventlog.Batch{
 		Shard: st.Shard, Epoch: st.Epoch, From: st.Offset, To: st.Offset + 1, NextSeq: st.NextSeq, NextDead: st.NextDead,
 		Commands: []catalog.Command{{ID: id, Product: id, Op: catalog.CreateProduct{Draft: d}, AcceptedAt: time.UnixMicro(0).UTC()}},
 	}

@@ -7,10 +7,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // Topics answers which topics the store belongs to: at first those given.
-func (s *Store) Topics(ctx context.Context, now catalog.Topics) (was catalog.Topics, err error) {
+func (s *Store) Topics(ctx context.Context, now eventlog.Topics) (was eventlog.Topics, err error) {
 	was = now
 	rows, err := s.pool.Query(ctx, "SELECT name, id FROM topics")
 	if err != nil {
@@ -42,12 +43,12 @@ func (s *Store) Topics(ctx context.Context, now catalog.Topics) (was catalog.Top
 }
 
 // States answers the stored states of all shards, in order.
-func (s *Store) States(ctx context.Context) ([]catalog.ShardState, error) {
+func (s *Store) States(ctx context.Context) ([]eventlog.ShardState, error) {
 	rows, err := s.pool.Query(ctx, "SELECT "+stateColumns+" FROM shards ORDER BY shard")
 	if err != nil {
 		return nil, fmt.Errorf("states of shards: %w", reach(err))
 	}
-	states, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (catalog.ShardState, error) { return scanState(row) })
+	states, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (eventlog.ShardState, error) { return scanState(row) })
 	if err != nil {
 		return nil, fmt.Errorf("states of shards: %w", reach(err))
 	}
@@ -56,7 +57,7 @@ func (s *Store) States(ctx context.Context) ([]catalog.ShardState, error) {
 
 // Reset makes the store belong to the topics and moves shards to offsets of the
 // commands topic. Whoever owns a shard owns it no more.
-func (s *Store) Reset(ctx context.Context, topics catalog.Topics, offsets map[int32]int64) error {
+func (s *Store) Reset(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "INSERT INTO topics (name, id) VALUES ('commands', $1), ('events', $2) ON CONFLICT (name) DO UPDATE SET id = excluded.id",
 			[16]byte(topics.Commands), [16]byte(topics.Events))
@@ -85,7 +86,7 @@ func (s *Store) Reset(ctx context.Context, topics catalog.Topics, offsets map[in
 func (s *Store) Restore(ctx context.Context, events []catalog.Event) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var batch pgx.Batch
-		products := catalog.Latest(events)
+		products := eventlog.Latest(events)
 		ids, shards := make([]catalog.ID, len(products)), make(map[catalog.ID]int32, len(products))
 		for i, p := range products {
 			ids[i] = p.ID

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/failpoint"
 	"catalog/internal/wire"
 )
@@ -55,7 +56,7 @@ func (s *Store) Prepare(ctx context.Context, shards int) error {
 
 const stateColumns = `shard, epoch, "offset", next_seq, next_dead, published`
 
-func scanState(row pgx.Row) (st catalog.ShardState, err error) {
+func scanState(row pgx.Row) (st eventlog.ShardState, err error) {
 	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.NextDead, &st.Published)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = errors.New("there is no such shard")
@@ -65,20 +66,20 @@ func scanState(row pgx.Row) (st catalog.ShardState, err error) {
 
 // Claim makes the caller the owner of the shard. A batch that another owner is
 // settling at the moment is settled first.
-func (s *Store) Claim(ctx context.Context, shard int32) (catalog.ShardState, error) {
+func (s *Store) Claim(ctx context.Context, shard int32) (eventlog.ShardState, error) {
 	st, err := scanState(s.pool.QueryRow(ctx,
 		"UPDATE shards SET epoch = epoch + 1 WHERE shard = $1 RETURNING "+stateColumns, shard))
 	if err != nil {
-		return catalog.ShardState{}, fmt.Errorf("claim shard %d: %w", shard, reach(err))
+		return eventlog.ShardState{}, fmt.Errorf("claim shard %d: %w", shard, reach(err))
 	}
 	return st, nil
 }
 
 // State answers the stored state of the shard.
-func (s *Store) State(ctx context.Context, shard int32) (catalog.ShardState, error) {
+func (s *Store) State(ctx context.Context, shard int32) (eventlog.ShardState, error) {
 	st, err := scanState(s.pool.QueryRow(ctx, "SELECT "+stateColumns+" FROM shards WHERE shard = $1", shard))
 	if err != nil {
-		return catalog.ShardState{}, fmt.Errorf("state of shard %d: %w", shard, reach(err))
+		return eventlog.ShardState{}, fmt.Errorf("state of shard %d: %w", shard, reach(err))
 	}
 	return st, nil
 }
@@ -91,7 +92,7 @@ func (s *Store) State(ctx context.Context, shard int32) (catalog.ShardState, err
 // which changes nothing and is done again. It then reads who has the SKU, and
 // the command that wants it is refused. Each repetition means that another
 // transaction was committed, so a few are enough.
-func (s *Store) Settle(ctx context.Context, b catalog.Batch, now time.Time) ([]catalog.Event, error) {
+func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error) {
 	const tries = 10
 	for try := 1; ; try++ {
 		events, err := s.settle(ctx, b, now)
@@ -124,7 +125,7 @@ func lostRace(err error) bool {
 
 // settle does the transaction in two round trips: one to begin and read, one to
 // write and commit.
-func (s *Store) settle(ctx context.Context, b catalog.Batch, now time.Time) ([]catalog.Event, error) {
+func (s *Store) settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return nil, err
@@ -135,7 +136,7 @@ func (s *Store) settle(ctx context.Context, b catalog.Batch, now time.Time) ([]c
 	if err != nil {
 		return nil, err
 	}
-	events := catalog.Settle(b, known, wire.Time(now))
+	events := eventlog.Settle(b, known, wire.Time(now))
 	failpoint.Here(failpoint.WriterOpen)
 	return events, write(ctx, conn, b, known, events)
 }
@@ -151,9 +152,9 @@ func release(ctx context.Context, conn *pgxpool.Conn) {
 
 // read begins a transaction, locks the row of the shard, compares it with b and
 // reads what must be known to settle b.
-func read(ctx context.Context, conn *pgxpool.Conn, b catalog.Batch) (catalog.Known, error) {
-	k := catalog.Known{Products: map[catalog.ID]catalog.Product{}, Settled: map[catalog.ID]bool{}, SKUs: map[string]catalog.ID{}}
-	var st catalog.ShardState
+func read(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch) (eventlog.Known, error) {
+	k := eventlog.Known{Products: map[catalog.ID]catalog.Product{}, Settled: map[catalog.ID]bool{}, SKUs: map[string]catalog.ID{}}
+	var st eventlog.ShardState
 
 	var batch pgx.Batch
 	batch.Queue("begin")
@@ -195,9 +196,9 @@ func read(ctx context.Context, conn *pgxpool.Conn, b catalog.Batch) (catalog.Kno
 
 // write writes the events, the products as they leave them and the row of the
 // shard, and commits.
-func write(ctx context.Context, conn *pgxpool.Conn, b catalog.Batch, known catalog.Known, events []catalog.Event) error {
+func write(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch, known eventlog.Known, events []catalog.Event) error {
 	var batch pgx.Batch
-	products := catalog.Latest(events)
+	products := eventlog.Latest(events)
 
 	// An SKU that changes hands must be free before its next owner is written.
 	var freed []catalog.ID

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 )
 
 const addDead = `INSERT INTO dead (shard, number, "offset", cause, at, size, payload) VALUES (?, ?, ?, ?, ?, ?, ?)`
 
 // deadValues are the values of addDead.
-func deadValues(d catalog.DeadLetter) ([]any, error) {
+func deadValues(d eventlog.DeadLetter) ([]any, error) {
 	payload, err := wire.EncodeDeadLetter(d)
 	if err != nil {
 		return nil, fmt.Errorf("dead letter %s: %w", d.Position, err)
@@ -21,11 +22,11 @@ func deadValues(d catalog.DeadLetter) ([]any, error) {
 }
 
 // Dead answers a range of the shard's dead letters.
-func (s *Store) Dead(ctx context.Context, shard int32, from int64, limit int) ([]catalog.DeadLetter, error) {
-	letters, err := query(ctx, s.db.read, func(row scanner) (catalog.DeadLetter, error) {
+func (s *Store) Dead(ctx context.Context, shard int32, from int64, limit int) ([]eventlog.DeadLetter, error) {
+	letters, err := query(ctx, s.db.read, func(row scanner) (eventlog.DeadLetter, error) {
 		var payload []byte
 		if err := row.Scan(&payload); err != nil {
-			return catalog.DeadLetter{}, err
+			return eventlog.DeadLetter{}, err
 		}
 		return wire.DecodeDeadLetter(payload)
 	}, "SELECT payload FROM dead WHERE shard = ? AND number >= ? ORDER BY number LIMIT ?", shard, from, limit)
@@ -36,8 +37,8 @@ func (s *Store) Dead(ctx context.Context, shard int32, from int64, limit int) ([
 }
 
 // ListDead answers dead letters, newest first.
-func (s *Store) ListDead(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]catalog.DeadLetter, error) {
-	letters, err := query(ctx, s.db.read, func(row scanner) (d catalog.DeadLetter, err error) {
+func (s *Store) ListDead(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]eventlog.DeadLetter, error) {
+	letters, err := query(ctx, s.db.read, func(row scanner) (d eventlog.DeadLetter, err error) {
 		var at int64
 		err = row.Scan(&d.Shard, &d.Seq, &d.Offset, &d.Cause, &at, &d.Size)
 		d.At = wire.Time(time.UnixMicro(at))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // Generation is the view of that generation, in the same file.
@@ -18,7 +19,7 @@ func (v *View) Generation(n int64) *View {
 }
 
 // Generations answers which generations there are.
-func (v *View) Generations(ctx context.Context) (g catalog.Generations, err error) {
+func (v *View) Generations(ctx context.Context) (g eventlog.Generations, err error) {
 	err = v.db.read.QueryRowContext(ctx, "SELECT live, also, whole, both FROM view_generations").Scan(&g.Live, &g.Also, &g.Whole, &g.Both)
 	if err != nil {
 		return g, fmt.Errorf("generations of the view: %w", err)
@@ -27,7 +28,7 @@ func (v *View) Generations(ctx context.Context) (g catalog.Generations, err erro
 }
 
 // Turn saves which generations there are, if they are still what they were.
-func (v *View) Turn(ctx context.Context, was, to catalog.Generations) error {
+func (v *View) Turn(ctx context.Context, was, to eventlog.Generations) error {
 	err := v.write(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `
 			UPDATE view_generations SET live = ?, also = ?, whole = ?, both = ?

@@ -7,10 +7,11 @@ import (
 	"fmt"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // Topics answers which topics the store belongs to: at first those given.
-func (s *Store) Topics(ctx context.Context, now catalog.Topics) (was catalog.Topics, err error) {
+func (s *Store) Topics(ctx context.Context, now eventlog.Topics) (was eventlog.Topics, err error) {
 	read := func(name string, id *catalog.ID) error {
 		got, err := scanID(s.db.read.QueryRowContext(ctx, "SELECT id FROM topics WHERE name = ?", name))
 		if err == nil {
@@ -34,7 +35,7 @@ func (s *Store) Topics(ctx context.Context, now catalog.Topics) (was catalog.Top
 }
 
 // States answers the stored states of all shards, in order.
-func (s *Store) States(ctx context.Context) ([]catalog.ShardState, error) {
+func (s *Store) States(ctx context.Context) ([]eventlog.ShardState, error) {
 	states, err := query(ctx, s.db.read, scanState, "SELECT "+stateColumns+" FROM shards ORDER BY shard")
 	if err != nil {
 		return nil, fmt.Errorf("states of shards: %w", err)
@@ -44,7 +45,7 @@ func (s *Store) States(ctx context.Context) ([]catalog.ShardState, error) {
 
 // Reset makes the store belong to the topics and moves shards to offsets of the
 // commands topic. Whoever owns a shard owns it no more.
-func (s *Store) Reset(ctx context.Context, topics catalog.Topics, offsets map[int32]int64) error {
+func (s *Store) Reset(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error {
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO topics (name, id) VALUES ('commands', ?), ('events', ?) ON CONFLICT (name) DO UPDATE SET id = excluded.id",
 			topics.Commands[:], topics.Events[:])
@@ -72,7 +73,7 @@ func (s *Store) Reset(ctx context.Context, topics catalog.Topics, offsets map[in
 // that was set back. Whoever owns one of the shards owns it no more.
 func (s *Store) Restore(ctx context.Context, events []catalog.Event) error {
 	err := s.write(ctx, func(tx *sql.Tx) error {
-		products := catalog.Latest(events)
+		products := eventlog.Latest(events)
 		ids, byShard := make([]catalog.ID, len(products)), map[int32][]catalog.Event{}
 		for i, p := range products {
 			ids[i] = p.ID
@@ -93,7 +94,7 @@ func (s *Store) Restore(ctx context.Context, events []catalog.Event) error {
 			if n, err := result.RowsAffected(); err != nil || n != 1 {
 				return errors.Join(err, fmt.Errorf("%w: event %s does not come next", catalog.ErrFenced, part[0].Position))
 			}
-			if err := save(ctx, tx, shard, catalog.Known{}, part); err != nil {
+			if err := save(ctx, tx, shard, eventlog.Known{}, part); err != nil {
 				return err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/failpoint"
 	"catalog/internal/wire"
 )
@@ -71,7 +72,7 @@ const (
 	selectState  = "SELECT " + stateColumns + " FROM shards WHERE shard = ?"
 )
 
-func scanState(row scanner) (st catalog.ShardState, err error) {
+func scanState(row scanner) (st eventlog.ShardState, err error) {
 	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.NextDead, &st.Published)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = errors.New("there is no such shard")
@@ -80,29 +81,29 @@ func scanState(row scanner) (st catalog.ShardState, err error) {
 }
 
 // Claim makes the caller the owner of the shard.
-func (s *Store) Claim(ctx context.Context, shard int32) (st catalog.ShardState, err error) {
+func (s *Store) Claim(ctx context.Context, shard int32) (st eventlog.ShardState, err error) {
 	err = s.write(ctx, func(tx *sql.Tx) error {
 		st, err = scanState(tx.QueryRowContext(ctx,
 			"UPDATE shards SET epoch = epoch + 1 WHERE shard = ? RETURNING "+stateColumns, shard))
 		return err
 	})
 	if err != nil {
-		return catalog.ShardState{}, fmt.Errorf("claim shard %d: %w", shard, err)
+		return eventlog.ShardState{}, fmt.Errorf("claim shard %d: %w", shard, err)
 	}
 	return st, nil
 }
 
 // State answers the stored state of the shard.
-func (s *Store) State(ctx context.Context, shard int32) (catalog.ShardState, error) {
+func (s *Store) State(ctx context.Context, shard int32) (eventlog.ShardState, error) {
 	st, err := scanState(s.db.read.QueryRowContext(ctx, selectState, shard))
 	if err != nil {
-		return catalog.ShardState{}, fmt.Errorf("state of shard %d: %w", shard, err)
+		return eventlog.ShardState{}, fmt.Errorf("state of shard %d: %w", shard, err)
 	}
 	return st, nil
 }
 
 // Settle settles the batch in one transaction.
-func (s *Store) Settle(ctx context.Context, b catalog.Batch, now time.Time) (events []catalog.Event, err error) {
+func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, err error) {
 	err = s.write(ctx, func(tx *sql.Tx) error {
 		st, err := scanState(tx.QueryRowContext(ctx, selectState, b.Shard))
 		if err != nil {
@@ -115,7 +116,7 @@ func (s *Store) Settle(ctx context.Context, b catalog.Batch, now time.Time) (eve
 		if err != nil {
 			return err
 		}
-		events = catalog.Settle(b, known, wire.Time(now))
+		events = eventlog.Settle(b, known, wire.Time(now))
 		failpoint.Here(failpoint.WriterOpen)
 		if err := save(ctx, tx, b.Shard, known, events); err != nil {
 			return err
@@ -135,8 +136,8 @@ func (s *Store) Settle(ctx context.Context, b catalog.Batch, now time.Time) (eve
 }
 
 // known reads what must be known to settle b.
-func known(ctx context.Context, tx *sql.Tx, b catalog.Batch) (catalog.Known, error) {
-	k := catalog.Known{Products: map[catalog.ID]catalog.Product{}, Settled: map[catalog.ID]bool{}}
+func known(ctx context.Context, tx *sql.Tx, b eventlog.Batch) (eventlog.Known, error) {
+	k := eventlog.Known{Products: map[catalog.ID]catalog.Product{}, Settled: map[catalog.ID]bool{}}
 	products, err := query(ctx, tx, scanProduct,
 		"SELECT "+productColumns+" FROM products WHERE id IN (SELECT unhex(value) FROM json_each(?))", idList(b.Products()))
 	if err != nil {
@@ -187,8 +188,8 @@ func owners(ctx context.Context, q querier, skus []string) (map[string]catalog.I
 }
 
 // save writes the events of the shard and the products as they leave them.
-func save(ctx context.Context, tx *sql.Tx, shard int32, known catalog.Known, events []catalog.Event) error {
-	products := catalog.Latest(events)
+func save(ctx context.Context, tx *sql.Tx, shard int32, known eventlog.Known, events []catalog.Event) error {
+	products := eventlog.Latest(events)
 
 	// An SKU that changes hands must be free before its next owner is written.
 	var freed []catalog.ID

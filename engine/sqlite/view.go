@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 )
 
@@ -128,8 +129,8 @@ func (v *View) Correct(ctx context.Context, was int64, p catalog.Product) error 
 }
 
 // Progress answers the progress saved for the shard.
-func (v *View) Progress(ctx context.Context, shard int32) (catalog.Progress, error) {
-	p := catalog.Progress{Position: catalog.Position{Shard: shard}}
+func (v *View) Progress(ctx context.Context, shard int32) (eventlog.Progress, error) {
+	p := eventlog.Progress{Position: catalog.Position{Shard: shard}}
 	err := v.db.read.QueryRowContext(ctx, `SELECT seq, "offset" FROM `+v.progress+` WHERE shard = ?`, shard).Scan(&p.Seq, &p.Offset)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return p, fmt.Errorf("progress of shard %d: %w", shard, err)
@@ -138,7 +139,7 @@ func (v *View) Progress(ctx context.Context, shard int32) (catalog.Progress, err
 }
 
 // Save stores the progress of a shard, unless a higher seq is stored.
-func (v *View) Save(ctx context.Context, p catalog.Progress) error {
+func (v *View) Save(ctx context.Context, p eventlog.Progress) error {
 	err := v.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO `+v.progress+` (shard, seq, "offset") VALUES (?, ?, ?)

@@ -7,24 +7,25 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/eventlog"
 )
 
 // EncodeDeadLetter is what the truth keeps of a dead letter.
-func EncodeDeadLetter(d catalog.DeadLetter) ([]byte, error) {
+func EncodeDeadLetter(d eventlog.DeadLetter) ([]byte, error) {
 	return marshal.Marshal(DeadLetterMessage(d))
 }
 
 // DecodeDeadLetter reads what EncodeDeadLetter has written.
-func DecodeDeadLetter(b []byte) (catalog.DeadLetter, error) {
+func DecodeDeadLetter(b []byte) (eventlog.DeadLetter, error) {
 	m := &catalogv1.DeadLetter{}
 	if err := proto.Unmarshal(b, m); err != nil {
-		return catalog.DeadLetter{}, fmt.Errorf("decode dead letter: %w", err)
+		return eventlog.DeadLetter{}, fmt.Errorf("decode dead letter: %w", err)
 	}
 	return DeadLetter(m), nil
 }
 
 // DeadLetterMessage is d as a message.
-func DeadLetterMessage(d catalog.DeadLetter) *catalogv1.DeadLetter {
+func DeadLetterMessage(d eventlog.DeadLetter) *catalogv1.DeadLetter {
 	m := &catalogv1.DeadLetter{
 		Shard: d.Shard, Number: d.Seq, Offset: d.Offset, Cause: d.Cause, At: timestamp(d.At),
 		Key: d.Key, Value: d.Value, Size: int64(d.Size),
@@ -36,13 +37,13 @@ func DeadLetterMessage(d catalog.DeadLetter) *catalogv1.DeadLetter {
 }
 
 // DeadLetter is m as a catalog type.
-func DeadLetter(m *catalogv1.DeadLetter) catalog.DeadLetter {
-	d := catalog.DeadLetter{
+func DeadLetter(m *catalogv1.DeadLetter) eventlog.DeadLetter {
+	d := eventlog.DeadLetter{
 		Position: catalog.Position{Shard: m.GetShard(), Seq: m.GetNumber()}, Offset: m.GetOffset(),
 		Cause: m.GetCause(), At: timeOf(m.GetAt()), Key: m.GetKey(), Value: m.GetValue(), Size: int(m.GetSize()),
 	}
 	for _, h := range m.GetHeaders() {
-		d.Headers = append(d.Headers, catalog.Header{Key: string(h.GetKey()), Value: h.GetValue()})
+		d.Headers = append(d.Headers, eventlog.Header{Key: string(h.GetKey()), Value: h.GetValue()})
 	}
 	return d
 }

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 )
 
@@ -179,7 +180,7 @@ func FuzzDecodeCommand(f *testing.F) {
 			t.Fatalf("%+v becomes %+v, %v", c, d, err)
 		}
 		// Whatever it wishes, it can be settled.
-		catalog.Settle(catalog.Batch{NextSeq: 1, Commands: []catalog.Command{c}}, catalog.Known{}, moment)
+		eventlog.Settle(eventlog.Batch{NextSeq: 1, Commands: []catalog.Command{c}}, eventlog.Known{}, moment)
 	})
 }
 
@@ -280,7 +281,7 @@ func TestWhateverIsWrittenIsReadTheSame(t *testing.T) {
 	})
 	t.Run("what becomes of them", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
-			b := catalog.Batch{Shard: rapid.Int32Range(0, 1000).Draw(t, "shard"), NextSeq: rapid.Int64Range(1, 1<<62).Draw(t, "seq")}
+			b := eventlog.Batch{Shard: rapid.Int32Range(0, 1000).Draw(t, "shard"), NextSeq: rapid.Int64Range(1, 1<<62).Draw(t, "seq")}
 			c := commands.Draw(t, "command")
 			p := catalog.Product{
 				ID: c.Product, Draft: drafts.Draw(t, "draft"), Version: rapid.Int64Range(1, 1<<62).Draw(t, "version"),
@@ -290,8 +291,8 @@ func TestWhateverIsWrittenIsReadTheSame(t *testing.T) {
 				p.Draft, p.Deleted = catalog.Draft{}, true
 			}
 			b.Commands = []catalog.Command{c}
-			known := catalog.Known{Products: map[catalog.ID]catalog.Product{p.ID: p}}
-			for _, e := range catalog.Settle(b, known, times.Draw(t, "now")) {
+			known := eventlog.Known{Products: map[catalog.ID]catalog.Product{p.ID: p}}
+			for _, e := range eventlog.Settle(b, known, times.Draw(t, "now")) {
 				sameBytes(t, e, wire.EncodeEvent, wire.DecodeEvent)
 				raw, _ := wire.EncodeEvent(e)
 				got, err := wire.DecodeEvent(raw)

@@ -12,6 +12,7 @@ import (
 
 	"catalog"
 	"catalog/engine/bleve"
+	"catalog/eventlog"
 )
 
 // demo waits until the demo products are settled and found, and answers how
@@ -152,7 +153,7 @@ func indexing(dir string) (float64, error) {
 		for j := range made {
 			made[j] = product(i + j)
 		}
-		at := []catalog.Progress{{Position: catalog.Position{Seq: int64(i + batch)}}}
+		at := []eventlog.Progress{{Position: catalog.Position{Seq: int64(i + batch)}}}
 		if err := x.Apply(context.Background(), made, at); err != nil {
 			return 0, err
 		}

@@ -15,6 +15,7 @@ import (
 	"catalog/client"
 	"catalog/engine/kafka"
 	"catalog/engine/postgres"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 	"catalog/writer"
 )
@@ -66,7 +67,7 @@ type counting struct {
 	transactions, commands atomic.Int64
 }
 
-func (c *counting) Settle(ctx context.Context, b catalog.Batch, now time.Time) ([]catalog.Event, error) {
+func (c *counting) Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error) {
 	events, err := c.Store.Settle(ctx, b, now)
 	if err == nil {
 		c.transactions.Add(1)
@@ -84,7 +85,7 @@ type seen struct {
 
 func (s *seen) Begin(context.Context, int32) (int64, error) { return 0, nil }
 func (s *seen) End(int32)                                   {}
-func (s *seen) Handle(_ context.Context, r catalog.Records[catalog.Event]) error {
+func (s *seen) Handle(_ context.Context, r eventlog.Records[catalog.Event]) error {
 	if n := s.n.Add(int64(len(r.Items))); n >= s.want && n-int64(len(r.Items)) < s.want {
 		close(s.done)
 	}
@@ -179,7 +180,7 @@ func settleShard(ctx context.Context, store *postgres.Store, shard int32, all []
 		return err
 	}
 	for len(all) > 0 {
-		b := catalog.Batch{Shard: shard, Epoch: at.Epoch, From: at.Offset, NextSeq: at.NextSeq, Commands: all[:min(size, len(all))]}
+		b := eventlog.Batch{Shard: shard, Epoch: at.Epoch, From: at.Offset, NextSeq: at.NextSeq, Commands: all[:min(size, len(all))]}
 		b.To = b.From + int64(len(b.Commands))
 		events, err := store.Settle(ctx, b, time.Now())
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 // record is a run in which nothing went wrong: two products, one of them with
@@ -47,8 +48,8 @@ func record(t *testing.T) ([]Command, Found) {
 		p := products[id]
 		p.ID = id
 		shard := catalog.Shard(id, shards)
-		events := catalog.Settle(catalog.Batch{Shard: shard, NextSeq: int64(len(found.Journal[shard])) + 1, Commands: []catalog.Command{wish}},
-			catalog.Known{Products: map[catalog.ID]catalog.Product{id: p}}, time.UnixMicro(1))
+		events := eventlog.Settle(eventlog.Batch{Shard: shard, NextSeq: int64(len(found.Journal[shard])) + 1, Commands: []catalog.Command{wish}},
+			eventlog.Known{Products: map[catalog.ID]catalog.Product{id: p}}, time.UnixMicro(1))
 		e := events[0]
 		if e.Applied() {
 			products[id] = e.Product

@@ -19,6 +19,7 @@ import (
 	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
 	"catalog/engine/kafka"
+	"catalog/eventlog"
 	"catalog/internal/rpc"
 	"catalog/internal/wire"
 )
@@ -238,7 +239,7 @@ func (w *Watch) Topic(ctx context.Context, brokers, prefix string) (map[int32][]
 }
 
 // topic collects events until it has seen the last of each shard. It
-// implements catalog.Consumer.
+// implements eventlog.Consumer.
 type topic struct {
 	mu      sync.Mutex
 	events  map[int32][]catalog.Event
@@ -249,7 +250,7 @@ type topic struct {
 func (t *topic) Begin(context.Context, int32) (int64, error) { return 0, nil }
 func (t *topic) End(int32)                                   {}
 
-func (t *topic) Handle(_ context.Context, r catalog.Records[catalog.Event]) error {
+func (t *topic) Handle(_ context.Context, r eventlog.Records[catalog.Event]) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.events[r.Shard] = append(t.events[r.Shard], r.Items...)

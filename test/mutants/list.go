@@ -34,18 +34,18 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a repeated command is settled again",
-		file: "settle.go", old: "k.Settled[c.ID] || settled[c.ID]", new: "settled[c.ID]",
+		file: "eventlog/settle.go", old: "k.Settled[c.ID] || settled[c.ID]", new: "settled[c.ID]",
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
 		bug:  "commands of one batch do not see what those before them did",
-		file: "settle.go", old: "			products[c.Product] = e.Product\n", new: "			_ = products\n",
-		pkg: ".", test: "TestSettle.*",
+		file: "eventlog/settle.go", old: "			products[c.Product] = e.Product\n", new: "			_ = products\n",
+		pkg: "./eventlog", test: "TestSettle.*",
 	},
 	{
 		bug:  "two products get one SKU",
-		file: "settle.go", old: "owner != (ID{}) && owner != next.ID", new: "false",
-		pkg: ".", test: "TestSettle.*",
+		file: "eventlog/settle.go", old: "owner != (ID{}) && owner != next.ID", new: "false",
+		pkg: "./eventlog", test: "TestSettle.*",
 	},
 	{
 		bug:  "If-Match is not looked at",
@@ -64,7 +64,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "events are published before they are committed",
-		file: "writer/shard.go", old: "	events, err := w.settle(ctx, b, now)\n", new: "	w.log.Publish(ctx, catalog.Settle(b, catalog.Known{}, now), func(error) {})\n	events, err := w.settle(ctx, b, now)\n",
+		file: "writer/shard.go", old: "	events, err := w.settle(ctx, b, now)\n", new: "	w.log.Publish(ctx, eventlog.Settle(b, eventlog.Known{}, now), func(error) {})\n	events, err := w.settle(ctx, b, now)\n",
 		pkg: "./writer", test: "TestWhatIsSettledIsPublishedInTheOrderOfTheJournal",
 	},
 	{

@@ -1,6 +1,14 @@
-package catalog
+// Package eventlog holds the contract between the log, the store of the writer
+// and the views: batches of commands, records of a topic, consumers of its
+// shards, checkpoints and dead letters; and [Settle], the rule by which a batch
+// becomes events.
+package eventlog
 
-import "context"
+import (
+	"context"
+
+	"catalog"
+)
 
 // Records is a stretch of one partition of a topic: what stood at the offsets
 // from From up to To, decoded. It can hold fewer than To-From items: gaps are
@@ -13,7 +21,7 @@ type Records[T any] struct {
 }
 
 // Topics says which topics a log has. One that was made anew has another id.
-type Topics struct{ Commands, Events ID }
+type Topics struct{ Commands, Events catalog.ID }
 
 // Consumer is what a group of processes does with the shards of a topic. The
 // log calls it so that no shard is worked on twice in one process, and in the
@@ -38,8 +46,8 @@ type Consumer[T any] interface {
 
 // Progress says how far a shard of the events topic has been applied.
 type Progress struct {
-	Position       // of the last event applied
-	Offset   int64 // of the next record of the partition
+	catalog.Position       // of the last event applied
+	Offset           int64 // of the next record of the partition
 }
 
 // Generations says which of the generations of a view are there. Each is made

@@ -1,6 +1,10 @@
-package catalog
+package eventlog
 
-import "time"
+import (
+	"time"
+
+	"catalog"
+)
 
 // DeadLetter is a record of the commands topic of which no command can be
 // made. It is kept as it came, in the transaction that moves the shard past it.
@@ -8,7 +12,7 @@ type DeadLetter struct {
 	// Position is the shard, and the letter's number among the dead letters of
 	// the shard: 1, 2, 3 … Offsets cannot be its name: those of a topic that was
 	// made anew begin again.
-	Position
+	catalog.Position
 	Offset     int64 // in the partition of the commands topic
 	Cause      string
 	At         time.Time // when it was put aside
