@@ -17,6 +17,7 @@ import (
 // line here, and so a reason.
 var imports = map[string][]string{
 	"catalog":                            {},
+	"catalog/eventlog":                   {"catalog"}, // the contract of log and store
 	"catalog/api":                        {},
 	"catalog/api/catalog/v1":             {},
 	"catalog/internal/failpoint":         {}, // places at which tests kill a process

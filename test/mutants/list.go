@@ -44,7 +44,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "two products get one SKU",
-		file: "eventlog/settle.go", old: "owner != (ID{}) && owner != next.ID", new: "false",
+		file: "eventlog/settle.go", old: "owner != (catalog.ID{}) && owner != next.ID", new: "false",
 		pkg: "./eventlog", test: "TestSettle.*",
 	},
 	{
