@@ -27,10 +27,10 @@ type Command struct {
 type Operation interface{ operation() }
 
 // CreateProduct wishes a new product. It is refused when there is one already.
-type CreateProduct struct{ Draft Draft }
+type CreateProduct struct{ Data ProductData }
 
 // PutProduct wishes that the product be as the draft says, new or not.
-type PutProduct struct{ Draft Draft }
+type PutProduct struct{ Data ProductData }
 
 // PatchProduct wishes some fields changed. Where there is no such product it
 // is refused, or, with Create, made from the patch alone.
@@ -67,10 +67,10 @@ func (c Command) Fingerprint() [32]byte {
 	switch op := c.Op.(type) {
 	case CreateProduct:
 		f.text("create")
-		f.draft(op.Draft)
+		f.draft(op.Data)
 	case PutProduct:
 		f.text("put")
-		f.draft(op.Draft)
+		f.draft(op.Data)
 	case PatchProduct:
 		f.text("patch")
 		f.flag(op.Create)
@@ -87,9 +87,9 @@ func (c Command) Fingerprint() [32]byte {
 func (c Command) SKU() string {
 	switch op := c.Op.(type) {
 	case CreateProduct:
-		return op.Draft.SKU
+		return op.Data.SKU
 	case PutProduct:
-		return op.Draft.SKU
+		return op.Data.SKU
 	case PatchProduct:
 		if op.Patch.SKU != nil {
 			return *op.Patch.SKU
@@ -133,7 +133,7 @@ func (f fingerprint) decimal(d Decimal) {
 	f.number(int64(d.Nanos))
 }
 
-func (f fingerprint) draft(d Draft) {
+func (f fingerprint) draft(d ProductData) {
 	f.text(d.SKU)
 	f.text(d.Name)
 	f.text(d.Description)

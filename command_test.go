@@ -22,8 +22,8 @@ func TestFingerprint(t *testing.T) {
 			command catalog.Command
 			want    string
 		}{
-			{command(catalog.CreateProduct{Draft: chair()}, catalog.Condition{}), "662aef2a4026b50f9a35fbe8760c290754b50c7e9355dfecc9311da6d4b4f948"},
-			{command(catalog.PutProduct{Draft: chair()}, catalog.Condition{Absent: true}), "adbc478569f56f6218b3318aa0aff420dca05d78e7a673cb5429e89bc839129e"},
+			{command(catalog.CreateProduct{Data: chair()}, catalog.Condition{}), "662aef2a4026b50f9a35fbe8760c290754b50c7e9355dfecc9311da6d4b4f948"},
+			{command(catalog.PutProduct{Data: chair()}, catalog.Condition{Absent: true}), "adbc478569f56f6218b3318aa0aff420dca05d78e7a673cb5429e89bc839129e"},
 			{command(catalog.PatchProduct{}, catalog.Condition{Exists: true}), "60bca61e40caa0cc62171a326d7d5ad014533455085249b2d670baa5c58ba9f1"},
 			{command(catalog.PatchProduct{Patch: everything(), Create: true}, catalog.Condition{}), "cc8345f25136a430dd915918bd693fb36e0db1d537e27cda75f0513e99e49a5e"},
 			{command(catalog.DeleteProduct{}, catalog.Condition{Version: 7}), "d8189c544b9c84cba0814aa2c18eed3a116984d0e78d9b905366783a31a0c2f3"},
@@ -36,7 +36,7 @@ func TestFingerprint(t *testing.T) {
 		}
 	})
 	t.Run("who sends a wish when, under which id, makes no difference", func(t *testing.T) {
-		a := command(catalog.PutProduct{Draft: chair()}, catalog.Condition{Version: 1})
+		a := command(catalog.PutProduct{Data: chair()}, catalog.Condition{Version: 1})
 		b := a
 		b.ID, b.Actor, b.Trace, b.AcceptedAt = name("other"), "maria", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", now
 		if a.Fingerprint() != b.Fingerprint() {
@@ -44,23 +44,23 @@ func TestFingerprint(t *testing.T) {
 		}
 	})
 	t.Run("whether a list or map is empty or absent makes no difference in a draft", func(t *testing.T) {
-		a := command(catalog.PutProduct{Draft: catalog.Draft{Name: "x"}}, catalog.Condition{})
-		b := command(catalog.PutProduct{Draft: catalog.Draft{Name: "x", Tags: []string{}, Attributes: map[string]string{}}}, catalog.Condition{})
+		a := command(catalog.PutProduct{Data: catalog.ProductData{Name: "x"}}, catalog.Condition{})
+		b := command(catalog.PutProduct{Data: catalog.ProductData{Name: "x", Tags: []string{}, Attributes: map[string]string{}}}, catalog.Condition{})
 		if a.Fingerprint() != b.Fingerprint() {
 			t.Fatal("it differs")
 		}
 	})
 	t.Run("any other difference is one", func(t *testing.T) {
 		wishes := map[string]catalog.Command{
-			"create": command(catalog.CreateProduct{Draft: chair()}, catalog.Condition{}),
-			"put":    command(catalog.PutProduct{Draft: chair()}, catalog.Condition{}),
+			"create": command(catalog.CreateProduct{Data: chair()}, catalog.Condition{}),
+			"put":    command(catalog.PutProduct{Data: chair()}, catalog.Condition{}),
 			"delete": command(catalog.DeleteProduct{}, catalog.Condition{}),
 			"none":   command(nil, catalog.Condition{}),
 
-			"if version 1": command(catalog.PutProduct{Draft: chair()}, catalog.Condition{Version: 1}),
-			"if version 2": command(catalog.PutProduct{Draft: chair()}, catalog.Condition{Version: 2}),
-			"if exists":    command(catalog.PutProduct{Draft: chair()}, catalog.Condition{Exists: true}),
-			"if absent":    command(catalog.PutProduct{Draft: chair()}, catalog.Condition{Absent: true}),
+			"if version 1": command(catalog.PutProduct{Data: chair()}, catalog.Condition{Version: 1}),
+			"if version 2": command(catalog.PutProduct{Data: chair()}, catalog.Condition{Version: 2}),
+			"if exists":    command(catalog.PutProduct{Data: chair()}, catalog.Condition{Exists: true}),
+			"if absent":    command(catalog.PutProduct{Data: chair()}, catalog.Condition{Absent: true}),
 
 			"patch nothing":         command(catalog.PatchProduct{}, catalog.Condition{}),
 			"patch nothing or make": command(catalog.PatchProduct{Create: true}, catalog.Condition{}),
@@ -72,7 +72,7 @@ func TestFingerprint(t *testing.T) {
 		for name, change := range differences() {
 			d := chair()
 			change(&d)
-			wishes["put with other "+name] = command(catalog.PutProduct{Draft: d}, catalog.Condition{})
+			wishes["put with other "+name] = command(catalog.PutProduct{Data: d}, catalog.Condition{})
 		}
 		for name, change := range patchDifferences() {
 			p := everything()

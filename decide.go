@@ -18,36 +18,36 @@ func Decide(p Product, c Command, now time.Time) (Event, error) {
 		if p.Exists() {
 			return Event{}, &Refusal{Code: CodeExists, Reason: fmt.Sprintf("product %s exists already", p.ID)}
 		}
-		return c.write(p, op.Draft, now)
+		return c.write(p, op.Data, now)
 	case PutProduct:
-		return c.write(p, op.Draft, now)
+		return c.write(p, op.Data, now)
 	case PatchProduct:
 		if !p.Exists() && !op.Create {
 			return Event{}, missing(p)
 		}
-		return c.write(p, op.Patch.Apply(p.Draft), now)
+		return c.write(p, op.Patch.Apply(p.ProductData), now)
 	case DeleteProduct:
 		if !p.Exists() {
 			return Event{}, missing(p)
 		}
 		gone := Product{ID: p.ID, Version: p.Version + 1, Deleted: true, CreatedAt: p.CreatedAt, UpdatedAt: later(now, p.UpdatedAt)}
 		e := c.event(Deleted, gone, gone.UpdatedAt)
-		e.Left = p.Category
+		e.PreviousCategory = p.Category
 		return e, nil
 	}
 	return Event{}, Invalid("operation", "is not one that this version knows")
 }
 
 // write is the event that makes p say what d says.
-func (c Command) write(p Product, d Draft, now time.Time) (Event, error) {
+func (c Command) write(p Product, d ProductData, now time.Time) (Event, error) {
 	if err := d.Validate(); err != nil {
 		return Event{}, err
 	}
-	if p.Exists() && p.Draft.Equal(d) {
+	if p.Exists() && p.ProductData.Equal(d) {
 		return c.event(Unchanged, p, now), nil
 	}
 	kind := Changed
-	next := Product{ID: p.ID, Draft: d, Version: p.Version + 1, CreatedAt: p.CreatedAt, UpdatedAt: later(now, p.UpdatedAt)}
+	next := Product{ID: p.ID, ProductData: d, Version: p.Version + 1, CreatedAt: p.CreatedAt, UpdatedAt: later(now, p.UpdatedAt)}
 	if !p.Exists() {
 		kind, next.CreatedAt = Created, next.UpdatedAt
 	} else if next.PastPrices = p.PastPrices; p.Price != d.Price {
@@ -55,14 +55,14 @@ func (c Command) write(p Product, d Draft, now time.Time) (Event, error) {
 	}
 	e := c.event(kind, next, next.UpdatedAt)
 	if p.Category != d.Category {
-		e.Left = p.Category
+		e.PreviousCategory = p.Category
 	}
 	return e, nil
 }
 
-func (c Command) event(k Kind, p Product, at time.Time) Event {
+func (c Command) event(k Outcome, p Product, at time.Time) Event {
 	return Event{
-		Kind: k, Product: p,
+		Outcome: k, Product: p,
 		Command: c.ID, Fingerprint: c.Fingerprint(), Actor: c.Actor, Trace: c.Trace,
 		AcceptedAt: c.AcceptedAt, SettledAt: at,
 	}

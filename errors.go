@@ -35,16 +35,16 @@ var (
 	// ErrLost says that the log and the truth do not belong together any more, or
 	// that something is missing between them. Nothing may be skipped: people have
 	// to look, and catalog repair mends it.
-	ErrLost = errors.New("log and store do not fit")
+	ErrInconsistent = errors.New("log and store do not fit")
 	// ErrBehind says that a reader has not yet applied the position that was
 	// asked for, within the time allowed. Trying again helps.
-	ErrBehind = errors.New("the read side has not yet reached the position asked for")
+	ErrStale = errors.New("the read side has not yet reached the position asked for")
 	// ErrUnknown says that what was asked for may or may not have happened, or
 	// may still happen. Asking again with the same command id is safe.
-	ErrUnknown = errors.New("it is not known whether it was stored")
+	ErrOutcomeUnknown = errors.New("it is not known whether it was stored")
 	// ErrSlow says that a question was given up, since it takes too long to answer.
 	// Asking for less helps, and perhaps trying again.
-	ErrSlow = errors.New("it takes too long to answer; ask for less, or try again")
+	ErrTooSlow = errors.New("it takes too long to answer; ask for less, or try again")
 	// ErrUnavailable says that a part of the system that is needed cannot be
 	// reached. Trying again may help.
 	ErrUnavailable = errors.New("not available")

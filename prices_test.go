@@ -20,7 +20,7 @@ func prices(t rapid.TB, list []catalog.Money, after []time.Duration) (catalog.Pr
 	for i, m := range list {
 		now = now.Add(after[i])
 		began = append(began, now)
-		e, err := catalog.Decide(p, catalog.Command{Product: p.ID, Op: catalog.PutProduct{Draft: catalog.Draft{Name: "x", Price: m}}}, now)
+		e, err := catalog.Decide(p, catalog.Command{Product: p.ID, Op: catalog.PutProduct{Data: catalog.ProductData{Name: "x", Price: m}}}, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func TestTheLowestPriorPrice(t *testing.T) {
 		if err != nil || len(e.Product.PastPrices) > 0 {
 			t.Fatalf("deleted: %+v, %v", e.Product, err)
 		}
-		e, err = catalog.Decide(e.Product, catalog.Command{Product: p.ID, Op: catalog.PutProduct{Draft: p.Draft}}, p.UpdatedAt)
+		e, err = catalog.Decide(e.Product, catalog.Command{Product: p.ID, Op: catalog.PutProduct{Data: p.ProductData}}, p.UpdatedAt)
 		if _, ok := e.Product.LowestPrior(); err != nil || ok {
 			t.Errorf("made again: %+v, %v", e.Product, err)
 		}

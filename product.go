@@ -24,7 +24,7 @@ const (
 )
 
 // Draft is what people say of a product. Name and price are required.
-type Draft struct {
+type ProductData struct {
 	SKU         string // the shop's own number; "" for none, else unique
 	Name        string
 	Description string
@@ -37,7 +37,7 @@ type Draft struct {
 // Product is one product at one version.
 type Product struct {
 	ID ID
-	Draft
+	ProductData
 	Version   int64 // 1, 2, 3 …; 0 for a product that has never been
 	Deleted   bool  // what is left of it is id, version and times: a tombstone
 	CreatedAt time.Time
@@ -53,21 +53,21 @@ func (p Product) Exists() bool { return p.Version > 0 && !p.Deleted }
 // Equal says whether p and q are the same product at the same version, and say
 // the same.
 func (p Product) Equal(q Product) bool {
-	return p.ID == q.ID && p.Version == q.Version && p.Deleted == q.Deleted && p.Draft.Equal(q.Draft) &&
+	return p.ID == q.ID && p.Version == q.Version && p.Deleted == q.Deleted && p.ProductData.Equal(q.ProductData) &&
 		p.CreatedAt.Equal(q.CreatedAt) && p.UpdatedAt.Equal(q.UpdatedAt) &&
 		slices.EqualFunc(p.PastPrices, q.PastPrices, func(a, b PastPrice) bool { return a.Money == b.Money && a.Until.Equal(b.Until) })
 }
 
 // Equal says whether d and e say the same. An absent and an empty list or map
 // are the same.
-func (d Draft) Equal(e Draft) bool {
+func (d ProductData) Equal(e ProductData) bool {
 	return d.SKU == e.SKU && d.Name == e.Name && d.Description == e.Description &&
 		d.Price == e.Price && d.Category == e.Category &&
 		slices.Equal(d.Tags, e.Tags) && maps.Equal(d.Attributes, e.Attributes)
 }
 
 // Validate is nil, or a *Refusal that names every field that breaks a rule.
-func (d Draft) Validate() error {
+func (d ProductData) Validate() error {
 	e := &Refusal{}
 	if d.SKU != "" {
 		text(e, "sku", d.SKU, MaxSKU, line)
@@ -166,7 +166,7 @@ type Patch struct {
 
 // Apply is d with the changes of p. It changes neither, and shares with d the
 // lists and maps that p leaves as they are.
-func (p Patch) Apply(d Draft) Draft {
+func (p Patch) Apply(d ProductData) ProductData {
 	set := func(to *string, from *string) {
 		if from != nil {
 			*to = *from

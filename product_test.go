@@ -19,8 +19,8 @@ func euros(units int64) catalog.Money {
 }
 
 // chair is a draft that says something of everything.
-func chair() catalog.Draft {
-	return catalog.Draft{
+func chair() catalog.ProductData {
+	return catalog.ProductData{
 		SKU: "CH-1", Name: "Chair", Description: "Oak.\n\tOiled.", Price: euros(149), Category: "Furniture/Chairs",
 		Tags: []string{"oak", "new"}, Attributes: map[string]string{"width": "45", "designer": ""},
 	}
@@ -33,9 +33,9 @@ func texts(limit int) *rapid.Generator[string] {
 }
 
 // drafts may break rules.
-func drafts() *rapid.Generator[catalog.Draft] {
-	return rapid.Custom(func(t *rapid.T) catalog.Draft {
-		return catalog.Draft{
+func drafts() *rapid.Generator[catalog.ProductData] {
+	return rapid.Custom(func(t *rapid.T) catalog.ProductData {
+		return catalog.ProductData{
 			SKU:         texts(catalog.MaxSKU).Draw(t, "sku"),
 			Name:        texts(catalog.MaxName).Draw(t, "name"),
 			Description: texts(300).Draw(t, "description"),
@@ -93,47 +93,47 @@ func TestValidate(t *testing.T) {
 		}
 		return m
 	}
-	price := func(units int64, nanos int32, currency string) func(*catalog.Draft) {
-		return func(d *catalog.Draft) {
+	price := func(units int64, nanos int32, currency string) func(*catalog.ProductData) {
+		return func(d *catalog.ProductData) {
 			d.Price = catalog.Money{Decimal: catalog.Decimal{Units: units, Nanos: nanos}, Currency: currency}
 		}
 	}
 	for _, c := range []struct {
 		name   string
-		change func(d *catalog.Draft)
+		change func(d *catalog.ProductData)
 		fields string // that are refused, in order
 	}{
-		{"a full draft", func(*catalog.Draft) {}, ""},
-		{"a draft of name and price only", func(d *catalog.Draft) { *d = catalog.Draft{Name: "x", Price: euros(0)} }, ""},
-		{"an empty draft", func(d *catalog.Draft) { *d = catalog.Draft{} }, "name price.currency"},
+		{"a full draft", func(*catalog.ProductData) {}, ""},
+		{"a draft of name and price only", func(d *catalog.ProductData) { *d = catalog.ProductData{Name: "x", Price: euros(0)} }, ""},
+		{"an empty draft", func(d *catalog.ProductData) { *d = catalog.ProductData{} }, "name price.currency"},
 
-		{"an SKU of 64 characters", func(d *catalog.Draft) { d.SKU = repeat("漢", 64) }, ""},
-		{"an SKU of 65 characters", func(d *catalog.Draft) { d.SKU = repeat("x", 65) }, "sku"},
-		{"an SKU of blanks", func(d *catalog.Draft) { d.SKU = " \t" }, "sku"},
-		{"an SKU with a blank before it", func(d *catalog.Draft) { d.SKU = " x" }, "sku"},
-		{"an SKU with a blank behind it", func(d *catalog.Draft) { d.SKU = "x\u00a0" }, "sku"},
-		{"an SKU with a blank in it", func(d *catalog.Draft) { d.SKU = "x y" }, ""},
-		{"an SKU of two lines", func(d *catalog.Draft) { d.SKU = "x\ny" }, "sku"},
-		{"an SKU with a NUL in it", func(d *catalog.Draft) { d.SKU = "x\x00y" }, "sku"},
-		{"an SKU that is not UTF-8", func(d *catalog.Draft) { d.SKU = "x\xff" }, "sku"},
+		{"an SKU of 64 characters", func(d *catalog.ProductData) { d.SKU = repeat("漢", 64) }, ""},
+		{"an SKU of 65 characters", func(d *catalog.ProductData) { d.SKU = repeat("x", 65) }, "sku"},
+		{"an SKU of blanks", func(d *catalog.ProductData) { d.SKU = " \t" }, "sku"},
+		{"an SKU with a blank before it", func(d *catalog.ProductData) { d.SKU = " x" }, "sku"},
+		{"an SKU with a blank behind it", func(d *catalog.ProductData) { d.SKU = "x\u00a0" }, "sku"},
+		{"an SKU with a blank in it", func(d *catalog.ProductData) { d.SKU = "x y" }, ""},
+		{"an SKU of two lines", func(d *catalog.ProductData) { d.SKU = "x\ny" }, "sku"},
+		{"an SKU with a NUL in it", func(d *catalog.ProductData) { d.SKU = "x\x00y" }, "sku"},
+		{"an SKU that is not UTF-8", func(d *catalog.ProductData) { d.SKU = "x\xff" }, "sku"},
 
-		{"a name of one character", func(d *catalog.Draft) { d.Name = "x" }, ""},
-		{"a name of 250 characters", func(d *catalog.Draft) { d.Name = repeat("𝄞", 250) }, ""},
-		{"a name of 251 characters", func(d *catalog.Draft) { d.Name = repeat("x", 251) }, "name"},
-		{"no name", func(d *catalog.Draft) { d.Name = "" }, "name"},
-		{"a name of blanks", func(d *catalog.Draft) { d.Name = "   " }, "name"},
-		{"a name with blanks around it", func(d *catalog.Draft) { d.Name = " x " }, "name"},
-		{"a name of two lines", func(d *catalog.Draft) { d.Name = "x\r\ny" }, "name"},
-		{"a name with an escape in it", func(d *catalog.Draft) { d.Name = "x\x1b[31my" }, "name"},
-		{"a name that is not UTF-8", func(d *catalog.Draft) { d.Name = "x\xc3\x28" }, "name"},
-		{"a name of markup", func(d *catalog.Draft) { d.Name = `<script>alert("x")</script> '; DROP TABLE products; --` }, ""},
+		{"a name of one character", func(d *catalog.ProductData) { d.Name = "x" }, ""},
+		{"a name of 250 characters", func(d *catalog.ProductData) { d.Name = repeat("𝄞", 250) }, ""},
+		{"a name of 251 characters", func(d *catalog.ProductData) { d.Name = repeat("x", 251) }, "name"},
+		{"no name", func(d *catalog.ProductData) { d.Name = "" }, "name"},
+		{"a name of blanks", func(d *catalog.ProductData) { d.Name = "   " }, "name"},
+		{"a name with blanks around it", func(d *catalog.ProductData) { d.Name = " x " }, "name"},
+		{"a name of two lines", func(d *catalog.ProductData) { d.Name = "x\r\ny" }, "name"},
+		{"a name with an escape in it", func(d *catalog.ProductData) { d.Name = "x\x1b[31my" }, "name"},
+		{"a name that is not UTF-8", func(d *catalog.ProductData) { d.Name = "x\xc3\x28" }, "name"},
+		{"a name of markup", func(d *catalog.ProductData) { d.Name = `<script>alert("x")</script> '; DROP TABLE products; --` }, ""},
 
-		{"a description of 5000 characters", func(d *catalog.Draft) { d.Description = repeat("é", 5000) }, ""},
-		{"a description of 5001 characters", func(d *catalog.Draft) { d.Description = repeat("x", 5001) }, "description"},
-		{"a description of several lines", func(d *catalog.Draft) { d.Description = "\tx\r\ny\n" }, ""},
-		{"a description of blanks", func(d *catalog.Draft) { d.Description = "\n\n" }, "description"},
-		{"a description with a NUL in it", func(d *catalog.Draft) { d.Description = "x\x00" }, "description"},
-		{"a description that is not UTF-8", func(d *catalog.Draft) { d.Description = "\xed\xa0\x80" }, "description"},
+		{"a description of 5000 characters", func(d *catalog.ProductData) { d.Description = repeat("é", 5000) }, ""},
+		{"a description of 5001 characters", func(d *catalog.ProductData) { d.Description = repeat("x", 5001) }, "description"},
+		{"a description of several lines", func(d *catalog.ProductData) { d.Description = "\tx\r\ny\n" }, ""},
+		{"a description of blanks", func(d *catalog.ProductData) { d.Description = "\n\n" }, "description"},
+		{"a description with a NUL in it", func(d *catalog.ProductData) { d.Description = "x\x00" }, "description"},
+		{"a description that is not UTF-8", func(d *catalog.ProductData) { d.Description = "\xed\xa0\x80" }, "description"},
 
 		{"a price of nothing", price(0, 0, "EUR"), ""},
 		{"a price of a cent", price(0, 10_000_000, "EUR"), ""},
@@ -152,39 +152,39 @@ func TestValidate(t *testing.T) {
 		{"a currency that is not UTF-8", price(1, 0, "\xff\xff\xff"), "price.currency"},
 		{"an endless currency", price(1, 0, repeat("EUR", 1000)), "price.currency"},
 
-		{"a category of 250 characters", func(d *catalog.Draft) { d.Category = repeat("x", 250) }, ""},
-		{"a category of 251 characters", func(d *catalog.Draft) { d.Category = repeat("x", 251) }, "category"},
-		{"a category of many levels", func(d *catalog.Draft) { d.Category = "a/b/c/d e/f" }, ""},
-		{"a category with a slash before it", func(d *catalog.Draft) { d.Category = "/a" }, "category"},
-		{"a category with a slash behind it", func(d *catalog.Draft) { d.Category = "a/" }, "category"},
-		{"a category with an empty level", func(d *catalog.Draft) { d.Category = "a//b" }, "category"},
-		{"a category with blanks around a slash", func(d *catalog.Draft) { d.Category = "a / b" }, "category"},
-		{"a category of two lines", func(d *catalog.Draft) { d.Category = "a\nb" }, "category"},
-		{"a category of blanks", func(d *catalog.Draft) { d.Category = " " }, "category"},
+		{"a category of 250 characters", func(d *catalog.ProductData) { d.Category = repeat("x", 250) }, ""},
+		{"a category of 251 characters", func(d *catalog.ProductData) { d.Category = repeat("x", 251) }, "category"},
+		{"a category of many levels", func(d *catalog.ProductData) { d.Category = "a/b/c/d e/f" }, ""},
+		{"a category with a slash before it", func(d *catalog.ProductData) { d.Category = "/a" }, "category"},
+		{"a category with a slash behind it", func(d *catalog.ProductData) { d.Category = "a/" }, "category"},
+		{"a category with an empty level", func(d *catalog.ProductData) { d.Category = "a//b" }, "category"},
+		{"a category with blanks around a slash", func(d *catalog.ProductData) { d.Category = "a / b" }, "category"},
+		{"a category of two lines", func(d *catalog.ProductData) { d.Category = "a\nb" }, "category"},
+		{"a category of blanks", func(d *catalog.ProductData) { d.Category = " " }, "category"},
 
-		{"50 tags", func(d *catalog.Draft) { d.Tags = many(50) }, ""},
-		{"51 tags", func(d *catalog.Draft) { d.Tags = many(51) }, "tags"},
-		{"a thousand tags", func(d *catalog.Draft) { d.Tags = many(1000) }, "tags"},
-		{"a tag of 64 characters", func(d *catalog.Draft) { d.Tags = []string{repeat("x", 64)} }, ""},
-		{"a tag of 65 characters", func(d *catalog.Draft) { d.Tags = []string{"x", repeat("x", 65)} }, "tags[1]"},
-		{"an empty tag", func(d *catalog.Draft) { d.Tags = []string{""} }, "tags[0]"},
-		{"a tag twice", func(d *catalog.Draft) { d.Tags = []string{"a", "b", "a"} }, "tags[2]"},
-		{"two tags that differ in case", func(d *catalog.Draft) { d.Tags = []string{"a", "A"} }, ""},
+		{"50 tags", func(d *catalog.ProductData) { d.Tags = many(50) }, ""},
+		{"51 tags", func(d *catalog.ProductData) { d.Tags = many(51) }, "tags"},
+		{"a thousand tags", func(d *catalog.ProductData) { d.Tags = many(1000) }, "tags"},
+		{"a tag of 64 characters", func(d *catalog.ProductData) { d.Tags = []string{repeat("x", 64)} }, ""},
+		{"a tag of 65 characters", func(d *catalog.ProductData) { d.Tags = []string{"x", repeat("x", 65)} }, "tags[1]"},
+		{"an empty tag", func(d *catalog.ProductData) { d.Tags = []string{""} }, "tags[0]"},
+		{"a tag twice", func(d *catalog.ProductData) { d.Tags = []string{"a", "b", "a"} }, "tags[2]"},
+		{"two tags that differ in case", func(d *catalog.ProductData) { d.Tags = []string{"a", "A"} }, ""},
 
-		{"100 attributes", func(d *catalog.Draft) { d.Attributes = attributes(100) }, ""},
-		{"101 attributes", func(d *catalog.Draft) { d.Attributes = attributes(101) }, "attributes"},
-		{"an attribute without a value", func(d *catalog.Draft) { d.Attributes = map[string]string{"a": ""} }, ""},
-		{"a value of 2000 characters", func(d *catalog.Draft) { d.Attributes = map[string]string{"a": repeat("x", 2000)} }, ""},
-		{"a value of 2001 characters", func(d *catalog.Draft) { d.Attributes = map[string]string{"a": repeat("x", 2001)} }, "attributes.a"},
-		{"a value of blanks", func(d *catalog.Draft) { d.Attributes = map[string]string{"a": " "} }, "attributes.a"},
-		{"a value that is not UTF-8", func(d *catalog.Draft) { d.Attributes = map[string]string{"a": "\xff"} }, "attributes.a"},
-		{"a key of 64 characters", func(d *catalog.Draft) { d.Attributes = map[string]string{repeat("x", 64): "x"} }, ""},
-		{"a key of 65 characters", func(d *catalog.Draft) { d.Attributes = map[string]string{repeat("x", 65): "x"} }, "attributes"},
-		{"an empty key", func(d *catalog.Draft) { d.Attributes = map[string]string{"": "x"} }, "attributes"},
-		{"a key that is not UTF-8", func(d *catalog.Draft) { d.Attributes = map[string]string{"\xff": "x"} }, "attributes"},
+		{"100 attributes", func(d *catalog.ProductData) { d.Attributes = attributes(100) }, ""},
+		{"101 attributes", func(d *catalog.ProductData) { d.Attributes = attributes(101) }, "attributes"},
+		{"an attribute without a value", func(d *catalog.ProductData) { d.Attributes = map[string]string{"a": ""} }, ""},
+		{"a value of 2000 characters", func(d *catalog.ProductData) { d.Attributes = map[string]string{"a": repeat("x", 2000)} }, ""},
+		{"a value of 2001 characters", func(d *catalog.ProductData) { d.Attributes = map[string]string{"a": repeat("x", 2001)} }, "attributes.a"},
+		{"a value of blanks", func(d *catalog.ProductData) { d.Attributes = map[string]string{"a": " "} }, "attributes.a"},
+		{"a value that is not UTF-8", func(d *catalog.ProductData) { d.Attributes = map[string]string{"a": "\xff"} }, "attributes.a"},
+		{"a key of 64 characters", func(d *catalog.ProductData) { d.Attributes = map[string]string{repeat("x", 64): "x"} }, ""},
+		{"a key of 65 characters", func(d *catalog.ProductData) { d.Attributes = map[string]string{repeat("x", 65): "x"} }, "attributes"},
+		{"an empty key", func(d *catalog.ProductData) { d.Attributes = map[string]string{"": "x"} }, "attributes"},
+		{"a key that is not UTF-8", func(d *catalog.ProductData) { d.Attributes = map[string]string{"\xff": "x"} }, "attributes"},
 
-		{"everything wrong at once", func(d *catalog.Draft) {
-			*d = catalog.Draft{
+		{"everything wrong at once", func(d *catalog.ProductData) {
+			*d = catalog.ProductData{
 				SKU: " ", Name: "\n", Description: "\x00", Category: "/", Tags: []string{"", ""},
 				Attributes: map[string]string{"": "\x00"}, Price: catalog.Money{Decimal: catalog.Decimal{Units: -1}, Currency: "EUR"},
 			}
@@ -232,7 +232,7 @@ func TestValidate(t *testing.T) {
 
 func TestEqual(t *testing.T) {
 	t.Run("absent and empty are the same", func(t *testing.T) {
-		a, b := catalog.Draft{Tags: []string{}, Attributes: map[string]string{}}, catalog.Draft{}
+		a, b := catalog.ProductData{Tags: []string{}, Attributes: map[string]string{}}, catalog.ProductData{}
 		if !a.Equal(b) || !b.Equal(a) {
 			t.Fatal("not equal")
 		}
@@ -251,30 +251,30 @@ func TestEqual(t *testing.T) {
 	})
 	t.Run("differences changes each field of a draft", func(t *testing.T) {
 		// A new field must be in Equal, in the fingerprint and in the tables here.
-		if n := reflect.TypeFor[catalog.Draft]().NumField(); n != 7 {
+		if n := reflect.TypeFor[catalog.ProductData]().NumField(); n != 7 {
 			t.Fatalf("Draft has %d fields, not 7: add to differences what changes the new one, then correct this number", n)
 		}
 	})
 }
 
 // differences make a draft another one, each by one field.
-func differences() map[string]func(*catalog.Draft) {
-	return map[string]func(*catalog.Draft){
-		"sku":                 func(d *catalog.Draft) { d.SKU = "CH-2" },
-		"name":                func(d *catalog.Draft) { d.Name = "chair" },
-		"description":         func(d *catalog.Draft) { d.Description = "" },
-		"units":               func(d *catalog.Draft) { d.Price.Units++ },
-		"nanos":               func(d *catalog.Draft) { d.Price.Nanos++ },
-		"currency":            func(d *catalog.Draft) { d.Price.Currency = "USD" },
-		"category":            func(d *catalog.Draft) { d.Category = "Furniture" },
-		"fewer tags":          func(d *catalog.Draft) { d.Tags = d.Tags[:1] },
-		"order of tags":       func(d *catalog.Draft) { slices.Reverse(d.Tags) },
-		"a tag":               func(d *catalog.Draft) { d.Tags[0] = "beech" },
-		"value of attribute":  func(d *catalog.Draft) { d.Attributes["width"] = "46" },
-		"fewer attributes":    func(d *catalog.Draft) { delete(d.Attributes, "width") },
-		"more attributes":     func(d *catalog.Draft) { d.Attributes["depth"] = "" },
-		"name of attribute":   func(d *catalog.Draft) { delete(d.Attributes, "designer"); d.Attributes["Designer"] = "" },
-		"attributes exchange": func(d *catalog.Draft) { d.Attributes = map[string]string{"width": "", "designer": "45"} },
+func differences() map[string]func(*catalog.ProductData) {
+	return map[string]func(*catalog.ProductData){
+		"sku":                 func(d *catalog.ProductData) { d.SKU = "CH-2" },
+		"name":                func(d *catalog.ProductData) { d.Name = "chair" },
+		"description":         func(d *catalog.ProductData) { d.Description = "" },
+		"units":               func(d *catalog.ProductData) { d.Price.Units++ },
+		"nanos":               func(d *catalog.ProductData) { d.Price.Nanos++ },
+		"currency":            func(d *catalog.ProductData) { d.Price.Currency = "USD" },
+		"category":            func(d *catalog.ProductData) { d.Category = "Furniture" },
+		"fewer tags":          func(d *catalog.ProductData) { d.Tags = d.Tags[:1] },
+		"order of tags":       func(d *catalog.ProductData) { slices.Reverse(d.Tags) },
+		"a tag":               func(d *catalog.ProductData) { d.Tags[0] = "beech" },
+		"value of attribute":  func(d *catalog.ProductData) { d.Attributes["width"] = "46" },
+		"fewer attributes":    func(d *catalog.ProductData) { delete(d.Attributes, "width") },
+		"more attributes":     func(d *catalog.ProductData) { d.Attributes["depth"] = "" },
+		"name of attribute":   func(d *catalog.ProductData) { delete(d.Attributes, "designer"); d.Attributes["Designer"] = "" },
+		"attributes exchange": func(d *catalog.ProductData) { d.Attributes = map[string]string{"width": "", "designer": "45"} },
 	}
 }
 
@@ -284,23 +284,23 @@ func TestPatch(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		p    catalog.Patch
-		want func(d *catalog.Draft)
+		want func(d *catalog.ProductData)
 	}{
-		{"an empty patch changes nothing", catalog.Patch{}, func(*catalog.Draft) {}},
-		{"a text is replaced", catalog.Patch{Name: &height}, func(d *catalog.Draft) { d.Name = "80" }},
-		{"a text is emptied", catalog.Patch{SKU: &empty, Description: &empty, Category: &empty}, func(d *catalog.Draft) { d.SKU, d.Description, d.Category = "", "", "" }},
-		{"the amount alone", catalog.Patch{Amount: &catalog.Decimal{Nanos: 500_000_000}}, func(d *catalog.Draft) {
+		{"an empty patch changes nothing", catalog.Patch{}, func(*catalog.ProductData) {}},
+		{"a text is replaced", catalog.Patch{Name: &height}, func(d *catalog.ProductData) { d.Name = "80" }},
+		{"a text is emptied", catalog.Patch{SKU: &empty, Description: &empty, Category: &empty}, func(d *catalog.ProductData) { d.SKU, d.Description, d.Category = "", "", "" }},
+		{"the amount alone", catalog.Patch{Amount: &catalog.Decimal{Nanos: 500_000_000}}, func(d *catalog.ProductData) {
 			d.Price = catalog.Money{Decimal: catalog.Decimal{Nanos: 500_000_000}, Currency: "EUR"}
 		}},
-		{"the currency alone", catalog.Patch{Currency: &height}, func(d *catalog.Draft) { d.Price.Currency = "80" }},
-		{"tags are replaced, not joined", catalog.Patch{Tags: &[]string{"beech"}}, func(d *catalog.Draft) { d.Tags = []string{"beech"} }},
-		{"tags are emptied", catalog.Patch{Tags: &noTags}, func(d *catalog.Draft) { d.Tags = nil }},
-		{"attributes are joined", catalog.Patch{Attributes: map[string]*string{"height": &height}}, func(d *catalog.Draft) { d.Attributes["height"] = "80" }},
-		{"an attribute is replaced", catalog.Patch{Attributes: map[string]*string{"width": &height}}, func(d *catalog.Draft) { d.Attributes["width"] = "80" }},
-		{"an attribute is removed", catalog.Patch{Attributes: map[string]*string{"width": nil, "depth": nil}}, func(d *catalog.Draft) { delete(d.Attributes, "width") }},
-		{"an attribute is emptied", catalog.Patch{Attributes: map[string]*string{"width": &empty}}, func(d *catalog.Draft) { d.Attributes["width"] = "" }},
-		{"attributes are removed", catalog.Patch{ClearAttributes: true}, func(d *catalog.Draft) { d.Attributes = nil }},
-		{"attributes are removed before others are set", catalog.Patch{ClearAttributes: true, Attributes: map[string]*string{"height": &height, "width": nil}}, func(d *catalog.Draft) { d.Attributes = map[string]string{"height": "80"} }},
+		{"the currency alone", catalog.Patch{Currency: &height}, func(d *catalog.ProductData) { d.Price.Currency = "80" }},
+		{"tags are replaced, not joined", catalog.Patch{Tags: &[]string{"beech"}}, func(d *catalog.ProductData) { d.Tags = []string{"beech"} }},
+		{"tags are emptied", catalog.Patch{Tags: &noTags}, func(d *catalog.ProductData) { d.Tags = nil }},
+		{"attributes are joined", catalog.Patch{Attributes: map[string]*string{"height": &height}}, func(d *catalog.ProductData) { d.Attributes["height"] = "80" }},
+		{"an attribute is replaced", catalog.Patch{Attributes: map[string]*string{"width": &height}}, func(d *catalog.ProductData) { d.Attributes["width"] = "80" }},
+		{"an attribute is removed", catalog.Patch{Attributes: map[string]*string{"width": nil, "depth": nil}}, func(d *catalog.ProductData) { delete(d.Attributes, "width") }},
+		{"an attribute is emptied", catalog.Patch{Attributes: map[string]*string{"width": &empty}}, func(d *catalog.ProductData) { d.Attributes["width"] = "" }},
+		{"attributes are removed", catalog.Patch{ClearAttributes: true}, func(d *catalog.ProductData) { d.Attributes = nil }},
+		{"attributes are removed before others are set", catalog.Patch{ClearAttributes: true, Attributes: map[string]*string{"height": &height, "width": nil}}, func(d *catalog.ProductData) { d.Attributes = map[string]string{"height": "80"} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			from, want := chair(), chair()

@@ -39,11 +39,11 @@ type Sort string
 
 // The orders. "" is Relevance where there is text, else Newest.
 const (
-	Relevance Sort = "relevance"
-	ByName    Sort = "name"
-	Cheapest  Sort = "price"
-	Dearest   Sort = "-price"
-	Newest    Sort = "newest"
+	Relevance       Sort = "relevance"
+	ByName          Sort = "name"
+	PriceAscending  Sort = "price"
+	PriceDescending Sort = "-price"
+	Newest          Sort = "newest"
 )
 
 // Page is the answer to a Query.
@@ -55,7 +55,7 @@ type Page struct {
 	Highlights [][]Highlight // of each item, where they were asked for
 	// Instead is a text near that of the query that finds something, where that
 	// one finds nothing and the index knows one.
-	Instead string
+	DidYouMean string
 }
 
 // Facet counts the products that match a query by the values of one field:

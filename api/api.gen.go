@@ -201,22 +201,6 @@ type Change struct {
 	To    string `json:"to,omitempty,omitzero"`
 }
 
-// Draft defines model for Draft.
-type Draft struct {
-	// Attributes Keys have 1 to 64 characters.
-	Attributes map[string]string `json:"attributes,omitempty,omitzero"`
-
-	// Category Path, such as Furniture/Chairs.
-	Category    string `json:"category,omitempty,omitzero"`
-	Description string `json:"description,omitempty,omitzero"`
-	Name        string `json:"name"`
-	Price       Money  `json:"price"`
-
-	// Sku The shop's own number; unique.
-	Sku  string   `json:"sku,omitempty,omitzero"`
-	Tags []string `json:"tags,omitempty,omitzero"`
-}
-
 // Facet defines model for Facet.
 type Facet struct {
 	// Attribute The key, where the field is `attribute`.
@@ -286,15 +270,14 @@ type Outcome string
 
 // Page defines model for Page.
 type Page struct {
-	Facets []Facet `json:"facets,omitempty,omitzero"`
+	// DidYouMean Where nothing matches, a text near `q` that finds something with the same filters. Absent where there is none.
+	DidYouMean string  `json:"didYouMean,omitempty,omitzero"`
+	Facets     []Facet `json:"facets,omitempty,omitzero"`
 
 	// Highlights By the id of a product and one of its fields (name, sku, category, description): the text of the field, or an excerpt
 	// of a long one, in fragments that match and others that do not. Fields without a match are left out.
 	Highlights map[string]map[string][]Fragment `json:"highlights,omitempty,omitzero"`
-
-	// Instead Where nothing matches, a text near `q` that finds something with the same filters. Absent where there is none.
-	Instead string    `json:"instead,omitempty,omitzero"`
-	Items   []Product `json:"items"`
+	Items      []Product                        `json:"items"`
 
 	// NextCursor Absent on the last page.
 	NextCursor string `json:"nextCursor,omitempty,omitzero"`
@@ -367,6 +350,22 @@ type ProductChange struct {
 	Product   Product            `json:"product,omitempty,omitzero"`
 	ProductId openapi_types.UUID `json:"productId"`
 	Version   int64              `json:"version"`
+}
+
+// ProductData defines model for ProductData.
+type ProductData struct {
+	// Attributes Keys have 1 to 64 characters.
+	Attributes map[string]string `json:"attributes,omitempty,omitzero"`
+
+	// Category Path, such as Furniture/Chairs.
+	Category    string `json:"category,omitempty,omitzero"`
+	Description string `json:"description,omitempty,omitzero"`
+	Name        string `json:"name"`
+	Price       Money  `json:"price"`
+
+	// Sku The shop's own number; unique.
+	Sku  string   `json:"sku,omitempty,omitzero"`
+	Tags []string `json:"tags,omitempty,omitzero"`
 }
 
 // Receipt defines model for Receipt.
@@ -628,7 +627,7 @@ type SuggestProductsParams struct {
 }
 
 // CreateProductJSONRequestBody defines body for CreateProduct for application/json ContentType.
-type CreateProductJSONRequestBody = Draft
+type CreateProductJSONRequestBody = ProductData
 
 // PatchProductJSONRequestBody defines body for PatchProduct for application/json ContentType.
 type PatchProductJSONRequestBody = Patch
@@ -637,7 +636,7 @@ type PatchProductJSONRequestBody = Patch
 type PatchProductApplicationMergePatchPlusJSONRequestBody = Patch
 
 // PutProductJSONRequestBody defines body for PutProduct for application/json ContentType.
-type PutProductJSONRequestBody = Draft
+type PutProductJSONRequestBody = ProductData
 
 // RestoreProductJSONRequestBody defines body for RestoreProduct for application/json ContentType.
 type RestoreProductJSONRequestBody = Restore

@@ -22,7 +22,7 @@ import (
 // Change is one new version of a product.
 type Change struct {
 	ID       string // to go on behind it later; see [Watch]
-	Kind     catalog.Kind
+	Kind     catalog.Outcome
 	Product  catalog.Product // of a deleted one only ID and Version
 	Position catalog.Position
 	At       time.Time
@@ -103,7 +103,7 @@ func (c *Client) watch(ctx context.Context, w *Watch, yield func(Change) bool) (
 			case "id":
 				change.ID = value
 			case "event":
-				change.Kind = catalog.Kind(value)
+				change.Kind = catalog.Outcome(value)
 			case "data":
 				data = value
 			}
@@ -140,7 +140,7 @@ func (c *Change) read(data string) error {
 	}
 	c.At, c.Product = m.At, catalog.Product{ID: catalog.ID(m.ProductId), Version: m.Version, Deleted: c.Kind == catalog.Deleted}
 	if c.Kind != catalog.Deleted {
-		c.Product, err = wire.ProductOf(m.Product)
+		c.Product, err = wire.ProductFromJSON(m.Product)
 	}
 	return err
 }

@@ -81,13 +81,13 @@ type Written struct {
 }
 
 // Create makes a product.
-func (c *Client) Create(ctx context.Context, d catalog.Draft) (Written, error) {
-	return c.write(ctx, http.MethodPost, "/api/v1/products", nil, wire.DraftJSON(d))
+func (c *Client) Create(ctx context.Context, d catalog.ProductData) (Written, error) {
+	return c.write(ctx, http.MethodPost, "/api/v1/products", nil, wire.ProductDataToJSON(d))
 }
 
 // Put makes or replaces a product. ifVersion 0 is any version.
-func (c *Client) Put(ctx context.Context, id catalog.ID, d catalog.Draft, ifVersion int64) (Written, error) {
-	return c.write(ctx, http.MethodPut, "/api/v1/products/"+id.String(), ifMatch(ifVersion), wire.DraftJSON(d))
+func (c *Client) Put(ctx context.Context, id catalog.ID, d catalog.ProductData, ifVersion int64) (Written, error) {
+	return c.write(ctx, http.MethodPut, "/api/v1/products/"+id.String(), ifMatch(ifVersion), wire.ProductDataToJSON(d))
 }
 
 // Patch applies a JSON merge patch to a product. ifVersion 0 is any version.
@@ -136,7 +136,7 @@ func (c *Client) write(ctx context.Context, method, path string, header http.Hea
 	if r.status == http.StatusNoContent {
 		w.Product.ID, err = catalog.ParseID(path[strings.LastIndexByte(path, '/')+1:])
 	} else {
-		w.Product, err = wire.ProductOf(p)
+		w.Product, err = wire.ProductFromJSON(p)
 	}
 	c.remember(w.Position)
 	return w, err
@@ -172,7 +172,7 @@ func (c *Client) Product(ctx context.Context, id catalog.ID) (catalog.Product, e
 	if _, err := c.call(ctx, http.MethodGet, "/api/v1/products/"+id.String(), c.positions(), nil, &p); err != nil {
 		return catalog.Product{}, err
 	}
-	return wire.ProductOf(p)
+	return wire.ProductFromJSON(p)
 }
 
 // ProductAs reads a product as it was at a version.
@@ -190,7 +190,7 @@ func (c *Client) old(ctx context.Context, id catalog.ID, name, value string) (ca
 	if _, err := c.call(ctx, http.MethodGet, "/api/v1/products/"+id.String()+"?"+name+"="+value, http.Header{}, nil, &p); err != nil {
 		return catalog.Product{}, err
 	}
-	return wire.ProductOf(p)
+	return wire.ProductFromJSON(p)
 }
 
 // Search reads a page of products.
@@ -230,7 +230,7 @@ func (c *Client) Search(ctx context.Context, q catalog.Query) (catalog.Page, err
 	if _, err := c.call(ctx, http.MethodGet, "/api/v1/products?"+values.Encode(), c.positions(), nil, &m); err != nil {
 		return catalog.Page{}, err
 	}
-	return wire.PageOf(m)
+	return wire.PageFromJSON(m)
 }
 
 // Suggest answers what a text that is still being typed may become, at most limit
@@ -241,7 +241,7 @@ func (c *Client) Suggest(ctx context.Context, text string, limit int) (catalog.S
 	if _, err := c.call(ctx, http.MethodGet, "/api/v1/suggest?"+values.Encode(), c.positions(), nil, &m); err != nil {
 		return catalog.Suggestions{}, err
 	}
-	return wire.SuggestionsOf(m)
+	return wire.SuggestionsFromJSON(m)
 }
 
 // History reads the versions of a product, newest first.

@@ -18,7 +18,7 @@ import (
 // was sent.
 func TestReadsCarryWhatWasWritten(t *testing.T) {
 	var next, sent string
-	product := wire.ProductJSON(catalog.Product{ID: catalog.DerivedID("p"), Version: 1, Draft: catalog.Draft{Name: "Lamp", Price: catalog.Money{Currency: "EUR"}}})
+	product := wire.ProductToJSON(catalog.Product{ID: catalog.DerivedID("p"), Version: 1, ProductData: catalog.ProductData{Name: "Lamp", Price: catalog.Money{Currency: "EUR"}}})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sent = r.Header.Get("Catalog-Position")
 		switch {
@@ -39,7 +39,7 @@ func TestReadsCarryWhatWasWritten(t *testing.T) {
 	write := func(position string) {
 		t.Helper()
 		next = position
-		if _, err := c.Create(t.Context(), catalog.Draft{Name: "Lamp"}); err != nil {
+		if _, err := c.Create(t.Context(), catalog.ProductData{Name: "Lamp"}); err != nil {
 			t.Fatal(err)
 		}
 	}

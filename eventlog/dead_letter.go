@@ -17,12 +17,12 @@ type DeadLetter struct {
 	Cause      string
 	At         time.Time // when it was put aside
 	Key, Value []byte
-	Headers    []Header
+	Headers    []RecordHeader
 	Size       int // of the value, in bytes; also where the value is left out
 }
 
 // Header is one of a record.
-type Header struct {
+type RecordHeader struct {
 	Key   string
 	Value []byte
 }

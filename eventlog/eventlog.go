@@ -14,10 +14,10 @@ import (
 // from From up to To, decoded. It can hold fewer than To-From items: gaps are
 // normal in a Kafka log.
 type Records[T any] struct {
-	Shard    int32
-	From, To int64
-	Items    []T
-	Dead     []DeadLetter // what cannot be decoded, not yet numbered; of commands only
+	Shard       int32
+	From, To    int64
+	Items       []T
+	DeadLetters []DeadLetter // what cannot be decoded, not yet numbered; of commands only
 }
 
 // Topics says which topics a log has. One that was made anew has another id.
@@ -45,16 +45,16 @@ type Consumer[T any] interface {
 }
 
 // Progress says how far a shard of the events topic has been applied.
-type Progress struct {
+type Checkpoint struct {
 	catalog.Position       // of the last event applied
 	Offset           int64 // of the next record of the partition
 }
 
 // Generations says which of the generations of a view are there. Each is made
 // from nothing, beside the one before it.
-type Generations struct {
-	Live  int64 // is read and written
-	Also  int64 // is written too; Live when there is none
-	Whole bool  // Also has all that Live has
-	Both  bool  // both are read, and the newer answers
+type ViewGenerations struct {
+	Live            int64 // is read and written
+	Standby         int64 // is written too; Live when there is none
+	StandbyComplete bool  // Also has all that Live has
+	ReadBoth        bool  // both are read, and the newer answers
 }

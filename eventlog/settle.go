@@ -12,7 +12,7 @@ import (
 // left, and answers one event for each, numbered from b.NextSeq. A command that
 // is in the journal already, or a second time in b, gets none: it has its
 // outcome.
-func Settle(b Batch, k Known, now time.Time) []catalog.Event {
+func Settle(b Batch, k BatchState, now time.Time) []catalog.Event {
 	var (
 		events   = make([]catalog.Event, 0, len(b.Commands))
 		products = map[catalog.ID]catalog.Product{}
@@ -70,7 +70,7 @@ func claim(owners, known map[string]catalog.ID, p, next catalog.Product) error {
 
 // Latest lists the products as events leave them, once each, in the order of
 // their first event: what a store writes.
-func Latest(events []catalog.Event) []catalog.Product {
+func LastVersions(events []catalog.Event) []catalog.Product {
 	at := map[catalog.ID]int{}
 	var products []catalog.Product
 	for _, e := range events {

@@ -21,8 +21,8 @@ func euros(units int64) catalog.Money {
 	return catalog.Money{Decimal: catalog.Decimal{Units: units}, Currency: "EUR"}
 }
 
-func chair() catalog.Draft {
-	return catalog.Draft{SKU: "CHA-7", Name: "Chair", Price: euros(10), Tags: []string{"new"}}
+func chair() catalog.ProductData {
+	return catalog.ProductData{SKU: "CHA-7", Name: "Chair", Price: euros(10), Tags: []string{"new"}}
 }
 
 // world is what a store keeps, in memory.
@@ -44,12 +44,12 @@ func (w *world) settle(commands []catalog.Command) []catalog.Event {
 		}
 	}
 	b := eventlog.Batch{NextSeq: int64(len(w.journal)) + 1, Commands: commands}
-	events := eventlog.Settle(b, eventlog.Known{Products: w.products, Settled: w.settled, SKUs: skus}, now)
+	events := eventlog.Settle(b, eventlog.BatchState{Products: w.products, Settled: w.settled, SKUs: skus}, now)
 	w.journal = append(w.journal, events...)
 	for _, e := range events {
 		w.settled[e.Command] = true
 	}
-	for _, p := range eventlog.Latest(events) {
+	for _, p := range eventlog.LastVersions(events) {
 		w.products[p.ID] = p
 	}
 	return events
@@ -60,12 +60,12 @@ func (w *world) settle(commands []catalog.Command) []catalog.Event {
 func drawCommands(t *rapid.T) []catalog.Command {
 	op := rapid.Custom(func(t *rapid.T) catalog.Operation {
 		sku := rapid.SampledFrom([]string{"", "A", "B", "C"}).Draw(t, "sku")
-		d := catalog.Draft{SKU: sku, Name: rapid.SampledFrom([]string{"x", "y", ""}).Draw(t, "name"), Price: euros(int64(rapid.IntRange(0, 2).Draw(t, "price")))}
+		d := catalog.ProductData{SKU: sku, Name: rapid.SampledFrom([]string{"x", "y", ""}).Draw(t, "name"), Price: euros(int64(rapid.IntRange(0, 2).Draw(t, "price")))}
 		switch rapid.IntRange(0, 4).Draw(t, "op") {
 		case 0:
-			return catalog.CreateProduct{Draft: d}
+			return catalog.CreateProduct{Data: d}
 		case 1:
-			return catalog.PutProduct{Draft: d}
+			return catalog.PutProduct{Data: d}
 		case 2:
 			return catalog.PatchProduct{Patch: catalog.Patch{SKU: &sku}}
 		case 3:
@@ -121,11 +121,11 @@ func TestSettle(t *testing.T) {
 					step = 1
 				}
 				if e.Product.Version != versions[e.Product.ID]+step {
-					t.Fatalf("%s takes product %s from version %d to %d", e.Kind, e.Product.ID, versions[e.Product.ID], e.Product.Version)
+					t.Fatalf("%s takes product %s from version %d to %d", e.Outcome, e.Product.ID, versions[e.Product.ID], e.Product.Version)
 				}
 				versions[e.Product.ID] = e.Product.Version
-				if (e.Kind == catalog.Refused) != (e.Refusal != nil) {
-					t.Fatalf("%s with refusal %v", e.Kind, e.Refusal)
+				if (e.Outcome == catalog.Refused) != (e.Refusal != nil) {
+					t.Fatalf("%s with refusal %v", e.Outcome, e.Refusal)
 				}
 			}
 			owners := map[string]catalog.ID{}
@@ -155,14 +155,14 @@ func TestSettle(t *testing.T) {
 			other.settle(b)
 		}
 		if !slices.EqualFunc(w.journal, other.journal, func(a, b catalog.Event) bool {
-			return a.Position == b.Position && a.Kind == b.Kind && a.Command == b.Command && a.Product.Version == b.Product.Version && a.Product.Draft.Equal(b.Product.Draft)
+			return a.Position == b.Position && a.Outcome == b.Outcome && a.Command == b.Command && a.Product.Version == b.Product.Version && a.Product.ProductData.Equal(b.Product.ProductData)
 		}) {
 			t.Fatal("the same commands in other batches have other outcomes")
 		}
 
 		// The products are what the journal says.
-		for _, p := range eventlog.Latest(w.journal) {
-			if got := w.products[p.ID]; got.Version != p.Version || !got.Draft.Equal(p.Draft) || got.Deleted != p.Deleted {
+		for _, p := range eventlog.LastVersions(w.journal) {
+			if got := w.products[p.ID]; got.Version != p.Version || !got.ProductData.Equal(p.ProductData) || got.Deleted != p.Deleted {
 				t.Fatalf("product %s is %+v, and the journal says %+v", p.ID, got, p)
 			}
 		}
@@ -171,23 +171,23 @@ func TestSettle(t *testing.T) {
 
 func TestEventsSayWhoseTheyAre(t *testing.T) {
 	c := catalog.Command{
-		ID: name("c"), Product: name("p"), Op: catalog.CreateProduct{Draft: chair()},
+		ID: name("c"), Product: name("p"), Op: catalog.CreateProduct{Data: chair()},
 		Actor: "maria", Trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", AcceptedAt: now.Add(-time.Second),
 	}
-	b := eventlog.Batch{Shard: 5, NextSeq: 1207, Commands: []catalog.Command{c, {ID: name("d"), Product: name("p"), Op: catalog.CreateProduct{Draft: chair()}, Actor: "ole"}}}
-	events := eventlog.Settle(b, eventlog.Known{}, now)
+	b := eventlog.Batch{Shard: 5, NextSeq: 1207, Commands: []catalog.Command{c, {ID: name("d"), Product: name("p"), Op: catalog.CreateProduct{Data: chair()}, Actor: "ole"}}}
+	events := eventlog.Settle(b, eventlog.BatchState{}, now)
 	if len(events) != 2 {
 		t.Fatalf("%d events for two commands", len(events))
 	}
 	want := catalog.Event{
-		Position: catalog.Position{Shard: 5, Seq: 1207}, Kind: catalog.Created,
-		Product: catalog.Product{ID: c.Product, Draft: chair(), Version: 1, CreatedAt: now, UpdatedAt: now},
+		Position: catalog.Position{Shard: 5, Seq: 1207}, Outcome: catalog.Created,
+		Product: catalog.Product{ID: c.Product, ProductData: chair(), Version: 1, CreatedAt: now, UpdatedAt: now},
 		Command: c.ID, Fingerprint: c.Fingerprint(), Actor: c.Actor, Trace: c.Trace, AcceptedAt: c.AcceptedAt, SettledAt: now,
 	}
 	if !reflect.DeepEqual(events[0], want) {
 		t.Errorf("created: %+v\nwant     %+v", events[0], want)
 	}
-	if e := events[1]; e.Kind != catalog.Refused || e.Actor != "ole" || e.Command != name("d") || e.Fingerprint != b.Commands[1].Fingerprint() ||
+	if e := events[1]; e.Outcome != catalog.Refused || e.Actor != "ole" || e.Command != name("d") || e.Fingerprint != b.Commands[1].Fingerprint() ||
 		e.SettledAt != now || !reflect.DeepEqual(e.Product, catalog.Product{ID: c.Product, Version: 1}) || e.Refusal.Code != catalog.CodeExists {
 		t.Errorf("refused: %+v", e)
 	}

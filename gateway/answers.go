@@ -141,7 +141,7 @@ func (a *answers) Begin(ctx context.Context, shard int32) (int64, error) {
 // way: who is answered reads what he wrote.
 func (a *answers) Handle(_ context.Context, r eventlog.Records[catalog.Event]) error {
 	a.near.follow(r.Shard, r.Items)
-	a.feed.Follow(r.Shard, r.Items)
+	a.feed.Publish(r.Shard, r.Items)
 	a.backlog.settled(r.Items)
 	a.mu.Lock()
 	defer a.mu.Unlock()

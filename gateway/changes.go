@@ -40,8 +40,8 @@ func (g *Gateway) WatchChanges(c *echo.Context, params api.WatchChangesParams) e
 	}
 	joining, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()
-	consumer, err := g.feed.Join(joining, from)
-	if errors.Is(err, changefeed.ErrFull) {
+	consumer, err := g.feed.Subscribe(joining, from)
+	if errors.Is(err, changefeed.ErrTooManySubscribers) {
 		p := problem(http.StatusServiceUnavailable, api.ProblemCodeUnavailable, "as many clients as may be follow changes already")
 		p.retryAfter = "10"
 		return p
@@ -49,7 +49,7 @@ func (g *Gateway) WatchChanges(c *echo.Context, params api.WatchChangesParams) e
 	if err != nil {
 		return err
 	}
-	defer consumer.Leave()
+	defer consumer.Close()
 
 	header := c.Response().Header()
 	header.Set("Content-Type", "text/event-stream")
@@ -76,15 +76,15 @@ type stream struct {
 }
 
 // run sends what the consumer gets, until that ends, and says why.
-func (s *stream) run(ctx context.Context, consumer *changefeed.Consumer) error {
+func (s *stream) run(ctx context.Context, consumer *changefeed.Subscriber) error {
 	// An id without data is kept by the client, too: it can go on from here
 	// before there was any change that it wants.
-	fmt.Fprintf(&s.text, "retry: 1000\nid: %s\n\n", consumer.At())
+	fmt.Fprintf(&s.text, "retry: 1000\nid: %s\n\n", consumer.Cursor())
 	for {
 		if err := s.send(); err != nil {
 			return err
 		}
-		sent := consumer.At()
+		sent := consumer.Cursor()
 		beat, cancel := context.WithTimeout(ctx, heartbeat)
 		items, err := consumer.Next(beat)
 		quiet := beat.Err() != nil && ctx.Err() == nil
@@ -92,7 +92,7 @@ func (s *stream) run(ctx context.Context, consumer *changefeed.Consumer) error {
 		switch {
 		case err == nil:
 			for _, i := range items {
-				if sent.Pass(i.Position); s.filter.Match(i) {
+				if sent.Advance(i.Position); s.filter.Match(i) {
 					fmt.Fprintf(&s.text, "id: %s\nevent: %s\ndata: %s\n\n", sent, i.Kind, i.Data)
 				}
 			}
@@ -124,7 +124,7 @@ func changeData(e catalog.Event) []byte {
 		ProductId: uuid.UUID(e.Product.ID), Version: e.Product.Version, Position: e.Position.String(), At: e.SettledAt,
 	}
 	if e.Product.Exists() {
-		m.Product = wire.ProductJSON(e.Product)
+		m.Product = wire.ProductToJSON(e.Product)
 	}
 	var b bytes.Buffer
 	j := json.NewEncoder(&b)

@@ -48,7 +48,7 @@ func (s *system) Replay(_ context.Context, r *catalogv1.ReplayRequest, _ ...grpc
 	defer s.mu.Unlock()
 	a := &answers[catalogv1.ReplayResponse]{}
 	for _, e := range s.events[r.GetFromSeq()-1 : r.GetToSeq()] {
-		a.list = append(a.list, &catalogv1.ReplayResponse{Events: []*catalogv1.Event{wire.EventMessage(e)}})
+		a.list = append(a.list, &catalogv1.ReplayResponse{Events: []*catalogv1.Event{wire.EventToProto(e)}})
 	}
 	return a, s.readErr
 }
@@ -64,7 +64,7 @@ func (s *system) ListHistory(_ context.Context, r *catalogv1.ListHistoryRequest,
 		}
 		there = true
 		if (r.GetBeforeVersion() == 0 || e.Product.Version < r.GetBeforeVersion()) && len(a.Events) < int(r.GetLimit()) {
-			a.Events = append(a.Events, wire.EventMessage(e))
+			a.Events = append(a.Events, wire.EventToProto(e))
 		}
 	}
 	if !there {

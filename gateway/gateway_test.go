@@ -69,12 +69,12 @@ func (s *system) Send(_ context.Context, commands ...catalog.Command) error {
 		panic("the secret of the panic")
 	}
 	if s.gone {
-		return catalog.ErrUnknown
+		return catalog.ErrOutcomeUnknown
 	}
 	if s.sendErr != nil {
 		return s.sendErr
 	}
-	known := eventlog.Known{Products: s.products, Settled: map[catalog.ID]bool{}, SKUs: map[string]catalog.ID{}}
+	known := eventlog.BatchState{Products: s.products, Settled: map[catalog.ID]bool{}, SKUs: map[string]catalog.ID{}}
 	for _, e := range s.events {
 		known.Settled[e.Command] = true
 	}
@@ -83,9 +83,9 @@ func (s *system) Send(_ context.Context, commands ...catalog.Command) error {
 			known.SKUs[p.SKU] = p.ID
 		}
 	}
-	events := eventlog.Settle(eventlog.Batch{NextSeq: int64(len(s.events) + 1), Commands: commands}, known, wire.Time(time.Now()))
+	events := eventlog.Settle(eventlog.Batch{NextSeq: int64(len(s.events) + 1), Commands: commands}, known, wire.TruncateTime(time.Now()))
 	s.events = append(s.events, events...)
-	for _, p := range eventlog.Latest(events) {
+	for _, p := range eventlog.LastVersions(events) {
 		s.products[p.ID] = p
 	}
 	for _, f := range s.followers {
@@ -123,7 +123,7 @@ func (s *system) GetReceipt(_ context.Context, r *catalogv1.GetReceiptRequest, _
 	defer s.mu.Unlock()
 	for _, e := range s.events {
 		if string(e.Command[:]) == string(r.GetCommandId()) {
-			return &catalogv1.GetReceiptResponse{Event: wire.EventMessage(e)}, nil
+			return &catalogv1.GetReceiptResponse{Event: wire.EventToProto(e)}, nil
 		}
 	}
 	return nil, status.Error(codes.NotFound, "")
@@ -172,7 +172,7 @@ func (s *system) product(r *catalogv1.GetProductRequest) (*catalogv1.GetProductR
 		return nil, status.Error(codes.NotFound, "")
 	}
 	at := &catalogv1.Position{Shard: r.GetPosition().GetShard(), Seq: int64(len(s.events))}
-	return &catalogv1.GetProductResponse{Product: wire.ProductMessage(p), Position: at}, nil
+	return &catalogv1.GetProductResponse{Product: wire.ProductToProto(p), Position: at}, nil
 }
 
 func (s *system) GetProducts(_ context.Context, r *catalogv1.GetProductsRequest, _ ...grpc.CallOption) (*catalogv1.GetProductsResponse, error) {
@@ -181,7 +181,7 @@ func (s *system) GetProducts(_ context.Context, r *catalogv1.GetProductsRequest,
 	s.mu.Unlock()
 	all := &catalogv1.GetProductsResponse{}
 	for _, q := range r.GetProducts() {
-		a := &catalogv1.ProductAnswer{}
+		a := &catalogv1.ProductResult{}
 		if s.slow[catalog.ID(q.GetId())] == nil {
 			one, err := s.product(q)
 			a.Known, a.Position = err == nil || status.Code(err) == codes.NotFound, one.GetPosition()
@@ -191,7 +191,7 @@ func (s *system) GetProducts(_ context.Context, r *catalogv1.GetProductsRequest,
 				}
 			}
 		}
-		all.Answers = append(all.Answers, a)
+		all.Results = append(all.Results, a)
 	}
 	return all, nil
 }
@@ -266,7 +266,7 @@ func TestAnswersWhenOthersFail(t *testing.T) {
 		has          []string // headers
 	}{
 		{"a log that takes nothing", &system{sendErr: fmt.Errorf("send: %w", catalog.ErrUnavailable)}, "POST", "/api/v1/products", 503, "unavailable", []string{"Retry-After"}},
-		{"a log that may have taken it", &system{sendErr: fmt.Errorf("send: %w", catalog.ErrUnknown)}, "POST", "/api/v1/products", 504, "unknown", []string{"Command-Id"}},
+		{"a log that may have taken it", &system{sendErr: fmt.Errorf("send: %w", catalog.ErrOutcomeUnknown)}, "POST", "/api/v1/products", 504, "unknown", []string{"Command-Id"}},
 		{"a reader that is gone", &system{readErr: status.Error(codes.Unavailable, "10.1.2.3 refused")}, "GET", "/api/v1/products/" + id, 503, "unavailable", []string{"Retry-After"}},
 		{"a reader that is behind", &system{readErr: status.Error(codes.FailedPrecondition, "")}, "GET", "/api/v1/products/" + id, 503, "behind", []string{"Retry-After"}},
 		{"a reader that is slow", &system{readErr: status.Error(codes.DeadlineExceeded, "")}, "GET", "/api/v1/products/" + id, 503, "unavailable", []string{"Retry-After"}},
@@ -471,7 +471,7 @@ func TestRoutesAreThoseOfTheContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := wire.ParseDraft(example); err != nil {
+	if _, err := wire.ParseProductData(example); err != nil {
 		t.Errorf("the example of a draft is refused: %v", err)
 	}
 	var product api.Product

@@ -43,7 +43,7 @@ func (g *Gateway) oldProduct(c *echo.Context, id catalog.ID, params api.GetProdu
 	if noneMatch(params.IfNoneMatch, tag) {
 		return c.NoContent(http.StatusNotModified)
 	}
-	answer(c, http.StatusOK, "application/json", wire.ProductJSON(e.Product))
+	answer(c, http.StatusOK, "application/json", wire.ProductToJSON(e.Product))
 	return nil
 }
 
@@ -93,7 +93,7 @@ func (g *Gateway) lastVersion(ctx context.Context, id catalog.ID, before int64) 
 	if err != nil || len(r.GetEvents()) == 0 {
 		return catalog.Event{}, false, err
 	}
-	e, err = wire.Event(r.GetEvents()[0])
+	e, err = wire.EventFromProto(r.GetEvents()[0])
 	return e, true, err
 }
 
@@ -121,6 +121,6 @@ func (g *Gateway) RestoreProduct(c *echo.Context, id api.ID, params api.RestoreP
 		return catalog.Invalid("version", "is a deletion; choose a version before it")
 	}
 	return g.write(c, catalog.Command{
-		ID: commandID(c, params.IdempotencyKey), Product: catalog.ID(id), If: condition, Op: catalog.PutProduct{Draft: e.Product.Draft},
+		ID: commandID(c, params.IdempotencyKey), Product: catalog.ID(id), If: condition, Op: catalog.PutProduct{Data: e.Product.ProductData},
 	}, params.Prefer, params.IdempotencyKey)
 }

@@ -160,7 +160,7 @@ func (g *Gateway) importRows(ctx context.Context, rows []*row) error {
 	// was given away between: the row is about that other product now.
 	var again []*row
 	for _, r := range good {
-		if e := r.event; e.Kind == catalog.Refused && e.Refusal.Code == catalog.CodeSKUTaken && e.Product.Version == 0 {
+		if e := r.event; e.Outcome == catalog.Refused && e.Refusal.Code == catalog.CodeSKUTaken && e.Product.Version == 0 {
 			r.id, r.event = catalog.ID{}, catalog.Event{}
 			again = append(again, r)
 		}
@@ -182,7 +182,7 @@ func (g *Gateway) settleRows(ctx context.Context, rows []*row) error {
 	for i, r := range rows {
 		r.command = catalog.Command{
 			ID: newID(), Product: r.id, Op: catalog.PatchProduct{Patch: r.patch, Create: true},
-			AcceptedAt: wire.Time(g.now()), Trace: traceparent(ctx),
+			AcceptedAt: wire.TruncateTime(g.now()), Trace: traceparent(ctx),
 		}
 		settled, forget := g.answers.expect(r.command.ID)
 		defer forget()
@@ -222,7 +222,7 @@ func (g *Gateway) identify(ctx context.Context, rows []*row) error {
 	}
 	ids := map[string]catalog.ID{}
 	for sku, b := range found.GetProducts() {
-		if ids[sku], err = wire.ID(b); err != nil {
+		if ids[sku], err = wire.IDFromProto(b); err != nil {
 			return fmt.Errorf("look up SKU: %w", err)
 		}
 	}
@@ -249,8 +249,8 @@ func (r *row) result() api.ImportResult {
 	case r.pending:
 		out.Outcome = api.ImportResultOutcomePending
 	default:
-		out.Outcome, out.Version, out.Position = api.ImportResultOutcome(r.event.Kind), r.event.Product.Version, r.event.Position.String()
-		if r.event.Kind == catalog.Refused {
+		out.Outcome, out.Version, out.Position = api.ImportResultOutcome(r.event.Outcome), r.event.Product.Version, r.event.Position.String()
+		if r.event.Outcome == catalog.Refused {
 			out.Problem = refused(r.event.Refusal).Problem
 		}
 	}

@@ -50,7 +50,7 @@ func newPage(p catalog.Product) *page {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(wire.ProductJSON(p)) // what is made of a product cannot fail to be JSON
+	_ = e.Encode(wire.ProductToJSON(p)) // what is made of a product cannot fail to be JSON
 	return &page{body: b.Bytes(), etag: []string{etag(p.Version)}, length: []string{strconv.Itoa(b.Len())}, version: p.Version}
 }
 

@@ -76,10 +76,10 @@ func gone(version int64) bool { return version%4 == 0 }
 
 func (w *nearWorld) settle(t *rapid.T) {
 	i := w.one(t)
-	e := catalog.Event{Position: catalog.Position{Seq: int64(len(w.events) + 1)}, Kind: catalog.Refused}
+	e := catalog.Event{Position: catalog.Position{Seq: int64(len(w.events) + 1)}, Outcome: catalog.Refused}
 	e.Product = catalog.Product{ID: w.ids[i], Version: w.version(i, len(w.events))}
 	if rapid.IntRange(0, 9).Draw(t, "refused") > 0 {
-		e.Kind = catalog.Changed
+		e.Outcome = catalog.Changed
 		e.Product.Version++
 	}
 	w.events = append(w.events, e)
@@ -183,7 +183,7 @@ func (w *nearWorld) get(t *rapid.T) {
 func TestAnAnswerThatIsOlderThanAnEventIsNotKept(t *testing.T) {
 	n, id, now := newNear(1<<20, prometheus.NewRegistry()), catalog.DerivedID("p"), time.Now()
 	n.begin(0, 1)
-	e := catalog.Event{Position: catalog.Position{Seq: 1}, Kind: catalog.Changed, Product: catalog.Product{ID: id, Version: 2}}
+	e := catalog.Event{Position: catalog.Position{Seq: 1}, Outcome: catalog.Changed, Product: catalog.Product{ID: id, Version: 2}}
 	answer := func(q question, version, at int64) {
 		n.answered(q, newPage(catalog.Product{ID: id, Version: version}), at)
 	}

@@ -41,7 +41,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 func TestARequestWithoutAKeyCanBeRepeated(t *testing.T) {
 	s := &system{}
 	url := serve(t, s) + "/api/v1/products"
-	s.set(func() { s.sendErr = catalog.ErrUnknown })
+	s.set(func() { s.sendErr = catalog.ErrOutcomeUnknown })
 	w, body := call(t, "POST", url, lamp)
 	var p api.Problem
 	if err := json.Unmarshal([]byte(body), &p); err != nil || w.StatusCode != http.StatusGatewayTimeout || p.IdempotencyKey == "" {

@@ -85,7 +85,7 @@ func asProblem(err error) *problemError {
 		return problem(http.StatusRequestEntityTooLarge, api.ProblemCodeTooLarge, "the body must not have more than 1 MiB")
 	case errors.Is(err, catalog.ErrUnavailable):
 		return problem(http.StatusServiceUnavailable, api.ProblemCodeUnavailable, "nothing has changed; try again")
-	case errors.Is(err, catalog.ErrUnknown):
+	case errors.Is(err, catalog.ErrOutcomeUnknown):
 		return problem(http.StatusGatewayTimeout, api.ProblemCodeUnknown, "it may have been done or may still be; repeat the request with idempotencyKey as its Idempotency-Key, or look at the receipt of commandId")
 	}
 	switch echo.StatusCode(err) {
@@ -104,7 +104,7 @@ func asProblem(err error) *problemError {
 	case codes.FailedPrecondition:
 		return problem(http.StatusServiceUnavailable, api.ProblemCodeBehind, "try again, or without Catalog-Position")
 	case codes.ResourceExhausted: // also where too many ask at once
-		return problem(http.StatusServiceUnavailable, api.ProblemCodeUnavailable, catalog.ErrSlow.Error())
+		return problem(http.StatusServiceUnavailable, api.ProblemCodeUnavailable, catalog.ErrTooSlow.Error())
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
 		return problem(http.StatusServiceUnavailable, api.ProblemCodeUnavailable, "nothing has changed; try again")
 	}

@@ -84,7 +84,7 @@ func (g *Gateway) product(ctx context.Context, id catalog.ID, at catalog.Positio
 	if at.Seq == 0 {
 		at.Shard = g.near.shard(id) // of which the answer tells how far it is
 	}
-	product, as, err := g.together.product(ctx, &catalogv1.GetProductRequest{Id: id[:], Position: wire.PositionMessage(at)})
+	product, as, err := g.together.product(ctx, &catalogv1.GetProductRequest{Id: id[:], Position: wire.PositionToProto(at)})
 	if err != nil {
 		if status.Code(err) == codes.NotFound {
 			g.near.answered(q, nil, 0)
@@ -130,15 +130,15 @@ func (g *Gateway) ListProducts(c *echo.Context, params api.ListProductsParams) e
 	q.MinPrice, q.MaxPrice = price(params.MinPrice), price(params.MaxPrice)
 	ctx, cancel := context.WithTimeout(c.Request().Context(), readWait)
 	defer cancel()
-	r, err := g.reader.SearchProducts(ctx, wire.QueryMessage(q, at...))
+	r, err := g.reader.SearchProducts(ctx, wire.QueryToProto(q, at...))
 	if err != nil {
 		return err
 	}
-	page, err := wire.Page(r)
+	page, err := wire.PageFromProto(r)
 	if err != nil {
 		return err
 	}
-	answer(c, http.StatusOK, "application/json", wire.PageJSON(page))
+	answer(c, http.StatusOK, "application/json", wire.PageToJSON(page))
 	return nil
 }
 
@@ -151,16 +151,16 @@ func (g *Gateway) SuggestProducts(c *echo.Context, params api.SuggestProductsPar
 	ctx, cancel := context.WithTimeout(c.Request().Context(), readWait)
 	defer cancel()
 	r, err := g.reader.SuggestProducts(ctx, &catalogv1.SuggestProductsRequest{
-		Text: params.Q, Limit: int32(cmp.Or(params.Limit, catalog.DefaultSuggestions)), Positions: wire.PositionMessages(at),
+		Text: params.Q, Limit: int32(cmp.Or(params.Limit, catalog.DefaultSuggestions)), Positions: wire.PositionsToProto(at),
 	})
 	if err != nil {
 		return err
 	}
-	s, err := wire.Suggestions(r)
+	s, err := wire.SuggestionsFromProto(r)
 	if err != nil {
 		return err
 	}
-	answer(c, http.StatusOK, "application/json", wire.SuggestionsJSON(s))
+	answer(c, http.StatusOK, "application/json", wire.SuggestionsToJSON(s))
 	return nil
 }
 
@@ -204,13 +204,13 @@ func (g *Gateway) ListHistory(c *echo.Context, id api.ID, params api.ListHistory
 	}
 	events := make([]catalog.Event, 0, len(r.GetEvents()))
 	for _, m := range r.GetEvents() {
-		e, err := wire.Event(m)
+		e, err := wire.EventFromProto(m)
 		if err != nil {
 			return err
 		}
 		events = append(events, e)
 	}
-	answer(c, http.StatusOK, "application/json", wire.HistoryJSON(events, len(events) > limit))
+	answer(c, http.StatusOK, "application/json", wire.HistoryToJSON(events, len(events) > limit))
 	return nil
 }
 
@@ -237,11 +237,11 @@ func (g *Gateway) GetReceipt(c *echo.Context, id api.ID, params api.GetReceiptPa
 
 func receiptJSON(e catalog.Event) api.Receipt {
 	r := api.Receipt{
-		CommandId: uuid.UUID(e.Command), ProductId: uuid.UUID(e.Product.ID), Status: api.ReceiptStatusApplied, Outcome: api.Outcome(e.Kind),
+		CommandId: uuid.UUID(e.Command), ProductId: uuid.UUID(e.Product.ID), Status: api.ReceiptStatusApplied, Outcome: api.Outcome(e.Outcome),
 		Version: e.Product.Version, Position: e.Position.String(),
 		AcceptedAt: e.AcceptedAt, SettledAt: e.SettledAt, TraceId: wire.TraceID(e.Trace),
 	}
-	if e.Kind == catalog.Refused {
+	if e.Outcome == catalog.Refused {
 		r.Status, r.Problem = api.ReceiptStatusRefused, refused(e.Refusal).Problem
 	}
 	return r

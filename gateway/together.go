@@ -126,7 +126,7 @@ func (t *together) alone(ctx context.Context, q *catalogv1.GetProductRequest) fa
 	if err != nil {
 		return fate{err: err}
 	}
-	p, err := wire.Product(r.GetProduct())
+	p, err := wire.ProductFromProto(r.GetProduct())
 	return fate{product: p, as: r.GetPosition(), err: err}
 }
 
@@ -143,7 +143,7 @@ func (t *together) several(all []*wish) {
 		}
 	}
 	r, err := t.reader.GetProducts(ctx, &catalogv1.GetProductsRequest{Products: questions})
-	answers := r.GetAnswers()
+	answers := r.GetResults()
 	for i, w := range all {
 		if err != nil || i >= len(answers) || !answers[i].GetKnown() {
 			w.fate <- fate{alone: true}

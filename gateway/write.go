@@ -39,12 +39,12 @@ func (g *Gateway) CreateProduct(c *echo.Context, params api.CreateProductParams)
 	if err != nil {
 		return err
 	}
-	draft, err := wire.ParseDraft(body)
+	draft, err := wire.ParseProductData(body)
 	if err != nil {
 		return err
 	}
 	id := commandID(c, params.IdempotencyKey)
-	return g.write(c, catalog.Command{ID: id, Product: id, Op: catalog.CreateProduct{Draft: draft}}, params.Prefer, params.IdempotencyKey)
+	return g.write(c, catalog.Command{ID: id, Product: id, Op: catalog.CreateProduct{Data: draft}}, params.Prefer, params.IdempotencyKey)
 }
 
 // PutProduct answers PUT /api/v1/products/{id}.
@@ -64,12 +64,12 @@ func (g *Gateway) PutProduct(c *echo.Context, id api.ID, params api.PutProductPa
 	if err != nil {
 		return err
 	}
-	draft, err := wire.ParseDraft(body)
+	draft, err := wire.ParseProductData(body)
 	if err != nil {
 		return err
 	}
 	return g.write(c, catalog.Command{
-		ID: commandID(c, params.IdempotencyKey), Product: catalog.ID(id), If: condition, Op: catalog.PutProduct{Draft: draft},
+		ID: commandID(c, params.IdempotencyKey), Product: catalog.ID(id), If: condition, Op: catalog.PutProduct{Data: draft},
 	}, params.Prefer, params.IdempotencyKey)
 }
 
@@ -118,7 +118,7 @@ func (g *Gateway) write(c *echo.Context, cmd catalog.Command, prefer, key string
 	}
 	defer leave()
 	ctx := c.Request().Context()
-	cmd.AcceptedAt = wire.Time(g.now())
+	cmd.AcceptedAt = wire.TruncateTime(g.now())
 	cmd.Trace = traceparent(ctx)
 	c.Response().Header().Set("Command-Id", cmd.ID.String())
 	e, err := g.settle(ctx, cmd, key != "", wait)
@@ -130,7 +130,7 @@ func (g *Gateway) write(c *echo.Context, cmd catalog.Command, prefer, key string
 			AcceptedAt: cmd.AcceptedAt, TraceId: wire.TraceID(cmd.Trace),
 		})
 		return nil
-	case errors.Is(err, catalog.ErrUnknown):
+	case errors.Is(err, catalog.ErrOutcomeUnknown):
 		if key == "" {
 			key = commandKey + cmd.ID.String()
 		}
@@ -139,7 +139,7 @@ func (g *Gateway) write(c *echo.Context, cmd catalog.Command, prefer, key string
 		return err
 	}
 	c.Response().Header().Set("Catalog-Position", e.Position.String())
-	switch e.Kind {
+	switch e.Outcome {
 	case catalog.Refused:
 		return refused(e.Refusal).about(cmd.ID, "")
 	case catalog.Deleted:
@@ -147,11 +147,11 @@ func (g *Gateway) write(c *echo.Context, cmd catalog.Command, prefer, key string
 	}
 	c.Response().Header().Set("ETag", etag(e.Product.Version))
 	code := http.StatusOK
-	if e.Kind == catalog.Created {
+	if e.Outcome == catalog.Created {
 		code = http.StatusCreated
 		c.Response().Header().Set("Location", "/api/v1/products/"+e.Product.ID.String())
 	}
-	answer(c, code, "application/json", wire.ProductJSON(e.Product))
+	answer(c, code, "application/json", wire.ProductToJSON(e.Product))
 	return nil
 }
 
@@ -244,7 +244,7 @@ func (g *Gateway) receipt(ctx context.Context, command catalog.ID) (catalog.Even
 	if err != nil {
 		return catalog.Event{}, err
 	}
-	return wire.Event(r.GetEvent())
+	return wire.EventFromProto(r.GetEvent())
 }
 
 // commandKey begins the key with which a request that had none is repeated. The

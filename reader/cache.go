@@ -32,21 +32,21 @@ type Cache interface {
 	// Guard takes the shard from whoever guards it. What is in the cache of it is
 	// gone, and nothing is stored until the first Admit. On an error the cache
 	// tries again by itself, and the shard can be worked on all the same.
-	Guard(ctx context.Context, shard int32) error
+	Acquire(ctx context.Context, shard int32) error
 
 	// Forget returns when nobody is answered the products from the cache any
 	// more, until Admit. It is ErrFenced when another process guards the shard.
-	Forget(ctx context.Context, shard int32, products []catalog.ID) error
+	Invalidate(ctx context.Context, shard int32, products []catalog.ID) error
 
 	// Admit lets the products of the shard be stored again. On an error they are
 	// not, for a while.
-	Admit(ctx context.Context, shard int32) error
+	AllowFill(ctx context.Context, shard int32) error
 
 	// Leave ends the guard of the shard.
-	Leave(shard int32)
+	Release(shard int32)
 
 	// Keep keeps the guards until ctx ends.
-	Keep(ctx context.Context)
+	RenewLeases(ctx context.Context)
 }
 
 const (
@@ -120,7 +120,7 @@ func (r *Reader) forget(ctx context.Context, shard int32, products []catalog.Pro
 	for i, p := range products {
 		ids[i] = p.ID
 	}
-	return r.cache.Forget(ctx, shard, ids)
+	return r.cache.Invalidate(ctx, shard, ids)
 }
 
 // guarded is the projection of the view where there is a cache: it guards the
@@ -139,12 +139,12 @@ type guarded struct {
 // do is an event that the log has by now, and when all of those have been
 // applied here, it changes nothing any more.
 func (g *guarded) Begin(ctx context.Context, shard int32) (offset int64, err error) {
-	if err := g.cache.Guard(ctx, shard); err != nil {
+	if err := g.cache.Acquire(ctx, shard); err != nil {
 		g.failed(ctx, err)
 	}
 	defer func() {
 		if err != nil {
-			g.cache.Leave(shard)
+			g.cache.Release(shard)
 		}
 	}()
 	_, ends, err := g.log.EventBounds(ctx)
@@ -178,7 +178,7 @@ func (g *guarded) admit(ctx context.Context, shard int32, offset int64) {
 	if !there {
 		return
 	}
-	if err := g.cache.Admit(ctx, shard); err != nil && !errors.Is(err, catalog.ErrFenced) { // fenced is said by the next Forget
+	if err := g.cache.AllowFill(ctx, shard); err != nil && !errors.Is(err, catalog.ErrFenced) { // fenced is said by the next Forget
 		g.failed(ctx, err)
 	}
 }
@@ -186,5 +186,5 @@ func (g *guarded) admit(ctx context.Context, shard int32, offset int64) {
 // End leaves the shard.
 func (g *guarded) End(shard int32) {
 	g.Consumer.End(shard)
-	g.cache.Leave(shard)
+	g.cache.Release(shard)
 }

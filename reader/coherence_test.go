@@ -116,7 +116,7 @@ func TestReadsAreFreshWhateverRedisDoes(t *testing.T) {
 				p, err := r.Product(ctx, log.id(n), at)
 				switch {
 				case errors.Is(err, catalog.ErrNotFound):
-				case errors.Is(err, catalog.ErrBehind):
+				case errors.Is(err, catalog.ErrStale):
 					late.Add(1)
 					continue
 				case err != nil:
@@ -246,7 +246,7 @@ func (l *tape) write(product int) int64 {
 	defer l.mu.Unlock()
 	id := l.id(product)
 	shard := catalog.Shard(id, tapeShards)
-	e := catalog.Event{Kind: catalog.Changed, Product: l.now[product].Product}
+	e := catalog.Event{Outcome: catalog.Changed, Product: l.now[product].Product}
 	e.Position = catalog.Position{Shard: shard, Seq: int64(len(l.events[shard]) + 1)}
 	e.Product.ID = id
 	e.Product.Version++

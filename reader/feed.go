@@ -30,10 +30,10 @@ func (r *Reader) RunIndex(ctx context.Context) error {
 }
 
 // indexed answers how far the index is in the shard.
-func (r *Reader) indexed(ctx context.Context, shard int32) (eventlog.Progress, error) {
-	all, err := r.index.Progress(ctx)
+func (r *Reader) indexed(ctx context.Context, shard int32) (eventlog.Checkpoint, error) {
+	all, err := r.index.Checkpoints(ctx)
 	if err != nil {
-		return eventlog.Progress{}, err
+		return eventlog.Checkpoint{}, err
 	}
 	for _, p := range all {
 		r.found.reach(p)
@@ -41,7 +41,7 @@ func (r *Reader) indexed(ctx context.Context, shard int32) (eventlog.Progress, e
 			return p, nil
 		}
 	}
-	return eventlog.Progress{Position: catalog.Position{Shard: shard}}, nil
+	return eventlog.Checkpoint{Position: catalog.Position{Shard: shard}}, nil
 }
 
 // pending is what shards have brought for the index and what it has not yet
@@ -55,7 +55,7 @@ type pending struct {
 type change struct {
 	products []catalog.Product
 	size     int64 // in bytes, about
-	to       eventlog.Progress
+	to       eventlog.Checkpoint
 	settled  []time.Time // when each of the events was
 }
 
@@ -70,7 +70,7 @@ func newPending() *pending {
 }
 
 // add hands a change over. It is applied later, together with its progress.
-func (p *pending) add(ctx context.Context, products []catalog.Product, events []catalog.Event, to eventlog.Progress) error {
+func (p *pending) add(ctx context.Context, products []catalog.Product, events []catalog.Event, to eventlog.Checkpoint) error {
 	c := change{products: products, to: to, settled: make([]time.Time, len(events))}
 	for i, e := range events {
 		c.settled[i] = e.SettledAt
@@ -161,7 +161,7 @@ func (r *Reader) applyPending(ctx context.Context) {
 // write writes changes to the index and tells that they can be found.
 func (r *Reader) write(ctx context.Context, changes []change) bool {
 	var products []catalog.Product
-	progress := map[int32]eventlog.Progress{}
+	progress := map[int32]eventlog.Checkpoint{}
 	for _, c := range changes {
 		products = append(products, c.products...)
 		progress[c.to.Shard] = c.to // those of one shard come in order

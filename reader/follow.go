@@ -23,17 +23,17 @@ type follower struct {
 	metrics *metrics
 
 	// load answers how far the shard was applied when that was last saved.
-	load func(ctx context.Context, shard int32) (eventlog.Progress, error)
+	load func(ctx context.Context, shard int32) (eventlog.Checkpoint, error)
 	// apply takes what a stretch of events has made of the products of a shard.
 	// The events follow on what it took before; there are none when all that came
 	// had been applied, and where the products are of a snapshot.
-	apply func(ctx context.Context, products []catalog.Product, events []catalog.Event, to eventlog.Progress) error
+	apply func(ctx context.Context, products []catalog.Product, events []catalog.Event, to eventlog.Checkpoint) error
 	// alone says that nobody else works on these shards. Then what was applied
 	// here is how far they are, and may be further than what was saved.
 	alone bool
 
 	mu sync.Mutex
-	at map[int32]eventlog.Progress // how far shards have been applied here
+	at map[int32]eventlog.Checkpoint // how far shards have been applied here
 }
 
 // manyEvents is how far behind one who has nothing, or misses what the log has
@@ -123,8 +123,8 @@ func (f *follower) End(shard int32) {
 }
 
 // take applies events, with which the shard comes to the progress.
-func (f *follower) take(ctx context.Context, events []catalog.Event, to eventlog.Progress) error {
-	if err := f.apply(ctx, eventlog.Latest(events), events, to); err != nil {
+func (f *follower) take(ctx context.Context, events []catalog.Event, to eventlog.Checkpoint) error {
+	if err := f.apply(ctx, eventlog.LastVersions(events), events, to); err != nil {
 		return err
 	}
 	f.metrics.applied.WithLabelValues(f.name).Add(float64(len(events)))
@@ -135,7 +135,7 @@ func (f *follower) take(ctx context.Context, events []catalog.Event, to eventlog
 // snapshot applies the products of the shard as they are now, and answers the
 // progress that this makes: the log goes on at the offset, which was its end
 // before. What it holds earlier had been settled by then.
-func (f *follower) snapshot(ctx context.Context, at eventlog.Progress, offset int64) (eventlog.Progress, error) {
+func (f *follower) snapshot(ctx context.Context, at eventlog.Checkpoint, offset int64) (eventlog.Checkpoint, error) {
 	next, err := f.journal.Snapshot(ctx, at.Shard, nil, func(products []catalog.Product) error {
 		return f.apply(ctx, products, nil, at)
 	})
@@ -149,7 +149,7 @@ func (f *follower) snapshot(ctx context.Context, at eventlog.Progress, offset in
 // replay applies the events that follow on at, until seq to, from the journal;
 // to 0 is all that there are. It answers the progress, of which the offset has
 // not changed.
-func (f *follower) replay(ctx context.Context, at eventlog.Progress, to int64) (eventlog.Progress, error) {
+func (f *follower) replay(ctx context.Context, at eventlog.Checkpoint, to int64) (eventlog.Checkpoint, error) {
 	from := at.Seq + 1
 	err := f.journal.Replay(ctx, at.Shard, from, to, func(events []catalog.Event) error {
 		for _, e := range events {
@@ -171,7 +171,7 @@ func (f *follower) replay(ctx context.Context, at eventlog.Progress, to int64) (
 
 // progress answers how far the shard has been applied here, and whether it is
 // or was followed here.
-func (f *follower) progress(shard int32) (eventlog.Progress, bool) {
+func (f *follower) progress(shard int32) (eventlog.Checkpoint, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at, ok := f.at[shard]
@@ -185,7 +185,7 @@ func (f *follower) kept() []int32 {
 	return slices.Collect(maps.Keys(f.at))
 }
 
-func (f *follower) reach(at eventlog.Progress) {
+func (f *follower) reach(at eventlog.Checkpoint) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.at[at.Shard] = at

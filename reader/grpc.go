@@ -22,24 +22,24 @@ type Server struct {
 
 // GetProduct answers one product.
 func (s Server) GetProduct(ctx context.Context, r *catalogv1.GetProductRequest) (*catalogv1.GetProductResponse, error) {
-	at := wire.Position(r.GetPosition())
+	at := wire.PositionFromProto(r.GetPosition())
 	as := s.Reader.viewed.position(at.Shard) // before the product is read, which is as it was then or later
 	p, err := s.Reader.Product(ctx, catalog.ID(r.GetId()), at)
 	if err != nil {
 		return nil, err
 	}
 	as.Seq = max(as.Seq, at.Seq)
-	return &catalogv1.GetProductResponse{Product: wire.ProductMessage(p), Position: wire.PositionMessage(as)}, nil
+	return &catalogv1.GetProductResponse{Product: wire.ProductToProto(p), Position: wire.PositionToProto(as)}, nil
 }
 
 // GetProducts answers what is known of several products.
 func (s Server) GetProducts(ctx context.Context, r *catalogv1.GetProductsRequest) (*catalogv1.GetProductsResponse, error) {
-	answers, ids := make([]*catalogv1.ProductAnswer, len(r.GetProducts())), make([]catalog.ID, 0, len(r.GetProducts()))
+	answers, ids := make([]*catalogv1.ProductResult, len(r.GetProducts())), make([]catalog.ID, 0, len(r.GetProducts()))
 	for i, q := range r.GetProducts() {
-		answers[i] = &catalogv1.ProductAnswer{}
-		at := wire.Position(q.GetPosition())
+		answers[i] = &catalogv1.ProductResult{}
+		at := wire.PositionFromProto(q.GetPosition())
 		if as := s.Reader.viewed.position(at.Shard); as.Seq >= at.Seq { // before the products are read, as in GetProduct
-			answers[i].Known, answers[i].Position = true, wire.PositionMessage(as)
+			answers[i].Known, answers[i].Position = true, wire.PositionToProto(as)
 			ids = append(ids, catalog.ID(q.GetId()))
 		}
 	}
@@ -50,25 +50,25 @@ func (s Server) GetProducts(ctx context.Context, r *catalogv1.GetProductsRequest
 			answers[i].Product = encoded
 		}
 	}
-	return &catalogv1.GetProductsResponse{Answers: answers}, nil
+	return &catalogv1.GetProductsResponse{Results: answers}, nil
 }
 
 // SearchProducts answers a page of products.
 func (s Server) SearchProducts(ctx context.Context, r *catalogv1.SearchProductsRequest) (*catalogv1.SearchProductsResponse, error) {
-	page, err := s.Reader.Search(ctx, wire.Query(r), wire.Positions(r.GetPositions())...)
+	page, err := s.Reader.Search(ctx, wire.QueryFromProto(r), wire.PositionsFromProto(r.GetPositions())...)
 	if err != nil {
 		return nil, err
 	}
-	return wire.PageMessage(page), nil
+	return wire.PageToProto(page), nil
 }
 
 // SuggestProducts answers what a person may mean who is still typing.
 func (s Server) SuggestProducts(ctx context.Context, r *catalogv1.SuggestProductsRequest) (*catalogv1.SuggestProductsResponse, error) {
-	all, err := s.Reader.Suggest(ctx, r.GetText(), int(r.GetLimit()), wire.Positions(r.GetPositions())...)
+	all, err := s.Reader.Suggest(ctx, r.GetText(), int(r.GetLimit()), wire.PositionsFromProto(r.GetPositions())...)
 	if err != nil {
 		return nil, err
 	}
-	return wire.SuggestionsMessage(all), nil
+	return wire.SuggestionsToProto(all), nil
 }
 
 // WatchChanges sends what becomes of products until the caller goes.
@@ -90,11 +90,11 @@ func (s Server) Verify(r *catalogv1.VerifyRequest, stream grpc.ServerStreamingSe
 	made, err := s.Reader.Verify(ctx, Verification{
 		Repair: r.GetRepair(),
 		Progress: func(store string, products, of int64) {
-			send(&catalogv1.VerifyResponse{News: &catalogv1.VerifyResponse_Progress{Progress: &catalogv1.Progress{Step: store, Products: products, Of: of}}})
+			send(&catalogv1.VerifyResponse{Update: &catalogv1.VerifyResponse_Progress{Progress: &catalogv1.JobProgress{Step: store, Products: products, Of: of}}})
 		},
 		Difference: func(d Difference) {
-			send(&catalogv1.VerifyResponse{News: &catalogv1.VerifyResponse_Difference{Difference: &catalogv1.Difference{
-				Store: d.Store, Shard: d.Shard, Has: wire.ProductMessage(d.Has), Want: wire.ProductMessage(d.Want), Repaired: d.Repaired,
+			send(&catalogv1.VerifyResponse{Update: &catalogv1.VerifyResponse_Difference{Difference: &catalogv1.Difference{
+				Store: d.Store, Shard: d.Shard, Got: wire.ProductToProto(d.Got), Want: wire.ProductToProto(d.Want), Repaired: d.Repaired,
 			}}})
 		},
 	})
@@ -102,7 +102,7 @@ func (s Server) Verify(r *catalogv1.VerifyRequest, stream grpc.ServerStreamingSe
 		return s.told(ctx, "compare with the truth", err)
 	}
 	for _, c := range made {
-		send(&catalogv1.VerifyResponse{News: &catalogv1.VerifyResponse_Comparison{Comparison: &catalogv1.Comparison{
+		send(&catalogv1.VerifyResponse{Update: &catalogv1.VerifyResponse_Comparison{Comparison: &catalogv1.Comparison{
 			Store: c.Store, Shards: c.Shards, OfShards: c.OfShards, Products: c.Products, Differing: c.Differing, Repaired: c.Repaired,
 		}}})
 	}
@@ -113,8 +113,8 @@ func (s Server) Verify(r *catalogv1.VerifyRequest, stream grpc.ServerStreamingSe
 func (s Server) Rebuild(r *catalogv1.RebuildRequest, stream grpc.ServerStreamingServer[catalogv1.RebuildResponse]) error {
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer cancel(nil)
-	err := s.Reader.Rebuild(ctx, r.GetStores(), Rebuilding(r.GetDo()), func(step string, products, of int64) {
-		if err := stream.Send(&catalogv1.RebuildResponse{Progress: &catalogv1.Progress{Step: step, Products: products, Of: of}}); err != nil {
+	err := s.Reader.Rebuild(ctx, r.GetStores(), RebuildAction(r.GetAction()), func(step string, products, of int64) {
+		if err := stream.Send(&catalogv1.RebuildResponse{Progress: &catalogv1.JobProgress{Step: step, Products: products, Of: of}}); err != nil {
 			cancel(err)
 		}
 	})

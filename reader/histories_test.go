@@ -60,7 +60,7 @@ type theatre struct {
 
 func newTheatre(t *testing.T, shards int) *theatre {
 	w := &theatre{
-		view:     &forgetful{products: map[catalog.ID]catalog.Product{}, progress: map[int32]eventlog.Progress{}},
+		view:     &forgetful{products: map[catalog.ID]catalog.Product{}, progress: map[int32]eventlog.Checkpoint{}},
 		index:    &index{products: map[catalog.ID]catalog.Product{}},
 		log:      &stage{starts: make([]int64, shards), ends: make([]int64, shards), consumers: make(chan eventlog.Consumer[catalog.Event])},
 		journals: make(journals, shards),
@@ -83,10 +83,10 @@ func (w *theatre) play(ctx context.Context, r *rand.Rand, shard int32) error {
 		}
 	}
 	w.view.chance = nil
-	if p, err := w.view.Progress(ctx, shard); err != nil || p.Seq != int64(len(history)) || p.Offset != int64(len(topic)) {
+	if p, err := w.view.Checkpoint(ctx, shard); err != nil || p.Seq != int64(len(history)) || p.Offset != int64(len(topic)) {
 		return fmt.Errorf("the view is at %+v, not at seq %d and offset %d (%w)", p, len(history), len(topic), err)
 	}
-	for _, want := range eventlog.Latest(history) {
+	for _, want := range eventlog.LastVersions(history) {
 		got, err := w.view.Product(ctx, want.ID)
 		if err != nil || got.Version != want.Version || got.Deleted != want.Deleted || got.Name != want.Name {
 			return fmt.Errorf("the view has %+v (%w); want %+v", got, err, want)
@@ -137,7 +137,7 @@ func (w *theatre) found(ctx context.Context) error {
 	var err error
 	w.index.set(func(products map[catalog.ID]catalog.Product) {
 		for _, history := range w.journals {
-			for _, want := range eventlog.Latest(history) {
+			for _, want := range eventlog.LastVersions(history) {
 				if got := products[want.ID]; got.Version != want.Version || got.Deleted != want.Deleted {
 					err = fmt.Errorf("the index has %+v, want %+v", got, want)
 				}
@@ -155,22 +155,22 @@ func generated(r *rand.Rand, shard int32) []catalog.Event {
 	for i := range history {
 		n := r.IntN(len(products))
 		p := &products[n]
-		e := catalog.Event{Position: catalog.Position{Shard: shard, Seq: int64(i + 1)}, Kind: catalog.Changed, SettledAt: moment}
+		e := catalog.Event{Position: catalog.Position{Shard: shard, Seq: int64(i + 1)}, Outcome: catalog.Changed, SettledAt: moment}
 		switch {
 		case r.IntN(6) == 0:
-			e.Kind, e.Refusal = catalog.Refused, &catalog.Refusal{}
+			e.Outcome, e.Refusal = catalog.Refused, &catalog.Refusal{}
 		case p.Exists() && r.IntN(3) == 0:
 			p.Version++
-			e.Kind, p.Deleted, p.Draft = catalog.Deleted, true, catalog.Draft{}
+			e.Outcome, p.Deleted, p.ProductData = catalog.Deleted, true, catalog.ProductData{}
 		default:
 			if !p.Exists() {
-				e.Kind = catalog.Created
+				e.Outcome = catalog.Created
 			}
 			p.ID, p.Deleted = catalog.DerivedID(fmt.Sprint(shard), fmt.Sprint(n)), false
 			p.Version++
-			p.Draft = catalog.Draft{Name: fmt.Sprint(p.Version)}
+			p.ProductData = catalog.ProductData{Name: fmt.Sprint(p.Version)}
 		}
-		if e.Kind != catalog.Refused {
+		if e.Outcome != catalog.Refused {
 			e.Product = *p
 		}
 		history[i] = e
@@ -257,7 +257,7 @@ type forgetful struct {
 	failures int
 	mu       sync.Mutex
 	products map[catalog.ID]catalog.Product
-	progress map[int32]eventlog.Progress
+	progress map[int32]eventlog.Checkpoint
 }
 
 func (f *forgetful) fails() bool {
@@ -291,16 +291,16 @@ func (f *forgetful) Product(_ context.Context, id catalog.ID) (catalog.Product, 
 	return catalog.Product{}, catalog.ErrNotFound
 }
 
-func (f *forgetful) Progress(_ context.Context, shard int32) (eventlog.Progress, error) {
+func (f *forgetful) Checkpoint(_ context.Context, shard int32) (eventlog.Checkpoint, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if p, ok := f.progress[shard]; ok {
 		return p, nil
 	}
-	return eventlog.Progress{Position: catalog.Position{Shard: shard}}, nil
+	return eventlog.Checkpoint{Position: catalog.Position{Shard: shard}}, nil
 }
 
-func (f *forgetful) Save(_ context.Context, p eventlog.Progress) error {
+func (f *forgetful) SaveCheckpoint(_ context.Context, p eventlog.Checkpoint) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fails() {

@@ -12,16 +12,16 @@ import (
 // marks says how far each shard has been applied, and lets people wait.
 type marks struct {
 	mu      sync.Mutex
-	at      map[int32]eventlog.Progress
+	at      map[int32]eventlog.Checkpoint
 	changed chan struct{} // closed at the next change
 }
 
 func newMarks() *marks {
-	return &marks{at: map[int32]eventlog.Progress{}, changed: make(chan struct{})}
+	return &marks{at: map[int32]eventlog.Checkpoint{}, changed: make(chan struct{})}
 }
 
 // reach tells how far shards have been applied.
-func (m *marks) reach(all ...eventlog.Progress) {
+func (m *marks) reach(all ...eventlog.Checkpoint) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range all {
@@ -84,7 +84,7 @@ func (m *marks) wait(ctx context.Context, p catalog.Position, look func(ctx cont
 		case <-tick:
 			due = true
 		case <-ctx.Done():
-			return catalog.ErrBehind
+			return catalog.ErrStale
 		}
 	}
 }

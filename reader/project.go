@@ -21,16 +21,16 @@ func (r *Reader) RunView(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer keeping.Wait()
 	defer stop()
-	keeping.Go(func() { r.cache.Keep(ctx) })
-	if views, ok := r.view.(*Succession); ok {
+	keeping.Go(func() { r.cache.RenewLeases(ctx) })
+	if views, ok := r.view.(*GenerationalView); ok {
 		keeping.Go(func() { r.renewCache(ctx, views) })
 	}
 	return r.log.Events(ctx, inTurn{r.guard, &r.turns})
 }
 
 // projected answers how far the view is in the shard, whoever keeps it.
-func (r *Reader) projected(ctx context.Context, shard int32) (eventlog.Progress, error) {
-	p, err := r.view.Progress(ctx, shard)
+func (r *Reader) projected(ctx context.Context, shard int32) (eventlog.Checkpoint, error) {
+	p, err := r.view.Checkpoint(ctx, shard)
 	if err == nil {
 		r.viewed.reach(p)
 	}
@@ -39,7 +39,7 @@ func (r *Reader) projected(ctx context.Context, shard int32) (eventlog.Progress,
 
 // project has the cache forget the products, applies them to the view, and then
 // saves and tells the progress: whoever sees the progress sees the products.
-func (r *Reader) project(ctx context.Context, products []catalog.Product, events []catalog.Event, to eventlog.Progress) error {
+func (r *Reader) project(ctx context.Context, products []catalog.Product, events []catalog.Event, to eventlog.Checkpoint) error {
 	since := time.Now()
 	failpoint.Here(failpoint.ReaderPolled)
 	if len(products) > 0 {
@@ -52,12 +52,12 @@ func (r *Reader) project(ctx context.Context, products []catalog.Product, events
 		}
 		failpoint.Here(failpoint.ReaderViewed)
 	}
-	if err := r.view.Save(ctx, to); err != nil {
+	if err := r.view.SaveCheckpoint(ctx, to); err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.ReaderSaved)
 	r.viewed.reach(to)
-	telemetry.Trail(ctx, "project", events, since)
+	telemetry.RecordEventSpans(ctx, "project", events, since)
 	settled := make([]time.Time, len(events))
 	for i, e := range events {
 		settled[i] = e.SettledAt

@@ -113,7 +113,7 @@ func (r *Reader) look(ctx context.Context, shard int32) error {
 
 // probe asks the view for little, to see whether it answers.
 func (r *Reader) probe(ctx context.Context) error {
-	_, err := r.view.Progress(ctx, 0)
+	_, err := r.view.Checkpoint(ctx, 0)
 	return err
 }
 
@@ -138,11 +138,11 @@ func (r *Reader) Suggest(ctx context.Context, text string, limit int, at ...cata
 // ask asks the index, or answers ErrSlow after maxSearch: a question that is
 // given up leaves room for others.
 func ask[Answer any](ctx context.Context, index func(context.Context) (Answer, error)) (Answer, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, maxSearch, catalog.ErrSlow)
+	ctx, cancel := context.WithTimeoutCause(ctx, maxSearch, catalog.ErrTooSlow)
 	defer cancel()
 	a, err := index(ctx)
-	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), catalog.ErrSlow) {
-		err = catalog.ErrSlow
+	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), catalog.ErrTooSlow) {
+		err = catalog.ErrTooSlow
 	}
 	return a, err
 }

@@ -22,7 +22,7 @@ func TestAQuestionWithoutAnEndIsGivenUp(t *testing.T) {
 			"Suggest": func(ctx context.Context) error { _, err := r.Suggest(ctx, "oak", 5); return err },
 		} {
 			since := time.Now()
-			if err := question(t.Context()); !errors.Is(err, catalog.ErrSlow) || time.Since(since) != time.Second {
+			if err := question(t.Context()); !errors.Is(err, catalog.ErrTooSlow) || time.Since(since) != time.Second {
 				t.Errorf("%s = %v after %v", name, err, time.Since(since))
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)

@@ -59,7 +59,7 @@ func New(view View, cache Cache, index Index, log Log, journal Journal, logger *
 	r.loads = newLoads(r.load)
 	r.metrics = newMetrics(reg)
 	follow := func(name string) *follower {
-		return &follower{name: name, log: log, journal: journal, logger: logger, metrics: r.metrics, at: map[int32]eventlog.Progress{}}
+		return &follower{name: name, log: log, journal: journal, logger: logger, metrics: r.metrics, at: map[int32]eventlog.Checkpoint{}}
 	}
 	r.projection, r.feed = follow("view"), follow("index")
 	r.projection.load, r.projection.apply = r.projected, r.project
@@ -85,20 +85,20 @@ type View interface {
 
 	// Progress answers the progress saved for the shard, or the zero one of
 	// that shard.
-	Progress(ctx context.Context, shard int32) (eventlog.Progress, error)
+	Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error)
 
 	// Each calls handle with all products, tombstones too, in any order. What is
 	// written meanwhile may be shown or not.
-	Each(ctx context.Context, handle func([]catalog.Product) error) error
+	Scan(ctx context.Context, handle func([]catalog.Product) error) error
 
 	// Correct puts p in the place of a product that is wrong: of the version was,
 	// which may be higher than it should be, or 0 where there should be one. With
 	// another version stored it changes nothing. A p of version 0 removes it.
-	Correct(ctx context.Context, was int64, p catalog.Product) error
+	Overwrite(ctx context.Context, was int64, p catalog.Product) error
 
 	// Save stores the progress of a shard, unless a higher seq is stored. The
 	// same seq with another offset is stored.
-	Save(ctx context.Context, p eventlog.Progress) error
+	SaveCheckpoint(ctx context.Context, p eventlog.Checkpoint) error
 }
 
 // Index finds products, fed from all shards. Each reader has one of its own in
@@ -109,21 +109,21 @@ type Index interface {
 	// progress that they make, never that without all of them. When it returns
 	// they can be found. Of one product, versions come in order, or one that is
 	// older changes nothing.
-	Apply(ctx context.Context, products []catalog.Product, progress []eventlog.Progress) error
+	Apply(ctx context.Context, products []catalog.Product, progress []eventlog.Checkpoint) error
 
 	// Correct puts products in the place of those that are wrong, whatever their
 	// version. One of version 0 or deleted is removed.
-	Correct(ctx context.Context, products []catalog.Product) error
+	Overwrite(ctx context.Context, products []catalog.Product) error
 
 	// Progress answers the progress of each shard of which something has been
 	// applied.
-	Progress(ctx context.Context) ([]eventlog.Progress, error)
+	Checkpoints(ctx context.Context) ([]eventlog.Checkpoint, error)
 
 	// Product answers the product, or ErrNotFound, which tombstones are too.
 	Product(ctx context.Context, id catalog.ID) (catalog.Product, error)
 
 	// Each calls handle with all products, in any order.
-	Each(ctx context.Context, handle func([]catalog.Product) error) error
+	Scan(ctx context.Context, handle func([]catalog.Product) error) error
 
 	// Search answers a page of the products that match the query, or a
 	// *catalog.Refusal that names what is wrong with the query.

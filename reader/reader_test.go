@@ -39,11 +39,11 @@ func history(n int) []catalog.Event {
 	for i := range events {
 		v := int64(i + 1)
 		e := catalog.Event{
-			Position: catalog.Position{Seq: v}, Kind: catalog.Changed, Command: catalog.DerivedID(fmt.Sprint(i)), SettledAt: moment,
-			Product: catalog.Product{ID: catalog.DerivedID("p"), Version: v, Draft: catalog.Draft{Name: fmt.Sprint(v)}, CreatedAt: moment, UpdatedAt: moment},
+			Position: catalog.Position{Seq: v}, Outcome: catalog.Changed, Command: catalog.DerivedID(fmt.Sprint(i)), SettledAt: moment,
+			Product: catalog.Product{ID: catalog.DerivedID("p"), Version: v, ProductData: catalog.ProductData{Name: fmt.Sprint(v)}, CreatedAt: moment, UpdatedAt: moment},
 		}
 		if v%5 == 0 {
-			e.Kind, e.Product.Deleted, e.Product.Draft = catalog.Deleted, true, catalog.Draft{}
+			e.Outcome, e.Product.Deleted, e.Product.ProductData = catalog.Deleted, true, catalog.ProductData{}
 		}
 		events[i] = e
 	}
@@ -102,7 +102,7 @@ func (j journal) Replay(_ context.Context, _ int32, from, to int64, handle func(
 
 // Snapshot answers what the events make of the products.
 func (j journal) Snapshot(_ context.Context, _ int32, only []catalog.ID, handle func([]catalog.Product) error) (int64, error) {
-	products := slices.DeleteFunc(eventlog.Latest(j), func(p catalog.Product) bool { return only != nil && !slices.Contains(only, p.ID) })
+	products := slices.DeleteFunc(eventlog.LastVersions(j), func(p catalog.Product) bool { return only != nil && !slices.Contains(only, p.ID) })
 	if len(j) == 0 || len(products) == 0 {
 		return int64(len(j)) + 1, nil
 	}
@@ -128,12 +128,12 @@ func (b broken) Snapshot(ctx context.Context, shard int32, only []catalog.ID, ha
 // index keeps the progress and counts the products.
 type index struct {
 	mu       sync.Mutex
-	progress []eventlog.Progress
+	progress []eventlog.Checkpoint
 	products map[catalog.ID]catalog.Product
 	endless  bool // questions are not answered
 }
 
-func (x *index) Apply(_ context.Context, products []catalog.Product, progress []eventlog.Progress) error {
+func (x *index) Apply(_ context.Context, products []catalog.Product, progress []eventlog.Checkpoint) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, p := range products {
@@ -143,11 +143,11 @@ func (x *index) Apply(_ context.Context, products []catalog.Product, progress []
 	return nil
 }
 
-func (x *index) Correct(ctx context.Context, products []catalog.Product) error {
+func (x *index) Overwrite(ctx context.Context, products []catalog.Product) error {
 	return x.Apply(ctx, products, nil)
 }
 
-func (x *index) Progress(context.Context) ([]eventlog.Progress, error) { return nil, nil }
+func (x *index) Checkpoints(context.Context) ([]eventlog.Checkpoint, error) { return nil, nil }
 
 func (x *index) set(f func(products map[catalog.ID]catalog.Product)) {
 	x.mu.Lock()
@@ -164,7 +164,7 @@ func (x *index) Product(_ context.Context, id catalog.ID) (catalog.Product, erro
 	return catalog.Product{}, catalog.ErrNotFound
 }
 
-func (x *index) Each(_ context.Context, handle func([]catalog.Product) error) error {
+func (x *index) Scan(_ context.Context, handle func([]catalog.Product) error) error {
 	page, err := x.Search(context.Background(), catalog.Query{})
 	return errors.Join(err, handle(page.Items))
 }
@@ -251,7 +251,7 @@ func (c *cache) Fill(_ context.Context, ticket string, p catalog.Product) error 
 	return nil
 }
 
-func (c *cache) Guard(context.Context, int32) error {
+func (c *cache) Acquire(context.Context, int32) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.admitted = false
@@ -259,7 +259,7 @@ func (c *cache) Guard(context.Context, int32) error {
 	return nil
 }
 
-func (c *cache) Forget(_ context.Context, _ int32, products []catalog.ID) error {
+func (c *cache) Invalidate(_ context.Context, _ int32, products []catalog.ID) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fenced {
@@ -276,7 +276,7 @@ func (c *cache) Forget(_ context.Context, _ int32, products []catalog.ID) error 
 	return nil
 }
 
-func (c *cache) Admit(context.Context, int32) error {
+func (c *cache) AllowFill(context.Context, int32) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.admitted = true
@@ -284,9 +284,9 @@ func (c *cache) Admit(context.Context, int32) error {
 	return nil
 }
 
-func (c *cache) Leave(int32) {}
+func (c *cache) Release(int32) {}
 
-func (c *cache) Keep(ctx context.Context) { <-ctx.Done() }
+func (c *cache) RenewLeases(ctx context.Context) { <-ctx.Done() }
 
 func (c *cache) set(f func()) {
 	c.mu.Lock()
@@ -439,7 +439,7 @@ func TestEvents(t *testing.T) {
 		}
 		w.feed(t, 20_000, all[8])
 		w.isAt(t, 9, 9)
-		if p, err := w.view.Progress(t.Context(), 0); err != nil || p.Seq != 9 || p.Offset != 20_001 {
+		if p, err := w.view.Checkpoint(t.Context(), 0); err != nil || p.Seq != 9 || p.Offset != 20_001 {
 			t.Errorf("the view is at %+v, %v", p, err)
 		}
 		page, err := w.Search(t.Context(), catalog.Query{}, catalog.Position{Seq: 9})
@@ -454,7 +454,7 @@ func TestEvents(t *testing.T) {
 		if err := r.RunView(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatalf("RunView = %v", err)
 		}
-		if p, err := v.Progress(t.Context(), 0); err != nil || p.Seq != 0 || p.Offset != 0 {
+		if p, err := v.Checkpoint(t.Context(), 0); err != nil || p.Seq != 0 || p.Offset != 0 {
 			t.Fatalf("the view is at %+v, %v", p, err)
 		}
 		start(t, v, l, all[:8]).isAt(t, 8, 8)
@@ -464,14 +464,14 @@ func TestEvents(t *testing.T) {
 		if err := v.Apply(t.Context(), []catalog.Product{all[4].Product}); err != nil {
 			t.Fatal(err)
 		}
-		if err := v.Save(t.Context(), eventlog.Progress{Position: catalog.Position{Seq: 5}, Offset: 9}); err != nil {
+		if err := v.SaveCheckpoint(t.Context(), eventlog.Checkpoint{Position: catalog.Position{Seq: 5}, Offset: 9}); err != nil {
 			t.Fatal(err)
 		}
 		w := start(t, v, &log{end: 3}, all[:8])
 		w.isAt(t, 8, 8)
 		w.feed(t, 0, all[6:9]...)
 		w.isAt(t, 9, 9)
-		if p, err := w.view.Progress(t.Context(), 0); err != nil || p.Seq != 9 || p.Offset != 3 {
+		if p, err := w.view.Checkpoint(t.Context(), 0); err != nil || p.Seq != 9 || p.Offset != 3 {
 			t.Errorf("the view is at %+v, %v", p, err)
 		}
 	})
@@ -531,7 +531,7 @@ func TestPositions(t *testing.T) {
 		w.feed(t, 0, all[:2]...)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		if _, err := w.Search(ctx, catalog.Query{}, catalog.Position{Seq: 2}, catalog.Position{Shard: 1, Seq: 1}); !errors.Is(err, catalog.ErrBehind) {
+		if _, err := w.Search(ctx, catalog.Query{}, catalog.Position{Seq: 2}, catalog.Position{Shard: 1, Seq: 1}); !errors.Is(err, catalog.ErrStale) {
 			t.Fatalf("Search = %v, want ErrBehind", err)
 		}
 		if _, err := w.Search(t.Context(), catalog.Query{}, catalog.Position{Seq: 1}, catalog.Position{Seq: 2}); err != nil {
@@ -542,17 +542,17 @@ func TestPositions(t *testing.T) {
 		w := start(t, view(t), &log{}, nil)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		if _, err := w.Product(ctx, catalog.DerivedID("p"), catalog.Position{Seq: 2}); !errors.Is(err, catalog.ErrBehind) {
+		if _, err := w.Product(ctx, catalog.DerivedID("p"), catalog.Position{Seq: 2}); !errors.Is(err, catalog.ErrStale) {
 			t.Fatalf("Product = %v, want ErrBehind", err)
 		}
-		if _, err := w.Search(ctx, catalog.Query{}, catalog.Position{Seq: 2}); !errors.Is(err, catalog.ErrBehind) {
+		if _, err := w.Search(ctx, catalog.Query{}, catalog.Position{Seq: 2}); !errors.Is(err, catalog.ErrStale) {
 			t.Fatalf("Search = %v, want ErrBehind", err)
 		}
 	})
 	t.Run("a view that another reader keeps is looked at", func(t *testing.T) {
 		v := view(t)
 		w := start(t, v, &log{}, nil)
-		if err := errors.Join(v.Apply(t.Context(), []catalog.Product{all[1].Product}), v.Save(t.Context(), eventlog.Progress{Position: catalog.Position{Seq: 2}, Offset: 2})); err != nil {
+		if err := errors.Join(v.Apply(t.Context(), []catalog.Product{all[1].Product}), v.SaveCheckpoint(t.Context(), eventlog.Checkpoint{Position: catalog.Position{Seq: 2}, Offset: 2})); err != nil {
 			t.Fatal(err)
 		}
 		w.isAt(t, 2, 2)
@@ -626,10 +626,10 @@ func TestCache(t *testing.T) {
 		w.feed(t, 0, all[:2]...)
 		other, gone := all[0], all[1]
 		other.Seq, other.Product.ID = 3, catalog.DerivedID("q")
-		gone.Seq, gone.Kind, gone.Product = 4, catalog.Deleted, catalog.Product{ID: catalog.DerivedID("r"), Version: 2, Deleted: true, UpdatedAt: all[1].Product.UpdatedAt}
+		gone.Seq, gone.Outcome, gone.Product = 4, catalog.Deleted, catalog.Product{ID: catalog.DerivedID("r"), Version: 2, Deleted: true, UpdatedAt: all[1].Product.UpdatedAt}
 		w.feed(t, 2, other, gone)
 		w.isAt(t, 4, 2) // one of them is in the cache
-		ask := func(ids []string, at ...int64) (answers []*catalogv1.ProductAnswer) {
+		ask := func(ids []string, at ...int64) (answers []*catalogv1.ProductResult) {
 			t.Helper()
 			var m catalogv1.GetProductsRequest
 			for i, name := range ids {
@@ -637,12 +637,12 @@ func TestCache(t *testing.T) {
 				m.Products = append(m.Products, &catalogv1.GetProductRequest{Id: id[:], Position: &catalogv1.Position{Seq: at[i]}})
 			}
 			r, err := reader.Server{Reader: w.Reader}.GetProducts(t.Context(), &m)
-			if err != nil || len(r.GetAnswers()) != len(ids) {
+			if err != nil || len(r.GetResults()) != len(ids) {
 				t.Fatalf("GetProducts = %v, %v", r, err)
 			}
-			return r.GetAnswers()
+			return r.GetResults()
 		}
-		version := func(a *catalogv1.ProductAnswer) int64 {
+		version := func(a *catalogv1.ProductResult) int64 {
 			t.Helper()
 			if len(a.GetProduct()) == 0 {
 				return 0

@@ -15,46 +15,46 @@ import (
 )
 
 // renewable is a view or an index that can be made anew beside itself.
-type renewable interface {
+type rebuildable interface {
 	// Renew makes an empty one beside the live one. From then on what is applied
 	// goes to both.
-	Renew(ctx context.Context) error
+	CreateStandby(ctx context.Context) error
 
 	// Load stores products of a snapshot that was begun after Renew. What has
 	// been applied since stays. Several may load at once, each other products.
 	Load(ctx context.Context, products []catalog.Product) error
 
 	// EachBeside and ProductBeside show what the new one has.
-	EachBeside(ctx context.Context, handle func([]catalog.Product) error) error
-	ProductBeside(ctx context.Context, id catalog.ID) (catalog.Product, error)
+	ScanStandby(ctx context.Context, handle func([]catalog.Product) error) error
+	StandbyProduct(ctx context.Context, id catalog.ID) (catalog.Product, error)
 
 	// Switch lets the new one take the place of the live one, which is kept
 	// beside it. Back undoes that, or answers ErrNotFound.
 	Switch(ctx context.Context, shards int) error
-	Back(ctx context.Context, shards int) error
+	Rollback(ctx context.Context, shards int) error
 
 	// Forget gives up what is beside the live one.
-	Forget(ctx context.Context) error
+	DropPrevious(ctx context.Context) error
 }
 
 // errStays says that a rebuild has changed nothing.
 var errStays = errors.New("all stays as it was")
 
 // Rebuilding says what to do about a store and what was before it.
-type Rebuilding int
+type RebuildAction int
 
 // What can be done.
 const (
-	Anew   Rebuilding = iota // make it from the truth, beside the old one, and switch
-	Back                     // go back to the one before
-	Forget                   // give up the one before
+	RebuildNew          RebuildAction = iota // make it from the truth, beside the old one, and switch
+	RebuildRollback                          // go back to the one before
+	RebuildDropPrevious                      // give up the one before
 )
 
 // Rebuild makes stores ("view", "index") from the truth while the old ones are
 // read and written, compares them with the truth, and switches. No read fails or
 // goes back. Who is killed on the way leaves an old one live, or the new one, and
 // what is beside it to the next Rebuild.
-func (r *Reader) Rebuild(ctx context.Context, stores []string, do Rebuilding, progress func(step string, products, of int64)) error {
+func (r *Reader) Rebuild(ctx context.Context, stores []string, do RebuildAction, report func(step string, products, of int64)) error {
 	if !r.rebuilding.TryLock() {
 		return fmt.Errorf("another rebuild is under way: %w", errStays)
 	}
@@ -68,7 +68,7 @@ func (r *Reader) Rebuild(ctx context.Context, stores []string, do Rebuilding, pr
 		if !slices.Contains(stores, s.name) {
 			continue
 		}
-		n, ok := s.renewable.(renewable)
+		n, ok := s.renewable.(rebuildable)
 		if !ok {
 			return fmt.Errorf("the %s cannot be made anew beside itself: %w", s.name, errStays)
 		}
@@ -76,20 +76,20 @@ func (r *Reader) Rebuild(ctx context.Context, stores []string, do Rebuilding, pr
 	}
 	for _, s := range some {
 		switch do {
-		case Back:
-			err = s.Back(ctx, len(starts))
-		case Forget:
-			err = s.Forget(ctx)
+		case RebuildRollback:
+			err = s.Rollback(ctx, len(starts))
+		case RebuildDropPrevious:
+			err = s.DropPrevious(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("the %s: %w", s.name, err)
 		}
 	}
-	if do != Anew {
+	if do != RebuildNew {
 		return nil
 	}
 	since := time.Now()
-	if err := r.rebuild(ctx, some, len(starts), progress); err != nil {
+	if err := r.rebuild(ctx, some, len(starts), report); err != nil {
 		return fmt.Errorf("rebuild the %s: %w", strings.Join(stores, " and the "), err)
 	}
 	r.logger.InfoContext(ctx, "made anew from the truth", "stores", stores, "seconds", time.Since(since).Seconds())
@@ -99,12 +99,12 @@ func (r *Reader) Rebuild(ctx context.Context, stores []string, do Rebuilding, pr
 // rebuilt is a store, and what is made beside it.
 type rebuilt struct {
 	store
-	renewable
+	rebuildable
 }
 
 func (r *Reader) rebuild(ctx context.Context, some []rebuilt, shards int, progress func(step string, products, of int64)) error {
 	for _, s := range some {
-		if err := s.Renew(ctx); err != nil {
+		if err := s.CreateStandby(ctx); err != nil {
 			return err
 		}
 	}
@@ -184,9 +184,9 @@ func equal(ctx context.Context, t *truth, some []rebuilt, progress func(step str
 				},
 			}
 			made := s.store
-			made.keeps, made.each = func(int32) bool { return true }, s.EachBeside
+			made.keeps, made.each = func(int32) bool { return true }, s.ScanStandby
 			made.product = func(ctx context.Context, id catalog.ID) (catalog.Product, bool, error) {
-				return found(s.ProductBeside(ctx, id))
+				return found(s.StandbyProduct(ctx, id))
 			}
 			if _, err := mine.compare(ctx, made); err != nil {
 				return err
@@ -202,10 +202,10 @@ func equal(ctx context.Context, t *truth, some []rebuilt, progress func(step str
 
 // renewCache empties the cache of the shards that are kept here when another
 // generation of the view has become the live one, until ctx ends.
-func (r *Reader) renewCache(ctx context.Context, views *Succession) {
+func (r *Reader) renewCache(ctx context.Context, views *GenerationalView) {
 	last := int64(-1) // generation that the cache is filled from
 	for first := true; ; first = false {
-		if g, err := views.now(ctx); err == nil && !g.Both && g.Live != last {
+		if g, err := views.now(ctx); err == nil && !g.ReadBoth && g.Live != last {
 			if !first {
 				r.emptyCache(ctx)
 			}
@@ -227,7 +227,7 @@ func (r *Reader) emptyCache(ctx context.Context) {
 			if !ok {
 				return
 			}
-			if err := r.cache.Guard(ctx, shard); err != nil {
+			if err := r.cache.Acquire(ctx, shard); err != nil {
 				r.failed(ctx, err)
 			}
 			r.guard.admit(ctx, shard, at.Offset)

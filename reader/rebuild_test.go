@@ -29,14 +29,14 @@ func renewed(t testing.TB, file string, n int) (*world, *live, *sqlite.View) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	x, err := bleve.OpenFolder(t.TempDir(), slog.New(slog.DiscardHandler))
+	x, err := bleve.OpenGenerations(t.TempDir(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { x.Close() })
 	views := sqlite.NewView(db)
 	j := &live{}
-	w := startWith(t, reader.NewSuccession(views), x, &log{}, j)
+	w := startWith(t, reader.NewGenerationalView(views), x, &log{}, j)
 	var events []catalog.Event
 	for i := range n {
 		events = append(events, j.settle(fmt.Sprint(i), false))
@@ -47,14 +47,14 @@ func renewed(t testing.TB, file string, n int) (*world, *live, *sqlite.View) {
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, catalog.ErrBehind) || t.Context().Err() != nil {
+		if !errors.Is(err, catalog.ErrStale) || t.Context().Err() != nil {
 			t.Fatal(err)
 		}
 	}
 	return w, j, views
 }
 
-func rebuild(t testing.TB, w *world, do reader.Rebuilding) {
+func rebuild(t testing.TB, w *world, do reader.RebuildAction) {
 	t.Helper()
 	if err := w.Rebuild(t.Context(), []string{"view", "index"}, do, func(string, int64, int64) {}); err != nil {
 		t.Fatal(err)
@@ -80,26 +80,26 @@ func TestRebuild(t *testing.T) {
 	t.Run("what was lost or wrong is there again, and one can go back while all is written", func(t *testing.T) {
 		t.Parallel()
 		w, j, views := renewed(t, filepath.Join(t.TempDir(), "view.db"), 1_000)
-		if err := views.Clear(t.Context(), 0); err != nil { // the view is lost
+		if err := views.Create(t.Context(), 0); err != nil { // the view is lost
 			t.Fatal(err)
 		}
 		if differ, _ := verify(t, w, false); len(differ) != 1_000 {
 			t.Fatalf("%d differ", len(differ))
 		}
-		rebuild(t, w, reader.Anew)
+		rebuild(t, w, reader.RebuildNew)
 		allEqual(t, w)
 		w.feed(t, 1_000, j.settle("7", true), j.settle("more", false))
 		allEqual(t, w)
-		rebuild(t, w, reader.Anew) // from here on both are whole
+		rebuild(t, w, reader.RebuildNew) // from here on both are whole
 		w.feed(t, 1_002, j.settle("8", true), j.settle("9", false))
-		rebuild(t, w, reader.Back)
+		rebuild(t, w, reader.RebuildRollback)
 		allEqual(t, w)
 		w.feed(t, 1_004, j.settle("10", true))
-		rebuild(t, w, reader.Back)
+		rebuild(t, w, reader.RebuildRollback)
 		allEqual(t, w)
-		rebuild(t, w, reader.Forget)
+		rebuild(t, w, reader.RebuildDropPrevious)
 		for _, store := range []string{"view", "index"} {
-			if err := w.Rebuild(t.Context(), []string{store}, reader.Back, nil); !errors.Is(err, catalog.ErrNotFound) {
+			if err := w.Rebuild(t.Context(), []string{store}, reader.RebuildRollback, nil); !errors.Is(err, catalog.ErrNotFound) {
 				t.Errorf("%s: Back = %v; want ErrNotFound", store, err)
 			}
 		}
@@ -133,8 +133,8 @@ func TestRebuild(t *testing.T) {
 				}
 			})
 		}
-		rebuild(t, w, reader.Anew)
-		rebuild(t, w, reader.Back)
+		rebuild(t, w, reader.RebuildNew)
+		rebuild(t, w, reader.RebuildRollback)
 		stop()
 		busy.Wait()
 		allEqual(t, w)
@@ -145,7 +145,7 @@ func TestRebuild(t *testing.T) {
 	t.Run("who asks for what cannot be done is told why", func(t *testing.T) {
 		t.Parallel()
 		w, _, _ := renewed(t, filepath.Join(t.TempDir(), "view.db"), 1)
-		err := reader.Server{Reader: w.Reader}.Rebuild(&catalogv1.RebuildRequest{Stores: []string{"view"}, Do: catalogv1.Rebuilding_REBUILDING_BACK}, rebuilding{ctx: t.Context()})
+		err := reader.Server{Reader: w.Reader}.Rebuild(&catalogv1.RebuildRequest{Stores: []string{"view"}, Action: catalogv1.RebuildAction_REBUILD_ACTION_ROLLBACK}, rebuilding{ctx: t.Context()})
 		if s := status.Convert(err); s.Code() != codes.Aborted || !strings.Contains(s.Message(), "no earlier view") {
 			t.Errorf("the call ends with %v", err)
 		}
@@ -162,7 +162,7 @@ func TestRebuild(t *testing.T) {
 		for point := range 5 {
 			ctx, stop := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
-			go func() { ended <- w.Rebuild(ctx, []string{"view"}, reader.Anew, func(string, int64, int64) {}) }()
+			go func() { ended <- w.Rebuild(ctx, []string{"view"}, reader.RebuildNew, func(string, int64, int64) {}) }()
 			for seen, before := 0, was; seen < point && len(ended) == 0; {
 				now, err := views.Generations(t.Context())
 				if err != nil {
@@ -181,7 +181,7 @@ func TestRebuild(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		rebuild(t, w, reader.Anew)
+		rebuild(t, w, reader.RebuildNew)
 		allEqual(t, w)
 	})
 }

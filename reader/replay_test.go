@@ -41,10 +41,10 @@ func TestWhatIsDeletedStaysSoWhenAllIsReplayed(t *testing.T) {
 	var history journal
 	id := func(i int) catalog.ID { return catalog.DerivedID("replayed", fmt.Sprint(i)) }
 	for i := range 2 * products {
-		e := catalog.Event{Position: catalog.Position{Seq: int64(i + 1)}, Kind: catalog.Created, SettledAt: moment}
-		e.Product = catalog.Product{ID: id(i % products), Version: 1, Draft: catalog.Draft{Name: "Chair"}, CreatedAt: moment, UpdatedAt: moment}
+		e := catalog.Event{Position: catalog.Position{Seq: int64(i + 1)}, Outcome: catalog.Created, SettledAt: moment}
+		e.Product = catalog.Product{ID: id(i % products), Version: 1, ProductData: catalog.ProductData{Name: "Chair"}, CreatedAt: moment, UpdatedAt: moment}
 		if i >= products {
-			e.Kind, e.Product.Version, e.Product.Deleted, e.Product.Draft = catalog.Deleted, 2, true, catalog.Draft{}
+			e.Outcome, e.Product.Version, e.Product.Deleted, e.Product.ProductData = catalog.Deleted, 2, true, catalog.ProductData{}
 		}
 		history = append(history, e)
 	}
@@ -132,7 +132,7 @@ func TestWhatIsDeletedStaysSoWhenAllIsReplayed(t *testing.T) {
 		t.Errorf("void: %d reads while all was replayed", reads.Load())
 	}
 	tombstones := 0
-	if err := sqlite.NewView(db).Each(t.Context(), func(all []catalog.Product) error {
+	if err := sqlite.NewView(db).Scan(t.Context(), func(all []catalog.Product) error {
 		for _, p := range all {
 			if p.Deleted && p.Version == 2 {
 				tombstones++
@@ -150,16 +150,16 @@ type lost struct {
 	saved atomic.Bool
 }
 
-func (l *lost) Progress(ctx context.Context, shard int32) (eventlog.Progress, error) {
+func (l *lost) Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error) {
 	if !l.saved.Load() {
-		return eventlog.Progress{Position: catalog.Position{Shard: shard}}, nil
+		return eventlog.Checkpoint{Position: catalog.Position{Shard: shard}}, nil
 	}
-	return l.View.Progress(ctx, shard)
+	return l.View.Checkpoint(ctx, shard)
 }
 
-func (l *lost) Save(ctx context.Context, p eventlog.Progress) error {
+func (l *lost) SaveCheckpoint(ctx context.Context, p eventlog.Checkpoint) error {
 	if p.Seq > 0 {
 		l.saved.Store(true)
 	}
-	return l.View.Save(ctx, p)
+	return l.View.SaveCheckpoint(ctx, p)
 }

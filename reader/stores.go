@@ -30,11 +30,11 @@ func (r *Reader) stores() []store {
 	}
 	reach := func(ctx context.Context, at catalog.Position) error { return await(ctx, r.viewed, at, r.look) }
 	all := []store{
-		{name: "view", renewable: r.view, keeps: keeps, each: r.view.Each, reach: reach, mend: r.correctView, deleted: true,
+		{name: "view", renewable: r.view, keeps: keeps, each: r.view.Scan, reach: reach, mend: r.correctView, deleted: true,
 			product: func(ctx context.Context, id catalog.ID) (catalog.Product, bool, error) {
 				return found(r.view.Product(ctx, id))
 			}},
-		{name: "index", renewable: r.index, keeps: func(int32) bool { return true }, each: r.index.Each, mend: r.correctIndex,
+		{name: "index", renewable: r.index, keeps: func(int32) bool { return true }, each: r.index.Scan, mend: r.correctIndex,
 			reach: func(ctx context.Context, at catalog.Position) error { return await(ctx, r.found, at, nil) },
 			product: func(ctx context.Context, id catalog.ID) (catalog.Product, bool, error) {
 				return found(r.index.Product(ctx, id))
@@ -72,9 +72,9 @@ func (r *Reader) correctView(ctx context.Context, shard int32, differ []Differen
 	return r.change(ctx, shard, differ, func() error {
 		var older []catalog.Product
 		for _, d := range differ {
-			if d.Has.Version < d.Want.Version {
+			if d.Got.Version < d.Want.Version {
 				older = append(older, d.Want)
-			} else if err := r.view.Correct(ctx, d.Has.Version, d.Want); err != nil {
+			} else if err := r.view.Overwrite(ctx, d.Got.Version, d.Want); err != nil {
 				return err
 			}
 		}
@@ -120,11 +120,11 @@ func (r *Reader) correctIndex(ctx context.Context, _ int32, differ []Difference)
 		if err != nil && !errors.Is(err, catalog.ErrNotFound) {
 			return err
 		}
-		if has.ID = d.Want.ID; has.Equal(d.Has) { // else the feed has changed it
+		if has.ID = d.Want.ID; has.Equal(d.Got) { // else the feed has changed it
 			products = append(products, d.Want)
 		}
 	}
-	return r.index.Correct(ctx, products)
+	return r.index.Overwrite(ctx, products)
 }
 
 // turns lets one at a time change a shard of the view.

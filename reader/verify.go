@@ -23,7 +23,7 @@ import (
 type Difference struct {
 	Store     string // view, cache or index
 	Shard     int32
-	Has, Want catalog.Product
+	Got, Want catalog.Product
 	Repaired  bool
 }
 
@@ -89,7 +89,7 @@ func (r *Reader) RunVerify(ctx context.Context, every time.Duration) error {
 	v := Verification{Slowly: true, Progress: func(string, int64, int64) {}, Difference: func(d Difference) {
 		if told++; told <= 10 {
 			r.logger.ErrorContext(ctx, "a product differs from the truth; catalog verify -repair makes it right",
-				"store", d.Store, "shard", d.Shard, "product", d.Want.ID, "version", d.Has.Version, "truth", d.Want.Version)
+				"store", d.Store, "shard", d.Shard, "product", d.Want.ID, "version", d.Got.Version, "truth", d.Want.Version)
 		}
 	}}
 	for wait := rand.N(every); ; wait = every { // not all readers at once
@@ -396,7 +396,7 @@ func (t *truth) differing(ctx context.Context, s store, shard int32, ids []catal
 			}
 			has.ID = id
 			d := seen[id]
-			if d.Has = has; ok && !has.Equal(d.Want) {
+			if d.Got = has; ok && !has.Equal(d.Want) {
 				seen[id] = d
 				open = append(open, id)
 			}
@@ -411,7 +411,7 @@ func (t *truth) differing(ctx context.Context, s store, shard int32, ids []catal
 func patiently(ctx context.Context, reach func(context.Context, catalog.Position) error, at catalog.Position) error {
 	for since := time.Now(); ; {
 		err := reach(ctx, at)
-		if !errors.Is(err, catalog.ErrBehind) || ctx.Err() != nil {
+		if !errors.Is(err, catalog.ErrStale) || ctx.Err() != nil {
 			return err
 		}
 		if time.Since(since) > verifyPatience {

@@ -38,7 +38,7 @@ func (l *live) settle(name string, deleted bool) catalog.Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := catalog.Event{
-		Position: catalog.Position{Seq: int64(len(l.events)) + 1}, Kind: catalog.Changed, Command: catalog.DerivedID(name, fmt.Sprint(len(l.events))), SettledAt: moment,
+		Position: catalog.Position{Seq: int64(len(l.events)) + 1}, Outcome: catalog.Changed, Command: catalog.DerivedID(name, fmt.Sprint(len(l.events))), SettledAt: moment,
 		Product: catalog.Product{ID: catalog.DerivedID(name), Version: 1, CreatedAt: moment, UpdatedAt: moment},
 	}
 	for _, before := range l.events {
@@ -47,9 +47,9 @@ func (l *live) settle(name string, deleted bool) catalog.Event {
 		}
 	}
 	if deleted {
-		e.Kind, e.Product.Deleted = catalog.Deleted, true
+		e.Outcome, e.Product.Deleted = catalog.Deleted, true
 	} else {
-		e.Product.Draft = catalog.Draft{Name: name, Description: fmt.Sprint(e.Product.Version)}
+		e.Product.ProductData = catalog.ProductData{Name: name, Description: fmt.Sprint(e.Product.Version)}
 	}
 	l.events = append(l.events, e)
 	return e
@@ -98,14 +98,14 @@ func TestVerify(t *testing.T) {
 		w, _ := furnished(t)
 		id, ctx := func(name string) catalog.ID { return catalog.DerivedID(name) }, t.Context()
 		other := func(name string, version int64) catalog.Product {
-			return catalog.Product{ID: id(name), Version: version, Draft: catalog.Draft{Name: "wrong"}, CreatedAt: moment, UpdatedAt: moment}
+			return catalog.Product{ID: id(name), Version: version, ProductData: catalog.ProductData{Name: "wrong"}, CreatedAt: moment, UpdatedAt: moment}
 		}
 		// Missing, older, other, newer, never there, and back from the dead.
 		for _, wrong := range []struct {
 			was int64
 			catalog.Product
 		}{{2, other("a", 1)}, {2, other("b", 2)}, {1, other("c", 9)}, {0, other("x", 1)}, {2, other("h", 3)}, {1, catalog.Product{ID: id("d")}}} {
-			if err := w.view.Correct(ctx, wrong.was, wrong.Product); err != nil {
+			if err := w.view.Overwrite(ctx, wrong.was, wrong.Product); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -133,11 +133,11 @@ func TestVerify(t *testing.T) {
 	t.Run("an empty view is filled", func(t *testing.T) {
 		w, _ := furnished(t)
 		var all []catalog.Product
-		if err := w.view.Each(t.Context(), func(products []catalog.Product) error { all = append(all, products...); return nil }); err != nil {
+		if err := w.view.Scan(t.Context(), func(products []catalog.Product) error { all = append(all, products...); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		for _, p := range all {
-			if err := w.view.Correct(t.Context(), p.Version, catalog.Product{ID: p.ID}); err != nil {
+			if err := w.view.Overwrite(t.Context(), p.Version, catalog.Product{ID: p.ID}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -184,7 +184,7 @@ func TestVerify(t *testing.T) {
 			}
 			was := p.Version
 			p.Version += 1_000_000
-			if err := w.view.Correct(t.Context(), was, p); err != nil {
+			if err := w.view.Overwrite(t.Context(), was, p); err != nil {
 				t.Fatal(err)
 			}
 			verify(t, w, true)

@@ -46,7 +46,7 @@ func (w watched) Begin(ctx context.Context, shard int32) (int64, error) {
 
 // Handle handles events of a shard.
 func (w watched) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) error {
-	w.changes.Follow(r.Shard, r.Items)
+	w.changes.Publish(r.Shard, r.Items)
 	return w.follower.Handle(ctx, r)
 }
 
@@ -87,11 +87,11 @@ func (r *Reader) watch(ctx context.Context, after string, w watcher) error {
 	}
 	joining, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
-	consumer, err := r.changes.Join(joining, from)
+	consumer, err := r.changes.Subscribe(joining, from)
 	if err != nil {
 		return ended(err)
 	}
-	defer consumer.Leave()
+	defer consumer.Close()
 
 	// A send that is not taken ends when this function does.
 	slow, gone := make(chan struct{}, 1), make(chan error, 1)
@@ -121,8 +121,8 @@ func ended(err error) error {
 }
 
 // run sends what comes until that ends, and says why.
-func (w watcher) run(ctx context.Context, consumer *changefeed.Consumer) error {
-	for at := consumer.At(); ; {
+func (w watcher) run(ctx context.Context, consumer *changefeed.Subscriber) error {
+	for at := consumer.Cursor(); ; {
 		// How far all is: a watcher can go on from here before there was anything
 		// that he wants.
 		if err := w.send(&catalogv1.WatchChangesResponse{Id: at.String()}); err != nil {
@@ -136,7 +136,7 @@ func (w watcher) run(ctx context.Context, consumer *changefeed.Consumer) error {
 				return err
 			}
 			for _, i := range items {
-				if at.Pass(i.Position); !w.filter.Match(i) {
+				if at.Advance(i.Position); !w.filter.Match(i) {
 					continue
 				}
 				m := &catalogv1.WatchChangesResponse{Id: at.String(), Event: &catalogv1.Event{}}

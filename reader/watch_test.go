@@ -45,11 +45,11 @@ func (w *watch) next(t *testing.T) (change, id string) {
 		if m.GetEvent() == nil {
 			continue
 		}
-		e, err := wire.Event(m.GetEvent())
+		e, err := wire.EventFromProto(m.GetEvent())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return fmt.Sprintf("%s %s %d", e.Kind, e.Product.Name, e.Product.Version), m.GetId()
+		return fmt.Sprintf("%s %s %d", e.Outcome, e.Product.Name, e.Product.Version), m.GetId()
 	}
 	return "", ""
 }
@@ -153,8 +153,8 @@ func TestWhoDoesNotReadChangesIsCutOffAndOthersAreNot(t *testing.T) {
 // memory is a view that nobody reads.
 type memory struct{ reader.View }
 
-func (memory) Apply(context.Context, []catalog.Product) error { return nil }
-func (memory) Save(context.Context, eventlog.Progress) error  { return nil }
-func (memory) Progress(_ context.Context, shard int32) (eventlog.Progress, error) {
-	return eventlog.Progress{Position: catalog.Position{Shard: shard}}, nil
+func (memory) Apply(context.Context, []catalog.Product) error            { return nil }
+func (memory) SaveCheckpoint(context.Context, eventlog.Checkpoint) error { return nil }
+func (memory) Checkpoint(_ context.Context, shard int32) (eventlog.Checkpoint, error) {
+	return eventlog.Checkpoint{Position: catalog.Position{Shard: shard}}, nil
 }

@@ -77,7 +77,7 @@ async function load(more = false) {
     const ms = Math.round(performance.now() - since);
     $("count").textContent = `${body.total.toLocaleString()} ${body.total === 1 ? "product" : "products"} in ${ms} ms`;
     if (more) return;
-    $("instead").replaceChildren(...(body.instead ? ["Did you mean ", offer(body.instead), "?"] : []));
+    $("did-you-mean").replaceChildren(...(body.didYouMean ? ["Did you mean ", offer(body.didYouMean), "?"] : []));
     categories(body.facets, state.category, inCategory);
     await attributes(narrowed, body.items, state.attributes, withAttribute, () => asked === state.asked);
   } catch (problem) {

@@ -36,7 +36,7 @@ func newBench(b *testing.B) (*kafka.Log, *events) {
 		b.Fatal(err)
 	}
 	b.Cleanup(l.Close)
-	if err := l.Prepare(b.Context(), shards); err != nil {
+	if err := l.CreateTopics(b.Context(), shards); err != nil {
 		b.Fatal(err)
 	}
 	w := writer.New(openStore(b, filepath.Join(b.TempDir(), "catalog.db")), l, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
@@ -51,8 +51,8 @@ func newBench(b *testing.B) (*kafka.Log, *events) {
 
 func product(i int) catalog.Command {
 	return catalog.Command{
-		ID: id("command", i), Product: id("product", i), AcceptedAt: wire.Time(time.Now()),
-		Op: catalog.CreateProduct{Draft: catalog.Draft{
+		ID: id("command", i), Product: id("product", i), AcceptedAt: wire.TruncateTime(time.Now()),
+		Op: catalog.CreateProduct{Data: catalog.ProductData{
 			SKU: fmt.Sprint("SKU-", i), Name: fmt.Sprint("Chair ", i), Description: "Oak, oiled, with a seat of woven paper cord.",
 			Category: "Furniture/Chairs", Price: catalog.Money{Decimal: catalog.Decimal{Units: 149, Nanos: 900_000_000}, Currency: "EUR"},
 		}},

@@ -13,13 +13,13 @@ import (
 
 // ListDeadLetters answers dead letters, newest first.
 func (s Server) ListDeadLetters(ctx context.Context, r *catalogv1.ListDeadLettersRequest) (*catalogv1.ListDeadLettersResponse, error) {
-	letters, err := s.Store.ListDead(ctx, r.Shard, letterID(r.GetAfter()), int(r.GetLimit()))
+	letters, err := s.Store.ListDeadLetters(ctx, r.Shard, letterID(r.GetAfter()), int(r.GetLimit()))
 	if err != nil {
 		return nil, err
 	}
 	answer := &catalogv1.ListDeadLettersResponse{Letters: make([]*catalogv1.DeadLetter, len(letters))}
 	for i, d := range letters {
-		answer.Letters[i] = wire.DeadLetterMessage(d)
+		answer.Letters[i] = wire.DeadLetterToProto(d)
 	}
 	return answer, nil
 }
@@ -30,7 +30,7 @@ func (s Server) GetDeadLetter(ctx context.Context, r *catalogv1.GetDeadLetterReq
 	if err != nil {
 		return nil, err
 	}
-	return &catalogv1.GetDeadLetterResponse{Letter: wire.DeadLetterMessage(d)}, nil
+	return &catalogv1.GetDeadLetterResponse{Letter: wire.DeadLetterToProto(d)}, nil
 }
 
 // ReplayDeadLetter sends the command that can be made of a dead letter now: one
@@ -63,7 +63,7 @@ func (s Server) ReplayDeadLetter(ctx context.Context, r *catalogv1.ReplayDeadLet
 }
 
 func (s Server) letter(ctx context.Context, id catalog.Position) (eventlog.DeadLetter, error) {
-	letters, err := s.Store.Dead(ctx, id.Shard, id.Seq, 1)
+	letters, err := s.Store.DeadLetters(ctx, id.Shard, id.Seq, 1)
 	if err == nil && (len(letters) == 0 || letters[0].Seq != id.Seq) {
 		err = catalog.ErrNotFound
 	}

@@ -45,15 +45,15 @@ func TestARecordThatIsNoCommandIsPutAsideWithItsBatch(t *testing.T) {
 	l.store = store.Store
 	begin(t, w, 0)
 	r := records(0, 3)
-	r.To, r.Dead = 5, junk(3, 2)
+	r.To, r.DeadLetters = 5, junk(3, 2)
 	handle(t, w, r)
 	store.lose = errLost // of a batch of nothing else
-	handle(t, w, eventlog.Records[catalog.Command]{From: 5, To: 6, Dead: junk(5, 1)})
+	handle(t, w, eventlog.Records[catalog.Command]{From: 5, To: 6, DeadLetters: junk(5, 1)})
 	r = records(6, 1)
 	handle(t, w, r)
 	wantSeqs(t, l, 1, 2, 3, 4)
 	wantNumbers(t, l, 1, 2, 3)
-	kept, err := store.Dead(t.Context(), 0, 1, 10)
+	kept, err := store.DeadLetters(t.Context(), 0, 1, 10)
 	if err != nil || len(kept) != 3 || kept[2].Offset != 5 || kept[0].Cause != "it is junk" || kept[0].At.IsZero() {
 		t.Errorf("kept are %+v, %v", kept, err)
 	}
@@ -63,9 +63,9 @@ func TestATakeoverPublishesTheDeadLettersThatAreMissing(t *testing.T) {
 	store := newStore(t)
 	w, l := newWriter(t, store)
 	begin(t, w, 0)
-	handle(t, w, eventlog.Records[catalog.Command]{To: 5, Dead: junk(0, 5)})
+	handle(t, w, eventlog.Records[catalog.Command]{To: 5, DeadLetters: junk(0, 5)})
 	l.held = true // the first writer dies with these unsent
-	handle(t, w, eventlog.Records[catalog.Command]{From: 5, To: 30, Dead: junk(5, 25)})
+	handle(t, w, eventlog.Records[catalog.Command]{From: 5, To: 30, DeadLetters: junk(5, 25)})
 	next := &topic{t: t, store: store, dead: slices.Clone(l.dead)}
 	begin(t, writerOn(store, next), 30)
 	var want []int64
@@ -88,7 +88,7 @@ func TestADeadLetterIsSentAgainWhenThereIsACommandInItThatIsNotSettled(t *testin
 	}
 	dead := junk(0, 2)
 	dead[1].Value = value
-	handle(t, w, eventlog.Records[catalog.Command]{To: 2, Dead: dead})
+	handle(t, w, eventlog.Records[catalog.Command]{To: 2, DeadLetters: dead})
 
 	c := serve(t, store, l)
 	list, err := c.ListDeadLetters(t.Context(), &catalogv1.ListDeadLettersRequest{Limit: 10})

@@ -16,28 +16,28 @@ import (
 // catalogv1.WriterServiceServer; package rpc makes statuses of its errors.
 type Server struct {
 	catalogv1.UnimplementedWriterServiceServer
-	Store  Store
-	Engine *breaker.Breaker // in front of the store where somebody waits for it
-	Log    Log              // where dead letters are sent again
+	Store   Store
+	Breaker *breaker.Breaker // in front of the store where somebody waits for it
+	Log     Log              // where dead letters are sent again
 }
 
 // GetReceipt answers the event of a command.
 func (s Server) GetReceipt(ctx context.Context, r *catalogv1.GetReceiptRequest) (*catalogv1.GetReceiptResponse, error) {
 	var e catalog.Event
-	err := s.Engine.Do(ctx, s.probe, func(ctx context.Context) (err error) {
+	err := s.Breaker.Do(ctx, s.probe, func(ctx context.Context) (err error) {
 		e, err = s.Store.Receipt(ctx, catalog.ID(r.GetCommandId()))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &catalogv1.GetReceiptResponse{Event: wire.EventMessage(e)}, nil
+	return &catalogv1.GetReceiptResponse{Event: wire.EventToProto(e)}, nil
 }
 
 // ListHistory answers the events that made the versions of a product.
 func (s Server) ListHistory(ctx context.Context, r *catalogv1.ListHistoryRequest) (*catalogv1.ListHistoryResponse, error) {
 	var events []catalog.Event
-	err := s.Engine.Do(ctx, s.probe, func(ctx context.Context) (err error) {
+	err := s.Breaker.Do(ctx, s.probe, func(ctx context.Context) (err error) {
 		events, err = s.Store.History(ctx, catalog.ID(r.GetProductId()), r.GetBeforeVersion(), int(r.GetLimit()))
 		return err
 	})
@@ -50,7 +50,7 @@ func (s Server) ListHistory(ctx context.Context, r *catalogv1.ListHistoryRequest
 // FindSKUs answers which products have the SKUs.
 func (s Server) FindSKUs(ctx context.Context, r *catalogv1.FindSKUsRequest) (*catalogv1.FindSKUsResponse, error) {
 	var owners map[string]catalog.ID
-	err := s.Engine.Do(ctx, s.probe, func(ctx context.Context) (err error) {
+	err := s.Breaker.Do(ctx, s.probe, func(ctx context.Context) (err error) {
 		owners, err = s.Store.SKUs(ctx, r.GetSkus())
 		return err
 	})
@@ -106,7 +106,7 @@ func (s Server) Snapshot(r *catalogv1.SnapshotRequest, stream grpc.ServerStreami
 	next, err := s.Store.Snapshot(stream.Context(), r.GetShard(), only, func(products []catalog.Product) error {
 		m := &catalogv1.SnapshotResponse{Products: make([]*catalogv1.Product, len(products))}
 		for i, p := range products {
-			m.Products[i] = wire.ProductMessage(p)
+			m.Products[i] = wire.ProductToProto(p)
 		}
 		return stream.Send(m)
 	})
@@ -119,7 +119,7 @@ func (s Server) Snapshot(r *catalogv1.SnapshotRequest, stream grpc.ServerStreami
 func messages(events []catalog.Event) []*catalogv1.Event {
 	m := make([]*catalogv1.Event, len(events))
 	for i, e := range events {
-		m[i] = wire.EventMessage(e)
+		m[i] = wire.EventToProto(e)
 	}
 	return m
 }

@@ -24,7 +24,7 @@ import (
 func serve(t *testing.T, store writer.Store, log writer.Log) catalogv1.WriterServiceClient {
 	t.Helper()
 	s := rpc.NewServer(slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store, Engine: breaker.New("store", prometheus.NewRegistry()), Log: log})
+	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store, Breaker: breaker.New("store", prometheus.NewRegistry()), Log: log})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -52,11 +52,11 @@ func TestTheServerAnswersWhatOnlyTheTruthKnows(t *testing.T) {
 	begin(t, w, 0)
 	r := records(0, 1200)
 	first := r.Items[0]
-	draft := first.Op.(catalog.CreateProduct).Draft
+	draft := first.Op.(catalog.CreateProduct).Data
 	draft.SKU = "A-1"
-	r.Items[0].Op = catalog.CreateProduct{Draft: draft}
+	r.Items[0].Op = catalog.CreateProduct{Data: draft}
 	draft.Name = "Armchair"
-	r.Items[1199] = catalog.Command{ID: id("put"), Product: first.Product, Op: catalog.PutProduct{Draft: draft}, AcceptedAt: first.AcceptedAt}
+	r.Items[1199] = catalog.Command{ID: id("put"), Product: first.Product, Op: catalog.PutProduct{Data: draft}, AcceptedAt: first.AcceptedAt}
 	handle(t, w, r)
 	c := serve(t, store, l)
 	ctx := t.Context()
@@ -66,7 +66,7 @@ func TestTheServerAnswersWhatOnlyTheTruthKnows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e, err := wire.Event(receipt.Event); err != nil || e.Seq != 1 || e.Kind != catalog.Created || e.Product.SKU != "A-1" {
+	if e, err := wire.EventFromProto(receipt.Event); err != nil || e.Seq != 1 || e.Outcome != catalog.Created || e.Product.SKU != "A-1" {
 		t.Errorf("receipt %v, %v", e, err)
 	}
 	history, err := c.ListHistory(ctx, &catalogv1.ListHistoryRequest{ProductId: product[:], Limit: 10})

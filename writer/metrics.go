@@ -53,7 +53,7 @@ func (m *metrics) settled(events []catalog.Event, took time.Duration) {
 	m.seconds.Observe(took.Seconds())
 	m.batch.Observe(float64(len(events)))
 	for _, e := range events {
-		m.commands.WithLabelValues(string(e.Kind)).Inc()
+		m.commands.WithLabelValues(string(e.Outcome)).Inc()
 		m.waited.Observe(e.SettledAt.Sub(e.AcceptedAt).Seconds())
 	}
 }

@@ -53,7 +53,7 @@ func write(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := l.Join(ctx); err != nil {
+	if err := l.LoadTopics(ctx); err != nil {
 		return err
 	}
 	return writer.New(sqlite.NewStore(db), l, logger, time.Now, prometheus.NewRegistry()).Run(ctx)
@@ -214,7 +214,7 @@ func systemOn(t *testing.T, brokers, prefix string) *system {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	if err := s.Prepare(t.Context(), shards); err != nil {
+	if err := s.CreateTopics(t.Context(), shards); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -233,8 +233,8 @@ func (s *system) send(t *testing.T, n int) {
 		for i := range batch {
 			number := len(s.sent) + i
 			batch[i] = catalog.Command{
-				ID: id("command", number), Product: id("product", random.IntN(50)), AcceptedAt: wire.Time(time.Now()),
-				Op: catalog.PutProduct{Draft: catalog.Draft{Name: fmt.Sprint("Chair ", number), Price: catalog.Money{Decimal: catalog.Decimal{Units: 12}, Currency: "EUR"}}},
+				ID: id("command", number), Product: id("product", random.IntN(50)), AcceptedAt: wire.TruncateTime(time.Now()),
+				Op: catalog.PutProduct{Data: catalog.ProductData{Name: fmt.Sprint("Chair ", number), Price: catalog.Money{Decimal: catalog.Decimal{Units: 12}, Currency: "EUR"}}},
 			}
 		}
 		if err := s.Send(t.Context(), batch...); err != nil {
@@ -266,7 +266,7 @@ func (s *system) check(t *testing.T) {
 	}
 	for _, c := range s.sent {
 		of := outcomes[c.Product]
-		if len(of) == 0 || of[0].Command != c.ID || of[0].Product.Name != c.Op.(catalog.PutProduct).Draft.Name {
+		if len(of) == 0 || of[0].Command != c.ID || of[0].Product.Name != c.Op.(catalog.PutProduct).Data.Name {
 			t.Fatalf("product %s: the next outcome should be that of %v, the outcomes left are %v", c.Product, c, of)
 		}
 		outcomes[c.Product] = of[1:]

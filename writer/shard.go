@@ -82,11 +82,11 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 	}
 	if last >= state.NextSeq {
 		return 0, fmt.Errorf("%w: shard %d of the events topic is at seq %d and the store only at %d, with offset %d of the commands topic: the store was set back; run catalog repair",
-			catalog.ErrLost, number, last, state.NextSeq-1, state.Offset)
+			catalog.ErrInconsistent, number, last, state.NextSeq-1, state.Offset)
 	}
 	var dead int64
-	if state.NextDead > 1 {
-		if dead, err = w.log.LastDead(ctx, number); err != nil {
+	if state.NextDeadLetter > 1 {
+		if dead, err = w.log.LastDeadLetter(ctx, number); err != nil {
 			return 0, err
 		}
 	}
@@ -120,7 +120,7 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 // in the store are of.
 func (w *Writer) checkTopics(ctx context.Context, number int32) error {
 	have := w.log.Topics()
-	want, err := w.store.Topics(ctx, have)
+	want, err := w.store.BindTopics(ctx, have)
 	if err != nil || have == want {
 		return err
 	}
@@ -133,7 +133,7 @@ func (w *Writer) checkTopics(ctx context.Context, number int32) error {
 		name = "events"
 	}
 	return fmt.Errorf("%w: the %s topic was made anew, and the store is at offset %d of commands and seq %d of events in shard %d of the one before; run catalog repair",
-		catalog.ErrLost, name, state.Offset, state.NextSeq-1, number)
+		catalog.ErrInconsistent, name, state.Offset, state.NextSeq-1, number)
 }
 
 // recent is how old what is known of the store may be when a shard is checked.
@@ -185,15 +185,15 @@ func (w *Writer) catchUp(ctx context.Context, s *shard) error {
 		s.events.Store(events[len(events)-1].Seq)
 		w.metrics.republished.Add(float64(len(events)))
 	}
-	for from := s.dead.Load() + 1; from < s.state.NextDead; from = s.dead.Load() + 1 {
-		dead, err := w.store.Dead(ctx, number, from, letters)
+	for from := s.dead.Load() + 1; from < s.state.NextDeadLetter; from = s.dead.Load() + 1 {
+		dead, err := w.store.DeadLetters(ctx, number, from, letters)
 		if err != nil {
 			return err
 		}
 		if len(dead) == 0 {
 			return fmt.Errorf("shard %d: there is no dead letter %d", number, from)
 		}
-		if err := wait(ctx, func(done func(error)) { w.log.Bury(ctx, dead, done) }); err != nil {
+		if err := wait(ctx, func(done func(error)) { w.log.PublishDeadLetters(ctx, dead, done) }); err != nil {
 			return err
 		}
 		s.dead.Store(dead[len(dead)-1].Seq)
@@ -235,14 +235,14 @@ func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]
 		return fmt.Errorf("%w: %w", catalog.ErrFenced, *err)
 	}
 	failpoint.Here(failpoint.WriterPolled)
-	since, now := time.Now(), wire.Time(w.now())
-	for i := range r.Dead {
-		r.Dead[i].Seq, r.Dead[i].At = s.state.NextDead+int64(i), now
+	since, now := time.Now(), wire.TruncateTime(w.now())
+	for i := range r.DeadLetters {
+		r.DeadLetters[i].Seq, r.DeadLetters[i].At = s.state.NextDeadLetter+int64(i), now
 	}
 	b := eventlog.Batch{
 		Shard: r.Shard, Epoch: s.state.Epoch, From: r.From, To: r.To,
-		NextSeq: s.state.NextSeq, NextDead: s.state.NextDead, Published: s.events.Load(),
-		Commands: r.Items, Dead: r.Dead,
+		NextSeq: s.state.NextSeq, NextDeadLetter: s.state.NextDeadLetter, Published: s.events.Load(),
+		Commands: r.Items, DeadLetters: r.DeadLetters,
 	}
 	events, err := w.settle(ctx, b, now)
 	if err != nil {
@@ -252,16 +252,16 @@ func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]
 	s.moved = time.Now()
 	s.state.Offset = r.To
 	s.state.NextSeq += int64(len(events))
-	s.state.NextDead += int64(len(r.Dead))
+	s.state.NextDeadLetter += int64(len(r.DeadLetters))
 	w.metrics.settled(events, time.Since(since))
-	telemetry.Trail(ctx, "settle", events, since)
+	telemetry.RecordEventSpans(ctx, "settle", events, since)
 	if len(events) > 0 { // and not only repeats
 		w.log.Publish(ctx, events, s.published(&s.events, events[len(events)-1].Seq, func() {
 			failpoint.Here(failpoint.WriterPublished)
 			w.metrics.published.Add(float64(len(events)))
 		}))
 	}
-	w.bury(ctx, s, r.Dead)
+	w.bury(ctx, s, r.DeadLetters)
 	return nil
 }
 
@@ -278,7 +278,7 @@ func (w *Writer) bury(ctx context.Context, s *shard, dead []eventlog.DeadLetter)
 		dead = dead[1:]
 	}
 	if len(dead) > 0 {
-		w.log.Bury(ctx, dead, s.published(&s.dead, dead[len(dead)-1].Seq, func() {}))
+		w.log.PublishDeadLetters(ctx, dead, s.published(&s.dead, dead[len(dead)-1].Seq, func() {}))
 	}
 }
 

@@ -22,14 +22,14 @@ type Store interface {
 	// Prepare makes the rows of shards 0 to shards-1 when there are none. When
 	// there is another number of them it changes nothing and answers an error
 	// that names both numbers.
-	Prepare(ctx context.Context, shards int) error
+	InitShards(ctx context.Context, shards int) error
 
 	// Claim makes the caller the owner of the shard, by a new epoch, and answers
 	// the state it takes over.
 	Claim(ctx context.Context, shard int32) (eventlog.ShardState, error)
 
 	// Topics answers which topics the store belongs to: those of the first call.
-	Topics(ctx context.Context, now eventlog.Topics) (eventlog.Topics, error)
+	BindTopics(ctx context.Context, now eventlog.Topics) (eventlog.Topics, error)
 
 	// States answers the stored states of all shards, in order.
 	States(ctx context.Context) ([]eventlog.ShardState, error)
@@ -56,12 +56,12 @@ type Store interface {
 
 	// Dead answers the dead letters of the shard with from ≤ number, in order, at
 	// most limit of them.
-	Dead(ctx context.Context, shard int32, from int64, limit int) ([]eventlog.DeadLetter, error)
+	DeadLetters(ctx context.Context, shard int32, from int64, limit int) ([]eventlog.DeadLetter, error)
 
 	// ListDead answers the dead letters of the shard, or with nil of all, newest
 	// first and without key, value and headers: those after the one named (the
 	// zero Position for all), at most limit of them.
-	ListDead(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]eventlog.DeadLetter, error)
+	ListDeadLetters(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]eventlog.DeadLetter, error)
 
 	// Receipt answers the event of the command, or ErrNotFound.
 	Receipt(ctx context.Context, command catalog.ID) (catalog.Event, error)
@@ -98,8 +98,8 @@ type Log interface {
 
 	// LastDead and Bury are for dead letters what LastSeq and Publish are for
 	// events.
-	LastDead(ctx context.Context, shard int32) (int64, error)
-	Bury(ctx context.Context, letters []eventlog.DeadLetter, done func(error))
+	LastDeadLetter(ctx context.Context, shard int32) (int64, error)
+	PublishDeadLetters(ctx context.Context, letters []eventlog.DeadLetter, done func(error))
 
 	// Send appends commands, each to the partition of its product, and waits
 	// until they are stored.

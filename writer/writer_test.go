@@ -41,7 +41,7 @@ func openStore(t testing.TB, path string) *sqlite.Store {
 		}
 	})
 	s := sqlite.NewStore(db)
-	if err := s.Prepare(t.Context(), shards); err != nil {
+	if err := s.InitShards(t.Context(), shards); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -105,7 +105,7 @@ func (l *topic) Publish(ctx context.Context, events []catalog.Event, done func(e
 	send()
 }
 
-func (l *topic) LastDead(context.Context, int32) (int64, error) {
+func (l *topic) LastDeadLetter(context.Context, int32) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.dead) == 0 {
@@ -114,7 +114,7 @@ func (l *topic) LastDead(context.Context, int32) (int64, error) {
 	return l.dead[len(l.dead)-1].Seq, nil
 }
 
-func (l *topic) Bury(_ context.Context, letters []eventlog.DeadLetter, done func(error)) {
+func (l *topic) PublishDeadLetters(_ context.Context, letters []eventlog.DeadLetter, done func(error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	send := func() {
@@ -172,8 +172,8 @@ func create(i int) catalog.Command {
 		product = id("product", i, n)
 	}
 	return catalog.Command{
-		ID: id("command", i), Product: product, AcceptedAt: wire.Time(time.Now()),
-		Op: catalog.CreateProduct{Draft: catalog.Draft{Name: fmt.Sprint("Chair ", i), Price: catalog.Money{Decimal: catalog.Decimal{Units: 12}, Currency: "EUR"}}},
+		ID: id("command", i), Product: product, AcceptedAt: wire.TruncateTime(time.Now()),
+		Op: catalog.CreateProduct{Data: catalog.ProductData{Name: fmt.Sprint("Chair ", i), Price: catalog.Money{Decimal: catalog.Decimal{Units: 12}, Currency: "EUR"}}},
 	}
 }
 

@@ -126,7 +126,7 @@ func ndjsonWriter(w io.Writer) func(catalog.Product) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return func(p catalog.Product) error {
-		m := wire.ProductJSON(p)
+		m := wire.ProductToJSON(p)
 		// Version and times are the catalogue's own; import does not set them.
 		return e.Encode(map[string]any{
 			"id": m.Id, "sku": nullable(m.Sku), "name": m.Name, "description": nullable(m.Description), "price": m.Price,

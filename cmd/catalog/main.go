@@ -94,7 +94,7 @@ func flags(name, manual string) *flag.FlagSet {
 	fs := flag.NewFlagSet("catalog "+name, flag.ContinueOnError)
 	fs.Usage = func() {
 		fmt.Fprintf(fs.Output(), "usage: catalog %s\n\n", strings.TrimSpace(manual))
-		daemon.Manual(fs)
+		daemon.PrintFlags(fs)
 	}
 	return fs
 }

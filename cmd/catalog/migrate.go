@@ -41,7 +41,7 @@ may run while services run, and as often as you like.
 		return err
 	}
 	defer l.Close()
-	if err := l.Prepare(ctx, log.Partitions); err != nil {
+	if err := l.CreateTopics(ctx, log.Partitions); err != nil {
 		return err
 	}
 	s, err := postgres.Open(ctx, truth)
@@ -49,7 +49,7 @@ may run while services run, and as often as you like.
 		return err
 	}
 	defer s.Close()
-	if err := s.Prepare(ctx, l.Shards()); err != nil {
+	if err := s.InitShards(ctx, l.Shards()); err != nil {
 		return err
 	}
 	fmt.Printf("kafka: topics are there, with %d partitions\n", l.Shards())

@@ -196,7 +196,7 @@ func createProduct(ctx context.Context, p *productCall) error {
 	if err != nil {
 		return err
 	}
-	draft, err := wire.ParseDraft(body)
+	draft, err := wire.ParseProductData(body)
 	if err != nil {
 		return err
 	}
@@ -256,7 +256,7 @@ func searchProducts(ctx context.Context, p *productCall) error {
 		return err
 	}
 	if p.json {
-		return p.encode(wire.PageJSON(page))
+		return p.encode(wire.PageToJSON(page))
 	}
 	t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	for _, item := range page.Items {
@@ -266,8 +266,8 @@ func searchProducts(ctx context.Context, p *productCall) error {
 		return err
 	}
 	fmt.Fprintf(p.out, "%d of %d\n", len(page.Items), page.Total)
-	if page.Instead != "" {
-		fmt.Fprintf(p.out, "did you mean %q?\n", page.Instead)
+	if page.DidYouMean != "" {
+		fmt.Fprintf(p.out, "did you mean %q?\n", page.DidYouMean)
 	}
 	return nil
 }
@@ -279,7 +279,7 @@ func suggestProducts(ctx context.Context, p *productCall) error {
 		return err
 	}
 	if p.json {
-		return p.encode(wire.SuggestionsJSON(s))
+		return p.encode(wire.SuggestionsToJSON(s))
 	}
 	t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	for _, text := range s.Texts {
@@ -348,7 +348,7 @@ func watchProducts(ctx context.Context, p *productCall) error {
 		case p.json:
 			line := map[string]any{"id": change.ID, "kind": change.Kind, "position": change.Position.String(), "at": change.At, "productId": change.Product.ID.String(), "version": change.Product.Version}
 			if !change.Product.Deleted {
-				line["product"] = wire.ProductJSON(change.Product)
+				line["product"] = wire.ProductToJSON(change.Product)
 			}
 			if err := json.NewEncoder(p.out).Encode(line); err != nil {
 				return err
@@ -367,7 +367,7 @@ func watchProducts(ctx context.Context, p *productCall) error {
 
 func (p *productCall) print(item catalog.Product) error {
 	if p.json {
-		return p.encode(wire.ProductJSON(item))
+		return p.encode(wire.ProductToJSON(item))
 	}
 	t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	line := func(name, value string) {

@@ -37,14 +37,14 @@ own: name all readers. Where the index is in OpenSearch, it is that of all: name
 	if fs.NArg() > 0 {
 		return wrongUsage("%q is not a flag; see catalog rebuild -h", fs.Arg(0))
 	}
-	do, done := catalogv1.Rebuilding_REBUILDING_UNSPECIFIED, "made anew"
+	do, done := catalogv1.RebuildAction_REBUILD_ACTION_UNSPECIFIED, "made anew"
 	switch {
 	case back && forget:
 		return wrongUsage("-back and -forget do not go together")
 	case back:
-		do, done = catalogv1.Rebuilding_REBUILDING_BACK, "as before"
+		do, done = catalogv1.RebuildAction_REBUILD_ACTION_ROLLBACK, "as before"
 	case forget:
-		do, done = catalogv1.Rebuilding_REBUILDING_FORGET, "alone: what was before is given up"
+		do, done = catalogv1.RebuildAction_REBUILD_ACTION_DROP_PREVIOUS, "alone: what was before is given up"
 	}
 	if view == index {
 		view, index = true, true
@@ -62,7 +62,7 @@ own: name all readers. Where the index is in OpenSearch, it is that of all: name
 		if len(stores) == 0 {
 			return nil
 		}
-		if err := runRebuild(ctx, c, &catalogv1.RebuildRequest{Stores: stores, Do: do}, os.Stderr); err != nil {
+		if err := runRebuild(ctx, c, &catalogv1.RebuildRequest{Stores: stores, Action: do}, os.Stderr); err != nil {
 			return err
 		}
 		for _, name := range names {

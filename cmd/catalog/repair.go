@@ -32,8 +32,8 @@ back to a backup. Nothing is changed before you agree.
 // truth is a store that can be repaired.
 type truth interface {
 	writer.Store
-	Reset(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error
-	Restore(ctx context.Context, events []catalog.Event) error
+	ResetShards(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error
+	AppendEvents(ctx context.Context, events []catalog.Event) error
 }
 
 // repair is `catalog repair`.
@@ -99,7 +99,7 @@ func repair(ctx context.Context, args []string) error {
 		return err
 	}
 	defer l.Close()
-	if err := l.Join(ctx); err != nil {
+	if err := l.LoadTopics(ctx); err != nil {
 		return err
 	}
 	found, err := examine(ctx, store, l)
@@ -153,7 +153,7 @@ func examine(ctx context.Context, store truth, l *kafka.Log) (*findings, error) 
 	if len(states) != l.Shards() {
 		return nil, fmt.Errorf("the topics have %d partitions and the store has %d shards, which is fixed for life: export all products, make new topics with -kafka.topic-prefix and an empty database, and import", l.Shards(), len(states))
 	}
-	was, err := store.Topics(ctx, f.topics)
+	was, err := store.BindTopics(ctx, f.topics)
 	if err != nil {
 		return nil, err
 	}
@@ -212,9 +212,9 @@ func (f *findings) print(out io.Writer) error {
 // mend does what was found necessary. Whatever of it was done can be done again.
 func (f *findings) mend(ctx context.Context, store truth) error {
 	if len(f.events) > 0 {
-		if err := store.Restore(ctx, f.events); err != nil {
+		if err := store.AppendEvents(ctx, f.events); err != nil {
 			return err
 		}
 	}
-	return store.Reset(ctx, f.topics, f.offsets)
+	return store.ResetShards(ctx, f.topics, f.offsets)
 }

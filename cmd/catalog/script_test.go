@@ -72,7 +72,7 @@ func TestScripts(t *testing.T) {
 			"stray": func(ts *testscript.TestScript, _ bool, args []string) {
 				c := catalog.Command{
 					ID: catalog.DerivedID("stray"), AcceptedAt: time.Now(),
-					Op: catalog.CreateProduct{Draft: catalog.Draft{Name: "Stray chair", Price: catalog.Money{Decimal: catalog.Decimal{Units: 5}, Currency: "EUR"}}},
+					Op: catalog.CreateProduct{Data: catalog.ProductData{Name: "Stray chair", Price: catalog.Money{Decimal: catalog.Decimal{Units: 5}, Currency: "EUR"}}},
 				}
 				for i := 0; i == 0 || fmt.Sprint(catalog.Shard(c.Product, 2)) == args[0]; i++ {
 					c.Product = catalog.DerivedID("stray", fmt.Sprint(i))

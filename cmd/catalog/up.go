@@ -105,7 +105,7 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 		return err
 	}
 	defer log.Close()
-	if err := log.Prepare(ctx, s.kafka.Partitions); err != nil {
+	if err := log.CreateTopics(ctx, s.kafka.Partitions); err != nil {
 		return err
 	}
 	db, err := sqlite.Open(ctx, dir.Path("catalog.db"))
@@ -124,17 +124,17 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 		defer p.Close()
 		store, checks = p, append(checks, check)
 	}
-	if err := store.Prepare(ctx, log.Shards()); err != nil {
+	if err := store.InitShards(ctx, log.Shards()); err != nil {
 		return err
 	}
-	var view reader.View = reader.NewSuccession(sqlite.NewView(db))
+	var view reader.View = reader.NewGenerationalView(sqlite.NewView(db))
 	if s.mongo.URL != "" {
 		m, err := mongo.Open(ctx, s.mongo)
 		if err != nil {
 			return err
 		}
 		defer m.Close(context.WithoutCancel(ctx))
-		view, checks = reader.NewSuccession(m), append(checks, daemon.Check{Name: "mongo", Ping: m.Ping})
+		view, checks = reader.NewGenerationalView(m), append(checks, daemon.Check{Name: "mongo", Ping: m.Ping})
 	}
 	var cache reader.Cache // the embedded view needs none
 	if s.redis.URL != "" {
@@ -155,7 +155,7 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 		defer x.Close()
 		index = x
 	} else {
-		x, err := bleve.OpenFolder(dir.Path("index"), t.Log)
+		x, err := bleve.OpenGenerations(dir.Path("index"), t.Log)
 		if err != nil {
 			return err
 		}
@@ -177,7 +177,7 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	admin, err := daemon.Listen(s.process.Admin)
+	admin, err := daemon.Listen(s.process.AdminAddr)
 	if err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 	calls := rpc.NewServer(t.Log, t.Registry)
 	queries, events := service.Reader(t, view, cache, index, log, conn, s.verify, calls)
 	checks = append(checks, answers, events)
-	stay, drain := daemon.Drain(ctx, s.process.Drain)
+	stay, drain := daemon.Drain(ctx, s.process.ShutdownDelay)
 	parts := []daemon.Part{service.Admin(t, admin, append(checks, stay)...), service.GRPC(calls, at), service.Writer(t, store, log, calls)}
 	parts = append(parts, queries...)
 	parts = append(parts, door...)
@@ -207,7 +207,7 @@ func (s *settings) run(ctx context.Context, out, logs io.Writer) error {
 		<-ctx.Done()
 		return nil
 	}}, drain)
-	return daemon.Run(ctx, t.Log, s.process.Grace, parts...)
+	return daemon.Run(ctx, t.Log, s.process.ShutdownTimeout, parts...)
 }
 
 func (s *settings) openPostgres(ctx context.Context) (*postgres.Store, daemon.Check, error) {

@@ -89,7 +89,7 @@ func runVerify(ctx context.Context, readers []string, repair bool, out, progress
 			if err != nil {
 				return err
 			}
-			switch n := m.News.(type) {
+			switch n := m.Update.(type) {
 			case *catalogv1.VerifyResponse_Progress:
 				bars.show(progress, "compare "+n.Progress.Step, n.Progress)
 			case *catalogv1.VerifyResponse_Difference:
@@ -157,12 +157,12 @@ func printDifference(out io.Writer, d *catalogv1.Difference) {
 	if d.GetRepaired() {
 		end = "; repaired"
 	}
-	id, err := wire.ID(d.GetWant().GetId())
+	id, err := wire.IDFromProto(d.GetWant().GetId())
 	if err != nil {
 		fmt.Fprintf(out, "%s: %v\n", d.GetStore(), err)
 		return
 	}
-	has, want := state(d.GetHas()), state(d.GetWant())
+	has, want := state(d.GetGot()), state(d.GetWant())
 	if has == want {
 		has = "another " + has
 	}
@@ -187,7 +187,7 @@ type steps struct {
 	shown int64
 }
 
-func (s *steps) show(out io.Writer, name string, p *catalogv1.Progress) {
+func (s *steps) show(out io.Writer, name string, p *catalogv1.JobProgress) {
 	if s.bar == nil || s.step != name {
 		s.done()
 		s.step, s.bar, s.shown = name, newProgress(out, name, int(p.GetOf())), 0

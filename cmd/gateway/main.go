@@ -34,7 +34,7 @@ func main() {
 				return err
 			}
 			defer broker.Close()
-			if err := broker.Join(ctx); err != nil {
+			if err := broker.LoadTopics(ctx); err != nil {
 				return err
 			}
 			readers, err := rpc.Dial(reader, t.Registry)

@@ -45,7 +45,7 @@ func main() {
 				return err
 			}
 			defer broker.Close()
-			if err := broker.Join(ctx); err != nil {
+			if err := broker.LoadTopics(ctx); err != nil {
 				return err
 			}
 			view, err := mongo.Open(ctx, views)
@@ -74,7 +74,7 @@ func main() {
 				defer x.Close()
 				found = x // not a check: without it single products are answered
 			} else {
-				x, err := bleve.OpenFolder(index, t.Log)
+				x, err := bleve.OpenGenerations(index, t.Log)
 				if err != nil {
 					return err
 				}
@@ -91,7 +91,7 @@ func main() {
 				return err
 			}
 			s := rpc.NewServer(t.Log, t.Registry)
-			parts, events := service.Reader(t, reader.NewSuccession(view), cache, found, broker, conn, verify, s)
+			parts, events := service.Reader(t, reader.NewGenerationalView(view), cache, found, broker, conn, verify, s)
 			return p.Run(ctx, append(checks, events), append(parts, service.GRPC(s, l))...)
 		})
 }

@@ -32,7 +32,7 @@ func main() {
 				return err
 			}
 			defer broker.Close()
-			if err := broker.Join(ctx); err != nil {
+			if err := broker.LoadTopics(ctx); err != nil {
 				return err
 			}
 			truth.Metrics = t.Registry
@@ -41,7 +41,7 @@ func main() {
 				return err
 			}
 			defer store.Close()
-			if err := store.Prepare(ctx, broker.Shards()); err != nil {
+			if err := store.InitShards(ctx, broker.Shards()); err != nil {
 				return err
 			}
 			l, err := daemon.Listen(grpc)

@@ -61,7 +61,7 @@ func (c *catalogue) product(i int) catalog.Product {
 	category := c.r.IntN(60)
 	return catalog.Product{
 		ID: catalog.DerivedID("bench", fmt.Sprint(i)), Version: 1, CreatedAt: at, UpdatedAt: at,
-		Draft: catalog.Draft{
+		ProductData: catalog.ProductData{
 			SKU:         fmt.Sprintf("%03d.%03d.%02d", i/100_000, i/100%1000, i%100),
 			Name:        strings.ToUpper(c.word()) + " " + c.text(1+c.r.IntN(3)),
 			Description: c.text(15 + c.r.IntN(20)),
@@ -99,7 +99,7 @@ func (c *catalogue) query() catalog.Query {
 	case 5:
 		q.Text, q.Tag = w, c.all[c.r.IntN(40)]
 	case 6:
-		q.Category, q.Sort = c.all[c.r.IntN(6)], catalog.Cheapest
+		q.Category, q.Sort = c.all[c.r.IntN(6)], catalog.PriceAscending
 	case 7:
 		q.Text, q.Currency, q.MinPrice, q.MaxPrice = w, "EUR", &catalog.Decimal{Units: 100}, &catalog.Decimal{Units: 900, Nanos: 990_000_000}
 	case 8:
@@ -122,7 +122,7 @@ func open(tb testing.TB, dir string) *bleve.Index {
 
 func apply(tb testing.TB, x *bleve.Index, seq int64, products ...catalog.Product) {
 	tb.Helper()
-	if err := x.Apply(tb.Context(), products, []eventlog.Progress{{Position: catalog.Position{Seq: seq}, Offset: seq}}); err != nil {
+	if err := x.Apply(tb.Context(), products, []eventlog.Checkpoint{{Position: catalog.Position{Seq: seq}, Offset: seq}}); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -282,12 +282,12 @@ func BenchmarkSearch(b *testing.B) {
 		"three letters":         {Text: "bel"},
 		"a common word":         {Text: c.all[0]},
 		"two common words":      {Text: c.all[0] + " " + c.all[1]},
-		"a common word, priced": {Text: c.all[0], Currency: "EUR", MinPrice: &catalog.Decimal{Units: 10}, Sort: catalog.Cheapest},
+		"a common word, priced": {Text: c.all[0], Currency: "EUR", MinPrice: &catalog.Decimal{Units: 10}, Sort: catalog.PriceAscending},
 		"a rare word":           {Text: c.all[19_000]},
 		"a misspelt word":       {Text: c.all[3][:2] + "x" + c.all[3][3:]},
 		"half a SKU":            {Text: "000.12"},
 		"a broad price range":   {Currency: "EUR", MinPrice: &catalog.Decimal{Units: 7}, MaxPrice: &catalog.Decimal{Units: 4_321}},
-		"a category, cheapest":  {Category: c.all[0], Sort: catalog.Cheapest},
+		"a category, cheapest":  {Category: c.all[0], Sort: catalog.PriceAscending},
 		"twelve words":          {Text: strings.Join(c.all[:12], " ")},
 		"twelve letters":        {Text: "a b d e f g h i k l m n"},
 	}

@@ -19,7 +19,7 @@ import (
 // a segment first where that is known: then it ends when the page is full. So
 // what a page costs depends on the page, and little on how much is found.
 type collector struct {
-	textsearch.Order
+	textsearch.SortOrder
 	after *hit
 	limit int
 	low   string // prices are at least this; "" where they may be any
@@ -170,7 +170,7 @@ func (c *collector) byProduct(ctx context.Context, s part, products *roaring.Bit
 		if err := values(doc, func(_ string, value []byte) { key = append(key, value...) }); err != nil {
 			return err
 		}
-		if c.full() && compareKeys(c.Order, key, c.worst().key) > 0 {
+		if c.full() && compareKeys(c.SortOrder, key, c.worst().key) > 0 {
 			continue
 		}
 		if err := c.keep(&hit{key: slices.Clone(key), part: s, doc: doc}); err != nil {
@@ -186,10 +186,10 @@ func (c *collector) worst() *hit { return c.best[len(c.best)-1] }
 // offer keeps those products of a group with the same key that are among the
 // best. It answers whether ones with a worse key may be too.
 func (c *collector) offer(s part, key []byte, group *roaring.Bitmap) (more bool, err error) {
-	if c.full() && compareKeys(c.Order, key, c.worst().key) > 0 {
+	if c.full() && compareKeys(c.SortOrder, key, c.worst().key) > 0 {
 		return false, nil
 	}
-	if c.after != nil && compareKeys(c.Order, key, c.after.key) < 0 {
+	if c.after != nil && compareKeys(c.SortOrder, key, c.after.key) < 0 {
 		return true, nil
 	}
 	if group, err = c.first(s, key, group); err != nil {
@@ -215,7 +215,7 @@ func (c *collector) first(s part, key []byte, group *roaring.Bitmap) (*roaring.B
 		return nil, err
 	}
 	var from []byte
-	if c.after != nil && compareKeys(c.Order, key, c.after.key) == 0 {
+	if c.after != nil && compareKeys(c.SortOrder, key, c.after.key) == 0 {
 		from = []byte(c.after.id + "\x00") // behind it
 	}
 	first := roaring.New()
@@ -240,7 +240,7 @@ func (c *collector) first(s part, key []byte, group *roaring.Bitmap) (*roaring.B
 // keep keeps h if it is among the best.
 func (c *collector) keep(h *hit) error {
 	if c.after != nil {
-		if order, err := compare(c.Order, h, c.after); err != nil || order <= 0 {
+		if order, err := compare(c.SortOrder, h, c.after); err != nil || order <= 0 {
 			return err
 		}
 	}
@@ -250,7 +250,7 @@ func (c *collector) keep(h *hit) error {
 		if at == len(c.best) && c.full() {
 			mid = at - 1 // most are worse than the worst
 		}
-		order, err := compare(c.Order, h, c.best[mid])
+		order, err := compare(c.SortOrder, h, c.best[mid])
 		if err != nil {
 			return err
 		}

@@ -14,10 +14,10 @@ import (
 
 // sorts are orders of products as they are promised.
 var sorts = map[catalog.Sort]func(a, b catalog.Product) int{
-	catalog.Cheapest: func(a, b catalog.Product) int {
+	catalog.PriceAscending: func(a, b catalog.Product) int {
 		return cmp.Or(a.Price.Cmp(b.Price.Decimal), slices.Compare(a.ID[:], b.ID[:]))
 	},
-	catalog.Dearest: func(a, b catalog.Product) int {
+	catalog.PriceDescending: func(a, b catalog.Product) int {
 		return cmp.Or(b.Price.Cmp(a.Price.Decimal), slices.Compare(a.ID[:], b.ID[:]))
 	},
 	catalog.ByName: func(a, b catalog.Product) int {
@@ -52,17 +52,17 @@ func TestPagesAreInOrderHoweverTheProductsLie(t *testing.T) {
 	first := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for name, of := range map[string]func(i int) catalog.Product{
 		"all are different": func(i int) catalog.Product {
-			return catalog.Product{CreatedAt: first.Add(time.Duration(i*7%n) * time.Second), Draft: catalog.Draft{
+			return catalog.Product{CreatedAt: first.Add(time.Duration(i*7%n) * time.Second), ProductData: catalog.ProductData{
 				Name: fmt.Sprintf("chair %04d", i*11%n), Price: catalog.Money{Decimal: catalog.Decimal{Units: int64(i * 13 % n)}},
 			}}
 		},
 		"many are alike": func(i int) catalog.Product {
-			return catalog.Product{CreatedAt: first.Add(time.Duration(i%3) * time.Second), Draft: catalog.Draft{
+			return catalog.Product{CreatedAt: first.Add(time.Duration(i%3) * time.Second), ProductData: catalog.ProductData{
 				Name: fmt.Sprint("chair ", i%3), Price: catalog.Money{Decimal: catalog.Decimal{Units: int64(i % 3)}},
 			}}
 		},
 		"all are alike": func(int) catalog.Product {
-			return catalog.Product{CreatedAt: first, Draft: catalog.Draft{Name: "chair", Price: catalog.Money{Decimal: catalog.Decimal{Units: 1}}}}
+			return catalog.Product{CreatedAt: first, ProductData: catalog.ProductData{Name: "chair", Price: catalog.Money{Decimal: catalog.Decimal{Units: 1}}}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestPagesAreInOrderHoweverTheProductsLie(t *testing.T) {
 				}
 			}
 			low, high := catalog.Decimal{Units: 1}, catalog.Decimal{Units: 2}
-			for _, sort := range []catalog.Sort{catalog.Cheapest, catalog.Dearest} {
+			for _, sort := range []catalog.Sort{catalog.PriceAscending, catalog.PriceDescending} {
 				var want []catalog.ID
 				for _, p := range slices.SortedFunc(slices.Values(all), sorts[sort]) {
 					if p.Price.Units == 1 || p.Price.Units == 2 {

@@ -25,7 +25,7 @@ func crowded(r *rand.Rand, n int) []catalog.Product {
 	}
 	all := make([]catalog.Product, n)
 	for i := range all {
-		all[i] = catalog.Product{ID: catalog.DerivedID("crowded", fmt.Sprint(i)), Version: 1, Draft: catalog.Draft{
+		all[i] = catalog.Product{ID: catalog.DerivedID("crowded", fmt.Sprint(i)), Version: 1, ProductData: catalog.ProductData{
 			Name: text(1), Description: text(2), Price: catalog.Money{Decimal: catalog.Decimal{Units: 1}, Currency: "EUR"},
 		}}
 	}

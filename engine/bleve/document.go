@@ -28,7 +28,7 @@ func newDocument(p catalog.Product) (*document.Document, error) {
 		return nil, err
 	}
 	d := document.NewDocument(key(p.ID))
-	for _, f := range textsearch.Of(p) {
+	for _, f := range textsearch.FieldsOf(p) {
 		if len(f.Terms) == 0 {
 			continue
 		}

@@ -38,7 +38,7 @@ func (x *Index) Product(_ context.Context, id catalog.ID) (p catalog.Product, er
 }
 
 // Each shows all products of one state of the index.
-func (x *Index) Each(ctx context.Context, handle func([]catalog.Product) error) error {
+func (x *Index) Scan(ctx context.Context, handle func([]catalog.Product) error) error {
 	const page = 500
 	return x.read(func(r *scorch.IndexSnapshot) error {
 		products := make([]catalog.Product, 0, page)

@@ -31,8 +31,8 @@ func newCounts(q catalog.Query) (all counts) {
 		all = counts{newCount(textsearch.Category), newCount(textsearch.Tag), newCount(textsearch.Currency)}
 	}
 	for _, key := range q.FacetAttributes {
-		c := newCount(textsearch.Has)
-		c.facet, c.begin = catalog.Facet{Field: "attribute", Attribute: key}, textsearch.Attribute(key, "")
+		c := newCount(textsearch.Attributes)
+		c.facet, c.begin = catalog.Facet{Field: "attribute", Attribute: key}, textsearch.AttributeTerm(key, "")
 		all = append(all, c)
 	}
 	return all

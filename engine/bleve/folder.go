@@ -19,7 +19,7 @@ import (
 // What is applied is written to both. So the other one can be filled with a
 // snapshot and take over, and what was live before is kept true and can take
 // over again, until it is given up or the process ends.
-type Folder struct {
+type Generations struct {
 	dir string
 	log *slog.Logger
 
@@ -44,8 +44,8 @@ const liveFile = "live"
 
 // OpenFolder opens the live index of the folder, or makes it. Others that are
 // there are removed: they have missed what came since. "" is in memory.
-func OpenFolder(dir string, log *slog.Logger) (*Folder, error) {
-	f := &Folder{dir: dir, log: log}
+func OpenGenerations(dir string, log *slog.Logger) (*Generations, error) {
+	f := &Generations{dir: dir, log: log}
 	number := 0
 	if dir != "" {
 		b, err := os.ReadFile(filepath.Join(dir, liveFile))
@@ -64,7 +64,7 @@ func OpenFolder(dir string, log *slog.Logger) (*Folder, error) {
 	return f, f.sweep()
 }
 
-func (f *Folder) path(number int) string {
+func (f *Generations) path(number int) string {
 	if f.dir == "" || number == 0 {
 		return f.dir
 	}
@@ -72,7 +72,7 @@ func (f *Folder) path(number int) string {
 }
 
 // sweep removes indexes that are not in use.
-func (f *Folder) sweep() error {
+func (f *Generations) sweep() error {
 	if f.dir == "" {
 		return nil
 	}
@@ -101,7 +101,7 @@ func (f *Folder) sweep() error {
 }
 
 // Close closes what is open.
-func (f *Folder) Close() error {
+func (f *Generations) Close() error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	err := f.live.Close()
@@ -113,7 +113,7 @@ func (f *Folder) Close() error {
 
 // using answers the live index, or the other one, which is not closed before
 // done is called.
-func (f *Folder) using(other bool) (x *Index, done func(), err error) {
+func (f *Generations) using(other bool) (x *Index, done func(), err error) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	m := f.live
@@ -129,7 +129,7 @@ func (f *Folder) using(other bool) (x *Index, done func(), err error) {
 var errNone = fmt.Errorf("there is no other search index: %w", catalog.ErrNotFound)
 
 // Apply stores products and progress.
-func (f *Folder) Apply(ctx context.Context, products []catalog.Product, progress []eventlog.Progress) error {
+func (f *Generations) Apply(ctx context.Context, products []catalog.Product, progress []eventlog.Checkpoint) error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	if err := f.live.Apply(ctx, products, progress); err != nil || f.also == nil {
@@ -144,49 +144,49 @@ func (f *Folder) Apply(ctx context.Context, products []catalog.Product, progress
 }
 
 // Correct puts products in the place of those that are wrong.
-func (f *Folder) Correct(ctx context.Context, products []catalog.Product) error {
+func (f *Generations) Overwrite(ctx context.Context, products []catalog.Product) error {
 	return f.Apply(ctx, products, nil)
 }
 
 // Progress answers how far the live index is.
-func (f *Folder) Progress(ctx context.Context) ([]eventlog.Progress, error) {
+func (f *Generations) Checkpoints(ctx context.Context) ([]eventlog.Checkpoint, error) {
 	x, done, _ := f.using(false)
 	defer done()
-	return x.Progress(ctx)
+	return x.Checkpoints(ctx)
 }
 
 // Search finds products.
-func (f *Folder) Search(ctx context.Context, q catalog.Query) (catalog.Page, error) {
+func (f *Generations) Search(ctx context.Context, q catalog.Query) (catalog.Page, error) {
 	x, done, _ := f.using(false)
 	defer done()
 	return x.Search(ctx, q)
 }
 
 // Suggest answers what a text may become.
-func (f *Folder) Suggest(ctx context.Context, text string, limit int) (catalog.Suggestions, error) {
+func (f *Generations) Suggest(ctx context.Context, text string, limit int) (catalog.Suggestions, error) {
 	x, done, _ := f.using(false)
 	defer done()
 	return x.Suggest(ctx, text, limit)
 }
 
 // Product answers a product.
-func (f *Folder) Product(ctx context.Context, id catalog.ID) (catalog.Product, error) {
+func (f *Generations) Product(ctx context.Context, id catalog.ID) (catalog.Product, error) {
 	x, done, _ := f.using(false)
 	defer done()
 	return x.Product(ctx, id)
 }
 
 // Each shows all products.
-func (f *Folder) Each(ctx context.Context, handle func([]catalog.Product) error) error {
+func (f *Generations) Scan(ctx context.Context, handle func([]catalog.Product) error) error {
 	x, done, _ := f.using(false)
 	defer done()
-	return x.Each(ctx, handle)
+	return x.Scan(ctx, handle)
 }
 
 // Renew makes an empty index beside the live one, in the place of another one
 // that was there.
-func (f *Folder) Renew(ctx context.Context) error {
-	if err := f.Forget(ctx); err != nil {
+func (f *Generations) CreateStandby(ctx context.Context) error {
+	if err := f.DropPrevious(ctx); err != nil {
 		return err
 	}
 	f.writing.Lock()
@@ -205,7 +205,7 @@ func (f *Folder) Renew(ctx context.Context) error {
 
 // Load stores products of a snapshot in the new index, but for those that have
 // been applied since Renew.
-func (f *Folder) Load(ctx context.Context, products []catalog.Product) error {
+func (f *Generations) Load(ctx context.Context, products []catalog.Product) error {
 	f.writing.RLock()
 	defer f.writing.RUnlock()
 	if f.also == nil || f.whole {
@@ -217,21 +217,21 @@ func (f *Folder) Load(ctx context.Context, products []catalog.Product) error {
 			kept = append(kept, p)
 		}
 	}
-	return f.also.Correct(ctx, kept)
+	return f.also.Overwrite(ctx, kept)
 }
 
 // EachBeside shows all products of the new index.
-func (f *Folder) EachBeside(ctx context.Context, handle func([]catalog.Product) error) error {
+func (f *Generations) ScanStandby(ctx context.Context, handle func([]catalog.Product) error) error {
 	x, done, err := f.using(true)
 	if err != nil {
 		return err
 	}
 	defer done()
-	return x.Each(ctx, handle)
+	return x.Scan(ctx, handle)
 }
 
 // ProductBeside answers a product of the new index.
-func (f *Folder) ProductBeside(ctx context.Context, id catalog.ID) (catalog.Product, error) {
+func (f *Generations) StandbyProduct(ctx context.Context, id catalog.ID) (catalog.Product, error) {
 	x, done, err := f.using(true)
 	if err != nil {
 		return catalog.Product{}, err
@@ -242,7 +242,7 @@ func (f *Folder) ProductBeside(ctx context.Context, id catalog.ID) (catalog.Prod
 
 // Switch lets the new index, which is whole now, take the place of the live one.
 // That is kept beside it.
-func (f *Folder) Switch(ctx context.Context, _ int) error {
+func (f *Generations) Switch(ctx context.Context, _ int) error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	if f.also == nil || f.whole {
@@ -253,7 +253,7 @@ func (f *Folder) Switch(ctx context.Context, _ int) error {
 }
 
 // Back lets what was live before the last Switch be live again.
-func (f *Folder) Back(ctx context.Context, _ int) error {
+func (f *Generations) Rollback(ctx context.Context, _ int) error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	if f.also == nil || !f.whole {
@@ -262,8 +262,8 @@ func (f *Folder) Back(ctx context.Context, _ int) error {
 	return f.swap(ctx)
 }
 
-func (f *Folder) swap(ctx context.Context) error {
-	reached, err := f.live.Progress(ctx)
+func (f *Generations) swap(ctx context.Context) error {
+	reached, err := f.live.Checkpoints(ctx)
 	if err != nil {
 		return err
 	}
@@ -287,7 +287,7 @@ func (f *Folder) swap(ctx context.Context) error {
 }
 
 // Forget gives up what is beside the live index.
-func (f *Folder) Forget(context.Context) error {
+func (f *Generations) DropPrevious(context.Context) error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	f.mu.Lock()

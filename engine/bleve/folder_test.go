@@ -15,9 +15,9 @@ import (
 	"catalog/reader"
 )
 
-func openFolder(t *testing.T, dir string) *bleve.Folder {
+func openFolder(t *testing.T, dir string) *bleve.Generations {
 	t.Helper()
-	f, err := bleve.OpenFolder(dir, slog.New(slog.DiscardHandler))
+	f, err := bleve.OpenGenerations(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,10 +37,10 @@ func TestAnIndexIsMadeAnewBesideItself(t *testing.T) {
 	f := openFolder(t, dir)
 	ctx := t.Context()
 	p := func(name string, version int64) catalog.Product {
-		return catalog.Product{ID: catalog.DerivedID(name), Version: version, Draft: catalog.Draft{Name: name, Description: fmt.Sprint(version)}}
+		return catalog.Product{ID: catalog.DerivedID(name), Version: version, ProductData: catalog.ProductData{Name: name, Description: fmt.Sprint(version)}}
 	}
-	at := func(seq int64) []eventlog.Progress {
-		return []eventlog.Progress{{Position: catalog.Position{Shard: 1, Seq: seq}, Offset: seq}}
+	at := func(seq int64) []eventlog.Checkpoint {
+		return []eventlog.Checkpoint{{Position: catalog.Position{Shard: 1, Seq: seq}, Offset: seq}}
 	}
 	has := func(name string, version int64) {
 		t.Helper()
@@ -55,14 +55,14 @@ func TestAnIndexIsMadeAnewBesideItself(t *testing.T) {
 		}
 	}
 	must(f.Apply(ctx, []catalog.Product{p("a", 1), p("wrong", 9)}, at(1)))
-	if err := f.Back(ctx, 0); !errors.Is(err, catalog.ErrNotFound) {
+	if err := f.Rollback(ctx, 0); !errors.Is(err, catalog.ErrNotFound) {
 		t.Fatalf("Back = %v, and there is nothing", err)
 	}
-	must(f.Renew(ctx))
+	must(f.CreateStandby(ctx))
 	must(f.Apply(ctx, []catalog.Product{p("b", 2)}, at(2)))
 	must(f.Load(ctx, []catalog.Product{p("a", 1), p("b", 1), {ID: catalog.DerivedID("gone"), Version: 2, Deleted: true}}))
 	has("wrong", 9)
-	if err := f.Back(ctx, 0); !errors.Is(err, catalog.ErrNotFound) {
+	if err := f.Rollback(ctx, 0); !errors.Is(err, catalog.ErrNotFound) {
 		t.Fatalf("Back = %v, and the other one is not whole", err)
 	}
 	must(f.Switch(ctx, 0))
@@ -70,19 +70,19 @@ func TestAnIndexIsMadeAnewBesideItself(t *testing.T) {
 	has("b", 2)
 	has("wrong", 0)
 	must(f.Apply(ctx, []catalog.Product{p("b", 3)}, at(3)))
-	must(f.Back(ctx, 0))
+	must(f.Rollback(ctx, 0))
 	has("b", 3)
 	has("wrong", 9)
-	must(f.Back(ctx, 0))
+	must(f.Rollback(ctx, 0))
 	must(f.Close())
 
 	f = openFolder(t, dir) // which is the live one is kept
 	has("b", 3)
 	has("wrong", 0)
-	if all, err := f.Progress(ctx); err != nil || len(all) != 1 || all[0].Seq != 3 {
+	if all, err := f.Checkpoints(ctx); err != nil || len(all) != 1 || all[0].Seq != 3 {
 		t.Errorf("the progress is %v, %v", all, err)
 	}
-	must(f.Renew(ctx)) // and one that was left half made is not taken for it
+	must(f.CreateStandby(ctx)) // and one that was left half made is not taken for it
 	must(f.Load(ctx, []catalog.Product{p("half", 1)}))
 	must(f.Close())
 	f = openFolder(t, dir)

@@ -30,7 +30,7 @@ func (x *Index) instead(ctx context.Context, r *scorch.IndexSnapshot, q catalog.
 	for _, w := range p.words {
 		var exact []place
 		for _, t := range w.tiers {
-			if t.worth != textsearch.Misspelt {
+			if t.worth != textsearch.MisspeltBoost {
 				exact = append(exact, t.place)
 			}
 		}
@@ -58,7 +58,7 @@ func (x *Index) instead(ctx context.Context, r *scorch.IndexSnapshot, q catalog.
 	if err != nil {
 		return "", err
 	}
-	page, err := x.find(ctx, r, q, p, collector{Order: textsearch.Order{Descending: true}, limit: 1, most: 1}, nil)
+	page, err := x.find(ctx, r, q, p, collector{SortOrder: textsearch.SortOrder{Descending: true}, limit: 1, most: 1}, nil)
 	if err != nil || len(page.Items) == 0 {
 		return "", err
 	}
@@ -69,7 +69,7 @@ func (x *Index) instead(ctx context.Context, r *scorch.IndexSnapshot, q catalog.
 // the fewest errors one of a name, else of a category, else of another text, and
 // of these the most frequent; "" when there is none.
 func nearest(r *scorch.IndexSnapshot, w string) (string, error) {
-	for errs := 1; errs <= textsearch.Near(w); errs++ {
+	for errs := 1; errs <= textsearch.MaxEditsForSuggestion(w); errs++ {
 		for _, field := range []string{textsearch.Name, textsearch.Path, textsearch.Text} {
 			left := maxLike
 			like, err := left.of(r.FieldDictFuzzy(field, textsearch.Stem(w), errs, ""))

@@ -9,7 +9,7 @@ import (
 func TestWhereNothingIsFoundANearTextIsOffered(t *testing.T) {
 	x := open(t, "")
 	name := func(name, category string) catalog.Product {
-		return catalog.Product{ID: catalog.DerivedID(name), Version: 1, Draft: catalog.Draft{Name: name, Category: category, Price: catalog.Money{Currency: "EUR"}}}
+		return catalog.Product{ID: catalog.DerivedID(name), Version: 1, ProductData: catalog.ProductData{Name: name, Category: category, Price: catalog.Money{Currency: "EUR"}}}
 	}
 	gone := name("Stanchion", "")
 	apply(t, x, 1, name("Oak table", "Furniture"), name("Folding chair", "Furniture"), name("Räskog", "Kitchen"), name("Oat mill", "Kitchen"), name("Oak bench", "Furniture"), gone)
@@ -25,18 +25,18 @@ func TestWhereNothingIsFoundANearTextIsOffered(t *testing.T) {
 		"xak table oak furniture": "oak table furniture", "xak table oak oa furniture": "", // of so many nobody can tell which is wrong
 	} {
 		page, err := x.Search(t.Context(), catalog.Query{Text: text, Limit: 1})
-		if err != nil || page.Instead != want {
-			t.Errorf("%q: instead %q, %v; want %q", text, page.Instead, err, want)
+		if err != nil || page.DidYouMean != want {
+			t.Errorf("%q: instead %q, %v; want %q", text, page.DidYouMean, err, want)
 		}
-		if page.Instead == "" {
+		if page.DidYouMean == "" {
 			continue
 		}
-		if page, err = x.Search(t.Context(), catalog.Query{Text: page.Instead, Limit: 1}); err != nil || page.Total == 0 {
+		if page, err = x.Search(t.Context(), catalog.Query{Text: page.DidYouMean, Limit: 1}); err != nil || page.Total == 0 {
 			t.Errorf("%q is offered and finds nothing, %v", want, err)
 		}
 	}
 	page, err := x.Search(t.Context(), catalog.Query{Text: "xak table", Category: "Kitchen", Limit: 1})
-	if err != nil || page.Instead != "" {
-		t.Errorf("where the filters leave nothing %q is offered, %v", page.Instead, err)
+	if err != nil || page.DidYouMean != "" {
+		t.Errorf("where the filters leave nothing %q is offered, %v", page.DidYouMean, err)
 	}
 }

@@ -19,7 +19,7 @@ type hit struct {
 
 // compare is negative when a comes before b. Ids are compared only when they
 // have to be: they are read from the disk.
-func compare(o textsearch.Order, a, b *hit) (int, error) {
+func compare(o textsearch.SortOrder, a, b *hit) (int, error) {
 	if order := compareKeys(o, a.key, b.key); order != 0 {
 		return order, nil
 	}
@@ -44,7 +44,7 @@ func (h *hit) identify() error {
 
 // compareKeys is negative when a product with the key a comes before one with b,
 // whatever their ids.
-func compareKeys(o textsearch.Order, a, b []byte) int {
+func compareKeys(o textsearch.SortOrder, a, b []byte) int {
 	if o.Descending {
 		a, b = b, a
 	}
@@ -56,7 +56,7 @@ func (c *collector) page(q catalog.Query, counts counts) (catalog.Page, error) {
 	p := catalog.Page{Total: c.total, Facets: counts.facets()}
 	for i, h := range c.best {
 		if i == c.limit {
-			p.NextCursor = textsearch.Cursor(q, textsearch.Last{ID: catalog.ID([]byte(c.best[i-1].id)), Key: c.best[i-1].key})
+			p.NextCursor = textsearch.EncodeCursor(q, textsearch.CursorKey{ID: catalog.ID([]byte(c.best[i-1].id)), Key: c.best[i-1].key})
 			break
 		}
 		product, err := h.part.product(h.doc)

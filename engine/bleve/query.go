@@ -25,10 +25,10 @@ const maxTerms limit = 4_000
 // what has exactly that name or SKU.
 func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, error) {
 	q.Text = strings.TrimSpace(q.Text)
-	if err := textsearch.Check(q); err != nil {
+	if err := textsearch.ValidateQuery(q); err != nil {
 		return catalog.Page{}, err
 	}
-	order, last, err := textsearch.OrderOf(q)
+	order, last, err := textsearch.ParseSort(q)
 	if err != nil {
 		return catalog.Page{}, err
 	}
@@ -42,11 +42,11 @@ func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, erro
 		if err != nil {
 			return err
 		}
-		if page, err = x.find(ctx, r, q, p, collector{Order: order, after: after, limit: q.Limit, low: p.low, high: p.high}, newCounts(q)); err != nil {
+		if page, err = x.find(ctx, r, q, p, collector{SortOrder: order, after: after, limit: q.Limit, low: p.low, high: p.high}, newCounts(q)); err != nil {
 			return err
 		}
 		if page.Total == 0 && p.text {
-			page.Instead, err = x.instead(ctx, r, q, p)
+			page.DidYouMean, err = x.instead(ctx, r, q, p)
 			return err
 		}
 		if !q.Highlight {
@@ -106,7 +106,7 @@ func newPlan(r *scorch.IndexSnapshot, q catalog.Query) (plan, error) {
 		}
 		p.filters = append(p.filters, prices)
 	}
-	for _, t := range asked.Whole {
+	for _, t := range asked.ExactMatches {
 		if t.Field == textsearch.ID {
 			id, err := catalog.ParseID(t.Term)
 			if err != nil {
@@ -114,7 +114,7 @@ func newPlan(r *scorch.IndexSnapshot, q catalog.Query) (plan, error) {
 			}
 			t.Term = key(id)
 		}
-		p.whole = append(p.whole, tier{t.Worth, place{t.Field, []string{t.Term}}})
+		p.whole = append(p.whole, tier{t.Boost, place{t.Field, []string{t.Term}}})
 	}
 	left := maxTerms
 	for i, w := range asked.Words {
@@ -132,26 +132,26 @@ func newPlan(r *scorch.IndexSnapshot, q catalog.Query) (plan, error) {
 
 // resolve looks up the terms that a word may stand for.
 func resolve(r *scorch.IndexSnapshot, w textsearch.Word, left *limit) (tiers []tier, _ error) {
-	for _, t := range w.Tiers {
+	for _, t := range w.Clauses {
 		all, err := []string{t.Term}, error(nil)
 		switch {
-		case t.Begins:
+		case t.Prefix:
 			all, err = left.of(r.FieldDictPrefix(t.Field, []byte(t.Term)))
-		case t.Errors > 0: // people seldom miss the first letter, and the index is searched faster
+		case t.MaxEdits > 0: // people seldom miss the first letter, and the index is searched faster
 			_, size := utf8.DecodeRuneInString(t.Term)
-			all, err = left.of(r.FieldDictFuzzy(t.Field, t.Term, t.Errors, t.Term[:size]))
+			all, err = left.of(r.FieldDictFuzzy(t.Field, t.Term, t.MaxEdits, t.Term[:size]))
 		}
 		if err != nil {
 			return nil, err
 		}
-		tiers = append(tiers, tier{t.Worth, place{t.Field, all}})
+		tiers = append(tiers, tier{t.Boost, place{t.Field, all}})
 	}
 	return tiers, nil
 }
 
 // newMatcher makes a matcher of words that have been looked up.
-func newMatcher(text string, looked ...wanted) *textsearch.Matcher {
-	m := textsearch.NewMatcher(text)
+func newMatcher(text string, looked ...wanted) *textsearch.Highlighter {
+	m := textsearch.NewHighlighter(text)
 	for _, w := range looked {
 		var stems []string
 		for _, t := range w.tiers {
@@ -160,7 +160,7 @@ func newMatcher(text string, looked ...wanted) *textsearch.Matcher {
 				stems = append(stems, t.terms...)
 			}
 		}
-		m.Looked(w.word, stems...)
+		m.AddMatched(w.word, stems...)
 	}
 	return m
 }

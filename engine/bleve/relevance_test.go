@@ -42,7 +42,7 @@ func furniture(t *testing.T, file string) []catalog.Product {
 		}
 		p := catalog.Product{
 			ID: catalog.DerivedID("furniture", cell("item_id")), Version: 1, CreatedAt: time.Unix(int64(len(all)), 0),
-			Draft: catalog.Draft{
+			ProductData: catalog.ProductData{
 				SKU: cell("item_id"), Name: cell("name"), Description: cell("short_description"), Category: cell("category"),
 				Price: catalog.Money{Decimal: amount, Currency: "SAR"},
 			},

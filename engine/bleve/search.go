@@ -51,7 +51,7 @@ type Index struct {
 	turns   chan struct{} // of those who search, as many at once as there are processors: more would slow each other
 
 	writing  sync.Mutex
-	progress map[int32]eventlog.Progress // what is stored; guarded by writing
+	progress map[int32]eventlog.Checkpoint // what is stored; guarded by writing
 }
 
 // Open opens the index in the folder, or makes it. One that cannot be read, or
@@ -75,7 +75,7 @@ func Open(dir string, log *slog.Logger) (*Index, error) {
 
 func open(dir string) (*Index, error) {
 	workers := index.NewAnalysisQueue(1)
-	x := &Index{workers: workers, progress: map[int32]eventlog.Progress{}, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	x := &Index{workers: workers, progress: map[int32]eventlog.Checkpoint{}, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	store, err := scorch.NewScorch(scorch.Name, map[string]any{
 		"path":              dir,
 		"bolt_timeout":      "1s",
@@ -136,7 +136,7 @@ func (x *Index) load() error {
 		return fmt.Errorf("read the progress of the search index: %w", err)
 	}
 	for ; len(value) >= progressSize; value = value[progressSize:] {
-		p := eventlog.Progress{
+		p := eventlog.Checkpoint{
 			Position: catalog.Position{Shard: int32(binary.BigEndian.Uint32(value)), Seq: int64(binary.BigEndian.Uint64(value[4:]))},
 			Offset:   int64(binary.BigEndian.Uint64(value[12:])),
 		}
@@ -188,7 +188,7 @@ func (x *Index) Close() error {
 
 // Apply stores products, removes tombstones and stores the progress, all or
 // nothing.
-func (x *Index) Apply(_ context.Context, products []catalog.Product, progress []eventlog.Progress) error {
+func (x *Index) Apply(_ context.Context, products []catalog.Product, progress []eventlog.Checkpoint) error {
 	b, err := newBatch(products)
 	if err != nil {
 		return err
@@ -215,7 +215,7 @@ func (x *Index) Apply(_ context.Context, products []catalog.Product, progress []
 
 // Correct puts products in the place of those that are wrong. Several may do so
 // at once, each with other products.
-func (x *Index) Correct(_ context.Context, products []catalog.Product) error {
+func (x *Index) Overwrite(_ context.Context, products []catalog.Product) error {
 	b, err := newBatch(products)
 	if err != nil {
 		return err
@@ -250,10 +250,10 @@ func (x *Index) write(b *index.Batch) error {
 const progressSize = 4 + 8 + 8
 
 // Progress answers the progress of each shard of which something was applied.
-func (x *Index) Progress(context.Context) ([]eventlog.Progress, error) {
+func (x *Index) Checkpoints(context.Context) ([]eventlog.Checkpoint, error) {
 	x.writing.Lock()
 	defer x.writing.Unlock()
-	var all []eventlog.Progress
+	var all []eventlog.Checkpoint
 	for _, p := range x.progress {
 		all = append(all, p)
 	}

@@ -18,7 +18,7 @@ const maxLooked = 2_000
 
 // Suggest answers what the text may become, or a *catalog.Refusal.
 func (x *Index) Suggest(ctx context.Context, text string, limit int) (catalog.Suggestions, error) {
-	return textsearch.Suggest(text, limit, func(q catalog.Query, last string) (page catalog.Page, m *textsearch.Matcher, err error) {
+	return textsearch.Suggest(text, limit, func(q catalog.Query, last string) (page catalog.Page, m *textsearch.Highlighter, err error) {
 		var looked []wanted
 		err = x.inTurn(ctx, func(r *scorch.IndexSnapshot) error {
 			p, err := newPlan(r, q)
@@ -28,7 +28,7 @@ func (x *Index) Suggest(ctx context.Context, text string, limit int) (catalog.Su
 			if i := slices.IndexFunc(p.words, func(w wanted) bool { return w.word == last }); i >= 0 {
 				looked = p.words[i : i+1]
 			}
-			page, err = x.find(ctx, r, q, p, collector{Order: textsearch.Order{Descending: true}, limit: q.Limit, most: maxLooked}, counts{newCount(textsearch.Category)})
+			page, err = x.find(ctx, r, q, p, collector{SortOrder: textsearch.SortOrder{Descending: true}, limit: q.Limit, most: maxLooked}, counts{newCount(textsearch.Category)})
 			return err
 		})
 		if err != nil && ctx.Err() == nil {

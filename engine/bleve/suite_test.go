@@ -46,14 +46,14 @@ func TestReopen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		progress, err := x.Progress(t.Context())
+		progress, err := x.Checkpoints(t.Context())
 		if err != nil || page.Total != int64(products) || len(progress) != shards {
 			t.Fatalf("there are %d products of %d shards, %v; want %d of %d", page.Total, len(progress), err, products, shards)
 		}
 	}
 	x := openIndex(t, dir)
-	p := catalog.Product{ID: catalog.DerivedID("p"), Version: 1, Draft: catalog.Draft{Name: "Chair", Price: catalog.Money{Currency: "EUR"}}}
-	if err := x.Apply(t.Context(), []catalog.Product{p}, []eventlog.Progress{{Position: catalog.Position{Shard: 3, Seq: 5}}}); err != nil {
+	p := catalog.Product{ID: catalog.DerivedID("p"), Version: 1, ProductData: catalog.ProductData{Name: "Chair", Price: catalog.Money{Currency: "EUR"}}}
+	if err := x.Apply(t.Context(), []catalog.Product{p}, []eventlog.Checkpoint{{Position: catalog.Position{Shard: 3, Seq: 5}}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := x.Close(); err != nil {

@@ -56,7 +56,7 @@ func open(ctx context.Context, dir string) (*embedded.Dir, *kafka.Log, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return d, l, l.Prepare(ctx, embedded.Shards)
+	return d, l, l.CreateTopics(ctx, embedded.Shards)
 }
 
 // sendForEver says the number of each command that is stored, while it is in

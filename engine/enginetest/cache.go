@@ -26,13 +26,13 @@ func TestCache(t *testing.T, open func(t *testing.T) func() reader.Cache) {
 	keep := func(t *testing.T, c reader.Cache) {
 		ctx, stop := context.WithCancel(context.Background())
 		var keeping sync.WaitGroup
-		keeping.Go(func() { c.Keep(ctx) })
+		keeping.Go(func() { c.RenewLeases(ctx) })
 		t.Cleanup(func() { stop(); keeping.Wait() })
 	}
 	guard := func(t *testing.T, c reader.Cache) {
 		t.Helper()
 		for s := range int32(CacheShards) {
-			if err := errors.Join(c.Guard(t.Context(), s), c.Admit(t.Context(), s)); err != nil {
+			if err := errors.Join(c.Acquire(t.Context(), s), c.AllowFill(t.Context(), s)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -100,13 +100,13 @@ func TestCache(t *testing.T, open func(t *testing.T) func() reader.Cache) {
 	}
 	forget := func(t *testing.T, c reader.Cache, id catalog.ID) {
 		t.Helper()
-		if err := c.Forget(t.Context(), shard(id), []catalog.ID{id}); err != nil {
+		if err := c.Invalidate(t.Context(), shard(id), []catalog.ID{id}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	admit := func(t *testing.T, c reader.Cache, id catalog.ID) {
 		t.Helper()
-		if err := c.Admit(t.Context(), shard(id)); err != nil {
+		if err := c.AllowFill(t.Context(), shard(id)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -174,11 +174,11 @@ func TestCache(t *testing.T, open func(t *testing.T) func() reader.Cache) {
 		has(t, other, at("a", 1, draft("one")))
 		_, _, ticket := ask(t, one, product("b"))
 
-		if err := other.Guard(t.Context(), shard(product("a"))); err != nil {
+		if err := other.Acquire(t.Context(), shard(product("a"))); err != nil {
 			t.Fatal(err)
 		}
 		hasNot(t, one, product("a"))
-		if err := one.Forget(t.Context(), shard(product("a")), []catalog.ID{product("a")}); !errors.Is(err, catalog.ErrFenced) {
+		if err := one.Invalidate(t.Context(), shard(product("a")), []catalog.ID{product("a")}); !errors.Is(err, catalog.ErrFenced) {
 			t.Fatalf("Forget of the one before = %v; want ErrFenced", err)
 		}
 		if _, found, ticket, err := other.Product(t.Context(), product("a")); found || ticket != "" || err != nil {
@@ -195,7 +195,7 @@ func TestCache(t *testing.T, open func(t *testing.T) func() reader.Cache) {
 	run("a shard that was left is not used when its term is over", func(t *testing.T) {
 		c := guarded(t)
 		fill(t, c, at("a", 1, draft("one")))
-		c.Leave(shard(product("a")))
+		c.Release(shard(product("a")))
 		for end := time.Now().Add(20 * time.Second); ; <-time.After(10 * time.Millisecond) {
 			if _, found, _, err := c.Product(t.Context(), product("a")); err == nil && !found {
 				return
@@ -209,7 +209,7 @@ func TestCache(t *testing.T, open func(t *testing.T) func() reader.Cache) {
 		unlikeNoView(t, open(t), shard)
 	})
 	run("nothing is forgotten", func(t *testing.T) {
-		if err := guarded(t).Forget(t.Context(), 0, nil); err != nil {
+		if err := guarded(t).Invalidate(t.Context(), 0, nil); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -260,16 +260,16 @@ func unlikeNoView(t *testing.T, process func() reader.Cache, shard func(catalog.
 	defer stop()
 	var all sync.WaitGroup
 	writer := process()
-	all.Go(func() { writer.Keep(ctx) })
+	all.Go(func() { writer.RenewLeases(ctx) })
 	for s := range int32(CacheShards) {
-		if err := errors.Join(writer.Guard(t.Context(), s), writer.Admit(t.Context(), s)); err != nil {
+		if err := errors.Join(writer.Acquire(t.Context(), s), writer.AllowFill(t.Context(), s)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	all.Go(func() {
 		for ctx.Err() == nil {
 			i := rand.IntN(products)
-			if err := writer.Forget(t.Context(), shard(ids[i]), ids[i:i+1]); err != nil {
+			if err := writer.Invalidate(t.Context(), shard(ids[i]), ids[i:i+1]); err != nil {
 				t.Error(err)
 				return
 			}
@@ -277,7 +277,7 @@ func unlikeNoView(t *testing.T, process func() reader.Cache, shard func(catalog.
 			mu.Lock()
 			view[i]++
 			mu.Unlock()
-			_ = writer.Admit(t.Context(), shard(ids[i])) // an error only means that it is not used
+			_ = writer.AllowFill(t.Context(), shard(ids[i])) // an error only means that it is not used
 			<-time.After(rand.N(10 * time.Millisecond))
 		}
 	})

@@ -17,31 +17,31 @@ func letter(shard int32, number int64) eventlog.DeadLetter {
 		Position: catalog.Position{Shard: shard, Seq: number}, Offset: 100 + number,
 		Cause: fmt.Sprint("cause ", number), At: moment.Add(time.Duration(number) * time.Second),
 		Key: []byte("key"), Value: []byte("value\x00\xff"), Size: 7,
-		Headers: []eventlog.Header{{Key: "from", Value: []byte{0, 1}}, {Key: "broken\xff", Value: []byte("x")}},
+		Headers: []eventlog.RecordHeader{{Key: "from", Value: []byte{0, 1}}, {Key: "broken\xff", Value: []byte("x")}},
 	}
 }
 
 func deadLetters(t *testing.T, s Store) {
 	o := own(t, s, 2)
-	b := o.batch(command("c1", "p1", catalog.CreateProduct{Draft: draft("")}))
+	b := o.batch(command("c1", "p1", catalog.CreateProduct{Data: draft("")}))
 	empty := letter(2, 2)
 	empty.Key, empty.Value, empty.Headers, empty.Size = nil, nil, nil, 0 // a record can be that
-	b.Dead = []eventlog.DeadLetter{letter(2, 1), empty}
+	b.DeadLetters = []eventlog.DeadLetter{letter(2, 1), empty}
 	b.To += 2
 	if _, err := s.Settle(t.Context(), b, moment); err != nil {
 		t.Fatal(err)
 	}
-	want := eventlog.ShardState{Shard: 2, Epoch: b.Epoch, Offset: 3, NextSeq: 2, NextDead: 3}
+	want := eventlog.ShardState{Shard: 2, Epoch: b.Epoch, Offset: 3, NextSeq: 2, NextDeadLetter: 3}
 	sameState(t, s, want)
 
 	// Whoever comes too late leaves none behind.
-	b.Dead = []eventlog.DeadLetter{letter(2, 3)}
+	b.DeadLetters = []eventlog.DeadLetter{letter(2, 3)}
 	if _, err := s.Settle(t.Context(), b, moment); !errors.Is(err, catalog.ErrFenced) {
 		t.Fatalf("the same batch again = %v, want ErrFenced", err)
 	}
 	sameState(t, s, want)
 	for from, n := range map[int64]int{1: 2, 2: 1, 3: 0} {
-		got, err := s.Dead(t.Context(), 2, from, 10)
+		got, err := s.DeadLetters(t.Context(), 2, from, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,10 +49,10 @@ func deadLetters(t *testing.T, s Store) {
 			t.Errorf("dead letters from %d are\n%+v\nwant\n%+v", from, got, all)
 		}
 	}
-	if got, err := s.Dead(t.Context(), 2, 1, 1); err != nil || len(got) != 1 {
+	if got, err := s.DeadLetters(t.Context(), 2, 1, 1); err != nil || len(got) != 1 {
 		t.Errorf("one dead letter at most: %d, %v", len(got), err)
 	}
-	if got, err := s.Dead(t.Context(), 1, 1, 10); err != nil || len(got) != 0 {
+	if got, err := s.DeadLetters(t.Context(), 1, 1, 10); err != nil || len(got) != 0 {
 		t.Errorf("another shard has %d, %v", len(got), err)
 	}
 }
@@ -69,7 +69,7 @@ func deadPages(t *testing.T, s Store) {
 	for shard := range int32(4) {
 		b := own(t, s, shard).batch()
 		for n := range int64(4) {
-			b.Dead = append(b.Dead, letter(shard, n+1))
+			b.DeadLetters = append(b.DeadLetters, letter(shard, n+1))
 		}
 		b.To += 4
 		if _, err := s.Settle(t.Context(), b, moment); err != nil {
@@ -78,7 +78,7 @@ func deadPages(t *testing.T, s Store) {
 	}
 	list := func(shard *int32) (all []string) {
 		for after := (catalog.Position{}); ; {
-			page, err := s.ListDead(t.Context(), shard, after, 3)
+			page, err := s.ListDeadLetters(t.Context(), shard, after, 3)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,7 +10,7 @@ import (
 // extremes are drafts, by name, that the rules allow and that an engine is
 // likely to get wrong: the largest and the smallest of everything, and text
 // that means something to some engine.
-func extremes() map[string]catalog.Draft {
+func extremes() map[string]catalog.ProductData {
 	many := func(n int, f func(i int) string) []string {
 		list := make([]string, n)
 		for i := range list {
@@ -23,7 +23,7 @@ func extremes() map[string]catalog.Draft {
 		key := fmt.Sprint(i, strings.Repeat("ключ", 15))
 		attributes[key] = strings.Repeat("👩‍🚀", catalog.MaxAttributeValue/3)
 	}
-	return map[string]catalog.Draft{
+	return map[string]catalog.ProductData{
 		"least": {Name: "x", Price: price(0, 0, "EUR")},
 		"most": {
 			SKU: strings.Repeat("ß", catalog.MaxSKU), Name: strings.Repeat("漢", catalog.MaxName),

@@ -53,7 +53,7 @@ func TestIndex(t *testing.T, open func(t *testing.T) reader.Index) {
 
 // item is a product to be found.
 func item(name, category, description string, units int64, tags ...string) catalog.Product {
-	p := at(name, 1, catalog.Draft{SKU: "SKU-" + name, Name: name, Category: category, Description: description, Price: price(units, 0, "EUR"), Tags: tags})
+	p := at(name, 1, catalog.ProductData{SKU: "SKU-" + name, Name: name, Category: category, Description: description, Price: price(units, 0, "EUR"), Tags: tags})
 	p.CreatedAt = moment.Add(time.Duration(units) * time.Second)
 	return p
 }
@@ -139,8 +139,8 @@ func indexRelevance(t *testing.T, x reader.Index) {
 func indexFilters(t *testing.T, x reader.Index) {
 	put(t, x, furniture()...)
 	long := strings.Repeat("long ", 300) + "end"
-	put(t, x, at("lacquer", 1, catalog.Draft{Name: "Lacquer", Price: price(1, 0, "USD"), Attributes: map[string]string{"colour": "black", "finish": "a:b", "care": long}}))
-	put(t, x, at("yen", 1, catalog.Draft{Name: "Yen", Price: price(300, 0, "JPY")}))
+	put(t, x, at("lacquer", 1, catalog.ProductData{Name: "Lacquer", Price: price(1, 0, "USD"), Attributes: map[string]string{"colour": "black", "finish": "a:b", "care": long}}))
+	put(t, x, at("yen", 1, catalog.ProductData{Name: "Yen", Price: price(300, 0, "JPY")}))
 	for _, test := range []struct {
 		q    catalog.Query
 		want string
@@ -189,7 +189,7 @@ func indexAttributeFacets(t *testing.T, x reader.Index) {
 	for i, attributes := range []map[string]string{
 		{"colour": "black", "size": "1"}, {"colour": "black", "size": "2"}, {"colour": "white: or so", "colours": "all"}, {"size": strings.Repeat("long ", 100)}, nil,
 	} {
-		put(t, x, at(fmt.Sprint("facet ", i), 1, catalog.Draft{Name: "Lacquer", Price: price(1, 0, "EUR"), Attributes: attributes}))
+		put(t, x, at(fmt.Sprint("facet ", i), 1, catalog.ProductData{Name: "Lacquer", Price: price(1, 0, "EUR"), Attributes: attributes}))
 	}
 	put(t, x, gone("facet 1", 2))
 	page := ask(t, x, catalog.Query{Text: "lacquer", Facets: true, FacetAttributes: []string{"colour", "size", "weight"}})
@@ -319,11 +319,11 @@ func indexPages(t *testing.T, x reader.Index) {
 	put(t, x, all...)
 	byID := func(a, b catalog.Product) int { return strings.Compare(a.ID.String(), b.ID.String()) }
 	for sort, less := range map[catalog.Sort]func(a, b catalog.Product) int{
-		catalog.ByName:    func(a, b catalog.Product) int { return cmp.Or(strings.Compare(a.Name, b.Name), byID(a, b)) },
-		catalog.Cheapest:  func(a, b catalog.Product) int { return cmp.Or(a.Price.Cmp(b.Price.Decimal), byID(a, b)) },
-		catalog.Dearest:   func(a, b catalog.Product) int { return cmp.Or(b.Price.Cmp(a.Price.Decimal), byID(a, b)) },
-		catalog.Newest:    func(a, b catalog.Product) int { return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), byID(b, a)) },
-		catalog.Relevance: nil,
+		catalog.ByName:          func(a, b catalog.Product) int { return cmp.Or(strings.Compare(a.Name, b.Name), byID(a, b)) },
+		catalog.PriceAscending:  func(a, b catalog.Product) int { return cmp.Or(a.Price.Cmp(b.Price.Decimal), byID(a, b)) },
+		catalog.PriceDescending: func(a, b catalog.Product) int { return cmp.Or(b.Price.Cmp(a.Price.Decimal), byID(a, b)) },
+		catalog.Newest:          func(a, b catalog.Product) int { return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), byID(b, a)) },
+		catalog.Relevance:       nil,
 	} {
 		q := catalog.Query{Text: "näme", Sort: sort, Limit: 17}
 		var got []catalog.Product
@@ -390,7 +390,7 @@ func indexReplay(t *testing.T, x reader.Index) {
 	if page := ask(t, x, catalog.Query{Text: "oak"}); names(page.Items) != "Coffee table" {
 		t.Errorf("after a deletion oak finds %s", names(page.Items))
 	}
-	put(t, x, at("Oak table", 3, catalog.Draft{Name: "Oak desk", Price: price(1, 0, "EUR")}))
+	put(t, x, at("Oak table", 3, catalog.ProductData{Name: "Oak desk", Price: price(1, 0, "EUR")}))
 	if page := ask(t, x, catalog.Query{Text: "oak desk"}); len(page.Items) != 1 || page.Items[0].Version != 3 {
 		t.Errorf("made again it is found as %+v", page.Items)
 	}
@@ -406,12 +406,12 @@ func indexCorrection(t *testing.T, x reader.Index) {
 		return strings.Join(all, ", ")
 	}
 	shelf := func(name string, version int64) catalog.Product {
-		return at(name, version, catalog.Draft{Name: name + " shelf", Price: price(1, 0, "EUR")})
+		return at(name, version, catalog.ProductData{Name: name + " shelf", Price: price(1, 0, "EUR")})
 	}
 	put(t, x, shelf("ahead", 9), shelf("behind", 1), shelf("same", 2), shelf("extra", 3))
 	right := shelf("same", 2)
 	right.Name = "other shelf"
-	if err := x.Correct(t.Context(), []catalog.Product{shelf("ahead", 3), shelf("behind", 2), right, {ID: product("extra")}, shelf("missing", 4)}); err != nil {
+	if err := x.Overwrite(t.Context(), []catalog.Product{shelf("ahead", 3), shelf("behind", 2), right, {ID: product("extra")}, shelf("missing", 4)}); err != nil {
 		t.Fatal(err)
 	}
 	if got := versions(); got != "ahead shelf 3, behind shelf 2, missing shelf 4, other shelf 2" {
@@ -424,15 +424,15 @@ func indexCorrection(t *testing.T, x reader.Index) {
 }
 
 func indexProgress(t *testing.T, x reader.Index) {
-	if all, err := x.Progress(t.Context()); err != nil || len(all) != 0 {
+	if all, err := x.Checkpoints(t.Context()); err != nil || len(all) != 0 {
 		t.Fatalf("an empty index is at %v, %v", all, err)
 	}
-	want := []eventlog.Progress{{Position: catalog.Position{Shard: 0, Seq: 7}, Offset: 9}, {Position: catalog.Position{Shard: 63, Seq: 1 << 40}, Offset: 1 << 41}}
+	want := []eventlog.Checkpoint{{Position: catalog.Position{Shard: 0, Seq: 7}, Offset: 9}, {Position: catalog.Position{Shard: 63, Seq: 1 << 40}, Offset: 1 << 41}}
 	if err := x.Apply(t.Context(), furniture(), want); err != nil {
 		t.Fatal(err)
 	}
-	got, err := x.Progress(t.Context())
-	slices.SortFunc(got, func(a, b eventlog.Progress) int { return cmp.Compare(a.Shard, b.Shard) })
+	got, err := x.Checkpoints(t.Context())
+	slices.SortFunc(got, func(a, b eventlog.Checkpoint) int { return cmp.Compare(a.Shard, b.Shard) })
 	if err != nil || !slices.Equal(got, want) {
 		t.Fatalf("Progress = %v, %v; want %v", got, err, want)
 	}
@@ -570,7 +570,7 @@ func indexEach(t *testing.T, x reader.Index) {
 		}
 	}
 	enough := errors.New("enough")
-	if err := x.Each(t.Context(), func([]catalog.Product) error { return enough }); !errors.Is(err, enough) {
+	if err := x.Scan(t.Context(), func([]catalog.Product) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("Each = %v; want what handle answered", err)
 	}
 }

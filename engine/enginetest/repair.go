@@ -10,18 +10,18 @@ import (
 
 func resets(t *testing.T, s Store) {
 	o := own(t, s, 1)
-	o.settle(t, []catalog.Kind{catalog.Created}, command("c", "p", catalog.CreateProduct{Draft: draft("")}))
+	o.settle(t, []catalog.Outcome{catalog.Created}, command("c", "p", catalog.CreateProduct{Data: draft("")}))
 	first := eventlog.Topics{Commands: catalog.ID{1}, Events: catalog.ID{2}}
 	other := eventlog.Topics{Commands: catalog.ID{3}, Events: catalog.ID{2}}
 	for _, now := range []eventlog.Topics{first, other, first} {
-		if got, err := s.Topics(t.Context(), now); err != nil || got != first {
+		if got, err := s.BindTopics(t.Context(), now); err != nil || got != first {
 			t.Fatalf("Topics(%v) = %v, %v; want %v", now, got, err, first)
 		}
 	}
-	if err := s.Reset(t.Context(), other, map[int32]int64{1: 0, 2: 7}); err != nil {
+	if err := s.ResetShards(t.Context(), other, map[int32]int64{1: 0, 2: 7}); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.Topics(t.Context(), first); err != nil || got != other {
+	if got, err := s.BindTopics(t.Context(), first); err != nil || got != other {
 		t.Errorf("after the reset Topics = %v, %v; want %v", got, err, other)
 	}
 	if _, err := o.try(t.Context(), command("d", "p", catalog.DeleteProduct{})); !errors.Is(err, catalog.ErrFenced) {
@@ -33,19 +33,19 @@ func resets(t *testing.T, s Store) {
 	}
 	// What is read again is known.
 	o = own(t, s, 1)
-	o.settle(t, []catalog.Kind{}, command("c", "p", catalog.CreateProduct{Draft: draft("")}))
+	o.settle(t, []catalog.Outcome{}, command("c", "p", catalog.CreateProduct{Data: draft("")}))
 }
 
 func restored(t *testing.T, s Store) {
 	const sku = "WANDERS"
 	one, two := own(t, s, 1), own(t, s, 2)
-	one.settle(t, []catalog.Kind{catalog.Created}, command("c1", "p1", catalog.CreateProduct{Draft: draft(sku)}))
-	two.settle(t, []catalog.Kind{catalog.Created}, command("c2", "p2", catalog.CreateProduct{Draft: draft("")}))
+	one.settle(t, []catalog.Outcome{catalog.Created}, command("c1", "p1", catalog.CreateProduct{Data: draft(sku)}))
+	two.settle(t, []catalog.Outcome{catalog.Created}, command("c2", "p2", catalog.CreateProduct{Data: draft("")}))
 
 	// What the topic has beyond that: the SKU goes to a product of another shard,
 	// one more is made and deleted, and a command is refused.
-	known := func(ids ...string) eventlog.Known {
-		k := eventlog.Known{Products: map[catalog.ID]catalog.Product{}}
+	known := func(ids ...string) eventlog.BatchState {
+		k := eventlog.BatchState{Products: map[catalog.ID]catalog.Product{}}
 		for _, id := range ids {
 			p, err := s.Product(t.Context(), product(id))
 			if err != nil {
@@ -56,18 +56,18 @@ func restored(t *testing.T, s Store) {
 		return k
 	}
 	later := eventlog.Settle(one.batch(
-		command("c3", "p1", giveSKU("")), command("c4", "p3", catalog.CreateProduct{Draft: draft("")}),
+		command("c3", "p1", giveSKU("")), command("c4", "p3", catalog.CreateProduct{Data: draft("")}),
 		command("c5", "p3", catalog.DeleteProduct{}), command("c6", "p3", catalog.DeleteProduct{}),
 	), known("p1"), moment)
 	later = append(later, eventlog.Settle(two.batch(command("c7", "p2", giveSKU(sku))), known("p2"), moment)...)
 
-	if err := s.Restore(t.Context(), later[1:]); err == nil {
+	if err := s.AppendEvents(t.Context(), later[1:]); err == nil {
 		t.Error("events with a hole before them are put back")
 	}
-	if err := s.Restore(t.Context(), later); err != nil {
+	if err := s.AppendEvents(t.Context(), later); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range eventlog.Latest(later) {
+	for _, p := range eventlog.LastVersions(later) {
 		sameProduct(t.Context(), t, s, p)
 	}
 	sameEvents(t, "journal of shard 1", journal(t.Context(), t, s, 1)[1:], later[:4])
@@ -76,7 +76,7 @@ func restored(t *testing.T, s Store) {
 		t.Errorf("who owned the shard before: %v, want ErrFenced", err)
 	}
 	one = own(t, s, 1)
-	one.settle(t, []catalog.Kind{catalog.Changed}, command("c3", "p1", giveSKU("")), command("c8", "p1", rename("x")))
+	one.settle(t, []catalog.Outcome{catalog.Changed}, command("c3", "p1", giveSKU("")), command("c8", "p1", rename("x")))
 	if owners, err := s.SKUs(t.Context(), []string{sku}); err != nil || owners[sku] != product("p2") {
 		t.Errorf("the SKU belongs to %v, %v", owners, err)
 	}

@@ -30,8 +30,8 @@ type Store interface {
 	Product(ctx context.Context, id catalog.ID) (catalog.Product, error)
 
 	// Reset and Restore are for catalog repair.
-	Reset(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error
-	Restore(ctx context.Context, events []catalog.Event) error
+	ResetShards(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error
+	AppendEvents(ctx context.Context, events []catalog.Event) error
 }
 
 // TestStore says what a writer.Store must do. Each open answers a store of its
@@ -94,7 +94,7 @@ type settler struct {
 // own prepares four shards and claims the shard.
 func own(t *testing.T, s Store, shard int32) *settler {
 	t.Helper()
-	if err := s.Prepare(t.Context(), 4); err != nil {
+	if err := s.InitShards(t.Context(), 4); err != nil {
 		t.Fatal(err)
 	}
 	st, err := s.Claim(t.Context(), shard)
@@ -108,7 +108,7 @@ func own(t *testing.T, s Store, shard int32) *settler {
 func (o *settler) batch(commands ...catalog.Command) eventlog.Batch {
 	return eventlog.Batch{
 		Shard: o.st.Shard, Epoch: o.st.Epoch, From: o.st.Offset, To: o.st.Offset + int64(len(commands)),
-		NextSeq: o.st.NextSeq, NextDead: o.st.NextDead, Published: o.st.Published, Commands: commands,
+		NextSeq: o.st.NextSeq, NextDeadLetter: o.st.NextDeadLetter, Published: o.st.Published, Commands: commands,
 	}
 }
 
@@ -124,15 +124,15 @@ func (o *settler) try(ctx context.Context, commands ...catalog.Command) ([]catal
 
 // settle settles the commands as the next batch, which must work, and checks
 // the kinds of the events.
-func (o *settler) settle(t testing.TB, want []catalog.Kind, commands ...catalog.Command) []catalog.Event {
+func (o *settler) settle(t testing.TB, want []catalog.Outcome, commands ...catalog.Command) []catalog.Event {
 	t.Helper()
 	events, err := o.try(t.Context(), commands...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := make([]catalog.Kind, len(events))
+	kinds := make([]catalog.Outcome, len(events))
 	for i, e := range events {
-		kinds[i] = e.Kind
+		kinds[i] = e.Outcome
 	}
 	if !slices.Equal(kinds, want) {
 		t.Fatalf("events are %v, want %v", kinds, want)
@@ -156,8 +156,8 @@ func command(name, on string, op catalog.Operation) catalog.Command {
 }
 
 // draft is a plain draft with that SKU.
-func draft(sku string) catalog.Draft {
-	return catalog.Draft{SKU: sku, Name: "Chair", Price: price(149, 900_000_000, "EUR")}
+func draft(sku string) catalog.ProductData {
+	return catalog.ProductData{SKU: sku, Name: "Chair", Price: price(149, 900_000_000, "EUR")}
 }
 
 func price(units int64, nanos int32, currency string) catalog.Money {
@@ -197,7 +197,7 @@ func sameProduct(ctx context.Context, t rapid.TB, s Store, want catalog.Product)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.Draft.Equal(want.Draft) || got.Version != want.Version || got.Deleted != want.Deleted ||
+	if !got.ProductData.Equal(want.ProductData) || got.Version != want.Version || got.Deleted != want.Deleted ||
 		!got.CreatedAt.Equal(want.CreatedAt) || !got.UpdatedAt.Equal(want.UpdatedAt) || !slices.Equal(got.PastPrices, want.PastPrices) {
 		t.Fatalf("the store has\n%+v\nwant\n%+v", got, want)
 	}
@@ -227,24 +227,24 @@ func journal(ctx context.Context, t rapid.TB, s Store, shard int32) []catalog.Ev
 
 func prepareOnce(t *testing.T, s Store) {
 	for range 2 {
-		if err := s.Prepare(t.Context(), 6); err != nil {
+		if err := s.InitShards(t.Context(), 6); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, n := range []int{5, 7} {
-		err := s.Prepare(t.Context(), n)
+		err := s.InitShards(t.Context(), n)
 		if err == nil || !strings.Contains(err.Error(), "6") || !strings.Contains(err.Error(), strconv.Itoa(n)) {
 			t.Errorf("Prepare(%d) after Prepare(6) = %v; want an error that names both", n, err)
 		}
 	}
 	for shard := range int32(6) {
-		sameState(t, s, eventlog.ShardState{Shard: shard, NextSeq: 1, NextDead: 1})
+		sameState(t, s, eventlog.ShardState{Shard: shard, NextSeq: 1, NextDeadLetter: 1})
 	}
 	if _, err := s.State(t.Context(), 6); err == nil {
 		t.Error("there is a seventh shard")
 	}
 	for _, n := range []int{0, -1} {
-		if err := s.Prepare(t.Context(), n); err == nil {
+		if err := s.InitShards(t.Context(), n); err == nil {
 			t.Errorf("Prepare(%d) is no error", n)
 		}
 	}
@@ -254,17 +254,17 @@ func prepareAtOnce(t *testing.T, s Store) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if err := s.Prepare(t.Context(), 64); err != nil {
+			if err := s.InitShards(t.Context(), 64); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
-	sameState(t, s, eventlog.ShardState{Shard: 63, NextSeq: 1, NextDead: 1})
+	sameState(t, s, eventlog.ShardState{Shard: 63, NextSeq: 1, NextDeadLetter: 1})
 }
 
 func noSuchShard(t *testing.T, s Store) {
-	if err := s.Prepare(t.Context(), 2); err != nil {
+	if err := s.InitShards(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
 	if st, err := s.Claim(t.Context(), 2); err == nil {
@@ -273,34 +273,34 @@ func noSuchShard(t *testing.T, s Store) {
 	if st, err := s.State(t.Context(), 2); err == nil {
 		t.Errorf("State = %+v", st)
 	}
-	o := &settler{s, eventlog.ShardState{Shard: 2, NextSeq: 1, NextDead: 1}}
-	if events, err := o.try(t.Context(), command("c", "p", catalog.PutProduct{Draft: draft("")})); err == nil {
+	o := &settler{s, eventlog.ShardState{Shard: 2, NextSeq: 1, NextDeadLetter: 1}}
+	if events, err := o.try(t.Context(), command("c", "p", catalog.PutProduct{Data: draft("")})); err == nil {
 		t.Errorf("Settle = %+v", events)
 	}
 }
 
 func claimRaisesEpoch(t *testing.T, s Store) {
 	o := own(t, s, 1)
-	if want := (eventlog.ShardState{Shard: 1, Epoch: 1, NextSeq: 1, NextDead: 1}); o.st != want {
+	if want := (eventlog.ShardState{Shard: 1, Epoch: 1, NextSeq: 1, NextDeadLetter: 1}); o.st != want {
 		t.Fatalf("first Claim = %+v, want %+v", o.st, want)
 	}
-	o.settle(t, []catalog.Kind{catalog.Created}, command("c", "p", catalog.CreateProduct{Draft: draft("")}))
+	o.settle(t, []catalog.Outcome{catalog.Created}, command("c", "p", catalog.CreateProduct{Data: draft("")}))
 	again, err := s.Claim(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (eventlog.ShardState{Shard: 1, Epoch: 2, Offset: 1, NextSeq: 2, NextDead: 1}); again != want {
+	if want := (eventlog.ShardState{Shard: 1, Epoch: 2, Offset: 1, NextSeq: 2, NextDeadLetter: 1}); again != want {
 		t.Fatalf("second Claim = %+v, want %+v", again, want)
 	}
 	sameState(t, s, again)
-	sameState(t, s, eventlog.ShardState{Shard: 0, NextSeq: 1, NextDead: 1})
+	sameState(t, s, eventlog.ShardState{Shard: 0, NextSeq: 1, NextDeadLetter: 1})
 }
 
 func settleMovesAll(t *testing.T, s Store) {
 	o := own(t, s, 2)
 	b := o.batch(
-		command("c1", "p1", catalog.CreateProduct{Draft: draft("A-1")}),
-		command("c2", "p2", catalog.PutProduct{Draft: draft("")}),
+		command("c1", "p1", catalog.CreateProduct{Data: draft("A-1")}),
+		command("c2", "p2", catalog.PutProduct{Data: draft("")}),
 	)
 	b.To, b.Published = b.From+7, 0 // five records were no commands
 	now := moment.Add(789 * time.Nanosecond)
@@ -308,13 +308,13 @@ func settleMovesAll(t *testing.T, s Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := eventlog.Settle(b, eventlog.Known{}, moment) // to the microsecond
+	want := eventlog.Settle(b, eventlog.BatchState{}, moment) // to the microsecond
 	sameEvents(t, "Settle", events, want)
 	sameEvents(t, "Journal", journal(t.Context(), t, s, 2), want)
 	for _, e := range want {
 		sameProduct(t.Context(), t, s, e.Product)
 	}
-	sameState(t, s, eventlog.ShardState{Shard: 2, Epoch: 1, Offset: 7, NextSeq: 3, NextDead: 1})
+	sameState(t, s, eventlog.ShardState{Shard: 2, Epoch: 1, Offset: 7, NextSeq: 3, NextDeadLetter: 1})
 }
 
 func emptyBatch(t *testing.T, s Store) {
@@ -324,14 +324,14 @@ func emptyBatch(t *testing.T, s Store) {
 	if events, err := s.Settle(t.Context(), b, moment); err != nil || len(events) != 0 {
 		t.Fatalf("Settle = %v, %v", events, err)
 	}
-	sameState(t, s, eventlog.ShardState{Shard: 0, Epoch: 1, Offset: 3, NextSeq: 1, NextDead: 1})
+	sameState(t, s, eventlog.ShardState{Shard: 0, Epoch: 1, Offset: 3, NextSeq: 1, NextDeadLetter: 1})
 }
 
 func publishedNeverGoesBack(t *testing.T, s Store) {
 	o := own(t, s, 0)
 	for _, c := range []struct{ published, want int64 }{{2, 2}, {1, 2}, {5, 5}, {0, 5}} {
 		o.st.Published = c.published
-		o.settle(t, []catalog.Kind{})
+		o.settle(t, []catalog.Outcome{})
 		got, err := s.State(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)
@@ -344,15 +344,15 @@ func publishedNeverGoesBack(t *testing.T, s Store) {
 
 func settledTwice(t *testing.T, s Store) {
 	o := own(t, s, 0)
-	b := o.batch(command("c", "p", catalog.CreateProduct{Draft: draft("A")}))
+	b := o.batch(command("c", "p", catalog.CreateProduct{Data: draft("A")}))
 	if _, err := s.Settle(t.Context(), b, moment); err != nil {
 		t.Fatal(err)
 	}
-	b.Commands = []catalog.Command{command("d", "q", catalog.CreateProduct{Draft: draft("B")})}
+	b.Commands = []catalog.Command{command("d", "q", catalog.CreateProduct{Data: draft("B")})}
 	if events, err := s.Settle(t.Context(), b, moment); !errors.Is(err, catalog.ErrFenced) || events != nil {
 		t.Fatalf("second Settle = %v, %v; want no events, ErrFenced", events, err)
 	}
-	sameState(t, s, eventlog.ShardState{Shard: 0, Epoch: 1, Offset: 1, NextSeq: 2, NextDead: 1})
+	sameState(t, s, eventlog.ShardState{Shard: 0, Epoch: 1, Offset: 1, NextSeq: 2, NextDeadLetter: 1})
 	if n := len(journal(t.Context(), t, s, 0)); n != 1 {
 		t.Errorf("the journal has %d rows, want 1", n)
 	}
@@ -363,11 +363,11 @@ func settledTwice(t *testing.T, s Store) {
 
 func oldEpochFenced(t *testing.T, s Store) {
 	before, after := own(t, s, 0), own(t, s, 0)
-	c := command("c", "p", catalog.CreateProduct{Draft: draft("")})
+	c := command("c", "p", catalog.CreateProduct{Data: draft("")})
 	if events, err := before.try(t.Context(), c); !errors.Is(err, catalog.ErrFenced) || events != nil {
 		t.Fatalf("Settle of the owner before = %v, %v; want no events, ErrFenced", events, err)
 	}
-	after.settle(t, []catalog.Kind{catalog.Created}, c)
+	after.settle(t, []catalog.Outcome{catalog.Created}, c)
 
 	// Nor may an owner be wrong about the offset or the number of the next event.
 	for _, wrong := range []struct{ from, seq int64 }{{-1, 0}, {1, 0}, {0, -1}, {0, 1}} {
@@ -383,7 +383,7 @@ func oldEpochFenced(t *testing.T, s Store) {
 func sameBatchAtOnce(t *testing.T, s Store) {
 	o := own(t, s, 0)
 	for round := range 10 {
-		b := o.batch(command(fmt.Sprint("c", round), "p", catalog.PutProduct{Draft: draft(fmt.Sprint("S", round))}))
+		b := o.batch(command(fmt.Sprint("c", round), "p", catalog.PutProduct{Data: draft(fmt.Sprint("S", round))}))
 		var (
 			wg   sync.WaitGroup
 			lock sync.Mutex
@@ -428,7 +428,7 @@ func claimWhileSettling(t *testing.T, s Store) {
 					late = true
 				default:
 				}
-				_, err := before.try(t.Context(), command(fmt.Sprint(round, ".", i), "p", catalog.PutProduct{Draft: draft(fmt.Sprint("S", i))}))
+				_, err := before.try(t.Context(), command(fmt.Sprint(round, ".", i), "p", catalog.PutProduct{Data: draft(fmt.Sprint("S", i))}))
 				if i == 0 {
 					close(begun)
 				}
@@ -461,23 +461,23 @@ func cancelledSettle(t *testing.T, s Store) {
 	o := own(t, s, 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	c := command("c", "p", catalog.CreateProduct{Draft: draft("")})
+	c := command("c", "p", catalog.CreateProduct{Data: draft("")})
 	if events, err := o.try(ctx, c); !errors.Is(err, context.Canceled) || events != nil {
 		t.Fatalf("Settle = %v, %v; want no events, context.Canceled", events, err)
 	}
 	sameState(t, s, o.st)
-	o.settle(t, []catalog.Kind{catalog.Created}, c)
+	o.settle(t, []catalog.Outcome{catalog.Created}, c)
 }
 
 func foldWithinBatch(t *testing.T, s Store) {
 	o := own(t, s, 0)
 	events := o.settle(t,
-		[]catalog.Kind{catalog.Created, catalog.Changed, catalog.Unchanged, catalog.Deleted, catalog.Created, catalog.Changed},
-		command("1", "p", catalog.CreateProduct{Draft: draft("A")}),
+		[]catalog.Outcome{catalog.Created, catalog.Changed, catalog.Unchanged, catalog.Deleted, catalog.Created, catalog.Changed},
+		command("1", "p", catalog.CreateProduct{Data: draft("A")}),
 		command("2", "p", rename("Stool")),
 		command("3", "p", rename("Stool")),
 		command("4", "p", catalog.DeleteProduct{}),
-		command("5", "p", catalog.CreateProduct{Draft: draft("A")}),
+		command("5", "p", catalog.CreateProduct{Data: draft("A")}),
 		command("6", "p", rename("Bench")),
 	)
 	sameEvents(t, "Journal", journal(t.Context(), t, s, 0), events)
@@ -489,32 +489,32 @@ func foldWithinBatch(t *testing.T, s Store) {
 
 func repeatedCommands(t *testing.T, s Store) {
 	o := own(t, s, 0)
-	create := command("1", "p", catalog.CreateProduct{Draft: draft("")})
+	create := command("1", "p", catalog.CreateProduct{Data: draft("")})
 	refused := command("2", "none", rename("Stool"))
-	first := o.settle(t, []catalog.Kind{catalog.Created, catalog.Refused}, create, create, refused, refused)
-	o.settle(t, []catalog.Kind{}, create, refused)
-	o.settle(t, []catalog.Kind{catalog.Changed}, refused, command("3", "p", rename("Stool")), create)
+	first := o.settle(t, []catalog.Outcome{catalog.Created, catalog.Refused}, create, create, refused, refused)
+	o.settle(t, []catalog.Outcome{}, create, refused)
+	o.settle(t, []catalog.Outcome{catalog.Changed}, refused, command("3", "p", rename("Stool")), create)
 
 	// The first command of an id is the one that counts, whatever comes later.
 	other := create
 	other.Op = catalog.DeleteProduct{}
-	o.settle(t, []catalog.Kind{}, other)
+	o.settle(t, []catalog.Outcome{}, other)
 	receipt, err := s.Receipt(t.Context(), create.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sameEvents(t, "Receipt", []catalog.Event{receipt}, first[:1])
-	sameState(t, s, eventlog.ShardState{Shard: 0, Epoch: 1, Offset: 10, NextSeq: 4, NextDead: 1})
+	sameState(t, s, eventlog.ShardState{Shard: 0, Epoch: 1, Offset: 10, NextSeq: 4, NextDeadLetter: 1})
 }
 
 func refusedCommands(t *testing.T, s Store) {
 	o := own(t, s, 0)
 	bad := draft("")
 	bad.Name, bad.Price = "", price(1, 1, "JPY")
-	events := o.settle(t, []catalog.Kind{catalog.Refused, catalog.Created, catalog.Refused, catalog.Refused},
-		command("1", "p", catalog.CreateProduct{Draft: bad}),
-		command("2", "p", catalog.CreateProduct{Draft: draft("")}),
-		command("3", "p", catalog.CreateProduct{Draft: draft("")}),
+	events := o.settle(t, []catalog.Outcome{catalog.Refused, catalog.Created, catalog.Refused, catalog.Refused},
+		command("1", "p", catalog.CreateProduct{Data: bad}),
+		command("2", "p", catalog.CreateProduct{Data: draft("")}),
+		command("3", "p", catalog.CreateProduct{Data: draft("")}),
 		command("4", "q", catalog.DeleteProduct{}),
 	)
 	for i, want := range []error{catalog.ErrInvalid, nil, catalog.ErrExists, catalog.ErrNotFound} {
@@ -539,15 +539,15 @@ func refusedCommands(t *testing.T, s Store) {
 
 func tombstones(t *testing.T, s Store) {
 	o := own(t, s, 0)
-	o.settle(t, []catalog.Kind{catalog.Created}, command("1", "p", catalog.CreateProduct{Draft: draft("A")}))
-	gone := o.settle(t, []catalog.Kind{catalog.Deleted}, command("2", "p", catalog.DeleteProduct{}))[0].Product
-	if gone.Version != 2 || !gone.Deleted || !gone.Draft.Equal(catalog.Draft{}) {
+	o.settle(t, []catalog.Outcome{catalog.Created}, command("1", "p", catalog.CreateProduct{Data: draft("A")}))
+	gone := o.settle(t, []catalog.Outcome{catalog.Deleted}, command("2", "p", catalog.DeleteProduct{}))[0].Product
+	if gone.Version != 2 || !gone.Deleted || !gone.ProductData.Equal(catalog.ProductData{}) {
 		t.Fatalf("the tombstone is %+v", gone)
 	}
 	sameProduct(t.Context(), t, s, gone)
-	o.settle(t, []catalog.Kind{catalog.Refused, catalog.Refused},
+	o.settle(t, []catalog.Outcome{catalog.Refused, catalog.Refused},
 		command("3", "p", catalog.DeleteProduct{}), command("4", "p", rename("Stool")))
-	events, err := s.Settle(t.Context(), o.batch(command("5", "p", catalog.PutProduct{Draft: draft("A")})), moment.Add(time.Hour))
+	events, err := s.Settle(t.Context(), o.batch(command("5", "p", catalog.PutProduct{Data: draft("A")})), moment.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -565,20 +565,20 @@ func fieldsComeBack(t *testing.T, s Store) {
 		if err := d.Validate(); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		c := command(name, name, catalog.CreateProduct{Draft: d})
+		c := command(name, name, catalog.CreateProduct{Data: d})
 		c.Actor, c.Trace = strings.Repeat("ä", 200), strings.Repeat("t", 64)
 		c.AcceptedAt = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
 		if name == "least" {
 			c.Actor, c.Trace, c.AcceptedAt = "", "", time.Time{}
 		}
-		created := o.settle(t, []catalog.Kind{catalog.Created}, c)
-		if !created[0].Product.Draft.Equal(d) {
-			t.Errorf("%s: the event says %+v", name, created[0].Product.Draft)
+		created := o.settle(t, []catalog.Outcome{catalog.Created}, c)
+		if !created[0].Product.ProductData.Equal(d) {
+			t.Errorf("%s: the event says %+v", name, created[0].Product.ProductData)
 		}
 		sameProduct(t.Context(), t, s, created[0].Product)
 
 		// What the store reads to decide on is the same too.
-		unchanged := o.settle(t, []catalog.Kind{catalog.Unchanged}, command(name+" again", name, catalog.PutProduct{Draft: d}))
+		unchanged := o.settle(t, []catalog.Outcome{catalog.Unchanged}, command(name+" again", name, catalog.PutProduct{Data: d}))
 		sameEvents(t, name, journal(t.Context(), t, s, 0)[o.st.NextSeq-3:], append(created, unchanged...))
 		if d.SKU != "" {
 			owners, err := s.SKUs(t.Context(), []string{d.SKU})
@@ -592,11 +592,11 @@ func fieldsComeBack(t *testing.T, s Store) {
 func poison(t *testing.T, s Store) {
 	o := own(t, s, 0)
 	for i, sku := range []string{"\x00", "a\x00b", "\u0001", strings.Repeat("x", 1<<20), "\U0010ffff"} {
-		c := command(fmt.Sprint("create ", i), "p", catalog.CreateProduct{Draft: draft(sku)})
+		c := command(fmt.Sprint("create ", i), "p", catalog.CreateProduct{Data: draft(sku)})
 		if draft(sku).Validate() != nil {
-			o.settle(t, []catalog.Kind{catalog.Refused}, c)
+			o.settle(t, []catalog.Outcome{catalog.Refused}, c)
 		} else {
-			o.settle(t, []catalog.Kind{catalog.Created}, c)
+			o.settle(t, []catalog.Outcome{catalog.Created}, c)
 		}
 		if _, err := s.SKUs(t.Context(), []string{sku}); err != nil {
 			t.Errorf("SKUs: %v", err)
@@ -604,14 +604,14 @@ func poison(t *testing.T, s Store) {
 	}
 	c := command("actor", "p", rename("Stool"))
 	c.Actor, c.Trace = "a\x00b", "\x00"
-	events := o.settle(t, []catalog.Kind{catalog.Changed}, c)
+	events := o.settle(t, []catalog.Outcome{catalog.Changed}, c)
 	receipt, err := s.Receipt(t.Context(), c.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sameEvents(t, "Receipt", []catalog.Event{receipt}, events)
 	bad := "a\x00b"
-	o.settle(t, []catalog.Kind{catalog.Refused, catalog.Refused},
+	o.settle(t, []catalog.Outcome{catalog.Refused, catalog.Refused},
 		command("name", "p", rename(bad)),
 		command("tags", "p", catalog.PatchProduct{Patch: catalog.Patch{Tags: &[]string{bad}, Attributes: map[string]*string{bad: &bad}}}))
 }
@@ -619,9 +619,9 @@ func poison(t *testing.T, s Store) {
 func thousand(t *testing.T, s Store) {
 	o := own(t, s, 0)
 	var commands []catalog.Command
-	var kinds []catalog.Kind
+	var kinds []catalog.Outcome
 	for i := range 1000 {
-		commands = append(commands, command(fmt.Sprint("c", i), fmt.Sprint("p", i), catalog.CreateProduct{Draft: draft(fmt.Sprint("S", i))}))
+		commands = append(commands, command(fmt.Sprint("c", i), fmt.Sprint("p", i), catalog.CreateProduct{Data: draft(fmt.Sprint("S", i))}))
 		kinds = append(kinds, catalog.Created)
 	}
 	events := o.settle(t, kinds, commands...)
@@ -630,7 +630,7 @@ func thousand(t *testing.T, s Store) {
 	var skus []string
 	for i, c := range commands {
 		commands[i] = command(fmt.Sprint("d", i), fmt.Sprint("p", i), rename(fmt.Sprint("Chair ", i)))
-		skus = append(skus, c.Op.(catalog.CreateProduct).Draft.SKU)
+		skus = append(skus, c.Op.(catalog.CreateProduct).Data.SKU)
 		kinds[i] = catalog.Changed
 	}
 	o.settle(t, kinds, commands...)
@@ -641,10 +641,10 @@ func thousand(t *testing.T, s Store) {
 
 func skuWithinBatch(t *testing.T, s Store) {
 	o := own(t, s, 0)
-	events := o.settle(t, []catalog.Kind{catalog.Created, catalog.Refused, catalog.Created},
-		command("1", "p", catalog.CreateProduct{Draft: draft("A")}),
-		command("2", "q", catalog.CreateProduct{Draft: draft("A")}),
-		command("3", "r", catalog.CreateProduct{Draft: draft("a")}), // case counts
+	events := o.settle(t, []catalog.Outcome{catalog.Created, catalog.Refused, catalog.Created},
+		command("1", "p", catalog.CreateProduct{Data: draft("A")}),
+		command("2", "q", catalog.CreateProduct{Data: draft("A")}),
+		command("3", "r", catalog.CreateProduct{Data: draft("a")}), // case counts
 	)
 	if !errors.Is(events[1].Refusal, catalog.ErrSKUTaken) {
 		t.Errorf("refused with %v", events[1].Refusal)
@@ -653,12 +653,12 @@ func skuWithinBatch(t *testing.T, s Store) {
 
 func skuBetweenBatches(t *testing.T, s Store) {
 	o, other := own(t, s, 0), own(t, s, 1)
-	o.settle(t, []catalog.Kind{catalog.Created}, command("1", "p", catalog.CreateProduct{Draft: draft("A")}))
+	o.settle(t, []catalog.Outcome{catalog.Created}, command("1", "p", catalog.CreateProduct{Data: draft("A")}))
 	for i, o := range []*settler{o, other} {
 		q := fmt.Sprint("q", i)
-		events := o.settle(t, []catalog.Kind{catalog.Refused, catalog.Created, catalog.Refused},
-			command(q+"1", q, catalog.CreateProduct{Draft: draft("A")}),
-			command(q+"2", q, catalog.CreateProduct{Draft: draft("")}),
+		events := o.settle(t, []catalog.Outcome{catalog.Refused, catalog.Created, catalog.Refused},
+			command(q+"1", q, catalog.CreateProduct{Data: draft("A")}),
+			command(q+"2", q, catalog.CreateProduct{Data: draft("")}),
 			command(q+"3", q, giveSKU("A")))
 		if !errors.Is(events[0].Refusal, catalog.ErrSKUTaken) || !errors.Is(events[2].Refusal, catalog.ErrSKUTaken) {
 			t.Errorf("refused with %v and %v", events[0].Refusal, events[2].Refusal)
@@ -683,14 +683,14 @@ func skuRace(t *testing.T, s Store) {
 				name := fmt.Sprint(round, ".", i)
 				<-start
 				events, err := o.try(t.Context(),
-					command(name, name, catalog.CreateProduct{Draft: draft(sku)}),
-					command(name+" other", name+" other", catalog.CreateProduct{Draft: draft("")}))
+					command(name, name, catalog.CreateProduct{Data: draft(sku)}),
+					command(name+" other", name+" other", catalog.CreateProduct{Data: draft("")}))
 				switch {
 				case err != nil:
 					t.Error(err)
-				case len(events) != 2 || events[1].Kind != catalog.Created:
+				case len(events) != 2 || events[1].Outcome != catalog.Created:
 					t.Errorf("events are %+v", events)
-				case events[0].Kind == catalog.Created:
+				case events[0].Outcome == catalog.Created:
 					won[i] = true
 				case !errors.Is(events[0].Refusal, catalog.ErrSKUTaken):
 					t.Errorf("refused with %v", events[0].Refusal)
@@ -723,8 +723,8 @@ func skuCrossing(t *testing.T, s Store) {
 			wg.Go(func() {
 				first, second := fmt.Sprint(round, " first ", i), fmt.Sprint(round, " second ", i)
 				events, err := o.try(t.Context(),
-					command(first, first, catalog.CreateProduct{Draft: draft(skus[i])}),
-					command(second, second, catalog.CreateProduct{Draft: draft(skus[1-i])}))
+					command(first, first, catalog.CreateProduct{Data: draft(skus[i])}),
+					command(second, second, catalog.CreateProduct{Data: draft(skus[1-i])}))
 				if err != nil || len(events) != 2 {
 					t.Errorf("Settle = %v, %v", events, err)
 				}
@@ -739,16 +739,16 @@ func skuCrossing(t *testing.T, s Store) {
 
 func skuHandedOn(t *testing.T, s Store) {
 	o := own(t, s, 0)
-	o.settle(t, []catalog.Kind{catalog.Created, catalog.Created},
-		command("1", "p", catalog.CreateProduct{Draft: draft("A")}),
-		command("2", "q", catalog.CreateProduct{Draft: draft("B")}))
-	o.settle(t, []catalog.Kind{catalog.Changed, catalog.Changed, catalog.Refused},
+	o.settle(t, []catalog.Outcome{catalog.Created, catalog.Created},
+		command("1", "p", catalog.CreateProduct{Data: draft("A")}),
+		command("2", "q", catalog.CreateProduct{Data: draft("B")}))
+	o.settle(t, []catalog.Outcome{catalog.Changed, catalog.Changed, catalog.Refused},
 		command("3", "p", giveSKU("C")),
 		command("4", "q", giveSKU("A")),
 		command("5", "p", giveSKU("A")))
-	o.settle(t, []catalog.Kind{catalog.Changed, catalog.Created},
+	o.settle(t, []catalog.Outcome{catalog.Changed, catalog.Created},
 		command("6", "q", giveSKU("")),
-		command("7", "r", catalog.PutProduct{Draft: draft("A")}))
+		command("7", "r", catalog.PutProduct{Data: draft("A")}))
 	owners, err := s.SKUs(t.Context(), []string{"A", "B", "C", ""})
 	if want := map[string]catalog.ID{"A": product("r"), "C": product("p")}; err != nil || !maps.Equal(owners, want) {
 		t.Errorf("SKUs = %v, %v; want %v", owners, err, want)
@@ -757,10 +757,10 @@ func skuHandedOn(t *testing.T, s Store) {
 
 func skuSwapped(t *testing.T, s Store) {
 	o := own(t, s, 0)
-	o.settle(t, []catalog.Kind{catalog.Created, catalog.Created},
-		command("1", "p", catalog.CreateProduct{Draft: draft("A")}),
-		command("2", "q", catalog.CreateProduct{Draft: draft("B")}))
-	o.settle(t, []catalog.Kind{catalog.Changed, catalog.Changed, catalog.Changed},
+	o.settle(t, []catalog.Outcome{catalog.Created, catalog.Created},
+		command("1", "p", catalog.CreateProduct{Data: draft("A")}),
+		command("2", "q", catalog.CreateProduct{Data: draft("B")}))
+	o.settle(t, []catalog.Outcome{catalog.Changed, catalog.Changed, catalog.Changed},
 		command("3", "p", giveSKU("T")),
 		command("4", "q", giveSKU("A")),
 		command("5", "p", giveSKU("B")))
@@ -772,23 +772,23 @@ func skuSwapped(t *testing.T, s Store) {
 
 func skuFreed(t *testing.T, s Store) {
 	o, other := own(t, s, 0), own(t, s, 1)
-	o.settle(t, []catalog.Kind{catalog.Created}, command("1", "p", catalog.CreateProduct{Draft: draft("A")}))
-	o.settle(t, []catalog.Kind{catalog.Deleted}, command("2", "p", catalog.DeleteProduct{}))
-	other.settle(t, []catalog.Kind{catalog.Created}, command("3", "q", catalog.CreateProduct{Draft: draft("A")}))
-	o.settle(t, []catalog.Kind{catalog.Refused, catalog.Created},
-		command("4", "p", catalog.PutProduct{Draft: draft("A")}),
-		command("5", "p", catalog.PutProduct{Draft: draft("B")}))
+	o.settle(t, []catalog.Outcome{catalog.Created}, command("1", "p", catalog.CreateProduct{Data: draft("A")}))
+	o.settle(t, []catalog.Outcome{catalog.Deleted}, command("2", "p", catalog.DeleteProduct{}))
+	other.settle(t, []catalog.Outcome{catalog.Created}, command("3", "q", catalog.CreateProduct{Data: draft("A")}))
+	o.settle(t, []catalog.Outcome{catalog.Refused, catalog.Created},
+		command("4", "p", catalog.PutProduct{Data: draft("A")}),
+		command("5", "p", catalog.PutProduct{Data: draft("B")}))
 }
 
 func journalRanges(t *testing.T, s Store) {
 	o, other := own(t, s, 0), own(t, s, 1)
 	var all []catalog.Event
 	for i := range 5 {
-		all = append(all, o.settle(t, []catalog.Kind{catalog.Created, catalog.Refused},
-			command(fmt.Sprint("c", i), fmt.Sprint("p", i), catalog.CreateProduct{Draft: draft("")}),
-			command(fmt.Sprint("d", i), fmt.Sprint("p", i), catalog.CreateProduct{Draft: draft("")}))...)
+		all = append(all, o.settle(t, []catalog.Outcome{catalog.Created, catalog.Refused},
+			command(fmt.Sprint("c", i), fmt.Sprint("p", i), catalog.CreateProduct{Data: draft("")}),
+			command(fmt.Sprint("d", i), fmt.Sprint("p", i), catalog.CreateProduct{Data: draft("")}))...)
 	}
-	other.settle(t, []catalog.Kind{catalog.Created}, command("other", "other", catalog.CreateProduct{Draft: draft("")}))
+	other.settle(t, []catalog.Outcome{catalog.Created}, command("other", "other", catalog.CreateProduct{Data: draft("")}))
 	for _, c := range []struct {
 		from, to int64
 		limit    int
@@ -816,7 +816,7 @@ func receipts(t *testing.T, s Store) {
 	if e, err := s.Receipt(t.Context(), catalog.DerivedID("command", "c")); !errors.Is(err, catalog.ErrNotFound) {
 		t.Errorf("Receipt before = %+v, %v; want ErrNotFound", e, err)
 	}
-	events := o.settle(t, []catalog.Kind{catalog.Created}, command("c", "p", catalog.CreateProduct{Draft: draft("")}))
+	events := o.settle(t, []catalog.Outcome{catalog.Created}, command("c", "p", catalog.CreateProduct{Data: draft("")}))
 	e, err := s.Receipt(t.Context(), catalog.DerivedID("command", "c"))
 	if err != nil {
 		t.Fatal(err)
@@ -830,16 +830,16 @@ func historyPages(t *testing.T, s Store) {
 		t.Errorf("History of nothing: %v, want ErrNotFound", err)
 	}
 	var versions []catalog.Event // newest first
-	settle := func(kind catalog.Kind, c catalog.Command) {
-		versions = append(o.settle(t, []catalog.Kind{kind}, c), versions...)
+	settle := func(kind catalog.Outcome, c catalog.Command) {
+		versions = append(o.settle(t, []catalog.Outcome{kind}, c), versions...)
 	}
-	settle(catalog.Created, command("1", "p", catalog.CreateProduct{Draft: draft("")}))
+	settle(catalog.Created, command("1", "p", catalog.CreateProduct{Data: draft("")}))
 	settle(catalog.Changed, command("2", "p", rename("Stool")))
-	o.settle(t, []catalog.Kind{catalog.Unchanged}, command("3", "p", rename("Stool")))
-	o.settle(t, []catalog.Kind{catalog.Refused}, command("4", "p", catalog.CreateProduct{}))
+	o.settle(t, []catalog.Outcome{catalog.Unchanged}, command("3", "p", rename("Stool")))
+	o.settle(t, []catalog.Outcome{catalog.Refused}, command("4", "p", catalog.CreateProduct{}))
 	settle(catalog.Deleted, command("5", "p", catalog.DeleteProduct{}))
-	settle(catalog.Created, command("6", "p", catalog.PutProduct{Draft: draft("")}))
-	o.settle(t, []catalog.Kind{catalog.Created}, command("7", "q", catalog.PutProduct{Draft: draft("")}))
+	settle(catalog.Created, command("6", "p", catalog.PutProduct{Data: draft("")}))
+	o.settle(t, []catalog.Outcome{catalog.Created}, command("7", "q", catalog.PutProduct{Data: draft("")}))
 	for _, c := range []struct {
 		before int64
 		limit  int
@@ -895,12 +895,12 @@ func agreesWithRules(t *testing.T, s Store) {
 		})
 		names := rapid.SampledFrom([]string{"Chair", "Stool", ""}) // "" is refused
 		ops := rapid.Custom(func(r *rapid.T) catalog.Operation {
-			d := catalog.Draft{SKU: sku.Draw(r, "sku"), Name: names.Draw(r, "name"), Price: price(1, 0, "EUR")}
+			d := catalog.ProductData{SKU: sku.Draw(r, "sku"), Name: names.Draw(r, "name"), Price: price(1, 0, "EUR")}
 			switch rapid.IntRange(0, 5).Draw(r, "operation") {
 			case 0:
-				return catalog.CreateProduct{Draft: d}
+				return catalog.CreateProduct{Data: d}
 			case 1:
-				return catalog.PutProduct{Draft: d}
+				return catalog.PutProduct{Data: d}
 			case 2:
 				return giveSKU(d.SKU)
 			case 3:
@@ -924,7 +924,7 @@ func agreesWithRules(t *testing.T, s Store) {
 			now = now.Add(time.Duration(rapid.IntRange(-10, 1000).Draw(r, "pause")) * time.Millisecond)
 			o := owners[shard]
 			b := o.batch(commands...)
-			want := eventlog.Settle(b, eventlog.Known{Products: products, Settled: settled, SKUs: skus}, now)
+			want := eventlog.Settle(b, eventlog.BatchState{Products: products, Settled: settled, SKUs: skus}, now)
 			got, err := s.Settle(ctx, b, now)
 			if err != nil {
 				r.Fatal(err)
@@ -935,7 +935,7 @@ func agreesWithRules(t *testing.T, s Store) {
 			for _, e := range want {
 				settled[e.Command] = true
 			}
-			for _, p := range eventlog.Latest(want) {
+			for _, p := range eventlog.LastVersions(want) {
 				delete(skus, products[p.ID].SKU)
 				products[p.ID] = p
 			}
@@ -990,14 +990,14 @@ func snapshots(t *testing.T, s Store) {
 	}
 	var commands []catalog.Command
 	for i := range n {
-		commands = append(commands, command(fmt.Sprint("create ", i), fmt.Sprint(i), catalog.CreateProduct{Draft: draft("")}))
+		commands = append(commands, command(fmt.Sprint("create ", i), fmt.Sprint(i), catalog.CreateProduct{Data: draft("")}))
 	}
 	if _, err := one.try(t.Context(), commands...); err != nil {
 		t.Fatal(err)
 	}
-	one.settle(t, []catalog.Kind{catalog.Deleted, catalog.Changed},
+	one.settle(t, []catalog.Outcome{catalog.Deleted, catalog.Changed},
 		command("delete", "7", catalog.DeleteProduct{}), command("rename", "8", rename("Sofa")))
-	other.settle(t, []catalog.Kind{catalog.Created}, command("other", "other", catalog.CreateProduct{Draft: draft("")}))
+	other.settle(t, []catalog.Outcome{catalog.Created}, command("other", "other", catalog.CreateProduct{Data: draft("")}))
 
 	all, next := snapshot(t, s, 1, nil)
 	if len(all) != n || next != n+3 {
@@ -1029,7 +1029,7 @@ func snapshotMoment(t *testing.T, s Store) {
 	o := own(t, s, 0)
 	var commands []catalog.Command
 	for i := range 1_500 {
-		commands = append(commands, command(fmt.Sprint("create ", i), fmt.Sprint(i), catalog.CreateProduct{Draft: draft("")}))
+		commands = append(commands, command(fmt.Sprint("create ", i), fmt.Sprint(i), catalog.CreateProduct{Data: draft("")}))
 	}
 	if _, err := o.try(t.Context(), commands...); err != nil {
 		t.Fatal(err)
@@ -1049,7 +1049,7 @@ func snapshotMoment(t *testing.T, s Store) {
 		for i := range 1_500 {
 			renames = append(renames, command(fmt.Sprint("rename ", i), fmt.Sprint(i), rename("Sofa")))
 		}
-		_, err := o.try(t.Context(), append(renames, command("more", "more", catalog.CreateProduct{Draft: draft("")}))...)
+		_, err := o.try(t.Context(), append(renames, command("more", "more", catalog.CreateProduct{Data: draft("")}))...)
 		return err
 	})
 	if err != nil || pages != 2 || next != 1_501 {

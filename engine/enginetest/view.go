@@ -60,8 +60,8 @@ func TestView(t *testing.T, open func(t *testing.T) reader.View, lacks ...Lack) 
 }
 
 // at is the product of that name at a version.
-func at(name string, version int64, d catalog.Draft) catalog.Product {
-	p := catalog.Product{ID: product(name), Draft: d, Version: version, CreatedAt: moment, UpdatedAt: moment.Add(time.Duration(version) * time.Microsecond)}
+func at(name string, version int64, d catalog.ProductData) catalog.Product {
+	p := catalog.Product{ID: product(name), ProductData: d, Version: version, CreatedAt: moment, UpdatedAt: moment.Add(time.Duration(version) * time.Microsecond)}
 	if version > 1 {
 		p.PastPrices = []catalog.PastPrice{{Money: price(999_999_999_999_999, 990_000_000, "EUR"), Until: moment}, {Money: price(0, 1_000_000, "KWD"), Until: p.UpdatedAt}}
 	}
@@ -70,7 +70,7 @@ func at(name string, version int64, d catalog.Draft) catalog.Product {
 
 // gone is the tombstone of that name at a version.
 func gone(name string, version int64) catalog.Product {
-	p := at(name, version, catalog.Draft{})
+	p := at(name, version, catalog.ProductData{})
 	p.Deleted, p.PastPrices = true, nil
 	return p
 }
@@ -148,8 +148,8 @@ func viewShards(t *testing.T, v reader.View) {
 				for i := range products {
 					batch = append(batch, at(fmt.Sprint(shard, " ", i), version, draft(fmt.Sprint(version))))
 				}
-				p := eventlog.Progress{Position: catalog.Position{Shard: shard, Seq: version * products}, Offset: version * products}
-				if err := errors.Join(v.Apply(t.Context(), batch), v.Save(t.Context(), p)); err != nil {
+				p := eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: version * products}, Offset: version * products}
+				if err := errors.Join(v.Apply(t.Context(), batch), v.SaveCheckpoint(t.Context(), p)); err != nil {
 					t.Errorf("shard %d: %v", shard, err)
 					return
 				}
@@ -159,7 +159,7 @@ func viewShards(t *testing.T, v reader.View) {
 	wg.Wait()
 	for shard := range int32(shards) {
 		viewHas(t, v, at(fmt.Sprint(shard, " ", 7), versions, draft(fmt.Sprint(versions))))
-		if p, err := v.Progress(t.Context(), shard); err != nil || p.Seq != versions*products {
+		if p, err := v.Checkpoint(t.Context(), shard); err != nil || p.Seq != versions*products {
 			t.Fatalf("Progress of shard %d = %+v, %v", shard, p, err)
 		}
 	}
@@ -208,14 +208,14 @@ func viewThousand(t *testing.T, v reader.View) {
 func viewProgress(t *testing.T, v reader.View) {
 	has := func(shard int32, seq, offset int64) {
 		t.Helper()
-		want := eventlog.Progress{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: offset}
-		if got, err := v.Progress(t.Context(), shard); err != nil || got != want {
+		want := eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: offset}
+		if got, err := v.Checkpoint(t.Context(), shard); err != nil || got != want {
 			t.Fatalf("Progress = %+v, %v; want %+v", got, err, want)
 		}
 	}
 	save := func(shard int32, seq, offset int64) {
 		t.Helper()
-		if err := v.Save(t.Context(), eventlog.Progress{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: offset}); err != nil {
+		if err := v.SaveCheckpoint(t.Context(), eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: offset}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -263,11 +263,11 @@ func viewAnyOrder(t *testing.T, v reader.View) {
 
 // each answers the products that are shown, tombstones too.
 func each(t testing.TB, store interface {
-	Each(ctx context.Context, handle func([]catalog.Product) error) error
+	Scan(ctx context.Context, handle func([]catalog.Product) error) error
 }) map[catalog.ID]catalog.Product {
 	t.Helper()
 	all := map[catalog.ID]catalog.Product{}
-	if err := store.Each(t.Context(), func(products []catalog.Product) error {
+	if err := store.Scan(t.Context(), func(products []catalog.Product) error {
 		for _, p := range products {
 			if _, again := all[p.ID]; again {
 				t.Errorf("%s is shown twice", p.ID)
@@ -300,7 +300,7 @@ func viewEach(t *testing.T, v reader.View) {
 		}
 	}
 	enough := errors.New("enough")
-	if err := v.Each(t.Context(), func([]catalog.Product) error { return enough }); !errors.Is(err, enough) {
+	if err := v.Scan(t.Context(), func([]catalog.Product) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("Each = %v; want what handle answered", err)
 	}
 }
@@ -308,7 +308,7 @@ func viewEach(t *testing.T, v reader.View) {
 func viewCorrect(t *testing.T, v reader.View) {
 	correct := func(was int64, p catalog.Product) {
 		t.Helper()
-		if err := v.Correct(t.Context(), was, p); err != nil {
+		if err := v.Overwrite(t.Context(), was, p); err != nil {
 			t.Fatal(err)
 		}
 	}

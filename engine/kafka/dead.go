@@ -21,7 +21,7 @@ func deadLetter(r *kgo.Record, cause error) (eventlog.DeadLetter, error) {
 		Key:   r.Key, Value: r.Value, Size: len(r.Value),
 	}
 	for _, h := range r.Headers {
-		d.Headers = append(d.Headers, eventlog.Header{Key: h.Key, Value: h.Value})
+		d.Headers = append(d.Headers, eventlog.RecordHeader{Key: h.Key, Value: h.Value})
 	}
 	return d, nil
 }
@@ -36,7 +36,7 @@ const largest = 900_000
 // Bury sends the dead letters of one shard to the partition of the shard, in
 // order, as Publish does with events. Of one that is too large for a record only
 // its place and cause are sent: the truth has it whole.
-func (l *Log) Bury(ctx context.Context, letters []eventlog.DeadLetter, done func(error)) {
+func (l *Log) PublishDeadLetters(ctx context.Context, letters []eventlog.DeadLetter, done func(error)) {
 	records := make([]*kgo.Record, len(letters))
 	for i, d := range letters {
 		r := &kgo.Record{Topic: l.topic("dead"), Partition: d.Shard, Key: d.Key, Value: d.Value, Headers: headers(
@@ -67,7 +67,7 @@ func (l *Log) Bury(ctx context.Context, letters []eventlog.DeadLetter, done func
 
 // LastDead answers the number of the last dead letter in the shard's partition,
 // or 0 when the partition holds none.
-func (l *Log) LastDead(ctx context.Context, shard int32) (int64, error) {
+func (l *Log) LastDeadLetter(ctx context.Context, shard int32) (int64, error) {
 	r, err := l.last(ctx, "dead", shard)
 	if err != nil || r == nil {
 		return 0, err

@@ -61,7 +61,7 @@ func open(t *testing.T, cfg Config) opened {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
-	if err := l.Prepare(t.Context(), shards); err != nil {
+	if err := l.CreateTopics(t.Context(), shards); err != nil {
 		t.Fatal(err)
 	}
 	return opened{l, out}
@@ -260,7 +260,7 @@ func command(i, product int) catalog.Command {
 
 func event(shard int32, seq int64) catalog.Event {
 	return catalog.Event{
-		Position: catalog.Position{Shard: shard, Seq: seq}, Kind: catalog.Deleted,
+		Position: catalog.Position{Shard: shard, Seq: seq}, Outcome: catalog.Deleted,
 		Product: catalog.Product{ID: id(int(seq)), Version: 2, Deleted: true},
 		Command: id(int(seq)), AcceptedAt: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), SettledAt: time.Date(2026, 11, 23, 12, 0, 1, 0, time.UTC),
 	}
@@ -541,7 +541,7 @@ func deadLetters(t *testing.T, brokers string) {
 	c := newConsumer[catalog.Command]()
 	var dead []eventlog.DeadLetter
 	c.handle = func(_ context.Context, r eventlog.Records[catalog.Command]) error {
-		dead = append(dead, r.Dead...)
+		dead = append(dead, r.DeadLetters...)
 		return nil
 	}
 	run(t, c, l.Commands)
@@ -562,25 +562,25 @@ func deadLetters(t *testing.T, brokers string) {
 
 func buried(t *testing.T, brokers string) {
 	l := open(t, config(t, brokers))
-	if n, err := l.LastDead(t.Context(), 1); n != 0 || err != nil {
+	if n, err := l.LastDeadLetter(t.Context(), 1); n != 0 || err != nil {
 		t.Errorf("LastDead of nothing = %d, %v", n, err)
 	}
 	letters := []eventlog.DeadLetter{
-		{Offset: 17, Key: []byte("key"), Value: []byte("junk"), Size: 4, Cause: "no command", Headers: []eventlog.Header{{Key: numberHeader, Value: []byte("77")}}},
+		{Offset: 17, Key: []byte("key"), Value: []byte("junk"), Size: 4, Cause: "no command", Headers: []eventlog.RecordHeader{{Key: numberHeader, Value: []byte("77")}}},
 		{Offset: 18, Value: make([]byte, 1_000_000), Size: 1_000_000, Cause: "no command"}, // with its headers more than a record may have
 	}
 	for i := range letters {
 		letters[i].Shard, letters[i].Seq = 1, int64(i+1)
 		done := make(chan error, 1)
-		l.Bury(t.Context(), letters[i:i+1], func(err error) { done <- err })
+		l.PublishDeadLetters(t.Context(), letters[i:i+1], func(err error) { done <- err })
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		if n, err := l.LastDead(t.Context(), 1); n != int64(i+1) || err != nil {
+		if n, err := l.LastDeadLetter(t.Context(), 1); n != int64(i+1) || err != nil {
 			t.Errorf("LastDead = %d, %v; want %d", n, err, i+1)
 		}
 	}
-	if n, err := l.LastDead(t.Context(), 2); n != 0 || err != nil {
+	if n, err := l.LastDeadLetter(t.Context(), 2); n != 0 || err != nil {
 		t.Errorf("LastDead of another shard = %d, %v", n, err)
 	}
 	r, err := l.last(t.Context(), "dead", 1)
@@ -728,17 +728,17 @@ func prepared(t *testing.T, brokers string) {
 		t.Fatal(err)
 	}
 	defer fresh.Close()
-	if err := fresh.Join(t.Context()); err == nil {
+	if err := fresh.LoadTopics(t.Context()); err == nil {
 		t.Error("Join without topics is no error")
 	}
 	l := open(t, cfg)
-	if err := l.Prepare(t.Context(), shards+1); err != nil || l.Shards() != shards {
+	if err := l.CreateTopics(t.Context(), shards+1); err != nil || l.Shards() != shards {
 		t.Errorf("the second Prepare: %v, %d shards; want no error and %d", err, l.Shards(), shards)
 	}
 	if _, err := l.admin.CreatePartitions(t.Context(), 1, l.topic("events")); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Join(t.Context()); err == nil || !strings.Contains(err.Error(), "the same number") {
+	if err := l.LoadTopics(t.Context()); err == nil || !strings.Contains(err.Error(), "the same number") {
 		t.Errorf("Join with %d and %d partitions: %v", shards, shards+1, err)
 	}
 }
@@ -756,7 +756,7 @@ func TestACommandThatGetsNoAnswerIsUnknown(t *testing.T) {
 	go func() { <-asked; cancel() }()
 	err := l.Send(ctx, command(1, 1))
 	close(answer)
-	if !errors.Is(err, catalog.ErrUnknown) || !errors.Is(err, context.Canceled) {
+	if !errors.Is(err, catalog.ErrOutcomeUnknown) || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want ErrUnknown", err)
 	}
 	// And it is sent all the same.

@@ -50,13 +50,13 @@ func (l *Log) Send(ctx context.Context, commands ...catalog.Command) error {
 	go func() { wg.Wait(); close(done) }()
 	select {
 	case <-ctx.Done():
-		return fmt.Errorf("send %d commands: %w: %w", len(commands), catalog.ErrUnknown, context.Cause(ctx))
+		return fmt.Errorf("send %d commands: %w: %w", len(commands), catalog.ErrOutcomeUnknown, context.Cause(ctx))
 	case <-done:
 	}
 	l.metrics.sendSeconds.Observe(time.Since(since).Seconds())
 	if err := failed.Load(); err != nil {
 		l.metrics.sendErrors.Inc()
-		kind := catalog.ErrUnknown
+		kind := catalog.ErrOutcomeUnknown
 		if full.Load() == int64(len(records)) {
 			kind = catalog.ErrUnavailable
 		}

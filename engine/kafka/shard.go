@@ -51,7 +51,7 @@ func (e *lostError) Unwrap() error { return e.error }
 // lost says whether a shard cannot go on with err.
 func lost(err error) bool {
 	var l *lostError
-	return errors.As(err, &l) || errors.Is(err, catalog.ErrLost)
+	return errors.As(err, &l) || errors.Is(err, catalog.ErrInconsistent)
 }
 
 // run begins the shard, again and again where that helps, until it is taken
@@ -160,7 +160,7 @@ func (s *shard[T]) decodeAll(records []*kgo.Record, from int64) (eventlog.Record
 		if err != nil {
 			return r, err
 		}
-		r.Dead = append(r.Dead, letter)
+		r.DeadLetters = append(r.DeadLetters, letter)
 	}
 	return r, nil
 }

@@ -15,7 +15,7 @@ import (
 
 // Prepare makes the topics that are not there, with the number of partitions
 // given, and joins.
-func (l *Log) Prepare(ctx context.Context, partitions int) error {
+func (l *Log) CreateTopics(ctx context.Context, partitions int) error {
 	week := "604800000" // ms; who falls further behind takes the journal
 	for _, t := range []struct {
 		name       string
@@ -42,7 +42,7 @@ func (l *Log) Prepare(ctx context.Context, partitions int) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for try := 0; ; try++ {
-		err := l.Join(ctx)
+		err := l.LoadTopics(ctx)
 		if err == nil || !errors.Is(err, kerr.UnknownTopicOrPartition) || !pause(ctx, backoff(try)) {
 			return err
 		}
@@ -50,7 +50,7 @@ func (l *Log) Prepare(ctx context.Context, partitions int) error {
 }
 
 // Join reads how many shards there are from the topics.
-func (l *Log) Join(ctx context.Context) error {
+func (l *Log) LoadTopics(ctx context.Context) error {
 	names := []string{l.topic("commands"), l.topic("events"), l.topic("dead")}
 	topics, err := l.admin.ListTopics(ctx, names...)
 	if err != nil {

@@ -39,22 +39,22 @@ func (v *View) generations() *mongo.Collection {
 }
 
 // Generations answers which generations there are.
-func (v *View) Generations(ctx context.Context) (eventlog.Generations, error) {
+func (v *View) Generations(ctx context.Context) (eventlog.ViewGenerations, error) {
 	var d generations
 	err := v.generations().FindOne(ctx, bson.D{{Key: "_id", Value: "view"}}).Decode(&d)
 	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
-		return eventlog.Generations{}, fmt.Errorf("generations of the view: %w", reach(err))
+		return eventlog.ViewGenerations{}, fmt.Errorf("generations of the view: %w", reach(err))
 	}
-	return eventlog.Generations{Live: d.Live, Also: d.Also, Whole: d.Whole, Both: d.Both}, nil
+	return eventlog.ViewGenerations{Live: d.Live, Standby: d.Also, StandbyComplete: d.Whole, ReadBoth: d.Both}, nil
 }
 
 // Turn saves which generations there are, if they are still what they were.
-func (v *View) Turn(ctx context.Context, was, to eventlog.Generations) error {
-	fields := func(g eventlog.Generations) bson.D {
-		return bson.D{{Key: "live", Value: g.Live}, {Key: "also", Value: g.Also}, {Key: "whole", Value: g.Whole}, {Key: "both", Value: g.Both}}
+func (v *View) CompareAndSwap(ctx context.Context, was, to eventlog.ViewGenerations) error {
+	fields := func(g eventlog.ViewGenerations) bson.D {
+		return bson.D{{Key: "live", Value: g.Live}, {Key: "also", Value: g.Standby}, {Key: "whole", Value: g.StandbyComplete}, {Key: "both", Value: g.ReadBoth}}
 	}
 	id := bson.D{{Key: "_id", Value: "view"}}
-	_, err := v.generations().UpdateOne(ctx, id, bson.D{{Key: "$setOnInsert", Value: fields(eventlog.Generations{})}}, options.UpdateOne().SetUpsert(true))
+	_, err := v.generations().UpdateOne(ctx, id, bson.D{{Key: "$setOnInsert", Value: fields(eventlog.ViewGenerations{})}}, options.UpdateOne().SetUpsert(true))
 	if err == nil {
 		var r *mongo.UpdateResult
 		r, err = v.generations().UpdateOne(ctx, append(id, fields(was)...), bson.D{{Key: "$set", Value: fields(to)}})
@@ -69,7 +69,7 @@ func (v *View) Turn(ctx context.Context, was, to eventlog.Generations) error {
 }
 
 // Clear empties the generation. Collections are made when they are written.
-func (v *View) Clear(ctx context.Context, n int64) error { return v.Drop(ctx, n) }
+func (v *View) Create(ctx context.Context, n int64) error { return v.Drop(ctx, n) }
 
 // Drop removes the generation.
 func (v *View) Drop(ctx context.Context, n int64) error {

@@ -13,25 +13,25 @@ import (
 func TestGenerationsStandBesideOneAnother(t *testing.T) {
 	url, client := server(t)
 	v, ctx := open(t, url, client), t.Context()
-	is := func(want eventlog.Generations) {
+	is := func(want eventlog.ViewGenerations) {
 		t.Helper()
 		if g, err := v.Generations(ctx); err != nil || g != want {
 			t.Fatalf("Generations = %+v, %v; want %+v", g, err, want)
 		}
 	}
-	var first eventlog.Generations
+	var first eventlog.ViewGenerations
 	is(first)
-	next := eventlog.Generations{Also: 1, Both: true}
-	if err := v.Turn(ctx, first, next); err != nil {
+	next := eventlog.ViewGenerations{Standby: 1, ReadBoth: true}
+	if err := v.CompareAndSwap(ctx, first, next); err != nil {
 		t.Fatal(err)
 	}
 	is(next)
-	if err := v.Turn(ctx, first, eventlog.Generations{Live: 1}); !errors.Is(err, catalog.ErrFenced) {
+	if err := v.CompareAndSwap(ctx, first, eventlog.ViewGenerations{Live: 1}); !errors.Is(err, catalog.ErrFenced) {
 		t.Fatalf("Turn = %v, want ErrFenced", err)
 	}
 	is(next)
 	p := catalog.Product{ID: catalog.DerivedID("p"), Version: 1}
-	if err := errors.Join(v.Clear(ctx, 1), v.Apply(ctx, []catalog.Product{p})); err != nil {
+	if err := errors.Join(v.Create(ctx, 1), v.Apply(ctx, []catalog.Product{p})); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := v.Generation(1).Product(ctx, p.ID); !errors.Is(err, catalog.ErrNotFound) {

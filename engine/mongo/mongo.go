@@ -194,14 +194,14 @@ func (d document) product() (catalog.Product, error) {
 	}
 	p := catalog.Product{
 		ID: id, Version: d.Version, Deleted: d.Deleted,
-		Draft: catalog.Draft{
+		ProductData: catalog.ProductData{
 			SKU: d.SKU, Name: d.Name, Description: d.Description, Category: d.Category, Tags: d.Tags,
 			Price: d.Price.money(),
 		},
-		CreatedAt: wire.Time(time.UnixMicro(d.CreatedAt)), UpdatedAt: wire.Time(time.UnixMicro(d.UpdatedAt)),
+		CreatedAt: wire.TruncateTime(time.UnixMicro(d.CreatedAt)), UpdatedAt: wire.TruncateTime(time.UnixMicro(d.UpdatedAt)),
 	}
 	for _, past := range d.PastPrices {
-		p.PastPrices = append(p.PastPrices, catalog.PastPrice{Money: past.Price.money(), Until: wire.Time(time.UnixMicro(past.Until))})
+		p.PastPrices = append(p.PastPrices, catalog.PastPrice{Money: past.Price.money(), Until: wire.TruncateTime(time.UnixMicro(past.Until))})
 	}
 	for _, a := range d.Attributes {
 		if p.Attributes == nil {
@@ -283,7 +283,7 @@ func (v *View) Product(ctx context.Context, id catalog.ID) (catalog.Product, err
 }
 
 // Each shows all products as they come.
-func (v *View) Each(ctx context.Context, handle func([]catalog.Product) error) error {
+func (v *View) Scan(ctx context.Context, handle func([]catalog.Product) error) error {
 	const page = 500
 	cursor, err := v.products.Find(ctx, bson.D{}, options.Find().SetBatchSize(page))
 	if err != nil {
@@ -314,7 +314,7 @@ func (v *View) Each(ctx context.Context, handle func([]catalog.Product) error) e
 }
 
 // Correct replaces what is stored at the version was.
-func (v *View) Correct(ctx context.Context, was int64, p catalog.Product) error {
+func (v *View) Overwrite(ctx context.Context, was int64, p catalog.Product) error {
 	d := documentOf(p)
 	wrong := bson.D{{Key: "_id", Value: d.ID}, {Key: "version", Value: was}}
 	var change mongo.WriteModel = mongo.NewReplaceOneModel().SetFilter(wrong).SetReplacement(d)
@@ -341,17 +341,17 @@ type progress struct {
 }
 
 // Progress answers the progress saved for the shard.
-func (v *View) Progress(ctx context.Context, shard int32) (eventlog.Progress, error) {
+func (v *View) Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error) {
 	d := progress{Shard: shard}
 	err := v.progress.FindOne(ctx, bson.D{{Key: "_id", Value: shard}}).Decode(&d)
 	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
-		return eventlog.Progress{}, fmt.Errorf("progress of shard %d: %w", shard, reach(err))
+		return eventlog.Checkpoint{}, fmt.Errorf("progress of shard %d: %w", shard, reach(err))
 	}
-	return eventlog.Progress{Position: catalog.Position{Shard: shard, Seq: d.Seq}, Offset: d.Offset}, nil
+	return eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: d.Seq}, Offset: d.Offset}, nil
 }
 
 // Save stores the progress of a shard, unless a higher seq is stored.
-func (v *View) Save(ctx context.Context, p eventlog.Progress) error {
+func (v *View) SaveCheckpoint(ctx context.Context, p eventlog.Checkpoint) error {
 	at := bson.D{{Key: "seq", Value: p.Seq}, {Key: "offset", Value: p.Offset}}
 	err := v.write(ctx, v.progress, []mongo.WriteModel{
 		mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: p.Shard}}).

@@ -30,7 +30,7 @@ func document(p catalog.Product) (map[string]any, error) {
 		return nil, err
 	}
 	d := map[string]any{fieldState: there, fieldID: p.ID.String(), fieldProduct: whole, textsearch.Title: ""}
-	for _, f := range textsearch.Of(p) {
+	for _, f := range textsearch.FieldsOf(p) {
 		d[f.Name] = f.Terms
 	}
 	return d, nil
@@ -49,10 +49,10 @@ func (x *Index) definition(aliases ...string) map[string]any {
 	kept := map[string]any{"type": "keyword", "ignore_above": longest, "doc_values": false}
 	sorted := map[string]any{"type": "keyword", "ignore_above": longest}
 	properties := map[string]any{fieldState: kept, fieldID: sorted}
-	for _, field := range []string{textsearch.Name, textsearch.Path, textsearch.Text, textsearch.NameStarts, textsearch.Starts, textsearch.Head, textsearch.SKU, textsearch.In} {
+	for _, field := range []string{textsearch.Name, textsearch.Path, textsearch.Text, textsearch.NamePrefixes, textsearch.Prefixes, textsearch.Head, textsearch.SKU, textsearch.CategoryPath} {
 		properties[field] = kept
 	}
-	for _, field := range []string{textsearch.Category, textsearch.Tag, textsearch.Has, textsearch.Currency, textsearch.Price, textsearch.Created, textsearch.Title} {
+	for _, field := range []string{textsearch.Category, textsearch.Tag, textsearch.Attributes, textsearch.Currency, textsearch.Price, textsearch.Created, textsearch.Title} {
 		properties[field] = sorted
 	}
 	names := map[string]any{}

@@ -91,7 +91,7 @@ func (x *Index) product(ctx context.Context, number int, id catalog.ID) (p catal
 }
 
 // Each shows all products.
-func (x *Index) Each(ctx context.Context, handle func([]catalog.Product) error) error {
+func (x *Index) Scan(ctx context.Context, handle func([]catalog.Product) error) error {
 	g, err := x.look(ctx)
 	if err == nil && g.live == 0 {
 		err = errNone

@@ -78,8 +78,8 @@ func (x *Index) make(ctx context.Context, number int, aliases ...string) error {
 
 // Renew makes an empty generation beside the live one, in the place of another
 // that was there.
-func (x *Index) Renew(ctx context.Context) error {
-	if err := x.Forget(ctx); err != nil {
+func (x *Index) CreateStandby(ctx context.Context) error {
+	if err := x.DropPrevious(ctx); err != nil {
 		return err
 	}
 	number := int(time.Now().UnixMicro())
@@ -122,7 +122,7 @@ func (x *Index) Load(ctx context.Context, products []catalog.Product) error {
 }
 
 // EachBeside shows all products of the new generation.
-func (x *Index) EachBeside(ctx context.Context, handle func([]catalog.Product) error) error {
+func (x *Index) ScanStandby(ctx context.Context, handle func([]catalog.Product) error) error {
 	number, _, err := x.beside(ctx)
 	if err != nil {
 		return err
@@ -134,7 +134,7 @@ func (x *Index) EachBeside(ctx context.Context, handle func([]catalog.Product) e
 }
 
 // ProductBeside answers a product of the new generation.
-func (x *Index) ProductBeside(ctx context.Context, id catalog.ID) (catalog.Product, error) {
+func (x *Index) StandbyProduct(ctx context.Context, id catalog.ID) (catalog.Product, error) {
 	number, _, err := x.beside(ctx)
 	if err != nil {
 		return catalog.Product{}, err
@@ -166,7 +166,7 @@ func (x *Index) Switch(ctx context.Context, _ int) error {
 }
 
 // Back lets what was live before the last Switch be live again.
-func (x *Index) Back(ctx context.Context, _ int) error {
+func (x *Index) Rollback(ctx context.Context, _ int) error {
 	g, err := x.look(ctx)
 	if err != nil {
 		return err
@@ -195,7 +195,7 @@ func (x *Index) swap(ctx context.Context, g generations, number int) error {
 }
 
 // Forget gives up what is beside the live generation.
-func (x *Index) Forget(ctx context.Context) error {
+func (x *Index) DropPrevious(ctx context.Context) error {
 	g, err := x.look(ctx)
 	if err != nil {
 		return fmt.Errorf("remove search indexes: %w", err)

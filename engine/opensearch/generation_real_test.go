@@ -15,13 +15,13 @@ import (
 )
 
 func named(name string, version int64) catalog.Product {
-	return catalog.Product{ID: catalog.DerivedID(name), Version: version, Draft: catalog.Draft{
+	return catalog.Product{ID: catalog.DerivedID(name), Version: version, ProductData: catalog.ProductData{
 		Name: name, Description: fmt.Sprint(version), Price: catalog.Money{Currency: "EUR"},
 	}}
 }
 
-func reached(seq int64) []eventlog.Progress {
-	return []eventlog.Progress{{Position: catalog.Position{Shard: 1, Seq: seq}, Offset: seq}}
+func reached(seq int64) []eventlog.Checkpoint {
+	return []eventlog.Checkpoint{{Position: catalog.Position{Shard: 1, Seq: seq}, Offset: seq}}
 }
 
 func must(t *testing.T, errs ...error) {
@@ -43,19 +43,19 @@ func TestAnIndexIsMadeAnewBesideItself(t *testing.T) {
 		}
 	}
 	must(t, f.Apply(ctx, []catalog.Product{named("a", 1), named("wrong", 9)}, reached(1)))
-	if err := f.Back(ctx, 0); !errors.Is(err, catalog.ErrNotFound) {
+	if err := f.Rollback(ctx, 0); !errors.Is(err, catalog.ErrNotFound) {
 		t.Fatalf("Back = %v, and there is nothing", err)
 	}
-	must(t, f.Renew(ctx))
+	must(t, f.CreateStandby(ctx))
 	must(t, other.Apply(ctx, []catalog.Product{named("b", 2)}, reached(2)))
 	must(t, f.Load(ctx, []catalog.Product{named("a", 1), named("b", 1), {ID: catalog.DerivedID("gone"), Version: 2, Deleted: true}}))
 	has("wrong", 9)
-	if err := f.Back(ctx, 0); !errors.Is(err, catalog.ErrNotFound) {
+	if err := f.Rollback(ctx, 0); !errors.Is(err, catalog.ErrNotFound) {
 		t.Fatalf("Back = %v, and the other one is not whole", err)
 	}
 	beside := 0
-	must(t, f.EachBeside(ctx, func(all []catalog.Product) error { beside += len(all); return nil }))
-	if p, err := f.ProductBeside(ctx, catalog.DerivedID("b")); err != nil || p.Version != 2 || beside != 2 {
+	must(t, f.ScanStandby(ctx, func(all []catalog.Product) error { beside += len(all); return nil }))
+	if p, err := f.StandbyProduct(ctx, catalog.DerivedID("b")); err != nil || p.Version != 2 || beside != 2 {
 		t.Fatalf("beside are %d products, and b at version %d, %v", beside, p.Version, err)
 	}
 	must(t, f.Switch(ctx, 0))
@@ -64,19 +64,19 @@ func TestAnIndexIsMadeAnewBesideItself(t *testing.T) {
 	has("wrong", 0)
 	must(t, other.Apply(ctx, []catalog.Product{named("b", 3), named("gone", 1)}, reached(3)))
 	has("gone", 0)
-	must(t, f.Back(ctx, 0))
+	must(t, f.Rollback(ctx, 0))
 	has("b", 3)
 	has("wrong", 9)
-	must(t, f.Back(ctx, 0))
+	must(t, f.Rollback(ctx, 0))
 	has("wrong", 0)
-	if all, err := open(t, c).Progress(ctx); err != nil || len(all) != 1 || all[0] != reached(3)[0] {
+	if all, err := open(t, c).Checkpoints(ctx); err != nil || len(all) != 1 || all[0] != reached(3)[0] {
 		t.Errorf("the progress is %v, %v", all, err)
 	}
-	must(t, f.Forget(ctx))
-	if err := f.Back(ctx, 0); !errors.Is(err, catalog.ErrNotFound) {
+	must(t, f.DropPrevious(ctx))
+	if err := f.Rollback(ctx, 0); !errors.Is(err, catalog.ErrNotFound) {
 		t.Errorf("Back = %v, and what was before is given up", err)
 	}
-	must(t, f.Renew(ctx), other.Renew(ctx)) // the place of one is taken by the other
+	must(t, f.CreateStandby(ctx), other.CreateStandby(ctx)) // the place of one is taken by the other
 	if err := f.Load(ctx, []catalog.Product{named("half", 1)}); !errors.Is(err, catalog.ErrNotFound) {
 		t.Errorf("Load = %v, and its index is gone", err)
 	}
@@ -132,7 +132,7 @@ func TestWhatIsOlderNeverWins(t *testing.T) {
 				return
 			default:
 			}
-			if err := x.Renew(ctx); err != nil {
+			if err := x.CreateStandby(ctx); err != nil {
 				t.Errorf("making it anew: %v", err)
 				return
 			}
@@ -149,7 +149,7 @@ func TestWhatIsOlderNeverWins(t *testing.T) {
 	close(stop)
 	<-stopped
 	found := 0
-	must(t, x.Each(ctx, func(all []catalog.Product) error {
+	must(t, x.Scan(ctx, func(all []catalog.Product) error {
 		for _, p := range all {
 			found++
 			if p.Version != versions {

@@ -22,24 +22,24 @@ type clause = map[string]any
 // is1 finds what has exactly that term.
 func is1(field, value string) clause { return clause{"term": clause{field: clause{"value": value}}} }
 
-func having(p textsearch.Place) clause {
+func having(p textsearch.TermQuery) clause {
 	switch {
 	case p.Field == textsearch.ID:
 		return is1(fieldID, p.Term)
-	case p.Begins:
+	case p.Prefix:
 		return clause{"prefix": clause{p.Field: clause{"value": p.Term}}}
-	case p.Errors > 0: // people seldom miss the first letter, and the index is searched faster
-		return clause{"fuzzy": clause{p.Field: clause{"value": p.Term, "fuzziness": p.Errors, "prefix_length": 1, "rewrite": "constant_score"}}}
+	case p.MaxEdits > 0: // people seldom miss the first letter, and the index is searched faster
+		return clause{"fuzzy": clause{p.Field: clause{"value": p.Term, "fuzziness": p.MaxEdits, "prefix_length": 1, "rewrite": "constant_score"}}}
 	}
 	return is1(p.Field, p.Term)
 }
 
 // either finds what is in one of the tiers. The score is the sum of what they
 // are worth.
-func either(tiers []textsearch.Tier, others ...clause) clause {
+func either(tiers []textsearch.Clause, others ...clause) clause {
 	all := others
 	for _, t := range tiers {
-		all = append(all, clause{"constant_score": clause{"filter": having(t.Place), "boost": t.Worth}})
+		all = append(all, clause{"constant_score": clause{"filter": having(t.TermQuery), "boost": t.Boost}})
 	}
 	return clause{"bool": clause{"should": all, "minimum_should_match": 1}}
 }
@@ -57,19 +57,19 @@ func question(p textsearch.Plan) clause {
 	if p.Text {
 		var words []clause
 		for _, w := range p.Words {
-			words = append(words, either(w.Tiers))
+			words = append(words, either(w.Clauses))
 		}
 		var all []clause
 		if len(words) > 0 {
 			all = append(all, clause{"bool": clause{"must": words}})
 		}
-		b["must"] = either(p.Whole, all...)
+		b["must"] = either(p.ExactMatches, all...)
 	}
 	return clause{"bool": b}
 }
 
 // order is the order of a page as OpenSearch is asked, and where it begins.
-func order(o textsearch.Order, last *textsearch.Last) (sort []clause, after []any) {
+func order(o textsearch.SortOrder, last *textsearch.CursorKey) (sort []clause, after []any) {
 	way := func(descending bool) string {
 		if descending {
 			return "desc"
@@ -92,7 +92,7 @@ func order(o textsearch.Order, last *textsearch.Last) (sort []clause, after []an
 }
 
 // end is where a page ends with h.
-func end(o textsearch.Order, h hit, p catalog.Product) (last textsearch.Last, err error) {
+func end(o textsearch.SortOrder, h hit, p catalog.Product) (last textsearch.CursorKey, err error) {
 	last.ID = p.ID
 	if len(h.Sort) == 0 {
 		return last, fmt.Errorf("product %s was found without its place", p.ID)
@@ -112,10 +112,10 @@ func end(o textsearch.Order, h hit, p catalog.Product) (last textsearch.Last, er
 // Search answers a page of the products that match, or a *catalog.Refusal.
 func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, error) {
 	q.Text = strings.TrimSpace(q.Text)
-	if err := textsearch.Check(q); err != nil {
+	if err := textsearch.ValidateQuery(q); err != nil {
 		return catalog.Page{}, err
 	}
-	o, last, err := textsearch.OrderOf(q)
+	o, last, err := textsearch.ParseSort(q)
 	if err != nil {
 		return catalog.Page{}, err
 	}
@@ -131,7 +131,7 @@ func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, erro
 }
 
 // find asks OpenSearch.
-func (x *Index) find(ctx context.Context, q catalog.Query, p textsearch.Plan, o textsearch.Order, last *textsearch.Last, facets []catalog.Facet) (page catalog.Page, _ error) {
+func (x *Index) find(ctx context.Context, q catalog.Query, p textsearch.Plan, o textsearch.SortOrder, last *textsearch.CursorKey, facets []catalog.Facet) (page catalog.Page, _ error) {
 	sort, after := order(o, last)
 	body := clause{"size": q.Limit + 1, "track_total_hits": true, "_source": []string{fieldProduct}, "query": question(p), "sort": sort}
 	if after != nil {
@@ -168,7 +168,7 @@ func (x *Index) find(ctx context.Context, q catalog.Query, p textsearch.Plan, o 
 			if err != nil {
 				return catalog.Page{}, fmt.Errorf("search: %w", err)
 			}
-			page.NextCursor = textsearch.Cursor(q, last)
+			page.NextCursor = textsearch.EncodeCursor(q, last)
 			break
 		}
 		p, err := product(h.Source)
@@ -181,7 +181,7 @@ func (x *Index) find(ctx context.Context, q catalog.Query, p textsearch.Plan, o 
 		for _, b := range found.Aggregations[strconv.Itoa(i)].Buckets {
 			value := b.Key
 			if f.Attribute != "" || f.Field == attribute {
-				value = strings.TrimPrefix(value, textsearch.Attribute(f.Attribute, ""))
+				value = strings.TrimPrefix(value, textsearch.AttributeTerm(f.Attribute, ""))
 			}
 			f.Values = append(f.Values, catalog.FacetValue{Value: value, Count: b.Count})
 		}
@@ -213,8 +213,8 @@ func count(f catalog.Facet) clause {
 	if f.Field != attribute {
 		return clause{"terms": clause{"field": f.Field, "size": maxValues, "shard_size": 10 * maxValues}}
 	}
-	begin := literal(textsearch.Attribute(f.Attribute, ""))
-	return clause{"terms": clause{"field": textsearch.Has, "size": maxValues, "shard_size": 10 * maxValues, "include": begin + "([^" + literal(textsearch.Hashed) + "].*)?"}}
+	begin := literal(textsearch.AttributeTerm(f.Attribute, ""))
+	return clause{"terms": clause{"field": textsearch.Attributes, "size": maxValues, "shard_size": 10 * maxValues, "include": begin + "([^" + literal(textsearch.Hashed) + "].*)?"}}
 }
 
 // literal is a regular expression of OpenSearch's that stands for the text.
@@ -231,10 +231,10 @@ func literal(text string) string {
 
 // matcher makes a matcher of words that products were found by. The stems that
 // they may stand for are those of the products.
-func matcher(text string, looked []textsearch.Word, products []catalog.Product) *textsearch.Matcher {
+func matcher(text string, looked []textsearch.Word, products []catalog.Product) *textsearch.Highlighter {
 	stems := map[string]bool{}
 	for _, p := range products {
-		for _, f := range textsearch.Of(p) {
+		for _, f := range textsearch.FieldsOf(p) {
 			switch f.Name {
 			case textsearch.Name, textsearch.Path, textsearch.Text:
 				for _, s := range f.Terms {
@@ -243,24 +243,24 @@ func matcher(text string, looked []textsearch.Word, products []catalog.Product) 
 			}
 		}
 	}
-	m := textsearch.NewMatcher(text)
+	m := textsearch.NewHighlighter(text)
 	for _, w := range looked {
 		own := []string{textsearch.Stem(w.Word)}
 		for s := range stems {
-			if w.Errors > 0 && textsearch.Like(own[0], s, w.Errors) {
+			if w.MaxEdits > 0 && textsearch.WithinEdits(own[0], s, w.MaxEdits) {
 				own = append(own, s)
 			}
 		}
-		m.Looked(w.Word, own...)
+		m.AddMatched(w.Word, own...)
 	}
 	return m
 }
 
 // Suggest answers what the text may become, or a *catalog.Refusal.
 func (x *Index) Suggest(ctx context.Context, text string, limit int) (catalog.Suggestions, error) {
-	return textsearch.Suggest(text, limit, func(q catalog.Query, last string) (catalog.Page, *textsearch.Matcher, error) {
+	return textsearch.Suggest(text, limit, func(q catalog.Query, last string) (catalog.Page, *textsearch.Highlighter, error) {
 		plan := textsearch.NewPlan(q)
-		page, err := x.find(ctx, q, plan, textsearch.Order{Descending: true}, nil, []catalog.Facet{{Field: textsearch.Category}})
+		page, err := x.find(ctx, q, plan, textsearch.SortOrder{Descending: true}, nil, []catalog.Facet{{Field: textsearch.Category}})
 		if err != nil {
 			return page, nil, err
 		}

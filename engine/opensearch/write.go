@@ -83,7 +83,7 @@ func operations(products []catalog.Product) ([]operation, error) {
 }
 
 // reach are the operations that write progress.
-func reach(all []eventlog.Progress) []operation {
+func reach(all []eventlog.Checkpoint) []operation {
 	var list []operation
 	for _, p := range all {
 		list = append(list, operation{
@@ -100,7 +100,7 @@ func reach(all []eventlog.Progress) []operation {
 //
 // It writes to all generations. When it has, it looks again which ones there
 // are: one that was made after that last look is filled with a snapshot of later.
-func (x *Index) Apply(ctx context.Context, products []catalog.Product, progress []eventlog.Progress) error {
+func (x *Index) Apply(ctx context.Context, products []catalog.Product, progress []eventlog.Checkpoint) error {
 	list, err := operations(products)
 	if err != nil {
 		return err
@@ -169,7 +169,7 @@ func (x *Index) refresh(ctx context.Context, number int) error {
 }
 
 // Progress answers the progress of each shard of which something was applied.
-func (x *Index) Progress(ctx context.Context) ([]eventlog.Progress, error) {
+func (x *Index) Checkpoints(ctx context.Context) ([]eventlog.Checkpoint, error) {
 	g, err := x.look(ctx)
 	if err == nil && g.live == 0 {
 		err = errNone
@@ -180,7 +180,7 @@ func (x *Index) Progress(ctx context.Context) ([]eventlog.Progress, error) {
 	return x.progress(ctx, g.live)
 }
 
-func (x *Index) progress(ctx context.Context, number int) (all []eventlog.Progress, _ error) {
+func (x *Index) progress(ctx context.Context, number int) (all []eventlog.Checkpoint, _ error) {
 	if err := x.refresh(ctx, number); err != nil {
 		return nil, fmt.Errorf("progress of the search index: %w", err)
 	}
@@ -195,14 +195,14 @@ func (x *Index) progress(ctx context.Context, number int) (all []eventlog.Progre
 		if err := json.Unmarshal(h.Source, &p); err != nil {
 			return nil, fmt.Errorf("progress of the search index: %w", err)
 		}
-		all = append(all, eventlog.Progress{Position: catalog.Position{Shard: p.Shard, Seq: p.Seq}, Offset: p.Offset})
+		all = append(all, eventlog.Checkpoint{Position: catalog.Position{Shard: p.Shard, Seq: p.Seq}, Offset: p.Offset})
 	}
 	return all, nil
 }
 
 // Correct puts products in the place of those that are wrong, whatever version
 // those have. A newer one that comes meanwhile stays.
-func (x *Index) Correct(ctx context.Context, products []catalog.Product) error {
+func (x *Index) Overwrite(ctx context.Context, products []catalog.Product) error {
 	g, err := x.look(ctx)
 	if err != nil {
 		return fmt.Errorf("correct the search index: %w", err)

@@ -27,7 +27,7 @@ func queueDead(batch *pgx.Batch, letters []eventlog.DeadLetter) error {
 }
 
 // Dead answers a range of the shard's dead letters.
-func (s *Store) Dead(ctx context.Context, shard int32, from int64, limit int) ([]eventlog.DeadLetter, error) {
+func (s *Store) DeadLetters(ctx context.Context, shard int32, from int64, limit int) ([]eventlog.DeadLetter, error) {
 	letters, err := s.dead(ctx, func(row pgx.CollectableRow) (eventlog.DeadLetter, error) {
 		var payload []byte
 		if err := row.Scan(&payload); err != nil {
@@ -42,11 +42,11 @@ func (s *Store) Dead(ctx context.Context, shard int32, from int64, limit int) ([
 }
 
 // ListDead answers dead letters, newest first.
-func (s *Store) ListDead(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]eventlog.DeadLetter, error) {
+func (s *Store) ListDeadLetters(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]eventlog.DeadLetter, error) {
 	letters, err := s.dead(ctx, func(row pgx.CollectableRow) (d eventlog.DeadLetter, err error) {
 		var at time.Time
 		err = row.Scan(&d.Shard, &d.Seq, &d.Offset, &d.Cause, &at, &d.Size)
-		d.At = wire.Time(at)
+		d.At = wire.TruncateTime(at)
 		return d, err
 	}, `
 		SELECT shard, number, "offset", cause, at, size FROM dead

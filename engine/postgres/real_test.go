@@ -145,7 +145,7 @@ func until(t *testing.T, what string, condition func() bool) {
 // claim prepares one shard and claims it.
 func claim(t *testing.T, s *postgres.Store) eventlog.ShardState {
 	t.Helper()
-	if err := s.Prepare(t.Context(), 1); err != nil {
+	if err := s.InitShards(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
 	st, err := s.Claim(t.Context(), 0)
@@ -158,14 +158,14 @@ func claim(t *testing.T, s *postgres.Store) eventlog.ShardState {
 // batch is the next batch of a shard: one command that makes a product with
 // that SKU.
 func batch(st eventlog.ShardState, sku string) eventlog.Batch {
-	d := catalog.Draft{
+	d := catalog.ProductData{
 		SKU: sku, Name: "Chair", Category: "Furniture/Chairs", Tags: []string{"oak", "a,b"}, Attributes: map[string]string{"width": "80"},
 		Price: catalog.Money{Decimal: catalog.Decimal{Units: 149, Nanos: 900_000_000}, Currency: "EUR"},
 	}
 	id := catalog.DerivedID(sku)
 	return eventlog.Batch{
-		Shard: st.Shard, Epoch: st.Epoch, From: st.Offset, To: st.Offset + 1, NextSeq: st.NextSeq, NextDead: st.NextDead,
-		Commands: []catalog.Command{{ID: id, Product: id, Op: catalog.CreateProduct{Draft: d}, AcceptedAt: time.UnixMicro(0).UTC()}},
+		Shard: st.Shard, Epoch: st.Epoch, From: st.Offset, To: st.Offset + 1, NextSeq: st.NextSeq, NextDeadLetter: st.NextDeadLetter,
+		Commands: []catalog.Command{{ID: id, Product: id, Op: catalog.CreateProduct{Data: d}, AcceptedAt: time.UnixMicro(0).UTC()}},
 	}
 }
 

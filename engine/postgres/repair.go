@@ -11,7 +11,7 @@ import (
 )
 
 // Topics answers which topics the store belongs to: at first those given.
-func (s *Store) Topics(ctx context.Context, now eventlog.Topics) (was eventlog.Topics, err error) {
+func (s *Store) BindTopics(ctx context.Context, now eventlog.Topics) (was eventlog.Topics, err error) {
 	was = now
 	rows, err := s.pool.Query(ctx, "SELECT name, id FROM topics")
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Store) Topics(ctx context.Context, now eventlog.Topics) (was eventlog.T
 	if err != nil {
 		return was, fmt.Errorf("write topics: %w", reach(err))
 	}
-	return s.Topics(ctx, now) // another may have been first
+	return s.BindTopics(ctx, now) // another may have been first
 }
 
 // States answers the stored states of all shards, in order.
@@ -57,7 +57,7 @@ func (s *Store) States(ctx context.Context) ([]eventlog.ShardState, error) {
 
 // Reset makes the store belong to the topics and moves shards to offsets of the
 // commands topic. Whoever owns a shard owns it no more.
-func (s *Store) Reset(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error {
+func (s *Store) ResetShards(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "INSERT INTO topics (name, id) VALUES ('commands', $1), ('events', $2) ON CONFLICT (name) DO UPDATE SET id = excluded.id",
 			[16]byte(topics.Commands), [16]byte(topics.Events))
@@ -83,10 +83,10 @@ func (s *Store) Reset(ctx context.Context, topics eventlog.Topics, offsets map[i
 // Restore puts events, in the order of shard and seq, behind those that the
 // journal has, and products as they leave them: all or nothing. It is for a store
 // that was set back. Whoever owns one of the shards owns it no more.
-func (s *Store) Restore(ctx context.Context, events []catalog.Event) error {
+func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var batch pgx.Batch
-		products := eventlog.Latest(events)
+		products := eventlog.LastVersions(events)
 		ids, shards := make([]catalog.ID, len(products)), make(map[catalog.ID]int32, len(products))
 		for i, p := range products {
 			ids[i] = p.ID

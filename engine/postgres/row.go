@@ -141,7 +141,7 @@ func queueEvents(batch *pgx.Batch, events []catalog.Event) error {
 			return fmt.Errorf("event %s: %w", e.Position, err)
 		}
 		seqs[i], products[i], versions[i], commands[i] = e.Seq, e.Product.ID, e.Product.Version, e.Command
-		fingerprints[i], kinds[i], payloads[i] = e.Fingerprint[:], string(e.Kind), payload
+		fingerprints[i], kinds[i], payloads[i] = e.Fingerprint[:], string(e.Outcome), payload
 		actors[i], traces[i] = plain.Replace(e.Actor), plain.Replace(e.Trace)
 		accepted[i], settled[i] = e.AcceptedAt, e.SettledAt
 	}

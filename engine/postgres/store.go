@@ -29,7 +29,7 @@ const (
 )
 
 // Prepare makes the rows of the shards, or checks that there are as many.
-func (s *Store) Prepare(ctx context.Context, shards int) error {
+func (s *Store) InitShards(ctx context.Context, shards int) error {
 	if shards < 1 {
 		return fmt.Errorf("prepare %d shards: there must be at least one", shards)
 	}
@@ -57,7 +57,7 @@ func (s *Store) Prepare(ctx context.Context, shards int) error {
 const stateColumns = `shard, epoch, "offset", next_seq, next_dead, published`
 
 func scanState(row pgx.Row) (st eventlog.ShardState, err error) {
-	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.NextDead, &st.Published)
+	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.NextDeadLetter, &st.Published)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = errors.New("there is no such shard")
 	}
@@ -136,7 +136,7 @@ func (s *Store) settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]
 	if err != nil {
 		return nil, err
 	}
-	events := eventlog.Settle(b, known, wire.Time(now))
+	events := eventlog.Settle(b, known, wire.TruncateTime(now))
 	failpoint.Here(failpoint.WriterOpen)
 	return events, write(ctx, conn, b, known, events)
 }
@@ -152,8 +152,8 @@ func release(ctx context.Context, conn *pgxpool.Conn) {
 
 // read begins a transaction, locks the row of the shard, compares it with b and
 // reads what must be known to settle b.
-func read(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch) (eventlog.Known, error) {
-	k := eventlog.Known{Products: map[catalog.ID]catalog.Product{}, Settled: map[catalog.ID]bool{}, SKUs: map[string]catalog.ID{}}
+func read(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch) (eventlog.BatchState, error) {
+	k := eventlog.BatchState{Products: map[catalog.ID]catalog.Product{}, Settled: map[catalog.ID]bool{}, SKUs: map[string]catalog.ID{}}
 	var st eventlog.ShardState
 
 	var batch pgx.Batch
@@ -196,9 +196,9 @@ func read(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch) (eventlog.K
 
 // write writes the events, the products as they leave them and the row of the
 // shard, and commits.
-func write(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch, known eventlog.Known, events []catalog.Event) error {
+func write(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch, known eventlog.BatchState, events []catalog.Event) error {
 	var batch pgx.Batch
-	products := eventlog.Latest(events)
+	products := eventlog.LastVersions(events)
 
 	// An SKU that changes hands must be free before its next owner is written.
 	var freed []catalog.ID
@@ -220,11 +220,11 @@ func write(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch, known even
 			return err
 		}
 	}
-	if err := queueDead(&batch, b.Dead); err != nil {
+	if err := queueDead(&batch, b.DeadLetters); err != nil {
 		return err
 	}
 	batch.Queue(`UPDATE shards SET "offset" = $2, next_seq = $3, next_dead = $4, published = greatest(published, $5) WHERE shard = $1`,
-		b.Shard, b.To, b.NextSeq+int64(len(events)), b.NextDead+int64(len(b.Dead)), b.Published)
+		b.Shard, b.To, b.NextSeq+int64(len(events)), b.NextDeadLetter+int64(len(b.DeadLetters)), b.Published)
 	batch.Queue("commit")
 	return conn.SendBatch(ctx, &batch).Close()
 }

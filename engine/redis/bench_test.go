@@ -25,16 +25,16 @@ func BenchmarkProduct(b *testing.B) {
 	defer c.Close()
 	ctx, stop := context.WithCancel(b.Context())
 	defer stop()
-	go c.Keep(ctx)
+	go c.RenewLeases(ctx)
 	for s := range int32(enginetest.CacheShards) {
-		if err := errors.Join(c.Guard(ctx, s), c.Admit(ctx, s)); err != nil {
+		if err := errors.Join(c.Acquire(ctx, s), c.AllowFill(ctx, s)); err != nil {
 			b.Fatal(err)
 		}
 	}
 	ids := make([]catalog.ID, 1000)
 	for i := range ids {
 		ids[i] = catalog.DerivedID(fmt.Sprint(i))
-		p := catalog.Product{ID: ids[i], Version: 1, Draft: catalog.Draft{Name: "Folding chair", Description: fmt.Sprintf("%0200d", i), Price: catalog.Money{Currency: "EUR"}}}
+		p := catalog.Product{ID: ids[i], Version: 1, ProductData: catalog.ProductData{Name: "Folding chair", Description: fmt.Sprintf("%0200d", i), Price: catalog.Money{Currency: "EUR"}}}
 		for {
 			_, found, ticket, err := c.Product(ctx, ids[i])
 			if err != nil {

@@ -118,7 +118,7 @@ func (c *Cache) guard(shard int32) *guard {
 // Guard takes the shard from whoever guards it. Nothing is stored until the
 // first Admit. On an error the cache has nothing that is believed, as soon as Forget
 // returns; Keep tries again.
-func (c *Cache) Guard(ctx context.Context, shard int32) error {
+func (c *Cache) Acquire(ctx context.Context, shard int32) error {
 	g := &guard{owner: rand.Text(), take: true, changing: map[string]bool{}}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -131,7 +131,7 @@ func (c *Cache) Guard(ctx context.Context, shard int32) error {
 // Forget returns when nobody is answered the products from the cache any more,
 // until Admit. When Redis does not answer, that is when the term is over. It
 // is ErrFenced when another process guards the shard.
-func (c *Cache) Forget(ctx context.Context, shard int32, products []catalog.ID) error {
+func (c *Cache) Invalidate(ctx context.Context, shard int32, products []catalog.ID) error {
 	g := c.guard(shard)
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -155,7 +155,7 @@ func (c *Cache) Forget(ctx context.Context, shard int32, products []catalog.ID) 
 }
 
 // Admit lets the products of the shard be stored again, those forgotten too.
-func (c *Cache) Admit(ctx context.Context, shard int32) error {
+func (c *Cache) AllowFill(ctx context.Context, shard int32) error {
 	g := c.guard(shard)
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -169,7 +169,7 @@ func (c *Cache) Admit(ctx context.Context, shard int32) error {
 }
 
 // Leave ends the guard of the shard, which is over when its term is.
-func (c *Cache) Leave(shard int32) {
+func (c *Cache) Release(shard int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.guards, shard)
@@ -177,7 +177,7 @@ func (c *Cache) Leave(shard int32) {
 
 // Keep prolongs the guards, and makes those anew that Redis has lost, until ctx
 // ends.
-func (c *Cache) Keep(ctx context.Context) {
+func (c *Cache) RenewLeases(ctx context.Context) {
 	tick := time.NewTicker(prolong)
 	defer tick.Stop()
 	for {

@@ -75,10 +75,10 @@ func TestARedisThatGoesAwayIsAnErrorAtOnceAndIsUsedAgainWhenItIsBack(t *testing.
 	c := connect(t, redis.Config{URL: "redis://" + server.Addr()})
 	id := catalog.DerivedID("p")
 	shard := catalog.Shard(id, enginetest.CacheShards)
-	if err := c.Guard(t.Context(), shard); err != nil {
+	if err := c.Acquire(t.Context(), shard); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Admit(t.Context(), shard); err != nil {
+	if err := c.AllowFill(t.Context(), shard); err != nil {
 		t.Fatal(err)
 	}
 	server.Close()
@@ -93,7 +93,7 @@ func TestARedisThatGoesAwayIsAnErrorAtOnceAndIsUsedAgainWhenItIsBack(t *testing.
 	}
 	since = time.Now()
 	for range 20 { // the first waits until the term is over, and no other
-		if err := c.Forget(t.Context(), shard, []catalog.ID{id}); err != nil {
+		if err := c.Invalidate(t.Context(), shard, []catalog.ID{id}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -103,10 +103,10 @@ func TestARedisThatGoesAwayIsAnErrorAtOnceAndIsUsedAgainWhenItIsBack(t *testing.
 	if err := server.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Admit(t.Context(), shard); err != nil {
+	if err := c.AllowFill(t.Context(), shard); err != nil {
 		t.Fatal(err)
 	}
-	go c.Keep(t.Context())
+	go c.RenewLeases(t.Context())
 	deadline := time.Now().Add(10 * time.Second)
 	for {
 		if _, _, ticket, err := c.Product(t.Context(), id); err == nil && ticket != "" {
@@ -124,7 +124,7 @@ func lamp(t *testing.T, c *redis.Cache) catalog.Product {
 	t.Helper()
 	p := catalog.Product{ID: catalog.DerivedID("lamp"), Version: 1, Deleted: true}
 	shard := catalog.Shard(p.ID, enginetest.CacheShards)
-	if err := errors.Join(c.Guard(t.Context(), shard), c.Admit(t.Context(), shard)); err != nil {
+	if err := errors.Join(c.Acquire(t.Context(), shard), c.AllowFill(t.Context(), shard)); err != nil {
 		t.Fatal(err)
 	}
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-time.After(time.Millisecond) {
@@ -163,7 +163,7 @@ func TestAnOldSnapshotIsNotBelievedByWhoeverGuardsTheShard(t *testing.T) {
 			entry, _ = server.Get(key)
 		}
 	}
-	if err := errors.Join(c.Forget(t.Context(), shard, []catalog.ID{p.ID}), c.Admit(t.Context(), shard)); err != nil {
+	if err := errors.Join(c.Invalidate(t.Context(), shard, []catalog.ID{p.ID}), c.AllowFill(t.Context(), shard)); err != nil {
 		t.Fatal(err)
 	}
 	// Redis is now as it was.
@@ -177,7 +177,7 @@ func TestAnOldSnapshotIsNotBelievedByWhoeverGuardsTheShard(t *testing.T) {
 	if now := server.Dump(); now != snapshot {
 		t.Fatalf("void: it was\n%s\nand is\n%s", snapshot, now)
 	}
-	if err := c.Forget(t.Context(), shard, nil); err != nil { // what comes next, whatever it is about
+	if err := c.Invalidate(t.Context(), shard, nil); err != nil { // what comes next, whatever it is about
 		t.Fatal(err)
 	}
 	if p, found, _, err := c.Product(t.Context(), p.ID); found || err != nil {

@@ -22,7 +22,7 @@ func deadValues(d eventlog.DeadLetter) ([]any, error) {
 }
 
 // Dead answers a range of the shard's dead letters.
-func (s *Store) Dead(ctx context.Context, shard int32, from int64, limit int) ([]eventlog.DeadLetter, error) {
+func (s *Store) DeadLetters(ctx context.Context, shard int32, from int64, limit int) ([]eventlog.DeadLetter, error) {
 	letters, err := query(ctx, s.db.read, func(row scanner) (eventlog.DeadLetter, error) {
 		var payload []byte
 		if err := row.Scan(&payload); err != nil {
@@ -37,11 +37,11 @@ func (s *Store) Dead(ctx context.Context, shard int32, from int64, limit int) ([
 }
 
 // ListDead answers dead letters, newest first.
-func (s *Store) ListDead(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]eventlog.DeadLetter, error) {
+func (s *Store) ListDeadLetters(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]eventlog.DeadLetter, error) {
 	letters, err := query(ctx, s.db.read, func(row scanner) (d eventlog.DeadLetter, err error) {
 		var at int64
 		err = row.Scan(&d.Shard, &d.Seq, &d.Offset, &d.Cause, &at, &d.Size)
-		d.At = wire.Time(time.UnixMicro(at))
+		d.At = wire.TruncateTime(time.UnixMicro(at))
 		return d, err
 	}, `
 		SELECT shard, number, "offset", cause, at, size FROM dead

@@ -19,8 +19,8 @@ func (v *View) Generation(n int64) *View {
 }
 
 // Generations answers which generations there are.
-func (v *View) Generations(ctx context.Context) (g eventlog.Generations, err error) {
-	err = v.db.read.QueryRowContext(ctx, "SELECT live, also, whole, both FROM view_generations").Scan(&g.Live, &g.Also, &g.Whole, &g.Both)
+func (v *View) Generations(ctx context.Context) (g eventlog.ViewGenerations, err error) {
+	err = v.db.read.QueryRowContext(ctx, "SELECT live, also, whole, both FROM view_generations").Scan(&g.Live, &g.Standby, &g.StandbyComplete, &g.ReadBoth)
 	if err != nil {
 		return g, fmt.Errorf("generations of the view: %w", err)
 	}
@@ -28,12 +28,12 @@ func (v *View) Generations(ctx context.Context) (g eventlog.Generations, err err
 }
 
 // Turn saves which generations there are, if they are still what they were.
-func (v *View) Turn(ctx context.Context, was, to eventlog.Generations) error {
+func (v *View) CompareAndSwap(ctx context.Context, was, to eventlog.ViewGenerations) error {
 	err := v.write(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `
 			UPDATE view_generations SET live = ?, also = ?, whole = ?, both = ?
 			WHERE live = ? AND also = ? AND whole = ? AND both = ?`,
-			to.Live, to.Also, to.Whole, to.Both, was.Live, was.Also, was.Whole, was.Both)
+			to.Live, to.Standby, to.StandbyComplete, to.ReadBoth, was.Live, was.Standby, was.StandbyComplete, was.ReadBoth)
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (v *View) Turn(ctx context.Context, was, to eventlog.Generations) error {
 }
 
 // Clear empties the generation, and makes it where it is not there.
-func (v *View) Clear(ctx context.Context, n int64) error {
+func (v *View) Create(ctx context.Context, n int64) error {
 	g := v.Generation(n)
 	return g.tables(ctx, "DROP TABLE IF EXISTS "+g.products, "DROP TABLE IF EXISTS "+g.progress,
 		"CREATE TABLE "+g.products+" (id BLOB PRIMARY KEY, version INTEGER NOT NULL, data BLOB NOT NULL) STRICT, WITHOUT ROWID",

@@ -11,7 +11,7 @@ import (
 )
 
 // Topics answers which topics the store belongs to: at first those given.
-func (s *Store) Topics(ctx context.Context, now eventlog.Topics) (was eventlog.Topics, err error) {
+func (s *Store) BindTopics(ctx context.Context, now eventlog.Topics) (was eventlog.Topics, err error) {
 	read := func(name string, id *catalog.ID) error {
 		got, err := scanID(s.db.read.QueryRowContext(ctx, "SELECT id FROM topics WHERE name = ?", name))
 		if err == nil {
@@ -31,7 +31,7 @@ func (s *Store) Topics(ctx context.Context, now eventlog.Topics) (was eventlog.T
 	if err != nil {
 		return was, fmt.Errorf("write topics: %w", err)
 	}
-	return s.Topics(ctx, now) // another may have been first
+	return s.BindTopics(ctx, now) // another may have been first
 }
 
 // States answers the stored states of all shards, in order.
@@ -45,7 +45,7 @@ func (s *Store) States(ctx context.Context) ([]eventlog.ShardState, error) {
 
 // Reset makes the store belong to the topics and moves shards to offsets of the
 // commands topic. Whoever owns a shard owns it no more.
-func (s *Store) Reset(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error {
+func (s *Store) ResetShards(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error {
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO topics (name, id) VALUES ('commands', ?), ('events', ?) ON CONFLICT (name) DO UPDATE SET id = excluded.id",
 			topics.Commands[:], topics.Events[:])
@@ -71,9 +71,9 @@ func (s *Store) Reset(ctx context.Context, topics eventlog.Topics, offsets map[i
 // Restore puts events, in the order of shard and seq, behind those that the
 // journal has, and products as they leave them: all or nothing. It is for a store
 // that was set back. Whoever owns one of the shards owns it no more.
-func (s *Store) Restore(ctx context.Context, events []catalog.Event) error {
+func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error {
 	err := s.write(ctx, func(tx *sql.Tx) error {
-		products := eventlog.Latest(events)
+		products := eventlog.LastVersions(events)
 		ids, byShard := make([]catalog.ID, len(products)), map[int32][]catalog.Event{}
 		for i, p := range products {
 			ids[i] = p.ID
@@ -94,7 +94,7 @@ func (s *Store) Restore(ctx context.Context, events []catalog.Event) error {
 			if n, err := result.RowsAffected(); err != nil || n != 1 {
 				return errors.Join(err, fmt.Errorf("%w: event %s does not come next", catalog.ErrFenced, part[0].Position))
 			}
-			if err := save(ctx, tx, shard, eventlog.Known{}, part); err != nil {
+			if err := save(ctx, tx, shard, eventlog.BatchState{}, part); err != nil {
 				return err
 			}
 		}

@@ -125,7 +125,7 @@ func scanProduct(row scanner) (catalog.Product, error) {
 	if err != nil {
 		return catalog.Product{}, err
 	}
-	if p.ID, err = wire.ID(id); err != nil {
+	if p.ID, err = wire.IDFromProto(id); err != nil {
 		return catalog.Product{}, err
 	}
 	if p.PastPrices, err = wire.DecodePastPrices(past); err != nil {
@@ -155,7 +155,7 @@ func eventValues(e catalog.Event) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event %s: %w", e.Position, err)
 	}
-	return []any{e.Shard, e.Seq, e.Product.ID[:], e.Product.Version, e.Command[:], e.Fingerprint[:], string(e.Kind), payload,
+	return []any{e.Shard, e.Seq, e.Product.ID[:], e.Product.Version, e.Command[:], e.Fingerprint[:], string(e.Outcome), payload,
 		e.Actor, e.Trace, e.AcceptedAt.UnixMicro(), e.SettledAt.UnixMicro()}, nil
 }
 
@@ -174,5 +174,5 @@ func scanID(row scanner) (catalog.ID, error) {
 	if err := row.Scan(&id); err != nil {
 		return catalog.ID{}, err
 	}
-	return wire.ID(id)
+	return wire.IDFromProto(id)
 }

@@ -39,7 +39,7 @@ func TestWhatIsInTheFileIsThereAfterOpeningItAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := sqlite.NewStore(db)
-		if err := s.Prepare(t.Context(), 3); err != nil {
+		if err := s.InitShards(t.Context(), 3); err != nil {
 			t.Fatal(err)
 		}
 		st, err := s.Claim(t.Context(), 2)

@@ -44,7 +44,7 @@ func (s *Store) write(ctx context.Context, f func(*sql.Tx) error) error {
 }
 
 // Prepare makes the rows of the shards, or checks that there are as many.
-func (s *Store) Prepare(ctx context.Context, shards int) error {
+func (s *Store) InitShards(ctx context.Context, shards int) error {
 	if shards < 1 {
 		return fmt.Errorf("prepare %d shards: there must be at least one", shards)
 	}
@@ -73,7 +73,7 @@ const (
 )
 
 func scanState(row scanner) (st eventlog.ShardState, err error) {
-	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.NextDead, &st.Published)
+	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.NextDeadLetter, &st.Published)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = errors.New("there is no such shard")
 	}
@@ -116,17 +116,17 @@ func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (ev
 		if err != nil {
 			return err
 		}
-		events = eventlog.Settle(b, known, wire.Time(now))
+		events = eventlog.Settle(b, known, wire.TruncateTime(now))
 		failpoint.Here(failpoint.WriterOpen)
 		if err := save(ctx, tx, b.Shard, known, events); err != nil {
 			return err
 		}
-		if err := each(ctx, tx, addDead, b.Dead, deadValues); err != nil {
+		if err := each(ctx, tx, addDead, b.DeadLetters, deadValues); err != nil {
 			return fmt.Errorf("write dead letters: %w", err)
 		}
 		_, err = tx.ExecContext(ctx,
 			`UPDATE shards SET "offset" = ?, next_seq = ?, next_dead = ?, published = max(published, ?) WHERE shard = ?`,
-			b.To, b.NextSeq+int64(len(events)), b.NextDead+int64(len(b.Dead)), b.Published, b.Shard)
+			b.To, b.NextSeq+int64(len(events)), b.NextDeadLetter+int64(len(b.DeadLetters)), b.Published, b.Shard)
 		return err
 	})
 	if err != nil {
@@ -136,8 +136,8 @@ func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (ev
 }
 
 // known reads what must be known to settle b.
-func known(ctx context.Context, tx *sql.Tx, b eventlog.Batch) (eventlog.Known, error) {
-	k := eventlog.Known{Products: map[catalog.ID]catalog.Product{}, Settled: map[catalog.ID]bool{}}
+func known(ctx context.Context, tx *sql.Tx, b eventlog.Batch) (eventlog.BatchState, error) {
+	k := eventlog.BatchState{Products: map[catalog.ID]catalog.Product{}, Settled: map[catalog.ID]bool{}}
 	products, err := query(ctx, tx, scanProduct,
 		"SELECT "+productColumns+" FROM products WHERE id IN (SELECT unhex(value) FROM json_each(?))", idList(b.Products()))
 	if err != nil {
@@ -188,8 +188,8 @@ func owners(ctx context.Context, q querier, skus []string) (map[string]catalog.I
 }
 
 // save writes the events of the shard and the products as they leave them.
-func save(ctx context.Context, tx *sql.Tx, shard int32, known eventlog.Known, events []catalog.Event) error {
-	products := eventlog.Latest(events)
+func save(ctx context.Context, tx *sql.Tx, shard int32, known eventlog.BatchState, events []catalog.Event) error {
+	products := eventlog.LastVersions(events)
 
 	// An SKU that changes hands must be free before its next owner is written.
 	var freed []catalog.ID

@@ -77,7 +77,7 @@ func (v *View) Product(ctx context.Context, id catalog.ID) (catalog.Product, err
 }
 
 // Each shows all products by id, a page at a time.
-func (v *View) Each(ctx context.Context, handle func([]catalog.Product) error) error {
+func (v *View) Scan(ctx context.Context, handle func([]catalog.Product) error) error {
 	type row struct {
 		id []byte
 		catalog.Product
@@ -107,7 +107,7 @@ func (v *View) Each(ctx context.Context, handle func([]catalog.Product) error) e
 }
 
 // Correct replaces what is stored at the version was.
-func (v *View) Correct(ctx context.Context, was int64, p catalog.Product) error {
+func (v *View) Overwrite(ctx context.Context, was int64, p catalog.Product) error {
 	data, err := wire.EncodeProduct(p)
 	if err != nil {
 		return err
@@ -129,8 +129,8 @@ func (v *View) Correct(ctx context.Context, was int64, p catalog.Product) error 
 }
 
 // Progress answers the progress saved for the shard.
-func (v *View) Progress(ctx context.Context, shard int32) (eventlog.Progress, error) {
-	p := eventlog.Progress{Position: catalog.Position{Shard: shard}}
+func (v *View) Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error) {
+	p := eventlog.Checkpoint{Position: catalog.Position{Shard: shard}}
 	err := v.db.read.QueryRowContext(ctx, `SELECT seq, "offset" FROM `+v.progress+` WHERE shard = ?`, shard).Scan(&p.Seq, &p.Offset)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return p, fmt.Errorf("progress of shard %d: %w", shard, err)
@@ -139,7 +139,7 @@ func (v *View) Progress(ctx context.Context, shard int32) (eventlog.Progress, er
 }
 
 // Save stores the progress of a shard, unless a higher seq is stored.
-func (v *View) Save(ctx context.Context, p eventlog.Progress) error {
+func (v *View) SaveCheckpoint(ctx context.Context, p eventlog.Checkpoint) error {
 	err := v.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO `+v.progress+` (shard, seq, "offset") VALUES (?, ?, ?)

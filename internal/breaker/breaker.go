@@ -59,17 +59,17 @@ type Outcome int
 
 // The outcomes of calls.
 const (
-	Answered Outcome = iota // with whatever: it is well
-	Silent                  // it is not
-	Left                    // the caller did not wait
+	Succeeded Outcome = iota // with whatever: it is well
+	Failed                   // it is not
+	Canceled                 // the caller did not wait
 )
 
 // Record tells the outcome of a call that was allowed.
 func (b *Breaker) Record(o Outcome) {
 	switch {
-	case o == Answered:
+	case o == Succeeded:
 		b.circuit.RecordSuccess()
-	case o == Silent, b.circuit.IsHalfOpen(): // the call was the try, and is over
+	case o == Failed, b.circuit.IsHalfOpen(): // the call was the try, and is over
 		b.circuit.RecordFailure()
 	}
 }
@@ -102,9 +102,9 @@ func (b *Breaker) away() error {
 func outcome(err error) Outcome {
 	switch {
 	case errors.Is(err, context.Canceled):
-		return Left
-	case errors.Is(err, catalog.ErrUnavailable), errors.Is(err, catalog.ErrUnknown), errors.Is(err, context.DeadlineExceeded):
-		return Silent
+		return Canceled
+	case errors.Is(err, catalog.ErrUnavailable), errors.Is(err, catalog.ErrOutcomeUnknown), errors.Is(err, context.DeadlineExceeded):
+		return Failed
 	}
-	return Answered
+	return Succeeded
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Consumer gets what comes, from its cursor on. It is for one goroutine.
-type Consumer struct {
+type Subscriber struct {
 	feed *Feed
 	at   Cursor
 	goal Cursor // as far as the journal is read; then the items held follow, from next on
@@ -18,7 +18,7 @@ type Consumer struct {
 
 // Join lets a consumer in that begins behind the cursor, or, with nil, with
 // what comes from now on. Call Leave at last.
-func (f *Feed) Join(ctx context.Context, from Cursor) (*Consumer, error) {
+func (f *Feed) Subscribe(ctx context.Context, from Cursor) (*Subscriber, error) {
 	f.mu.Lock()
 	full := f.consumers >= f.most
 	if !full {
@@ -28,12 +28,12 @@ func (f *Feed) Join(ctx context.Context, from Cursor) (*Consumer, error) {
 	f.mu.Unlock()
 	if full {
 		f.metrics.refused.Inc()
-		return nil, ErrFull
+		return nil, ErrTooManySubscribers
 	}
-	c := &Consumer{feed: f}
+	c := &Subscriber{feed: f}
 	var err error
 	if c.goal, c.next, err = f.state(ctx); err != nil {
-		c.Leave()
+		c.Close()
 		return nil, err
 	}
 	if from == nil {
@@ -44,7 +44,7 @@ func (f *Feed) Join(ctx context.Context, from Cursor) (*Consumer, error) {
 }
 
 // Leave says that the consumer has gone.
-func (c *Consumer) Leave() {
+func (c *Subscriber) Close() {
 	f := c.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -55,11 +55,11 @@ func (c *Consumer) Leave() {
 }
 
 // At is a copy of the cursor: behind all that Next has answered.
-func (c *Consumer) At() Cursor { return slices.Clone(c.at) }
+func (c *Subscriber) Cursor() Cursor { return slices.Clone(c.at) }
 
 // Next waits for items and answers them: at least one, at most a page. Its
 // error is ErrClosed, that of the journal, or why ctx has ended.
-func (c *Consumer) Next(ctx context.Context) ([]Item, error) {
+func (c *Subscriber) Next(ctx context.Context) ([]Item, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -84,7 +84,7 @@ func (c *Consumer) Next(ctx context.Context) ([]Item, error) {
 			}
 		default:
 			c.next += int64(len(items))
-			items = slices.DeleteFunc(items, func(i Item) bool { return !c.at.Pass(i.Position) })
+			items = slices.DeleteFunc(items, func(i Item) bool { return !c.at.Advance(i.Position) })
 			if len(items) > 0 {
 				return items, nil
 			}
@@ -93,7 +93,7 @@ func (c *Consumer) Next(ctx context.Context) ([]Item, error) {
 }
 
 // read reads a page of a shard from the journal.
-func (c *Consumer) read(ctx context.Context, shard int32) ([]Item, error) {
+func (c *Subscriber) read(ctx context.Context, shard int32) ([]Item, error) {
 	if err := c.feed.reading.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (c *Consumer) read(ctx context.Context, shard int32) ([]Item, error) {
 	c.feed.metrics.caughtUp.Add(float64(len(events)))
 	items := make([]Item, 0, len(events))
 	for _, e := range events {
-		if c.at.Pass(e.Position) {
+		if c.at.Advance(e.Position) {
 			items = append(items, c.feed.item(e))
 		}
 	}

@@ -45,7 +45,7 @@ func ParseCursor(s string, shards int) (Cursor, error) {
 
 // Pass moves the cursor behind the position. It answers false where it was
 // there already.
-func (c Cursor) Pass(p catalog.Position) bool {
+func (c Cursor) Advance(p catalog.Position) bool {
 	if p.Seq <= c[p.Shard] {
 		return false
 	}

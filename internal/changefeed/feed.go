@@ -45,7 +45,7 @@ const (
 // Errors of consumers.
 var (
 	// ErrFull says that there are as many consumers as may be.
-	ErrFull = fmt.Errorf("there are as many consumers as may be: %w", catalog.ErrUnavailable)
+	ErrTooManySubscribers = fmt.Errorf("there are as many consumers as may be: %w", catalog.ErrUnavailable)
 	// ErrClosed says that the feed has ended.
 	ErrClosed = errors.New("the feed has ended")
 )
@@ -53,7 +53,7 @@ var (
 // Item is an event as consumers get it.
 type Item struct {
 	catalog.Position
-	Kind    catalog.Kind
+	Kind    catalog.Outcome
 	Product catalog.ID
 	Data    []byte // as it is sent; nil for what changed nothing
 
@@ -148,7 +148,7 @@ func (f *Feed) Begin(shard int32, shards int) {
 }
 
 // Follow is given events of the shard, in order.
-func (f *Feed) Follow(shard int32, events []catalog.Event) {
+func (f *Feed) Publish(shard int32, events []catalog.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if int(shard) >= len(f.heads) {
@@ -200,9 +200,9 @@ func (f *Feed) tell() {
 }
 
 func (f *Feed) item(e catalog.Event) Item {
-	i := Item{Position: e.Position, Kind: e.Kind, Product: e.Product.ID}
+	i := Item{Position: e.Position, Kind: e.Outcome, Product: e.Product.ID}
 	if e.Applied() {
-		i.in, i.left, i.Data = e.Product.Category, e.Left, f.render(e)
+		i.in, i.left, i.Data = e.Product.Category, e.PreviousCategory, f.render(e)
 	}
 	return i
 }

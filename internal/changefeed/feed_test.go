@@ -35,8 +35,8 @@ func (j *journal) add(shard int32, size int) catalog.Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	seq := int64(len(j.events[shard]) + 1)
-	e := catalog.Event{Position: catalog.Position{Shard: shard, Seq: seq}, Kind: catalog.Changed}
-	e.Product = catalog.Product{ID: catalog.DerivedID(fmt.Sprint(shard)), Version: seq, Draft: catalog.Draft{Description: string(data[:size])}}
+	e := catalog.Event{Position: catalog.Position{Shard: shard, Seq: seq}, Outcome: catalog.Changed}
+	e.Product = catalog.Product{ID: catalog.DerivedID(fmt.Sprint(shard)), Version: seq, ProductData: catalog.ProductData{Description: string(data[:size])}}
 	j.events[shard] = append(j.events[shard], e)
 	return e
 }
@@ -87,13 +87,13 @@ func TestAConsumerGetsEverythingBehindItsCursorInOrder(t *testing.T) {
 			}
 		}
 		type consumer struct {
-			*changefeed.Consumer
+			*changefeed.Subscriber
 			seen changefeed.Cursor
 		}
 		var all []*consumer
 		defer func() {
 			for _, c := range all {
-				c.Leave()
+				c.Close()
 			}
 		}()
 		take := func(c *consumer, patience time.Duration) {
@@ -128,7 +128,7 @@ func TestAConsumerGetsEverythingBehindItsCursorInOrder(t *testing.T) {
 				shard := rapid.Int32Range(0, shards-1).Draw(r, "shard")
 				from := max(0, followed[f][shard]-rapid.Int64Range(0, 3).Draw(r, "again"))
 				from = min(from+rapid.SampledFrom([]int64{0, 0, 0, 5}).Draw(r, "missed"), int64(len(j.events[shard])))
-				feeds[f].Follow(shard, j.events[shard][from:])
+				feeds[f].Publish(shard, j.events[shard][from:])
 				followed[f][shard] = int64(len(j.events[shard]))
 			},
 			"begin again": func(r *rapid.T) {
@@ -144,10 +144,10 @@ func TestAConsumerGetsEverythingBehindItsCursorInOrder(t *testing.T) {
 				if rapid.Bool().Draw(r, "from the beginning") {
 					from = make(changefeed.Cursor, shards)
 				}
-				c, err := feeds[f].Join(r.Context(), from)
+				c, err := feeds[f].Subscribe(r.Context(), from)
 				if err == nil {
-					all = append(all, &consumer{c, c.At()})
-				} else if !errors.Is(err, changefeed.ErrFull) {
+					all = append(all, &consumer{c, c.Cursor()})
+				} else if !errors.Is(err, changefeed.ErrTooManySubscribers) {
 					r.Fatal(err)
 				}
 			},
@@ -156,16 +156,16 @@ func TestAConsumerGetsEverythingBehindItsCursorInOrder(t *testing.T) {
 					return
 				}
 				c := all[rapid.IntRange(0, len(all)-1).Draw(r, "consumer")]
-				at, err := changefeed.ParseCursor(c.At().String(), shards)
+				at, err := changefeed.ParseCursor(c.Cursor().String(), shards)
 				if err != nil {
 					r.Fatal(err)
 				}
-				again, err := feeds[rapid.IntRange(0, 1).Draw(r, "feed")].Join(r.Context(), at)
+				again, err := feeds[rapid.IntRange(0, 1).Draw(r, "feed")].Subscribe(r.Context(), at)
 				if err != nil {
 					return
 				}
-				c.Leave()
-				c.Consumer = again
+				c.Close()
+				c.Subscriber = again
 			},
 			"take": func(r *rapid.T) {
 				if len(all) > 0 {
@@ -177,7 +177,7 @@ func TestAConsumerGetsEverythingBehindItsCursorInOrder(t *testing.T) {
 		for shard := range int32(shards) {
 			e := j.add(shard, 0)
 			for _, f := range feeds {
-				f.Follow(shard, []catalog.Event{e})
+				f.Publish(shard, []catalog.Event{e})
 			}
 		}
 		for _, c := range all {
@@ -194,19 +194,19 @@ func TestAConsumerThatIsSlowReadsTheJournalAndHoldsNobodyUp(t *testing.T) {
 	j := newJournal(1)
 	f := newFeed(j, 2)
 	f.Begin(0, 1)
-	fast, err := f.Join(t.Context(), nil)
+	fast, err := f.Subscribe(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer fast.Leave()
-	slow, err := f.Join(t.Context(), nil)
+	defer fast.Close()
+	slow, err := f.Subscribe(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer slow.Leave()
+	defer slow.Close()
 	const many = 200
 	for range many { // in all, several times what is held
-		f.Follow(0, []catalog.Event{j.add(0, 500_000)})
+		f.Publish(0, []catalog.Event{j.add(0, 500_000)})
 		if items, err := fast.Next(t.Context()); err != nil || len(items) != 1 {
 			t.Fatalf("the fast one gets %d items, %v", len(items), err)
 		}
@@ -230,30 +230,30 @@ func TestAConsumerThatIsSlowReadsTheJournalAndHoldsNobodyUp(t *testing.T) {
 func TestConsumersAreAsManyAsMayBe(t *testing.T) {
 	f := newFeed(newJournal(1), 1)
 	f.Begin(0, 1)
-	c, err := f.Join(t.Context(), nil)
+	c, err := f.Subscribe(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Join(t.Context(), nil); !errors.Is(err, changefeed.ErrFull) {
+	if _, err := f.Subscribe(t.Context(), nil); !errors.Is(err, changefeed.ErrTooManySubscribers) {
 		t.Errorf("a second one: %v", err)
 	}
-	c.Leave()
-	again, err := f.Join(t.Context(), nil)
+	c.Close()
+	again, err := f.Subscribe(t.Context(), nil)
 	if err != nil {
 		t.Fatalf("when the first has left: %v", err)
 	}
-	again.Leave()
+	again.Close()
 }
 
 func TestClosingEndsThoseWhoWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFeed(newJournal(1), 1)
 		f.Begin(0, 1)
-		c, err := f.Join(t.Context(), nil)
+		c, err := f.Subscribe(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Leave()
+		defer c.Close()
 		ended := make(chan error, 1)
 		go func() {
 			_, err := c.Next(t.Context())
@@ -273,15 +273,15 @@ func TestNobodyIsLetInWhileTheEventsAreNotFollowed(t *testing.T) {
 		f.Begin(0, 2)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := f.Join(ctx, nil); !errors.Is(err, catalog.ErrUnavailable) {
+		if _, err := f.Subscribe(ctx, nil); !errors.Is(err, catalog.ErrUnavailable) {
 			t.Errorf("Join = %v", err)
 		}
 		f.Begin(1, 2)
-		c, err := f.Join(t.Context(), nil)
+		c, err := f.Subscribe(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Leave()
+		c.Close()
 	})
 }
 
@@ -293,11 +293,11 @@ func TestAConsumerGoesOnWhereTheJournalFailed(t *testing.T) {
 	}
 	f := newFeed(j, 1)
 	f.Begin(0, 1)
-	c, err := f.Join(t.Context(), make(changefeed.Cursor, 1))
+	c, err := f.Subscribe(t.Context(), make(changefeed.Cursor, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Leave()
+	defer c.Close()
 	j.err = catalog.ErrUnavailable
 	if _, err := c.Next(t.Context()); !errors.Is(err, catalog.ErrUnavailable) {
 		t.Errorf("Next = %v", err)
@@ -312,19 +312,19 @@ func TestFilters(t *testing.T) {
 	j := newJournal(1)
 	f := newFeed(j, 1)
 	f.Begin(0, 1)
-	c, err := f.Join(t.Context(), nil)
+	c, err := f.Subscribe(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Leave()
+	defer c.Close()
 	chair, lamp := catalog.DerivedID("chair"), catalog.DerivedID("lamp")
-	event := func(seq int64, k catalog.Kind, id catalog.ID, in, left string) catalog.Event {
+	event := func(seq int64, k catalog.Outcome, id catalog.ID, in, left string) catalog.Event {
 		return catalog.Event{
-			Position: catalog.Position{Seq: seq}, Kind: k, Left: left,
-			Product: catalog.Product{ID: id, Version: seq, Deleted: k == catalog.Deleted, Draft: catalog.Draft{Category: in}},
+			Position: catalog.Position{Seq: seq}, Outcome: k, PreviousCategory: left,
+			Product: catalog.Product{ID: id, Version: seq, Deleted: k == catalog.Deleted, ProductData: catalog.ProductData{Category: in}},
 		}
 	}
-	f.Follow(0, []catalog.Event{
+	f.Publish(0, []catalog.Event{
 		event(1, catalog.Created, chair, "Furniture/Chairs", ""),
 		event(2, catalog.Created, lamp, "FurnitureLike", ""),
 		event(3, catalog.Changed, chair, "Furniture", "Furniture/Chairs"),

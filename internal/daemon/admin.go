@@ -21,16 +21,16 @@ type Check struct {
 
 // Config is what every process lets people set.
 type Config struct {
-	Admin string        // address of the admin port
-	Drain time.Duration // for which all goes on when the process is asked to stop
-	Grace time.Duration // for a clean stop, drain included
+	AdminAddr       string        // address of the admin port
+	ShutdownDelay   time.Duration // for which all goes on when the process is asked to stop
+	ShutdownTimeout time.Duration // for a clean stop, drain included
 }
 
 // Flags declares the flags of c, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet, admin string) {
-	fs.StringVar(&c.Admin, "admin", admin, "`address` of /livez, /readyz, /metrics and /debug/pprof; keep it off the public network")
-	fs.DurationVar(&c.Drain, "drain", c.Drain, "`time` to go on answering while /readyz says no already, so that load balancers look away before the process stops")
-	fs.DurationVar(&c.Grace, "grace", 8*time.Second, "`time` allowed to stop cleanly before giving up")
+	fs.StringVar(&c.AdminAddr, "admin", admin, "`address` of /livez, /readyz, /metrics and /debug/pprof; keep it off the public network")
+	fs.DurationVar(&c.ShutdownDelay, "drain", c.ShutdownDelay, "`time` to go on answering while /readyz says no already, so that load balancers look away before the process stops")
+	fs.DurationVar(&c.ShutdownTimeout, "grace", 8*time.Second, "`time` allowed to stop cleanly before giving up")
 }
 
 // Drain lets a process leave without anybody noticing. When ctx ends the check

@@ -130,7 +130,7 @@ func TestParse(t *testing.T) {
 		fs := flag.NewFlagSet("test", flag.ContinueOnError)
 		var out bytes.Buffer
 		fs.SetOutput(&out)
-		fs.Usage = func() { daemon.Manual(fs) }
+		fs.Usage = func() { daemon.PrintFlags(fs) }
 		fs.String("kafka.brokers", "default", "the `addresses`")
 		if err := daemon.Parse(fs, []string{"-h"}); !errors.Is(err, flag.ErrHelp) {
 			t.Fatalf("parse = %v, want ErrHelp", err)

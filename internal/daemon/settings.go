@@ -30,24 +30,24 @@ func Parse(fs *flag.FlagSet, args []string) error {
 	given := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	fs.VisitAll(func(f *flag.Flag) {
-		value, ok := os.LookupEnv(Variable(f.Name))
+		value, ok := os.LookupEnv(EnvName(f.Name))
 		if err != nil || !ok || given[f.Name] {
 			return
 		}
 		if e := f.Value.Set(value); e != nil {
-			err = fmt.Errorf("invalid value %q of $%s: %w", value, Variable(f.Name), e)
+			err = fmt.Errorf("invalid value %q of $%s: %w", value, EnvName(f.Name), e)
 		}
 	})
 	return err
 }
 
 // Variable is the environment variable that stands for a flag.
-func Variable(flagName string) string {
+func EnvName(flagName string) string {
 	return "CATALOG_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(flagName))
 }
 
 // Manual prints the flags of fs with their variables and defaults.
-func Manual(fs *flag.FlagSet) {
+func PrintFlags(fs *flag.FlagSet) {
 	w := fs.Output()
 	fs.VisitAll(func(f *flag.Flag) {
 		name, usage := flag.UnquoteUsage(f)
@@ -55,7 +55,7 @@ func Manual(fs *flag.FlagSet) {
 		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" {
 			fmt.Fprintf(w, " (default %s)", f.DefValue)
 		}
-		fmt.Fprintf(w, " [$%s]\n", Variable(f.Name))
+		fmt.Fprintf(w, " [$%s]\n", EnvName(f.Name))
 	})
 }
 

@@ -44,7 +44,7 @@ func (j Journal) Replay(ctx context.Context, shard int32, from, to int64, handle
 		}
 		events := make([]catalog.Event, 0, len(m.GetEvents()))
 		for _, e := range m.GetEvents() {
-			event, err := wire.Event(e)
+			event, err := wire.EventFromProto(e)
 			if err != nil {
 				return err
 			}
@@ -80,7 +80,7 @@ func (j Journal) Snapshot(ctx context.Context, shard int32, only []catalog.ID, h
 		nextSeq = m.GetNextSeq()
 		products := make([]catalog.Product, len(m.GetProducts()))
 		for i, p := range m.GetProducts() {
-			if products[i], err = wire.Product(p); err != nil {
+			if products[i], err = wire.ProductFromProto(p); err != nil {
 				return 0, err
 			}
 		}

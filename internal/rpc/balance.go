@@ -109,11 +109,11 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 // well, be it that an engine is away.
 func outcome(d balancer.DoneInfo) breaker.Outcome {
 	if d.Err == nil || d.BytesReceived {
-		return breaker.Answered
+		return breaker.Succeeded
 	}
 	switch status.Code(d.Err) {
 	case codes.Unavailable, codes.DeadlineExceeded:
-		return breaker.Silent
+		return breaker.Failed
 	}
-	return breaker.Left
+	return breaker.Canceled
 }

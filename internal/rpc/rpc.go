@@ -224,10 +224,10 @@ func Error(err error) error {
 		return status.Error(codes.NotFound, err.Error())
 	case errors.As(err, &refusal):
 		return Invalid(refusal.Fields)
-	case errors.Is(err, catalog.ErrBehind):
-		return status.Error(codes.FailedPrecondition, catalog.ErrBehind.Error())
-	case errors.Is(err, catalog.ErrSlow):
-		return status.Error(codes.ResourceExhausted, catalog.ErrSlow.Error())
+	case errors.Is(err, catalog.ErrStale):
+		return status.Error(codes.FailedPrecondition, catalog.ErrStale.Error())
+	case errors.Is(err, catalog.ErrTooSlow):
+		return status.Error(codes.ResourceExhausted, catalog.ErrTooSlow.Error())
 	case errors.Is(err, catalog.ErrUnavailable):
 		return status.Error(codes.Unavailable, catalog.ErrUnavailable.Error())
 	case errors.Is(err, context.DeadlineExceeded):

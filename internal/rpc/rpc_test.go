@@ -72,8 +72,8 @@ func TestErrors(t *testing.T) {
 	}{
 		{"what is not there", fmt.Errorf("product x: %w", catalog.ErrNotFound), codes.NotFound},
 		{"a wrong field", catalog.Invalid("cursor", "is broken"), codes.InvalidArgument},
-		{"a read side that is behind", catalog.ErrBehind, codes.FailedPrecondition},
-		{"a question that takes too long", fmt.Errorf("search: %w", catalog.ErrSlow), codes.ResourceExhausted},
+		{"a read side that is behind", catalog.ErrStale, codes.FailedPrecondition},
+		{"a question that takes too long", fmt.Errorf("search: %w", catalog.ErrTooSlow), codes.ResourceExhausted},
 		{"an engine that is gone", fmt.Errorf("mongo: %w", catalog.ErrUnavailable), codes.Unavailable},
 		{"a deadline that passed", context.DeadlineExceeded, codes.DeadlineExceeded},
 	} {

@@ -15,7 +15,7 @@ import (
 // Trail adds a span from since until now to the trace of each event that is
 // being traced: the way of its command, which goes through the log in batches
 // with many others. Where nothing is sampled it costs next to nothing.
-func Trail(ctx context.Context, name string, events []catalog.Event, since time.Time) {
+func RecordEventSpans(ctx context.Context, name string, events []catalog.Event, since time.Time) {
 	for _, e := range events {
 		remote := propagation.TraceContext{}.Extract(context.WithoutCancel(ctx), propagation.MapCarrier{"traceparent": e.Trace})
 		if !trace.SpanContextFromContext(remote).IsSampled() {
@@ -23,7 +23,7 @@ func Trail(ctx context.Context, name string, events []catalog.Event, since time.
 		}
 		_, span := otel.Tracer("catalog").Start(remote, name, trace.WithTimestamp(since), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
 			attribute.String("catalog.product", e.Product.ID.String()), attribute.String("catalog.command", e.Command.String()),
-			attribute.String("catalog.kind", string(e.Kind)), attribute.String("catalog.position", e.Position.String())))
+			attribute.String("catalog.kind", string(e.Outcome)), attribute.String("catalog.position", e.Position.String())))
 		span.End()
 	}
 }

@@ -2,7 +2,7 @@ package textsearch
 
 // Like says whether b is at most so many errors away from a, with the same first
 // letter: letters that are wrong, missing, too many, or swapped with the next.
-func Like(a, b string, errors int) bool {
+func WithinEdits(a, b string, errors int) bool {
 	from, to := []rune(a), []rune(b)
 	if len(from) == 0 || len(to) == 0 || from[0] != to[0] || len(from)-len(to) > errors || len(to)-len(from) > errors {
 		return false

@@ -11,19 +11,19 @@ import (
 )
 
 // Matcher tells which words of a product are those that it was found by.
-type Matcher struct {
+type Highlighter struct {
 	stems  map[string]bool // of the words that were looked for, and of those that they may stand for
 	starts []string        // the words that were looked for: others may begin with them
 	whole  string          // the whole text, folded
 }
 
 // NewMatcher makes a matcher of a text of which no word has been looked for yet.
-func NewMatcher(text string) *Matcher {
-	return &Matcher{stems: map[string]bool{}, whole: Fold(text)}
+func NewHighlighter(text string) *Highlighter {
+	return &Highlighter{stems: map[string]bool{}, whole: Fold(text)}
 }
 
 // Looked adds a word that was looked for, and the stems that it may stand for.
-func (m *Matcher) Looked(word string, stems ...string) {
+func (m *Highlighter) AddMatched(word string, stems ...string) {
 	m.starts = append(m.starts, word)
 	for _, s := range stems {
 		m.stems[s] = true
@@ -31,12 +31,12 @@ func (m *Matcher) Looked(word string, stems ...string) {
 }
 
 // matches says whether a folded word is one of them.
-func (m *Matcher) matches(word string) bool {
+func (m *Highlighter) matches(word string) bool {
 	return m.stems[Stem(word)] || slices.ContainsFunc(m.starts, func(s string) bool { return strings.HasPrefix(word, s) })
 }
 
 // Highlights shows the matches in each field that has one.
-func (m *Matcher) Highlights(p catalog.Product) (all []catalog.Highlight) {
+func (m *Highlighter) Highlights(p catalog.Product) (all []catalog.Highlight) {
 	for _, f := range []struct{ name, text string }{
 		{"name", p.Name}, {"sku", p.SKU}, {"category", p.Category}, {"description", p.Description},
 	} {
@@ -56,10 +56,10 @@ func (m *Matcher) Highlights(p catalog.Product) (all []catalog.Highlight) {
 
 // fragments parts a text into what matches and what does not. When nothing
 // does, it answers none.
-func (m *Matcher) fragments(text string) (all []catalog.Fragment) {
+func (m *Highlighter) fragments(text string) (all []catalog.Fragment) {
 	done := 0
 	for start, end := range spans(text) {
-		if !slices.ContainsFunc(Words(text[start:end]), m.matches) {
+		if !slices.ContainsFunc(Tokenize(text[start:end]), m.matches) {
 			continue
 		}
 		if start > done {
@@ -150,17 +150,17 @@ func cut(text string, i int) int {
 // Completions are the text with other words in place of its last one: those
 // which that one may stand for, of the names of products. First come those of
 // many names, and of the best.
-func (m *Matcher) Completions(text string, products []catalog.Product) (all []string) {
+func (m *Highlighter) Completions(text string, products []catalog.Product) (all []string) {
 	var begin int // of the last word
 	for start := range spans(text) {
 		begin = start
 	}
-	typed, before := Words(text), strings.ToLower(text[:begin])
+	typed, before := Tokenize(text), strings.ToLower(text[:begin])
 	worth := map[string]int{}
 	for i, p := range products {
 		for start, end := range spans(p.Name) {
 			word := p.Name[start:end]
-			if folded := Words(word); slices.ContainsFunc(folded, m.matches) && !slices.Contains(typed, strings.Join(folded, "")) {
+			if folded := Tokenize(word); slices.ContainsFunc(folded, m.matches) && !slices.Contains(typed, strings.Join(folded, "")) {
 				worth[before+strings.ToLower(word)] += len(products) - i
 			}
 		}

@@ -36,9 +36,9 @@ func texts() *rapid.Generator[string] {
 func TestFragmentsAreTheTextOrAnExcerptAroundAMatch(t *testing.T) {
 	const most = 240 + 2*len("…")
 	rapid.Check(t, func(t *rapid.T) {
-		p := catalog.Product{Draft: catalog.Draft{Name: texts().Draw(t, "name"), Description: texts().Draw(t, "description")}}
-		m := textsearch.NewMatcher("oak")
-		m.Looked("oak", "oak", "raskog")
+		p := catalog.Product{ProductData: catalog.ProductData{Name: texts().Draw(t, "name"), Description: texts().Draw(t, "description")}}
+		m := textsearch.NewHighlighter("oak")
+		m.AddMatched("oak", "oak", "raskog")
 		for _, h := range m.Highlights(p) {
 			text, matches := joined(h.Fragments)
 			if matches == 0 {
@@ -66,9 +66,9 @@ func TestFragmentsAreTheTextOrAnExcerptAroundAMatch(t *testing.T) {
 
 func TestAnExcerptOfATextWithoutBlanksHasTheMatch(t *testing.T) {
 	long := strings.Repeat("木", 1_000)
-	m := textsearch.NewMatcher("oak")
-	m.Looked("oak", "oak")
-	all := m.Highlights(catalog.Product{Draft: catalog.Draft{Description: long + " oak " + long}})
+	m := textsearch.NewHighlighter("oak")
+	m.AddMatched("oak", "oak")
+	all := m.Highlights(catalog.Product{ProductData: catalog.ProductData{Description: long + " oak " + long}})
 	if len(all) != 1 {
 		t.Fatalf("shown as %v", all)
 	}

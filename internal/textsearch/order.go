@@ -11,20 +11,20 @@ import (
 )
 
 // Order is the order of a page: by a field or by score, then by id.
-type Order struct {
+type SortOrder struct {
 	Field            string // "" for the score
 	Descending, ByID bool   // ByID: the ids descend too
 }
 
 // Last is where a page ended: the id and the key of its last product.
-type Last struct {
+type CursorKey struct {
 	ID  catalog.ID
 	Key []byte // what it is sorted by: the value of the field, or the score
 }
 
 // OrderOf is the order that the query asks for, and where the page before ended,
 // if there is one.
-func OrderOf(q catalog.Query) (Order, *Last, error) {
+func ParseSort(q catalog.Query) (SortOrder, *CursorKey, error) {
 	by := q.Sort
 	if by == "" || by == catalog.Relevance && q.Text == "" {
 		by = catalog.Newest
@@ -32,18 +32,18 @@ func OrderOf(q catalog.Query) (Order, *Last, error) {
 			by = catalog.Relevance
 		}
 	}
-	var o Order
+	var o SortOrder
 	switch by {
 	case catalog.Relevance:
-		o = Order{Descending: true}
+		o = SortOrder{Descending: true}
 	case catalog.ByName:
-		o = Order{Field: Title}
-	case catalog.Cheapest:
-		o = Order{Field: Price}
-	case catalog.Dearest:
-		o = Order{Field: Price, Descending: true}
+		o = SortOrder{Field: Title}
+	case catalog.PriceAscending:
+		o = SortOrder{Field: Price}
+	case catalog.PriceDescending:
+		o = SortOrder{Field: Price, Descending: true}
 	case catalog.Newest:
-		o = Order{Field: Created, Descending: true, ByID: true}
+		o = SortOrder{Field: Created, Descending: true, ByID: true}
 	default:
 		return o, nil, catalog.Invalid("sort", "must be one of relevance, name, price, -price and newest")
 	}
@@ -59,12 +59,12 @@ func OrderOf(q catalog.Query) (Order, *Last, error) {
 const sealSize, idSize = 9, len(catalog.ID{})
 
 // Cursor is the cursor of the page of q behind the last product.
-func Cursor(q catalog.Query, last Last) string {
+func EncodeCursor(q catalog.Query, last CursorKey) string {
 	place := append(last.ID[:], last.Key...)
 	return base64.RawURLEncoding.EncodeToString(append(seal(q, place), place...))
 }
 
-func decodeCursor(q catalog.Query) (*Last, error) {
+func decodeCursor(q catalog.Query) (*CursorKey, error) {
 	b, err := base64.RawURLEncoding.DecodeString(q.Cursor)
 	if err != nil || len(b) < sealSize+idSize {
 		return nil, catalog.Invalid("cursor", "is broken; take nextCursor of the page before as it is, or begin without one")
@@ -73,7 +73,7 @@ func decodeCursor(q catalog.Query) (*Last, error) {
 	if !bytes.Equal(b[:sealSize], seal(q, place)) {
 		return nil, catalog.Invalid("cursor", "belongs to another query; repeat the query of the page before, or begin without one")
 	}
-	return &Last{ID: catalog.ID(place[:idSize]), Key: place[idSize:]}, nil
+	return &CursorKey{ID: catalog.ID(place[:idSize]), Key: place[idSize:]}, nil
 }
 
 // seal tells cursors apart by all of a query but how much of it is asked for.

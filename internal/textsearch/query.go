@@ -18,7 +18,7 @@ const (
 )
 
 // Check keeps the rules of a query that the contract cannot say.
-func Check(q catalog.Query) error {
+func ValidateQuery(q catalog.Query) error {
 	r := &catalog.Refusal{}
 	if utf8.RuneCountInString(q.Text) > catalog.MaxText {
 		r.Add("q", fmt.Sprintf("must have at most %d characters", catalog.MaxText))
@@ -42,7 +42,7 @@ func Check(q catalog.Query) error {
 		r.Add("currency", "must be given with minPrice and maxPrice: prices in different currencies do not compare")
 	}
 	for field, d := range map[string]*catalog.Decimal{"minPrice": q.MinPrice, "maxPrice": q.MaxPrice} {
-		if d != nil && (d.Units < 0 || d.Nanos < 0 || len(Amount(*d)) != Digits) {
+		if d != nil && (d.Units < 0 || d.Nanos < 0 || len(PriceKey(*d)) != Digits) {
 			r.Add(field, "must be at least 0 and less than 1000000000000000")
 		}
 	}
@@ -55,58 +55,58 @@ func Check(q catalog.Query) error {
 // Place is where to look: the products that have in the field the term, or one
 // that begins with it, or one so many errors away from it and with the same first
 // letter.
-type Place struct {
+type TermQuery struct {
 	Field, Term string
-	Begins      bool
-	Errors      int
+	Prefix      bool
+	MaxEdits    int
 }
 
 // Tier is a place, and what it is worth to be found there. What a product is
 // worth is the sum. So a word in category and description is worth more than one
 // in either, and less than one in the name; the beginning of a word is worth less
 // than a whole word, and a misspelt one least, wherever they are.
-type Tier struct {
-	Worth int
-	Place
+type Clause struct {
+	Boost int
+	TermQuery
 }
 
 // Misspelt is what it is worth to have a word that is like the one looked for.
-const Misspelt = 1
+const MisspeltBoost = 1
 
 // Word is a word of a text, and where it is looked for.
 type Word struct {
-	Word   string
-	Errors int // that it may have
-	Tiers  []Tier
+	Word     string
+	MaxEdits int // that it may have
+	Clauses  []Clause
 }
 
 // Plan is a query in terms.
 type Plan struct {
-	Filters   []Place // each must be met
-	Low, High string  // the price lies between these, both included; "" where it may be any
-	Text      bool
-	Words     []Word // each must be found somewhere
-	Whole     []Tier // what the text as a whole may be; then words need not be found
+	Filters      []TermQuery // each must be met
+	Low, High    string      // the price lies between these, both included; "" where it may be any
+	Text         bool
+	Words        []Word   // each must be found somewhere
+	ExactMatches []Clause // what the text as a whole may be; then words need not be found
 }
 
 // NewPlan is the query as it is looked for. Its text has no blanks around it.
 func NewPlan(q catalog.Query) Plan {
 	var p Plan
-	for field, value := range map[string]string{In: q.Category, Tag: q.Tag, Currency: q.Currency} {
+	for field, value := range map[string]string{CategoryPath: q.Category, Tag: q.Tag, Currency: q.Currency} {
 		if value != "" {
-			p.Filters = append(p.Filters, Place{Field: field, Term: value})
+			p.Filters = append(p.Filters, TermQuery{Field: field, Term: value})
 		}
 	}
 	for key, value := range q.Attributes {
-		p.Filters = append(p.Filters, Place{Field: Has, Term: Attribute(key, value)})
+		p.Filters = append(p.Filters, TermQuery{Field: Attributes, Term: AttributeTerm(key, value)})
 	}
 	if q.MinPrice != nil || q.MaxPrice != nil {
 		p.Low, p.High = strings.Repeat("0", Digits), strings.Repeat("9", Digits)
 		if q.MinPrice != nil {
-			p.Low = Amount(*q.MinPrice)
+			p.Low = PriceKey(*q.MinPrice)
 		}
 		if q.MaxPrice != nil {
-			p.High = Amount(*q.MaxPrice)
+			p.High = PriceKey(*q.MaxPrice)
 		}
 	}
 	if q.Text == "" {
@@ -114,15 +114,15 @@ func NewPlan(q catalog.Query) Plan {
 	}
 	p.Text = true
 	folded := Fold(q.Text)
-	p.Whole = []Tier{
-		{10_000, Place{Field: SKU, Term: folded}},
-		{200, Place{Field: Title, Term: folded}},
-		{40, Place{Field: Head, Term: headTerm(stems(q.Text))}},
+	p.ExactMatches = []Clause{
+		{10_000, TermQuery{Field: SKU, Term: folded}},
+		{200, TermQuery{Field: Title, Term: folded}},
+		{40, TermQuery{Field: Head, Term: headTerm(stems(q.Text))}},
 	}
 	if id, err := catalog.ParseID(folded); err == nil {
-		p.Whole = append(p.Whole, Tier{10_000, Place{Field: ID, Term: id.String()}})
+		p.ExactMatches = append(p.ExactMatches, Clause{10_000, TermQuery{Field: ID, Term: id.String()}})
 	}
-	for _, w := range Words(q.Text) {
+	for _, w := range Tokenize(q.Text) {
 		known := slices.ContainsFunc(p.Words, func(other Word) bool { return other.Word == w })
 		if known || len(p.Words) == maxWords {
 			continue
@@ -140,18 +140,18 @@ func NewPlan(q catalog.Query) Plan {
 // errors at most.
 func newWord(w string, errors int) Word {
 	s := Stem(w)
-	word := Word{Word: w, Errors: errors, Tiers: []Tier{
-		{64, Place{Field: Name, Term: s}},
-		{24, Place{Field: Path, Term: s}},
-		{20, Place{Field: Text, Term: s}},
-		{12, Place{Field: Head, Term: s}}, // in the text too
+	word := Word{Word: w, MaxEdits: errors, Clauses: []Clause{
+		{64, TermQuery{Field: Name, Term: s}},
+		{24, TermQuery{Field: Path, Term: s}},
+		{20, TermQuery{Field: Text, Term: s}},
+		{12, TermQuery{Field: Head, Term: s}}, // in the text too
 	}}
 	for i, begun := range beginning(w) {
-		word.Tiers = append(word.Tiers, Tier{10 - 4*min(i, 1), begun})
+		word.Clauses = append(word.Clauses, Clause{10 - 4*min(i, 1), begun})
 	}
 	for n := 1; n <= errors; n++ {
 		for _, field := range []string{Name, Path, Text} {
-			word.Tiers = append(word.Tiers, Tier{Misspelt, Place{Field: field, Term: s, Errors: n}})
+			word.Clauses = append(word.Clauses, Clause{MisspeltBoost, TermQuery{Field: field, Term: s, MaxEdits: n}})
 		}
 	}
 	return word
@@ -174,7 +174,7 @@ func errorsIn(word string) int {
 
 // Near is how many letters of a word may be wrong that is put right where a text
 // finds nothing: more than in a search, and the first one too.
-func Near(word string) int {
+func MaxEditsForSuggestion(word string) int {
 	length := utf8.RuneCountInString(word)
 	switch {
 	case length < 3 || length > maxNear || strings.ContainsFunc(word, unicode.IsNumber):
@@ -186,17 +186,17 @@ func Near(word string) int {
 }
 
 // beginning lists where words are looked for that begin with w.
-func beginning(w string) (all []Place) {
+func beginning(w string) (all []TermQuery) {
 	length := utf8.RuneCountInString(w)
 	fields, start := []string{Name, Path, Text}, w // what is longer than the last level is looked for among the words
 	for _, level := range levels() {
 		if length <= level {
-			fields, start = []string{NameStarts, Starts}, startTerm(level, w)
+			fields, start = []string{NamePrefixes, Prefixes}, startTerm(level, w)
 			break
 		}
 	}
 	for _, field := range fields {
-		all = append(all, Place{Field: field, Term: start, Begins: true})
+		all = append(all, TermQuery{Field: field, Term: start, Prefix: true})
 	}
 	return all
 }

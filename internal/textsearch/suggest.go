@@ -15,16 +15,16 @@ const fromBest = catalog.MaxLimit
 // *catalog.Refusal. find answers the products that the query finds, best first,
 // with counts of their categories, and a matcher that has looked for the last
 // word of the text. So whatever is suggested finds something.
-func Suggest(text string, limit int, find func(q catalog.Query, last string) (catalog.Page, *Matcher, error)) (catalog.Suggestions, error) {
+func Suggest(text string, limit int, find func(q catalog.Query, last string) (catalog.Page, *Highlighter, error)) (catalog.Suggestions, error) {
 	if limit < 1 || limit > catalog.MaxSuggestions {
 		return catalog.Suggestions{}, catalog.Invalid("limit", fmt.Sprintf("must be between 1 and %d", catalog.MaxSuggestions))
 	}
 	q := catalog.Query{Text: strings.TrimSpace(text), Limit: fromBest}
-	if err := Check(q); err != nil || q.Text == "" {
+	if err := ValidateQuery(q); err != nil || q.Text == "" {
 		return catalog.Suggestions{}, err
 	}
 	last := ""
-	if typed := Words(q.Text); len(typed) > 0 {
+	if typed := Tokenize(q.Text); len(typed) > 0 {
 		last = typed[len(typed)-1]
 	}
 	page, m, err := find(q, last)

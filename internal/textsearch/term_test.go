@@ -36,10 +36,10 @@ func TestLike(t *testing.T) {
 		{"trolley", "tyrolleys", 2, true}, {"trolley", "trolys", 2, false}, {"lämpe", "lampe", 1, true}, {"", "", 2, false}, {"a", "", 2, false},
 		{"abcdef", "acbdfe", 2, true}, {"abcdef", "acbdfe", 1, false},
 	} {
-		if got := textsearch.Like(c.a, c.b, c.errors); got != c.want {
+		if got := textsearch.WithinEdits(c.a, c.b, c.errors); got != c.want {
 			t.Errorf("%q is like %q but for %d errors: %v", c.a, c.b, c.errors, got)
 		}
-		if textsearch.Like(c.a, c.b, c.errors) != textsearch.Like(c.b, c.a, c.errors) {
+		if textsearch.WithinEdits(c.a, c.b, c.errors) != textsearch.WithinEdits(c.b, c.a, c.errors) {
 			t.Errorf("%q is like %q, but not the other way round", c.a, c.b)
 		}
 	}

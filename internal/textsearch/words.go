@@ -55,7 +55,7 @@ func beyondASCII(r rune) bool { return r >= utf8.RuneSelf }
 
 // Words cuts text into folded words of letters and digits. What is written
 // without blanks between its words is cut into letters.
-func Words(text string) []string {
+func Tokenize(text string) []string {
 	text = strings.ReplaceAll(Fold(text), "'", "") // chef's is chefs
 	var all []string
 	start := -1 // of the word that i is in
@@ -102,7 +102,7 @@ func Stem(word string) string {
 }
 
 // stems are the words of a text without plural.
-func stems(text string) []string { return eachStem(Words(text)) }
+func stems(text string) []string { return eachStem(Tokenize(text)) }
 
 func eachStem(words []string) []string {
 	all := make([]string, len(words))

@@ -12,7 +12,7 @@ import (
 
 // EncodeDeadLetter is what the truth keeps of a dead letter.
 func EncodeDeadLetter(d eventlog.DeadLetter) ([]byte, error) {
-	return marshal.Marshal(DeadLetterMessage(d))
+	return marshal.Marshal(DeadLetterToProto(d))
 }
 
 // DecodeDeadLetter reads what EncodeDeadLetter has written.
@@ -21,11 +21,11 @@ func DecodeDeadLetter(b []byte) (eventlog.DeadLetter, error) {
 	if err := proto.Unmarshal(b, m); err != nil {
 		return eventlog.DeadLetter{}, fmt.Errorf("decode dead letter: %w", err)
 	}
-	return DeadLetter(m), nil
+	return DeadLetterFromProto(m), nil
 }
 
 // DeadLetterMessage is d as a message.
-func DeadLetterMessage(d eventlog.DeadLetter) *catalogv1.DeadLetter {
+func DeadLetterToProto(d eventlog.DeadLetter) *catalogv1.DeadLetter {
 	m := &catalogv1.DeadLetter{
 		Shard: d.Shard, Number: d.Seq, Offset: d.Offset, Cause: d.Cause, At: timestamp(d.At),
 		Key: d.Key, Value: d.Value, Size: int64(d.Size),
@@ -37,13 +37,13 @@ func DeadLetterMessage(d eventlog.DeadLetter) *catalogv1.DeadLetter {
 }
 
 // DeadLetter is m as a catalog type.
-func DeadLetter(m *catalogv1.DeadLetter) eventlog.DeadLetter {
+func DeadLetterFromProto(m *catalogv1.DeadLetter) eventlog.DeadLetter {
 	d := eventlog.DeadLetter{
 		Position: catalog.Position{Shard: m.GetShard(), Seq: m.GetNumber()}, Offset: m.GetOffset(),
 		Cause: m.GetCause(), At: timeOf(m.GetAt()), Key: m.GetKey(), Value: m.GetValue(), Size: int(m.GetSize()),
 	}
 	for _, h := range m.GetHeaders() {
-		d.Headers = append(d.Headers, eventlog.Header{Key: string(h.GetKey()), Value: h.GetValue()})
+		d.Headers = append(d.Headers, eventlog.RecordHeader{Key: string(h.GetKey()), Value: h.GetValue()})
 	}
 	return d
 }

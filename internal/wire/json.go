@@ -23,13 +23,13 @@ const maxDepth = 8
 
 // ParseDraft reads a product as a client writes it, or answers a
 // *catalog.Refusal that names every bad field.
-func ParseDraft(body []byte) (catalog.Draft, error) {
+func ParseProductData(body []byte) (catalog.ProductData, error) {
 	o, err := parseObject(body)
 	if err != nil {
-		return catalog.Draft{}, err
+		return catalog.ProductData{}, err
 	}
 	r := &catalog.Refusal{}
-	d := o.patch(r).Apply(catalog.Draft{})
+	d := o.patch(r).Apply(catalog.ProductData{})
 	return d, join(r, d.Validate())
 }
 
@@ -93,7 +93,7 @@ func ParseRestore(body []byte) (version int64, err error) {
 
 // checkPatch keeps the rules that hold whatever product the patch is for.
 func checkPatch(p catalog.Patch) error {
-	anything := catalog.Draft{Name: "x", Price: catalog.Money{Currency: "EUR"}}
+	anything := catalog.ProductData{Name: "x", Price: catalog.Money{Currency: "EUR"}}
 	if p.Currency == nil {
 		p.Amount = nil // how many digits it may have is the currency's matter
 	}
@@ -334,7 +334,7 @@ func parseValue(d *json.Decoder, depth int) (any, error) {
 // Products, receipts and histories as the contract has them.
 
 // ProductJSON is p in the shape of the contract.
-func ProductJSON(p catalog.Product) api.Product {
+func ProductToJSON(p catalog.Product) api.Product {
 	m := api.Product{
 		Id: uuid.UUID(p.ID), Sku: p.SKU, Name: p.Name, Description: p.Description,
 		Price:    api.Money{Amount: p.Price.Amount(), Currency: p.Price.Currency},
@@ -349,7 +349,7 @@ func ProductJSON(p catalog.Product) api.Product {
 
 // ProductOf is what a client reads from the shape of the contract. Of the past
 // prices it has the lowest alone.
-func ProductOf(m api.Product) (catalog.Product, error) {
+func ProductFromJSON(m api.Product) (catalog.Product, error) {
 	amount, err := catalog.ParseDecimal(m.Price.Amount)
 	if err != nil {
 		return catalog.Product{}, fmt.Errorf("product %s: price %q %w", m.Id, m.Price.Amount, err)
@@ -360,22 +360,22 @@ func ProductOf(m api.Product) (catalog.Product, error) {
 		if err != nil {
 			return catalog.Product{}, fmt.Errorf("product %s: lowest price %q %w", m.Id, lowest.Amount, err)
 		}
-		past = []catalog.PastPrice{{Money: catalog.Money{Decimal: d, Currency: lowest.Currency}, Until: Time(m.UpdatedAt)}}
+		past = []catalog.PastPrice{{Money: catalog.Money{Decimal: d, Currency: lowest.Currency}, Until: TruncateTime(m.UpdatedAt)}}
 	}
 	return catalog.Product{
 		ID: catalog.ID(m.Id),
-		Draft: catalog.Draft{
+		ProductData: catalog.ProductData{
 			SKU: m.Sku, Name: m.Name, Description: m.Description,
 			Price:    catalog.Money{Decimal: amount, Currency: m.Price.Currency},
 			Category: m.Category, Tags: m.Tags, Attributes: m.Attributes,
 		},
-		Version: m.Version, CreatedAt: Time(m.CreatedAt), UpdatedAt: Time(m.UpdatedAt), PastPrices: past,
+		Version: m.Version, CreatedAt: TruncateTime(m.CreatedAt), UpdatedAt: TruncateTime(m.UpdatedAt), PastPrices: past,
 	}, nil
 }
 
 // DraftJSON is d in the shape of the contract.
-func DraftJSON(d catalog.Draft) api.Draft {
-	return api.Draft{
+func ProductDataToJSON(d catalog.ProductData) api.ProductData {
+	return api.ProductData{
 		Sku: d.SKU, Name: d.Name, Description: d.Description,
 		Price:    api.Money{Amount: d.Price.Amount(), Currency: d.Price.Currency},
 		Category: d.Category, Tags: d.Tags, Attributes: d.Attributes,
@@ -383,8 +383,8 @@ func DraftJSON(d catalog.Draft) api.Draft {
 }
 
 // PageJSON is p in the shape of the contract.
-func PageJSON(p catalog.Page) api.Page {
-	m := api.Page{Items: productsJSON(p.Items), Total: p.Total, NextCursor: p.NextCursor, Instead: p.Instead}
+func PageToJSON(p catalog.Page) api.Page {
+	m := api.Page{Items: productsJSON(p.Items), Total: p.Total, NextCursor: p.NextCursor, DidYouMean: p.DidYouMean}
 	for _, f := range p.Facets {
 		m.Facets = append(m.Facets, api.Facet{Field: api.FacetField(f.Field), Attribute: f.Attribute, Values: valuesJSON(f.Values)})
 	}
@@ -404,12 +404,12 @@ func PageJSON(p catalog.Page) api.Page {
 }
 
 // PageOf is m as a catalog type.
-func PageOf(m api.Page) (catalog.Page, error) {
+func PageFromJSON(m api.Page) (catalog.Page, error) {
 	items, err := productsOf(m.Items)
 	if err != nil {
 		return catalog.Page{}, err
 	}
-	p := catalog.Page{Items: items, Total: m.Total, NextCursor: m.NextCursor, Instead: m.Instead}
+	p := catalog.Page{Items: items, Total: m.Total, NextCursor: m.NextCursor, DidYouMean: m.DidYouMean}
 	for _, f := range m.Facets {
 		p.Facets = append(p.Facets, catalog.Facet{Field: string(f.Field), Attribute: f.Attribute, Values: valuesOf(f.Values)})
 	}
@@ -432,12 +432,12 @@ func PageOf(m api.Page) (catalog.Page, error) {
 }
 
 // SuggestionsJSON is s as it is answered.
-func SuggestionsJSON(s catalog.Suggestions) api.Suggestions {
+func SuggestionsToJSON(s catalog.Suggestions) api.Suggestions {
 	return api.Suggestions{Texts: append([]string{}, s.Texts...), Categories: valuesJSON(s.Categories), Products: productsJSON(s.Products)}
 }
 
 // SuggestionsOf is m as a catalog type.
-func SuggestionsOf(m api.Suggestions) (catalog.Suggestions, error) {
+func SuggestionsFromJSON(m api.Suggestions) (catalog.Suggestions, error) {
 	list, err := productsOf(m.Products)
 	return catalog.Suggestions{Texts: m.Texts, Categories: valuesOf(m.Categories), Products: list}, err
 }
@@ -445,7 +445,7 @@ func SuggestionsOf(m api.Suggestions) (catalog.Suggestions, error) {
 func productsJSON(list []catalog.Product) []api.Product {
 	all := make([]api.Product, len(list))
 	for i, p := range list {
-		all[i] = ProductJSON(p)
+		all[i] = ProductToJSON(p)
 	}
 	return all
 }
@@ -454,7 +454,7 @@ func productsOf(list []api.Product) ([]catalog.Product, error) {
 	all := make([]catalog.Product, len(list))
 	for i, m := range list {
 		var err error
-		if all[i], err = ProductOf(m); err != nil {
+		if all[i], err = ProductFromJSON(m); err != nil {
 			return nil, err
 		}
 	}
@@ -480,28 +480,28 @@ func valuesOf(list []api.FacetValue) []catalog.FacetValue {
 // HistoryJSON is the history that events, newest first, tell of a product. The
 // event before the oldest is not there when there are more; then that one is
 // compared with nothing and left out.
-func HistoryJSON(events []catalog.Event, more bool) api.History {
+func HistoryToJSON(events []catalog.Event, more bool) api.History {
 	h := api.History{Items: []api.Version{}}
 	for i, e := range events {
-		var before catalog.Draft
+		var before catalog.ProductData
 		switch {
 		case i+1 < len(events):
-			before = events[i+1].Product.Draft
+			before = events[i+1].Product.ProductData
 		case more:
 			h.NextBefore = e.Product.Version + 1
 			return h
 		}
 		h.Items = append(h.Items, api.Version{
-			Version: e.Product.Version, Outcome: api.Outcome(e.Kind), CommandId: uuid.UUID(e.Command),
+			Version: e.Product.Version, Outcome: api.Outcome(e.Outcome), CommandId: uuid.UUID(e.Command),
 			Position: e.Position.String(), Actor: e.Actor, At: e.SettledAt, TraceId: TraceID(e.Trace),
-			Changes: changes(before, e.Product.Draft),
+			Changes: changes(before, e.Product.ProductData),
 		})
 	}
 	return h
 }
 
 // changes lists the fields in which to differs from from.
-func changes(from, to catalog.Draft) []api.Change {
+func changes(from, to catalog.ProductData) []api.Change {
 	list := []api.Change{}
 	a, b := leaves(from), leaves(to)
 	all := maps.Clone(a)
@@ -515,7 +515,7 @@ func changes(from, to catalog.Draft) []api.Change {
 }
 
 // leaves is d as paths and texts.
-func leaves(d catalog.Draft) map[string]string {
+func leaves(d catalog.ProductData) map[string]string {
 	m := map[string]string{
 		"sku": d.SKU, "name": d.Name, "description": d.Description, "category": d.Category,
 		"tags": strings.Join(d.Tags, ", "),

@@ -6,40 +6,40 @@ import (
 )
 
 var sorts = map[catalog.Sort]catalogv1.Sort{
-	"":                catalogv1.Sort_SORT_UNSPECIFIED,
-	catalog.Relevance: catalogv1.Sort_SORT_RELEVANCE,
-	catalog.ByName:    catalogv1.Sort_SORT_NAME,
-	catalog.Cheapest:  catalogv1.Sort_SORT_PRICE_ASC,
-	catalog.Dearest:   catalogv1.Sort_SORT_PRICE_DESC,
-	catalog.Newest:    catalogv1.Sort_SORT_NEWEST,
+	"":                      catalogv1.Sort_SORT_UNSPECIFIED,
+	catalog.Relevance:       catalogv1.Sort_SORT_RELEVANCE,
+	catalog.ByName:          catalogv1.Sort_SORT_NAME,
+	catalog.PriceAscending:  catalogv1.Sort_SORT_PRICE_ASC,
+	catalog.PriceDescending: catalogv1.Sort_SORT_PRICE_DESC,
+	catalog.Newest:          catalogv1.Sort_SORT_NEWEST,
 }
 
 // QueryMessage is q, to be answered no earlier than at the position, as a
 // message.
-func QueryMessage(q catalog.Query, at ...catalog.Position) *catalogv1.SearchProductsRequest {
+func QueryToProto(q catalog.Query, at ...catalog.Position) *catalogv1.SearchProductsRequest {
 	return &catalogv1.SearchProductsRequest{
 		Text: q.Text, Category: q.Category, Tag: q.Tag, Attributes: q.Attributes,
-		MinPrice: DecimalMessage(q.MinPrice), MaxPrice: DecimalMessage(q.MaxPrice), Currency: q.Currency,
+		MinPrice: DecimalToProto(q.MinPrice), MaxPrice: DecimalToProto(q.MaxPrice), Currency: q.Currency,
 		Sort: sorts[q.Sort], Limit: int32(q.Limit), Cursor: q.Cursor, Facets: q.Facets,
-		FacetAttributes: q.FacetAttributes, Highlight: q.Highlight, Positions: PositionMessages(at),
+		FacetAttributes: q.FacetAttributes, Highlight: q.Highlight, Positions: PositionsToProto(at),
 	}
 }
 
 // PositionMessages are the positions as messages, but the zero ones.
-func PositionMessages(at []catalog.Position) (all []*catalogv1.Position) {
+func PositionsToProto(at []catalog.Position) (all []*catalogv1.Position) {
 	for _, p := range at {
 		if p != (catalog.Position{}) {
-			all = append(all, PositionMessage(p))
+			all = append(all, PositionToProto(p))
 		}
 	}
 	return all
 }
 
 // Query is m as a catalog type.
-func Query(m *catalogv1.SearchProductsRequest) catalog.Query {
+func QueryFromProto(m *catalogv1.SearchProductsRequest) catalog.Query {
 	q := catalog.Query{
 		Text: m.GetText(), Category: m.GetCategory(), Tag: m.GetTag(), Attributes: m.GetAttributes(),
-		MinPrice: Decimal(m.GetMinPrice()), MaxPrice: Decimal(m.GetMaxPrice()), Currency: m.GetCurrency(),
+		MinPrice: DecimalFromProto(m.GetMinPrice()), MaxPrice: DecimalFromProto(m.GetMaxPrice()), Currency: m.GetCurrency(),
 		Limit: int(m.GetLimit()), Cursor: m.GetCursor(), Facets: m.GetFacets(),
 		FacetAttributes: m.GetFacetAttributes(), Highlight: m.GetHighlight(),
 	}
@@ -52,7 +52,7 @@ func Query(m *catalogv1.SearchProductsRequest) catalog.Query {
 }
 
 // PositionMessage is p as a message; the zero Position is nil.
-func PositionMessage(p catalog.Position) *catalogv1.Position {
+func PositionToProto(p catalog.Position) *catalogv1.Position {
 	if p == (catalog.Position{}) {
 		return nil
 	}
@@ -60,22 +60,22 @@ func PositionMessage(p catalog.Position) *catalogv1.Position {
 }
 
 // Position is m as a catalog type; nil is the zero Position.
-func Position(m *catalogv1.Position) catalog.Position {
+func PositionFromProto(m *catalogv1.Position) catalog.Position {
 	return catalog.Position{Shard: m.GetShard(), Seq: m.GetSeq()}
 }
 
 // Positions are the messages as a catalog type.
-func Positions(m []*catalogv1.Position) []catalog.Position {
+func PositionsFromProto(m []*catalogv1.Position) []catalog.Position {
 	all := make([]catalog.Position, len(m))
 	for i := range m {
-		all[i] = Position(m[i])
+		all[i] = PositionFromProto(m[i])
 	}
 	return all
 }
 
 // PageMessage is p as a message.
-func PageMessage(p catalog.Page) *catalogv1.SearchProductsResponse {
-	m := &catalogv1.SearchProductsResponse{Items: productMessages(p.Items), Total: p.Total, NextCursor: p.NextCursor, Instead: p.Instead}
+func PageToProto(p catalog.Page) *catalogv1.SearchProductsResponse {
+	m := &catalogv1.SearchProductsResponse{Items: productMessages(p.Items), Total: p.Total, NextCursor: p.NextCursor, DidYouMean: p.DidYouMean}
 	for _, f := range p.Facets {
 		m.Facets = append(m.Facets, &catalogv1.Facet{Field: f.Field, Attribute: f.Attribute, Values: valueMessages(f.Values)})
 	}
@@ -94,12 +94,12 @@ func PageMessage(p catalog.Page) *catalogv1.SearchProductsResponse {
 }
 
 // Page is m as a catalog type.
-func Page(m *catalogv1.SearchProductsResponse) (catalog.Page, error) {
+func PageFromProto(m *catalogv1.SearchProductsResponse) (catalog.Page, error) {
 	items, err := products(m.GetItems())
 	if err != nil {
 		return catalog.Page{}, err
 	}
-	p := catalog.Page{Items: items, Total: m.GetTotal(), NextCursor: m.GetNextCursor(), Instead: m.GetInstead()}
+	p := catalog.Page{Items: items, Total: m.GetTotal(), NextCursor: m.GetNextCursor(), DidYouMean: m.GetDidYouMean()}
 	for _, f := range m.GetFacets() {
 		p.Facets = append(p.Facets, catalog.Facet{Field: f.GetField(), Attribute: f.GetAttribute(), Values: facetValues(f.GetValues())})
 	}
@@ -118,12 +118,12 @@ func Page(m *catalogv1.SearchProductsResponse) (catalog.Page, error) {
 }
 
 // SuggestionsMessage is s as a message.
-func SuggestionsMessage(s catalog.Suggestions) *catalogv1.SuggestProductsResponse {
+func SuggestionsToProto(s catalog.Suggestions) *catalogv1.SuggestProductsResponse {
 	return &catalogv1.SuggestProductsResponse{Texts: s.Texts, Categories: valueMessages(s.Categories), Products: productMessages(s.Products)}
 }
 
 // Suggestions is m as a catalog type.
-func Suggestions(m *catalogv1.SuggestProductsResponse) (catalog.Suggestions, error) {
+func SuggestionsFromProto(m *catalogv1.SuggestProductsResponse) (catalog.Suggestions, error) {
 	list, err := products(m.GetProducts())
 	return catalog.Suggestions{Texts: m.GetTexts(), Categories: facetValues(m.GetCategories()), Products: list}, err
 }
@@ -131,7 +131,7 @@ func Suggestions(m *catalogv1.SuggestProductsResponse) (catalog.Suggestions, err
 func productMessages(list []catalog.Product) []*catalogv1.Product {
 	all := make([]*catalogv1.Product, len(list))
 	for i, p := range list {
-		all[i] = ProductMessage(p)
+		all[i] = ProductToProto(p)
 	}
 	return all
 }
@@ -140,7 +140,7 @@ func products(list []*catalogv1.Product) ([]catalog.Product, error) {
 	all := make([]catalog.Product, len(list))
 	for i, m := range list {
 		var err error
-		if all[i], err = Product(m); err != nil {
+		if all[i], err = ProductFromProto(m); err != nil {
 			return nil, err
 		}
 	}

@@ -26,13 +26,13 @@ var marshal = proto.MarshalOptions{Deterministic: true}
 
 // Time is t as it is kept everywhere: UTC, to the microsecond, which is what
 // PostgreSQL can hold.
-func Time(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+func TruncateTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 func timeOf(t *timestamppb.Timestamp) time.Time {
 	if t == nil {
 		return time.Time{}
 	}
-	return Time(t.AsTime())
+	return TruncateTime(t.AsTime())
 }
 
 func timestamp(t time.Time) *timestamppb.Timestamp {
@@ -43,7 +43,7 @@ func timestamp(t time.Time) *timestamppb.Timestamp {
 }
 
 // ID reads the 16 bytes of an id.
-func ID(b []byte) (catalog.ID, error) {
+func IDFromProto(b []byte) (catalog.ID, error) {
 	if len(b) != 16 {
 		return catalog.ID{}, fmt.Errorf("an id has 16 bytes, not %d", len(b))
 	}
@@ -61,9 +61,9 @@ func EncodeCommand(c catalog.Command) ([]byte, error) {
 	}
 	switch op := c.Op.(type) {
 	case catalog.CreateProduct:
-		m.Operation = &catalogv1.Command_Create{Create: &catalogv1.CreateProduct{Draft: draftMessage(op.Draft)}}
+		m.Operation = &catalogv1.Command_Create{Create: &catalogv1.CreateProduct{Data: draftMessage(op.Data)}}
 	case catalog.PutProduct:
-		m.Operation = &catalogv1.Command_Put{Put: &catalogv1.PutProduct{Draft: draftMessage(op.Draft)}}
+		m.Operation = &catalogv1.Command_Put{Put: &catalogv1.PutProduct{Data: draftMessage(op.Data)}}
 	case catalog.PatchProduct:
 		m.Operation = &catalogv1.Command_Patch{Patch: &catalogv1.PatchProduct{Patch: patchMessage(op.Patch), Create: op.Create}}
 	case catalog.DeleteProduct:
@@ -94,9 +94,9 @@ func DecodeCommand(b []byte) (catalog.Command, error) {
 	}
 	switch op := m.Operation.(type) {
 	case *catalogv1.Command_Create:
-		c.Op = catalog.CreateProduct{Draft: draft(op.Create.Draft)}
+		c.Op = catalog.CreateProduct{Data: draft(op.Create.Data)}
 	case *catalogv1.Command_Put:
-		c.Op = catalog.PutProduct{Draft: draft(op.Put.Draft)}
+		c.Op = catalog.PutProduct{Data: draft(op.Put.Data)}
 	case *catalogv1.Command_Patch:
 		c.Op = catalog.PatchProduct{Patch: patch(op.Patch.Patch), Create: op.Patch.Create}
 	case *catalogv1.Command_Delete:
@@ -107,7 +107,7 @@ func DecodeCommand(b []byte) (catalog.Command, error) {
 
 // EncodeEvent is the value of a record of the events topic and the payload of
 // a journal row.
-func EncodeEvent(e catalog.Event) ([]byte, error) { return marshal.Marshal(EventMessage(e)) }
+func EncodeEvent(e catalog.Event) ([]byte, error) { return marshal.Marshal(EventToProto(e)) }
 
 // DecodeEvent reads what EncodeEvent has written.
 func DecodeEvent(b []byte) (catalog.Event, error) {
@@ -115,23 +115,23 @@ func DecodeEvent(b []byte) (catalog.Event, error) {
 	if err := proto.Unmarshal(b, m); err != nil {
 		return catalog.Event{}, fmt.Errorf("decode event: %w", err)
 	}
-	return Event(m)
+	return EventFromProto(m)
 }
 
-var kinds = map[catalog.Kind]catalogv1.Kind{
-	catalog.Created:   catalogv1.Kind_KIND_CREATED,
-	catalog.Changed:   catalogv1.Kind_KIND_CHANGED,
-	catalog.Deleted:   catalogv1.Kind_KIND_DELETED,
-	catalog.Unchanged: catalogv1.Kind_KIND_UNCHANGED,
-	catalog.Refused:   catalogv1.Kind_KIND_REFUSED,
+var kinds = map[catalog.Outcome]catalogv1.Outcome{
+	catalog.Created:   catalogv1.Outcome_OUTCOME_CREATED,
+	catalog.Changed:   catalogv1.Outcome_OUTCOME_CHANGED,
+	catalog.Deleted:   catalogv1.Outcome_OUTCOME_DELETED,
+	catalog.Unchanged: catalogv1.Outcome_OUTCOME_UNCHANGED,
+	catalog.Refused:   catalogv1.Outcome_OUTCOME_REFUSED,
 }
 
 // EventMessage is e as a message.
-func EventMessage(e catalog.Event) *catalogv1.Event {
+func EventToProto(e catalog.Event) *catalogv1.Event {
 	m := &catalogv1.Event{
-		Shard: e.Shard, Seq: e.Seq, Kind: kinds[e.Kind], Product: ProductMessage(e.Product),
+		Shard: e.Shard, Seq: e.Seq, Outcome: kinds[e.Outcome], Product: ProductToProto(e.Product),
 		CommandId: e.Command[:], Fingerprint: e.Fingerprint[:], Actor: e.Actor, Trace: e.Trace,
-		AcceptedAt: timestamp(e.AcceptedAt), SettledAt: timestamp(e.SettledAt), Left: e.Left,
+		AcceptedAt: timestamp(e.AcceptedAt), SettledAt: timestamp(e.SettledAt), PreviousCategory: e.PreviousCategory,
 	}
 	if e.Refusal != nil {
 		m.Refusal = &catalogv1.Refusal{Code: string(e.Refusal.Code), Reason: e.Refusal.Reason}
@@ -143,25 +143,25 @@ func EventMessage(e catalog.Event) *catalogv1.Event {
 }
 
 // Event is m as a catalog type.
-func Event(m *catalogv1.Event) (catalog.Event, error) {
+func EventFromProto(m *catalogv1.Event) (catalog.Event, error) {
 	e := catalog.Event{
 		Position: catalog.Position{Shard: m.GetShard(), Seq: m.GetSeq()},
 		Actor:    m.GetActor(), Trace: m.GetTrace(),
-		AcceptedAt: timeOf(m.GetAcceptedAt()), SettledAt: timeOf(m.GetSettledAt()), Left: m.GetLeft(),
+		AcceptedAt: timeOf(m.GetAcceptedAt()), SettledAt: timeOf(m.GetSettledAt()), PreviousCategory: m.GetPreviousCategory(),
 	}
 	for k, v := range kinds {
-		if v == m.GetKind() {
-			e.Kind = k
+		if v == m.GetOutcome() {
+			e.Outcome = k
 		}
 	}
-	if e.Kind == "" {
-		return catalog.Event{}, fmt.Errorf("decode event %s: unknown kind %d", e.Position, m.GetKind())
+	if e.Outcome == "" {
+		return catalog.Event{}, fmt.Errorf("decode event %s: unknown kind %d", e.Position, m.GetOutcome())
 	}
 	var err error
-	if e.Product, err = Product(m.GetProduct()); err != nil {
+	if e.Product, err = ProductFromProto(m.GetProduct()); err != nil {
 		return catalog.Event{}, fmt.Errorf("decode event %s: %w", e.Position, err)
 	}
-	if e.Command, err = ID(m.GetCommandId()); err != nil {
+	if e.Command, err = IDFromProto(m.GetCommandId()); err != nil {
 		return catalog.Event{}, fmt.Errorf("decode event %s: command: %w", e.Position, err)
 	}
 	copy(e.Fingerprint[:], m.GetFingerprint())
@@ -175,7 +175,7 @@ func Event(m *catalogv1.Event) (catalog.Event, error) {
 }
 
 // EncodeProduct is what the cache and the index keep of a product.
-func EncodeProduct(p catalog.Product) ([]byte, error) { return marshal.Marshal(ProductMessage(p)) }
+func EncodeProduct(p catalog.Product) ([]byte, error) { return marshal.Marshal(ProductToProto(p)) }
 
 // DecodeProduct reads what EncodeProduct has written.
 func DecodeProduct(b []byte) (catalog.Product, error) {
@@ -183,29 +183,29 @@ func DecodeProduct(b []byte) (catalog.Product, error) {
 	if err := proto.Unmarshal(b, m); err != nil {
 		return catalog.Product{}, fmt.Errorf("decode product: %w", err)
 	}
-	return Product(m)
+	return ProductFromProto(m)
 }
 
 // ProductMessage is p as a message.
-func ProductMessage(p catalog.Product) *catalogv1.Product {
+func ProductToProto(p catalog.Product) *catalogv1.Product {
 	m := &catalogv1.Product{
 		Id: p.ID[:], Version: p.Version, Deleted: p.Deleted,
 		CreatedAt: timestamp(p.CreatedAt), UpdatedAt: timestamp(p.UpdatedAt), PastPrices: pastPricesMessage(p.PastPrices),
 	}
 	if p.Exists() && p.Name != "" { // neither a tombstone nor the place of a refused command
-		m.Draft = draftMessage(p.Draft)
+		m.Data = draftMessage(p.ProductData)
 	}
 	return m
 }
 
 // Product is m as a catalog type.
-func Product(m *catalogv1.Product) (catalog.Product, error) {
-	id, err := ID(m.GetId())
+func ProductFromProto(m *catalogv1.Product) (catalog.Product, error) {
+	id, err := IDFromProto(m.GetId())
 	if err != nil {
 		return catalog.Product{}, fmt.Errorf("decode product: %w", err)
 	}
 	return catalog.Product{
-		ID: id, Draft: draft(m.GetDraft()), Version: m.GetVersion(), Deleted: m.GetDeleted(),
+		ID: id, ProductData: draft(m.GetData()), Version: m.GetVersion(), Deleted: m.GetDeleted(),
 		CreatedAt: timeOf(m.GetCreatedAt()), UpdatedAt: timeOf(m.GetUpdatedAt()), PastPrices: pastPrices(m.GetPastPrices()),
 	}, nil
 }
@@ -252,16 +252,16 @@ func money(m *catalogv1.Money) catalog.Money {
 	return catalog.Money{Decimal: catalog.Decimal{Units: m.GetUnits(), Nanos: m.GetNanos()}, Currency: m.GetCurrencyCode()}
 }
 
-func draftMessage(d catalog.Draft) *catalogv1.Draft {
-	return &catalogv1.Draft{
+func draftMessage(d catalog.ProductData) *catalogv1.ProductData {
+	return &catalogv1.ProductData{
 		Sku: d.SKU, Name: d.Name, Description: d.Description, Category: d.Category,
 		Price: moneyMessage(d.Price),
 		Tags:  d.Tags, Attributes: d.Attributes,
 	}
 }
 
-func draft(m *catalogv1.Draft) catalog.Draft {
-	return catalog.Draft{
+func draft(m *catalogv1.ProductData) catalog.ProductData {
+	return catalog.ProductData{
 		SKU: m.GetSku(), Name: m.GetName(), Description: m.GetDescription(), Category: m.GetCategory(),
 		Price: money(m.GetPrice()),
 		Tags:  m.GetTags(), Attributes: m.GetAttributes(),
@@ -271,7 +271,7 @@ func draft(m *catalogv1.Draft) catalog.Draft {
 func patchMessage(p catalog.Patch) *catalogv1.Patch {
 	m := &catalogv1.Patch{
 		Sku: p.SKU, Name: p.Name, Description: p.Description, Currency: p.Currency, Category: p.Category,
-		Amount: DecimalMessage(p.Amount), ClearAttributes: p.ClearAttributes,
+		Amount: DecimalToProto(p.Amount), ClearAttributes: p.ClearAttributes,
 	}
 	if p.Tags != nil {
 		m.Tags = &catalogv1.TagList{Tags: *p.Tags}
@@ -293,7 +293,7 @@ func patchMessage(p catalog.Patch) *catalogv1.Patch {
 func patch(m *catalogv1.Patch) catalog.Patch {
 	p := catalog.Patch{
 		SKU: m.Sku, Name: m.Name, Description: m.Description, Currency: m.Currency, Category: m.Category,
-		Amount: Decimal(m.Amount), ClearAttributes: m.ClearAttributes,
+		Amount: DecimalFromProto(m.Amount), ClearAttributes: m.ClearAttributes,
 	}
 	if m.Tags != nil {
 		p.Tags = &m.Tags.Tags
@@ -311,7 +311,7 @@ func patch(m *catalogv1.Patch) catalog.Patch {
 }
 
 // DecimalMessage is d as a message; nil stays nil.
-func DecimalMessage(d *catalog.Decimal) *catalogv1.Decimal {
+func DecimalToProto(d *catalog.Decimal) *catalogv1.Decimal {
 	if d == nil {
 		return nil
 	}
@@ -319,7 +319,7 @@ func DecimalMessage(d *catalog.Decimal) *catalogv1.Decimal {
 }
 
 // Decimal is m as a catalog type; nil stays nil.
-func Decimal(m *catalogv1.Decimal) *catalog.Decimal {
+func DecimalFromProto(m *catalogv1.Decimal) *catalog.Decimal {
 	if m == nil {
 		return nil
 	}

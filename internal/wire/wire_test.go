@@ -27,8 +27,8 @@ var moment = time.Date(2026, 3, 1, 9, 30, 0, 123456000, time.UTC)
 func text(s string) *string { return &s }
 
 // chair says something of everything.
-func chair() catalog.Draft {
-	return catalog.Draft{
+func chair() catalog.ProductData {
+	return catalog.ProductData{
 		SKU: "CHA-7", Name: "Folding chair", Description: "Beech.\nPaper cord.", Category: "Furniture/Chairs",
 		Price: catalog.Money{Decimal: catalog.Decimal{Units: 149, Nanos: 900_000_000}, Currency: "EUR"},
 		Tags:  []string{"beech", "neu ü"}, Attributes: map[string]string{"width": "45", "a.b": "", "漢": "字"},
@@ -46,8 +46,8 @@ func commands() map[string]catalog.Command {
 		return c
 	}
 	return map[string]catalog.Command{
-		"create":         with(catalog.CreateProduct{Draft: chair()}, catalog.Condition{}),
-		"put":            with(catalog.PutProduct{Draft: chair()}, catalog.Condition{Absent: true}),
+		"create":         with(catalog.CreateProduct{Data: chair()}, catalog.Condition{}),
+		"put":            with(catalog.PutProduct{Data: chair()}, catalog.Condition{Absent: true}),
 		"delete":         with(catalog.DeleteProduct{}, catalog.Condition{Version: 7}),
 		"patch nothing":  with(catalog.PatchProduct{}, catalog.Condition{Exists: true}),
 		"patch and make": with(catalog.PatchProduct{Patch: catalog.Patch{Name: text("x")}, Create: true}, catalog.Condition{}),
@@ -60,19 +60,19 @@ func commands() map[string]catalog.Command {
 }
 
 func events() map[string]catalog.Event {
-	p := catalog.Product{ID: catalog.DerivedID("product"), Draft: chair(), Version: 3, CreatedAt: moment, UpdatedAt: moment.Add(time.Second)}
+	p := catalog.Product{ID: catalog.DerivedID("product"), ProductData: chair(), Version: 3, CreatedAt: moment, UpdatedAt: moment.Add(time.Second)}
 	e := catalog.Event{
 		Position: catalog.Position{Shard: 5, Seq: 1207}, Command: catalog.DerivedID("command"), Fingerprint: [32]byte{1, 2, 31: 3},
 		Actor: "maria", Trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", AcceptedAt: moment, SettledAt: moment.Add(time.Second),
 	}
-	with := func(k catalog.Kind, p catalog.Product, r *catalog.Refusal) catalog.Event {
+	with := func(k catalog.Outcome, p catalog.Product, r *catalog.Refusal) catalog.Event {
 		e := e
-		e.Kind, e.Product, e.Refusal = k, p, r
+		e.Outcome, e.Product, e.Refusal = k, p, r
 		return e
 	}
 	gone := catalog.Product{ID: p.ID, Version: 4, Deleted: true, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
 	moved, removed := with(catalog.Changed, p, nil), with(catalog.Deleted, gone, nil)
-	moved.Left, removed.Left = "Furniture/Benches", "Furniture/Chairs"
+	moved.PreviousCategory, removed.PreviousCategory = "Furniture/Benches", "Furniture/Chairs"
 	dearer := p
 	dearer.PastPrices = []catalog.PastPrice{
 		{Money: catalog.Money{Decimal: catalog.Decimal{Units: 99, Nanos: 500_000_000}, Currency: "EUR"}, Until: moment.Add(-time.Hour)},
@@ -180,7 +180,7 @@ func FuzzDecodeCommand(f *testing.F) {
 			t.Fatalf("%+v becomes %+v, %v", c, d, err)
 		}
 		// Whatever it wishes, it can be settled.
-		eventlog.Settle(eventlog.Batch{NextSeq: 1, Commands: []catalog.Command{c}}, eventlog.Known{}, moment)
+		eventlog.Settle(eventlog.Batch{NextSeq: 1, Commands: []catalog.Command{c}}, eventlog.BatchState{}, moment)
 	})
 }
 
@@ -191,7 +191,7 @@ func FuzzDecodeEvent(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if e, err := wire.DecodeEvent(b); err == nil {
-			if e.Kind == "" {
+			if e.Outcome == "" {
 				t.Fatal("an event of no kind")
 			}
 			sameBytes(t, e, wire.EncodeEvent, wire.DecodeEvent)
@@ -234,8 +234,8 @@ func TestWhateverIsWrittenIsReadTheSame(t *testing.T) {
 	decimals := rapid.Custom(func(t *rapid.T) catalog.Decimal {
 		return catalog.Decimal{Units: rapid.Int64().Draw(t, "units"), Nanos: rapid.Int32().Draw(t, "nanos")}
 	})
-	drafts := rapid.Custom(func(t *rapid.T) catalog.Draft {
-		return catalog.Draft{
+	drafts := rapid.Custom(func(t *rapid.T) catalog.ProductData {
+		return catalog.ProductData{
 			SKU: texts.Draw(t, "sku"), Name: "x" + texts.Draw(t, "name"), Description: texts.Draw(t, "description"),
 			Price:    catalog.Money{Decimal: decimals.Draw(t, "amount"), Currency: texts.Draw(t, "currency")},
 			Category: texts.Draw(t, "category"), Tags: rapid.SliceOf(texts).Draw(t, "tags"), Attributes: rapid.MapOf(texts, texts).Draw(t, "attributes"),
@@ -245,9 +245,9 @@ func TestWhateverIsWrittenIsReadTheSame(t *testing.T) {
 	operations := rapid.Custom(func(t *rapid.T) catalog.Operation {
 		switch rapid.IntRange(0, 3).Draw(t, "operation") {
 		case 0:
-			return catalog.CreateProduct{Draft: drafts.Draw(t, "draft")}
+			return catalog.CreateProduct{Data: drafts.Draw(t, "draft")}
 		case 1:
-			return catalog.PutProduct{Draft: drafts.Draw(t, "draft")}
+			return catalog.PutProduct{Data: drafts.Draw(t, "draft")}
 		case 2:
 			return catalog.DeleteProduct{}
 		}
@@ -284,20 +284,20 @@ func TestWhateverIsWrittenIsReadTheSame(t *testing.T) {
 			b := eventlog.Batch{Shard: rapid.Int32Range(0, 1000).Draw(t, "shard"), NextSeq: rapid.Int64Range(1, 1<<62).Draw(t, "seq")}
 			c := commands.Draw(t, "command")
 			p := catalog.Product{
-				ID: c.Product, Draft: drafts.Draw(t, "draft"), Version: rapid.Int64Range(1, 1<<62).Draw(t, "version"),
+				ID: c.Product, ProductData: drafts.Draw(t, "draft"), Version: rapid.Int64Range(1, 1<<62).Draw(t, "version"),
 				CreatedAt: times.Draw(t, "created"), UpdatedAt: times.Draw(t, "updated"),
 			}
 			if rapid.Bool().Draw(t, "gone") {
-				p.Draft, p.Deleted = catalog.Draft{}, true
+				p.ProductData, p.Deleted = catalog.ProductData{}, true
 			}
 			b.Commands = []catalog.Command{c}
-			known := eventlog.Known{Products: map[catalog.ID]catalog.Product{p.ID: p}}
+			known := eventlog.BatchState{Products: map[catalog.ID]catalog.Product{p.ID: p}}
 			for _, e := range eventlog.Settle(b, known, times.Draw(t, "now")) {
 				sameBytes(t, e, wire.EncodeEvent, wire.DecodeEvent)
 				raw, _ := wire.EncodeEvent(e)
 				got, err := wire.DecodeEvent(raw)
-				if err != nil || got.Position != e.Position || got.Kind != e.Kind || got.Command != e.Command || got.Fingerprint != e.Fingerprint ||
-					got.Actor != e.Actor || got.Left != e.Left || got.Trace != e.Trace || got.AcceptedAt != e.AcceptedAt || got.SettledAt != e.SettledAt ||
+				if err != nil || got.Position != e.Position || got.Outcome != e.Outcome || got.Command != e.Command || got.Fingerprint != e.Fingerprint ||
+					got.Actor != e.Actor || got.PreviousCategory != e.PreviousCategory || got.Trace != e.Trace || got.AcceptedAt != e.AcceptedAt || got.SettledAt != e.SettledAt ||
 					!reflect.DeepEqual(got.Refusal, e.Refusal) || !sameProduct(got.Product, e.Product) {
 					t.Fatalf("%+v\nis read as %+v, %v", e, got, err)
 				}
@@ -311,21 +311,21 @@ func TestWhateverIsWrittenIsReadTheSame(t *testing.T) {
 }
 
 func sameProduct(a, b catalog.Product) bool {
-	if !a.Draft.Equal(b.Draft) {
+	if !a.ProductData.Equal(b.ProductData) {
 		return false
 	}
-	a.Draft, b.Draft = catalog.Draft{}, catalog.Draft{}
+	a.ProductData, b.ProductData = catalog.ProductData{}, catalog.ProductData{}
 	return reflect.DeepEqual(a, b)
 }
 
 func TestDraftsInJSON(t *testing.T) {
 	const good = `{"sku":"A","name":"Chair","price":{"amount":"1.50","currency":"EUR"},"tags":["a"],"attributes":{"k":"v"}}`
-	d, err := wire.ParseDraft([]byte(good))
+	d, err := wire.ParseProductData([]byte(good))
 	if err != nil || d.SKU != "A" || d.Price.Amount() != "1.50" || len(d.Tags) != 1 || d.Attributes["k"] != "v" {
 		t.Fatalf("ParseDraft = %+v, %v", d, err)
 	}
 	t.Run("every bad field is named at once", func(t *testing.T) {
-		_, err := wire.ParseDraft([]byte(`{"sku":7,"nmae":"x","price":{"amount":1.5,"currency":"EUX"},"tags":["a",2],"attributes":{"k":null,"l":[]}}`))
+		_, err := wire.ParseProductData([]byte(`{"sku":7,"nmae":"x","price":{"amount":1.5,"currency":"EUX"},"tags":["a",2],"attributes":{"k":null,"l":[]}}`))
 		var r *catalog.Refusal
 		if !errors.As(err, &r) {
 			t.Fatal(err)
@@ -341,7 +341,7 @@ func TestDraftsInJSON(t *testing.T) {
 		}
 	})
 	t.Run("where JSON breaks is told", func(t *testing.T) {
-		_, err := wire.ParseDraft([]byte("{\n  \"name\": x\n}"))
+		_, err := wire.ParseProductData([]byte("{\n  \"name\": x\n}"))
 		if err == nil || !strings.Contains(err.Error(), "line 2") {
 			t.Fatalf("%v; want the line", err)
 		}
@@ -372,7 +372,7 @@ func FuzzParseBodies(f *testing.F) {
 			func() error { _, err := wire.ParsePatch(b); return err },
 			func() error { _, _, err := wire.ParseRow(b); return err },
 			func() error {
-				d, err := wire.ParseDraft(b)
+				d, err := wire.ParseProductData(b)
 				if err == nil {
 					err = d.Validate()
 				}
@@ -392,11 +392,11 @@ func TestPagesAndSuggestionsComeThroughGRPCAndHTTP(t *testing.T) {
 		at := time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
 		return catalog.Product{
 			ID: catalog.DerivedID(name), Version: 1, CreatedAt: at, UpdatedAt: at,
-			Draft: catalog.Draft{Name: name, Price: catalog.Money{Decimal: catalog.Decimal{Units: 1}, Currency: "EUR"}, Category: "Furniture", Tags: []string{"oak"}, Attributes: map[string]string{"width": "45"}},
+			ProductData: catalog.ProductData{Name: name, Price: catalog.Money{Decimal: catalog.Decimal{Units: 1}, Currency: "EUR"}, Category: "Furniture", Tags: []string{"oak"}, Attributes: map[string]string{"width": "45"}},
 		}
 	}
 	page := catalog.Page{
-		Items: []catalog.Product{product("Oak table"), product("Chair")}, Total: 17, NextCursor: "next", Instead: "oak",
+		Items: []catalog.Product{product("Oak table"), product("Chair")}, Total: 17, NextCursor: "next", DidYouMean: "oak",
 		Facets: []catalog.Facet{
 			{Field: "category", Values: []catalog.FacetValue{{Value: "Furniture", Count: 2}}},
 			{Field: "attribute", Attribute: "width", Values: []catalog.FacetValue{{Value: "45", Count: 2}}},
@@ -413,10 +413,10 @@ func TestPagesAndSuggestionsComeThroughGRPCAndHTTP(t *testing.T) {
 		err  error
 		want any
 	}{
-		through("a page by gRPC", page, wire.PageMessage, wire.Page),
-		through("a page by HTTP", page, wire.PageJSON, wire.PageOf),
-		through("suggestions by gRPC", suggestions, wire.SuggestionsMessage, wire.Suggestions),
-		through("suggestions by HTTP", suggestions, wire.SuggestionsJSON, wire.SuggestionsOf),
+		through("a page by gRPC", page, wire.PageToProto, wire.PageFromProto),
+		through("a page by HTTP", page, wire.PageToJSON, wire.PageFromJSON),
+		through("suggestions by gRPC", suggestions, wire.SuggestionsToProto, wire.SuggestionsFromProto),
+		through("suggestions by HTTP", suggestions, wire.SuggestionsToJSON, wire.SuggestionsFromJSON),
 	} {
 		if test.err != nil || !reflect.DeepEqual(test.got, test.want) {
 			t.Errorf("%s comes through as\n%+v, %v; want\n%+v", test.name, test.got, test.err, test.want)
@@ -424,9 +424,9 @@ func TestPagesAndSuggestionsComeThroughGRPCAndHTTP(t *testing.T) {
 	}
 	q := catalog.Query{
 		Text: "oak", Category: "Furniture", Tag: "new", Attributes: map[string]string{"width": "45"}, MinPrice: &catalog.Decimal{Units: 1}, MaxPrice: &catalog.Decimal{Units: 2},
-		Currency: "EUR", Sort: catalog.Cheapest, Limit: 7, Cursor: "c", Facets: true, FacetAttributes: []string{"width"}, Highlight: true,
+		Currency: "EUR", Sort: catalog.PriceAscending, Limit: 7, Cursor: "c", Facets: true, FacetAttributes: []string{"width"}, Highlight: true,
 	}
-	if got := wire.Query(wire.QueryMessage(q)); !reflect.DeepEqual(got, q) {
+	if got := wire.QueryFromProto(wire.QueryToProto(q)); !reflect.DeepEqual(got, q) {
 		t.Errorf("a query comes through as %+v", got)
 	}
 }

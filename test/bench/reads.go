@@ -97,7 +97,7 @@ func (s *server) fill(n int) ([]string, error) {
 	var lines bytes.Buffer
 	e := json.NewEncoder(&lines)
 	for i := range n {
-		if err := e.Encode(wire.DraftJSON(product(i).Draft)); err != nil {
+		if err := e.Encode(wire.ProductDataToJSON(product(i).ProductData)); err != nil {
 			return nil, err
 		}
 	}

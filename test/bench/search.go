@@ -79,7 +79,7 @@ func (s *server) searchSome(first, n int) ([]time.Duration, error) {
 			{Text: fmt.Sprint(thing[:1], thing[2:], " ", number)},         // a letter is missing
 			{Text: fmt.Sprintf("DEMO-%06d", 1+i*37%50_000)},
 			{Text: thing, MinPrice: &low, Currency: "EUR"},
-			{Text: word, Category: "Furniture", Sort: catalog.Cheapest, MinPrice: &low, Currency: "EUR"},
+			{Text: word, Category: "Furniture", Sort: catalog.PriceAscending, MinPrice: &low, Currency: "EUR"},
 		}[i%6]
 		since := time.Now()
 		if _, err := s.client.Search(context.Background(), q); err != nil {
@@ -153,7 +153,7 @@ func indexing(dir string) (float64, error) {
 		for j := range made {
 			made[j] = product(i + j)
 		}
-		at := []eventlog.Progress{{Position: catalog.Position{Seq: int64(i + batch)}}}
+		at := []eventlog.Checkpoint{{Position: catalog.Position{Seq: int64(i + batch)}}}
 		if err := x.Apply(context.Background(), made, at); err != nil {
 			return 0, err
 		}
@@ -164,7 +164,7 @@ func indexing(dir string) (float64, error) {
 // product is one that is made up. Number i is always the same.
 func product(i int) catalog.Product {
 	thing, word := things[i%len(things)], words[i/len(things)%len(words)]
-	return catalog.Product{ID: catalog.DerivedID("bench", fmt.Sprint(i)), Version: 1, Draft: catalog.Draft{
+	return catalog.Product{ID: catalog.DerivedID("bench", fmt.Sprint(i)), Version: 1, ProductData: catalog.ProductData{
 		SKU: fmt.Sprintf("BENCH-%06d", i), Name: fmt.Sprintf("%s %s %d", word, thing, 100+i*7%900), Category: "Furniture/" + thing,
 		Description: fmt.Sprintf("A %s of %s, number %d, that folds flat, weighs three kilograms and carries a hundred and ten.", thing, word, i),
 		Price:       catalog.Money{Decimal: catalog.Decimal{Units: int64(10 + i%990)}, Currency: "EUR"},

@@ -28,7 +28,7 @@ func (s *server) writes(n int) (settled, readable, findable []time.Duration, err
 	for i := range n {
 		name := fmt.Sprintf("benchmark%dx", i)
 		since := time.Now()
-		w, err := s.client.Create(ctx, catalog.Draft{Name: name, Price: catalog.Money{Decimal: catalog.Decimal{Units: 10}, Currency: "EUR"}})
+		w, err := s.client.Create(ctx, catalog.ProductData{Name: name, Price: catalog.Money{Decimal: catalog.Decimal{Units: 10}, Currency: "EUR"}})
 		if err != nil {
 			return nil, nil, nil, err
 		}
@@ -102,7 +102,7 @@ func commands(ctx context.Context, brokers, url string) (through, alone float64,
 		p := product(i)
 		p.SKU += fmt.Sprint("-", time.Now().UnixNano()) // of this run
 		id := catalog.DerivedID(p.SKU)
-		made[i] = catalog.Command{ID: id, Product: id, AcceptedAt: wire.Time(time.Now()), Op: catalog.CreateProduct{Draft: p.Draft}}
+		made[i] = catalog.Command{ID: id, Product: id, AcceptedAt: wire.TruncateTime(time.Now()), Op: catalog.CreateProduct{Data: p.ProductData}}
 	}
 	if err := postgres.Migrate(ctx, url); err != nil {
 		return 0, 0, err
@@ -117,7 +117,7 @@ func commands(ctx context.Context, brokers, url string) (through, alone float64,
 		return 0, 0, err
 	}
 	defer log.Close()
-	if err := errors.Join(log.Prepare(ctx, commandShards), store.Prepare(ctx, commandShards)); err != nil {
+	if err := errors.Join(log.CreateTopics(ctx, commandShards), store.InitShards(ctx, commandShards)); err != nil {
 		return 0, 0, err
 	}
 	counted := &counting{Store: store}

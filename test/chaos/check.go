@@ -127,7 +127,7 @@ func (c *checker) log() {
 			}
 			if int(e.Seq) > len(events) {
 				s.breach(Wrong, "", "the topic has event %s, and the journal has none", e.Position)
-			} else if j := events[e.Seq-1]; j.Command != e.Command || j.Kind != e.Kind || j.Product.Version != e.Product.Version || !j.Product.Equal(e.Product) {
+			} else if j := events[e.Seq-1]; j.Command != e.Command || j.Outcome != e.Outcome || j.Product.Version != e.Product.Version || !j.Product.Equal(e.Product) {
 				s.breach(Wrong, "", "event %s is %v in the journal and %v in the topic", e.Position, j, e)
 			}
 		}
@@ -148,7 +148,7 @@ func (s *story) check() {
 			continue
 		}
 		if first, ok := outcome[cmd]; ok {
-			s.breach(Doubled, cmd.Round, "command %d has outcome %s %s, and %s %s", cmd.Number, first.Kind, first.Position, e.Kind, e.Position)
+			s.breach(Doubled, cmd.Round, "command %d has outcome %s %s, and %s %s", cmd.Number, first.Outcome, first.Position, e.Outcome, e.Position)
 			continue
 		}
 		outcome[cmd] = e
@@ -198,15 +198,15 @@ func (s *story) apply(cmd *Command, e catalog.Event) {
 		want, code = catalog.Refused, catalog.CodeExists
 	case !p.Exists() && (cmd.Op == http.MethodPatch || cmd.Op == http.MethodDelete):
 		want, code = catalog.Refused, catalog.CodeNotFound
-	case e.Kind == catalog.Refused && strings.HasPrefix(cmd.SKU, "WANTED-"):
+	case e.Outcome == catalog.Refused && strings.HasPrefix(cmd.SKU, "WANTED-"):
 		want, code = catalog.Refused, catalog.CodeSKUTaken
 	case cmd.Op == http.MethodDelete:
 		want = catalog.Deleted
 	case !p.Exists():
 		want = catalog.Created
 	}
-	if e.Kind != want || e.Refusal != nil && e.Refusal.Code != code {
-		s.breach(Wrong, cmd.Round, "command %d at version %d is %s %v, and should be %s %s", cmd.Number, p.Version, e.Kind, e.Refusal, want, code)
+	if e.Outcome != want || e.Refusal != nil && e.Refusal.Code != code {
+		s.breach(Wrong, cmd.Round, "command %d at version %d is %s %v, and should be %s %s", cmd.Number, p.Version, e.Outcome, e.Refusal, want, code)
 	}
 	version, sku := p.Version, p.SKU
 	if e.Applied() {
@@ -226,7 +226,7 @@ func (s *story) apply(cmd *Command, e catalog.Event) {
 }
 
 // statuses are those of answers to commands that were applied.
-var statuses = map[catalog.Kind]int{
+var statuses = map[catalog.Outcome]int{
 	catalog.Created: http.StatusCreated, catalog.Changed: http.StatusOK, catalog.Unchanged: http.StatusOK, catalog.Deleted: http.StatusNoContent,
 }
 
@@ -236,13 +236,13 @@ func (s *story) compare(cmd *Command, e catalog.Event, a Answer) {
 		return
 	}
 	same := a.Position == e.Position.String() && a.Command == e.Command.String()
-	if e.Kind == catalog.Refused {
+	if e.Outcome == catalog.Refused {
 		same = same && a.Code == string(e.Refusal.Code)
 	} else {
-		same = same && a.Status == statuses[e.Kind] && (a.Version == e.Product.Version || e.Kind == catalog.Deleted)
+		same = same && a.Status == statuses[e.Outcome] && (a.Version == e.Product.Version || e.Outcome == catalog.Deleted)
 	}
 	if !same {
-		s.breach(Wrong, cmd.Round, "command %d is %s %s at version %d, and its client was told %+v", cmd.Number, e.Kind, e.Position, e.Product.Version, a)
+		s.breach(Wrong, cmd.Round, "command %d is %s %s at version %d, and its client was told %+v", cmd.Number, e.Outcome, e.Position, e.Product.Version, a)
 	}
 }
 
@@ -285,7 +285,7 @@ func (s *story) lines() []string {
 		lines = append(lines, c.String())
 	}
 	for _, e := range s.events {
-		text := fmt.Sprintf("   %s %s, version %d %q, command %s", e.Position, e.Kind, e.Product.Version, e.Product.Name, e.Command)
+		text := fmt.Sprintf("   %s %s, version %d %q, command %s", e.Position, e.Outcome, e.Product.Version, e.Product.Name, e.Command)
 		if e.Refusal != nil {
 			text += ": " + string(e.Refusal.Code)
 		}

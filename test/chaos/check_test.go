@@ -39,7 +39,7 @@ func record(t *testing.T) ([]Command, Found) {
 		}
 		switch op {
 		case http.MethodPut:
-			wish.Op = catalog.PutProduct{Draft: c.draft()}
+			wish.Op = catalog.PutProduct{Data: c.draft()}
 		case http.MethodPatch:
 			wish.Op = catalog.PatchProduct{Patch: catalog.Patch{Name: &c.Name}}
 		case http.MethodDelete:
@@ -49,14 +49,14 @@ func record(t *testing.T) ([]Command, Found) {
 		p.ID = id
 		shard := catalog.Shard(id, shards)
 		events := eventlog.Settle(eventlog.Batch{Shard: shard, NextSeq: int64(len(found.Journal[shard])) + 1, Commands: []catalog.Command{wish}},
-			eventlog.Known{Products: map[catalog.ID]catalog.Product{id: p}}, time.UnixMicro(1))
+			eventlog.BatchState{Products: map[catalog.ID]catalog.Product{id: p}}, time.UnixMicro(1))
 		e := events[0]
 		if e.Applied() {
 			products[id] = e.Product
 		}
 		found.Journal[shard] = append(found.Journal[shard], e)
 		found.Topic[shard] = append(found.Topic[shard], e, e) // repeats are no harm
-		c.Answer = Answer{Status: statuses[e.Kind], Version: e.Product.Version, Position: e.Position.String(), Command: e.Command.String()}
+		c.Answer = Answer{Status: statuses[e.Outcome], Version: e.Product.Version, Position: e.Position.String(), Command: e.Command.String()}
 		if e.Refusal != nil {
 			c.Answer = Answer{Status: 412, Code: string(e.Refusal.Code), Position: e.Position.String(), Command: e.Command.String()}
 		}
@@ -159,8 +159,8 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 			return c
 		}},
 		{"a condition not looked at", Wrong, func(c []Command, f Found) []Command {
-			i := slices.IndexFunc(f.Journal[at], func(e catalog.Event) bool { return e.Kind == catalog.Refused })
-			f.Journal[at][i].Kind, f.Journal[at][i].Refusal = catalog.Changed, nil
+			i := slices.IndexFunc(f.Journal[at], func(e catalog.Event) bool { return e.Outcome == catalog.Refused })
+			f.Journal[at][i].Outcome, f.Journal[at][i].Refusal = catalog.Changed, nil
 			renumber(f)
 			return c
 		}},

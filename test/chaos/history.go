@@ -58,8 +58,8 @@ type Answer struct {
 }
 
 // draft is what a POST or PUT wishes.
-func (c Command) draft() catalog.Draft {
-	return catalog.Draft{Name: c.Name, SKU: c.SKU, Price: catalog.Money{Decimal: catalog.Decimal{Units: 7}, Currency: "EUR"}}
+func (c Command) draft() catalog.ProductData {
+	return catalog.ProductData{Name: c.Name, SKU: c.SKU, Price: catalog.Money{Decimal: catalog.Decimal{Units: 7}, Currency: "EUR"}}
 }
 
 // path is where the request goes to.
@@ -75,7 +75,7 @@ func (c Command) body() []byte {
 	var body any
 	switch c.Op {
 	case http.MethodPost, http.MethodPut:
-		body = wire.DraftJSON(c.draft())
+		body = wire.ProductDataToJSON(c.draft())
 	case http.MethodPatch:
 		patch := map[string]string{"name": c.Name}
 		if c.SKU != "" {
@@ -98,9 +98,9 @@ func (c Command) fingerprint() [32]byte {
 	wish := catalog.Command{Product: id, If: catalog.Condition{Version: c.If}}
 	switch c.Op {
 	case http.MethodPost:
-		wish.Op = catalog.CreateProduct{Draft: c.draft()}
+		wish.Op = catalog.CreateProduct{Data: c.draft()}
 	case http.MethodPut:
-		wish.Op = catalog.PutProduct{Draft: c.draft()}
+		wish.Op = catalog.PutProduct{Data: c.draft()}
 	case http.MethodPatch:
 		p := catalog.Patch{Name: &c.Name}
 		if c.SKU != "" {
@@ -190,7 +190,7 @@ func save(file string, commands []Command, found Found) (err error) {
 	for store, products := range found.Stores {
 		err = errors.Join(err, e.Encode(line{Store: store}))
 		for _, p := range products {
-			m := wire.ProductJSON(p)
+			m := wire.ProductToJSON(p)
 			err = errors.Join(err, e.Encode(line{Store: store, Product: &m}))
 		}
 	}
@@ -235,7 +235,7 @@ func reload(file string) ([]Command, Found, error) {
 		case l.Product == nil:
 			found.Stores[l.Store] = map[catalog.ID]catalog.Product{}
 		default:
-			p, err := wire.ProductOf(*l.Product)
+			p, err := wire.ProductFromJSON(*l.Product)
 			if err != nil {
 				return nil, found, err
 			}

@@ -251,7 +251,7 @@ func (l *Load) get(ctx context.Context, base, id, position string) (p catalog.Pr
 	if status != http.StatusOK {
 		return p, false, false
 	}
-	p, err := wire.ProductOf(m)
+	p, err := wire.ProductFromJSON(m)
 	return p, true, err == nil
 }
 

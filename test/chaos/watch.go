@@ -122,7 +122,7 @@ func (w *Watch) replay(ctx context.Context, shard int32) error {
 		var r *catalogv1.ReplayResponse
 		r, err = stream.Recv()
 		for _, m := range r.GetEvents() {
-			e, bad := wire.Event(m)
+			e, bad := wire.EventFromProto(m)
 			if bad != nil {
 				return bad
 			}
@@ -144,7 +144,7 @@ func (w *Watch) snapshot(ctx context.Context, shard int32, into map[catalog.ID]c
 		var r *catalogv1.SnapshotResponse
 		r, err = stream.Recv()
 		for _, m := range r.GetProducts() {
-			p, bad := wire.Product(m)
+			p, bad := wire.ProductFromProto(m)
 			if bad != nil {
 				return bad
 			}
@@ -202,7 +202,7 @@ func (w *Watch) list(ctx context.Context, base string) (map[catalog.ID]catalog.P
 			return nil, fmt.Errorf("the list of products answers %d", status)
 		}
 		for _, item := range page.Items {
-			p, err := wire.ProductOf(item)
+			p, err := wire.ProductFromJSON(item)
 			if err != nil {
 				return nil, err
 			}
@@ -221,7 +221,7 @@ func (w *Watch) Topic(ctx context.Context, brokers, prefix string) (map[int32][]
 		return nil, err
 	}
 	defer l.Close()
-	if err := l.Join(ctx); err != nil {
+	if err := l.LoadTopics(ctx); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, calm)

@@ -122,14 +122,14 @@ func TestHolesInTheEventsAreNoticedAndFilled(t *testing.T) {
 		}
 		u := uuid.MustParse(id)
 		for {
-			r, err := client.GetProduct(t.Context(), &catalogv1.GetProductRequest{Id: u[:], Position: wire.PositionMessage(positions[0])})
+			r, err := client.GetProduct(t.Context(), &catalogv1.GetProductRequest{Id: u[:], Position: wire.PositionToProto(positions[0])})
 			switch {
 			case status.Code(err) == codes.FailedPrecondition: // behind, and says so
 				continue
 			case err != nil:
 				t.Errorf("product %s at %s: %v", id, at, err)
 			default:
-				has, text := r.GetProduct().GetVersion(), r.GetProduct().GetDraft().GetDescription()
+				has, text := r.GetProduct().GetVersion(), r.GetProduct().GetData().GetDescription()
 				if has < int64(version) || text != fmt.Sprint(has) {
 					t.Errorf("product %s at %s is version %d with the text %q, want version %d", id, at, has, text, version)
 				}

@@ -38,7 +38,7 @@ func TestTour(t *testing.T) {
 		if string(b) != want {
 			t.Errorf("answered %s\nwant %s", b, want)
 		}
-		if got := s.must(http.StatusOK, "GET", "/api/v1/products?q=xolding+chair", "", "Catalog-Position", position).json(t); got["total"] != 0.0 || got["instead"] != "folding chair" {
+		if got := s.must(http.StatusOK, "GET", "/api/v1/products?q=xolding+chair", "", "Catalog-Position", position).json(t); got["total"] != 0.0 || got["didYouMean"] != "folding chair" {
 			t.Errorf("instead of xolding chair %v", got)
 		}
 		b, _ = json.Marshal(s.must(http.StatusOK, "GET", "/api/v1/suggest?q=folding+ch", "", "Catalog-Position", position).json(t))

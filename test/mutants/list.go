@@ -54,17 +54,17 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a command that changes nothing makes a version",
-		file: "decide.go", old: "p.Exists() && p.Draft.Equal(d)", new: "false",
+		file: "decide.go", old: "p.Exists() && p.ProductData.Equal(d)", new: "false",
 		pkg: ".", test: "Test.*",
 	},
 	{
 		bug:  "a deleted product begins at version 1 again",
-		file: "decide.go", old: "Draft: d, Version: p.Version + 1,", new: "Draft: d, Version: map[bool]int64{true: p.Version + 1, false: 1}[p.Exists()],",
+		file: "decide.go", old: "ProductData: d, Version: p.Version + 1,", new: "ProductData: d, Version: map[bool]int64{true: p.Version + 1, false: 1}[p.Exists()],",
 		pkg: ".", test: "Test.*",
 	},
 	{
 		bug:  "events are published before they are committed",
-		file: "writer/shard.go", old: "	events, err := w.settle(ctx, b, now)\n", new: "	w.log.Publish(ctx, eventlog.Settle(b, eventlog.Known{}, now), func(error) {})\n	events, err := w.settle(ctx, b, now)\n",
+		file: "writer/shard.go", old: "	events, err := w.settle(ctx, b, now)\n", new: "	w.log.Publish(ctx, eventlog.Settle(b, eventlog.BatchState{}, now), func(error) {})\n	events, err := w.settle(ctx, b, now)\n",
 		pkg: "./writer", test: "TestWhatIsSettledIsPublishedInTheOrderOfTheJournal",
 	},
 	{
@@ -89,7 +89,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a record that is no command is dropped",
-		file: "engine/sqlite/store.go", old: "each(ctx, tx, addDead, b.Dead, deadValues)", new: "each(ctx, tx, addDead, nil, deadValues)",
+		file: "engine/sqlite/store.go", old: "each(ctx, tx, addDead, b.DeadLetters, deadValues)", new: "each(ctx, tx, addDead, nil, deadValues)",
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{

@@ -191,7 +191,7 @@ func (*Command_Delete) isCommand_Operation() {}
 // CreateProduct wishes a new product.
 type CreateProduct struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Draft         *Draft                 `protobuf:"bytes,1,opt,name=draft,proto3" json:"draft,omitempty"`
+	Data          *ProductData           `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -226,9 +226,9 @@ func (*CreateProduct) Descriptor() ([]byte, []int) {
 	return file_catalog_v1_command_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *CreateProduct) GetDraft() *Draft {
+func (x *CreateProduct) GetData() *ProductData {
 	if x != nil {
-		return x.Draft
+		return x.Data
 	}
 	return nil
 }
@@ -236,7 +236,7 @@ func (x *CreateProduct) GetDraft() *Draft {
 // PutProduct wishes that the product be as the draft says, new or not.
 type PutProduct struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Draft         *Draft                 `protobuf:"bytes,1,opt,name=draft,proto3" json:"draft,omitempty"`
+	Data          *ProductData           `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -271,9 +271,9 @@ func (*PutProduct) Descriptor() ([]byte, []int) {
 	return file_catalog_v1_command_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *PutProduct) GetDraft() *Draft {
+func (x *PutProduct) GetData() *ProductData {
 	if x != nil {
-		return x.Draft
+		return x.Data
 	}
 	return nil
 }
@@ -451,12 +451,12 @@ const file_catalog_v1_command_proto_rawDesc = "" +
 	"\vaccepted_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"acceptedAtB\x12\n" +
-	"\toperation\x12\x05\xbaH\x02\b\x01\"@\n" +
-	"\rCreateProduct\x12/\n" +
-	"\x05draft\x18\x01 \x01(\v2\x11.catalog.v1.DraftB\x06\xbaH\x03\xc8\x01\x01R\x05draft\"=\n" +
+	"\toperation\x12\x05\xbaH\x02\b\x01\"D\n" +
+	"\rCreateProduct\x123\n" +
+	"\x04data\x18\x01 \x01(\v2\x17.catalog.v1.ProductDataB\x06\xbaH\x03\xc8\x01\x01R\x04data\"A\n" +
 	"\n" +
-	"PutProduct\x12/\n" +
-	"\x05draft\x18\x01 \x01(\v2\x11.catalog.v1.DraftB\x06\xbaH\x03\xc8\x01\x01R\x05draft\"W\n" +
+	"PutProduct\x123\n" +
+	"\x04data\x18\x01 \x01(\v2\x17.catalog.v1.ProductDataB\x06\xbaH\x03\xc8\x01\x01R\x04data\"W\n" +
 	"\fPatchProduct\x12/\n" +
 	"\x05patch\x18\x01 \x01(\v2\x11.catalog.v1.PatchB\x06\xbaH\x03\xc8\x01\x01R\x05patch\x12\x16\n" +
 	"\x06create\x18\x02 \x01(\bR\x06create\"\x0f\n" +
@@ -487,7 +487,7 @@ var file_catalog_v1_command_proto_goTypes = []any{
 	(*DeleteProduct)(nil),         // 4: catalog.v1.DeleteProduct
 	(*Condition)(nil),             // 5: catalog.v1.Condition
 	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*Draft)(nil),                 // 7: catalog.v1.Draft
+	(*ProductData)(nil),           // 7: catalog.v1.ProductData
 	(*Patch)(nil),                 // 8: catalog.v1.Patch
 }
 var file_catalog_v1_command_proto_depIdxs = []int32{
@@ -497,8 +497,8 @@ var file_catalog_v1_command_proto_depIdxs = []int32{
 	4, // 3: catalog.v1.Command.delete:type_name -> catalog.v1.DeleteProduct
 	5, // 4: catalog.v1.Command.condition:type_name -> catalog.v1.Condition
 	6, // 5: catalog.v1.Command.accepted_at:type_name -> google.protobuf.Timestamp
-	7, // 6: catalog.v1.CreateProduct.draft:type_name -> catalog.v1.Draft
-	7, // 7: catalog.v1.PutProduct.draft:type_name -> catalog.v1.Draft
+	7, // 6: catalog.v1.CreateProduct.data:type_name -> catalog.v1.ProductData
+	7, // 7: catalog.v1.PutProduct.data:type_name -> catalog.v1.ProductData
 	8, // 8: catalog.v1.PatchProduct.patch:type_name -> catalog.v1.Patch
 	9, // [9:9] is the sub-list for method output_type
 	9, // [9:9] is the sub-list for method input_type

@@ -23,61 +23,61 @@ const (
 )
 
 // Kind says what became of a command.
-type Kind int32
+type Outcome int32
 
 const (
-	Kind_KIND_UNSPECIFIED Kind = 0
-	Kind_KIND_CREATED     Kind = 1
-	Kind_KIND_CHANGED     Kind = 2
-	Kind_KIND_DELETED     Kind = 3
-	Kind_KIND_UNCHANGED   Kind = 4
-	Kind_KIND_REFUSED     Kind = 5
+	Outcome_OUTCOME_UNSPECIFIED Outcome = 0
+	Outcome_OUTCOME_CREATED     Outcome = 1
+	Outcome_OUTCOME_CHANGED     Outcome = 2
+	Outcome_OUTCOME_DELETED     Outcome = 3
+	Outcome_OUTCOME_UNCHANGED   Outcome = 4
+	Outcome_OUTCOME_REFUSED     Outcome = 5
 )
 
-// Enum value maps for Kind.
+// Enum value maps for Outcome.
 var (
-	Kind_name = map[int32]string{
-		0: "KIND_UNSPECIFIED",
-		1: "KIND_CREATED",
-		2: "KIND_CHANGED",
-		3: "KIND_DELETED",
-		4: "KIND_UNCHANGED",
-		5: "KIND_REFUSED",
+	Outcome_name = map[int32]string{
+		0: "OUTCOME_UNSPECIFIED",
+		1: "OUTCOME_CREATED",
+		2: "OUTCOME_CHANGED",
+		3: "OUTCOME_DELETED",
+		4: "OUTCOME_UNCHANGED",
+		5: "OUTCOME_REFUSED",
 	}
-	Kind_value = map[string]int32{
-		"KIND_UNSPECIFIED": 0,
-		"KIND_CREATED":     1,
-		"KIND_CHANGED":     2,
-		"KIND_DELETED":     3,
-		"KIND_UNCHANGED":   4,
-		"KIND_REFUSED":     5,
+	Outcome_value = map[string]int32{
+		"OUTCOME_UNSPECIFIED": 0,
+		"OUTCOME_CREATED":     1,
+		"OUTCOME_CHANGED":     2,
+		"OUTCOME_DELETED":     3,
+		"OUTCOME_UNCHANGED":   4,
+		"OUTCOME_REFUSED":     5,
 	}
 )
 
-func (x Kind) Enum() *Kind {
-	p := new(Kind)
+func (x Outcome) Enum() *Outcome {
+	p := new(Outcome)
 	*p = x
 	return p
 }
 
-func (x Kind) String() string {
+func (x Outcome) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (Kind) Descriptor() protoreflect.EnumDescriptor {
+func (Outcome) Descriptor() protoreflect.EnumDescriptor {
 	return file_catalog_v1_event_proto_enumTypes[0].Descriptor()
 }
 
-func (Kind) Type() protoreflect.EnumType {
+func (Outcome) Type() protoreflect.EnumType {
 	return &file_catalog_v1_event_proto_enumTypes[0]
 }
 
-func (x Kind) Number() protoreflect.EnumNumber {
+func (x Outcome) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use Kind.Descriptor instead.
-func (Kind) EnumDescriptor() ([]byte, []int) {
+// Deprecated: Use Outcome.Descriptor instead.
+func (Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_catalog_v1_event_proto_rawDescGZIP(), []int{0}
 }
 
@@ -87,8 +87,8 @@ type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Shard int32                  `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
 	// Number of the event in its shard: 1, 2, 3 and so on without a gap.
-	Seq  int64 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
-	Kind Kind  `protobuf:"varint,3,opt,name=kind,proto3,enum=catalog.v1.Kind" json:"kind,omitempty"`
+	Seq     int64   `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	Outcome Outcome `protobuf:"varint,3,opt,name=outcome,proto3,enum=catalog.v1.Outcome" json:"outcome,omitempty"`
 	// The product right after the command.
 	Product   *Product `protobuf:"bytes,4,opt,name=product,proto3" json:"product,omitempty"`
 	Refusal   *Refusal `protobuf:"bytes,5,opt,name=refusal,proto3" json:"refusal,omitempty"`
@@ -101,9 +101,9 @@ type Event struct {
 	SettledAt   *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
 	// The category that the product was in before the command and is not in after
 	// it; "" for none, and in events of before there was this field.
-	Left          string `protobuf:"bytes,12,opt,name=left,proto3" json:"left,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	PreviousCategory string `protobuf:"bytes,12,opt,name=previous_category,json=previousCategory,proto3" json:"previous_category,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {
@@ -150,11 +150,11 @@ func (x *Event) GetSeq() int64 {
 	return 0
 }
 
-func (x *Event) GetKind() Kind {
+func (x *Event) GetOutcome() Outcome {
 	if x != nil {
-		return x.Kind
+		return x.Outcome
 	}
-	return Kind_KIND_UNSPECIFIED
+	return Outcome_OUTCOME_UNSPECIFIED
 }
 
 func (x *Event) GetProduct() *Product {
@@ -213,9 +213,9 @@ func (x *Event) GetSettledAt() *timestamppb.Timestamp {
 	return nil
 }
 
-func (x *Event) GetLeft() string {
+func (x *Event) GetPreviousCategory() string {
 	if x != nil {
-		return x.Left
+		return x.PreviousCategory
 	}
 	return ""
 }
@@ -341,11 +341,11 @@ var File_catalog_v1_event_proto protoreflect.FileDescriptor
 const file_catalog_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"\x16catalog/v1/event.proto\x12\n" +
-	"catalog.v1\x1a\x18catalog/v1/product.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x03\n" +
+	"catalog.v1\x1a\x18catalog/v1/product.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x03\n" +
 	"\x05Event\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\x05R\x05shard\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x03R\x03seq\x12$\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\x10.catalog.v1.KindR\x04kind\x12-\n" +
+	"\x03seq\x18\x02 \x01(\x03R\x03seq\x12-\n" +
+	"\aoutcome\x18\x03 \x01(\x0e2\x13.catalog.v1.OutcomeR\aoutcome\x12-\n" +
 	"\aproduct\x18\x04 \x01(\v2\x13.catalog.v1.ProductR\aproduct\x12-\n" +
 	"\arefusal\x18\x05 \x01(\v2\x13.catalog.v1.RefusalR\arefusal\x12\x1d\n" +
 	"\n" +
@@ -357,8 +357,8 @@ const file_catalog_v1_event_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"acceptedAt\x129\n" +
 	"\n" +
-	"settled_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAt\x12\x12\n" +
-	"\x04left\x18\f \x01(\tR\x04left\"e\n" +
+	"settled_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAt\x12+\n" +
+	"\x11previous_category\x18\f \x01(\tR\x10previousCategory\"e\n" +
 	"\aRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12.\n" +
@@ -366,14 +366,14 @@ const file_catalog_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"FieldError\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason*x\n" +
-	"\x04Kind\x12\x14\n" +
-	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
-	"\fKIND_CREATED\x10\x01\x12\x10\n" +
-	"\fKIND_CHANGED\x10\x02\x12\x10\n" +
-	"\fKIND_DELETED\x10\x03\x12\x12\n" +
-	"\x0eKIND_UNCHANGED\x10\x04\x12\x10\n" +
-	"\fKIND_REFUSED\x10\x05B\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
+	"\x06reason\x18\x02 \x01(\tR\x06reason*\x8d\x01\n" +
+	"\aOutcome\x12\x17\n" +
+	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fOUTCOME_CREATED\x10\x01\x12\x13\n" +
+	"\x0fOUTCOME_CHANGED\x10\x02\x12\x13\n" +
+	"\x0fOUTCOME_DELETED\x10\x03\x12\x15\n" +
+	"\x11OUTCOME_UNCHANGED\x10\x04\x12\x13\n" +
+	"\x0fOUTCOME_REFUSED\x10\x05B\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
 
 var (
 	file_catalog_v1_event_proto_rawDescOnce sync.Once
@@ -390,7 +390,7 @@ func file_catalog_v1_event_proto_rawDescGZIP() []byte {
 var file_catalog_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_catalog_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_catalog_v1_event_proto_goTypes = []any{
-	(Kind)(0),                     // 0: catalog.v1.Kind
+	(Outcome)(0),                  // 0: catalog.v1.Outcome
 	(*Event)(nil),                 // 1: catalog.v1.Event
 	(*Refusal)(nil),               // 2: catalog.v1.Refusal
 	(*FieldError)(nil),            // 3: catalog.v1.FieldError
@@ -398,7 +398,7 @@ var file_catalog_v1_event_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
 }
 var file_catalog_v1_event_proto_depIdxs = []int32{
-	0, // 0: catalog.v1.Event.kind:type_name -> catalog.v1.Kind
+	0, // 0: catalog.v1.Event.outcome:type_name -> catalog.v1.Outcome
 	4, // 1: catalog.v1.Event.product:type_name -> catalog.v1.Product
 	2, // 2: catalog.v1.Event.refusal:type_name -> catalog.v1.Refusal
 	5, // 3: catalog.v1.Event.accepted_at:type_name -> google.protobuf.Timestamp

@@ -27,7 +27,7 @@ const (
 type Product struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Draft         *Draft                 `protobuf:"bytes,2,opt,name=draft,proto3" json:"draft,omitempty"`
+	Data          *ProductData           `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
 	Version       int64                  `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
 	Deleted       bool                   `protobuf:"varint,4,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
@@ -74,9 +74,9 @@ func (x *Product) GetId() []byte {
 	return nil
 }
 
-func (x *Product) GetDraft() *Draft {
+func (x *Product) GetData() *ProductData {
 	if x != nil {
-		return x.Draft
+		return x.Data
 	}
 	return nil
 }
@@ -214,8 +214,8 @@ func (x *PastPrice) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
-// Draft is what people say of a product.
-type Draft struct {
+// ProductData is what people say of a product.
+type ProductData struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sku           string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
@@ -228,20 +228,20 @@ type Draft struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Draft) Reset() {
-	*x = Draft{}
+func (x *ProductData) Reset() {
+	*x = ProductData{}
 	mi := &file_catalog_v1_product_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Draft) String() string {
+func (x *ProductData) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Draft) ProtoMessage() {}
+func (*ProductData) ProtoMessage() {}
 
-func (x *Draft) ProtoReflect() protoreflect.Message {
+func (x *ProductData) ProtoReflect() protoreflect.Message {
 	mi := &file_catalog_v1_product_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -253,54 +253,54 @@ func (x *Draft) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Draft.ProtoReflect.Descriptor instead.
-func (*Draft) Descriptor() ([]byte, []int) {
+// Deprecated: Use ProductData.ProtoReflect.Descriptor instead.
+func (*ProductData) Descriptor() ([]byte, []int) {
 	return file_catalog_v1_product_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *Draft) GetSku() string {
+func (x *ProductData) GetSku() string {
 	if x != nil {
 		return x.Sku
 	}
 	return ""
 }
 
-func (x *Draft) GetName() string {
+func (x *ProductData) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-func (x *Draft) GetDescription() string {
+func (x *ProductData) GetDescription() string {
 	if x != nil {
 		return x.Description
 	}
 	return ""
 }
 
-func (x *Draft) GetPrice() *Money {
+func (x *ProductData) GetPrice() *Money {
 	if x != nil {
 		return x.Price
 	}
 	return nil
 }
 
-func (x *Draft) GetCategory() string {
+func (x *ProductData) GetCategory() string {
 	if x != nil {
 		return x.Category
 	}
 	return ""
 }
 
-func (x *Draft) GetTags() []string {
+func (x *ProductData) GetTags() []string {
 	if x != nil {
 		return x.Tags
 	}
 	return nil
 }
 
-func (x *Draft) GetAttributes() map[string]string {
+func (x *ProductData) GetAttributes() map[string]string {
 	if x != nil {
 		return x.Attributes
 	}
@@ -590,10 +590,10 @@ var File_catalog_v1_product_proto protoreflect.FileDescriptor
 const file_catalog_v1_product_proto_rawDesc = "" +
 	"\n" +
 	"\x18catalog/v1/product.proto\x12\n" +
-	"catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x02\n" +
+	"catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x02\n" +
 	"\aProduct\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\fR\x02id\x12'\n" +
-	"\x05draft\x18\x02 \x01(\v2\x11.catalog.v1.DraftR\x05draft\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12+\n" +
+	"\x04data\x18\x02 \x01(\v2\x17.catalog.v1.ProductDataR\x04data\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x03R\aversion\x12\x18\n" +
 	"\adeleted\x18\x04 \x01(\bR\adeleted\x129\n" +
 	"\n" +
@@ -607,16 +607,16 @@ const file_catalog_v1_product_proto_rawDesc = "" +
 	"\x06prices\x18\x01 \x03(\v2\x15.catalog.v1.PastPriceR\x06prices\"f\n" +
 	"\tPastPrice\x12'\n" +
 	"\x05price\x18\x01 \x01(\v2\x11.catalog.v1.MoneyR\x05price\x120\n" +
-	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xaa\x02\n" +
-	"\x05Draft\x12\x10\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xb6\x02\n" +
+	"\vProductData\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
 	"\vdescription\x18\x03 \x01(\tR\vdescription\x12'\n" +
 	"\x05price\x18\x04 \x01(\v2\x11.catalog.v1.MoneyR\x05price\x12\x1a\n" +
 	"\bcategory\x18\x05 \x01(\tR\bcategory\x12\x12\n" +
-	"\x04tags\x18\x06 \x03(\tR\x04tags\x12A\n" +
+	"\x04tags\x18\x06 \x03(\tR\x04tags\x12G\n" +
 	"\n" +
-	"attributes\x18\a \x03(\v2!.catalog.v1.Draft.AttributesEntryR\n" +
+	"attributes\x18\a \x03(\v2'.catalog.v1.ProductData.AttributesEntryR\n" +
 	"attributes\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -668,25 +668,25 @@ var file_catalog_v1_product_proto_goTypes = []any{
 	(*Product)(nil),               // 0: catalog.v1.Product
 	(*PastPrices)(nil),            // 1: catalog.v1.PastPrices
 	(*PastPrice)(nil),             // 2: catalog.v1.PastPrice
-	(*Draft)(nil),                 // 3: catalog.v1.Draft
+	(*ProductData)(nil),           // 3: catalog.v1.ProductData
 	(*Money)(nil),                 // 4: catalog.v1.Money
 	(*Decimal)(nil),               // 5: catalog.v1.Decimal
 	(*Patch)(nil),                 // 6: catalog.v1.Patch
 	(*TagList)(nil),               // 7: catalog.v1.TagList
-	nil,                           // 8: catalog.v1.Draft.AttributesEntry
+	nil,                           // 8: catalog.v1.ProductData.AttributesEntry
 	nil,                           // 9: catalog.v1.Patch.SetAttributesEntry
 	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 }
 var file_catalog_v1_product_proto_depIdxs = []int32{
-	3,  // 0: catalog.v1.Product.draft:type_name -> catalog.v1.Draft
+	3,  // 0: catalog.v1.Product.data:type_name -> catalog.v1.ProductData
 	10, // 1: catalog.v1.Product.created_at:type_name -> google.protobuf.Timestamp
 	10, // 2: catalog.v1.Product.updated_at:type_name -> google.protobuf.Timestamp
 	1,  // 3: catalog.v1.Product.past_prices:type_name -> catalog.v1.PastPrices
 	2,  // 4: catalog.v1.PastPrices.prices:type_name -> catalog.v1.PastPrice
 	4,  // 5: catalog.v1.PastPrice.price:type_name -> catalog.v1.Money
 	10, // 6: catalog.v1.PastPrice.until:type_name -> google.protobuf.Timestamp
-	4,  // 7: catalog.v1.Draft.price:type_name -> catalog.v1.Money
-	8,  // 8: catalog.v1.Draft.attributes:type_name -> catalog.v1.Draft.AttributesEntry
+	4,  // 7: catalog.v1.ProductData.price:type_name -> catalog.v1.Money
+	8,  // 8: catalog.v1.ProductData.attributes:type_name -> catalog.v1.ProductData.AttributesEntry
 	5,  // 9: catalog.v1.Patch.amount:type_name -> catalog.v1.Decimal
 	7,  // 10: catalog.v1.Patch.tags:type_name -> catalog.v1.TagList
 	9,  // 11: catalog.v1.Patch.set_attributes:type_name -> catalog.v1.Patch.SetAttributesEntry

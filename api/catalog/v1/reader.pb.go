@@ -82,56 +82,56 @@ func (Sort) EnumDescriptor() ([]byte, []int) {
 	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{0}
 }
 
-// Rebuilding says what to do.
-type Rebuilding int32
+// RebuildAction says what to do.
+type RebuildAction int32
 
 const (
 	// Make it anew.
-	Rebuilding_REBUILDING_UNSPECIFIED Rebuilding = 0
+	RebuildAction_REBUILD_ACTION_UNSPECIFIED RebuildAction = 0
 	// Go back to the one before.
-	Rebuilding_REBUILDING_BACK Rebuilding = 1
+	RebuildAction_REBUILD_ACTION_ROLLBACK RebuildAction = 1
 	// Give up the one before.
-	Rebuilding_REBUILDING_FORGET Rebuilding = 2
+	RebuildAction_REBUILD_ACTION_DROP_PREVIOUS RebuildAction = 2
 )
 
-// Enum value maps for Rebuilding.
+// Enum value maps for RebuildAction.
 var (
-	Rebuilding_name = map[int32]string{
-		0: "REBUILDING_UNSPECIFIED",
-		1: "REBUILDING_BACK",
-		2: "REBUILDING_FORGET",
+	RebuildAction_name = map[int32]string{
+		0: "REBUILD_ACTION_UNSPECIFIED",
+		1: "REBUILD_ACTION_ROLLBACK",
+		2: "REBUILD_ACTION_DROP_PREVIOUS",
 	}
-	Rebuilding_value = map[string]int32{
-		"REBUILDING_UNSPECIFIED": 0,
-		"REBUILDING_BACK":        1,
-		"REBUILDING_FORGET":      2,
+	RebuildAction_value = map[string]int32{
+		"REBUILD_ACTION_UNSPECIFIED":   0,
+		"REBUILD_ACTION_ROLLBACK":      1,
+		"REBUILD_ACTION_DROP_PREVIOUS": 2,
 	}
 )
 
-func (x Rebuilding) Enum() *Rebuilding {
-	p := new(Rebuilding)
+func (x RebuildAction) Enum() *RebuildAction {
+	p := new(RebuildAction)
 	*p = x
 	return p
 }
 
-func (x Rebuilding) String() string {
+func (x RebuildAction) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (Rebuilding) Descriptor() protoreflect.EnumDescriptor {
+func (RebuildAction) Descriptor() protoreflect.EnumDescriptor {
 	return file_catalog_v1_reader_proto_enumTypes[1].Descriptor()
 }
 
-func (Rebuilding) Type() protoreflect.EnumType {
+func (RebuildAction) Type() protoreflect.EnumType {
 	return &file_catalog_v1_reader_proto_enumTypes[1]
 }
 
-func (x Rebuilding) Number() protoreflect.EnumNumber {
+func (x RebuildAction) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use Rebuilding.Descriptor instead.
-func (Rebuilding) EnumDescriptor() ([]byte, []int) {
+// Deprecated: Use RebuildAction.Descriptor instead.
+func (RebuildAction) EnumDescriptor() ([]byte, []int) {
 	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{1}
 }
 
@@ -341,7 +341,7 @@ func (x *GetProductsRequest) GetProducts() []*GetProductRequest {
 type GetProductsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In the order of the request.
-	Answers       []*ProductAnswer `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
+	Results       []*ProductResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -376,15 +376,15 @@ func (*GetProductsResponse) Descriptor() ([]byte, []int) {
 	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *GetProductsResponse) GetAnswers() []*ProductAnswer {
+func (x *GetProductsResponse) GetResults() []*ProductResult {
 	if x != nil {
-		return x.Answers
+		return x.Results
 	}
 	return nil
 }
 
-// ProductAnswer is what is known of a product.
-type ProductAnswer struct {
+// ProductResult is what is known of a product.
+type ProductResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// No: it takes longer, or fails. GetProduct says which.
 	Known bool `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
@@ -397,20 +397,20 @@ type ProductAnswer struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ProductAnswer) Reset() {
-	*x = ProductAnswer{}
+func (x *ProductResult) Reset() {
+	*x = ProductResult{}
 	mi := &file_catalog_v1_reader_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ProductAnswer) String() string {
+func (x *ProductResult) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ProductAnswer) ProtoMessage() {}
+func (*ProductResult) ProtoMessage() {}
 
-func (x *ProductAnswer) ProtoReflect() protoreflect.Message {
+func (x *ProductResult) ProtoReflect() protoreflect.Message {
 	mi := &file_catalog_v1_reader_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -422,26 +422,26 @@ func (x *ProductAnswer) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ProductAnswer.ProtoReflect.Descriptor instead.
-func (*ProductAnswer) Descriptor() ([]byte, []int) {
+// Deprecated: Use ProductResult.ProtoReflect.Descriptor instead.
+func (*ProductResult) Descriptor() ([]byte, []int) {
 	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *ProductAnswer) GetKnown() bool {
+func (x *ProductResult) GetKnown() bool {
 	if x != nil {
 		return x.Known
 	}
 	return false
 }
 
-func (x *ProductAnswer) GetProduct() []byte {
+func (x *ProductResult) GetProduct() []byte {
 	if x != nil {
 		return x.Product
 	}
 	return nil
 }
 
-func (x *ProductAnswer) GetPosition() *Position {
+func (x *ProductResult) GetPosition() *Position {
 	if x != nil {
 		return x.Position
 	}
@@ -616,7 +616,7 @@ type SearchProductsResponse struct {
 	Highlights []*Highlights `protobuf:"bytes,5,rep,name=highlights,proto3" json:"highlights,omitempty"`
 	// Where nothing matches, a text near that of the request that finds something;
 	// "" for none.
-	Instead       string `protobuf:"bytes,6,opt,name=instead,proto3" json:"instead,omitempty"`
+	DidYouMean    string `protobuf:"bytes,6,opt,name=did_you_mean,json=didYouMean,proto3" json:"did_you_mean,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -686,9 +686,9 @@ func (x *SearchProductsResponse) GetHighlights() []*Highlights {
 	return nil
 }
 
-func (x *SearchProductsResponse) GetInstead() string {
+func (x *SearchProductsResponse) GetDidYouMean() string {
 	if x != nil {
-		return x.Instead
+		return x.DidYouMean
 	}
 	return ""
 }
@@ -1253,12 +1253,12 @@ func (x *VerifyRequest) GetRepair() bool {
 
 type VerifyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Types that are valid to be assigned to News:
+	// Types that are valid to be assigned to Update:
 	//
 	//	*VerifyResponse_Progress
 	//	*VerifyResponse_Difference
 	//	*VerifyResponse_Comparison
-	News          isVerifyResponse_News `protobuf_oneof:"news"`
+	Update        isVerifyResponse_Update `protobuf_oneof:"update"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1293,16 +1293,16 @@ func (*VerifyResponse) Descriptor() ([]byte, []int) {
 	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{18}
 }
 
-func (x *VerifyResponse) GetNews() isVerifyResponse_News {
+func (x *VerifyResponse) GetUpdate() isVerifyResponse_Update {
 	if x != nil {
-		return x.News
+		return x.Update
 	}
 	return nil
 }
 
-func (x *VerifyResponse) GetProgress() *Progress {
+func (x *VerifyResponse) GetProgress() *JobProgress {
 	if x != nil {
-		if x, ok := x.News.(*VerifyResponse_Progress); ok {
+		if x, ok := x.Update.(*VerifyResponse_Progress); ok {
 			return x.Progress
 		}
 	}
@@ -1311,7 +1311,7 @@ func (x *VerifyResponse) GetProgress() *Progress {
 
 func (x *VerifyResponse) GetDifference() *Difference {
 	if x != nil {
-		if x, ok := x.News.(*VerifyResponse_Difference); ok {
+		if x, ok := x.Update.(*VerifyResponse_Difference); ok {
 			return x.Difference
 		}
 	}
@@ -1320,19 +1320,19 @@ func (x *VerifyResponse) GetDifference() *Difference {
 
 func (x *VerifyResponse) GetComparison() *Comparison {
 	if x != nil {
-		if x, ok := x.News.(*VerifyResponse_Comparison); ok {
+		if x, ok := x.Update.(*VerifyResponse_Comparison); ok {
 			return x.Comparison
 		}
 	}
 	return nil
 }
 
-type isVerifyResponse_News interface {
-	isVerifyResponse_News()
+type isVerifyResponse_Update interface {
+	isVerifyResponse_Update()
 }
 
 type VerifyResponse_Progress struct {
-	Progress *Progress `protobuf:"bytes,1,opt,name=progress,proto3,oneof"`
+	Progress *JobProgress `protobuf:"bytes,1,opt,name=progress,proto3,oneof"`
 }
 
 type VerifyResponse_Difference struct {
@@ -1343,17 +1343,17 @@ type VerifyResponse_Comparison struct {
 	Comparison *Comparison `protobuf:"bytes,3,opt,name=comparison,proto3,oneof"`
 }
 
-func (*VerifyResponse_Progress) isVerifyResponse_News() {}
+func (*VerifyResponse_Progress) isVerifyResponse_Update() {}
 
-func (*VerifyResponse_Difference) isVerifyResponse_News() {}
+func (*VerifyResponse_Difference) isVerifyResponse_Update() {}
 
-func (*VerifyResponse_Comparison) isVerifyResponse_News() {}
+func (*VerifyResponse_Comparison) isVerifyResponse_Update() {}
 
 type RebuildRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// view, index, or both.
-	Stores        []string   `protobuf:"bytes,1,rep,name=stores,proto3" json:"stores,omitempty"`
-	Do            Rebuilding `protobuf:"varint,2,opt,name=do,proto3,enum=catalog.v1.Rebuilding" json:"do,omitempty"`
+	Stores        []string      `protobuf:"bytes,1,rep,name=stores,proto3" json:"stores,omitempty"`
+	Action        RebuildAction `protobuf:"varint,2,opt,name=action,proto3,enum=catalog.v1.RebuildAction" json:"action,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1395,16 +1395,16 @@ func (x *RebuildRequest) GetStores() []string {
 	return nil
 }
 
-func (x *RebuildRequest) GetDo() Rebuilding {
+func (x *RebuildRequest) GetAction() RebuildAction {
 	if x != nil {
-		return x.Do
+		return x.Action
 	}
-	return Rebuilding_REBUILDING_UNSPECIFIED
+	return RebuildAction_REBUILD_ACTION_UNSPECIFIED
 }
 
 type RebuildResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Progress      *Progress              `protobuf:"bytes,1,opt,name=progress,proto3" json:"progress,omitempty"`
+	Progress      *JobProgress           `protobuf:"bytes,1,opt,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1439,15 +1439,15 @@ func (*RebuildResponse) Descriptor() ([]byte, []int) {
 	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{20}
 }
 
-func (x *RebuildResponse) GetProgress() *Progress {
+func (x *RebuildResponse) GetProgress() *JobProgress {
 	if x != nil {
 		return x.Progress
 	}
 	return nil
 }
 
-// Progress says how far a long job is.
-type Progress struct {
+// JobProgress says how far a long job is.
+type JobProgress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the products are of, or done with.
 	Step     string `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
@@ -1458,20 +1458,20 @@ type Progress struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Progress) Reset() {
-	*x = Progress{}
+func (x *JobProgress) Reset() {
+	*x = JobProgress{}
 	mi := &file_catalog_v1_reader_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Progress) String() string {
+func (x *JobProgress) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Progress) ProtoMessage() {}
+func (*JobProgress) ProtoMessage() {}
 
-func (x *Progress) ProtoReflect() protoreflect.Message {
+func (x *JobProgress) ProtoReflect() protoreflect.Message {
 	mi := &file_catalog_v1_reader_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1483,26 +1483,26 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
-func (*Progress) Descriptor() ([]byte, []int) {
+// Deprecated: Use JobProgress.ProtoReflect.Descriptor instead.
+func (*JobProgress) Descriptor() ([]byte, []int) {
 	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{21}
 }
 
-func (x *Progress) GetStep() string {
+func (x *JobProgress) GetStep() string {
 	if x != nil {
 		return x.Step
 	}
 	return ""
 }
 
-func (x *Progress) GetProducts() int64 {
+func (x *JobProgress) GetProducts() int64 {
 	if x != nil {
 		return x.Products
 	}
 	return 0
 }
 
-func (x *Progress) GetOf() int64 {
+func (x *JobProgress) GetOf() int64 {
 	if x != nil {
 		return x.Of
 	}
@@ -1516,7 +1516,7 @@ type Difference struct {
 	Store string `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"`
 	Shard int32  `protobuf:"varint,2,opt,name=shard,proto3" json:"shard,omitempty"`
 	// Of version 0 when it is not there.
-	Has *Product `protobuf:"bytes,3,opt,name=has,proto3" json:"has,omitempty"`
+	Got *Product `protobuf:"bytes,3,opt,name=got,proto3" json:"got,omitempty"`
 	// Of version 0 when there should be none.
 	Want          *Product `protobuf:"bytes,4,opt,name=want,proto3" json:"want,omitempty"`
 	Repaired      bool     `protobuf:"varint,5,opt,name=repaired,proto3" json:"repaired,omitempty"`
@@ -1568,9 +1568,9 @@ func (x *Difference) GetShard() int32 {
 	return 0
 }
 
-func (x *Difference) GetHas() *Product {
+func (x *Difference) GetGot() *Product {
 	if x != nil {
-		return x.Has
+		return x.Got
 	}
 	return nil
 }
@@ -1694,8 +1694,8 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\x12GetProductsRequest\x12F\n" +
 	"\bproducts\x18\x01 \x03(\v2\x1d.catalog.v1.GetProductRequestB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\x02R\bproducts\"J\n" +
 	"\x13GetProductsResponse\x123\n" +
-	"\aanswers\x18\x01 \x03(\v2\x19.catalog.v1.ProductAnswerR\aanswers\"q\n" +
-	"\rProductAnswer\x12\x14\n" +
+	"\aresults\x18\x01 \x03(\v2\x19.catalog.v1.ProductResultR\aresults\"q\n" +
+	"\rProductResult\x12\x14\n" +
 	"\x05known\x18\x01 \x01(\bR\x05known\x12\x18\n" +
 	"\aproduct\x18\x02 \x01(\fR\aproduct\x120\n" +
 	"\bposition\x18\x03 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xb7\x05\n" +
@@ -1721,7 +1721,7 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\thighlight\x18\x0e \x01(\bR\thighlight\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf7\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xff\x01\n" +
 	"\x16SearchProductsResponse\x12)\n" +
 	"\x05items\x18\x01 \x03(\v2\x13.catalog.v1.ProductR\x05items\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x1f\n" +
@@ -1730,8 +1730,9 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\x06facets\x18\x04 \x03(\v2\x11.catalog.v1.FacetR\x06facets\x126\n" +
 	"\n" +
 	"highlights\x18\x05 \x03(\v2\x16.catalog.v1.HighlightsR\n" +
-	"highlights\x12\x18\n" +
-	"\ainstead\x18\x06 \x01(\tR\ainstead\"k\n" +
+	"highlights\x12 \n" +
+	"\fdid_you_mean\x18\x06 \x01(\tR\n" +
+	"didYouMean\"k\n" +
 	"\x05Facet\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12.\n" +
 	"\x06values\x18\x02 \x03(\v2\x16.catalog.v1.FacetValueR\x06values\x12\x1c\n" +
@@ -1769,22 +1770,22 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x05event\x18\x02 \x01(\v2\x11.catalog.v1.EventR\x05event\"'\n" +
 	"\rVerifyRequest\x12\x16\n" +
-	"\x06repair\x18\x01 \x01(\bR\x06repair\"\xc0\x01\n" +
-	"\x0eVerifyResponse\x122\n" +
-	"\bprogress\x18\x01 \x01(\v2\x14.catalog.v1.ProgressH\x00R\bprogress\x128\n" +
+	"\x06repair\x18\x01 \x01(\bR\x06repair\"\xc5\x01\n" +
+	"\x0eVerifyResponse\x125\n" +
+	"\bprogress\x18\x01 \x01(\v2\x17.catalog.v1.JobProgressH\x00R\bprogress\x128\n" +
 	"\n" +
 	"difference\x18\x02 \x01(\v2\x16.catalog.v1.DifferenceH\x00R\n" +
 	"difference\x128\n" +
 	"\n" +
 	"comparison\x18\x03 \x01(\v2\x16.catalog.v1.ComparisonH\x00R\n" +
-	"comparisonB\x06\n" +
-	"\x04news\"w\n" +
+	"comparisonB\b\n" +
+	"\x06update\"\x82\x01\n" +
 	"\x0eRebuildRequest\x123\n" +
-	"\x06stores\x18\x01 \x03(\tB\x1b\xbaH\x18\x92\x01\x15\b\x01\x18\x01\"\x0fr\rR\x04viewR\x05indexR\x06stores\x120\n" +
-	"\x02do\x18\x02 \x01(\x0e2\x16.catalog.v1.RebuildingB\b\xbaH\x05\x82\x01\x02\x10\x01R\x02do\"C\n" +
-	"\x0fRebuildResponse\x120\n" +
-	"\bprogress\x18\x01 \x01(\v2\x14.catalog.v1.ProgressR\bprogress\"J\n" +
-	"\bProgress\x12\x12\n" +
+	"\x06stores\x18\x01 \x03(\tB\x1b\xbaH\x18\x92\x01\x15\b\x01\x18\x01\"\x0fr\rR\x04viewR\x05indexR\x06stores\x12;\n" +
+	"\x06action\x18\x02 \x01(\x0e2\x19.catalog.v1.RebuildActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06action\"F\n" +
+	"\x0fRebuildResponse\x123\n" +
+	"\bprogress\x18\x01 \x01(\v2\x17.catalog.v1.JobProgressR\bprogress\"M\n" +
+	"\vJobProgress\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12\x1a\n" +
 	"\bproducts\x18\x02 \x01(\x03R\bproducts\x12\x0e\n" +
 	"\x02of\x18\x03 \x01(\x03R\x02of\"\xa4\x01\n" +
@@ -1792,7 +1793,7 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"Difference\x12\x14\n" +
 	"\x05store\x18\x01 \x01(\tR\x05store\x12\x14\n" +
 	"\x05shard\x18\x02 \x01(\x05R\x05shard\x12%\n" +
-	"\x03has\x18\x03 \x01(\v2\x13.catalog.v1.ProductR\x03has\x12'\n" +
+	"\x03got\x18\x03 \x01(\v2\x13.catalog.v1.ProductR\x03got\x12'\n" +
 	"\x04want\x18\x04 \x01(\v2\x13.catalog.v1.ProductR\x04want\x12\x1a\n" +
 	"\brepaired\x18\x05 \x01(\bR\brepaired\"\xad\x01\n" +
 	"\n" +
@@ -1809,12 +1810,11 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\tSORT_NAME\x10\x02\x12\x12\n" +
 	"\x0eSORT_PRICE_ASC\x10\x03\x12\x13\n" +
 	"\x0fSORT_PRICE_DESC\x10\x04\x12\x0f\n" +
-	"\vSORT_NEWEST\x10\x05*T\n" +
-	"\n" +
-	"Rebuilding\x12\x1a\n" +
-	"\x16REBUILDING_UNSPECIFIED\x10\x00\x12\x13\n" +
-	"\x0fREBUILDING_BACK\x10\x01\x12\x15\n" +
-	"\x11REBUILDING_FORGET\x10\x022\xbf\x04\n" +
+	"\vSORT_NEWEST\x10\x05*n\n" +
+	"\rRebuildAction\x12\x1e\n" +
+	"\x1aREBUILD_ACTION_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17REBUILD_ACTION_ROLLBACK\x10\x01\x12 \n" +
+	"\x1cREBUILD_ACTION_DROP_PREVIOUS\x10\x022\xbf\x04\n" +
 	"\rReaderService\x12K\n" +
 	"\n" +
 	"GetProduct\x12\x1d.catalog.v1.GetProductRequest\x1a\x1e.catalog.v1.GetProductResponse\x12N\n" +
@@ -1841,13 +1841,13 @@ var file_catalog_v1_reader_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_catalog_v1_reader_proto_goTypes = []any{
 	(Sort)(0),                       // 0: catalog.v1.Sort
-	(Rebuilding)(0),                 // 1: catalog.v1.Rebuilding
+	(RebuildAction)(0),              // 1: catalog.v1.RebuildAction
 	(*Position)(nil),                // 2: catalog.v1.Position
 	(*GetProductRequest)(nil),       // 3: catalog.v1.GetProductRequest
 	(*GetProductResponse)(nil),      // 4: catalog.v1.GetProductResponse
 	(*GetProductsRequest)(nil),      // 5: catalog.v1.GetProductsRequest
 	(*GetProductsResponse)(nil),     // 6: catalog.v1.GetProductsResponse
-	(*ProductAnswer)(nil),           // 7: catalog.v1.ProductAnswer
+	(*ProductResult)(nil),           // 7: catalog.v1.ProductResult
 	(*SearchProductsRequest)(nil),   // 8: catalog.v1.SearchProductsRequest
 	(*SearchProductsResponse)(nil),  // 9: catalog.v1.SearchProductsResponse
 	(*Facet)(nil),                   // 10: catalog.v1.Facet
@@ -1863,7 +1863,7 @@ var file_catalog_v1_reader_proto_goTypes = []any{
 	(*VerifyResponse)(nil),          // 20: catalog.v1.VerifyResponse
 	(*RebuildRequest)(nil),          // 21: catalog.v1.RebuildRequest
 	(*RebuildResponse)(nil),         // 22: catalog.v1.RebuildResponse
-	(*Progress)(nil),                // 23: catalog.v1.Progress
+	(*JobProgress)(nil),             // 23: catalog.v1.JobProgress
 	(*Difference)(nil),              // 24: catalog.v1.Difference
 	(*Comparison)(nil),              // 25: catalog.v1.Comparison
 	nil,                             // 26: catalog.v1.SearchProductsRequest.AttributesEntry
@@ -1876,8 +1876,8 @@ var file_catalog_v1_reader_proto_depIdxs = []int32{
 	27, // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
 	2,  // 2: catalog.v1.GetProductResponse.position:type_name -> catalog.v1.Position
 	3,  // 3: catalog.v1.GetProductsRequest.products:type_name -> catalog.v1.GetProductRequest
-	7,  // 4: catalog.v1.GetProductsResponse.answers:type_name -> catalog.v1.ProductAnswer
-	2,  // 5: catalog.v1.ProductAnswer.position:type_name -> catalog.v1.Position
+	7,  // 4: catalog.v1.GetProductsResponse.results:type_name -> catalog.v1.ProductResult
+	2,  // 5: catalog.v1.ProductResult.position:type_name -> catalog.v1.Position
 	28, // 6: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
 	28, // 7: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
 	0,  // 8: catalog.v1.SearchProductsRequest.sort:type_name -> catalog.v1.Sort
@@ -1893,12 +1893,12 @@ var file_catalog_v1_reader_proto_depIdxs = []int32{
 	11, // 18: catalog.v1.SuggestProductsResponse.categories:type_name -> catalog.v1.FacetValue
 	27, // 19: catalog.v1.SuggestProductsResponse.products:type_name -> catalog.v1.Product
 	29, // 20: catalog.v1.WatchChangesResponse.event:type_name -> catalog.v1.Event
-	23, // 21: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.Progress
+	23, // 21: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.JobProgress
 	24, // 22: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
 	25, // 23: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
-	1,  // 24: catalog.v1.RebuildRequest.do:type_name -> catalog.v1.Rebuilding
-	23, // 25: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.Progress
-	27, // 26: catalog.v1.Difference.has:type_name -> catalog.v1.Product
+	1,  // 24: catalog.v1.RebuildRequest.action:type_name -> catalog.v1.RebuildAction
+	23, // 25: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.JobProgress
+	27, // 26: catalog.v1.Difference.got:type_name -> catalog.v1.Product
 	27, // 27: catalog.v1.Difference.want:type_name -> catalog.v1.Product
 	3,  // 28: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
 	5,  // 29: catalog.v1.ReaderService.GetProducts:input_type -> catalog.v1.GetProductsRequest

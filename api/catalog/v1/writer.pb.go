@@ -892,7 +892,7 @@ var File_catalog_v1_writer_proto protoreflect.FileDescriptor
 const file_catalog_v1_writer_proto_rawDesc = "" +
 	"\n" +
 	"\x17catalog/v1/writer.proto\x12\n" +
-	"catalog.v1\x1a\x1bbuf/validate/validate.proto\x1a\x15catalog/v1/dead.proto\x1a\x16catalog/v1/event.proto\x1a\x18catalog/v1/product.proto\";\n" +
+	"catalog.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccatalog/v1/dead_letter.proto\x1a\x16catalog/v1/event.proto\x1a\x18catalog/v1/product.proto\";\n" +
 	"\x11GetReceiptRequest\x12&\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\fB\a\xbaH\x04z\x02h\x10R\tcommandId\"=\n" +
@@ -1035,7 +1035,7 @@ func file_catalog_v1_writer_proto_init() {
 	if File_catalog_v1_writer_proto != nil {
 		return
 	}
-	file_catalog_v1_dead_proto_init()
+	file_catalog_v1_dead_letter_proto_init()
 	file_catalog_v1_event_proto_init()
 	file_catalog_v1_product_proto_init()
 	file_catalog_v1_writer_proto_msgTypes[11].OneofWrappers = []any{}

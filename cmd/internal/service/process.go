@@ -31,9 +31,9 @@ func Main(name, about, admin string, declare func(*flag.FlagSet), run func(ctx c
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
 	fs.Usage = func() {
 		fmt.Fprintf(fs.Output(), "usage: %s [flags]\n\n%s\n\n", name, about)
-		daemon.Manual(fs)
+		daemon.PrintFlags(fs)
 	}
-	p.Daemon.Drain = time.Second
+	p.Daemon.ShutdownDelay = time.Second
 	p.Daemon.Flags(fs, admin)
 	p.Telemetry.Flags(fs)
 	declare(fs)
@@ -68,12 +68,12 @@ func (p *Process) run(name string, run func(context.Context, *Process, *telemetr
 
 // Run answers the admin port and runs the parts until ctx ends.
 func (p *Process) Run(ctx context.Context, checks []daemon.Check, parts ...daemon.Part) error {
-	l, err := daemon.Listen(p.Daemon.Admin)
+	l, err := daemon.Listen(p.Daemon.AdminAddr)
 	if err != nil {
 		return err
 	}
 	p.telemetry.Log.Info("started", "version", Version, "admin", l.Addr().String())
-	stay, drain := daemon.Drain(ctx, p.Daemon.Drain)
+	stay, drain := daemon.Drain(ctx, p.Daemon.ShutdownDelay)
 	parts = slices.Concat([]daemon.Part{Admin(p.telemetry, l, append(checks, stay)...)}, parts, []daemon.Part{drain})
-	return daemon.Run(ctx, p.telemetry.Log, p.Daemon.Grace, parts...)
+	return daemon.Run(ctx, p.telemetry.Log, p.Daemon.ShutdownTimeout, parts...)
 }

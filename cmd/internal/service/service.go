@@ -24,7 +24,7 @@ import (
 
 // Writer works on commands, and answers calls to the writer on s.
 func Writer(t *telemetry.Telemetry, store writer.Store, log writer.Log, s *rpc.Server) daemon.Part {
-	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store, Engine: breaker.New("store", t.Registry), Log: log})
+	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store, Breaker: breaker.New("store", t.Registry), Log: log})
 	return daemon.Part{Name: "writer", Run: writer.New(store, log, t.Log, time.Now, t.Registry).Run}
 }
 

@@ -2,7 +2,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12-devel
 // 	protoc        (unknown)
-// source: catalog/v1/dead.proto
+// source: catalog/v1/dead_letter.proto
 
 package catalogv1
 
@@ -46,7 +46,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_catalog_v1_dead_proto_msgTypes[0]
+	mi := &file_catalog_v1_dead_letter_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -58,7 +58,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_dead_proto_msgTypes[0]
+	mi := &file_catalog_v1_dead_letter_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -71,7 +71,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_dead_proto_rawDescGZIP(), []int{0}
+	return file_catalog_v1_dead_letter_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *DeadLetter) GetShard() int32 {
@@ -149,7 +149,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_catalog_v1_dead_proto_msgTypes[1]
+	mi := &file_catalog_v1_dead_letter_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -161,7 +161,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_dead_proto_msgTypes[1]
+	mi := &file_catalog_v1_dead_letter_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -174,7 +174,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_dead_proto_rawDescGZIP(), []int{1}
+	return file_catalog_v1_dead_letter_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Header) GetKey() []byte {
@@ -191,11 +191,11 @@ func (x *Header) GetValue() []byte {
 	return nil
 }
 
-var File_catalog_v1_dead_proto protoreflect.FileDescriptor
+var File_catalog_v1_dead_letter_proto protoreflect.FileDescriptor
 
-const file_catalog_v1_dead_proto_rawDesc = "" +
+const file_catalog_v1_dead_letter_proto_rawDesc = "" +
 	"\n" +
-	"\x15catalog/v1/dead.proto\x12\n" +
+	"\x1ccatalog/v1/dead_letter.proto\x12\n" +
 	"catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x01\n" +
 	"\n" +
 	"DeadLetter\x12\x14\n" +
@@ -213,24 +213,24 @@ const file_catalog_v1_dead_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\fR\x05valueB\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
 
 var (
-	file_catalog_v1_dead_proto_rawDescOnce sync.Once
-	file_catalog_v1_dead_proto_rawDescData []byte
+	file_catalog_v1_dead_letter_proto_rawDescOnce sync.Once
+	file_catalog_v1_dead_letter_proto_rawDescData []byte
 )
 
-func file_catalog_v1_dead_proto_rawDescGZIP() []byte {
-	file_catalog_v1_dead_proto_rawDescOnce.Do(func() {
-		file_catalog_v1_dead_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_catalog_v1_dead_proto_rawDesc), len(file_catalog_v1_dead_proto_rawDesc)))
+func file_catalog_v1_dead_letter_proto_rawDescGZIP() []byte {
+	file_catalog_v1_dead_letter_proto_rawDescOnce.Do(func() {
+		file_catalog_v1_dead_letter_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_catalog_v1_dead_letter_proto_rawDesc), len(file_catalog_v1_dead_letter_proto_rawDesc)))
 	})
-	return file_catalog_v1_dead_proto_rawDescData
+	return file_catalog_v1_dead_letter_proto_rawDescData
 }
 
-var file_catalog_v1_dead_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
-var file_catalog_v1_dead_proto_goTypes = []any{
+var file_catalog_v1_dead_letter_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_catalog_v1_dead_letter_proto_goTypes = []any{
 	(*DeadLetter)(nil),            // 0: catalog.v1.DeadLetter
 	(*Header)(nil),                // 1: catalog.v1.Header
 	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
 }
-var file_catalog_v1_dead_proto_depIdxs = []int32{
+var file_catalog_v1_dead_letter_proto_depIdxs = []int32{
 	2, // 0: catalog.v1.DeadLetter.at:type_name -> google.protobuf.Timestamp
 	1, // 1: catalog.v1.DeadLetter.headers:type_name -> catalog.v1.Header
 	2, // [2:2] is the sub-list for method output_type
@@ -240,26 +240,26 @@ var file_catalog_v1_dead_proto_depIdxs = []int32{
 	0, // [0:2] is the sub-list for field type_name
 }
 
-func init() { file_catalog_v1_dead_proto_init() }
-func file_catalog_v1_dead_proto_init() {
-	if File_catalog_v1_dead_proto != nil {
+func init() { file_catalog_v1_dead_letter_proto_init() }
+func file_catalog_v1_dead_letter_proto_init() {
+	if File_catalog_v1_dead_letter_proto != nil {
 		return
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_catalog_v1_dead_proto_rawDesc), len(file_catalog_v1_dead_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_catalog_v1_dead_letter_proto_rawDesc), len(file_catalog_v1_dead_letter_proto_rawDesc)),
 			NumEnums:      0,
 			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_catalog_v1_dead_proto_goTypes,
-		DependencyIndexes: file_catalog_v1_dead_proto_depIdxs,
-		MessageInfos:      file_catalog_v1_dead_proto_msgTypes,
+		GoTypes:           file_catalog_v1_dead_letter_proto_goTypes,
+		DependencyIndexes: file_catalog_v1_dead_letter_proto_depIdxs,
+		MessageInfos:      file_catalog_v1_dead_letter_proto_msgTypes,
 	}.Build()
-	File_catalog_v1_dead_proto = out.File
-	file_catalog_v1_dead_proto_goTypes = nil
-	file_catalog_v1_dead_proto_depIdxs = nil
+	File_catalog_v1_dead_letter_proto = out.File
+	file_catalog_v1_dead_letter_proto_goTypes = nil
+	file_catalog_v1_dead_letter_proto_depIdxs = nil
 }
