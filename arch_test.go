@@ -1,142 +1,258 @@
 package catalog_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
-	"os/exec"
+	"cmp"
+	"go/ast"
+	"go/build/constraint"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// imports says which of our packages each of our packages may import. Imports
-// go one way: everything knows the root, services and engines know neither
-// siblings nor each other, and cmd ties them together. A new package needs a
-// line here, and so a reason.
-var imports = map[string][]string{
-	"catalog":                            {},
-	"catalog/eventlog":                   {"catalog"}, // the contract of log and store
-	"catalog/api":                        {},
-	"catalog/api/catalog/v1":             {},
-	"catalog/internal/failpoint":         {}, // places at which tests kill a process
-	"catalog/internal/wire":              {"catalog", "catalog/eventlog", "catalog/api", "catalog/api/catalog/v1"},
-	"catalog/internal/daemon":            {},
-	"catalog/internal/telemetry":         {"catalog"},
-	"catalog/internal/breaker":           {"catalog"},                             // what does not answer, a server or an engine, is left alone
-	"catalog/internal/rpc":               {"catalog", "catalog/internal/breaker"}, // what all gRPC servers and clients have: health, validation, metrics, statuses
-	"catalog/web":                        {},
-	"catalog/internal/changefeed":        {"catalog"},                                                    // what gateway and reader pass on to those who follow changes
-	"catalog/internal/journal":           {"catalog", "catalog/api/catalog/v1", "catalog/internal/wire"}, // what services that are not the writer read of the truth
-	"catalog/gateway":                    {"catalog", "catalog/eventlog", "catalog/api", "catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/failpoint", "catalog/internal/changefeed", "catalog/internal/journal", "catalog/internal/rpc", "catalog/internal/wire"},
-	"catalog/writer":                     {"catalog", "catalog/eventlog", "catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/failpoint", "catalog/internal/telemetry", "catalog/internal/wire"},
-	"catalog/reader":                     {"catalog", "catalog/eventlog", "catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/failpoint", "catalog/internal/changefeed", "catalog/internal/telemetry", "catalog/internal/wire"},
-	"catalog/engine/kafka":               {"catalog", "catalog/eventlog", "catalog/internal/wire"},
-	"catalog/engine/postgres":            {"catalog", "catalog/eventlog", "catalog/internal/failpoint", "catalog/internal/wire"},
-	"catalog/engine/mongo":               {"catalog", "catalog/eventlog", "catalog/internal/wire"},
-	"catalog/engine/redis":               {"catalog", "catalog/internal/wire"},
-	"catalog/engine/sqlite":              {"catalog", "catalog/eventlog", "catalog/internal/failpoint", "catalog/internal/wire"},
-	"catalog/engine/opensearch":          {"catalog", "catalog/eventlog", "catalog/internal/breaker", "catalog/internal/textsearch", "catalog/internal/wire"}, // an index for catalogues that outgrow one machine
-	"catalog/internal/textsearch":        {"catalog"},                                                                                                         // by what products are found, in whatever index
-	"catalog/engine/bleve":               {"catalog", "catalog/eventlog", "catalog/internal/textsearch", "catalog/internal/wire"},
-	"catalog/engine/embedded":            {},
-	"catalog/client":                     {"catalog", "catalog/api", "catalog/internal/wire"},
-	"catalog/engine/enginetest":          {"catalog", "catalog/eventlog", "catalog/reader", "catalog/internal/wire", "catalog/writer"},
-	"catalog/cmd/internal/service":       {"catalog/api/catalog/v1", "catalog/internal/breaker", "catalog/internal/daemon", "catalog/gateway", "catalog/internal/journal", "catalog/reader", "catalog/internal/rpc", "catalog/internal/telemetry", "catalog/web", "catalog/writer"},
-	"catalog/cmd/gateway":                nil, // a main ties what it needs
-	"catalog/cmd/writer":                 nil,
-	"catalog/cmd/reader":                 nil,
-	"catalog/cmd/catalog":                nil,
-	"catalog/examples":                   {},
-	"catalog/test/bench":                 nil, // measures parts and the whole
-	"catalog/test/mutants":               {},  // plants bugs and runs the tests that catch them
-	"catalog/engine/enginetest/freeport": {},
-	"catalog/test/chaos":                 {"catalog", "catalog/eventlog", "catalog/api", "catalog/api/catalog/v1", "catalog/engine/enginetest/freeport", "catalog/internal/failpoint", "catalog/engine/kafka", "catalog/internal/rpc", "catalog/internal/wire"},
-	"catalog/test/e2e":                   {},
+// imports lists the packages of this module that each package may import, by
+// their folders; "." is the root and "*" allows every package. Imports go one
+// way: every package may import the root, services and engines import neither
+// their siblings nor each other, and cmd wires them together. A new package
+// needs a line here, and so a reason.
+var imports = map[string]string{
+	// The domain and its contracts.
+	".":              "",
+	"eventlog":       ".", // the contract of log and store
+	"api":            "",
+	"api/catalog/v1": "",
+	"client":         ". api internal/wire",
+	"web":            "",
+
+	// The three services.
+	"gateway": ". api api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/journal internal/rpc internal/wire",
+	"writer":  ". api/catalog/v1 eventlog internal/breaker internal/failpoint internal/telemetry internal/wire",
+	"reader":  ". api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/telemetry internal/wire",
+
+	// Engines: each is the only importer of its driver.
+	"engine/kafka":               ". eventlog internal/wire",
+	"engine/postgres":            ". eventlog internal/failpoint internal/wire",
+	"engine/sqlite":              ". eventlog internal/failpoint internal/wire",
+	"engine/mongo":               ". eventlog internal/wire",
+	"engine/redis":               ". internal/wire",
+	"engine/bleve":               ". eventlog internal/textsearch internal/wire",
+	"engine/opensearch":          ". eventlog internal/breaker internal/textsearch internal/wire", // the index of catalogues larger than one machine
+	"engine/embedded":            "",
+	"engine/enginetest":          ". eventlog internal/wire reader writer", // the suites that engines pass
+	"engine/enginetest/freeport": "",
+
+	// Packages that several of the above share.
+	"internal/breaker":    ".", // circuit breakers for servers and engines
+	"internal/changefeed": ".", // recent changes, shared by all subscribers of a gateway or reader
+	"internal/daemon":     "",
+	"internal/failpoint":  "",                               // places at which tests kill a process
+	"internal/journal":    ". api/catalog/v1 internal/wire", // client of the writer's journal service
+	"internal/rpc":        ". internal/breaker",             // health, validation, metrics and statuses of every gRPC server and client
+	"internal/telemetry":  ".",
+	"internal/textsearch": ".", // text analysis and query plans, shared by the indexes
+	"internal/wire":       ". api api/catalog/v1 eventlog",
+
+	// Programs, and what they share.
+	"cmd/internal/service": "api/catalog/v1 gateway internal/breaker internal/daemon internal/journal internal/rpc internal/telemetry reader web writer",
+	"cmd/catalog":          "*",
+	"cmd/gateway":          "*",
+	"cmd/reader":           "*",
+	"cmd/writer":           "*",
+
+	// Tests and tools.
+	"examples":     "",
+	"test/bench":   "*", // measures parts and the whole system
+	"test/chaos":   ". api api/catalog/v1 engine/enginetest/freeport engine/kafka eventlog internal/failpoint internal/rpc internal/wire",
+	"test/e2e":     "",
+	"test/mutants": "",
 }
 
-// drivers says who alone may import the modules of an engine.
-var drivers = map[string][]string{
-	"github.com/twmb/franz-go/pkg/kfake": {"catalog/engine/embedded"},
-	"github.com/twmb/franz-go":           {"catalog/engine/kafka", "catalog/engine/embedded"},
-	"github.com/jackc/pgx":               {"catalog/engine/postgres", "catalog/test/bench"}, // and tests
-	"go.mongodb.org/mongo-driver":        {"catalog/engine/mongo"},
-	"github.com/redis/rueidis":           {"catalog/engine/redis"},
-	"modernc.org/sqlite":                 {"catalog/engine/sqlite"},
-	"github.com/blevesearch":             {"catalog/engine/bleve", "catalog/internal/textsearch"}, // term has its tables of letters and plurals
-	"github.com/labstack/echo":           {"catalog/gateway", "catalog/api", "catalog/test/bench"},
+// drivers lists the packages that may import each driver module. Test files
+// are exempt.
+var drivers = map[string]string{
+	"github.com/twmb/franz-go/pkg/kfake": "engine/embedded",
+	"github.com/twmb/franz-go":           "engine/embedded engine/kafka",
+	"github.com/jackc/pgx":               "engine/postgres test/bench",
+	"go.mongodb.org/mongo-driver":        "engine/mongo",
+	"github.com/redis/rueidis":           "engine/redis",
+	"modernc.org/sqlite":                 "engine/sqlite",
+	"github.com/blevesearch":             "engine/bleve internal/textsearch", // textsearch uses its tables of letters and plurals
+	"github.com/labstack/echo":           "api gateway test/bench",
 }
 
-// stdlibOnly are the packages that import nothing but the standard library.
-var stdlibOnly = []string{"catalog", "catalog/internal/daemon", "catalog/internal/failpoint", "catalog/web"}
+// stdlibOnly lists the packages that import nothing but the standard library
+// and each other.
+var stdlibOnly = ". internal/daemon internal/failpoint web"
 
-// notIn says what the programs for production do not contain.
-var notIn = map[string][]string{
-	"catalog/cmd/gateway": {"catalog/engine/embedded", "catalog/engine/sqlite", "catalog/engine/bleve", "catalog/engine/opensearch", "catalog/engine/postgres", "catalog/engine/mongo", "catalog/engine/redis", "modernc.org/sqlite", "github.com/twmb/franz-go/pkg/kfake", "github.com/blevesearch/bleve/v2"},
-	"catalog/cmd/writer":  {"catalog/engine/embedded", "catalog/engine/sqlite", "catalog/engine/bleve", "catalog/engine/opensearch", "catalog/engine/mongo", "catalog/engine/redis", "modernc.org/sqlite", "github.com/twmb/franz-go/pkg/kfake", "github.com/blevesearch/bleve/v2"},
-	"catalog/cmd/reader":  {"catalog/engine/embedded", "catalog/engine/sqlite", "catalog/engine/postgres", "modernc.org/sqlite", "github.com/twmb/franz-go/pkg/kfake"},
+// notIn lists the packages and modules that a program must not contain: the
+// embedded engines belong to cmd/catalog alone.
+var notIn = map[string]string{
+	"cmd/gateway": "engine/bleve engine/embedded engine/mongo engine/opensearch engine/postgres engine/redis engine/sqlite github.com/blevesearch/bleve/v2 github.com/twmb/franz-go/pkg/kfake modernc.org/sqlite",
+	"cmd/writer":  "engine/bleve engine/embedded engine/mongo engine/opensearch engine/redis engine/sqlite github.com/blevesearch/bleve/v2 github.com/twmb/franz-go/pkg/kfake modernc.org/sqlite",
+	"cmd/reader":  "engine/embedded engine/postgres engine/sqlite github.com/twmb/franz-go/pkg/kfake modernc.org/sqlite",
 }
 
-type goPackage struct {
-	ImportPath    string
-	Imports, Deps []string
+// TestArchitecture reads imports from the source files, not from go list:
+// the go command then knows the files that the result depends on, and runs the
+// test again when one of them changes.
+func TestArchitecture(t *testing.T) {
+	t.Parallel()
+	module := modulePath(t)
+	packages := parseImports(t, module)
+	for pkg, imported := range packages {
+		allowed, known := imports[pkg]
+		if !known {
+			t.Errorf("package %s is not in the table of imports", pkg)
+			continue
+		}
+		for _, i := range imported {
+			checkImport(t, pkg, allowed, i)
+		}
+	}
+	for pkg := range imports {
+		if packages[pkg] == nil {
+			t.Errorf("the table of imports has %s, which does not exist", pkg)
+		}
+	}
+	for program, forbidden := range notIn {
+		for _, dependency := range dependencies(packages, program) {
+			for f := range strings.FieldsSeq(forbidden) {
+				if within(dependency.path, f) {
+					t.Errorf("%s contains %s (imported by %s)", program, dependency.path, dependency.by)
+				}
+			}
+		}
+	}
 }
 
-func listPackages(t *testing.T) map[string]goPackage {
+func checkImport(t *testing.T, pkg, allowed, imported string) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,Deps", "./...").Output()
+	_, ours := imports[imported]
+	if ours && allowed != "*" && !contains(allowed, imported) {
+		t.Errorf("%s imports %s, which its line in the table of imports does not allow", pkg, imported)
+	}
+	for driver, owners := range drivers {
+		if within(imported, driver) && !contains(owners, pkg) {
+			t.Errorf("%s imports %s, which only %s may import", pkg, imported, owners)
+		}
+	}
+	if !ours && contains(stdlibOnly, pkg) && strings.Contains(strings.Split(imported, "/")[0], ".") {
+		t.Errorf("%s imports %s, which is not in the standard library", pkg, imported)
+	}
+}
+
+// modulePath returns the module path in go.mod.
+func modulePath(t *testing.T) string {
+	t.Helper()
+	mod, err := os.ReadFile("go.mod")
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]goPackage{}
-	for d := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p goPackage
-		if err := d.Decode(&p); errors.Is(err, io.EOF) {
-			return all
-		} else if err != nil {
-			t.Fatal(err)
+	for line := range strings.Lines(string(mod)) {
+		if p, ok := strings.CutPrefix(line, "module "); ok {
+			return strings.Trim(strings.TrimSpace(p), `"`)
 		}
-		all[p.ImportPath] = p
 	}
+	t.Fatal("go.mod has no module line")
+	return ""
 }
 
-func ours(path string) bool { return path == "catalog" || strings.HasPrefix(path, "catalog/") }
-
-func TestArchitecture(t *testing.T) {
-	all := listPackages(t)
-	for path, p := range all {
-		allowed, known := imports[path]
-		if !known {
-			t.Errorf("%s is not in the table of imports", path)
+// parseImports returns the sorted imports of every package of the module, by
+// folder. Imports of this module are folders, too. Files of all platforms and
+// build tags count, except tests and those that no build includes.
+func parseImports(t *testing.T, module string) map[string][]string {
+	t.Helper()
+	packages := map[string][]string{}
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && name != "." && skipFolder(name):
+			return fs.SkipDir
+		case d.IsDir(), !strings.HasSuffix(name, ".go"):
+			return nil
 		}
-		for _, imported := range p.Imports {
-			if ours(imported) && allowed != nil && !slices.Contains(allowed, imported) {
-				t.Errorf("%s imports %s", path, imported)
-			}
-			for driver, owners := range drivers {
-				if within(imported, driver) && !slices.Contains(owners, path) {
-					t.Errorf("%s imports %s, which is for %v", path, imported, owners)
-				}
-			}
-			if slices.Contains(stdlibOnly, path) && strings.Contains(strings.Split(imported, "/")[0], ".") {
-				t.Errorf("%s imports %s, which is not of the standard library", path, imported)
-			}
+		pkg := path.Dir(filepath.ToSlash(name))
+		packages[pkg] = append([]string{}, packages[pkg]...)
+		if strings.HasSuffix(name, "_test.go") {
+			return nil
 		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly|parser.ParseComments)
+		if err != nil || ignored(file) {
+			return err
+		}
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if within(imported, module) {
+				imported = cmp.Or(strings.TrimPrefix(strings.TrimPrefix(imported, module), "/"), ".")
+			}
+			packages[pkg] = append(packages[pkg], imported)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for program, foreign := range notIn {
-		for _, path := range foreign {
-			if slices.Contains(all[program].Deps, path) {
-				t.Errorf("%s contains %s", program, path)
-			}
-		}
+	for pkg, list := range packages {
+		slices.Sort(list)
+		packages[pkg] = slices.Compact(list)
 	}
-	for path := range imports {
-		if _, there := all[path]; !there {
-			t.Errorf("the table of imports has %s, which is not there", path)
-		}
-	}
+	return packages
 }
+
+// skipFolder reports whether the go command ignores the folder, or it is a
+// module of its own.
+func skipFolder(name string) bool {
+	base := filepath.Base(name)
+	if strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "testdata" {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(name, "go.mod"))
+	return err == nil
+}
+
+// ignored reports whether the file needs the build tag "ignore".
+func ignored(file *ast.File) bool {
+	for _, group := range file.Comments {
+		for _, c := range group.List {
+			if x, err := constraint.Parse(c.Text); err == nil && group.Pos() < file.Package {
+				return x.Eval(func(string) bool { return true }) && !x.Eval(func(tag string) bool { return tag != "ignore" })
+			}
+		}
+	}
+	return false
+}
+
+// dependency is a package that a program contains, and one that imports it.
+type dependency struct{ path, by string }
+
+// dependencies returns what the program imports, directly and through packages
+// of this module.
+func dependencies(packages map[string][]string, program string) []dependency {
+	var found []dependency
+	seen := map[string]bool{program: true}
+	for queue := []string{program}; len(queue) > 0; queue = queue[1:] {
+		for _, imported := range packages[queue[0]] {
+			if !seen[imported] {
+				seen[imported] = true
+				found = append(found, dependency{imported, queue[0]})
+				queue = append(queue, imported)
+			}
+		}
+	}
+	return found
+}
+
+func contains(list, name string) bool { return slices.Contains(strings.Fields(list), name) }
 
 func within(path, module string) bool {
 	return path == module || strings.HasPrefix(path, module+"/")
