@@ -272,7 +272,7 @@ func (w *Writer) bury(ctx context.Context, s *shard, dead []eventlog.DeadLetter)
 		return
 	}
 	w.metrics.dead.Add(float64(len(dead)))
-	w.logger.ErrorContext(ctx, "records cannot be decoded and are among the dead letters; see: catalog dead show",
+	w.logger.ErrorContext(ctx, "records cannot be decoded and are among the dead letters; see: catalog dead-letters show",
 		"first", dead[0].Position.String(), "count", len(dead), "offset", dead[0].Offset, "err", dead[0].Cause)
 	for len(dead) > 0 && dead[0].Seq <= s.dead.Load() {
 		dead = dead[1:]

@@ -29,7 +29,7 @@ func commands() []command {
 		{"product", "read and write single products", product},
 		{"verify", "compare view, cache and search index with the truth", verify},
 		{"rebuild", "make view and search index anew from the truth", rebuild},
-		{"dead", "list, show and replay records that are no commands", dead},
+		{"dead-letters", "list, show and replay records that are no commands", dead},
 		{"repair", "mend what does not fit between store and topics", repair},
 		{"migrate", "make or update topics and tables of real engines", migrate},
 		{"version", "say which version this is", func(context.Context, []string) error { fmt.Println("catalog", service.Version); return nil }},
@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 func help(w io.Writer) {
 	fmt.Fprint(w, "catalog is a product catalogue that is written hard and read harder.\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  catalog %-8s %s\n", c.name, c.about)
+		fmt.Fprintf(w, "  catalog %-12s %s\n", c.name, c.about)
 	}
 	fmt.Fprint(w, "\ncatalog COMMAND -h explains a command. Flags are also environment variables:\n-kafka.brokers is $CATALOG_KAFKA_BROKERS.\n")
 }

@@ -22,15 +22,15 @@ use, while the system runs. The new ones are compared with the truth and then ta
 the place of the old ones; no read fails. Killed at any moment it does no harm:
 start it again.
 
-The old ones are kept and written too, so that -back can go back to them at once.
--forget gives them up. The view is that of all readers; each has an index of its
+The old ones are kept and written too, so that -rollback can go back to them at once.
+-drop-previous gives them up. The view is that of all readers; each has an index of its
 own: name all readers. Where the index is in OpenSearch, it is that of all: name one.
 `)
 	readersFlag(fs, &readers)
 	fs.BoolVar(&view, "view", false, "only the view")
 	fs.BoolVar(&index, "index", false, "only the search indexes")
-	fs.BoolVar(&back, "back", false, "go back to what was before the last rebuild")
-	fs.BoolVar(&forget, "forget", false, "give up what was before the last rebuild")
+	fs.BoolVar(&back, "rollback", false, "go back to what was before the last rebuild")
+	fs.BoolVar(&forget, "drop-previous", false, "give up what was before the last rebuild")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ own: name all readers. Where the index is in OpenSearch, it is that of all: name
 	do, done := catalogv1.RebuildAction_REBUILD_ACTION_UNSPECIFIED, "made anew"
 	switch {
 	case back && forget:
-		return wrongUsage("-back and -forget do not go together")
+		return wrongUsage("-rollback and -drop-previous do not go together")
 	case back:
 		do, done = catalogv1.RebuildAction_REBUILD_ACTION_ROLLBACK, "as before"
 	case forget:

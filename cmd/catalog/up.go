@@ -53,7 +53,7 @@ is kept in the data folder: nothing else needs to be installed. Given -kafka.bro
 	fs.StringVar(&s.data, "data", "catalog-data", "`folder` where everything is kept")
 	fs.StringVar(&s.http, "http", "127.0.0.1:8080", "`address` of the API and the start page")
 	fs.StringVar(&s.grpc, "grpc", "127.0.0.1:8082", "`address` of gRPC, for catalog verify and its like")
-	fs.DurationVar(&s.verify, "verify", time.Hour, "`time` between two comparisons of all that is kept with the truth; 0 for none")
+	fs.DurationVar(&s.verify, "verify-interval", time.Hour, "`time` between two comparisons of all that is kept with the truth; 0 for none")
 	fs.IntVar(&s.demo, "demo", 0, "make this `number` of products to play with")
 	s.process.Flags(fs, "127.0.0.1:8081")
 	s.telemetry.Flags(fs)

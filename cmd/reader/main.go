@@ -33,7 +33,7 @@ func main() {
 			fs.StringVar(&grpc, "grpc", "127.0.0.1:9093", "`address` of gRPC, for gateways")
 			fs.StringVar(&writer, "writer", "127.0.0.1:9092", "`target` of the writers' gRPC, such as dns:///writer:9092")
 			fs.StringVar(&index, "index", "catalog-index", "`folder` of the search index, of this reader alone; not used with -opensearch.url")
-			fs.DurationVar(&verify, "verify", time.Hour, "`time` between two comparisons of all that is kept with the truth; 0 for none")
+			fs.DurationVar(&verify, "verify-interval", time.Hour, "`time` between two comparisons of all that is kept with the truth; 0 for none")
 			log.Flags(fs)
 			views.Flags(fs)
 			copies.Flags(fs)

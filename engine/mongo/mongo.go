@@ -38,7 +38,7 @@ type Config struct {
 func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.URL, "mongo.url", "", "`URL` of MongoDB, such as mongodb://127.0.0.1:27017")
 	fs.StringVar(&c.Database, "mongo.database", "catalog", "`name` of the database")
-	fs.IntVar(&c.Updates, "mongo.updates", defaultUpdates, "`number` of updates sent at once, two a product; on FerretDB, those of all readers together must stay below its pool_max_conns")
+	fs.IntVar(&c.Updates, "mongo.max-inflight", defaultUpdates, "`number` of updates sent at once, two a product; on FerretDB, those of all readers together must stay below its pool_max_conns")
 }
 
 // View is the view in a MongoDB database.

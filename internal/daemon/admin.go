@@ -13,32 +13,53 @@ import (
 	"time"
 )
 
-// Check is something that must be well for the process to do its work.
+// probeTimeout limits all checks of one request to /readyz together, so that the
+// answer arrives before the timeouts that load balancers commonly use (1–5 s).
+const probeTimeout = time.Second
+
+// Check is a condition of readiness: the process is ready when all checks pass.
 type Check struct {
-	Name string // of the engine or part, as people know it
+	// Name identifies the engine or part in the body of /readyz.
+	Name string
+	// Ping returns nil if the engine or part works, else an error that says why not.
 	Ping func(context.Context) error
 }
 
-// Config is what every process lets people set.
+// Config holds the settings common to all processes.
 type Config struct {
-	AdminAddr       string        // address of the admin port
-	ShutdownDelay   time.Duration // for which all goes on when the process is asked to stop
-	ShutdownTimeout time.Duration // for a clean stop, drain included
+	// AdminAddr is the TCP address (host:port) of the admin port. The port serves
+	// profiles, so it should not be reachable from a public network.
+	AdminAddr string
+
+	// ShutdownDelay is how long the process keeps serving after SIGTERM while
+	// /readyz already returns 503. It should exceed the probe interval of the load
+	// balancer, so that no client sees a refused connection. 0 stops immediately.
+	ShutdownDelay time.Duration
+
+	// ShutdownTimeout limits the whole shutdown, ShutdownDelay included. After it
+	// the process exits with an error. It should be shorter than the time after
+	// which the supervisor sends SIGKILL. The default is 8 s.
+	ShutdownTimeout time.Duration
 }
 
-// Flags declares the flags of c, with their defaults.
-func (c *Config) Flags(fs *flag.FlagSet, admin string) {
-	fs.StringVar(&c.AdminAddr, "admin", admin, "`address` of /livez, /readyz, /metrics and /debug/pprof; keep it off the public network")
-	fs.DurationVar(&c.ShutdownDelay, "drain", c.ShutdownDelay, "`time` to go on answering while /readyz says no already, so that load balancers look away before the process stops")
-	fs.DurationVar(&c.ShutdownTimeout, "grace", 8*time.Second, "`time` allowed to stop cleanly before giving up")
+// defaultShutdownTimeout is below the 10 s after which container runtimes kill.
+const defaultShutdownTimeout = 8 * time.Second
+
+// Flags declares the flags of c. adminAddr is the default of -admin, and the value
+// of c.ShutdownDelay the default of -shutdown-delay.
+func (c *Config) Flags(fs *flag.FlagSet, adminAddr string) {
+	fs.StringVar(&c.AdminAddr, "admin", adminAddr, "`address` of /livez, /readyz, /metrics and /debug/pprof; keep it off public networks")
+	fs.DurationVar(&c.ShutdownDelay, "shutdown-delay", c.ShutdownDelay, "`time` to keep serving after SIGTERM while /readyz returns 503, so that load balancers stop sending requests first")
+	fs.DurationVar(&c.ShutdownTimeout, "shutdown-timeout", defaultShutdownTimeout, "`time` limit of the whole shutdown, -shutdown-delay included; after it the process exits with an error")
 }
 
-// Drain lets a process leave without anybody noticing. When ctx ends the check
-// is an error, and the part keeps those before it going for d: it is the last.
+// Drain delays a shutdown by d. When ctx ends, the returned check fails at once, so
+// that load balancers stop sending requests, and the returned part, which must be the
+// last one given to Run, keeps the other parts running for d.
 func Drain(ctx context.Context, d time.Duration) (Check, Part) {
-	return Check{Name: "stay", Ping: func(context.Context) error {
+	return Check{Name: "shutdown", Ping: func(context.Context) error {
 			if ctx.Err() != nil {
-				return errors.New("the process is stopping")
+				return errors.New("the process is shutting down")
 			}
 			return nil
 		}}, Part{Name: "drain", Run: func(ctx context.Context) error {
@@ -48,35 +69,35 @@ func Drain(ctx context.Context, d time.Duration) (Check, Part) {
 		}}
 }
 
-// Serve is a part that serves HTTP on l until it is stopped, and then lets the
-// requests in hand end.
+// Serve returns a part that serves HTTP on l. When stopped, it accepts no new
+// requests and waits for the running ones.
 func Serve(name string, l net.Listener, s *http.Server) Part {
 	return Part{Name: name, Run: func(ctx context.Context) error {
 		stopped := make(chan error, 1)
 		stop := context.AfterFunc(ctx, func() { stopped <- s.Shutdown(context.WithoutCancel(ctx)) })
 		err := s.Serve(l)
-		if stop() { // not asked to stop
+		if stop() { // Serve failed by itself; the context had not ended
 			return err
 		}
 		return <-stopped
 	}}
 }
 
-// Listen opens the TCP address, or says in one line what to do.
+// Listen listens on the TCP address. Its error is one line that says what to do.
 func Listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w; stop what uses it or choose another address", address, err)
+		return nil, fmt.Errorf("cannot listen on %s: %w; stop the process that uses it, or choose another address", address, err)
 	}
 	return l, nil
 }
 
-// Admin is the handler of the admin port:
+// Admin returns the handler of the admin port:
 //
-//	/livez   200 while the process can answer at all
-//	/readyz  200 when all checks pass within a second, else 503; names each
-//	/metrics what metrics answers
-//	/debug/pprof/
+//	/livez         200 while the process responds at all
+//	/readyz        200 if all checks pass within one second, else 503; lists each check
+//	/metrics       the metrics handler
+//	/debug/pprof/  profiles
 func Admin(metrics http.Handler, checks ...Check) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -97,8 +118,10 @@ func Admin(metrics http.Handler, checks ...Check) http.Handler {
 	return mux
 }
 
+// probe runs all checks concurrently. results maps the name of each check to "ok" or
+// to the text of its error; ok reports whether all passed.
 func probe(ctx context.Context, checks []Check) (results map[string]string, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	var wg sync.WaitGroup
 	errs := make([]error, len(checks))

@@ -1,7 +1,7 @@
-// Package daemon is what every process of this system does around its work:
-// read its settings, start its parts, answer the admin port, and stop them
-// cleanly. It is a library of functions on the standard library; it knows
-// nothing of catalogues.
+// Package daemon has what every process of this system does around its work: it
+// parses flags and environment variables, runs the parts of the process, serves
+// the admin port, and shuts down cleanly. It is a library of functions on the
+// standard library alone, and contains nothing specific to catalogues.
 package daemon
 
 import (
@@ -15,38 +15,39 @@ import (
 	"time"
 )
 
-// Part is one thing that runs as long as the process.
+// Part is a component that runs for the lifetime of the process.
 type Part struct {
+	// Name identifies the part in errors and logs.
 	Name string
-	// Run works until ctx ends and then returns nil soon. Returning earlier, or
-	// with an error, stops the process.
+	// Run works until ctx ends and then returns nil promptly. If Run returns
+	// earlier, or with an error, the process stops.
 	Run func(ctx context.Context) error
 }
 
-// Signals is a context that ends at SIGTERM or SIGINT. A second signal kills
-// the process as if nobody had asked.
+// Signals returns a context that ends at the first SIGTERM or SIGINT. A second
+// signal kills the process immediately.
 func Signals(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
 }
 
-// Run runs the parts until ctx ends or one of them stops, and then stops them
-// one after the other, the last first, so that what others depend on goes
-// last. All of that may take no longer than grace; a part that has not stopped
-// by then is named in the error. Otherwise the error is that of the part that
-// stopped by itself, or nil.
-func Run(ctx context.Context, log *slog.Logger, grace time.Duration, parts ...Part) error {
-	type running struct {
+// Run runs all parts concurrently until ctx ends or a part returns. It then stops
+// the parts one by one in reverse order, so that a part stops after the parts that
+// depend on it, and waits for each. The whole shutdown is limited to timeout; the
+// error then names the part that did not stop. Otherwise Run returns the error of
+// the part that returned first, or nil if ctx ended.
+func Run(ctx context.Context, log *slog.Logger, timeout time.Duration, parts ...Part) error {
+	type runningPart struct {
 		Part
 		stop context.CancelFunc
 		done chan struct{}
 	}
 	first := make(chan error, len(parts))
-	all := make([]running, len(parts))
+	all := make([]runningPart, len(parts))
 	for i, p := range parts {
 		partCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
-		r := running{p, stop, make(chan struct{})}
+		r := runningPart{p, stop, make(chan struct{})}
 		all[i] = r
 		go func() {
 			defer close(r.done)
@@ -55,29 +56,30 @@ func Run(ctx context.Context, log *slog.Logger, grace time.Duration, parts ...Pa
 			case err != nil && partCtx.Err() == nil:
 				first <- fmt.Errorf("%s: %w", r.Name, err)
 			case partCtx.Err() == nil:
-				first <- fmt.Errorf("%s stopped by itself", r.Name)
+				first <- fmt.Errorf("%s stopped unexpectedly", r.Name)
 			case err != nil && !errors.Is(err, context.Canceled):
-				log.Warn("part stopped with an error", "part", r.Name, "err", err)
+				log.Warn("part failed to stop cleanly", "part", r.Name, "err", err)
 			}
 		}()
 	}
 	var result error
 	select {
 	case <-ctx.Done():
-		log.Info("stopping")
+		log.Info("shutdown requested")
 	case result = <-first:
-		log.Error("stopping", "err", result)
+		log.Error("shutdown after failure", "err", result)
 	}
-	deadline := time.After(grace)
+	deadline := time.After(timeout)
 	for i := len(all) - 1; i >= 0; i-- {
 		all[i].stop()
 		select {
 		case <-all[i].done:
 		case <-deadline:
+			name := all[i].Name
 			for ; i >= 0; i-- {
 				all[i].stop()
 			}
-			return errors.Join(result, fmt.Errorf("not stopped within %v; what was in hand will be done again at the next start", grace))
+			return errors.Join(result, fmt.Errorf("%s did not stop within %v (-shutdown-timeout); unfinished work is repeated after the next start", name, timeout))
 		}
 	}
 	return result

@@ -65,7 +65,7 @@ func TestPoisonIsPutAsideOnceEachAndHarmsNobody(t *testing.T) {
 	t.Run("each is listed once, with its cause", func(t *testing.T) {
 		var list string
 		eventually(t, "all dead letters are listed", func() bool {
-			list, _, _ = command(t, "dead", "list", "-writer", s.grpc, "-limit", "1000")
+			list, _, _ = command(t, "dead-letters", "list", "-writer", s.grpc, "-limit", "1000")
 			return strings.Count(list, "decode command") >= poison
 		})
 		if n := strings.Count(list, "decode command"); n != poison {
@@ -89,7 +89,7 @@ func TestPoisonIsPutAsideOnceEachAndHarmsNobody(t *testing.T) {
 	})
 	t.Run("what cannot be decoded is not sent again", func(t *testing.T) {
 		for range 2 {
-			if stdout, stderr, code := command(t, "dead", "replay", "-all", "-writer", s.grpc); code == 0 || strings.Count(stdout, "no command can be made of it") != poison {
+			if stdout, stderr, code := command(t, "dead-letters", "replay", "-all", "-writer", s.grpc); code == 0 || strings.Count(stdout, "no command can be made of it") != poison {
 				t.Fatalf("replay ends with %d:\n%s%s", code, stdout, stderr)
 			}
 		}

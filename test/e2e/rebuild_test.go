@@ -67,8 +67,8 @@ func TestWhatIsLostIsRebuiltByOneCommand(t *testing.T) {
 	}
 	t.Logf("view and index of %d products are made anew in %v", n, time.Since(since))
 	s.verified(n)
-	if stdout, stderr, code := command(t, "rebuild", "-back", "-reader", s.grpc); code != 0 {
-		t.Fatalf("rebuild -back ends with %d:\n%s%s", code, stdout, stderr)
+	if stdout, stderr, code := command(t, "rebuild", "-rollback", "-reader", s.grpc); code != 0 {
+		t.Fatalf("rebuild -rollback ends with %d:\n%s%s", code, stdout, stderr)
 	}
 	s.verified(n)
 }

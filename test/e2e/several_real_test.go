@@ -39,7 +39,7 @@ type fleet struct {
 // sail starts a fleet.
 func sail(t *testing.T) *fleet {
 	t.Helper()
-	f := &fleet{t: t, env: append(engines(t), "CATALOG_DRAIN=200ms")}
+	f := &fleet{t: t, env: append(engines(t), "CATALOG_SHUTDOWN_DELAY=200ms")}
 	migrate(t, f.env)
 	writers, readers := []string{freeport.Address(), freeport.Address()}, []string{freeport.Address(), freeport.Address()}
 	f.readers = readers
@@ -397,7 +397,7 @@ func TestTwoReadersGoOnWhileTheirViewIsMadeAnew(t *testing.T) {
 	equal()
 	rebuilt()
 	equal()
-	rebuilt("-back")
+	rebuilt("-rollback")
 	stop()
 	busy.Wait()
 	equal()

@@ -21,11 +21,11 @@ import (
 	"catalog/internal/rpc"
 )
 
-const deadManual = `dead ACTION [flags] …
+const deadManual = `dead-letters ACTION [flags] …
 
-  catalog dead list [-shard N] [-limit N]
-  catalog dead show [-raw] ID
-  catalog dead replay [-dry-run] [-all] [ID…]
+  catalog dead-letters list [-shard N] [-limit N]
+  catalog dead-letters show [-raw] ID
+  catalog dead-letters replay [-dry-run] [-all] [ID…]
 
 Dead letters are records of the commands topic of which no command can be made;
 each is kept as it came, with its cause. To replay one is to send the command that
@@ -33,12 +33,12 @@ this version can make of it, which has its effect once, however often it is done
 
 `
 
-// dead is `catalog dead`.
+// dead is `catalog dead-letters`.
 func dead(ctx context.Context, args []string) error {
 	actions := map[string]func(context.Context, *deadCall) error{"list": listDead, "show": showDead, "replay": replayDead}
 	const names = "list, show, replay"
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-		if err := parse(flags("dead", deadManual), args); err != nil {
+		if err := parse(flags("dead-letters", deadManual), args); err != nil {
 			return err
 		}
 		return wrongUsage("say what to do: %s", names)
@@ -48,7 +48,7 @@ func dead(ctx context.Context, args []string) error {
 		return wrongUsage("%q is not one of %s", args[0], names)
 	}
 	d := deadCall{out: os.Stdout}
-	fs := flags("dead "+args[0], deadManual)
+	fs := flags("dead-letters "+args[0], deadManual)
 	var writer string
 	fs.StringVar(&writer, "writer", "127.0.0.1:8082", "`address` of the writer's gRPC")
 	switch args[0] {
@@ -67,7 +67,7 @@ func dead(ctx context.Context, args []string) error {
 	for _, arg := range fs.Args() {
 		id, err := catalog.ParsePosition(arg)
 		if err != nil || id.Seq < 1 {
-			return wrongUsage("%q is not the ID of a dead letter, such as 5.3; catalog dead list shows them", arg)
+			return wrongUsage("%q is not the ID of a dead letter, such as 5.3; catalog dead-letters list shows them", arg)
 		}
 		d.ids = append(d.ids, id)
 	}
@@ -82,13 +82,13 @@ func dead(ctx context.Context, args []string) error {
 	case !ok || err == nil:
 		return err
 	case s.Code() == codes.NotFound:
-		return errors.New("there is no such dead letter; catalog dead list shows those that there are")
+		return errors.New("there is no such dead letter; catalog dead-letters list shows those that there are")
 	default:
 		return fmt.Errorf("writer %s: %s; -writer names another", writer, s.Message())
 	}
 }
 
-// deadCall is one call of `catalog dead`.
+// deadCall is one call of `catalog dead-letters`.
 type deadCall struct {
 	client catalogv1.WriterServiceClient
 	out    io.Writer
@@ -121,7 +121,7 @@ func (d *deadCall) walk(ctx context.Context, shard *int32, limit int, handle fun
 
 func listDead(ctx context.Context, d *deadCall) error {
 	if len(d.ids) > 0 {
-		return wrongUsage("catalog dead list takes no ID; catalog dead show does")
+		return wrongUsage("catalog dead-letters list takes no ID; catalog dead-letters show does")
 	}
 	var shard *int32
 	if d.shard >= 0 {
@@ -149,7 +149,7 @@ func listDead(ctx context.Context, d *deadCall) error {
 
 func showDead(ctx context.Context, d *deadCall) error {
 	if len(d.ids) != 1 {
-		return wrongUsage("give the ID of one dead letter, such as 5.3; catalog dead list shows them")
+		return wrongUsage("give the ID of one dead letter, such as 5.3; catalog dead-letters list shows them")
 	}
 	answer, err := d.client.GetDeadLetter(ctx, &catalogv1.GetDeadLetterRequest{Id: letterID(d.ids[0])})
 	if err != nil {

@@ -4,18 +4,18 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 )
 
-// Parse sets the flags of fs from args, and those that args does not name from
-// the environment: -kafka.brokers from CATALOG_KAFKA_BROKERS. Whatever is
-// wrong, the error says in which flag or variable. It is flag.ErrHelp after
-// -h, when fs.Usage has printed the manual.
+// Parse sets the flags of fs from args, and flags that args does not contain from the
+// environment: -kafka.brokers from $CATALOG_KAFKA_BROKERS. Errors name the flag or
+// variable. After -h Parse calls fs.Usage and returns flag.ErrHelp.
 func Parse(fs *flag.FlagSet, args []string) error {
 	fs.Init(fs.Name(), flag.ContinueOnError)
 	out, usage := fs.Output(), fs.Usage
-	fs.SetOutput(nullWriter{}) // the caller prints the error, once
+	fs.SetOutput(io.Discard) // the caller prints the error; package flag would print it, too
 	fs.Usage = func() {}
 	err := fs.Parse(args)
 	fs.SetOutput(out)
@@ -27,11 +27,11 @@ func Parse(fs *flag.FlagSet, args []string) error {
 	if err != nil {
 		return fmt.Errorf("%w; see %s -h", err, fs.Name())
 	}
-	given := map[string]bool{}
-	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	set := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { set[f.Name] = true })
 	fs.VisitAll(func(f *flag.Flag) {
 		value, ok := os.LookupEnv(EnvName(f.Name))
-		if err != nil || !ok || given[f.Name] {
+		if err != nil || !ok || set[f.Name] {
 			return
 		}
 		if e := f.Value.Set(value); e != nil {
@@ -41,12 +41,14 @@ func Parse(fs *flag.FlagSet, args []string) error {
 	return err
 }
 
-// Variable is the environment variable that stands for a flag.
+// EnvName returns the environment variable of a flag: CATALOG_KAFKA_BROKERS for
+// kafka.brokers.
 func EnvName(flagName string) string {
 	return "CATALOG_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(flagName))
 }
 
-// Manual prints the flags of fs with their variables and defaults.
+// PrintFlags writes the flags of fs, with their environment variables and defaults, to
+// fs.Output.
 func PrintFlags(fs *flag.FlagSet) {
 	w := fs.Output()
 	fs.VisitAll(func(f *flag.Flag) {
@@ -58,7 +60,3 @@ func PrintFlags(fs *flag.FlagSet) {
 		fmt.Fprintf(w, " [$%s]\n", EnvName(f.Name))
 	})
 }
-
-type nullWriter struct{}
-
-func (nullWriter) Write(p []byte) (int, error) { return len(p), nil }
