@@ -67,10 +67,10 @@ func (c Command) Fingerprint() [32]byte {
 	switch op := c.Op.(type) {
 	case CreateProduct:
 		f.text("create")
-		f.draft(op.Data)
+		f.data(op.Data)
 	case PutProduct:
 		f.text("put")
-		f.draft(op.Data)
+		f.data(op.Data)
 	case PatchProduct:
 		f.text("patch")
 		f.flag(op.Create)
@@ -133,7 +133,12 @@ func (f fingerprint) decimal(d Decimal) {
 	f.number(int64(d.Nanos))
 }
 
-func (f fingerprint) draft(d ProductData) {
+// hashedFirst are the fields that had a fixed place in the hash from the start.
+// Stored fingerprints keep that place valid, so this list never changes. Every
+// other field follows with its name, and only when it is set.
+var hashedFirst = []string{"sku", "name", "description", "price", "category", "tags", "attributes"}
+
+func (f fingerprint) data(d ProductData) {
 	f.text(d.SKU)
 	f.text(d.Name)
 	f.text(d.Description)
@@ -145,6 +150,17 @@ func (f fingerprint) draft(d ProductData) {
 	for _, k := range slices.Sorted(maps.Keys(d.Attributes)) {
 		f.text(k)
 		f.text(d.Attributes[k])
+	}
+	for i := range Fields {
+		switch field := &Fields[i]; {
+		case slices.Contains(hashedFirst, field.Name):
+		case field.IsText() && *field.Text(&d) != "":
+			f.text(field.Name)
+			f.text(*field.Text(&d))
+		case field.Kind == KindList && len(*field.List(&d)) > 0:
+			f.text(field.Name)
+			f.list(*field.List(&d))
+		}
 	}
 }
 
@@ -165,5 +181,16 @@ func (f fingerprint) patch(p Patch) {
 	for _, k := range slices.Sorted(maps.Keys(p.Attributes)) {
 		f.text(k)
 		f.optional(p.Attributes[k])
+	}
+	for i := range Fields {
+		switch field := &Fields[i]; {
+		case slices.Contains(hashedFirst, field.Name):
+		case field.IsText() && *field.PatchText(&p) != nil:
+			f.text(field.Name)
+			f.text(**field.PatchText(&p))
+		case field.Kind == KindList && *field.PatchList(&p) != nil:
+			f.text(field.Name)
+			f.list(**field.PatchList(&p))
+		}
 	}
 }

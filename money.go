@@ -86,18 +86,18 @@ type Money struct {
 // SAR, "265" for JPY.
 func (m Money) Amount() string { return m.text(CurrencyDigits(m.Currency)) }
 
-// check appends to e what is wrong with m.
-func (m Money) check(e *Refusal) {
+// validate adds to r what is wrong with m.
+func (m Money) validate(r *Refusal) {
 	n := CurrencyDigits(m.Currency)
 	switch {
 	case m.Currency == "":
-		e.Add("price.currency", "is missing; give an ISO 4217 code such as EUR")
+		r.Add("price.currency", "is missing; give an ISO 4217 code such as EUR")
 	case n < 0:
-		e.Add("price.currency", fmt.Sprintf("%.8q is not a currency of ISO 4217; give a code such as EUR", m.Currency))
+		r.Add("price.currency", fmt.Sprintf("%.8q is not a currency of ISO 4217; give a code such as EUR", m.Currency))
 	case !m.valid():
-		e.Add("price.amount", "must be at least 0 and less than 1000000000000000")
+		r.Add("price.amount", "must be at least 0 and less than 1000000000000000")
 	case len(strings.TrimRight(fmt.Sprintf("%09d", m.Nanos), "0")) > n:
-		e.Add("price.amount", fmt.Sprintf("must have at most %d digits behind the point in %s", n, m.Currency))
+		r.Add("price.amount", fmt.Sprintf("must have at most %d digits behind the point in %s", n, m.Currency))
 	}
 }
 

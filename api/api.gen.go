@@ -203,9 +203,10 @@ type Change struct {
 
 // Facet defines model for Facet.
 type Facet struct {
+	Field FacetField `json:"field"`
+
 	// Attribute The key, where the field is `attribute`.
 	Attribute string       `json:"attribute,omitempty,omitzero"`
-	Field     FacetField   `json:"field"`
 	Values    []FacetValue `json:"values"`
 }
 
@@ -214,8 +215,8 @@ type FacetField string
 
 // FacetValue defines model for FacetValue.
 type FacetValue struct {
-	Count int64  `json:"count"`
 	Value string `json:"value"`
+	Count int64  `json:"count"`
 }
 
 // FieldError defines model for FieldError.
@@ -229,8 +230,8 @@ type FieldError struct {
 
 // Fragment defines model for Fragment.
 type Fragment struct {
-	Match bool   `json:"match,omitempty,omitzero"`
 	Text  string `json:"text"`
+	Match bool   `json:"match,omitempty,omitzero"`
 }
 
 // History defines model for History.
@@ -243,14 +244,13 @@ type History struct {
 
 // ImportResult defines model for ImportResult.
 type ImportResult struct {
-	Id openapi_types.UUID `json:"id,omitempty,omitzero"`
-
 	// Line Of the request: 1, 2, 3 …
 	Line     int64               `json:"line,omitempty,omitzero"`
+	Id       openapi_types.UUID  `json:"id,omitempty,omitzero"`
 	Outcome  ImportResultOutcome `json:"outcome,omitempty,omitzero"`
+	Version  int64               `json:"version,omitempty,omitzero"`
 	Position string              `json:"position,omitempty,omitzero"`
 	Problem  Problem             `json:"problem,omitempty,omitzero"`
-	Version  int64               `json:"version,omitempty,omitzero"`
 }
 
 // ImportResultOutcome defines model for ImportResult.Outcome.
@@ -270,50 +270,52 @@ type Outcome string
 
 // Page defines model for Page.
 type Page struct {
-	// DidYouMean Where nothing matches, a text near `q` that finds something with the same filters. Absent where there is none.
-	DidYouMean string  `json:"didYouMean,omitempty,omitzero"`
+	Items []Product `json:"items"`
+
+	// Total How many products match in all.
+	Total int64 `json:"total"`
+
+	// NextCursor Absent on the last page.
+	NextCursor string  `json:"nextCursor,omitempty,omitzero"`
 	Facets     []Facet `json:"facets,omitempty,omitzero"`
 
 	// Highlights By the id of a product and one of its fields (name, sku, category, description): the text of the field, or an excerpt
 	// of a long one, in fragments that match and others that do not. Fields without a match are left out.
 	Highlights map[string]map[string][]Fragment `json:"highlights,omitempty,omitzero"`
-	Items      []Product                        `json:"items"`
 
-	// NextCursor Absent on the last page.
-	NextCursor string `json:"nextCursor,omitempty,omitzero"`
-
-	// Total How many products match in all.
-	Total int64 `json:"total"`
+	// DidYouMean Where nothing matches, a text near `q` that finds something with the same filters. Absent where there is none.
+	DidYouMean string `json:"didYouMean,omitempty,omitzero"`
 }
 
 // Patch A draft, or a part of one. `null` clears an optional field.
 type Patch struct {
-	Attributes  map[string]*string `json:"attributes,omitempty,omitzero"`
-	Category    string             `json:"category,omitempty,omitzero"`
-	Description string             `json:"description,omitempty,omitzero"`
-	Name        string             `json:"name,omitempty,omitzero"`
+	Sku         string `json:"sku,omitempty,omitzero"`
+	Name        string `json:"name,omitempty,omitzero"`
+	Description string `json:"description,omitempty,omitzero"`
 	Price       struct {
 		Amount   string `json:"amount,omitempty,omitzero"`
 		Currency string `json:"currency,omitempty,omitzero"`
 	} `json:"price,omitempty,omitzero"`
-	Sku  string   `json:"sku,omitempty,omitzero"`
-	Tags []string `json:"tags,omitempty,omitzero"`
+	Category   string             `json:"category,omitempty,omitzero"`
+	Tags       []string           `json:"tags,omitempty,omitzero"`
+	Attributes map[string]*string `json:"attributes,omitempty,omitzero"`
 }
 
 // Problem defines model for Problem.
 type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+
 	// Code What programs tell problems apart by.
 	Code      ProblemCode        `json:"code"`
-	CommandId openapi_types.UUID `json:"commandId,omitempty,omitzero"`
 	Detail    string             `json:"detail,omitempty,omitzero"`
 	Errors    []FieldError       `json:"errors,omitempty,omitzero"`
+	CommandId openapi_types.UUID `json:"commandId,omitempty,omitzero"`
 
 	// IdempotencyKey With which the request can be repeated safely.
 	IdempotencyKey string `json:"idempotencyKey,omitempty,omitzero"`
-	Status         int    `json:"status"`
-	Title          string `json:"title"`
 	TraceId        string `json:"traceId,omitempty,omitzero"`
-	Type           string `json:"type"`
 }
 
 // ProblemCode What programs tell problems apart by.
@@ -321,71 +323,71 @@ type ProblemCode string
 
 // Product defines model for Product.
 type Product struct {
-	Attributes  map[string]string  `json:"attributes,omitempty,omitzero"`
-	Category    string             `json:"category,omitempty,omitzero"`
-	CreatedAt   time.Time          `json:"createdAt"`
-	Description string             `json:"description,omitempty,omitzero"`
 	Id          openapi_types.UUID `json:"id"`
+	Sku         string             `json:"sku,omitempty,omitzero"`
+	Name        string             `json:"name"`
+	Description string             `json:"description,omitempty,omitzero"`
+	Price       Money              `json:"price"`
+	Category    string             `json:"category,omitempty,omitzero"`
+	Tags        []string           `json:"tags,omitempty,omitzero"`
+	Attributes  map[string]string  `json:"attributes,omitempty,omitzero"`
+
+	// Version 1, 2, 3 …
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"createdAt"`
+	UpdatedAt time.Time `json:"updatedAt"`
 
 	// LowestPrice30d The lowest price, in the present currency, that applied in the 30 days before the present price began: the prior
 	// price that shops of the EU show with a reduction (Directive 98/6/EC, Article 6a). It stays the same for as long as
 	// the price does. Absent while the product has had no other price in this currency.
-	LowestPrice30d Money     `json:"lowestPrice30d,omitempty,omitzero"`
-	Name           string    `json:"name"`
-	Price          Money     `json:"price"`
-	Sku            string    `json:"sku,omitempty,omitzero"`
-	Tags           []string  `json:"tags,omitempty,omitzero"`
-	UpdatedAt      time.Time `json:"updatedAt"`
-
-	// Version 1, 2, 3 …
-	Version int64 `json:"version"`
+	LowestPrice30d Money `json:"lowestPrice30d,omitempty,omitzero"`
 }
 
 // ProductChange defines model for ProductChange.
 type ProductChange struct {
-	At time.Time `json:"at"`
-
-	// Position For `Catalog-Position`.
-	Position  string             `json:"position"`
-	Product   Product            `json:"product,omitempty,omitzero"`
 	ProductId openapi_types.UUID `json:"productId"`
 	Version   int64              `json:"version"`
+
+	// Position For `Catalog-Position`.
+	Position string    `json:"position"`
+	At       time.Time `json:"at"`
+	Product  Product   `json:"product,omitempty,omitzero"`
 }
 
 // ProductData defines model for ProductData.
 type ProductData struct {
-	// Attributes Keys have 1 to 64 characters.
-	Attributes map[string]string `json:"attributes,omitempty,omitzero"`
-
-	// Category Path, such as Furniture/Chairs.
-	Category    string `json:"category,omitempty,omitzero"`
-	Description string `json:"description,omitempty,omitzero"`
+	// Sku The shop's own number; unique.
+	Sku         string `json:"sku,omitempty,omitzero"`
 	Name        string `json:"name"`
+	Description string `json:"description,omitempty,omitzero"`
 	Price       Money  `json:"price"`
 
-	// Sku The shop's own number; unique.
-	Sku  string   `json:"sku,omitempty,omitzero"`
-	Tags []string `json:"tags,omitempty,omitzero"`
+	// Category Path, such as Furniture/Chairs.
+	Category string   `json:"category,omitempty,omitzero"`
+	Tags     []string `json:"tags,omitempty,omitzero"`
+
+	// Attributes Keys have 1 to 64 characters.
+	Attributes map[string]string `json:"attributes,omitempty,omitzero"`
 }
 
 // Receipt defines model for Receipt.
 type Receipt struct {
-	AcceptedAt time.Time          `json:"acceptedAt"`
-	CommandId  openapi_types.UUID `json:"commandId"`
+	CommandId openapi_types.UUID `json:"commandId"`
+	ProductId openapi_types.UUID `json:"productId"`
+	Status    ReceiptStatus      `json:"status"`
 
 	// Outcome What a command did.
 	Outcome Outcome `json:"outcome,omitempty,omitzero"`
 
-	// Position For `Catalog-Position`.
-	Position  string             `json:"position,omitempty,omitzero"`
-	Problem   Problem            `json:"problem,omitempty,omitzero"`
-	ProductId openapi_types.UUID `json:"productId"`
-	SettledAt time.Time          `json:"settledAt,omitempty,omitzero"`
-	Status    ReceiptStatus      `json:"status"`
-	TraceId   string             `json:"traceId,omitempty,omitzero"`
-
 	// Version The version of the product after the command.
 	Version int64 `json:"version,omitempty,omitzero"`
+
+	// Position For `Catalog-Position`.
+	Position   string    `json:"position,omitempty,omitzero"`
+	Problem    Problem   `json:"problem,omitempty,omitzero"`
+	AcceptedAt time.Time `json:"acceptedAt"`
+	SettledAt  time.Time `json:"settledAt,omitempty,omitzero"`
+	TraceId    string    `json:"traceId,omitempty,omitzero"`
 }
 
 // ReceiptStatus defines model for Receipt.Status.
@@ -399,29 +401,30 @@ type Restore struct {
 
 // Suggestions defines model for Suggestions.
 type Suggestions struct {
+	// Texts What has been typed with its last word completed or put right, the most likely first.
+	Texts []string `json:"texts"`
+
 	// Categories Of all that matches so far, the most frequent first.
 	Categories []FacetValue `json:"categories"`
 
 	// Products Those that match best so far; where very many match, of a part of them.
 	Products []Product `json:"products"`
-
-	// Texts What has been typed with its last word completed or put right, the most likely first.
-	Texts []string `json:"texts"`
 }
 
 // Version defines model for Version.
 type Version struct {
-	// Actor Who wished it.
-	Actor     string             `json:"actor,omitempty,omitzero"`
-	At        time.Time          `json:"at"`
-	Changes   []Change           `json:"changes"`
-	CommandId openapi_types.UUID `json:"commandId"`
+	Version int64 `json:"version"`
 
 	// Outcome What a command did.
-	Outcome  Outcome `json:"outcome"`
-	Position string  `json:"position"`
-	TraceId  string  `json:"traceId,omitempty,omitzero"`
-	Version  int64   `json:"version"`
+	Outcome   Outcome            `json:"outcome"`
+	CommandId openapi_types.UUID `json:"commandId"`
+	Position  string             `json:"position"`
+
+	// Actor Who wished it.
+	Actor   string    `json:"actor,omitempty,omitzero"`
+	At      time.Time `json:"at"`
+	TraceId string    `json:"traceId,omitempty,omitzero"`
+	Changes []Change  `json:"changes"`
 }
 
 // CatalogPosition defines model for CatalogPosition.

@@ -9,5 +9,5 @@ import _ "embed"
 //go:embed openapi.yaml
 var OpenAPI []byte
 
-//go:generate oapi-codegen --config oapi-codegen.yaml openapi.yaml
+//go:generate go run generate.go
 //go:generate buf generate

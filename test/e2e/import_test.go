@@ -213,7 +213,7 @@ func TestImportSaysWhatIsWrong(t *testing.T) {
 		{"UTF-16", "a.csv", "\xff\xfes\x00k\x00u\x00", nil, 1, []string{"line 1", "UTF-16", "iconv"}},
 		{"an empty file", "a.csv", "", nil, 1, []string{"line 1: the file is empty"}},
 		{"no SKU and no id", "a.csv", "name,price\n", nil, 1, []string{"-map sku=COLUMN"}},
-		{"NDJSON with bad lines", "a.ndjson", "{\"sku\":\"N1\",\"name\":\"Chair\",\"price\":{\"amount\":\"1\",\"currency\":\"EUR\"}}\n{\"sku\":\"N2\"\n{\"sku\":\"N3\",\"nmae\":\"x\"}\n", nil, 1, []string{"line 2: body is cut off", "line 3: nmae is not known", "1 created"}},
+		{"NDJSON with bad lines", "a.ndjson", "{\"sku\":\"N1\",\"name\":\"Chair\",\"price\":{\"amount\":\"1\",\"currency\":\"EUR\"}}\n{\"sku\":\"N2\"\n{\"sku\":\"N3\",\"nmae\":\"x\"}\n", nil, 1, []string{"line 2: body is cut off", "line 3: nmae is unknown", "1 created"}},
 		{"a file that is not there", "", "", nil, 1, []string{"no such file"}},
 		{"an unknown delimiter", "a.csv", "", []string{"-delimiter", "::"}, 2, []string{"-delimiter must be one character"}},
 	} {

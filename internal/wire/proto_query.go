@@ -14,8 +14,8 @@ var sorts = map[catalog.Sort]catalogv1.Sort{
 	catalog.Newest:          catalogv1.Sort_SORT_NEWEST,
 }
 
-// QueryMessage is q, to be answered no earlier than at the position, as a
-// message.
+// QueryToProto converts q to a request that waits until the reader has applied
+// the given positions.
 func QueryToProto(q catalog.Query, at ...catalog.Position) *catalogv1.SearchProductsRequest {
 	return &catalogv1.SearchProductsRequest{
 		Text: q.Text, Category: q.Category, Tag: q.Tag, Attributes: q.Attributes,
@@ -25,7 +25,7 @@ func QueryToProto(q catalog.Query, at ...catalog.Position) *catalogv1.SearchProd
 	}
 }
 
-// PositionMessages are the positions as messages, but the zero ones.
+// PositionsToProto converts the positions to messages and leaves out zero ones.
 func PositionsToProto(at []catalog.Position) (all []*catalogv1.Position) {
 	for _, p := range at {
 		if p != (catalog.Position{}) {
@@ -35,7 +35,7 @@ func PositionsToProto(at []catalog.Position) (all []*catalogv1.Position) {
 	return all
 }
 
-// Query is m as a catalog type.
+// QueryFromProto converts m to a query.
 func QueryFromProto(m *catalogv1.SearchProductsRequest) catalog.Query {
 	q := catalog.Query{
 		Text: m.GetText(), Category: m.GetCategory(), Tag: m.GetTag(), Attributes: m.GetAttributes(),
@@ -51,7 +51,7 @@ func QueryFromProto(m *catalogv1.SearchProductsRequest) catalog.Query {
 	return q
 }
 
-// PositionMessage is p as a message; the zero Position is nil.
+// PositionToProto converts p to a message; the zero Position becomes nil.
 func PositionToProto(p catalog.Position) *catalogv1.Position {
 	if p == (catalog.Position{}) {
 		return nil
@@ -59,12 +59,12 @@ func PositionToProto(p catalog.Position) *catalogv1.Position {
 	return &catalogv1.Position{Shard: p.Shard, Seq: p.Seq}
 }
 
-// Position is m as a catalog type; nil is the zero Position.
+// PositionFromProto converts m to a position; nil becomes the zero Position.
 func PositionFromProto(m *catalogv1.Position) catalog.Position {
 	return catalog.Position{Shard: m.GetShard(), Seq: m.GetSeq()}
 }
 
-// Positions are the messages as a catalog type.
+// PositionsFromProto converts the messages to positions.
 func PositionsFromProto(m []*catalogv1.Position) []catalog.Position {
 	all := make([]catalog.Position, len(m))
 	for i := range m {
@@ -73,11 +73,11 @@ func PositionsFromProto(m []*catalogv1.Position) []catalog.Position {
 	return all
 }
 
-// PageMessage is p as a message.
+// PageToProto converts p to a message.
 func PageToProto(p catalog.Page) *catalogv1.SearchProductsResponse {
-	m := &catalogv1.SearchProductsResponse{Items: productMessages(p.Items), Total: p.Total, NextCursor: p.NextCursor, DidYouMean: p.DidYouMean}
+	m := &catalogv1.SearchProductsResponse{Items: productsToProto(p.Items), Total: p.Total, NextCursor: p.NextCursor, DidYouMean: p.DidYouMean}
 	for _, f := range p.Facets {
-		m.Facets = append(m.Facets, &catalogv1.Facet{Field: f.Field, Attribute: f.Attribute, Values: valueMessages(f.Values)})
+		m.Facets = append(m.Facets, &catalogv1.Facet{Field: f.Field, Attribute: f.Attribute, Values: facetValuesToProto(f.Values)})
 	}
 	for _, item := range p.Highlights {
 		fields := &catalogv1.Highlights{}
@@ -93,15 +93,15 @@ func PageToProto(p catalog.Page) *catalogv1.SearchProductsResponse {
 	return m
 }
 
-// Page is m as a catalog type.
+// PageFromProto converts m to a page.
 func PageFromProto(m *catalogv1.SearchProductsResponse) (catalog.Page, error) {
-	items, err := products(m.GetItems())
+	items, err := productsFromProto(m.GetItems())
 	if err != nil {
 		return catalog.Page{}, err
 	}
 	p := catalog.Page{Items: items, Total: m.GetTotal(), NextCursor: m.GetNextCursor(), DidYouMean: m.GetDidYouMean()}
 	for _, f := range m.GetFacets() {
-		p.Facets = append(p.Facets, catalog.Facet{Field: f.GetField(), Attribute: f.GetAttribute(), Values: facetValues(f.GetValues())})
+		p.Facets = append(p.Facets, catalog.Facet{Field: f.GetField(), Attribute: f.GetAttribute(), Values: facetValuesFromProto(f.GetValues())})
 	}
 	for _, fields := range m.GetHighlights() {
 		var item []catalog.Highlight
@@ -117,18 +117,18 @@ func PageFromProto(m *catalogv1.SearchProductsResponse) (catalog.Page, error) {
 	return p, nil
 }
 
-// SuggestionsMessage is s as a message.
+// SuggestionsToProto converts s to a message.
 func SuggestionsToProto(s catalog.Suggestions) *catalogv1.SuggestProductsResponse {
-	return &catalogv1.SuggestProductsResponse{Texts: s.Texts, Categories: valueMessages(s.Categories), Products: productMessages(s.Products)}
+	return &catalogv1.SuggestProductsResponse{Texts: s.Texts, Categories: facetValuesToProto(s.Categories), Products: productsToProto(s.Products)}
 }
 
-// Suggestions is m as a catalog type.
+// SuggestionsFromProto converts m to suggestions.
 func SuggestionsFromProto(m *catalogv1.SuggestProductsResponse) (catalog.Suggestions, error) {
-	list, err := products(m.GetProducts())
-	return catalog.Suggestions{Texts: m.GetTexts(), Categories: facetValues(m.GetCategories()), Products: list}, err
+	list, err := productsFromProto(m.GetProducts())
+	return catalog.Suggestions{Texts: m.GetTexts(), Categories: facetValuesFromProto(m.GetCategories()), Products: list}, err
 }
 
-func productMessages(list []catalog.Product) []*catalogv1.Product {
+func productsToProto(list []catalog.Product) []*catalogv1.Product {
 	all := make([]*catalogv1.Product, len(list))
 	for i, p := range list {
 		all[i] = ProductToProto(p)
@@ -136,7 +136,7 @@ func productMessages(list []catalog.Product) []*catalogv1.Product {
 	return all
 }
 
-func products(list []*catalogv1.Product) ([]catalog.Product, error) {
+func productsFromProto(list []*catalogv1.Product) ([]catalog.Product, error) {
 	all := make([]catalog.Product, len(list))
 	for i, m := range list {
 		var err error
@@ -147,7 +147,7 @@ func products(list []*catalogv1.Product) ([]catalog.Product, error) {
 	return all, nil
 }
 
-func valueMessages(values []catalog.FacetValue) []*catalogv1.FacetValue {
+func facetValuesToProto(values []catalog.FacetValue) []*catalogv1.FacetValue {
 	all := make([]*catalogv1.FacetValue, len(values))
 	for i, v := range values {
 		all[i] = &catalogv1.FacetValue{Value: v.Value, Count: v.Count}
@@ -155,7 +155,7 @@ func valueMessages(values []catalog.FacetValue) []*catalogv1.FacetValue {
 	return all
 }
 
-func facetValues(list []*catalogv1.FacetValue) []catalog.FacetValue {
+func facetValuesFromProto(list []*catalogv1.FacetValue) []catalog.FacetValue {
 	all := make([]catalog.FacetValue, len(list))
 	for i, m := range list {
 		all[i] = catalog.FacetValue{Value: m.GetValue(), Count: m.GetCount()}

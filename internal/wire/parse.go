@@ -1,0 +1,356 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"catalog"
+)
+
+const (
+	// maxDepth limits the nesting of a JSON body, in objects and lists. A product
+	// needs two levels.
+	maxDepth = 8
+	// maxVersion is the largest version that every JSON reader can represent
+	// exactly: numbers in JavaScript are exact up to 2^53.
+	maxVersion = 1<<53 - 1
+)
+
+// ParseProductData parses a product as a client writes it. Its error is a
+// *catalog.Refusal that lists every bad field.
+func ParseProductData(body []byte) (catalog.ProductData, error) {
+	o, err := parseObject(body)
+	if err != nil {
+		return catalog.ProductData{}, err
+	}
+	r := &catalog.Refusal{}
+	d := o.patch(r).Apply(catalog.ProductData{})
+	return d, merge(r, d.Validate())
+}
+
+// ParsePatch parses a JSON merge patch on a product. Its error is a
+// *catalog.Refusal that lists every field that is invalid for any product.
+func ParsePatch(body []byte) (catalog.Patch, error) {
+	o, err := parseObject(body)
+	if err != nil {
+		return catalog.Patch{}, err
+	}
+	r := &catalog.Refusal{}
+	p := o.patch(r)
+	return p, merge(r, validatePatch(p))
+}
+
+// ParseRow parses a line of an import: a merge patch with an id, an SKU or both,
+// which identify the product. The id is zero when the line has none.
+func ParseRow(body []byte) (id catalog.ID, p catalog.Patch, err error) {
+	o, err := parseObject(body)
+	if err != nil {
+		return id, p, err
+	}
+	r := &catalog.Refusal{}
+	if v, ok := o.take("id"); ok {
+		s, isText := v.(string)
+		if id, err = catalog.ParseID(s); err != nil || !isText {
+			r.Add("id", "must be a UUID such as 0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b")
+		}
+	}
+	p = o.patch(r)
+	if id == (catalog.ID{}) && (p.SKU == nil || *p.SKU == "") && len(r.Fields) == 0 {
+		r.Add("sku", "is missing; give an sku or an id, which identify the product of the line")
+	}
+	return id, p, merge(r, validatePatch(p))
+}
+
+// ParseRestore parses the body of a restore request and returns the version to
+// restore.
+func ParseRestore(body []byte) (version int64, err error) {
+	o, err := parseObject(body)
+	if err != nil {
+		return 0, err
+	}
+	r := &catalog.Refusal{}
+	v, ok := o.take("version")
+	n, isNumber := v.(json.Number)
+	if version, err = n.Int64(); !ok {
+		r.Add("version", "is missing; give the version to go back to")
+	} else if err != nil || version < 1 || version > maxVersion {
+		why := "must be a whole number, 1 or more"
+		if !isNumber {
+			why += ", not " + typeName(v)
+		}
+		r.Add("version", why)
+	}
+	o.refuseRest(r, "", "version")
+	return version, r.Err()
+}
+
+// validatePatch checks the rules that hold for every product that the patch could
+// apply to.
+func validatePatch(p catalog.Patch) error {
+	minimal := catalog.ProductData{Name: "x", Price: catalog.Money{Currency: "EUR"}}
+	if p.Currency == nil {
+		p.Amount = nil // the currency of the product limits its digits, and is not known here
+	}
+	return p.Apply(minimal).Validate()
+}
+
+// merge adds the fields of err, a refusal by validation, to r. It leaves out the
+// fields that r already lists as unreadable.
+func merge(r *catalog.Refusal, err error) error {
+	var more *catalog.Refusal
+	if errors.As(err, &more) {
+		for _, f := range more.Fields {
+			if !slices.ContainsFunc(r.Fields, func(g catalog.FieldError) bool {
+				return f.Field == g.Field || strings.HasPrefix(f.Field, g.Field+".") || strings.HasPrefix(f.Field, g.Field+"[")
+			}) {
+				r.Fields = append(r.Fields, f)
+			}
+		}
+	}
+	return r.Err()
+}
+
+// object is a parsed JSON object. Its members are removed as they are read.
+type object map[string]any
+
+// take removes the member with the given name and returns its value.
+func (o object) take(name string) (value any, ok bool) {
+	value, ok = o[name]
+	delete(o, name)
+	return value, ok
+}
+
+// patch reads o as a merge patch and adds the members that it cannot read to r.
+func (o object) patch(r *catalog.Refusal) catalog.Patch {
+	var p catalog.Patch
+	for i := range catalog.Fields {
+		f := &catalog.Fields[i]
+		v, ok := o.take(f.Name)
+		if !ok {
+			continue
+		}
+		switch f.Kind {
+		case catalog.KindMoney:
+			p.Amount, p.Currency = readPrice(r, f.Name, v)
+		case catalog.KindList:
+			*f.PatchList(&p) = readList(r, f.Name, v)
+		case catalog.KindMap:
+			p.ClearAttributes = v == nil
+			p.Attributes = readMap(r, f.Name, v)
+		default:
+			*f.PatchText(&p) = readText(r, f.Name, v, !f.Required)
+		}
+	}
+	o.refuseRest(r, "", strings.Join(catalog.FieldNames(), ", "))
+	return p
+}
+
+// readText returns v as a text. A null clears the field when it is clearable.
+func readText(r *catalog.Refusal, field string, v any, clearable bool) *string {
+	switch s, ok := v.(string); {
+	case ok:
+		return &s
+	case v == nil && clearable:
+		return new(string)
+	case v == nil:
+		r.Add(field, "is required; it cannot be null")
+	default:
+		r.Add(field, "must be a string, not "+typeName(v))
+	}
+	return nil
+}
+
+func readPrice(r *catalog.Refusal, field string, v any) (amount *catalog.Decimal, currency *string) {
+	price, ok := v.(object)
+	switch {
+	case v == nil:
+		r.Add(field, "is required; it cannot be null")
+		return nil, nil
+	case !ok:
+		r.Add(field, `must be an object such as {"amount": "149.90", "currency": "EUR"}, not `+typeName(v))
+		return nil, nil
+	}
+	if v, ok := price.take("currency"); ok {
+		currency = readText(r, field+".currency", v, false)
+	}
+	if v, ok := price.take("amount"); ok {
+		amount = readDecimal(r, field+".amount", v)
+	}
+	price.refuseRest(r, field+".", "amount, currency")
+	return amount, currency
+}
+
+func readDecimal(r *catalog.Refusal, field string, v any) *catalog.Decimal {
+	s, ok := v.(string)
+	if !ok {
+		r.Add(field, `must be a decimal number in a string, such as "149.90", not `+typeName(v))
+		return nil
+	}
+	d, err := catalog.ParseDecimal(s)
+	if err != nil {
+		r.Add(field, err.Error())
+		return nil
+	}
+	return &d
+}
+
+func readList(r *catalog.Refusal, field string, v any) *[]string {
+	values, ok := v.([]any)
+	if !ok && v != nil {
+		r.Add(field, `must be a list of strings such as ["new", "oak"], not `+typeName(v))
+		return nil
+	}
+	list := make([]string, 0, len(values))
+	for i, v := range values {
+		s, ok := v.(string)
+		if !ok {
+			r.Add(fmt.Sprintf("%s[%d]", field, i), "must be a string, not "+typeName(v))
+		}
+		list = append(list, s)
+	}
+	return &list
+}
+
+func readMap(r *catalog.Refusal, field string, v any) map[string]*string {
+	members, ok := v.(object)
+	if !ok && v != nil {
+		r.Add(field, `must be an object such as {"width": "45"}, not `+typeName(v))
+	}
+	if len(members) == 0 {
+		return nil
+	}
+	m := make(map[string]*string, len(members))
+	for _, k := range slices.Sorted(maps.Keys(members)) {
+		switch s, ok := members[k].(string); {
+		case ok:
+			m[k] = &s
+		case members[k] == nil:
+			m[k] = nil
+		default:
+			r.Add(field+"."+k, "must be a string, not "+typeName(members[k]))
+		}
+	}
+	return m
+}
+
+// refuseRest adds every member that was not taken to r. known lists the valid
+// names.
+func (o object) refuseRest(r *catalog.Refusal, path, known string) {
+	for _, k := range slices.Sorted(maps.Keys(o)) {
+		switch k {
+		case "id", "version", "createdAt", "updatedAt":
+			r.Add(path+k, "is set by the catalogue; leave it out")
+		default:
+			r.Add(path+fmt.Sprintf("%.80s", k), "is unknown; the fields are "+known)
+		}
+	}
+}
+
+// typeName returns the JSON type of v, with its article.
+func typeName(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "true or false"
+	case json.Number:
+		return "a number"
+	case string:
+		return "a string"
+	case []any:
+		return "a list"
+	}
+	return "an object"
+}
+
+// parseObject parses body, which must be exactly one JSON object.
+func parseObject(body []byte) (object, error) {
+	if !utf8.Valid(body) {
+		return nil, catalog.Invalid("body", "is not valid UTF-8")
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil, catalog.Invalid("body", "is empty; send a JSON object")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	v, err := parseValue(d, 0)
+	if err == nil {
+		if _, e := d.Token(); !errors.Is(e, io.EOF) {
+			err = catalog.Invalid("body", fmt.Sprintf("has data after the end of the object, at %s", location(body, d.InputOffset())))
+		}
+	}
+	var refusal *catalog.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		return nil, refusal
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, catalog.Invalid("body", "is cut off: the JSON object does not end")
+	case err != nil:
+		return nil, catalog.Invalid("body", fmt.Sprintf("is not JSON: %s, at %s", strings.TrimPrefix(err.Error(), "json: "), location(body, d.InputOffset())))
+	}
+	o, ok := v.(object)
+	if !ok {
+		return nil, catalog.Invalid("body", "must be a JSON object, not "+typeName(v))
+	}
+	return o, nil
+}
+
+// location returns the line and the column of an offset in body, from 1.
+func location(body []byte, offset int64) string {
+	before := body[:min(int(offset), len(body))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	return "line " + strconv.Itoa(line) + ", column " + strconv.Itoa(column)
+}
+
+// parseValue parses the next value: an object, a []any, a string, a json.Number,
+// a bool or nil. It refuses duplicate names and deep nesting, which
+// encoding/json accepts.
+func parseValue(d *json.Decoder, depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, catalog.Invalid("body", fmt.Sprintf("is nested deeper than %d levels", maxDepth))
+	}
+	t, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t {
+	case json.Delim('{'):
+		o := object{}
+		for d.More() {
+			k, err := d.Token()
+			if err != nil {
+				return nil, err
+			}
+			name := k.(string) // the decoder accepts only strings here
+			if _, ok := o[name]; ok {
+				return nil, catalog.Invalid(fmt.Sprintf("%.80s", name), "is given twice")
+			}
+			if o[name], err = parseValue(d, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		_, err = d.Token()
+		return o, err
+	case json.Delim('['):
+		list := []any{}
+		for d.More() {
+			v, err := parseValue(d, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		_, err = d.Token()
+		return list, err
+	}
+	return t, nil
+}

@@ -1,0 +1,114 @@
+package catalog
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Validate returns nil, or a *Refusal that lists every field that breaks a
+// rule.
+func (d ProductData) Validate() error {
+	r := &Refusal{}
+	for i := range Fields {
+		switch f := &Fields[i]; f.Kind {
+		case KindMoney:
+			d.Price.validate(r)
+		case KindList:
+			f.validateList(r, *f.List(&d))
+		case KindMap:
+			f.validateMap(r, d.Attributes)
+		default:
+			f.validateText(r, *f.Text(&d))
+		}
+	}
+	return r.Err()
+}
+
+// Check returns what is wrong with s as a value of a text field, such as "must
+// not be blank", or "" when s is valid. It lets a query parameter keep the rules
+// of the field that it filters by.
+func (f *Field) Check(s string) string {
+	reason := checkText(s, f.Kind, f.MaxLen)
+	if reason == "" && f.rule != nil {
+		reason = f.rule(s)
+	}
+	return reason
+}
+
+func (f *Field) validateText(r *Refusal, s string) {
+	switch {
+	case s == "" && f.Required:
+		r.Add(f.Name, fmt.Sprintf("is missing; give 1 to %d characters", f.MaxLen))
+	case s != "":
+		addReason(r, f.Name, f.Check(s))
+	}
+}
+
+func (f *Field) validateList(r *Refusal, list []string) {
+	if len(list) > f.MaxEntries {
+		r.Add(f.Name, fmt.Sprintf("must have at most %d entries, not %d", f.MaxEntries, len(list)))
+	}
+	for i, s := range list[:min(len(list), f.MaxEntries)] {
+		name := fmt.Sprintf("%s[%d]", f.Name, i)
+		addReason(r, name, checkText(s, KindLine, f.MaxLen))
+		if slices.Index(list, s) < i {
+			r.Add(name, fmt.Sprintf("repeats %.80q; list each entry once", s))
+		}
+	}
+}
+
+func (f *Field) validateMap(r *Refusal, m map[string]string) {
+	if len(m) > f.MaxEntries {
+		r.Add(f.Name, fmt.Sprintf("must have at most %d entries, not %d", f.MaxEntries, len(m)))
+		return
+	}
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		if reason := checkText(k, KindLine, f.MaxKeyLen); reason != "" {
+			r.Add(f.Name, fmt.Sprintf("has the key %.80q, which %s", k, reason))
+		}
+		if m[k] != "" {
+			addReason(r, f.Name+"."+strings.ToValidUTF8(k, "\uFFFD"), checkText(m[k], KindProse, f.MaxLen))
+		}
+	}
+}
+
+// addReason adds reason to r, unless it is "".
+func addReason(r *Refusal, field, reason string) {
+	if reason != "" {
+		r.Add(field, reason)
+	}
+}
+
+// checkText returns which rule of its kind s breaks, or "".
+func checkText(s string, kind Kind, maxLen int) string {
+	length := utf8.RuneCountInString(s)
+	switch {
+	case !utf8.ValidString(s):
+		return "is not valid UTF-8"
+	case strings.TrimSpace(s) == "":
+		return "must not be blank"
+	case kind == KindLine && strings.TrimSpace(s) != s:
+		return "must not begin or end with spaces"
+	case length > maxLen:
+		return fmt.Sprintf("must have at most %d characters, not %d", maxLen, length)
+	case strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) && (kind == KindLine || !strings.ContainsRune("\n\t\r", r))
+	}):
+		return "must not contain control characters"
+	}
+	return ""
+}
+
+// checkPath returns what is wrong with the path of a category, or "".
+func checkPath(s string) string {
+	for name := range strings.SplitSeq(s, "/") {
+		if name == "" || strings.TrimSpace(name) != name {
+			return "must be names joined by single slashes, such as Furniture/Chairs"
+		}
+	}
+	return ""
+}
