@@ -119,7 +119,7 @@ func (a *answers) complete() bool { return a.shards > 0 && len(a.follows) == a.s
 
 // Begin follows the shard from its end.
 func (a *answers) Begin(ctx context.Context, shard int32) (int64, error) {
-	_, ends, err := a.log.EventBounds(ctx)
+	_, ends, err := a.log.EventOffsets(ctx)
 	if err != nil {
 		return 0, err
 	}

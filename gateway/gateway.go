@@ -31,12 +31,12 @@ import (
 type Log interface {
 	// Send appends the commands and waits until all are stored. Its errors are
 	// ErrUnavailable, when none was taken, and ErrUnknown.
-	Send(ctx context.Context, commands ...catalog.Command) error
+	SendCommands(ctx context.Context, commands ...catalog.Command) error
 	// Follow works on all shards of the events until ctx ends.
-	Follow(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error
+	ConsumeAllShards(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error
 	// EventBounds answers, by shard, the offset of the first event that is there
 	// and the offset that the next one will have.
-	EventBounds(ctx context.Context) (starts, ends []int64, err error)
+	EventOffsets(ctx context.Context) (starts, ends []int64, err error)
 }
 
 // Config says what a gateway may use.
@@ -97,7 +97,9 @@ func New(cfg Config, log Log, reader catalogv1.ReaderServiceClient, writer catal
 }
 
 // Run follows the events, which settle the requests that wait, until ctx ends.
-func (g *Gateway) Run(ctx context.Context) error { return g.log.Follow(ctx, "gateway", g.answers) }
+func (g *Gateway) Run(ctx context.Context) error {
+	return g.log.ConsumeAllShards(ctx, "gateway", g.answers)
+}
 
 // Ping is an error until the gateway follows the events of all shards.
 func (g *Gateway) Ping(context.Context) error { return g.answers.ready() }

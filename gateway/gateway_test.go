@@ -61,7 +61,7 @@ type system struct {
 	followed  chan struct{}
 }
 
-func (s *system) Send(_ context.Context, commands ...catalog.Command) error {
+func (s *system) SendCommands(_ context.Context, commands ...catalog.Command) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sends++
@@ -96,7 +96,7 @@ func (s *system) Send(_ context.Context, commands ...catalog.Command) error {
 	return nil
 }
 
-func (s *system) Follow(ctx context.Context, _ string, c eventlog.Consumer[catalog.Event]) error {
+func (s *system) ConsumeAllShards(ctx context.Context, _ string, c eventlog.Consumer[catalog.Event]) error {
 	if _, err := c.Begin(ctx, 0); err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (s *system) Follow(ctx context.Context, _ string, c eventlog.Consumer[catal
 	return nil
 }
 
-func (s *system) EventBounds(context.Context) (starts, ends []int64, err error) {
+func (s *system) EventOffsets(context.Context) (starts, ends []int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone {

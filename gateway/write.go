@@ -201,7 +201,7 @@ func (g *Gateway) send(ctx context.Context, commands ...catalog.Command) error {
 	err := g.sending.Do(ctx, g.probe, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, sendWait)
 		defer cancel()
-		return g.log.Send(ctx, commands...)
+		return g.log.SendCommands(ctx, commands...)
 	})
 	if err != nil {
 		g.backlog.leave(commands)
@@ -211,7 +211,7 @@ func (g *Gateway) send(ctx context.Context, commands ...catalog.Command) error {
 
 // probe asks the log for little, of all of its shards, to see whether it answers.
 func (g *Gateway) probe(ctx context.Context) error {
-	if _, _, err := g.log.EventBounds(ctx); err != nil {
+	if _, _, err := g.log.EventOffsets(ctx); err != nil {
 		return fmt.Errorf("%w: %w", catalog.ErrUnavailable, err)
 	}
 	return nil

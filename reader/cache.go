@@ -147,7 +147,7 @@ func (g *guarded) Begin(ctx context.Context, shard int32) (offset int64, err err
 			g.cache.Release(shard)
 		}
 	}()
-	_, ends, err := g.log.EventBounds(ctx)
+	_, ends, err := g.log.EventOffsets(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -291,7 +291,7 @@ func (l *tape) next(shard int32, reader int, from int64) (events []catalog.Event
 	return l.events[shard][from:], true, l.changed
 }
 
-func (l *tape) EventBounds(context.Context) (starts, ends []int64, err error) {
+func (l *tape) EventOffsets(context.Context) (starts, ends []int64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, events := range l.events {
@@ -308,12 +308,12 @@ type tapeOf struct {
 	reader int
 }
 
-func (l tapeOf) Follow(ctx context.Context, _ string, _ eventlog.Consumer[catalog.Event]) error {
+func (l tapeOf) ConsumeAllShards(ctx context.Context, _ string, _ eventlog.Consumer[catalog.Event]) error {
 	<-ctx.Done()
 	return nil
 }
 
-func (l tapeOf) Events(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
+func (l tapeOf) ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
 	var all sync.WaitGroup
 	for s := range int32(tapeShards) {
 		all.Go(func() {

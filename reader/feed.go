@@ -23,7 +23,7 @@ func (r *Reader) RunIndex(ctx context.Context) error {
 		defer close(applied)
 		r.applyPending(applying)
 	}()
-	err := r.log.Follow(ctx, "index", watched{r.feed, r.changes})
+	err := r.log.ConsumeAllShards(ctx, "index", watched{r.feed, r.changes})
 	stop()
 	<-applied
 	return err

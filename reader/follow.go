@@ -49,7 +49,7 @@ func (f *follower) Begin(ctx context.Context, shard int32) (offset int64, err er
 			return 0, err
 		}
 	}
-	starts, ends, err := f.log.EventBounds(ctx)
+	starts, ends, err := f.log.EventOffsets(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -219,17 +219,17 @@ func (s *stage) enter(t *testing.T, r *reader.Reader) (consumers [2]eventlog.Con
 	return consumers
 }
 
-func (s *stage) Events(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
-	return s.Follow(ctx, "", c)
+func (s *stage) ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
+	return s.ConsumeAllShards(ctx, "", c)
 }
 
-func (s *stage) Follow(ctx context.Context, _ string, c eventlog.Consumer[catalog.Event]) error {
+func (s *stage) ConsumeAllShards(ctx context.Context, _ string, c eventlog.Consumer[catalog.Event]) error {
 	s.consumers <- c
 	<-ctx.Done()
 	return nil
 }
 
-func (s *stage) EventBounds(context.Context) (starts, ends []int64, err error) {
+func (s *stage) EventOffsets(context.Context) (starts, ends []int64, err error) {
 	return s.starts, s.ends, nil
 }
 

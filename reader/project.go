@@ -15,7 +15,7 @@ import (
 // this reader, until ctx ends.
 func (r *Reader) RunView(ctx context.Context) error {
 	if r.guard == nil {
-		return r.log.Events(ctx, inTurn{r.projection, &r.turns})
+		return r.log.ConsumeEvents(ctx, inTurn{r.projection, &r.turns})
 	}
 	var keeping sync.WaitGroup
 	ctx, stop := context.WithCancel(ctx)
@@ -25,7 +25,7 @@ func (r *Reader) RunView(ctx context.Context) error {
 	if views, ok := r.view.(*GenerationalView); ok {
 		keeping.Go(func() { r.renewCache(ctx, views) })
 	}
-	return r.log.Events(ctx, inTurn{r.guard, &r.turns})
+	return r.log.ConsumeEvents(ctx, inTurn{r.guard, &r.turns})
 }
 
 // projected answers how far the view is in the shard, whoever keeps it.

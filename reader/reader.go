@@ -138,15 +138,15 @@ type Index interface {
 type Log interface {
 	// Events joins the group of readers and works on the shards it is given
 	// until ctx ends.
-	Events(ctx context.Context, c eventlog.Consumer[catalog.Event]) error
+	ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.Event]) error
 
 	// Follow works on all shards, in no group, until ctx ends. The name is the
 	// consumer's, for its metrics.
-	Follow(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error
+	ConsumeAllShards(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error
 
 	// EventBounds answers, by shard, the offset of the first event that the log
 	// still has and the offset that the next one will have.
-	EventBounds(ctx context.Context) (starts, ends []int64, err error)
+	EventOffsets(ctx context.Context) (starts, ends []int64, err error)
 }
 
 // Journal answers what the log no longer has, and what is true. It is the

@@ -58,11 +58,11 @@ type log struct {
 	begun      chan string
 }
 
-func (l *log) Events(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
-	return l.Follow(ctx, "view", c)
+func (l *log) ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
+	return l.ConsumeAllShards(ctx, "view", c)
 }
 
-func (l *log) Follow(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error {
+func (l *log) ConsumeAllShards(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error {
 	if _, err := c.Begin(ctx, 0); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (l *log) Follow(ctx context.Context, name string, c eventlog.Consumer[catal
 	return nil
 }
 
-func (l *log) EventBounds(context.Context) (starts, ends []int64, err error) {
+func (l *log) EventOffsets(context.Context) (starts, ends []int64, err error) {
 	return []int64{l.start}, []int64{l.end}, nil
 }
 

@@ -23,7 +23,7 @@ func (r *Reader) Ping(ctx context.Context) error {
 		return nil
 	}
 	if r.ready.goal == nil {
-		_, ends, err := r.log.EventBounds(ctx)
+		_, ends, err := r.log.EventOffsets(ctx)
 		if err != nil {
 			return err
 		}

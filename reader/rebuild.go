@@ -59,7 +59,7 @@ func (r *Reader) Rebuild(ctx context.Context, stores []string, do RebuildAction,
 		return fmt.Errorf("another rebuild is under way: %w", errStays)
 	}
 	defer r.rebuilding.Unlock()
-	starts, _, err := r.log.EventBounds(ctx)
+	starts, _, err := r.log.EventOffsets(ctx)
 	if err != nil {
 		return err
 	}

@@ -167,7 +167,7 @@ func (r *Reader) newTruth(shards int, v Verification) *truth {
 
 // truth reads what there should be.
 func (r *Reader) truth(ctx context.Context, v Verification) (*truth, error) {
-	starts, _, err := r.log.EventBounds(ctx)
+	starts, _, err := r.log.EventOffsets(ctx)
 	if err != nil {
 		return nil, err
 	}

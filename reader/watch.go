@@ -36,7 +36,7 @@ func (w watched) Begin(ctx context.Context, shard int32) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, ends, err := w.log.EventBounds(ctx)
+	_, ends, err := w.log.EventOffsets(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -39,12 +39,14 @@ func newBench(b *testing.B) (*kafka.Log, *events) {
 	if err := l.CreateTopics(b.Context(), shards); err != nil {
 		b.Fatal(err)
 	}
-	w := writer.New(openStore(b, filepath.Join(b.TempDir(), "catalog.db")), l, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
+	w := writer.New(writer.Deps{
+		Store: openStore(b, filepath.Join(b.TempDir(), "catalog.db")), Log: l, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Registry: prometheus.NewRegistry(),
+	})
 	seen := &events{changed: make(chan struct{}), shards: map[int32][]catalog.Event{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	go func() { done <- w.Run(ctx) }()
-	go func() { done <- l.Follow(ctx, "bench", seen) }()
+	go func() { done <- l.ConsumeAllShards(ctx, "bench", seen) }()
 	b.Cleanup(func() { cancel(); <-done; <-done })
 	return l, seen
 }
@@ -64,7 +66,7 @@ func BenchmarkOneCommand(b *testing.B) {
 	l, seen := newBench(b)
 	one := func(i int) time.Duration {
 		since := time.Now()
-		if err := l.Send(b.Context(), product(i)); err != nil {
+		if err := l.SendCommands(b.Context(), product(i)); err != nil {
 			b.Fatal(err)
 		}
 		seen.wait(b, i+1)
@@ -92,7 +94,7 @@ func BenchmarkManyCommands(b *testing.B) {
 			for i := range batch {
 				batch[i] = product(sent + i)
 			}
-			if err := l.Send(b.Context(), batch...); err != nil {
+			if err := l.SendCommands(b.Context(), batch...); err != nil {
 				b.Fatal(err)
 			}
 			sent += len(batch)

@@ -54,7 +54,7 @@ func (s Server) ReplayDeadLetter(ctx context.Context, r *catalogv1.ReplayDeadLet
 		return nil, err
 	}
 	if !r.GetDryRun() {
-		if err := s.Log.Send(ctx, c); err != nil {
+		if err := s.Log.SendCommands(ctx, c); err != nil {
 			return nil, fmt.Errorf("%w: %w", catalog.ErrUnavailable, err) // to ask again is safe
 		}
 		answer.Sent = true

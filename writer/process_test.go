@@ -56,13 +56,13 @@ func write(args []string) error {
 	if err := l.LoadTopics(ctx); err != nil {
 		return err
 	}
-	return writer.New(sqlite.NewStore(db), l, logger, time.Now, prometheus.NewRegistry()).Run(ctx)
+	return writer.New(writer.Deps{Store: sqlite.NewStore(db), Log: l, Logger: logger, Now: time.Now, Registry: prometheus.NewRegistry()}).Run(ctx)
 }
 
 func config(brokers, prefix string) kafka.Config {
-	cfg := kafka.Config{Brokers: brokers, Prefix: prefix, Replicas: 1, Session: time.Second}
+	cfg := kafka.Config{Brokers: brokers, TopicPrefix: prefix, Replicas: 1, SessionTimeout: time.Second}
 	if prefix != "" {
-		cfg.Session = 6 * time.Second // the least that a real broker allows
+		cfg.SessionTimeout = 6 * time.Second // the least that a real broker allows
 	}
 	return cfg
 }
@@ -219,7 +219,7 @@ func systemOn(t *testing.T, brokers, prefix string) *system {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
-	go func() { done <- s.Follow(ctx, "test", s.events) }()
+	go func() { done <- s.ConsumeAllShards(ctx, "test", s.events) }()
 	t.Cleanup(func() { cancel(); <-done })
 	return s
 }
@@ -237,7 +237,7 @@ func (s *system) send(t *testing.T, n int) {
 				Op: catalog.PutProduct{Data: catalog.ProductData{Name: fmt.Sprint("Chair ", number), Price: catalog.Money{Decimal: catalog.Decimal{Units: 12}, Currency: "EUR"}}},
 			}
 		}
-		if err := s.Send(t.Context(), batch...); err != nil {
+		if err := s.SendCommands(t.Context(), batch...); err != nil {
 			t.Error(err)
 			return
 		}

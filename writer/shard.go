@@ -49,14 +49,26 @@ type shard struct {
 
 func (s *shard) sent() sent { return sent{s.events.Load(), s.dead.Load()} }
 
-// New makes a writer. Metrics go to reg.
-func New(store Store, log Log, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Writer {
-	return &Writer{store: store, log: log, logger: logger, now: now, metrics: newMetrics(reg), shards: map[int32]*shard{}, unsent: map[int32]sent{}}
+// Deps are the parts that a Writer works with. All of them are required.
+type Deps struct {
+	Store    Store
+	Log      Log
+	Logger   *slog.Logger
+	Now      func() time.Time      // time.Now, except in tests
+	Registry prometheus.Registerer // receives the metrics of the writer
+}
+
+// New returns a writer on the parts in d. Call [Writer.Run] to start it.
+func New(d Deps) *Writer {
+	return &Writer{
+		store: d.Store, log: d.Log, logger: d.Logger, now: d.Now, metrics: newMetrics(d.Registry),
+		shards: map[int32]*shard{}, unsent: map[int32]sent{},
+	}
 }
 
 // Run works on commands until ctx ends. What was taken by then is settled, and
 // published here or by whoever owns the shard next.
-func (w *Writer) Run(ctx context.Context) error { return w.log.Commands(ctx, w) }
+func (w *Writer) Run(ctx context.Context) error { return w.log.ConsumeCommands(ctx, w) }
 
 // replayed is how many events are read from the journal at once, and
 // letters how many dead letters, which may be large.
@@ -178,7 +190,7 @@ func (w *Writer) catchUp(ctx context.Context, s *shard) error {
 		if len(events) == 0 {
 			return fmt.Errorf("shard %d: the journal has no event %d", number, from)
 		}
-		if err := wait(ctx, func(done func(error)) { w.log.Publish(ctx, events, done) }); err != nil {
+		if err := wait(ctx, func(done func(error)) { w.log.PublishEvents(ctx, events, done) }); err != nil {
 			return err
 		}
 		failpoint.Here(failpoint.WriterRepublished)
@@ -256,7 +268,7 @@ func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]
 	w.metrics.settled(events, time.Since(since))
 	telemetry.RecordEventSpans(ctx, "settle", events, since)
 	if len(events) > 0 { // and not only repeats
-		w.log.Publish(ctx, events, s.published(&s.events, events[len(events)-1].Seq, func() {
+		w.log.PublishEvents(ctx, events, s.published(&s.events, events[len(events)-1].Seq, func() {
 			failpoint.Here(failpoint.WriterPublished)
 			w.metrics.published.Add(float64(len(events)))
 		}))

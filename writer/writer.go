@@ -81,7 +81,7 @@ type Store interface {
 type Log interface {
 	// Commands joins the group of writers and works on the shards it is given
 	// until ctx ends.
-	Commands(ctx context.Context, w eventlog.Consumer[catalog.Command]) error
+	ConsumeCommands(ctx context.Context, w eventlog.Consumer[catalog.Command]) error
 
 	// Topics answers which topics it is that this process works with.
 	Topics() eventlog.Topics
@@ -94,7 +94,7 @@ type Log interface {
 	// buffer is full. When all are stored it calls done with nil; when one can
 	// no longer be sent it calls done with the error, and those behind it may be
 	// missing.
-	Publish(ctx context.Context, events []catalog.Event, done func(error))
+	PublishEvents(ctx context.Context, events []catalog.Event, done func(error))
 
 	// LastDead and Bury are for dead letters what LastSeq and Publish are for
 	// events.
@@ -103,5 +103,5 @@ type Log interface {
 
 	// Send appends commands, each to the partition of its product, and waits
 	// until they are stored.
-	Send(ctx context.Context, commands ...catalog.Command) error
+	SendCommands(ctx context.Context, commands ...catalog.Command) error
 }

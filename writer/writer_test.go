@@ -62,7 +62,9 @@ type topic struct {
 	queue  []func()
 }
 
-func (l *topic) Commands(context.Context, eventlog.Consumer[catalog.Command]) error { return nil }
+func (l *topic) ConsumeCommands(context.Context, eventlog.Consumer[catalog.Command]) error {
+	return nil
+}
 
 func (l *topic) Topics() eventlog.Topics {
 	return eventlog.Topics{Commands: catalog.ID{1}, Events: catalog.ID{2}}
@@ -77,7 +79,7 @@ func (l *topic) LastSeq(context.Context, int32) (int64, error) {
 	return l.events[len(l.events)-1].Seq, nil
 }
 
-func (l *topic) Publish(ctx context.Context, events []catalog.Event, done func(error)) {
+func (l *topic) PublishEvents(ctx context.Context, events []catalog.Event, done func(error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range events {
@@ -128,7 +130,7 @@ func (l *topic) PublishDeadLetters(_ context.Context, letters []eventlog.DeadLet
 	send()
 }
 
-func (l *topic) Send(_ context.Context, commands ...catalog.Command) error {
+func (l *topic) SendCommands(_ context.Context, commands ...catalog.Command) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent = append(l.sent, commands...)
@@ -160,7 +162,7 @@ func newWriter(t *testing.T, store writer.Store) (*writer.Writer, *topic) {
 }
 
 func writerOn(store writer.Store, l writer.Log) *writer.Writer {
-	return writer.New(store, l, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
+	return writer.New(writer.Deps{Store: store, Log: l, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Registry: prometheus.NewRegistry()})
 }
 
 func id(parts ...any) catalog.ID { return catalog.DerivedID("test", fmt.Sprint(parts...)) }

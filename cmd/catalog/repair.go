@@ -157,7 +157,7 @@ func examine(ctx context.Context, store truth, l *kafka.Log) (*findings, error) 
 	if err != nil {
 		return nil, err
 	}
-	starts, ends, err := l.CommandBounds(ctx)
+	starts, ends, err := l.CommandOffsets(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func examine(ctx context.Context, store truth, l *kafka.Log) (*findings, error) 
 		if last < st.NextSeq {
 			continue
 		}
-		events, err := l.EventsFrom(ctx, st.Shard, st.NextSeq)
+		events, err := l.ReadEvents(ctx, st.Shard, st.NextSeq)
 		if err != nil {
 			return nil, err
 		}

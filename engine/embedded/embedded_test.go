@@ -68,12 +68,12 @@ func sendForEver(dir string) error {
 		return err
 	}
 	w := newWriter()
-	go func() { _ = l.Commands(ctx, w) }()
+	go func() { _ = l.ConsumeCommands(ctx, w) }()
 	for range embedded.Shards {
 		<-w.begun
 	}
 	for i := 0; ; i++ {
-		if err := l.Send(ctx, command(i)); err != nil {
+		if err := l.SendCommands(ctx, command(i)); err != nil {
 			return err
 		}
 		fmt.Println(i)
@@ -157,7 +157,7 @@ func TestWhatWasStoredSurvivesTheDeathOfTheProcessAndTheNextStartsAtOnce(t *test
 	w := newWriter()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- l.Commands(ctx, w) }()
+	go func() { done <- l.ConsumeCommands(ctx, w) }()
 	for range embedded.Shards {
 		select {
 		case <-w.begun:

@@ -27,7 +27,7 @@ const (
 
 // Commands joins the group of writers and works on the shards it is given until
 // ctx ends. A record that cannot be decoded is handed over as a dead letter.
-func (l *Log) Commands(ctx context.Context, c eventlog.Consumer[catalog.Command]) error {
+func (l *Log) ConsumeCommands(ctx context.Context, c eventlog.Consumer[catalog.Command]) error {
 	s, err := newConsumption(l, "writer", "commands", decodeCommand, deadLetter, c)
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func (l *Log) Commands(ctx context.Context, c eventlog.Consumer[catalog.Command]
 
 // Events joins the group of readers and works on the shards it is given until
 // ctx ends. A record that cannot be decoded stops its shard: events are ours.
-func (l *Log) Events(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
+func (l *Log) ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
 	s, err := newConsumption(l, "reader", "events", decodeEvent, refuse, c)
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func (l *Log) Events(ctx context.Context, c eventlog.Consumer[catalog.Event]) er
 
 // Follow works on all shards of the events topic, in no group, until ctx ends.
 // The name is the consumer's, for its metrics.
-func (l *Log) Follow(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error {
+func (l *Log) ConsumeAllShards(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error {
 	s, err := newConsumption(l, name, "events", decodeEvent, refuse, c)
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ type refusal struct {
 // OnGroupManageError is called by the client.
 func (r refusal) OnGroupManageError(err error) {
 	if errors.Is(err, kerr.InvalidSessionTimeout) {
-		r.end(fmt.Errorf("-kafka.session %v is not what the brokers allow: from their group.min.session.timeout.ms, 6s by default, to group.max.session.timeout.ms", r.session))
+		r.end(fmt.Errorf("-kafka.session-timeout %v is not what the brokers allow: from their group.min.session.timeout.ms, 6s by default, to group.max.session.timeout.ms", r.session))
 	}
 }
 
@@ -138,10 +138,10 @@ func (s *consumption[T]) share(ctx context.Context) error {
 		commit(ctx, group)
 	}
 	group, err := s.Log.client(
-		kgo.ConsumerGroup(s.cfg.Prefix+"."+s.name), kgo.ConsumeTopics(s.topic),
+		kgo.ConsumerGroup(s.cfg.TopicPrefix+"."+s.name), kgo.ConsumeTopics(s.topic),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
-		kgo.SessionTimeout(s.cfg.Session), kgo.HeartbeatInterval(s.cfg.Session/10), kgo.RebalanceTimeout(rebalance),
-		kgo.DisableAutoCommit(), kgo.WithHooks(refusal{end, s.cfg.Session}),
+		kgo.SessionTimeout(s.cfg.SessionTimeout), kgo.HeartbeatInterval(s.cfg.SessionTimeout/10), kgo.RebalanceTimeout(rebalance),
+		kgo.DisableAutoCommit(), kgo.WithHooks(refusal{end, s.cfg.SessionTimeout}),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, shards map[string][]int32) { s.give(shards[s.topic]) }),
 		kgo.OnPartitionsRevoked(taken),
 		kgo.OnPartitionsLost(taken),

@@ -27,7 +27,7 @@ func deadLetter(r *kgo.Record, cause error) (eventlog.DeadLetter, error) {
 }
 
 // numberHeader names the header with the number of a dead letter.
-const numberHeader = "dead-number"
+const numberHeader = "dead-letter-number"
 
 // largest is how many bytes of a dead letter are published. The topic takes no
 // larger records than the commands topic does, where it came with fewer headers.
@@ -39,9 +39,9 @@ const largest = 900_000
 func (l *Log) PublishDeadLetters(ctx context.Context, letters []eventlog.DeadLetter, done func(error)) {
 	records := make([]*kgo.Record, len(letters))
 	for i, d := range letters {
-		r := &kgo.Record{Topic: l.topic("dead"), Partition: d.Shard, Key: d.Key, Value: d.Value, Headers: headers(
-			numberHeader, strconv.FormatInt(d.Seq, 10), "dead-cause", d.Cause, "dead-topic", l.topic("commands"),
-			"dead-partition", strconv.Itoa(int(d.Shard)), "dead-offset", strconv.FormatInt(d.Offset, 10),
+		r := &kgo.Record{Topic: l.topic("dead-letters"), Partition: d.Shard, Key: d.Key, Value: d.Value, Headers: headers(
+			numberHeader, strconv.FormatInt(d.Seq, 10), "dead-letter-cause", d.Cause, "dead-letter-topic", l.topic("commands"),
+			"dead-letter-partition", strconv.Itoa(int(d.Shard)), "dead-letter-offset", strconv.FormatInt(d.Offset, 10),
 		)}
 		size := len(d.Key) + len(d.Value)
 		for _, h := range d.Headers {
@@ -49,7 +49,7 @@ func (l *Log) PublishDeadLetters(ctx context.Context, letters []eventlog.DeadLet
 		}
 		if size > largest {
 			r.Key, r.Value = nil, nil
-			r.Headers = append(r.Headers, headers("dead-size", strconv.Itoa(d.Size))...)
+			r.Headers = append(r.Headers, headers("dead-letter-size", strconv.Itoa(d.Size))...)
 		} else {
 			for _, h := range d.Headers {
 				r.Headers = append(r.Headers, kgo.RecordHeader(h))
@@ -68,7 +68,7 @@ func (l *Log) PublishDeadLetters(ctx context.Context, letters []eventlog.DeadLet
 // LastDead answers the number of the last dead letter in the shard's partition,
 // or 0 when the partition holds none.
 func (l *Log) LastDeadLetter(ctx context.Context, shard int32) (int64, error) {
-	r, err := l.last(ctx, "dead", shard)
+	r, err := l.last(ctx, "dead-letters", shard)
 	if err != nil || r == nil {
 		return 0, err
 	}

@@ -29,20 +29,20 @@ import (
 
 // Config says where the log is.
 type Config struct {
-	Brokers    string        // host:port, comma separated
-	Prefix     string        // of the topics' names and of the groups'; "" for catalog
-	Partitions int           // of commands and events, when they are made; fixed for life
-	Replicas   int           // of a topic, when it is made; 0 for the brokers' default
-	Session    time.Duration // after which the shards of a process that is not heard of go to others; 0 for 10 s
+	Brokers        string        // host:port, comma separated
+	TopicPrefix    string        // of the topics' names and of the groups'; "" for catalog
+	Partitions     int           // of commands and events, when they are made; fixed for life
+	Replicas       int           // of a topic, when it is made; 0 for the brokers' default
+	SessionTimeout time.Duration // after which the shards of a process that is not heard of go to others; 0 for 10 s
 }
 
 // Flags declares the flags of c, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Brokers, "kafka.brokers", c.Brokers, "`addresses` of Kafka brokers, host:port, comma separated")
-	fs.StringVar(&c.Prefix, "kafka.topic-prefix", "catalog", "first part of the `name` of topics and groups")
+	fs.StringVar(&c.TopicPrefix, "kafka.topic-prefix", "catalog", "first part of the `name` of topics and groups")
 	fs.IntVar(&c.Partitions, "kafka.partitions", 64, "`number` of partitions of the commands and the events topic; used only when they are made, and fixed for life")
 	fs.IntVar(&c.Replicas, "kafka.replicas", 3, "`number` of copies of each topic; used only when they are made, 0 for the brokers' default")
-	fs.DurationVar(&c.Session, "kafka.session", 10*time.Second, "`time` after which the shards of a process that is not heard of go to others; Kafka allows 6s and more")
+	fs.DurationVar(&c.SessionTimeout, "kafka.session-timeout", 10*time.Second, "`time` after which the shards of a process that is not heard of go to others; Kafka allows 6s and more")
 }
 
 // Log is an open log.
@@ -71,11 +71,11 @@ const (
 // Open connects to the brokers, or says in one line why not. Call [Log.Prepare]
 // or [Log.Join] before anything else.
 func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Log, error) {
-	if cfg.Prefix == "" {
-		cfg.Prefix = "catalog"
+	if cfg.TopicPrefix == "" {
+		cfg.TopicPrefix = "catalog"
 	}
-	if cfg.Session == 0 {
-		cfg.Session = 10 * time.Second
+	if cfg.SessionTimeout == 0 {
+		cfg.SessionTimeout = 10 * time.Second
 	}
 	l := &Log{cfg: cfg, log: log, halted: map[haltKey]error{}, unsent: semaphore.NewWeighted(unsentRecords)}
 	producer := []kgo.Opt{
@@ -169,7 +169,7 @@ func (l *Log) Close() {
 	}
 }
 
-func (l *Log) topic(name string) string { return l.cfg.Prefix + "." + name }
+func (l *Log) topic(name string) string { return l.cfg.TopicPrefix + "." + name }
 
 // shard is the partition of all records of the product.
 func (l *Log) shard(product catalog.ID) int32 { return catalog.Shard(product, l.shards) }

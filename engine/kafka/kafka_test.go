@@ -43,7 +43,7 @@ func cluster(t *testing.T) *kfake.Cluster {
 // config names topics and groups that no other test has.
 func config(t *testing.T, brokers string) Config {
 	name := strings.NewReplacer("/", ".", "_", "-", ",", "", "'", "").Replace(t.Name())
-	return Config{Brokers: brokers, Prefix: fmt.Sprintf("%.150s-%d", name, time.Now().UnixNano()), Replicas: 1, Session: 6 * time.Second}
+	return Config{Brokers: brokers, TopicPrefix: fmt.Sprintf("%.150s-%d", name, time.Now().UnixNano()), Replicas: 1, SessionTimeout: 6 * time.Second}
 }
 
 // opened is a log whose topics are there. What it has to say to people is in
@@ -269,7 +269,7 @@ func event(shard int32, seq int64) catalog.Event {
 func publish(t *testing.T, l *Log, events ...catalog.Event) {
 	t.Helper()
 	done := make(chan error, 1)
-	l.Publish(t.Context(), events, func(err error) { done <- err })
+	l.PublishEvents(t.Context(), events, func(err error) { done <- err })
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
@@ -314,13 +314,13 @@ func commandsComeOut(t *testing.T, brokers string) {
 	for i := range 100 {
 		want = append(want, command(i, i/3))
 	}
-	if err := l.Send(t.Context(), want[:50]...); err != nil {
+	if err := l.SendCommands(t.Context(), want[:50]...); err != nil {
 		t.Fatal(err)
 	}
 	c := newConsumer[catalog.Command]()
-	run(t, c, l.Commands)
+	run(t, c, l.ConsumeCommands)
 	c.wait(t, "50 commands", func() bool { return c.total() == 50 })
-	if err := l.Send(t.Context(), want[50:]...); err != nil {
+	if err := l.SendCommands(t.Context(), want[50:]...); err != nil {
 		t.Fatal(err)
 	}
 	c.wait(t, "100 commands", func() bool { return c.total() == 100 })
@@ -344,7 +344,7 @@ func beginsWhereToldTo(t *testing.T, brokers string) {
 		}
 		return 0, nil
 	}
-	run(t, c, l.Events)
+	run(t, c, l.ConsumeEvents)
 	c.wait(t, "3 events", func() bool { return c.total() == 3 })
 	if got := c.items[1][0].Seq; got != 8 {
 		t.Errorf("the first event has seq %d, want 8", got)
@@ -360,9 +360,9 @@ func batchesGrow(t *testing.T, brokers string) {
 		<-free
 		return nil
 	}
-	run(t, c, l.Commands)
+	run(t, c, l.ConsumeCommands)
 	send := func(i int) {
-		if err := l.Send(t.Context(), command(i, 0)); err != nil {
+		if err := l.SendCommands(t.Context(), command(i, 0)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -389,7 +389,9 @@ func fullInbox(t *testing.T, brokers string) {
 	c := newConsumer[catalog.Event]()
 	free := make(chan struct{})
 	c.handle = func(context.Context, eventlog.Records[catalog.Event]) error { <-free; return nil }
-	run(t, c, func(ctx context.Context, c eventlog.Consumer[catalog.Event]) error { return l.Follow(ctx, "test", c) })
+	run(t, c, func(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
+		return l.ConsumeAllShards(ctx, "test", c)
+	})
 	c.wait(t, "all shards begun", func() bool { return c.begun() == shards })
 	publish(t, l.Log, event(3, 1)) // while shard 2 is full
 	close(free)
@@ -414,8 +416,8 @@ func triedAgain(t *testing.T, brokers string) {
 		}
 		return nil
 	}
-	run(t, c, l.Commands)
-	if err := l.Send(t.Context(), command(1, 1), command(2, 1)); err != nil {
+	run(t, c, l.ConsumeCommands)
+	if err := l.SendCommands(t.Context(), command(1, 1), command(2, 1)); err != nil {
 		t.Fatal(err)
 	}
 	c.wait(t, "2 commands", func() bool { return c.total() == 2 })
@@ -455,7 +457,7 @@ func fencedBeginsAgain(t *testing.T, brokers string) {
 		}
 		return nil
 	}
-	stop := run(t, c, l.Events)
+	stop := run(t, c, l.ConsumeEvents)
 	c.wait(t, "2 events", func() bool { return len(c.items[0]) == 2 })
 	stop()
 	if got := []int64{c.items[0][0].Seq, c.items[0][1].Seq}; !slices.Equal(got, []int64{19, 20}) {
@@ -467,7 +469,7 @@ func cannotBegin(t *testing.T, brokers string) {
 	l := open(t, config(t, brokers))
 	c := newConsumer[catalog.Command]()
 	c.begin = func(context.Context, int32) (int64, error) { return 0, errors.New("the store is away") }
-	stop := run(t, c, l.Commands)
+	stop := run(t, c, l.ConsumeCommands)
 	c.wait(t, "3 tries of each shard", func() bool { return len(c.calls) >= 3*shards })
 	stop()
 	if n := len(l.said.lines("the store is away")); n != shards {
@@ -486,8 +488,8 @@ func handleEnds(t *testing.T, brokers string) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- l.Commands(ctx, c) }()
-	if err := l.Send(t.Context(), command(1, 1)); err != nil {
+	go func() { done <- l.ConsumeCommands(ctx, c) }()
+	if err := l.SendCommands(t.Context(), command(1, 1)); err != nil {
 		t.Fatal(err)
 	}
 	<-inHand
@@ -519,7 +521,7 @@ func deadLetters(t *testing.T, brokers string) {
 	l := open(t, config(t, brokers))
 	c1, c2 := command(1, 1), command(2, 1)
 	shard := l.shard(c1.Product)
-	if err := l.Send(t.Context(), c1); err != nil {
+	if err := l.SendCommands(t.Context(), c1); err != nil {
 		t.Fatal(err)
 	}
 	raw(t, l.Log, "commands", shard, []byte("key"), []byte("junk"), kgo.RecordHeader{Key: "from", Value: []byte("elsewhere")})
@@ -534,7 +536,7 @@ func deadLetters(t *testing.T, brokers string) {
 		t.Fatal(err)
 	}
 	raw(t, l.Log, "commands", shard, r.Key, r.Value)
-	if err := l.Send(t.Context(), c2); err != nil {
+	if err := l.SendCommands(t.Context(), c2); err != nil {
 		t.Fatal(err)
 	}
 
@@ -544,7 +546,7 @@ func deadLetters(t *testing.T, brokers string) {
 		dead = append(dead, r.DeadLetters...)
 		return nil
 	}
-	run(t, c, l.Commands)
+	run(t, c, l.ConsumeCommands)
 	c.wait(t, "the good commands", func() bool { return c.total() == 2 })
 	if got := c.items[shard]; got[0] != c1 || got[1] != c2 {
 		t.Errorf("got %v", got)
@@ -583,7 +585,7 @@ func buried(t *testing.T, brokers string) {
 	if n, err := l.LastDeadLetter(t.Context(), 2); n != 0 || err != nil {
 		t.Errorf("LastDead of another shard = %d, %v", n, err)
 	}
-	r, err := l.last(t.Context(), "dead", 1)
+	r, err := l.last(t.Context(), "dead-letters", 1)
 	if err != nil || len(r.Value) != 0 {
 		t.Errorf("the large one is there with %d bytes, %v", len(r.Value), err)
 	}
@@ -595,7 +597,7 @@ func brokenEvent(t *testing.T, brokers string) {
 	raw(t, l.Log, "events", 1, nil, []byte("junk"))
 	publish(t, l.Log, event(2, 1))
 	c := newConsumer[catalog.Event]()
-	stop := run(t, c, l.Events)
+	stop := run(t, c, l.ConsumeEvents)
 	c.wait(t, "shard 1 stopped", func() bool { return slices.Contains(c.calls, "end 1") })
 	publish(t, l.Log, event(2, 2))
 	c.wait(t, "shard 2 goes on", func() bool { return len(c.items[2]) == 2 })
@@ -614,11 +616,11 @@ func outOfRange(t *testing.T, brokers string) {
 		}
 		return 0, nil
 	}
-	run(t, c, l.Commands)
+	run(t, c, l.ConsumeCommands)
 	c.wait(t, "shard 1 stopped", func() bool { return slices.Contains(c.calls, "end 1") })
 	// The others go on, and time for a second error passes.
 	for i := range 30 {
-		if err := l.Send(t.Context(), command(i, i)); err != nil {
+		if err := l.SendCommands(t.Context(), command(i, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -641,14 +643,14 @@ func shared(t *testing.T, brokers string) {
 	cfg := config(t, brokers)
 	l1, l2 := open(t, cfg), open(t, cfg)
 	c1, c2 := newConsumer[catalog.Command](), newConsumer[catalog.Command]()
-	stop1 := run(t, c1, l1.Commands)
+	stop1 := run(t, c1, l1.ConsumeCommands)
 	c1.wait(t, "all shards with the first", func() bool { return c1.begun() == shards })
-	run(t, c2, l2.Commands)
+	run(t, c2, l2.ConsumeCommands)
 	c2.wait(t, "half of the shards with the second", func() bool { return c2.begun() == shards/2 })
 	c1.wait(t, "half of the shards with the first", func() bool { return c1.begun() == shards/2 })
 	stop1()
 	c2.wait(t, "all shards with the second", func() bool { return c2.begun() == shards })
-	if err := l1.Send(t.Context(), command(1, 1)); err != nil {
+	if err := l1.SendCommands(t.Context(), command(1, 1)); err != nil {
 		t.Fatal(err)
 	}
 	c2.wait(t, "a command", func() bool { return c2.total() == 1 })
@@ -657,14 +659,14 @@ func shared(t *testing.T, brokers string) {
 func committed(t *testing.T, brokers string) {
 	l := open(t, config(t, brokers))
 	c := newConsumer[catalog.Command]()
-	stop := run(t, c, l.Commands)
+	stop := run(t, c, l.ConsumeCommands)
 	cmd := command(1, 1)
-	if err := l.Send(t.Context(), cmd, command(2, 1)); err != nil {
+	if err := l.SendCommands(t.Context(), cmd, command(2, 1)); err != nil {
 		t.Fatal(err)
 	}
 	c.wait(t, "2 commands", func() bool { return c.total() == 2 })
 	stop()
-	offsets, err := l.admin.FetchOffsets(t.Context(), l.cfg.Prefix+".writer")
+	offsets, err := l.admin.FetchOffsets(t.Context(), l.cfg.TopicPrefix+".writer")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -677,14 +679,16 @@ func followed(t *testing.T, brokers string) {
 	l := open(t, config(t, brokers))
 	follow := func(name string) *consumer[catalog.Event] {
 		c := newConsumer[catalog.Event]()
-		run(t, c, func(ctx context.Context, c eventlog.Consumer[catalog.Event]) error { return l.Follow(ctx, name, c) })
+		run(t, c, func(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
+			return l.ConsumeAllShards(ctx, name, c)
+		})
 		return c
 	}
 	a, b := follow("a"), follow("b")
 	done := make(chan error, 100)
 	for i := range int64(100) {
-		l.Publish(t.Context(), []catalog.Event{event(0, 2*i+1), event(0, 2*i+2)}, func(err error) { done <- err })
-		l.Publish(t.Context(), []catalog.Event{event(3, i+1)}, func(err error) { done <- err })
+		l.PublishEvents(t.Context(), []catalog.Event{event(0, 2*i+1), event(0, 2*i+2)}, func(err error) { done <- err })
+		l.PublishEvents(t.Context(), []catalog.Event{event(3, i+1)}, func(err error) { done <- err })
 		if i%50 == 49 {
 			for range 100 {
 				if err := <-done; err != nil {
@@ -715,7 +719,7 @@ func lastSeq(t *testing.T, brokers string) {
 	if seq, err := l.LastSeq(t.Context(), 1); seq != 9 || err != nil {
 		t.Errorf("LastSeq = %d, %v; want 9", seq, err)
 	}
-	starts, ends, err := l.EventBounds(t.Context())
+	starts, ends, err := l.EventOffsets(t.Context())
 	if err != nil || !slices.Equal(starts, []int64{0, 0, 0, 0}) || !slices.Equal(ends, []int64{0, 5, 0, 0}) {
 		t.Errorf("EventBounds = %v, %v, %v", starts, ends, err)
 	}
@@ -754,14 +758,14 @@ func TestACommandThatGetsNoAnswerIsUnknown(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go func() { <-asked; cancel() }()
-	err := l.Send(ctx, command(1, 1))
+	err := l.SendCommands(ctx, command(1, 1))
 	close(answer)
 	if !errors.Is(err, catalog.ErrOutcomeUnknown) || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want ErrUnknown", err)
 	}
 	// And it is sent all the same.
 	got := newConsumer[catalog.Command]()
-	run(t, got, l.Commands)
+	run(t, got, l.ConsumeCommands)
 	got.wait(t, "the command", func() bool { return got.total() == 1 })
 }
 
@@ -772,10 +776,10 @@ func TestASessionThatTheBrokersDoNotAllowIsSaidAtOnce(t *testing.T) {
 	}
 	t.Cleanup(c.Close)
 	cfg := config(t, c.ListenAddrs()[0])
-	cfg.Session = time.Second
+	cfg.SessionTimeout = time.Second
 	l := open(t, cfg)
-	err = l.Commands(t.Context(), newConsumer[catalog.Command]())
-	if err == nil || !strings.Contains(err.Error(), "-kafka.session 1s") {
+	err = l.ConsumeCommands(t.Context(), newConsumer[catalog.Command]())
+	if err == nil || !strings.Contains(err.Error(), "-kafka.session-timeout 1s") {
 		t.Errorf("Commands = %v; want an error that names the flag", err)
 	}
 }
@@ -789,7 +793,7 @@ func TestPublishGivesUpWhenItsContextEndsAndTheBufferIsFull(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	done := make(chan error, 1)
-	l.Publish(ctx, []catalog.Event{event(0, 1)}, func(err error) { done <- err })
+	l.PublishEvents(ctx, []catalog.Event{event(0, 1)}, func(err error) { done <- err })
 	if err := <-done; !errors.Is(err, catalog.ErrUnavailable) {
 		t.Errorf("got %v, want ErrUnavailable", err)
 	}
@@ -804,7 +808,7 @@ func TestWithThreeReplicasARecordIsStoredWhenTwoHaveIt(t *testing.T) {
 	cfg := config(t, strings.Join(c.ListenAddrs(), ","))
 	cfg.Replicas = 3
 	l := open(t, cfg)
-	for _, name := range []string{"commands", "events", "dead"} {
+	for _, name := range []string{"commands", "events", "dead-letters"} {
 		topics, err := l.admin.DescribeTopicConfigs(t.Context(), l.topic(name))
 		if err != nil {
 			t.Fatal(err)
@@ -813,7 +817,7 @@ func TestWithThreeReplicasARecordIsStoredWhenTwoHaveIt(t *testing.T) {
 			t.Errorf("%s: min.insync.replicas is not 2", name)
 		}
 	}
-	if err := l.Send(t.Context(), command(1, 1)); err != nil {
+	if err := l.SendCommands(t.Context(), command(1, 1)); err != nil {
 		t.Error(err)
 	}
 }

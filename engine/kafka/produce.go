@@ -21,7 +21,7 @@ import (
 //   - ErrUnavailable: none of them was taken; trying again may help;
 //   - ErrUnknown: some or all may be stored now or later; sending the same
 //     commands again, with the same ids, is safe.
-func (l *Log) Send(ctx context.Context, commands ...catalog.Command) error {
+func (l *Log) SendCommands(ctx context.Context, commands ...catalog.Command) error {
 	records := make([]*kgo.Record, len(commands))
 	for i, c := range commands {
 		var err error
@@ -81,7 +81,7 @@ func (l *Log) record(c catalog.Command) (*kgo.Record, error) {
 // buffer is full. When all are stored it calls done with nil; when one can no
 // longer be sent it calls done with the error, and those behind it may be
 // missing. The calls of done are in the order of those of Publish.
-func (l *Log) Publish(ctx context.Context, events []catalog.Event, done func(error)) {
+func (l *Log) PublishEvents(ctx context.Context, events []catalog.Event, done func(error)) {
 	records := make([]*kgo.Record, len(events))
 	for i, e := range events {
 		value, err := wire.EncodeEvent(e)

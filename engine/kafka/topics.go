@@ -24,7 +24,7 @@ func (l *Log) CreateTopics(ctx context.Context, partitions int) error {
 	}{
 		{"commands", partitions, map[string]*string{"retention.ms": &week}},
 		{"events", partitions, map[string]*string{"retention.ms": &week}},
-		{"dead", partitions, map[string]*string{"retention.ms": kadm.StringPtr("-1")}},
+		{"dead-letters", partitions, map[string]*string{"retention.ms": kadm.StringPtr("-1")}},
 	} {
 		replicas := int16(l.cfg.Replicas)
 		if replicas == 0 {
@@ -51,7 +51,7 @@ func (l *Log) CreateTopics(ctx context.Context, partitions int) error {
 
 // Join reads how many shards there are from the topics.
 func (l *Log) LoadTopics(ctx context.Context) error {
-	names := []string{l.topic("commands"), l.topic("events"), l.topic("dead")}
+	names := []string{l.topic("commands"), l.topic("events"), l.topic("dead-letters")}
 	topics, err := l.admin.ListTopics(ctx, names...)
 	if err != nil {
 		return fmt.Errorf("read topics at %s: %w", l.cfg.Brokers, err)
@@ -77,7 +77,7 @@ func (l *Log) LoadTopics(ctx context.Context) error {
 
 // EventBounds answers, by shard, the offset of the first event that the log
 // still has and the offset that the next one will have.
-func (l *Log) EventBounds(ctx context.Context) (starts, ends []int64, err error) {
+func (l *Log) EventOffsets(ctx context.Context) (starts, ends []int64, err error) {
 	return l.bounds(ctx, l.topic("events"))
 }
 
@@ -110,13 +110,13 @@ func (l *Log) bounds(ctx context.Context, topic string) (starts, ends []int64, e
 
 // CommandBounds answers, by shard, the offset of the first command that the log
 // still has and the offset that the next one will have.
-func (l *Log) CommandBounds(ctx context.Context) (starts, ends []int64, err error) {
+func (l *Log) CommandOffsets(ctx context.Context) (starts, ends []int64, err error) {
 	return l.bounds(ctx, l.topic("commands"))
 }
 
 // EventsFrom reads the shard's events from seq on, up to the first that is
 // missing or the end of their topic.
-func (l *Log) EventsFrom(ctx context.Context, shard int32, seq int64) ([]catalog.Event, error) {
+func (l *Log) ReadEvents(ctx context.Context, shard int32, seq int64) ([]catalog.Event, error) {
 	topic := l.topic("events")
 	starts, ends, err := l.bounds(ctx, topic)
 	if err != nil || starts[shard] >= ends[shard] {

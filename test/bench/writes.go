@@ -112,7 +112,7 @@ func commands(ctx context.Context, brokers, url string) (through, alone float64,
 		return 0, 0, err
 	}
 	defer store.Close()
-	log, err := kafka.Open(ctx, kafka.Config{Brokers: brokers, Prefix: fmt.Sprint("bench-", time.Now().UnixNano()), Replicas: 1}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	log, err := kafka.Open(ctx, kafka.Config{Brokers: brokers, TopicPrefix: fmt.Sprint("bench-", time.Now().UnixNano()), Replicas: 1}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		return 0, 0, err
 	}
@@ -122,16 +122,16 @@ func commands(ctx context.Context, brokers, url string) (through, alone float64,
 	}
 	counted := &counting{Store: store}
 	events := &seen{want: n, done: make(chan struct{})}
-	w := writer.New(counted, log, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
+	w := writer.New(writer.Deps{Store: counted, Log: log, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Registry: prometheus.NewRegistry()})
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	parts.Go(func() { _ = w.Run(running) })
-	parts.Go(func() { _ = log.Follow(running, "bench", events) })
+	parts.Go(func() { _ = log.ConsumeAllShards(running, "bench", events) })
 	since := time.Now()
 	for i := 0; i < n; i += 1000 {
-		if err := log.Send(ctx, made[i:i+1000]...); err != nil {
+		if err := log.SendCommands(ctx, made[i:i+1000]...); err != nil {
 			return 0, 0, err
 		}
 	}

@@ -216,7 +216,7 @@ func (w *Watch) list(ctx context.Context, base string) (map[catalog.ID]catalog.P
 
 // Topic reads the events topic from its beginning, up to where the journal is.
 func (w *Watch) Topic(ctx context.Context, brokers, prefix string) (map[int32][]catalog.Event, error) {
-	l, err := kafka.Open(ctx, kafka.Config{Brokers: brokers, Prefix: prefix, Replicas: 1}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	l, err := kafka.Open(ctx, kafka.Config{Brokers: brokers, TopicPrefix: prefix, Replicas: 1}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +232,7 @@ func (w *Watch) Topic(ctx context.Context, brokers, prefix string) (map[int32][]
 			t.missing[shard] = int64(len(events))
 		}
 	}
-	err = l.Follow(ctx, "chaos", t)
+	err = l.ConsumeAllShards(ctx, "chaos", t)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.events, err

@@ -75,7 +75,7 @@ func TestPoisonIsPutAsideOnceEachAndHarmsNobody(t *testing.T) {
 	t.Run("each is in the topic once", func(t *testing.T) {
 		admin := kadm.NewClient(client)
 		count := func() (n int64) {
-			ends, err := admin.ListEndOffsets(t.Context(), "catalog.dead")
+			ends, err := admin.ListEndOffsets(t.Context(), "catalog.dead-letters")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -64,7 +64,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "events are published before they are committed",
-		file: "writer/shard.go", old: "	events, err := w.settle(ctx, b, now)\n", new: "	w.log.Publish(ctx, eventlog.Settle(b, eventlog.BatchState{}, now), func(error) {})\n	events, err := w.settle(ctx, b, now)\n",
+		file: "writer/shard.go", old: "	events, err := w.settle(ctx, b, now)\n", new: "	w.log.PublishEvents(ctx, eventlog.Settle(b, eventlog.BatchState{}, now), func(error) {})\n	events, err := w.settle(ctx, b, now)\n",
 		pkg: "./writer", test: "TestWhatIsSettledIsPublishedInTheOrderOfTheJournal",
 	},
 	{

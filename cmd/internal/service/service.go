@@ -25,7 +25,7 @@ import (
 // Writer works on commands, and answers calls to the writer on s.
 func Writer(t *telemetry.Telemetry, store writer.Store, log writer.Log, s *rpc.Server) daemon.Part {
 	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store, Breaker: breaker.New("store", t.Registry), Log: log})
-	return daemon.Part{Name: "writer", Run: writer.New(store, log, t.Log, time.Now, t.Registry).Run}
+	return daemon.Part{Name: "writer", Run: writer.New(writer.Deps{Store: store, Log: log, Logger: t.Log, Now: time.Now, Registry: t.Registry}).Run}
 }
 
 // Reader keeps view, cache and index, and answers calls to the reader on s.
