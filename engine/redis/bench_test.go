@@ -15,8 +15,7 @@ import (
 	"catalog/engine/redis"
 )
 
-// BenchmarkProduct reads products that are in the cache, by one and by many at
-// once.
+// BenchmarkProduct reads cached products, from one goroutine and from 16 per CPU.
 func BenchmarkProduct(b *testing.B) {
 	c, err := redis.Open(b.Context(), redis.Config{URL: os.Getenv("CATALOG_TEST_REDIS_URL"), Prefix: fmt.Sprint("bench:", time.Now().UnixNano()), Shards: enginetest.CacheShards})
 	if err != nil {
@@ -36,21 +35,21 @@ func BenchmarkProduct(b *testing.B) {
 		ids[i] = catalog.DerivedID(fmt.Sprint(i))
 		p := catalog.Product{ID: ids[i], Version: 1, ProductData: catalog.ProductData{Name: "Folding chair", Description: fmt.Sprintf("%0200d", i), Price: catalog.Money{Currency: "EUR"}}}
 		for {
-			_, found, ticket, err := c.Product(ctx, ids[i])
+			_, found, fillToken, err := c.Product(ctx, ids[i])
 			if err != nil {
 				b.Fatal(err)
 			}
 			if found {
 				break
 			}
-			if err := c.Fill(ctx, ticket, p); err != nil {
+			if err := c.Fill(ctx, fillToken, p); err != nil {
 				b.Fatal(err)
 			}
 		}
 	}
 	read := func(b *testing.B, i int) {
 		if _, found, _, err := c.Product(ctx, ids[i%len(ids)]); err != nil || !found {
-			b.Error("void: not found", err)
+			b.Error("invalid benchmark: a product is not cached", err)
 		}
 	}
 	b.Run("one", func(b *testing.B) {

@@ -14,31 +14,32 @@ import (
 	"catalog/internal/wire"
 )
 
-// absentTTL is how long it is remembered that there is no such product: short,
-// since anybody can ask for any number of those.
+// absentTTL is the time for which the cache remembers that a product does not
+// exist. It is short because clients can ask for any number of unknown ids.
 const absentTTL = time.Minute
 
-// generationSize is the length of the name of a generation, with which each
-// entry begins.
-const generationSize = 26
+// leaseTokenSize is the length of a lease token in bytes. Every entry starts
+// with the token of the lease under which it was stored.
+const leaseTokenSize = 26
 
-// Product answers the product as the view has it, and whether it is here. One of
-// version 0 was never there. Where it is not here, the ticket is for Fill, unless
-// it is "".
-func (c *Cache) Product(ctx context.Context, id catalog.ID) (p catalog.Product, found bool, ticket string, err error) {
+// Product returns the product as the view holds it, which may be a tombstone.
+// Version 0 means that the view has no such product. When found is false, the
+// fill token is for Fill; an empty fill token means that the product cannot be
+// stored at the moment.
+func (c *Cache) Product(ctx context.Context, id catalog.ID) (p catalog.Product, found bool, fillToken string, err error) {
 	replies := c.client.DoMulti(ctx,
 		c.client.B().Get().Key(c.productKey(id)).Build(),
-		c.client.B().Hmget().Key(c.guardKey(catalog.Shard(id, c.shards))).Field("generation", "open", bucket(id)).Build(),
+		c.client.B().Hmget().Key(c.leaseKey(catalog.Shard(id, c.shards))).Field("token", "fillable", bucket(id)).Build(),
 	)
-	guard, err := replies[1].ToArray()
+	lease, err := replies[1].ToArray()
 	if err != nil {
-		return p, false, "", fmt.Errorf("guard of cached product %s: %w", id, err)
+		return p, false, "", fmt.Errorf("lease of cached product %s: %w", id, err)
 	}
-	generation, err := guard[0].ToString()
-	if err != nil || !c.lasting() {
-		return p, false, "", nil // nobody guards the shard, or not for certain
+	token, err := lease[0].ToString()
+	if err != nil || !c.leasesTrusted() {
+		return p, false, "", nil // no valid lease
 	}
-	encoded, found, err := entryOf(id, replies[0], generation)
+	encoded, found, err := decodeEntry(id, replies[0], token)
 	switch {
 	case err != nil:
 		return p, false, "", err
@@ -50,72 +51,76 @@ func (c *Cache) Product(ctx context.Context, id catalog.ID) (p catalog.Product, 
 		}
 		return p, true, "", nil
 	}
-	open, _ := guard[1].ToString()
-	mark, _ := guard[2].ToString()
-	if open != "1" || mark == changing {
+	fillable, _ := lease[1].ToString()
+	revision, _ := lease[2].ToString()
+	if fillable != "1" || revision == changing {
 		return p, false, "", nil
 	}
-	return p, false, generation + mark, nil
+	return p, false, token + revision, nil
 }
 
-// Products answers those of the products that are here, by id, as entries have
-// them: see reader.Cache.
+// Products returns the cached products among ids as encoded by
+// wire.EncodeProduct. The value is empty for a product that the view does not
+// have. Products that are not cached are absent from the map.
 func (c *Cache) Products(ctx context.Context, ids []catalog.ID) (map[catalog.ID][]byte, error) {
-	in := map[int32][]catalog.ID{} // by shard
+	byShard := map[int32][]catalog.ID{}
 	for _, id := range ids {
 		shard := catalog.Shard(id, c.shards)
-		in[shard] = append(in[shard], id)
+		byShard[shard] = append(byShard[shard], id)
 	}
-	shards, commands := make([]int32, 0, len(in)), make(rueidis.Commands, 0, 2*len(in))
-	for shard, ids := range in {
+	shards, commands := make([]int32, 0, len(byShard)), make(rueidis.Commands, 0, 2*len(byShard))
+	for shard, ids := range byShard {
 		keys := make([]string, len(ids))
 		for i, id := range ids {
 			keys[i] = c.productKey(id)
 		}
-		// The guard after the entries: they are valid if it is still the one they
-		// were stored under.
+		// The lease is read after the entries: an entry is valid when the lease
+		// still has the token under which the entry was stored.
 		shards, commands = append(shards, shard), append(commands,
 			c.client.B().Mget().Key(keys...).Build(),
-			c.client.B().Hget().Key(c.guardKey(shard)).Field("generation").Build())
+			c.client.B().Hget().Key(c.leaseKey(shard)).Field("token").Build())
 	}
 	replies := c.client.DoMulti(ctx, commands...)
-	all := make(map[catalog.ID][]byte, len(ids))
+	products := make(map[catalog.ID][]byte, len(ids))
 	for i, shard := range shards {
 		entries, err := replies[2*i].ToArray()
 		if err != nil {
 			return nil, fmt.Errorf("cached products of shard %d: %w", shard, err)
 		}
-		generation, err := replies[2*i+1].ToString()
+		token, err := replies[2*i+1].ToString()
 		if rueidis.IsRedisNil(err) {
-			continue // nobody guards it
+			continue // no process holds the lease
 		}
 		if err != nil {
-			return nil, fmt.Errorf("guard of cached products of shard %d: %w", shard, err)
+			return nil, fmt.Errorf("lease of cached products of shard %d: %w", shard, err)
 		}
-		for j, id := range in[shard] {
-			encoded, found, err := entryOf(id, &entries[j], generation)
+		for j, id := range byShard[shard] {
+			encoded, found, err := decodeEntry(id, &entries[j], token)
 			if err != nil {
 				return nil, err
 			}
 			if found {
-				all[id] = encoded
+				products[id] = encoded
 			}
 		}
 	}
-	if !c.lasting() {
+	if !c.leasesTrusted() {
 		return nil, nil
 	}
-	return all, nil
+	return products, nil
 }
 
-// lasting says whether the guards in Redis are of now. A Redis that was started
-// again may have some of before, until their term is over. Who is connected for
-// longer than that asks a Redis that runs for longer than that.
-func (c *Cache) lasting() bool { return time.Since(time.Unix(0, c.dialed.Load())) >= term }
+// leasesTrusted reports whether the leases in Redis are current. A restarted
+// Redis can hold leases from before the restart until they expire. After a
+// connection has lasted for leaseTTL, all of them have expired.
+func (c *Cache) leasesTrusted() bool {
+	return time.Since(time.Unix(0, c.dialed.Load())) >= leaseTTL
+}
 
-// entryOf is the encoded product that an entry has, if it is there and of the
-// generation: empty for one that was never in the view.
-func entryOf(id catalog.ID, entry interface{ AsBytes() ([]byte, error) }, generation string) (encoded []byte, found bool, err error) {
+// decodeEntry returns the encoded product in an entry, which is empty for a
+// product that the view does not have. found is false when the entry is absent
+// or was stored under another lease token.
+func decodeEntry(id catalog.ID, entry interface{ AsBytes() ([]byte, error) }, token string) (encoded []byte, found bool, err error) {
 	b, err := entry.AsBytes()
 	switch {
 	case rueidis.IsRedisNil(err):
@@ -123,37 +128,39 @@ func entryOf(id catalog.ID, entry interface{ AsBytes() ([]byte, error) }, genera
 	case err != nil:
 		return nil, false, fmt.Errorf("cached product %s: %w", id, err)
 	}
-	encoded, found = bytes.CutPrefix(b, []byte(generation))
+	encoded, found = bytes.CutPrefix(b, []byte(token))
 	return encoded, found, nil
 }
 
-// fill stores an entry if its ticket would still be given.
-// KEYS: guard, product. ARGV: generation, bucket, mark, entry, time to live.
-var fill = rueidis.NewLuaScript(`
-local at = redis.call('HMGET', KEYS[1], 'generation', 'open', ARGV[2])
-if at[1] ~= ARGV[1] or at[2] ~= '1' or (at[3] or '') ~= ARGV[3] then return 0 end
+// fillScript stores an entry when its fill token is still valid: the lease has
+// the same token, accepts fills, and the bucket has the same revision.
+// KEYS: lease, product. ARGV: lease token, bucket, revision, entry, TTL in ms.
+var fillScript = rueidis.NewLuaScript(`
+local lease = redis.call('HMGET', KEYS[1], 'token', 'fillable', ARGV[2])
+if lease[1] ~= ARGV[1] or lease[2] ~= '1' or (lease[3] or '') ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[5])
 return 1`)
 
-// Fill stores a product that was read from the view after the ticket was given,
-// unless it may have changed since.
-func (c *Cache) Fill(ctx context.Context, ticket string, p catalog.Product) error {
-	if len(ticket) < generationSize {
+// Fill stores a product that the caller read from the view after Product
+// returned the fill token. It stores nothing when the product may have changed
+// since.
+func (c *Cache) Fill(ctx context.Context, fillToken string, p catalog.Product) error {
+	if len(fillToken) < leaseTokenSize {
 		return nil
 	}
-	generation, mark := ticket[:generationSize], ticket[generationSize:]
-	entry, ttl := generation, min(absentTTL, c.ttl)
+	token, revision := fillToken[:leaseTokenSize], fillToken[leaseTokenSize:]
+	entry, ttl := token, min(absentTTL, c.ttl)
 	if p.Version > 0 {
-		value, err := wire.EncodeProduct(p)
+		encoded, err := wire.EncodeProduct(p)
 		if err != nil {
 			return err
 		}
-		entry, ttl = entry+rueidis.BinaryString(value), c.ttl
+		entry, ttl = entry+rueidis.BinaryString(encoded), c.ttl
 	}
-	ttl += rand.N(ttl/5+1) - ttl/10 // what was stored together does not expire together
-	err := fill.Exec(ctx, c.client,
-		[]string{c.guardKey(catalog.Shard(p.ID, c.shards)), c.productKey(p.ID)},
-		[]string{generation, bucket(p.ID), mark, entry, strconv.FormatInt(ttl.Milliseconds(), 10)},
+	ttl += rand.N(ttl/5+1) - ttl/10 // entries stored together expire at different times
+	err := fillScript.Exec(ctx, c.client,
+		[]string{c.leaseKey(catalog.Shard(p.ID, c.shards)), c.productKey(p.ID)},
+		[]string{token, bucket(p.ID), revision, entry, strconv.FormatInt(ttl.Milliseconds(), 10)},
 	).Error()
 	if err != nil {
 		return fmt.Errorf("cache product %s: %w", p.ID, err)

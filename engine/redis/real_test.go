@@ -10,10 +10,10 @@ import (
 	"catalog/reader"
 )
 
-func TestCacheOnRedis(t *testing.T) {
+func TestCache_real(t *testing.T) {
 	url := os.Getenv("CATALOG_TEST_REDIS_URL")
 	if url == "" {
-		t.Fatal("set CATALOG_TEST_REDIS_URL to the URL of a Redis server that may be written to")
+		t.Fatal("CATALOG_TEST_REDIS_URL is not set; set it to the URL of a Redis server for tests")
 	}
 	enginetest.TestCache(t, func(t *testing.T) func() reader.Cache { return open(t, url) })
 }

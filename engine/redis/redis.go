@@ -1,10 +1,12 @@
-// Package redis is the cache: what the view would answer, without asking it.
-// It is the only importer of the driver, and implements reader.Cache.
+// Package redis implements reader.Cache in Redis: it caches what the view
+// holds. It is the only importer of the driver.
 //
-// It promises that it cannot be told from the view: what it answers is what the
-// view had at that moment, whatever Redis has forgotten, kept for too long or
-// brought back from an old snapshot, and whoever froze meanwhile. Where it
-// cannot know that, it answers nothing. DESIGN.md says why this holds.
+// It promises coherence: Product and Products return what the view held at
+// some moment during the call, or a miss. This holds when Redis evicts keys,
+// restarts from an old snapshot or freezes, and when a reader freezes. When
+// the cache cannot be sure, it reports a miss. The mechanism is the lease of
+// memcached at Facebook ("Scaling Memcache at Facebook", NSDI '13), extended
+// to shards; DESIGN.md explains why it is correct.
 package redis
 
 import (
@@ -24,69 +26,89 @@ import (
 	"catalog"
 )
 
-// Config says where the cache is.
+const (
+	defaultPrefix = "catalog"
+	defaultTTL    = time.Hour
+	dialTimeout   = 2 * time.Second // for connecting; a read that misses the cache must not wait longer
+	writeTimeout  = 2 * time.Second // without a reply, after which the connection is replaced
+)
+
+// Config configures the connection to Redis and the entries.
 type Config struct {
-	URL    string
-	Prefix string        // of the keys; "" for catalog
-	TTL    time.Duration // of an entry, give or take a tenth; 0 for an hour
-	Shards int           // that products are in, as the log has them
+	// URL is the address of Redis, such as redis://127.0.0.1:6379/0. It is
+	// required.
+	URL string
+
+	// Prefix is the first part of every key. Change it to share one Redis
+	// between several catalogs. The default is "catalog".
+	Prefix string
+
+	// TTL is the time after which an entry expires, varied at random by a tenth
+	// so that entries stored together do not expire together. A longer TTL uses
+	// more memory; it does not make reads stale. 0 means 1 hour.
+	TTL time.Duration
+
+	// Shards is the number of shards of the log. It is required and must be the
+	// same in every process.
+	Shards int
 }
 
 // Flags declares the flags of c, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
-	fs.StringVar(&c.URL, "redis.url", "", "`URL` of Redis, such as redis://127.0.0.1:6379/0; no cache without it")
-	fs.StringVar(&c.Prefix, "redis.prefix", "catalog", "first part of the `name` of the keys")
-	fs.DurationVar(&c.TTL, "redis.ttl", time.Hour, "`time` that a product stays in the cache, give or take a tenth")
+	fs.StringVar(&c.URL, "redis.url", "", "`URL` of Redis, such as redis://127.0.0.1:6379/0; empty means no cache")
+	fs.StringVar(&c.Prefix, "redis.prefix", defaultPrefix, "first `part` of every key in Redis")
+	fs.DurationVar(&c.TTL, "redis.ttl", defaultTTL, "`time` after which a cached product expires, varied by a tenth")
 }
 
-// Cache is the cache in Redis.
+// Cache is the cache in Redis. It implements reader.Cache.
 type Cache struct {
 	client rueidis.Client
-	place  string
+	addr   string // for error messages: the host of the URL, without the password
 	prefix string
 	ttl    time.Duration
 	shards int
-	dialed atomic.Int64 // when Redis was last connected to, in nanoseconds since 1970
+	dialed atomic.Int64 // time of the last connection attempt, in nanoseconds since 1970
 	clock  atomic.Pointer[clock]
 
 	mu     sync.Mutex
-	guards map[int32]*guard
+	leases map[int32]*lease // held by this process, by shard
 }
 
-// Open connects to Redis, or says in one line why not.
+// Open connects to Redis. When Redis cannot be reached, the error is one line
+// with the address and the remedy.
 func Open(ctx context.Context, c Config) (*Cache, error) {
 	o, err := rueidis.ParseURL(c.URL)
 	if err != nil {
 		return nil, fmt.Errorf("-redis.url: %w", err)
 	}
-	cache := &Cache{place: "the Redis URL", prefix: c.Prefix, ttl: c.TTL, shards: c.Shards, guards: map[int32]*guard{}}
+	cache := &Cache{addr: "the address in -redis.url", prefix: c.Prefix, ttl: c.TTL, shards: c.Shards, leases: map[int32]*lease{}}
 	if u, err := url.Parse(c.URL); err == nil {
-		cache.place = u.Host // a URL may hold a password
+		cache.addr = u.Host
 	}
 	if cache.ttl <= 0 {
-		cache.ttl = time.Hour
+		cache.ttl = defaultTTL
 	}
 	if cache.prefix == "" {
-		cache.prefix = "catalog"
+		cache.prefix = defaultPrefix
 	}
-	o.DisableCache = true // who caches here is the gateway, which follows the events
-	o.DisableRetry = true // who asks a cache has something else to do
+	o.DisableCache = true // the gateway caches in its process and follows the events
+	o.DisableRetry = true // the view is a faster fallback than a second attempt
 	o.ClientName = "catalog"
-	o.Dialer.Timeout = 2 * time.Second
-	o.ConnWriteTimeout = 2 * time.Second
+	o.Dialer.Timeout = dialTimeout
+	o.ConnWriteTimeout = writeTimeout
 	o.DialCtxFn = func(ctx context.Context, address string, d *net.Dialer, secure *tls.Config) (net.Conn, error) {
-		var dial interface {
+		var dialer interface {
 			DialContext(ctx context.Context, network, address string) (net.Conn, error)
 		} = d
 		if secure != nil {
-			dial = &tls.Dialer{NetDialer: d, Config: secure}
+			dialer = &tls.Dialer{NetDialer: d, Config: secure}
 		}
-		conn, err := dial.DialContext(ctx, "tcp", address)
+		conn, err := dialer.DialContext(ctx, "tcp", address)
 		cache.dialed.Store(time.Now().UnixNano())
 		return conn, err
 	}
 	if cache.client, err = rueidis.NewClient(o); err != nil {
-		return nil, cache.away(err)
+		return nil, cache.unreachable(err)
 	}
 	if err := cache.Ping(ctx); err != nil {
 		cache.Close()
@@ -95,25 +117,26 @@ func Open(ctx context.Context, c Config) (*Cache, error) {
 	return cache, nil
 }
 
-// Ping says whether Redis answers.
+// Ping returns an error when Redis cannot be reached.
 func (c *Cache) Ping(ctx context.Context) error {
 	now, err := c.client.Do(ctx, c.client.B().Time().Build()).AsIntSlice()
 	if err != nil {
-		return c.away(err)
+		return c.unreachable(err)
 	}
 	c.setClock(now)
 	return nil
 }
 
-func (c *Cache) away(err error) error {
-	return fmt.Errorf("no Redis answers at %s (%w); start one there, set -redis.url, or leave it out", c.place, err)
+func (c *Cache) unreachable(err error) error {
+	return fmt.Errorf("cannot reach Redis at %s (%w); start Redis there, set -redis.url, or leave -redis.url empty to run without a cache", c.addr, err)
 }
 
-// Close disconnects.
+// Close closes the connections.
 func (c *Cache) Close() { c.client.Close() }
 
-// Keys of one shard have the same tag, so that they are in one place of a
-// cluster and scripts can work on them together.
+// key returns a key of the shard. The shard is the hash tag of the key: a
+// Redis cluster keeps all keys of one shard on one node, so a script can use
+// them together.
 func (c *Cache) key(shard int32, rest string) string {
 	return c.prefix + ":{" + strconv.Itoa(int(shard)) + "}:" + rest
 }
@@ -122,21 +145,22 @@ func (c *Cache) productKey(id catalog.ID) string {
 	return c.key(catalog.Shard(id, c.shards), id.String())
 }
 
-func (c *Cache) guardKey(shard int32) string { return c.key(shard, "guard") }
+func (c *Cache) leaseKey(shard int32) string { return c.key(shard, "lease") }
 
-// clock is what time it was there when it was what time here.
-type clock struct{ there, here time.Time }
+// clock is a reading of the clock of Redis and of the local clock at the same
+// moment.
+type clock struct{ redis, local time.Time }
 
-// setClock takes the answer of TIME, which has just come.
+// setClock stores a reply of the TIME command that has just arrived.
 func (c *Cache) setClock(now []int64) {
 	if len(now) == 2 {
-		c.clock.Store(&clock{there: time.Unix(now[0], now[1]*1000), here: time.Now()})
+		c.clock.Store(&clock{redis: time.Unix(now[0], now[1]*1000), local: time.Now()})
 	}
 }
 
-// there is what time it is in Redis, or a little earlier: the answer has
-// travelled.
-func (c *Cache) there(here time.Time) time.Time {
+// redisTime converts a local time to the clock of Redis. The result is early by
+// at most the time that the reply of TIME took to arrive.
+func (c *Cache) redisTime(local time.Time) time.Time {
 	k := c.clock.Load()
-	return k.there.Add(here.Sub(k.here))
+	return k.redis.Add(local.Sub(k.local))
 }

@@ -123,19 +123,19 @@ var mutants = []mutant{
 		pkg: "./engine/sqlite", test: "TestView",
 	},
 	{
-		bug:  "what was read before a change is put into the cache after it",
-		file: "engine/redis/cache.go", old: "at[1] ~= ARGV[1] or at[2] ~= '1' or (at[3] or '') ~= ARGV[3]", new: "at[1] ~= ARGV[1] or at[2] ~= '1'",
+		bug:  "a product read before a change is cached after it",
+		file: "engine/redis/cache.go", old: "lease[1] ~= ARGV[1] or lease[2] ~= '1' or (lease[3] or '') ~= ARGV[3]", new: "lease[1] ~= ARGV[1] or lease[2] ~= '1'",
 		pkg: "./engine/redis", test: "TestCache",
 	},
 	{
-		bug:  "a Redis with an old snapshot is believed by who guards the shard",
-		file: "engine/redis/guard.go", old: " or at[3] ~= ARGV[4]", new: "",
-		pkg: "./engine/redis", test: "TestAnOldSnapshotIsNotBelievedByWhoeverGuardsTheShard",
+		bug:  "the lease holder trusts an old snapshot of Redis",
+		file: "engine/redis/lease.go", old: " or lease[3] ~= ARGV[4]", new: "",
+		pkg: "./engine/redis", test: "TestLease_oldSnapshot",
 	},
 	{
-		bug:  "a Redis that was started again is believed by who reads",
-		file: "engine/redis/cache.go", old: "return time.Since(time.Unix(0, c.dialed.Load())) >= term", new: "return true",
-		pkg: "./engine/redis", test: "TestARedisThatWasStartedAgainIsNotBelievedBeforeAllThatItMayHaveIsOver",
+		bug:  "readers trust the leases of a restarted Redis",
+		file: "engine/redis/cache.go", old: "return time.Since(time.Unix(0, c.dialed.Load())) >= leaseTTL", new: "return true",
+		pkg: "./engine/redis", test: "TestLease_restart",
 	},
 	{
 		bug:  "a late answer of the reader is kept in the gateway",
