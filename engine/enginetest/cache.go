@@ -15,322 +15,150 @@ import (
 	"catalog/reader"
 )
 
-// CacheShards is how many shards the products of TestCache are in.
+// CacheShards is the number of shards that TestCache uses.
 const CacheShards = 2
 
-// TestCache says what a reader.Cache must do. Each open answers an empty cache
-// that is large enough; each call of what it answers is another process that
-// uses it. open closes them at the end of the test.
-func TestCache(t *testing.T, open func(t *testing.T) func() reader.Cache) {
-	shard := func(id catalog.ID) int32 { return catalog.Shard(id, CacheShards) }
-	keep := func(t *testing.T, c reader.Cache) {
-		ctx, stop := context.WithCancel(context.Background())
-		var keeping sync.WaitGroup
-		keeping.Go(func() { c.RenewLeases(ctx) })
-		t.Cleanup(func() { stop(); keeping.Wait() })
-	}
-	guard := func(t *testing.T, c reader.Cache) {
-		t.Helper()
-		for s := range int32(CacheShards) {
-			if err := errors.Join(c.Acquire(t.Context(), s), c.AllowFill(t.Context(), s)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	// guarded is a cache that this process guards.
-	guarded := func(t *testing.T) reader.Cache {
-		t.Helper()
-		c := open(t)()
-		keep(t, c)
-		guard(t, c)
-		return c
-	}
-	// ask asks until the cache has the product or would have it: a guard may be
-	// lost on a busy machine, and comes back.
-	ask := func(t *testing.T, c reader.Cache, id catalog.ID) (catalog.Product, bool, string) {
-		t.Helper()
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-time.After(time.Millisecond) {
-			p, found, ticket, err := c.Product(t.Context(), id)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if found || ticket != "" {
-				return p, found, ticket
-			}
-		}
-		t.Fatal("the cache is never used")
-		return catalog.Product{}, false, ""
-	}
-	has := func(t *testing.T, c reader.Cache, want catalog.Product) {
-		t.Helper()
-		if got, found, _ := ask(t, c, want.ID); !found || !equal(got, want) {
-			t.Fatalf("the cache has %+v, %v; want %+v", got, found, want)
-		}
-		for end := time.Now().Add(20 * time.Second); ; <-time.After(time.Millisecond) {
-			several, err := c.Products(t.Context(), []catalog.ID{product("another"), want.ID})
-			if err != nil || len(several) > 1 || time.Now().After(end) {
-				t.Fatalf("of several the cache has %q, %v; want %+v alone", several, err, want)
-			}
-			if encoded, ok := several[want.ID]; ok {
-				if got := decoded(t, want.ID, encoded); !equal(got, want) {
-					t.Fatalf("of several the cache has %+v; want %+v", got, want)
-				}
-				return
-			}
-		}
-	}
-	hasNot := func(t *testing.T, c reader.Cache, id catalog.ID) {
-		t.Helper()
-		if p, found, _, err := c.Product(t.Context(), id); found || err != nil {
-			t.Fatalf("the cache has version %d, %v", p.Version, err)
-		}
-		if several, err := c.Products(t.Context(), []catalog.ID{id}); len(several) > 0 || err != nil {
-			t.Fatalf("of several the cache has %+v, %v", several, err)
-		}
-	}
-	fill := func(t *testing.T, c reader.Cache, p catalog.Product) {
-		t.Helper()
-		_, found, ticket := ask(t, c, p.ID)
-		if found {
-			t.Fatal("it is there already")
-		}
-		if err := c.Fill(t.Context(), ticket, p); err != nil {
-			t.Fatal(err)
-		}
-	}
-	forget := func(t *testing.T, c reader.Cache, id catalog.ID) {
-		t.Helper()
-		if err := c.Invalidate(t.Context(), shard(id), []catalog.ID{id}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	admit := func(t *testing.T, c reader.Cache, id catalog.ID) {
-		t.Helper()
-		if err := c.AllowFill(t.Context(), shard(id)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	run := func(name string, f func(t *testing.T)) {
-		t.Run(name, func(t *testing.T) { t.Parallel(); f(t) })
-	}
+// cacheWait limits the time for a cache to accept fills. A lease can be lost for
+// a moment on a busy machine.
+const cacheWait = time.Minute
 
-	run("every field comes back exactly", func(t *testing.T) {
-		c := guarded(t)
-		for name, d := range extremes() {
-			fill(t, c, at(name, 1, d))
-			has(t, c, at(name, 1, d))
-		}
-	})
-	run("a tombstone is an entry, and so is a product that never was", func(t *testing.T) {
-		c := guarded(t)
-		fill(t, c, gone("a", 3))
-		has(t, c, gone("a", 3))
-		fill(t, c, catalog.Product{ID: product("nobody")})
-		has(t, c, catalog.Product{ID: product("nobody")})
-	})
-	run("what nobody guards is not there and cannot be filled", func(t *testing.T) {
-		c := open(t)()
-		if _, found, ticket, err := c.Product(t.Context(), product("a")); found || ticket != "" || err != nil {
-			t.Fatalf("Product = %v, %q, %v", found, ticket, err)
-		}
-	})
-	run("what is forgotten is gone, and comes back when it is admitted", func(t *testing.T) {
-		c := guarded(t)
-		fill(t, c, at("a", 1, draft("one")))
-		forget(t, c, product("a"))
-		if _, found, ticket, err := c.Product(t.Context(), product("a")); found || ticket != "" || err != nil {
-			t.Fatalf("while it changes, Product = %v, %q, %v", found, ticket, err)
-		}
-		forget(t, c, product("a")) // whoever applies it tries again
-		admit(t, c, product("a"))
-		fill(t, c, at("a", 2, draft("two")))
-		has(t, c, at("a", 2, draft("two")))
-	})
-	run("what was read before a change is not stored after it", func(t *testing.T) {
-		c := guarded(t)
-		_, _, ticket := ask(t, c, product("a"))
-		forget(t, c, product("a"))
-		late := func() {
-			t.Helper()
-			if err := c.Fill(t.Context(), ticket, at("a", 1, draft("one"))); err != nil {
-				t.Fatal(err)
-			}
-			hasNot(t, c, product("a"))
-		}
-		late()
-		admit(t, c, product("a"))
-		late()
-		forget(t, c, product("a"))
-		admit(t, c, product("a"))
-		late()
-	})
-	run("what another process guards is forgotten by its word alone", func(t *testing.T) {
-		process := open(t)
-		one, other := process(), process()
-		keep(t, one)
-		keep(t, other)
-		guard(t, one)
-		fill(t, one, at("a", 1, draft("one")))
-		has(t, other, at("a", 1, draft("one")))
-		_, _, ticket := ask(t, one, product("b"))
-
-		if err := other.Acquire(t.Context(), shard(product("a"))); err != nil {
-			t.Fatal(err)
-		}
-		hasNot(t, one, product("a"))
-		if err := one.Invalidate(t.Context(), shard(product("a")), []catalog.ID{product("a")}); !errors.Is(err, catalog.ErrFenced) {
-			t.Fatalf("Forget of the one before = %v; want ErrFenced", err)
-		}
-		if _, found, ticket, err := other.Product(t.Context(), product("a")); found || ticket != "" || err != nil {
-			t.Fatalf("before it is admitted, Product = %v, %q, %v", found, ticket, err)
-		}
-		guard(t, other)
-		if err := one.Fill(t.Context(), ticket, at("b", 1, draft("late"))); err != nil {
-			t.Fatal(err)
-		}
-		hasNot(t, other, product("b"))
-		fill(t, one, at("a", 2, draft("two"))) // anybody may fill
-		has(t, other, at("a", 2, draft("two")))
-	})
-	run("a shard that was left is not used when its term is over", func(t *testing.T) {
-		c := guarded(t)
-		fill(t, c, at("a", 1, draft("one")))
-		c.Release(shard(product("a")))
-		for end := time.Now().Add(20 * time.Second); ; <-time.After(10 * time.Millisecond) {
-			if _, found, _, err := c.Product(t.Context(), product("a")); err == nil && !found {
-				return
-			}
-			if time.Now().After(end) {
-				t.Fatal("it is used for ever")
-			}
-		}
-	})
-	run("it cannot be told from the view, however many change and ask at once", func(t *testing.T) {
-		unlikeNoView(t, open(t), shard)
-	})
-	run("nothing is forgotten", func(t *testing.T) {
-		if err := guarded(t).Invalidate(t.Context(), 0, nil); err != nil {
-			t.Fatal(err)
-		}
-	})
-	run("a call that was cancelled is an error", func(t *testing.T) {
-		c := guarded(t)
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if _, _, _, err := c.Product(ctx, product("a")); err == nil {
-			t.Error("Product answered")
-		}
-		if _, err := c.Products(ctx, []catalog.ID{product("a")}); err == nil {
-			t.Error("Products answered")
-		}
-		if err := c.Fill(ctx, "01234567890123456789012345", at("a", 1, draft("one"))); err == nil {
-			t.Error("Fill answered")
-		}
-	})
-}
-
-// unlikeNoView changes a few products of a view, one version after the other,
-// while many read them through the cache. Whoever reads must be answered no older
-// version than the view had, or than somebody was answered, before he asked.
-func unlikeNoView(t *testing.T, process func() reader.Cache, shard func(catalog.ID) int32) {
-	const products, readers = 4, 8
-	var (
-		mu       sync.Mutex
-		view     [products]int64
-		answered [products]int64
-		hits     int
-	)
-	ids := make([]catalog.ID, products)
-	for i := range ids {
-		ids[i] = product(fmt.Sprint(i))
-	}
-	seen := func(i int) int64 { mu.Lock(); defer mu.Unlock(); return max(view[i], answered[i]) }
-	told := func(i int, version, least int64, cached bool) {
-		if version < least {
-			t.Errorf("version %d was answered after version %d (cached: %v)", version, least, cached)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		answered[i] = max(answered[i], version)
-		if cached {
-			hits++
-		}
-	}
-	ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
-	defer stop()
-	var all sync.WaitGroup
-	writer := process()
-	all.Go(func() { writer.RenewLeases(ctx) })
-	for s := range int32(CacheShards) {
-		if err := errors.Join(writer.Acquire(t.Context(), s), writer.AllowFill(t.Context(), s)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	all.Go(func() {
-		for ctx.Err() == nil {
-			i := rand.IntN(products)
-			if err := writer.Invalidate(t.Context(), shard(ids[i]), ids[i:i+1]); err != nil {
-				t.Error(err)
-				return
-			}
-			<-time.After(rand.N(2 * time.Millisecond)) // the view takes its time
-			mu.Lock()
-			view[i]++
-			mu.Unlock()
-			_ = writer.AllowFill(t.Context(), shard(ids[i])) // an error only means that it is not used
-			<-time.After(rand.N(10 * time.Millisecond))
-		}
-	})
-	for n := range readers {
-		c := writer
-		if n%2 == 1 {
-			c = process()
-		}
-		all.Go(func() {
-			for ctx.Err() == nil {
-				i := rand.IntN(products)
-				least := seen(i)
-				p, found, ticket, err := c.Product(t.Context(), ids[i])
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if !found {
-					mu.Lock()
-					p = catalog.Product{ID: ids[i], Version: view[i]}
-					mu.Unlock()
-					<-time.After(rand.N(3 * time.Millisecond)) // a slow fill
-					if err := c.Fill(t.Context(), ticket, p); err != nil {
-						t.Error(err)
-						return
-					}
-				}
-				told(i, p.Version, least, found)
-
-				var leasts [products]int64
-				for i := range leasts {
-					leasts[i] = seen(i)
-				}
-				several, err := c.Products(t.Context(), ids)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				for id, encoded := range several {
-					i := slices.Index(ids, id)
-					told(i, decoded(t, id, encoded).Version, leasts[i], true)
-				}
-			}
+// TestCache is the suite of reader.Cache. Each call of open returns an empty
+// cache; each call of the returned function connects another process to it.
+// open registers their closing with t.Cleanup.
+func TestCache(t *testing.T, open func(t *testing.T) (connect func() reader.Cache)) {
+	for _, c := range []struct {
+		name string
+		test func(t *testing.T, connect func() reader.Cache)
+	}{
+		{"every field comes back exactly", cacheFields},
+		{"tombstones and unknown products are cached", cacheTombstones},
+		{"without a lease nothing is cached", cacheNoLease},
+		{"an invalidated product misses until fills are allowed", cacheInvalidate},
+		{"a product read before a change is not stored after it", cacheLateFill},
+		{"Acquire in another process invalidates the shard and fences the holder", cacheTakeover},
+		{"a released lease expires", cacheRelease},
+		{"concurrent reads never return an older product than the view", cacheCoherence},
+		{"Invalidate of no products succeeds", cacheInvalidateNone},
+		{"a canceled call returns an error", cacheCanceled},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t, open(t))
 		})
 	}
-	all.Wait()
-	if hits == 0 {
-		t.Error("void: nothing came from the cache")
+}
+
+func cacheShard(id catalog.ID) int32 { return catalog.Shard(id, CacheShards) }
+
+// renewLeases extends the leases of c until the test ends.
+func renewLeases(t testing.TB, c reader.Cache) {
+	ctx, stop := context.WithCancel(context.Background())
+	var renewing sync.WaitGroup
+	renewing.Go(func() { c.RenewLeases(ctx) })
+	t.Cleanup(func() { stop(); renewing.Wait() })
+}
+
+// acquireAll acquires all shards and allows fills.
+func acquireAll(t testing.TB, c reader.Cache) {
+	t.Helper()
+	for s := range int32(CacheShards) {
+		if err := errors.Join(c.Acquire(t.Context(), s), c.AllowFill(t.Context(), s)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
-// decoded is what an entry of the cache says of the product.
-func decoded(t *testing.T, id catalog.ID, encoded []byte) catalog.Product {
+// leasedCache returns a cache whose leases this process holds and extends.
+func leasedCache(t testing.TB, connect func() reader.Cache) reader.Cache {
+	t.Helper()
+	c := connect()
+	renewLeases(t, c)
+	acquireAll(t, c)
+	return c
+}
+
+// lookUp calls Product until it returns the product or a fill token.
+func lookUp(t testing.TB, c reader.Cache, id catalog.ID) (p catalog.Product, found bool, fillToken string) {
+	t.Helper()
+	for end := time.Now().Add(cacheWait); time.Now().Before(end); <-time.After(time.Millisecond) {
+		p, found, fillToken, err := c.Product(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found || fillToken != "" {
+			return p, found, fillToken
+		}
+	}
+	t.Fatalf("Product returns neither a product nor a fill token for %v", cacheWait)
+	return catalog.Product{}, false, ""
+}
+
+// wantCached fails the test unless Product and Products return want.
+func wantCached(t testing.TB, c reader.Cache, want catalog.Product) {
+	t.Helper()
+	got, found, _ := lookUp(t, c, want.ID)
+	if !found {
+		t.Fatalf("Product is a miss; want version %d", want.Version)
+	}
+	sameFields(t, "Product", got, want)
+	for end := time.Now().Add(cacheWait); ; <-time.After(time.Millisecond) {
+		products, err := c.Products(t.Context(), []catalog.ID{product("another"), want.ID})
+		if err != nil || len(products) > 1 || time.Now().After(end) {
+			t.Fatalf("Products = %d products, %v; want version %d only", len(products), err, want.Version)
+		}
+		if encoded, ok := products[want.ID]; ok {
+			sameFields(t, "Products", decodeCached(t, want.ID, encoded), want)
+			return
+		}
+	}
+}
+
+// wantMiss fails the test when Product or Products return the product.
+func wantMiss(t testing.TB, c reader.Cache, id catalog.ID) {
+	t.Helper()
+	if p, found, _, err := c.Product(t.Context(), id); found || err != nil {
+		t.Fatalf("Product = version %d, found %v, %v; want a miss", p.Version, found, err)
+	}
+	if products, err := c.Products(t.Context(), []catalog.ID{id}); len(products) > 0 || err != nil {
+		t.Fatalf("Products = %d products, %v; want none", len(products), err)
+	}
+}
+
+// wantNoFill fails the test unless Product is a miss without a fill token.
+func wantNoFill(t testing.TB, c reader.Cache, id catalog.ID) {
+	t.Helper()
+	if _, found, fillToken, err := c.Product(t.Context(), id); found || fillToken != "" || err != nil {
+		t.Fatalf("Product = found %v, fill token %q, %v; want a miss without a fill token", found, fillToken, err)
+	}
+}
+
+func fill(t testing.TB, c reader.Cache, p catalog.Product) {
+	t.Helper()
+	_, found, fillToken := lookUp(t, c, p.ID)
+	if found {
+		t.Fatalf("product %s is cached before Fill", p.ID)
+	}
+	if err := c.Fill(t.Context(), fillToken, p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func invalidate(t testing.TB, c reader.Cache, id catalog.ID) {
+	t.Helper()
+	if err := c.Invalidate(t.Context(), cacheShard(id), []catalog.ID{id}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func allowFill(t testing.TB, c reader.Cache, id catalog.ID) {
+	t.Helper()
+	if err := c.AllowFill(t.Context(), cacheShard(id)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// decodeCached decodes an entry that Products returned.
+func decodeCached(t testing.TB, id catalog.ID, encoded []byte) catalog.Product {
 	t.Helper()
 	if len(encoded) == 0 {
 		return catalog.Product{ID: id}
@@ -340,4 +168,214 @@ func decoded(t *testing.T, id catalog.ID, encoded []byte) catalog.Product {
 		t.Error(err)
 	}
 	return p
+}
+
+func cacheFields(t *testing.T, connect func() reader.Cache) {
+	c := leasedCache(t, connect)
+	for name, d := range extremes() {
+		fill(t, c, at(name, 1, d))
+		wantCached(t, c, at(name, 1, d))
+	}
+}
+
+func cacheTombstones(t *testing.T, connect func() reader.Cache) {
+	c := leasedCache(t, connect)
+	fill(t, c, tombstone("a", 3))
+	wantCached(t, c, tombstone("a", 3))
+	fill(t, c, catalog.Product{ID: product("unknown")})
+	wantCached(t, c, catalog.Product{ID: product("unknown")})
+}
+
+func cacheNoLease(t *testing.T, connect func() reader.Cache) {
+	wantNoFill(t, connect(), product("a"))
+}
+
+func cacheInvalidate(t *testing.T, connect func() reader.Cache) {
+	c := leasedCache(t, connect)
+	fill(t, c, at("a", 1, data("one")))
+	invalidate(t, c, product("a"))
+	wantNoFill(t, c, product("a"))
+	invalidate(t, c, product("a")) // as when the view fails and the change is repeated
+	allowFill(t, c, product("a"))
+	fill(t, c, at("a", 2, data("two")))
+	wantCached(t, c, at("a", 2, data("two")))
+}
+
+func cacheLateFill(t *testing.T, connect func() reader.Cache) {
+	c := leasedCache(t, connect)
+	_, _, fillToken := lookUp(t, c, product("a"))
+	lateFill := func() {
+		t.Helper()
+		if err := c.Fill(t.Context(), fillToken, at("a", 1, data("one"))); err != nil {
+			t.Fatal(err)
+		}
+		wantMiss(t, c, product("a"))
+	}
+	invalidate(t, c, product("a"))
+	lateFill()
+	allowFill(t, c, product("a"))
+	lateFill()
+	invalidate(t, c, product("a"))
+	allowFill(t, c, product("a"))
+	lateFill()
+}
+
+func cacheTakeover(t *testing.T, connect func() reader.Cache) {
+	first := leasedCache(t, connect)
+	second := connect()
+	renewLeases(t, second)
+	fill(t, first, at("a", 1, data("one")))
+	wantCached(t, second, at("a", 1, data("one")))
+	_, _, fillToken := lookUp(t, first, product("b"))
+
+	if err := second.Acquire(t.Context(), cacheShard(product("a"))); err != nil {
+		t.Fatal(err)
+	}
+	wantMiss(t, first, product("a"))
+	if err := first.Invalidate(t.Context(), cacheShard(product("a")), []catalog.ID{product("a")}); !errors.Is(err, catalog.ErrFenced) {
+		t.Fatalf("Invalidate of the former holder = %v; want ErrFenced", err)
+	}
+	wantNoFill(t, second, product("a")) // before AllowFill
+	acquireAll(t, second)
+	if err := first.Fill(t.Context(), fillToken, at("b", 1, data("late"))); err != nil {
+		t.Fatal(err)
+	}
+	wantMiss(t, second, product("b"))
+	fill(t, first, at("a", 2, data("two"))) // any process may fill
+	wantCached(t, second, at("a", 2, data("two")))
+}
+
+func cacheRelease(t *testing.T, connect func() reader.Cache) {
+	c := leasedCache(t, connect)
+	fill(t, c, at("a", 1, data("one")))
+	c.Release(cacheShard(product("a")))
+	for end := time.Now().Add(cacheWait); ; <-time.After(10 * time.Millisecond) {
+		if _, found, _, err := c.Product(t.Context(), product("a")); err == nil && !found {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the product is still cached %v after Release", cacheWait)
+		}
+	}
+}
+
+func cacheInvalidateNone(t *testing.T, connect func() reader.Cache) {
+	if err := leasedCache(t, connect).Invalidate(t.Context(), 0, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func cacheCanceled(t *testing.T, connect func() reader.Cache) {
+	c := leasedCache(t, connect)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, _, err := c.Product(ctx, product("a")); err == nil {
+		t.Error("Product with a canceled context = nil; want an error")
+	}
+	if _, err := c.Products(ctx, []catalog.ID{product("a")}); err == nil {
+		t.Error("Products with a canceled context = nil; want an error")
+	}
+	if err := c.Fill(ctx, "01234567890123456789012345", at("a", 1, data("one"))); err == nil {
+		t.Error("Fill with a canceled context = nil; want an error")
+	}
+}
+
+// cacheCoherence raises the versions of a few products in a view while several
+// readers use the cache. No read may return an older version than the view held,
+// or than another read returned, before the read began.
+func cacheCoherence(t *testing.T, connect func() reader.Cache) {
+	const products, readers = 4, 8
+	duration := 3 * time.Second
+	if full() {
+		duration = 15 * time.Second
+	}
+	var (
+		mu       sync.Mutex
+		view     [products]int64 // versions
+		returned [products]int64 // highest versions that a read has returned
+		hits     int
+	)
+	ids := make([]catalog.ID, products)
+	for i := range ids {
+		ids[i] = product(fmt.Sprint(i))
+	}
+	oldest := func(i int) int64 { mu.Lock(); defer mu.Unlock(); return max(view[i], returned[i]) }
+	check := func(i int, version, oldest int64, cached bool) {
+		if version < oldest {
+			t.Errorf("read version %d after version %d (cached: %v)", version, oldest, cached)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		returned[i] = max(returned[i], version)
+		if cached {
+			hits++
+		}
+	}
+	ctx, stop := context.WithTimeout(t.Context(), duration)
+	defer stop()
+	var all sync.WaitGroup
+	holder := connect()
+	all.Go(func() { holder.RenewLeases(ctx) })
+	acquireAll(t, holder)
+	all.Go(func() {
+		for ctx.Err() == nil {
+			i := rand.IntN(products)
+			if err := holder.Invalidate(t.Context(), cacheShard(ids[i]), ids[i:i+1]); err != nil {
+				t.Error(err)
+				return
+			}
+			<-time.After(rand.N(2 * time.Millisecond)) // the time to write the view
+			mu.Lock()
+			view[i]++
+			mu.Unlock()
+			_ = holder.AllowFill(t.Context(), cacheShard(ids[i])) // after an error the cache only misses
+			<-time.After(rand.N(10 * time.Millisecond))
+		}
+	})
+	for n := range readers {
+		c := holder
+		if n%2 == 1 {
+			c = connect()
+		}
+		all.Go(func() {
+			for ctx.Err() == nil {
+				i := rand.IntN(products)
+				atLeast := oldest(i)
+				p, found, fillToken, err := c.Product(t.Context(), ids[i])
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if !found {
+					mu.Lock()
+					p = catalog.Product{ID: ids[i], Version: view[i]}
+					mu.Unlock()
+					<-time.After(rand.N(3 * time.Millisecond)) // a slow fill
+					if err := c.Fill(t.Context(), fillToken, p); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+				check(i, p.Version, atLeast, found)
+
+				var atLeasts [products]int64
+				for i := range atLeasts {
+					atLeasts[i] = oldest(i)
+				}
+				cached, err := c.Products(t.Context(), ids)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for id, encoded := range cached {
+					i := slices.Index(ids, id)
+					check(i, decodeCached(t, id, encoded).Version, atLeasts[i], true)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if hits == 0 {
+		t.Error("invalid test: no read was served from the cache")
+	}
 }

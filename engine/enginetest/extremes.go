@@ -7,9 +7,9 @@ import (
 	"catalog"
 )
 
-// extremes are drafts, by name, that the rules allow and that an engine is
-// likely to get wrong: the largest and the smallest of everything, and text
-// that means something to some engine.
+// extremes returns valid product data, by name, that an engine is likely to
+// store wrongly: the largest and smallest value of every field, and text with a
+// meaning in some engine.
 func extremes() map[string]catalog.ProductData {
 	many := func(n int, f func(i int) string) []string {
 		list := make([]string, n)

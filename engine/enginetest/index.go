@@ -191,7 +191,7 @@ func indexAttributeFacets(t *testing.T, x reader.Index) {
 	} {
 		put(t, x, at(fmt.Sprint("facet ", i), 1, catalog.ProductData{Name: "Lacquer", Price: price(1, 0, "EUR"), Attributes: attributes}))
 	}
-	put(t, x, gone("facet 1", 2))
+	put(t, x, tombstone("facet 1", 2))
 	page := ask(t, x, catalog.Query{Text: "lacquer", Facets: true, FacetAttributes: []string{"colour", "size", "weight"}})
 	if len(page.Facets) != 6 {
 		t.Fatalf("%d facets", len(page.Facets))
@@ -267,7 +267,7 @@ func indexHighlights(t *testing.T, x reader.Index) {
 
 func indexSuggestions(t *testing.T, x reader.Index) {
 	put(t, x, furniture()...)
-	put(t, x, gone("Desk lamp", 2))
+	put(t, x, tombstone("Desk lamp", 2))
 	suggest := func(text string, limit int) catalog.Suggestions {
 		t.Helper()
 		s, err := x.Suggest(t.Context(), text, limit)
@@ -386,7 +386,7 @@ func indexReplay(t *testing.T, x reader.Index) {
 	if page := ask(t, x, catalog.Query{}); page.Total != 6 {
 		t.Fatalf("after a replay there are %d products", page.Total)
 	}
-	put(t, x, gone("Oak table", 2), gone("never there", 1))
+	put(t, x, tombstone("Oak table", 2), tombstone("never there", 1))
 	if page := ask(t, x, catalog.Query{Text: "oak"}); names(page.Items) != "Coffee table" {
 		t.Errorf("after a deletion oak finds %s", names(page.Items))
 	}
@@ -551,7 +551,7 @@ func indexEach(t *testing.T, x reader.Index) {
 		want = append(want, item(fmt.Sprint(i), "", "", int64(i)))
 	}
 	put(t, x, want...)
-	put(t, x, gone("7", 2))
+	put(t, x, tombstone("7", 2))
 	want[8].Version = 2
 	put(t, x, want[8])
 	all := each(t, x)

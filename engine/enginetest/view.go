@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -16,40 +15,40 @@ import (
 	"catalog/reader"
 )
 
-// Lack is what an engine does not do and the design can do without: its tests
-// are left out.
+// Lack is a property that an engine may lack because the design works without
+// it. The suite leaves out the tests that need it.
 type Lack string
 
-// NoRaces is the lack of a view in which two who write one product at the same
-// moment can leave the older version. FerretDB 1 reads before it writes. There
-// is one projector of a product at a time, but for the moments in which one does
-// not yet know that it has lost a shard.
-const NoRaces Lack = "writes of one product may not race"
+// NoRaces is the lack of a view in which two concurrent writes of one product
+// can leave the older version. FerretDB 1 has it: it reads before it writes. The
+// design works without it because one process projects a product at a time,
+// except in the moments before a process notices that it has lost a shard.
+const NoRaces Lack = "concurrent writes of one product can leave the older version"
 
-// TestView says what a reader.View must do. Each open answers a view of its own,
-// empty; open closes it at the end of the test.
+// TestView is the suite of reader.View. Each call of open returns a new, empty
+// view; open registers its closing with t.Cleanup.
 func TestView(t *testing.T, open func(t *testing.T) reader.View, lacks ...Lack) {
 	for _, c := range []struct {
 		name  string
 		test  func(t *testing.T, v reader.View)
-		needs Lack // not to be there
+		skips Lack // skips the test when the engine has this lack
 	}{
-		{"a product that was never stored is not found", viewMissing, ""},
+		{"a product that was never stored is not found", viewNotFound, ""},
 		{"every field comes back exactly", viewFields, ""},
-		{"a newer version replaces, the same or an older one changes nothing", viewGuard, ""},
-		{"a tombstone stays, and what is older does not bring the product back", viewTombstone, ""},
-		{"of one product twice in a batch the newer version stays", viewTwice, ""},
-		{"a thousand products are stored at once", viewThousand, ""},
-		{"progress is saved, and never goes back", viewProgress, ""},
-		{"whatever comes in whatever order, the newest version stays", viewAnyOrder, ""},
-		{"many shards are written at once", viewShards, ""},
-		{"of many who write one product at once, the newest stays", viewRace, NoRaces},
-		{"a call that was cancelled is an error", viewCancelled, ""},
-		{"each product is shown once", viewEach, ""},
-		{"what is wrong is corrected, unless it has changed meanwhile", viewCorrect, ""},
+		{"only a newer version replaces a product", viewVersions, ""},
+		{"a tombstone stays, and an older version does not replace it", viewTombstone, ""},
+		{"when a batch has a product twice, the newer version stays", viewSameProductTwice, ""},
+		{"a thousand products are stored in one call", viewThousand, ""},
+		{"a checkpoint is saved and never goes back", viewCheckpoint, ""},
+		{"in any order of writes the newest version stays", viewRandomOrder, ""},
+		{"many shards are written concurrently", viewConcurrentShards, ""},
+		{"of concurrent writes of one product the newest stays", viewConcurrentWrites, NoRaces},
+		{"a canceled call returns an error", viewCanceled, ""},
+		{"Scan returns each product once", viewScan, ""},
+		{"Overwrite replaces a product unless its version has changed", viewOverwrite, ""},
 	} {
-		if slices.Contains(lacks, c.needs) {
-			t.Logf("without %q: %s", c.name, c.needs)
+		if c.skips != "" && slices.Contains(lacks, c.skips) {
+			t.Logf("left out, because %s: %s", c.skips, c.name)
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
@@ -59,22 +58,6 @@ func TestView(t *testing.T, open func(t *testing.T) reader.View, lacks ...Lack) 
 	}
 }
 
-// at is the product of that name at a version.
-func at(name string, version int64, d catalog.ProductData) catalog.Product {
-	p := catalog.Product{ID: product(name), ProductData: d, Version: version, CreatedAt: moment, UpdatedAt: moment.Add(time.Duration(version) * time.Microsecond)}
-	if version > 1 {
-		p.PastPrices = []catalog.PastPrice{{Money: price(999_999_999_999_999, 990_000_000, "EUR"), Until: moment}, {Money: price(0, 1_000_000, "KWD"), Until: p.UpdatedAt}}
-	}
-	return p
-}
-
-// gone is the tombstone of that name at a version.
-func gone(name string, version int64) catalog.Product {
-	p := at(name, version, catalog.ProductData{})
-	p.Deleted, p.PastPrices = true, nil
-	return p
-}
-
 func apply(t rapid.TB, v reader.View, products ...catalog.Product) {
 	t.Helper()
 	if err := v.Apply(context.Background(), products); err != nil {
@@ -82,63 +65,63 @@ func apply(t rapid.TB, v reader.View, products ...catalog.Product) {
 	}
 }
 
-func viewHas(t rapid.TB, v reader.View, want catalog.Product) {
+// wantInView fails the test unless the view returns want.
+func wantInView(t rapid.TB, v reader.View, want catalog.Product) {
 	t.Helper()
 	got, err := v.Product(context.Background(), want.ID)
-	if err != nil || !equal(got, want) {
-		t.Fatalf("the view has %+v, %v; want %+v", got, err, want)
+	if err != nil {
+		t.Fatal(err)
 	}
+	sameFields(t, "Product", got, want)
 }
 
-func equal(a, b catalog.Product) bool { return a.Equal(b) }
-
-func viewMissing(t *testing.T, v reader.View) {
-	if _, err := v.Product(t.Context(), product("nobody")); !errors.Is(err, catalog.ErrNotFound) {
-		t.Fatalf("Product = %v, want ErrNotFound", err)
+func viewNotFound(t *testing.T, v reader.View) {
+	if _, err := v.Product(t.Context(), product("unknown")); !errors.Is(err, catalog.ErrNotFound) {
+		t.Fatalf("Product of an unknown id = %v; want ErrNotFound", err)
 	}
 }
 
 func viewFields(t *testing.T, v reader.View) {
 	for name, d := range extremes() {
 		apply(t, v, at(name, 1, d))
-		viewHas(t, v, at(name, 1, d))
+		wantInView(t, v, at(name, 1, d))
 	}
 }
 
-func viewGuard(t *testing.T, v reader.View) {
-	apply(t, v, at("a", 2, draft("two")), at("b", 1, draft("other")))
-	apply(t, v, at("a", 1, draft("one")), at("b", 2, draft("newer")))
-	viewHas(t, v, at("a", 2, draft("two")))
-	viewHas(t, v, at("b", 2, draft("newer")))
-	apply(t, v, at("a", 2, draft("same")))
-	viewHas(t, v, at("a", 2, draft("two")))
-	less := draft("")
-	less.Name = "less than before"
-	apply(t, v, at("a", 3, less))
-	viewHas(t, v, at("a", 3, less))
+func viewVersions(t *testing.T, v reader.View) {
+	apply(t, v, at("a", 2, data("two")), at("b", 1, data("other")))
+	apply(t, v, at("a", 1, data("one")), at("b", 2, data("newer")))
+	wantInView(t, v, at("a", 2, data("two")))
+	wantInView(t, v, at("b", 2, data("newer")))
+	apply(t, v, at("a", 2, data("same")))
+	wantInView(t, v, at("a", 2, data("two")))
+	shorter := data("")
+	shorter.Name = "without SKU"
+	apply(t, v, at("a", 3, shorter))
+	wantInView(t, v, at("a", 3, shorter))
 }
 
 func viewTombstone(t *testing.T, v reader.View) {
-	apply(t, v, at("a", 1, draft("a")))
-	apply(t, v, gone("a", 2))
-	viewHas(t, v, gone("a", 2))
-	apply(t, v, at("a", 1, draft("a")))
-	viewHas(t, v, gone("a", 2))
-	apply(t, v, at("a", 3, draft("again")))
-	viewHas(t, v, at("a", 3, draft("again")))
-	apply(t, v, gone("never seen", 2), at("never seen", 1, draft("late")))
-	viewHas(t, v, gone("never seen", 2))
+	apply(t, v, at("a", 1, data("a")))
+	apply(t, v, tombstone("a", 2))
+	wantInView(t, v, tombstone("a", 2))
+	apply(t, v, at("a", 1, data("a")))
+	wantInView(t, v, tombstone("a", 2))
+	apply(t, v, at("a", 3, data("again")))
+	wantInView(t, v, at("a", 3, data("again")))
+	apply(t, v, tombstone("never seen", 2), at("never seen", 1, data("late")))
+	wantInView(t, v, tombstone("never seen", 2))
 }
 
-func viewTwice(t *testing.T, v reader.View) {
-	apply(t, v, at("a", 1, draft("one")), at("b", 2, draft("two")), at("a", 2, draft("two")), at("b", 1, draft("one")), gone("a", 3))
-	viewHas(t, v, gone("a", 3))
-	viewHas(t, v, at("b", 2, draft("two")))
+func viewSameProductTwice(t *testing.T, v reader.View) {
+	apply(t, v, at("a", 1, data("one")), at("b", 2, data("two")), at("a", 2, data("two")), at("b", 1, data("one")), tombstone("a", 3))
+	wantInView(t, v, tombstone("a", 3))
+	wantInView(t, v, at("b", 2, data("two")))
 }
 
-// viewShards does what the projectors of many shards do under load. Their
-// products differ.
-func viewShards(t *testing.T, v reader.View) {
+// viewConcurrentShards writes as the projections of many shards do under load.
+// No product is in two shards.
+func viewConcurrentShards(t *testing.T, v reader.View) {
 	const shards, versions, products = 16, 3, 20
 	var wg sync.WaitGroup
 	for shard := range int32(shards) {
@@ -146,7 +129,7 @@ func viewShards(t *testing.T, v reader.View) {
 			for version := int64(1); version <= versions; version++ {
 				var batch []catalog.Product
 				for i := range products {
-					batch = append(batch, at(fmt.Sprint(shard, " ", i), version, draft(fmt.Sprint(version))))
+					batch = append(batch, at(fmt.Sprint(shard, " ", i), version, data(fmt.Sprint(version))))
 				}
 				p := eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: version * products}, Offset: version * products}
 				if err := errors.Join(v.Apply(t.Context(), batch), v.SaveCheckpoint(t.Context(), p)); err != nil {
@@ -158,59 +141,59 @@ func viewShards(t *testing.T, v reader.View) {
 	}
 	wg.Wait()
 	for shard := range int32(shards) {
-		viewHas(t, v, at(fmt.Sprint(shard, " ", 7), versions, draft(fmt.Sprint(versions))))
+		wantInView(t, v, at(fmt.Sprint(shard, " ", 7), versions, data(fmt.Sprint(versions))))
 		if p, err := v.Checkpoint(t.Context(), shard); err != nil || p.Seq != versions*products {
-			t.Fatalf("Progress of shard %d = %+v, %v", shard, p, err)
+			t.Fatalf("Checkpoint of shard %d = %+v, %v", shard, p, err)
 		}
 	}
 }
 
-func viewRace(t *testing.T, v reader.View) {
+func viewConcurrentWrites(t *testing.T, v reader.View) {
 	const writers, versions = 8, 40
 	var wg sync.WaitGroup
 	for w := range int64(writers) {
 		wg.Go(func() {
 			for version := w + 1; version <= versions; version += writers {
-				if err := v.Apply(t.Context(), []catalog.Product{at("a", version, draft(fmt.Sprint(version)))}); err != nil {
+				if err := v.Apply(t.Context(), []catalog.Product{at("a", version, data(fmt.Sprint(version)))}); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	viewHas(t, v, at("a", versions, draft(fmt.Sprint(versions))))
+	wantInView(t, v, at("a", versions, data(fmt.Sprint(versions))))
 }
 
-func viewCancelled(t *testing.T, v reader.View) {
-	apply(t, v, at("a", 1, draft("one")))
+func viewCanceled(t *testing.T, v reader.View) {
+	apply(t, v, at("a", 1, data("one")))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := v.Apply(ctx, []catalog.Product{at("a", 2, draft("two"))}); !errors.Is(err, context.Canceled) {
-		t.Errorf("Apply = %v, want Canceled", err)
+	if err := v.Apply(ctx, []catalog.Product{at("a", 2, data("two"))}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Apply = %v; want context.Canceled", err)
 	}
 	if _, err := v.Product(ctx, product("a")); !errors.Is(err, context.Canceled) {
-		t.Errorf("Product = %v, want Canceled", err)
+		t.Errorf("Product = %v; want context.Canceled", err)
 	}
-	viewHas(t, v, at("a", 1, draft("one")))
+	wantInView(t, v, at("a", 1, data("one")))
 }
 
 func viewThousand(t *testing.T, v reader.View) {
 	var products []catalog.Product
 	for i := range 1_000 {
-		products = append(products, at(fmt.Sprint(i), 1, draft(fmt.Sprint(i))))
+		products = append(products, at(fmt.Sprint(i), 1, data(fmt.Sprint(i))))
 	}
 	apply(t, v, products...)
 	for i := 0; i < len(products); i += 97 {
-		viewHas(t, v, products[i])
+		wantInView(t, v, products[i])
 	}
 }
 
-func viewProgress(t *testing.T, v reader.View) {
+func viewCheckpoint(t *testing.T, v reader.View) {
 	has := func(shard int32, seq, offset int64) {
 		t.Helper()
 		want := eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: offset}
 		if got, err := v.Checkpoint(t.Context(), shard); err != nil || got != want {
-			t.Fatalf("Progress = %+v, %v; want %+v", got, err, want)
+			t.Fatalf("Checkpoint = %+v, %v; want %+v", got, err, want)
 		}
 	}
 	save := func(shard int32, seq, offset int64) {
@@ -224,16 +207,16 @@ func viewProgress(t *testing.T, v reader.View) {
 	has(3, 10, 12)
 	save(3, 9, 99)
 	has(3, 10, 12)
-	save(3, 10, 15) // a repeated record moves the offset and not the seq
+	save(3, 10, 15) // a repeated event moves the offset but not the seq
 	has(3, 10, 15)
 	save(3, 1<<40, 1<<41)
 	has(3, 1<<40, 1<<41)
 	has(4, 0, 0)
 }
 
-func viewAnyOrder(t *testing.T, v reader.View) {
+func viewRandomOrder(t *testing.T, v reader.View) {
 	round := 0
-	rapid.Check(t, func(t *rapid.T) {
+	check(t, func(t *rapid.T) {
 		round++
 		newest := map[string]catalog.Product{}
 		names := []string{fmt.Sprint(round, " a"), fmt.Sprint(round, " b"), fmt.Sprint(round, " c")}
@@ -241,9 +224,9 @@ func viewAnyOrder(t *testing.T, v reader.View) {
 		var batch []catalog.Product
 		for i, n := range versions {
 			name := names[i%len(names)]
-			p := at(name, int64(n), draft(fmt.Sprint(name, n)))
+			p := at(name, int64(n), data(fmt.Sprint(name, n)))
 			if n%5 == 0 {
-				p = gone(name, int64(n))
+				p = tombstone(name, int64(n))
 			}
 			if p.Version > newest[name].Version {
 				newest[name] = p
@@ -256,12 +239,12 @@ func viewAnyOrder(t *testing.T, v reader.View) {
 		}
 		apply(t, v, batch...)
 		for _, p := range newest {
-			viewHas(t, v, p)
+			wantInView(t, v, p)
 		}
 	})
 }
 
-// each answers the products that are shown, tombstones too.
+// each returns all products that Scan returns, tombstones included.
 func each(t testing.TB, store interface {
 	Scan(ctx context.Context, handle func([]catalog.Product) error) error
 }) map[catalog.ID]catalog.Product {
@@ -270,7 +253,7 @@ func each(t testing.TB, store interface {
 	if err := store.Scan(t.Context(), func(products []catalog.Product) error {
 		for _, p := range products {
 			if _, again := all[p.ID]; again {
-				t.Errorf("%s is shown twice", p.ID)
+				t.Errorf("Scan returned product %s twice", p.ID)
 			}
 			all[p.ID] = p
 		}
@@ -281,52 +264,50 @@ func each(t testing.TB, store interface {
 	return all
 }
 
-func viewEach(t *testing.T, v reader.View) {
+func viewScan(t *testing.T, v reader.View) {
 	if all := each(t, v); len(all) != 0 {
-		t.Fatalf("an empty view shows %d products", len(all))
+		t.Fatalf("Scan of an empty view = %d products; want none", len(all))
 	}
-	want := []catalog.Product{gone("gone", 2)}
+	want := []catalog.Product{tombstone("deleted", 2)}
 	for i := range 1_500 {
-		want = append(want, at(fmt.Sprint(i), 1, draft(fmt.Sprint(i))))
+		want = append(want, at(fmt.Sprint(i), 1, data(fmt.Sprint(i))))
 	}
 	apply(t, v, want...)
 	all := each(t, v)
 	if len(all) != len(want) {
-		t.Fatalf("it shows %d products, not %d", len(all), len(want))
+		t.Fatalf("Scan = %d products; want %d", len(all), len(want))
 	}
 	for _, p := range want {
-		if !equal(all[p.ID], p) {
-			t.Fatalf("it shows %+v, not %+v", all[p.ID], p)
-		}
+		sameFields(t, "Scan", all[p.ID], p)
 	}
-	enough := errors.New("enough")
-	if err := v.Scan(t.Context(), func([]catalog.Product) error { return enough }); !errors.Is(err, enough) {
-		t.Errorf("Each = %v; want what handle answered", err)
+	failure := errors.New("failure")
+	if err := v.Scan(t.Context(), func([]catalog.Product) error { return failure }); !errors.Is(err, failure) {
+		t.Errorf("Scan = %v; want the error of handle", err)
 	}
 }
 
-func viewCorrect(t *testing.T, v reader.View) {
-	correct := func(was int64, p catalog.Product) {
+func viewOverwrite(t *testing.T, v reader.View) {
+	overwrite := func(was int64, p catalog.Product) {
 		t.Helper()
 		if err := v.Overwrite(t.Context(), was, p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	apply(t, v, at("a", 9, draft("wrong")), at("b", 2, draft("wrong")), at("c", 3, draft("never was")))
-	correct(9, at("a", 2, draft("right")))
-	viewHas(t, v, at("a", 2, draft("right")))
-	correct(2, at("b", 2, draft("right")))
-	viewHas(t, v, at("b", 2, draft("right")))
-	correct(3, catalog.Product{ID: product("c")})
+	apply(t, v, at("a", 9, data("wrong")), at("b", 2, data("wrong")), at("c", 3, data("never was")))
+	overwrite(9, at("a", 2, data("right")))
+	wantInView(t, v, at("a", 2, data("right")))
+	overwrite(2, at("b", 2, data("right")))
+	wantInView(t, v, at("b", 2, data("right")))
+	overwrite(3, catalog.Product{ID: product("c")})
 	if p, err := v.Product(t.Context(), product("c")); !errors.Is(err, catalog.ErrNotFound) {
-		t.Errorf("what never was is there at version %d, %v", p.Version, err)
+		t.Errorf("Product after Overwrite with version 0 = version %d, %v; want ErrNotFound", p.Version, err)
 	}
-	apply(t, v, at("a", 3, draft("newer")))
-	correct(2, gone("a", 2))
-	correct(2, catalog.Product{ID: product("a")})
-	viewHas(t, v, at("a", 3, draft("newer")))
-	correct(0, at("d", 1, draft("missing")))
-	viewHas(t, v, at("d", 1, draft("missing")))
-	correct(0, at("a", 1, draft("not missing")))
-	viewHas(t, v, at("a", 3, draft("newer")))
+	apply(t, v, at("a", 3, data("newer")))
+	overwrite(2, tombstone("a", 2))
+	overwrite(2, catalog.Product{ID: product("a")})
+	wantInView(t, v, at("a", 3, data("newer")))
+	overwrite(0, at("d", 1, data("missing")))
+	wantInView(t, v, at("d", 1, data("missing")))
+	overwrite(0, at("a", 1, data("not missing")))
+	wantInView(t, v, at("a", 3, data("newer")))
 }

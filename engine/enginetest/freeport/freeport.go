@@ -1,5 +1,5 @@
-// Package freeport finds addresses for servers that tests start, stop and start
-// again.
+// Package freeport finds addresses for servers that tests start, stop and
+// restart.
 package freeport
 
 import (
@@ -9,28 +9,28 @@ import (
 	"sync/atomic"
 )
 
-// The ports lie below those that systems give to connections that go out
-// (32768 and up on Linux). Until the server listens on its port, and whenever it
-// is down, a connection could otherwise take it, or even connect to itself.
+// The ports lie below the ephemeral ports, which start at 32768 on Linux. While
+// a server is down, an outgoing connection could otherwise take its port, or
+// even connect to itself.
 const (
 	first = 10_000
 	ports = 20_000
 )
 
-// taken is how many ports were looked at. Each process begins at another, and
-// is given none twice: a server that is down for a moment finds its own free.
-var taken atomic.Int64
+// tried counts the ports that this process has tried. Each process starts at a
+// random port and uses none twice, so a server that restarts finds its port free.
+var tried atomic.Int64
 
-// Address is one on the loopback interface that nobody listens on, as host:port.
-// It panics when there is none.
+// Address returns a free address on the loopback interface, as host:port. It
+// panics when all ports are in use.
 func Address() string {
-	taken.CompareAndSwap(0, 1+rand.Int64N(ports))
+	tried.CompareAndSwap(0, 1+rand.Int64N(ports))
 	for range ports {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+taken.Add(1)%ports))
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+tried.Add(1)%ports))
 		if err == nil {
 			defer l.Close()
 			return l.Addr().String()
 		}
 	}
-	panic("no port is free on the loopback interface")
+	panic(fmt.Sprintf("freeport: all ports from %d to %d are in use on 127.0.0.1; stop some servers", first, first+ports-1))
 }

@@ -11,8 +11,8 @@ import (
 	"catalog/eventlog"
 )
 
-// letter is a dead letter of the shard with that number.
-func letter(shard int32, number int64) eventlog.DeadLetter {
+// deadLetter returns the dead letter of the shard with that number.
+func deadLetter(shard int32, number int64) eventlog.DeadLetter {
 	return eventlog.DeadLetter{
 		Position: catalog.Position{Shard: shard, Seq: number}, Offset: 100 + number,
 		Cause: fmt.Sprint("cause ", number), At: moment.Add(time.Duration(number) * time.Second),
@@ -21,12 +21,12 @@ func letter(shard int32, number int64) eventlog.DeadLetter {
 	}
 }
 
-func deadLetters(t *testing.T, s Store) {
-	o := own(t, s, 2)
-	b := o.batch(command("c1", "p1", catalog.CreateProduct{Data: draft("")}))
-	empty := letter(2, 2)
-	empty.Key, empty.Value, empty.Headers, empty.Size = nil, nil, nil, 0 // a record can be that
-	b.DeadLetters = []eventlog.DeadLetter{letter(2, 1), empty}
+func deadLetterSettle(t *testing.T, s Store) {
+	o := claim(t, s, 2)
+	b := o.batch(command("c1", "p1", catalog.CreateProduct{Data: data("")}))
+	empty := deadLetter(2, 2)
+	empty.Key, empty.Value, empty.Headers, empty.Size = nil, nil, nil, 0 // a Kafka record may be empty
+	b.DeadLetters = []eventlog.DeadLetter{deadLetter(2, 1), empty}
 	b.To += 2
 	if _, err := s.Settle(t.Context(), b, moment); err != nil {
 		t.Fatal(err)
@@ -34,10 +34,10 @@ func deadLetters(t *testing.T, s Store) {
 	want := eventlog.ShardState{Shard: 2, Epoch: b.Epoch, Offset: 3, NextSeq: 2, NextDeadLetter: 3}
 	sameState(t, s, want)
 
-	// Whoever comes too late leaves none behind.
-	b.DeadLetters = []eventlog.DeadLetter{letter(2, 3)}
+	// A fenced batch stores no dead letters.
+	b.DeadLetters = []eventlog.DeadLetter{deadLetter(2, 3)}
 	if _, err := s.Settle(t.Context(), b, moment); !errors.Is(err, catalog.ErrFenced) {
-		t.Fatalf("the same batch again = %v, want ErrFenced", err)
+		t.Fatalf("second Settle = %v; want ErrFenced", err)
 	}
 	sameState(t, s, want)
 	for from, n := range map[int64]int{1: 2, 2: 1, 3: 0} {
@@ -45,31 +45,31 @@ func deadLetters(t *testing.T, s Store) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all := []eventlog.DeadLetter{letter(2, 1), empty}[2-n:]; len(got) != n || n > 0 && !reflect.DeepEqual(got, all) {
-			t.Errorf("dead letters from %d are\n%+v\nwant\n%+v", from, got, all)
+		if all := []eventlog.DeadLetter{deadLetter(2, 1), empty}[2-n:]; len(got) != n || n > 0 && !reflect.DeepEqual(got, all) {
+			t.Errorf("DeadLetters from %d = %+v; want %+v", from, got, all)
 		}
 	}
 	if got, err := s.DeadLetters(t.Context(), 2, 1, 1); err != nil || len(got) != 1 {
-		t.Errorf("one dead letter at most: %d, %v", len(got), err)
+		t.Errorf("DeadLetters with limit 1 = %d, %v; want 1", len(got), err)
 	}
 	if got, err := s.DeadLetters(t.Context(), 1, 1, 10); err != nil || len(got) != 0 {
-		t.Errorf("another shard has %d, %v", len(got), err)
+		t.Errorf("DeadLetters of another shard = %d, %v; want none", len(got), err)
 	}
 }
 
-func deadPages(t *testing.T, s Store) {
+func deadLetterPages(t *testing.T, s Store) {
 	want := map[string][]string{} // by shard, or "all"
 	for n := int64(4); n > 0; n-- {
-		for shard := int32(3); shard >= 0; shard-- { // those of one moment by shard
-			p := letter(shard, n).Position.String()
+		for shard := int32(3); shard >= 0; shard-- { // equal times are ordered by shard
+			p := deadLetter(shard, n).Position.String()
 			want["all"] = append(want["all"], p)
 			want[fmt.Sprint(shard)] = append(want[fmt.Sprint(shard)], p)
 		}
 	}
 	for shard := range int32(4) {
-		b := own(t, s, shard).batch()
+		b := claim(t, s, shard).batch()
 		for n := range int64(4) {
-			b.DeadLetters = append(b.DeadLetters, letter(shard, n+1))
+			b.DeadLetters = append(b.DeadLetters, deadLetter(shard, n+1))
 		}
 		b.To += 4
 		if _, err := s.Settle(t.Context(), b, moment); err != nil {
@@ -83,8 +83,8 @@ func deadPages(t *testing.T, s Store) {
 				t.Fatal(err)
 			}
 			for _, d := range page {
-				if whole := letter(d.Shard, d.Seq); d.Cause != whole.Cause || d.Offset != whole.Offset || !d.At.Equal(whole.At) || d.Size != 7 || d.Value != nil {
-					t.Fatalf("listed is %+v", d)
+				if whole := deadLetter(d.Shard, d.Seq); d.Cause != whole.Cause || d.Offset != whole.Offset || !d.At.Equal(whole.At) || d.Size != 7 || d.Value != nil {
+					t.Fatalf("ListDeadLetters returned %+v; want %+v without key, value and headers", d, whole)
 				}
 				all = append(all, d.Position.String())
 				after = d.Position
@@ -95,11 +95,11 @@ func deadPages(t *testing.T, s Store) {
 		}
 	}
 	if got := list(nil); !reflect.DeepEqual(got, want["all"]) {
-		t.Errorf("all are\n%v\nwant\n%v", got, want["all"])
+		t.Errorf("ListDeadLetters of all shards = %v; want %v", got, want["all"])
 	}
 	for shard := range int32(4) {
 		if got := list(&shard); !reflect.DeepEqual(got, want[fmt.Sprint(shard)]) {
-			t.Errorf("shard %d has\n%v\nwant\n%v", shard, got, want[fmt.Sprint(shard)])
+			t.Errorf("ListDeadLetters of shard %d = %v; want %v", shard, got, want[fmt.Sprint(shard)])
 		}
 	}
 }

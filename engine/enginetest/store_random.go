@@ -1,0 +1,118 @@
+package enginetest
+
+import (
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"catalog"
+	"catalog/eventlog"
+)
+
+// settleRandom settles random commands on few products with few SKUs, so that
+// they conflict, and compares the store with eventlog.Settle on maps.
+func settleRandom(t *testing.T, s Store) {
+	ctx := t.Context()
+	claim(t, s, 0)
+	run := 0
+	check(t, func(r *rapid.T) {
+		run++
+		name := func(kind string, n int) string { return fmt.Sprint(run, " ", kind, " ", n) }
+		const shards = 2
+		var (
+			products = map[catalog.ID]catalog.Product{}
+			settled  = map[catalog.ID]bool{}
+			skus     = map[string]catalog.ID{}
+			journals [shards][]catalog.Event
+			owners   [shards]*owner
+			now      = moment
+		)
+		for shard := range owners {
+			st, err := s.Claim(ctx, int32(shard))
+			if err != nil {
+				r.Fatal(err)
+			}
+			owners[shard] = &owner{s, st}
+		}
+		start := [shards]int64{owners[0].st.NextSeq, owners[1].st.NextSeq}
+		sku := rapid.Map(rapid.IntRange(0, 3), func(n int) string {
+			if n == 0 {
+				return ""
+			}
+			return name("sku", n)
+		})
+		names := rapid.SampledFrom([]string{"Chair", "Stool", ""}) // "" is refused
+		ops := rapid.Custom(func(r *rapid.T) catalog.Operation {
+			d := catalog.ProductData{SKU: sku.Draw(r, "sku"), Name: names.Draw(r, "name"), Price: price(1, 0, "EUR")}
+			switch rapid.IntRange(0, 5).Draw(r, "operation") {
+			case 0:
+				return catalog.CreateProduct{Data: d}
+			case 1:
+				return catalog.PutProduct{Data: d}
+			case 2:
+				return giveSKU(d.SKU)
+			case 3:
+				currency := "EUR"
+				return catalog.PatchProduct{Create: true, Patch: catalog.Patch{SKU: &d.SKU, Name: &d.Name, Currency: &currency}}
+			case 4:
+				return rename(d.Name)
+			}
+			return catalog.DeleteProduct{}
+		})
+		for range rapid.IntRange(1, 6).Draw(r, "batches") {
+			shard := rapid.IntRange(0, shards-1).Draw(r, "shard")
+			var commands []catalog.Command
+			for range rapid.IntRange(0, 8).Draw(r, "commands") {
+				n := rapid.IntRange(0, 30).Draw(r, "command")*shards + shard
+				p := rapid.IntRange(0, 2).Draw(r, "product")*shards + shard
+				c := command(name("command", n), name("product", p), ops.Draw(r, "op"))
+				c.If.Version = int64(rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(r, "version"))
+				commands = append(commands, c)
+			}
+			now = now.Add(time.Duration(rapid.IntRange(-10, 1000).Draw(r, "pause")) * time.Millisecond)
+			o := owners[shard]
+			b := o.batch(commands...)
+			want := eventlog.Settle(b, eventlog.BatchState{Products: products, Settled: settled, SKUs: skus}, now)
+			got, err := s.Settle(ctx, b, now)
+			if err != nil {
+				r.Fatal(err)
+			}
+			sameEvents(r, "Settle", got, want)
+			o.st.Offset, o.st.NextSeq = b.To, o.st.NextSeq+int64(len(got))
+			journals[shard] = append(journals[shard], want...)
+			for _, e := range want {
+				settled[e.Command] = true
+			}
+			for _, p := range eventlog.LastVersions(want) {
+				delete(skus, products[p.ID].SKU)
+				products[p.ID] = p
+			}
+			for _, p := range products {
+				if p.SKU != "" {
+					skus[p.SKU] = p.ID
+				}
+			}
+		}
+		for shard, o := range owners {
+			got, err := s.Journal(ctx, int32(shard), start[shard], 1<<40, 1000)
+			if err != nil {
+				r.Fatal(err)
+			}
+			sameEvents(r, "Journal", got, journals[shard])
+			st, err := s.State(ctx, int32(shard))
+			if err != nil || st != o.st {
+				r.Fatalf("State = %+v, %v; want %+v", st, err, o.st)
+			}
+		}
+		for _, p := range products {
+			sameProduct(ctx, r, s, p)
+		}
+		got, err := s.SKUs(ctx, []string{name("sku", 1), name("sku", 2), name("sku", 3)})
+		if err != nil || !maps.Equal(got, skus) {
+			r.Fatalf("SKUs = %v, %v; want %v", got, err, skus)
+		}
+	})
+}
