@@ -46,16 +46,16 @@ func (r *Reader) project(ctx context.Context, products []catalog.Product, events
 		if err := r.forget(ctx, to.Shard, products); err != nil {
 			return err
 		}
-		failpoint.Here(failpoint.ReaderForgot)
+		failpoint.Here(failpoint.ReaderInvalidated)
 		if err := r.view.Apply(ctx, products); err != nil {
 			return err
 		}
-		failpoint.Here(failpoint.ReaderViewed)
+		failpoint.Here(failpoint.ReaderApplied)
 	}
 	if err := r.view.SaveCheckpoint(ctx, to); err != nil {
 		return err
 	}
-	failpoint.Here(failpoint.ReaderSaved)
+	failpoint.Here(failpoint.ReaderCheckpointed)
 	r.viewed.reach(to)
 	telemetry.RecordEventSpans(ctx, "project", events, since)
 	settled := make([]time.Time, len(events))

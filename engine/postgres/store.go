@@ -137,7 +137,7 @@ func (s *Store) settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]
 		return nil, err
 	}
 	events := eventlog.Settle(b, known, wire.TruncateTime(now))
-	failpoint.Here(failpoint.WriterOpen)
+	failpoint.Here(failpoint.WriterDecided)
 	return events, write(ctx, conn, b, known, events)
 }
 

@@ -117,7 +117,7 @@ func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (ev
 			return err
 		}
 		events = eventlog.Settle(b, known, wire.TruncateTime(now))
-		failpoint.Here(failpoint.WriterOpen)
+		failpoint.Here(failpoint.WriterDecided)
 		if err := save(ctx, tx, b.Shard, known, events); err != nil {
 			return err
 		}

@@ -1,37 +1,38 @@
-// Package failpoint marks the places between the steps of both paths at which
-// a test can kill or freeze the process.
+// Package failpoint marks the points between the steps of the write and the
+// read path at which a test can kill or freeze the process.
 //
-// The places are there only in programs built with the tag failpoint. There
-// CATALOG_FAILPOINT=writer.committed:3 kills the process, as kill -9 does, when
-// it comes to that place for the third time; writer.committed:3:hang stops
-// whoever comes there from then on for ever. In all other programs Here does
-// nothing, and the compiler leaves nothing of it.
+// The points exist only in programs built with the tag failpoint. In such a
+// program CATALOG_FAILPOINT=writer.committed:3 kills the process, as kill -9
+// does, when it passes that point for the third time. With
+// CATALOG_FAILPOINT=writer.committed:3:hang every goroutine that passes the
+// point from the third time on blocks forever. In all other programs Here is an
+// empty function that the compiler removes.
 package failpoint
 
-// Place is between two steps, and named after the one that was done last.
-type Place string
+// Point is a point between two steps, named after the step before it.
+type Point string
 
-// The places.
+// The points.
 const (
-	WriterClaimed     Place = "writer.claimed"     // the shard is this writer's; what was not published is not yet
-	WriterRepublished Place = "writer.republished" // some of it is
-	WriterPolled      Place = "writer.polled"      // commands are in hand, and nothing is done
-	WriterOpen        Place = "writer.open"        // the transaction is open, and everything is decided
-	WriterCommitted   Place = "writer.committed"   // it is committed, and nothing is published
-	WriterPublished   Place = "writer.published"   // the events are in the topic, and nobody has noted it
-	ReaderPolled      Place = "reader.polled"      // events are in hand, and nothing is done
-	ReaderForgot      Place = "reader.forgot"      // the cache has forgotten the products
-	ReaderViewed      Place = "reader.viewed"      // the view has the products, and the progress is not saved
-	ReaderSaved       Place = "reader.saved"       // the progress is saved, and nobody is told
-	ReaderIndexed     Place = "reader.indexed"     // the index has products and progress, and nobody is told
-	GatewaySent       Place = "gateway.sent"       // the command is in the log, and its sender does not know
-	GatewaySettled    Place = "gateway.settled"    // the outcome is here, and the client does not know
+	WriterClaimed      Point = "writer.claimed"      // the shard is claimed; missing events are not republished yet
+	WriterRepublished  Point = "writer.republished"  // some missing events are republished
+	WriterPolled       Point = "writer.polled"       // Handle has a batch of commands and has done nothing yet
+	WriterDecided      Point = "writer.decided"      // the batch is decided and its transaction is open
+	WriterCommitted    Point = "writer.committed"    // the transaction is committed; no event is published
+	WriterPublished    Point = "writer.published"    // the events are in the topic; the writer has not recorded it
+	ReaderPolled       Point = "reader.polled"       // Handle has a batch of events and has done nothing yet
+	ReaderInvalidated  Point = "reader.invalidated"  // the cache has dropped the products
+	ReaderApplied      Point = "reader.applied"      // the view has the products; the checkpoint is not saved
+	ReaderCheckpointed Point = "reader.checkpointed" // the checkpoint is saved; waiting reads are not notified
+	ReaderIndexed      Point = "reader.indexed"      // the index has products and checkpoint; waiting reads are not notified
+	GatewaySent        Point = "gateway.sent"        // the command is in the log; its sender does not know
+	GatewaySettled     Point = "gateway.settled"     // the gateway has the outcome; the client does not know
 )
 
-// Places lists all of them, in the order in which a command comes by.
-func Places() []Place {
-	return []Place{
-		GatewaySent, WriterClaimed, WriterRepublished, WriterPolled, WriterOpen, WriterCommitted, WriterPublished,
-		GatewaySettled, ReaderPolled, ReaderForgot, ReaderViewed, ReaderSaved, ReaderIndexed,
+// Points returns all points, in the order in which a command passes them.
+func Points() []Point {
+	return []Point{
+		GatewaySent, WriterClaimed, WriterRepublished, WriterPolled, WriterDecided, WriterCommitted, WriterPublished,
+		GatewaySettled, ReaderPolled, ReaderInvalidated, ReaderApplied, ReaderCheckpointed, ReaderIndexed,
 	}
 }

@@ -2,5 +2,5 @@
 
 package failpoint
 
-// Here does nothing.
-func Here(Place) {}
+// Here does nothing in a program built without the tag failpoint.
+func Here(Point) {}

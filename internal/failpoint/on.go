@@ -13,38 +13,47 @@ import (
 	"syscall"
 )
 
-// Here ends here, if this is the place and the time that $CATALOG_FAILPOINT
-// names.
-func Here(p Place) {
-	plan := planned()
-	if p != plan.place || plan.passed.Add(1) < plan.count {
+// Here kills or blocks the process if $CATALOG_FAILPOINT names p and p has been
+// passed often enough. Otherwise it does nothing.
+func Here(p Point) {
+	t := armed()
+	if p != t.point || t.passed.Add(1) < t.count {
 		return
 	}
-	if !plan.hang {
+	if !t.hang {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
 	select {}
 }
 
-// plan is what $CATALOG_FAILPOINT says.
-type plan struct {
-	place  Place
-	count  int64
-	hang   bool
+// trigger is the parsed value of $CATALOG_FAILPOINT.
+type trigger struct {
+	point  Point
+	count  int64 // the trigger fires when the point is passed for this time
+	hang   bool  // block instead of kill
 	passed atomic.Int64
 }
 
-var planned = sync.OnceValue(func() *plan {
-	value := os.Getenv("CATALOG_FAILPOINT")
+// parse parses a value of $CATALOG_FAILPOINT. An empty value returns a trigger
+// that never fires.
+func parse(value string) (*trigger, error) {
 	if value == "" {
-		return &plan{}
+		return &trigger{}, nil
 	}
 	name, rest, _ := strings.Cut(value, ":")
 	count, hang, _ := strings.Cut(rest, ":")
 	n, err := strconv.ParseInt(count, 10, 64)
-	if err != nil || n < 1 || hang != "" && hang != "hang" || !slices.Contains(Places(), Place(name)) {
-		fmt.Fprintf(os.Stderr, "CATALOG_FAILPOINT=%s is not place:count or place:count:hang, of a place that there is\n", value)
+	if err != nil || n < 1 || hang != "" && hang != "hang" || !slices.Contains(Points(), Point(name)) {
+		return nil, fmt.Errorf("CATALOG_FAILPOINT=%s: want point:count or point:count:hang, with a point of package failpoint", value)
+	}
+	return &trigger{point: Point(name), count: n, hang: hang != ""}, nil
+}
+
+var armed = sync.OnceValue(func() *trigger {
+	t, err := parse(os.Getenv("CATALOG_FAILPOINT"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	return &plan{place: Place(name), count: n, hang: hang != ""}
+	return t
 })

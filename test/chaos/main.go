@@ -167,10 +167,10 @@ func crashes(processes map[string][]*Process, times int, seed uint64) []fault {
 		return nil
 	}
 	random := rand.New(rand.NewPCG(seed, 2<<32))
-	arm := func(p *Process, place failpoint.Place, most int) error {
+	arm := func(p *Process, place failpoint.Point, most int) error {
 		return p.Start(fmt.Sprintf("%s:%d", place, 1+random.IntN(most)))
 	}
-	for _, place := range failpoint.Places() {
+	for _, place := range failpoint.Points() {
 		name, _, _ := strings.Cut(string(place), ".")
 		victims := processes[name]
 		f := fault{name: string(place), times: times}

@@ -104,7 +104,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "progress is saved before the view has the products",
-		file: "reader/project.go", old: "		failpoint.Here(failpoint.ReaderForgot)\n", new: "		_ = r.view.Save(ctx, to)\n		failpoint.Here(failpoint.ReaderForgot)\n",
+		file: "reader/project.go", old: "		failpoint.Here(failpoint.ReaderInvalidated)\n", new: "		_ = r.view.Save(ctx, to)\n		failpoint.Here(failpoint.ReaderInvalidated)\n",
 		pkg: "./test/chaos", test: "TestACrashBetweenAnyTwoStepsLosesDoublesAndReordersNothing",
 	},
 	{
