@@ -16,13 +16,13 @@ import (
 
 	"catalog"
 	"catalog/engine/bleve"
-	"catalog/eventlog"
 )
 
-// large is how many products the catalogue has that searches are measured on.
+// large is the number of products in the large catalogue.
 const large = 100_000
 
-// words is a made-up language: few of its words are used often, as in any.
+// words returns n words of syllables. Callers draw from them by a Zipf distribution, as words occur in
+// natural languages.
 func words(r *rand.Rand, n int) []string {
 	syllables := strings.Fields("ba be bi bo bra da del do dra en er fa fi fla ga gor ha hem in is ka kel la lin lo ma mi mo na nor od or pa pel ra ri ro sa sel ta tor un va vik wen yl zo")
 	all := make([]string, n)
@@ -34,7 +34,7 @@ func words(r *rand.Rand, n int) []string {
 	return all
 }
 
-// catalogue makes products with 150 to 300 bytes of text.
+// catalogue generates products with 150 to 300 bytes of text, always the same ones.
 type catalogue struct {
 	r    *rand.Rand
 	zipf *rand.Zipf
@@ -80,7 +80,7 @@ func (c *catalogue) products(n int) []catalog.Product {
 	return all
 }
 
-// query is what somebody may ask: words, beginnings, misspelt words, filters.
+// query returns a typical query: words, prefixes, misspelt words or filters.
 func (c *catalogue) query() catalog.Query {
 	q := catalog.Query{Limit: catalog.DefaultLimit}
 	w := c.word()
@@ -110,24 +110,7 @@ func (c *catalogue) query() catalog.Query {
 	return q
 }
 
-func open(tb testing.TB, dir string) *bleve.Index {
-	tb.Helper()
-	x, err := bleve.Open(dir, quiet)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { x.Close() })
-	return x
-}
-
-func apply(tb testing.TB, x *bleve.Index, seq int64, products ...catalog.Product) {
-	tb.Helper()
-	if err := x.Apply(tb.Context(), products, []eventlog.Checkpoint{{Position: catalog.Position{Seq: seq}, Offset: seq}}); err != nil {
-		tb.Fatal(err)
-	}
-}
-
-// percentiles reports how long things took.
+// percentiles reports the percentiles of durations.
 func percentiles(b *testing.B, took []time.Duration) {
 	slices.Sort(took)
 	for _, p := range []int{50, 99} {
@@ -155,16 +138,16 @@ func BenchmarkApplyMany(b *testing.B) {
 	products := newCatalogue().products(large)
 	for b.Loop() {
 		dir := b.TempDir()
-		x, err := bleve.Open(dir, quiet)
+		x, err := bleve.Open(dir, discardLog)
 		if err != nil {
 			b.Fatal(err)
 		}
-		since, used := time.Now(), processor(b)
+		since, used := time.Now(), cpuTime(b)
 		for i := 0; i < large; i += 500 {
 			apply(b, x, int64(i+500), products[i:i+500]...)
 		}
 		b.ReportMetric(large/time.Since(since).Seconds(), "products/s")
-		b.ReportMetric((processor(b) - used).Seconds(), "cpu-s")
+		b.ReportMetric((cpuTime(b) - used).Seconds(), "cpu-s")
 		if err := x.Close(); err != nil {
 			b.Fatal(err)
 		}
@@ -174,9 +157,8 @@ func BenchmarkApplyMany(b *testing.B) {
 	}
 }
 
-// processor is the time that processors have spent on this process: what is
-// left to compare by where others use the machine too.
-func processor(tb testing.TB) time.Duration {
+// cpuTime returns the CPU time of this process, which is comparable even on a busy machine.
+func cpuTime(tb testing.TB) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		tb.Fatal(err)
@@ -187,7 +169,7 @@ func processor(tb testing.TB) time.Duration {
 // BenchmarkApplyOne writes one product at a time into a large catalogue.
 func BenchmarkApplyOne(b *testing.B) {
 	c := newCatalogue()
-	x := filled(b, c, large)
+	x := newFilledIndex(b, c, large)
 	var took []time.Duration
 	i := 0
 	for b.Loop() {
@@ -200,7 +182,7 @@ func BenchmarkApplyOne(b *testing.B) {
 	percentiles(b, took)
 }
 
-func filled(b *testing.B, c *catalogue, products int) *bleve.Index {
+func newFilledIndex(b *testing.B, c *catalogue, products int) *bleve.Index {
 	x := open(b, b.TempDir())
 	for i := 0; i < products; i += 1000 {
 		var batch []catalog.Product
@@ -212,12 +194,12 @@ func filled(b *testing.B, c *catalogue, products int) *bleve.Index {
 	return x
 }
 
-// BenchmarkClients has eight clients ask at the same time, of a small and of a
-// large catalogue: mixed questions, and the worst that anybody may ask.
+// BenchmarkClients measures eight concurrent clients on a small and on a large catalogue, with typical
+// queries and with the most expensive ones.
 func BenchmarkClients(b *testing.B) {
 	for _, products := range []int{large / 10, large} {
 		c := newCatalogue()
-		x := filled(b, c, products)
+		x := newFilledIndex(b, c, products)
 		mixed := make([]catalog.Query, 1_000)
 		for i := range mixed {
 			mixed[i] = c.query()
@@ -255,12 +237,12 @@ func BenchmarkClients(b *testing.B) {
 	}
 }
 
-// BenchmarkSearch asks mixed questions, one at a time, of a large catalogue at
-// rest, and then of one that is written all the time.
+// BenchmarkSearch measures single searches on a large catalogue: typical ones, named ones, and typical
+// ones while products are written.
 func BenchmarkSearch(b *testing.B) {
 	c := newCatalogue()
-	x := filled(b, c, large)
-	ask := func(b *testing.B, q catalog.Query) time.Duration {
+	x := newFilledIndex(b, c, large)
+	search := func(b *testing.B, q catalog.Query) time.Duration {
 		since := time.Now()
 		if _, err := x.Search(b.Context(), q); err != nil {
 			b.Fatal(err)
@@ -270,7 +252,7 @@ func BenchmarkSearch(b *testing.B) {
 	b.Run("idle", func(b *testing.B) {
 		var took []time.Duration
 		for b.Loop() {
-			took = append(took, ask(b, c.query()))
+			took = append(took, search(b, c.query()))
 		}
 		percentiles(b, took)
 	})
@@ -301,11 +283,11 @@ func BenchmarkSearch(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			q := named[name]
 			q.Limit = catalog.DefaultLimit
-			used := processor(b)
+			used := cpuTime(b)
 			for b.Loop() {
-				ask(b, q)
+				search(b, q)
 			}
-			b.ReportMetric((processor(b)-used).Seconds()*1000/float64(b.N), "cpu-ms")
+			b.ReportMetric((cpuTime(b)-used).Seconds()*1000/float64(b.N), "cpu-ms")
 		})
 	}
 	b.Run("while written", func(b *testing.B) {
@@ -324,7 +306,7 @@ func BenchmarkSearch(b *testing.B) {
 		})
 		var took []time.Duration
 		for b.Loop() {
-			took = append(took, ask(b, c.query()))
+			took = append(took, search(b, c.query()))
 		}
 		stop()
 		wg.Wait()

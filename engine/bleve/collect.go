@@ -7,31 +7,36 @@ import (
 	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	segment "github.com/blevesearch/scorch_segment_api/v2"
 
+	"catalog"
 	"catalog/internal/textsearch"
 )
 
-// collector keeps the best hits, and one more that tells whether there is a
-// next page.
+// collector keeps the best hits of a page, and one more to tell whether there is a next page.
 //
-// Products are offered to it in groups that have the same key, the best group of
-// a segment first where that is known: then it ends when the page is full. So
-// what a page costs depends on the page, and little on how much is found.
+// It is offered groups of products with equal keys. Where the best group of a segment is known, it
+// comes first, and the collector stops when the page is full. So the cost of a page depends on its
+// size and little on how many products match.
 type collector struct {
 	textsearch.SortOrder
-	after *hit
-	limit int
-	low   string // prices are at least this; "" where they may be any
-	high  string // prices are at most this
-	most  int    // products of a segment to look at, of those in the best sets; 0 for all
-	zeros *zeros
-	total int64
-	best  []*hit
+	after              *hit // where the previous page ended; nil for the first page
+	limit              int
+	minPrice, maxPrice string // the price range of the query; "" for any price
+	scores             *scoreBuffers
+	total              int64
+	best               []*hit // at most limit+1, best first
 }
 
-// collect looks for the best products of a segment.
-func (c *collector) collect(ctx context.Context, s part, m matches) error {
+func newCollector(req textsearch.Request, scores *scoreBuffers) *collector {
+	c := &collector{SortOrder: req.Order, limit: req.Query.Limit, minPrice: req.Plan.MinPrice, maxPrice: req.Plan.MaxPrice, scores: scores}
+	if req.After != nil {
+		c.after = &hit{id: docID(req.After.ID), key: req.After.Key}
+	}
+	return c
+}
+
+// collect adds the best products of a segment.
+func (c *collector) collect(ctx context.Context, s segmentSnapshot, m matches) error {
 	c.total += int64(m.products.GetCardinality())
 	if c.Field == "" {
 		return c.byScore(s, m)
@@ -43,43 +48,44 @@ func (c *collector) collect(ctx context.Context, s part, m matches) error {
 	return c.byProduct(ctx, s, rest)
 }
 
-// byScore offers those products that may be among the best by their scores.
-func (c *collector) byScore(s part, m matches) error {
-	scores := c.zeros.take(int(s.FullSize()))
-	defer c.zeros.give(scores)
-	m.scores(scores)
-	docs := m.products.ToArray()
+// byScore offers the products whose scores are high enough for the page.
+func (c *collector) byScore(s segmentSnapshot, m matches) error {
+	scores := c.scores.get(int(s.FullSize()))
+	defer c.scores.put(scores)
+	m.addScores(scores)
+	products := m.products.ToArray()
 	var top uint32
-	for _, doc := range docs {
-		top = max(top, scores[doc])
+	for _, product := range products {
+		top = max(top, scores[product])
 	}
-	many := make([]int, top+1) // products by score
-	for _, doc := range docs {
-		many[scores[doc]]++
+	counts := make([]int, top+1) // products by score
+	for _, product := range products {
+		counts[scores[product]]++
 	}
-	last, enough := top, many[top]
-	if c.after != nil { // the page before ended among those with its score
+	// The page consists of products with scores from highest down to lowest.
+	highest, enough := top, counts[top]
+	if c.after != nil { // products with the score of the last one may have been on the previous page
 		var score [4]byte
 		copy(score[:], c.after.key)
-		last, enough = min(top, binary.BigEndian.Uint32(score[:])), 0
+		highest, enough = min(top, binary.BigEndian.Uint32(score[:])), 0
 	}
-	least := last
-	for least > 0 && enough <= c.limit {
-		least--
-		enough += many[least]
+	lowest := highest
+	for lowest > 0 && enough <= c.limit {
+		lowest--
+		enough += counts[lowest]
 	}
 	groups := map[uint32]*roaring.Bitmap{}
-	for _, doc := range docs {
-		score := scores[doc]
-		if score < least || score > last {
+	for _, product := range products {
+		score := scores[product]
+		if score < lowest || score > highest {
 			continue
 		}
 		if groups[score] == nil {
 			groups[score] = roaring.New()
 		}
-		groups[score].Add(doc)
+		groups[score].Add(product)
 	}
-	for score := int64(last); score >= int64(least); score-- {
+	for score := int64(highest); score >= int64(lowest); score-- {
 		group := groups[uint32(score)]
 		if group == nil {
 			continue
@@ -91,25 +97,23 @@ func (c *collector) byScore(s part, m matches) error {
 	return nil
 }
 
-// fewTerms is how many terms of a segment are looked at in any case to find the
-// first of its products.
-const fewTerms = 1_000
+// minSortTerms is how many terms of a segment byTerm reads in any case.
+const minSortTerms = 1_000
 
-// byTerm offers products in the order of the terms that they are sorted by, as
-// long as that is likely to take no longer than to look at each product. It
-// answers those that are left.
-func (c *collector) byTerm(ctx context.Context, s part, products *roaring.Bitmap) (rest *roaring.Bitmap, err error) {
+// byTerm offers products in the order of the terms of the sort field, as long as that is likely to
+// be faster than reading the key of each product. It returns the products that it did not reach.
+func (c *collector) byTerm(ctx context.Context, s segmentSnapshot, products *roaring.Bitmap) (rest *roaring.Bitmap, err error) {
 	field := c.Field
 	if c.Descending {
-		field = descending(field)
+		field = descendingField(field)
 	}
 	dict, err := s.Segment().Dictionary(field)
 	if err != nil {
 		return nil, err
 	}
 	rest = products.Clone()
-	terms := termsOf(dict, c.from(), nil)
-	for n := range fewTerms + int(products.GetCardinality()) {
+	terms := termsBetween(dict, c.firstTerm(), nil)
+	for n := range minSortTerms + int(products.GetCardinality()) {
 		if n%1_000 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -118,7 +122,7 @@ func (c *collector) byTerm(ctx context.Context, s part, products *roaring.Bitmap
 			return nil, err
 		}
 		if e == nil {
-			return roaring.New(), nil // each product has a term in the fields that are sorted by
+			return roaring.New(), nil // every product has a term in a sort field, so none is left
 		}
 		set, err := postings(dict, e.Term)
 		if err != nil {
@@ -127,7 +131,7 @@ func (c *collector) byTerm(ctx context.Context, s part, products *roaring.Bitmap
 		if set = roaring.And(set, products); set.IsEmpty() {
 			continue
 		}
-		if more, err := c.offer(s, c.keyed([]byte(e.Term)), set); err != nil || !more {
+		if more, err := c.offer(s, c.invertIfDescending([]byte(e.Term)), set); err != nil || !more {
 			return roaring.New(), err
 		}
 		rest.AndNot(set)
@@ -135,45 +139,44 @@ func (c *collector) byTerm(ctx context.Context, s part, products *roaring.Bitmap
 	return rest, nil
 }
 
-// from is the first term to look at.
-func (c *collector) from() []byte {
+// firstTerm returns the first term that byTerm has to read; nil for the first of the field.
+func (c *collector) firstTerm() []byte {
 	switch {
 	case c.after != nil:
-		return c.keyed(c.after.key)
+		return c.invertIfDescending(c.after.key)
 	case c.Field == textsearch.Price && c.Descending:
-		return c.keyed([]byte(c.high))
+		return c.invertIfDescending([]byte(c.maxPrice))
 	case c.Field == textsearch.Price:
-		return c.keyed([]byte(c.low))
+		return c.invertIfDescending([]byte(c.minPrice))
 	}
 	return nil
 }
 
-// keyed is the key of a term in the field that is looked through, and the term
-// of a key.
-func (c *collector) keyed(term []byte) []byte {
+// invertIfDescending converts a key to a term of the field that byTerm reads, and back.
+func (c *collector) invertIfDescending(term []byte) []byte {
 	if c.Descending {
-		return reversed(term)
+		return invert(term)
 	}
 	return term
 }
 
 // byProduct offers products one by one.
-func (c *collector) byProduct(ctx context.Context, s part, products *roaring.Bitmap) error {
+func (c *collector) byProduct(ctx context.Context, s segmentSnapshot, products *roaring.Bitmap) error {
 	values := s.values(c.Field)
 	var key []byte
 	for i, n := products.Iterator(), 0; i.HasNext(); n++ {
 		if n%1_000 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		doc := i.Next()
+		product := i.Next()
 		key = key[:0]
-		if err := values(doc, func(_ string, value []byte) { key = append(key, value...) }); err != nil {
+		if err := values(product, func(_ string, value []byte) { key = append(key, value...) }); err != nil {
 			return err
 		}
 		if c.full() && compareKeys(c.SortOrder, key, c.worst().key) > 0 {
 			continue
 		}
-		if err := c.keep(&hit{key: slices.Clone(key), part: s, doc: doc}); err != nil {
+		if err := c.insert(&hit{key: slices.Clone(key), segment: s, product: product}); err != nil {
 			return err
 		}
 	}
@@ -183,32 +186,33 @@ func (c *collector) byProduct(ctx context.Context, s part, products *roaring.Bit
 func (c *collector) full() bool  { return len(c.best) > c.limit }
 func (c *collector) worst() *hit { return c.best[len(c.best)-1] }
 
-// offer keeps those products of a group with the same key that are among the
-// best. It answers whether ones with a worse key may be too.
-func (c *collector) offer(s part, key []byte, group *roaring.Bitmap) (more bool, err error) {
+// offer inserts the best products of a group with equal keys. It reports whether products with a
+// worse key may be among the best too.
+func (c *collector) offer(s segmentSnapshot, key []byte, group *roaring.Bitmap) (more bool, err error) {
 	if c.full() && compareKeys(c.SortOrder, key, c.worst().key) > 0 {
 		return false, nil
 	}
 	if c.after != nil && compareKeys(c.SortOrder, key, c.after.key) < 0 {
 		return true, nil
 	}
-	if group, err = c.first(s, key, group); err != nil {
+	if group, err = c.lowestIDs(s, key, group); err != nil {
 		return false, err
 	}
 	for i := group.Iterator(); i.HasNext(); {
-		if err := c.keep(&hit{key: key, part: s, doc: i.Next()}); err != nil {
+		if err := c.insert(&hit{key: key, segment: s, product: i.Next()}); err != nil {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-// first leaves of a large group of products with the same key those with the
-// first ids, as many as there may be of it among the best.
-func (c *collector) first(s part, key []byte, group *roaring.Bitmap) (*roaring.Bitmap, error) {
-	many := int(group.GetCardinality())
-	if expected := int(s.FullSize()) * (c.limit + 1) / many; c.ByID || many < 2*expected {
-		return group, nil // to look at the id of each takes no longer
+// lowestIDs reduces a large group of products with equal keys to those with the lowest ids, as many
+// as fit on the page. It returns a small group unchanged, since reading all its ids is as fast.
+func (c *collector) lowestIDs(s segmentSnapshot, key []byte, group *roaring.Bitmap) (*roaring.Bitmap, error) {
+	size := int(group.GetCardinality())
+	// expected is how many ids of the segment precede the last id needed, if the group is spread evenly.
+	if expected := int(s.FullSize()) * (c.limit + 1) / size; c.IDDescending || size < 2*expected {
+		return group, nil
 	}
 	dict, err := s.Segment().Dictionary(textsearch.ID)
 	if err != nil {
@@ -216,11 +220,11 @@ func (c *collector) first(s part, key []byte, group *roaring.Bitmap) (*roaring.B
 	}
 	var from []byte
 	if c.after != nil && compareKeys(c.SortOrder, key, c.after.key) == 0 {
-		from = []byte(c.after.id + "\x00") // behind it
+		from = []byte(c.after.id + "\x00") // the first id after it
 	}
-	first := roaring.New()
-	ids := termsOf(dict, from, nil)
-	for first.GetCardinality() <= uint64(c.limit) {
+	lowest := roaring.New()
+	ids := termsBetween(dict, from, nil)
+	for lowest.GetCardinality() <= uint64(c.limit) {
 		e, err := ids.Next()
 		if err != nil {
 			return nil, err
@@ -232,23 +236,23 @@ func (c *collector) first(s part, key []byte, group *roaring.Bitmap) (*roaring.B
 		if err != nil {
 			return nil, err
 		}
-		first.Or(roaring.And(set, group))
+		lowest.Or(roaring.And(set, group))
 	}
-	return first, nil
+	return lowest, nil
 }
 
-// keep keeps h if it is among the best.
-func (c *collector) keep(h *hit) error {
+// insert adds h to the best hits, unless it belongs to a previous page or is worse than all of them.
+func (c *collector) insert(h *hit) error {
 	if c.after != nil {
 		if order, err := compare(c.SortOrder, h, c.after); err != nil || order <= 0 {
 			return err
 		}
 	}
 	at := len(c.best)
-	for low := 0; low < at; {
+	for low := 0; low < at; { // binary search
 		mid := (low + at - 1) / 2
 		if at == len(c.best) && c.full() {
-			mid = at - 1 // most are worse than the worst
+			mid = at - 1 // most hits are worse than the worst, so compare with that first
 		}
 		order, err := compare(c.SortOrder, h, c.best[mid])
 		if err != nil {
@@ -267,40 +271,40 @@ func (c *collector) keep(h *hit) error {
 	return nil
 }
 
-// values reads the values of fields, product by product in ascending order.
-func (s part) values(fields ...string) func(doc uint32, visit func(field string, value []byte)) error {
-	var state segment.DocVisitState
-	return func(doc uint32, visit func(string, []byte)) (err error) {
-		if v, ok := s.Segment().(segment.DocValueVisitable); ok {
-			state, err = v.VisitDocValues(uint64(doc), fields, visit, state)
+// page reads the products of the best hits.
+func (c *collector) page(q catalog.Query, facets facetCounters) (catalog.Page, error) {
+	p := catalog.Page{Total: c.total, Facets: facets.facets()}
+	for i, h := range c.best {
+		if i == c.limit {
+			last := c.best[i-1]
+			p.NextCursor = textsearch.EncodeCursor(q, textsearch.CursorKey{ID: catalog.ID([]byte(last.id)), Key: last.key})
+			break
 		}
-		return err
+		product, err := h.segment.product(h.product)
+		if err != nil {
+			return catalog.Page{}, err
+		}
+		if err := h.loadID(); err != nil {
+			return catalog.Page{}, err
+		}
+		p.Items = append(p.Items, product)
 	}
+	return p, nil
 }
 
-// termsOf lists the terms of a dictionary from one, to another that is not listed.
-func termsOf(dict segment.TermDictionary, from, to []byte) segment.DictionaryIterator {
-	if d, ok := dict.(interface {
-		AutomatonIteratorOmitCount(a segment.Automaton, from, to []byte) segment.DictionaryIterator
-	}); ok {
-		return d.AutomatonIteratorOmitCount(nil, from, to)
-	}
-	return dict.AutomatonIterator(nil, from, to)
-}
+// scoreBuffers is a pool of buffers for the scores of the products of a segment. Allocating a buffer
+// for each search would take longer than computing the scores.
+type scoreBuffers struct{ sync.Pool }
 
-// zeros are numbers to count with, one for each product of a segment. They are
-// used again: to get memory for them takes longer than to count.
-type zeros struct{ sync.Pool }
-
-// take answers n zeros, to be given back.
-func (z *zeros) take(n int) []uint32 {
-	if all, ok := z.Get().(*[]uint32); ok && cap(*all) >= n {
-		return (*all)[:n]
+// get returns n zeros. The caller returns the buffer with put.
+func (b *scoreBuffers) get(n int) []uint32 {
+	if buffer, ok := b.Get().(*[]uint32); ok && cap(*buffer) >= n {
+		return (*buffer)[:n]
 	}
 	return make([]uint32, n)
 }
 
-func (z *zeros) give(all []uint32) {
-	clear(all)
-	z.Put(&all)
+func (b *scoreBuffers) put(buffer []uint32) {
+	clear(buffer)
+	b.Put(&buffer)
 }

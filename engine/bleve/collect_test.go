@@ -12,7 +12,7 @@ import (
 	"catalog/engine/bleve"
 )
 
-// sorts are orders of products as they are promised.
+// sorts are the promised orders.
 var sorts = map[catalog.Sort]func(a, b catalog.Product) int{
 	catalog.PriceAscending: func(a, b catalog.Product) int {
 		return cmp.Or(a.Price.Cmp(b.Price.Decimal), slices.Compare(a.ID[:], b.ID[:]))
@@ -28,8 +28,8 @@ var sorts = map[catalog.Sort]func(a, b catalog.Product) int{
 	},
 }
 
-// pages answers the ids of all pages of a query, and of what there should be.
-func pages(t *testing.T, x *bleve.Index, q catalog.Query) (all []catalog.ID) {
+// allPages returns the ids of the products on all pages of q.
+func allPages(t *testing.T, x *bleve.Index, q catalog.Query) (all []catalog.ID) {
 	t.Helper()
 	for {
 		page, err := x.Search(t.Context(), q)
@@ -45,23 +45,50 @@ func pages(t *testing.T, x *bleve.Index, q catalog.Query) (all []catalog.ID) {
 	}
 }
 
-// Where many products have the same key, or those that match are far behind in
-// the order, the index goes other ways to find the first of them.
-func TestPagesAreInOrderHoweverTheProductsLie(t *testing.T) {
+func compareIDs(a, b catalog.ID) int { return slices.Compare(a[:], b[:]) }
+
+// sortedIDs returns the ids of the products that keep accepts, in the promised order.
+func sortedIDs(all []catalog.Product, sort catalog.Sort, keep func(catalog.Product) bool) (ids []catalog.ID) {
+	for _, p := range slices.SortedFunc(slices.Values(all), sorts[sort]) {
+		if keep(p) {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
+}
+
+// wantIDs compares the ids of pages and reports the first difference.
+func wantIDs(t *testing.T, got, want []catalog.ID) {
+	t.Helper()
+	if slices.Equal(got, want) {
+		return
+	}
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			t.Errorf("product %d of %d is %s; want %s of %d", i, len(got), got[i], want[i], len(want))
+			return
+		}
+	}
+	t.Errorf("%d products; want %d", len(got), len(want))
+}
+
+// TestCollector_pageOrder covers the ways in which the collector finds the first products: by the
+// terms of the sort field, by the ids of products with equal keys, and product by product.
+func TestCollector_pageOrder(t *testing.T) {
 	const n = 1_500
 	first := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	for name, of := range map[string]func(i int) catalog.Product{
-		"all are different": func(i int) catalog.Product {
+	for name, newProduct := range map[string]func(i int) catalog.Product{
+		"all keys differ": func(i int) catalog.Product {
 			return catalog.Product{CreatedAt: first.Add(time.Duration(i*7%n) * time.Second), ProductData: catalog.ProductData{
 				Name: fmt.Sprintf("chair %04d", i*11%n), Price: catalog.Money{Decimal: catalog.Decimal{Units: int64(i * 13 % n)}},
 			}}
 		},
-		"many are alike": func(i int) catalog.Product {
+		"three keys": func(i int) catalog.Product {
 			return catalog.Product{CreatedAt: first.Add(time.Duration(i%3) * time.Second), ProductData: catalog.ProductData{
 				Name: fmt.Sprint("chair ", i%3), Price: catalog.Money{Decimal: catalog.Decimal{Units: int64(i % 3)}},
 			}}
 		},
-		"all are alike": func(int) catalog.Product {
+		"one key": func(int) catalog.Product {
 			return catalog.Product{CreatedAt: first, ProductData: catalog.ProductData{Name: "chair", Price: catalog.Money{Decimal: catalog.Decimal{Units: 1}}}}
 		},
 	} {
@@ -69,54 +96,42 @@ func TestPagesAreInOrderHoweverTheProductsLie(t *testing.T) {
 			x := open(t, "")
 			var all []catalog.Product
 			for i := range n {
-				p := of(i)
+				p := newProduct(i)
 				p.ID, p.Version, p.Price.Currency, p.Category = catalog.DerivedID(fmt.Sprint(i)), 1, "EUR", "most"
 				if strings.HasSuffix(p.Name, "chair 1499") || p.Price.Units == n-1 || i == n/2 || p.CreatedAt.Equal(first) && i < 20 {
 					p.Category = "few"
 				}
 				all = append(all, p)
 			}
-			// A large segment and a small one, of which some products are then replaced.
+			// A large and a small segment, and a third that replaces products of the first.
 			apply(t, x, 1, all[:n-200]...)
 			apply(t, x, 2, all[n-200:]...)
 			apply(t, x, 3, all[n/3:n/3+50]...)
-			for sort, compare := range sorts {
-				for _, category := range []string{"", "few"} {
-					q := catalog.Query{Sort: sort, Category: category, Limit: 90}
-					if category != "" {
-						q.Limit = 2
-					}
-					var want []catalog.ID
-					for _, p := range slices.SortedFunc(slices.Values(all), compare) {
-						if category == "" || p.Category == category {
-							want = append(want, p.ID)
-						}
-					}
-					if got := pages(t, x, q); !slices.Equal(got, want) {
-						t.Errorf("%d products of category %q by %s are not in their order, which has %d", len(got), category, sort, len(want))
-					}
-				}
+			for sort := range sorts {
+				t.Run(fmt.Sprint(sort, " of all products"), func(t *testing.T) {
+					wantIDs(t, allPages(t, x, catalog.Query{Sort: sort, Limit: 90}), sortedIDs(all, sort, func(catalog.Product) bool { return true }))
+				})
+				t.Run(fmt.Sprint(sort, " of a rare category"), func(t *testing.T) {
+					want := sortedIDs(all, sort, func(p catalog.Product) bool { return p.Category == "few" })
+					wantIDs(t, allPages(t, x, catalog.Query{Sort: sort, Category: "few", Limit: 2}), want)
+				})
 			}
 			low, high := catalog.Decimal{Units: 1}, catalog.Decimal{Units: 2}
 			for _, sort := range []catalog.Sort{catalog.PriceAscending, catalog.PriceDescending} {
-				var want []catalog.ID
-				for _, p := range slices.SortedFunc(slices.Values(all), sorts[sort]) {
-					if p.Price.Units == 1 || p.Price.Units == 2 {
-						want = append(want, p.ID)
-					}
-				}
-				if got := pages(t, x, catalog.Query{Sort: sort, MinPrice: &low, MaxPrice: &high, Currency: "EUR", Limit: 40}); !slices.Equal(got, want) {
-					t.Errorf("%d products of a price by %s are not in their order, which has %d", len(got), sort, len(want))
-				}
+				t.Run(fmt.Sprint(sort, " of a price range"), func(t *testing.T) {
+					want := sortedIDs(all, sort, func(p catalog.Product) bool { return p.Price.Units == 1 || p.Price.Units == 2 })
+					wantIDs(t, allPages(t, x, catalog.Query{Sort: sort, MinPrice: &low, MaxPrice: &high, Currency: "EUR", Limit: 40}), want)
+				})
 			}
-			// Found by the same words, they come in the order of their ids.
 			for _, limit := range []int{20, 100} {
-				want := slices.SortedFunc(slices.Values(pages(t, x, catalog.Query{Limit: 100})), func(a, b catalog.ID) int { return slices.Compare(a[:], b[:]) })
-				if got := pages(t, x, catalog.Query{Text: "chair", Limit: limit}); name == "all are alike" && !slices.Equal(got, want) {
-					t.Errorf("%d products of the same worth are not in their order", len(got))
-				} else if slices.SortFunc(got, func(a, b catalog.ID) int { return slices.Compare(a[:], b[:]) }); !slices.Equal(got, want) {
-					t.Errorf("of %d products, %d are found", len(want), len(got))
-				}
+				t.Run(fmt.Sprintf("relevance, %d a page", limit), func(t *testing.T) {
+					want := slices.SortedFunc(slices.Values(allPages(t, x, catalog.Query{Limit: 100})), compareIDs)
+					got := allPages(t, x, catalog.Query{Text: "chair", Limit: limit})
+					if name != "one key" { // the scores differ: only the set of products is compared
+						slices.SortFunc(got, compareIDs)
+					}
+					wantIDs(t, got, want)
+				})
 			}
 		})
 	}

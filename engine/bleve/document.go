@@ -9,56 +9,53 @@ import (
 	"catalog/internal/wire"
 )
 
-// Fields beside those of package term.
+// Fields of this engine, beside those of package textsearch.
 const (
-	fieldPrices  = "prices"  // the first digits of the price; see price.go
-	fieldProduct = "product" // the product, stored only
+	fieldPricePrefixes = "price_prefixes" // the first digits of the price; see price_range.go
+	fieldProduct       = "product"        // the encoded product; stored, not indexed
 )
 
+// Options of fields.
 const (
-	found  = index.IndexField | index.SkipFreqNorm
-	sorted = found | index.DocValues
-	stored = index.StoreField
+	indexed           = index.IndexField | index.SkipFreqNorm
+	indexedWithValues = indexed | index.DocValues
+	storedOnly        = index.StoreField
 )
 
-// newDocument is the product as it is indexed.
+// newDocument returns the index document of p.
 func newDocument(p catalog.Product) (*document.Document, error) {
-	whole, err := wire.EncodeProduct(p)
+	encoded, err := wire.EncodeProduct(p)
 	if err != nil {
 		return nil, err
 	}
-	d := document.NewDocument(key(p.ID))
+	d := document.NewDocument(docID(p.ID))
 	for _, f := range textsearch.FieldsOf(p) {
-		if len(f.Terms) == 0 {
-			continue
-		}
-		d.AddField(&field{name: f.Name, options: options(f.Name), terms: newTerms(f.Terms...)})
+		d.AddField(&field{name: f.Name, options: options(f.FieldType), terms: newTerms(f.Terms...)})
 		if f.Name == textsearch.Price || f.Name == textsearch.Created {
-			d.AddField(&field{name: descending(f.Name), options: found, terms: newTerms(string(reversed([]byte(f.Terms[0]))))})
+			d.AddField(&field{name: descendingField(f.Name), options: indexed, terms: newTerms(string(invert([]byte(f.Terms[0]))))})
 		}
 		if f.Name == textsearch.Price {
-			d.AddField(&field{name: fieldPrices, options: found, terms: newTerms(coarse(f.Terms[0])...)})
+			d.AddField(&field{name: fieldPricePrefixes, options: indexed, terms: newTerms(pricePrefixes(f.Terms[0])...)})
 		}
 	}
-	d.AddField(&field{name: fieldProduct, options: stored, value: whole})
+	d.AddField(&field{name: fieldProduct, options: storedOnly, value: encoded})
 	return d, nil
 }
 
-// options says which fields are sorted or counted by.
-func options(field string) index.FieldIndexingOptions {
-	switch field {
-	case textsearch.Category, textsearch.Tag, textsearch.Currency, textsearch.Price, textsearch.Created, textsearch.Title:
-		return sorted
+func options(f textsearch.FieldType) index.FieldIndexingOptions {
+	if f.DocValues && f.Name != textsearch.Attributes { // facets of attributes are counted value by value
+		return indexedWithValues
 	}
-	return found
+	return indexed
 }
 
-// descending is the field that has the terms of another one in the other order.
-func descending(field string) string { return "-" + field }
+// descendingField returns the name of the field that holds the terms of another field inverted.
+// Scorch lists terms in ascending order only, so a descending sort reads this field.
+func descendingField(field string) string { return "-" + field }
 
-// reversed is what sorts among its like as the term among terms of its length,
-// but the other way round. Reversed again it is the term.
-func reversed(term []byte) []byte {
+// invert flips every bit of term. Among terms of one length, inverted terms sort in the opposite
+// order. Inverting twice returns the term.
+func invert(term []byte) []byte {
 	other := make([]byte, len(term))
 	for i, b := range term {
 		other[i] = ^b
@@ -66,25 +63,24 @@ func reversed(term []byte) []byte {
 	return other
 }
 
-// once is what the index reads of a term: how often it is there. Only terms with
-// a frequency of one have the short form for those of a single product.
-var once = func() *index.TokenFreq {
+// singleFrequency is the frequency of every term. The index ignores frequencies, but stores terms of
+// a single product in a short form only when their frequency is 1.
+var singleFrequency = func() *index.TokenFreq {
 	f := &index.TokenFreq{}
 	f.SetFrequency(1)
 	return f
 }()
 
-// newTerms makes what a product is found by in one field.
 func newTerms(all ...string) index.TokenFrequencies {
 	t := make(index.TokenFrequencies, len(all))
 	for _, s := range all {
-		t[s] = once
+		t[s] = singleFrequency
 	}
 	return t
 }
 
-// field is one field of a document: terms to be found by, or a value to keep.
-// It implements document.Field with nothing left to analyse.
+// field is a field of a document: terms to index or a value to store. It implements document.Field.
+// Its terms are final, so there is nothing to analyse.
 type field struct {
 	name    string
 	options index.FieldIndexingOptions

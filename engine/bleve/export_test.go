@@ -1,29 +1,46 @@
 package bleve
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
+	index "github.com/blevesearch/bleve_index_api"
 
 	"catalog"
+	"catalog/internal/textsearch"
 )
 
-// Terms is how many terms of the index a query is looked for by.
-func (x *Index) Terms(q catalog.Query) (n int, err error) {
+// CountTerms returns how many terms of the index the plan of q has.
+func (x *Index) CountTerms(q catalog.Query) (n int, err error) {
 	q.Text = strings.TrimSpace(q.Text)
 	err = x.read(func(r *scorch.IndexSnapshot) error {
-		p, err := newPlan(r, q)
-		for _, w := range append(p.words, wanted{tiers: p.whole}) {
-			for _, t := range w.tiers {
-				n += len(t.terms)
+		p, err := resolve(r, textsearch.NewPlan(q))
+		for _, w := range append(p.words, queryWord{clauses: p.exactMatches}) {
+			for _, c := range w.clauses {
+				n += len(c.terms)
 			}
 		}
-		for _, places := range p.filters {
-			for _, place := range places {
-				n += len(place.terms)
+		for _, filter := range p.filters {
+			for _, t := range filter {
+				n += len(t.terms)
 			}
 		}
 		return err
 	})
 	return n, err
+}
+
+// CloseWithFormat closes the index after it has stored another format, as another version of this
+// package would.
+func (x *Index) CloseWithFormat(format string) error {
+	written := make(chan error, 1)
+	b := index.NewBatch()
+	b.SetInternal([]byte(keyFormat), []byte(format))
+	b.SetPersistedCallback(func(err error) { written <- err })
+	if err := errors.Join(x.store.Batch(b), <-written); err != nil {
+		return err
+	}
+	x.onDisk = false // flush would store the format of this version
+	return x.Close()
 }

@@ -11,11 +11,10 @@ import (
 	"time"
 
 	"catalog"
-	"catalog/engine/bleve"
 )
 
-// furniture reads a listing as an import does: the item's number is the SKU,
-// and an item that stands there several times is one product.
+// furniture reads a CSV file of products. The item's number is the SKU, and of an item that is listed
+// several times the last line counts.
 func furniture(t *testing.T, file string) []catalog.Product {
 	t.Helper()
 	b, err := os.ReadFile(file)
@@ -57,29 +56,24 @@ func furniture(t *testing.T, file string) []catalog.Product {
 	return all
 }
 
-// TestRelevance asks what people ask of a furniture shop. Lines of the files
-// are
+// TestRelevance runs typical searches of a furniture shop. Each line of a queries file is
 //
-//	words | how many | field has text, field has text …
+//	text | n | field has text, field has text …
 //
-// and say that so many products come first that have these texts, whatever
-// their case, in these fields: name, category, description, sku or any; or that
-// there is nothing, with 0.
+// and says that the first n products have these texts, in any case, in these fields: name, category,
+// description, sku or any. With n = 0 it says that the search finds nothing.
 func TestRelevance(t *testing.T) {
 	t.Run("made-up furniture", func(t *testing.T) {
-		relevance(t, "../../examples/furniture.csv", "testdata/furniture.queries")
+		testRelevance(t, "../../examples/furniture.csv", "testdata/furniture.queries")
 	})
 	if file := os.Getenv("CATALOG_TEST_FURNITURE"); file != "" {
-		t.Run("real furniture", func(t *testing.T) { relevance(t, file, "testdata/real-furniture.queries") })
+		t.Run("real furniture", func(t *testing.T) { testRelevance(t, file, "testdata/real-furniture.queries") })
 	}
 }
 
-func relevance(t *testing.T, listing, queries string) {
-	x, err := bleve.Open("", quiet)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer x.Close()
+func testRelevance(t *testing.T, listing, queries string) {
+	t.Helper()
+	x := open(t, "")
 	if err := x.Apply(t.Context(), furniture(t, listing), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -95,26 +89,26 @@ func relevance(t *testing.T, listing, queries string) {
 			continue
 		}
 		parts := strings.Split(line, " | ")
-		many, err := strconv.Atoi(parts[1])
+		n, err := strconv.Atoi(parts[1])
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		page, err := x.Search(t.Context(), catalog.Query{Text: parts[0], Limit: max(many, 1)})
+		page, err := x.Search(t.Context(), catalog.Query{Text: parts[0], Limit: max(n, 1)})
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		if len(page.Items) < many || many == 0 && len(page.Items) > 0 {
-			t.Errorf("%s: %d products", line, page.Total)
+		if len(page.Items) < n || n == 0 && len(page.Items) > 0 {
+			t.Errorf("%s: found %d", line, page.Total)
 		}
 		for i, p := range page.Items {
-			for _, wish := range strings.Split(strings.Join(parts[2:], ""), ", ") {
-				field, text, _ := strings.Cut(wish, " has ")
-				has := map[string]string{
+			for _, condition := range strings.Split(strings.Join(parts[2:], ""), ", ") {
+				field, text, _ := strings.Cut(condition, " has ")
+				value := map[string]string{
 					"name": p.Name, "category": p.Category, "description": p.Description, "sku": p.SKU,
 					"any": strings.Join([]string{p.Name, p.Category, p.Description}, " "),
 				}[field]
-				if !strings.Contains(strings.ToLower(has), strings.ToLower(text)) {
-					t.Errorf("%s\n\tnumber %d is %s, %s: %s (%s)", line, i+1, p.Name, p.Category, p.Description, cmp.Or(p.SKU, "no SKU"))
+				if !strings.Contains(strings.ToLower(value), strings.ToLower(text)) {
+					t.Errorf("%s\n\tproduct %d is %s, %s: %s (%s)", line, i+1, p.Name, p.Category, p.Description, cmp.Or(p.SKU, "no SKU"))
 				}
 			}
 		}

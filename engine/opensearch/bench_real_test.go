@@ -9,11 +9,11 @@ import (
 	"catalog"
 )
 
-// BenchmarkApply shows what it costs that what was applied can be found.
+// BenchmarkApply measures Apply, which makes the products visible before it returns.
 func BenchmarkApply(b *testing.B) {
 	for _, size := range []int{1, 100, 1_000} {
 		b.Run(fmt.Sprint(size, " products"), func(b *testing.B) {
-			x := open(b, own(b))
+			x := open(b, newConfig(b))
 			n := 0
 			for b.Loop() {
 				products := make([]catalog.Product, size)
@@ -22,7 +22,7 @@ func BenchmarkApply(b *testing.B) {
 					products[i] = named(fmt.Sprint("Folding chair ", n), 1)
 					products[i].Description = "Beech, with a seat of paper cord. Stacks, and goes with every table of the series."
 				}
-				if err := x.Apply(b.Context(), products, reached(int64(n))); err != nil {
+				if err := x.Apply(b.Context(), products, checkpoint(int64(n))); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -31,9 +31,9 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
-// BenchmarkSearch asks among 10,000 products.
+// BenchmarkSearch measures one search among 10,000 products.
 func BenchmarkSearch(b *testing.B) {
-	x := open(b, own(b))
+	x := open(b, newConfig(b))
 	for i := range 10 {
 		var products []catalog.Product
 		for j := range 1_000 {

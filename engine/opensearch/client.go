@@ -13,52 +13,55 @@ import (
 	"catalog"
 )
 
-// client speaks OpenSearch's HTTP API.
+// client calls the HTTP API of OpenSearch.
 type client struct {
-	url   string
-	place string
-	http  *http.Client
+	url  string
+	host string // for errors: the URL without user and password
+	http *http.Client
 }
 
-// refusal is an answer of OpenSearch that is not a success.
-type refusal struct {
+// responseError is a response of OpenSearch with an error status.
+type responseError struct {
 	status int
-	kind   string // such as index_not_found_exception
+	kind   string // the error type of OpenSearch, such as index_not_found_exception; "" for none
 }
 
-func (r *refusal) Error() string { return fmt.Sprintf("OpenSearch answers %d %s", r.status, r.kind) }
+func (e *responseError) Error() string {
+	return fmt.Sprintf("OpenSearch returned %d %s", e.status, e.kind)
+}
 
-// Unwrap says what passes: too much at once, or a part that is not there yet.
-func (r *refusal) Unwrap() error {
-	if r.status >= 500 || r.status == http.StatusTooManyRequests {
+// Unwrap returns ErrUnavailable for errors that a retry may cure: overload, or a shard that is not
+// available yet.
+func (e *responseError) Unwrap() error {
+	if e.status >= 500 || e.status == http.StatusTooManyRequests {
 		return catalog.ErrUnavailable
 	}
 	return nil
 }
 
-// Kinds of refusals.
+// Error types of OpenSearch.
 const (
-	noIndex  = "index_not_found_exception"
-	noShard  = "search_phase_execution_exception"
-	isThere  = "resource_already_exists_exception"
-	conflict = "version_conflict_engine_exception"
+	errTypeNoIndex         = "index_not_found_exception"
+	errTypeShardsFailed    = "search_phase_execution_exception"
+	errTypeIndexExists     = "resource_already_exists_exception"
+	errTypeVersionConflict = "version_conflict_engine_exception"
 )
 
-// is says whether err is a refusal of that kind.
-func is(err error, kind string) bool {
-	var r *refusal
-	return errors.As(err, &r) && r.kind == kind
+// isErrorType reports whether err is a responseError of that type.
+func isErrorType(err error, kind string) bool {
+	var e *responseError
+	return errors.As(err, &e) && e.kind == kind
 }
 
-// call sends a body, JSON unless it is lines of it already, and reads the
-// answer, unless that is nil.
-func (c client) call(ctx context.Context, method, path string, body, answer any) error {
+// call sends a request and decodes the response, unless response is nil. A body of type []byte is
+// sent as lines of JSON; any other body is encoded to JSON.
+func (c client) call(ctx context.Context, method, path string, body, response any) error {
 	var content io.Reader
-	kind := "application/json"
+	contentType := "application/json"
 	switch b := body.(type) {
 	case nil:
 	case []byte:
-		content, kind = bytes.NewReader(b), "application/x-ndjson"
+		content, contentType = bytes.NewReader(b), "application/x-ndjson"
 	default:
 		encoded, err := json.Marshal(b)
 		if err != nil {
@@ -66,48 +69,55 @@ func (c client) call(ctx context.Context, method, path string, body, answer any)
 		}
 		content = bytes.NewReader(encoded)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, c.url+path, content)
+	req, err := http.NewRequestWithContext(ctx, method, c.url+path, content)
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Content-Type", kind)
-	a, err := c.http.Do(r)
+	req.Header.Set("Content-Type", contentType)
+	resp, err := c.http.Do(req)
 	if err != nil {
-		return c.silent(ctx, err)
+		return c.transportError(ctx, err)
 	}
-	defer a.Body.Close()
-	b, err := io.ReadAll(a.Body) // all of it, so that the connection can be used again
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body) // to the end, so that the connection can be reused
 	if err != nil {
-		return c.silent(ctx, err)
+		return c.transportError(ctx, err)
 	}
-	if a.StatusCode >= 300 {
-		var said struct {
-			Error json.RawMessage `json:"error"`
-		}
-		var cause struct {
-			Type string `json:"type"`
-		}
-		_ = json.Unmarshal(b, &said) // what is not understood is told by its status
-		_ = json.Unmarshal(said.Error, &cause)
-		return &refusal{a.StatusCode, cause.Type}
+	if resp.StatusCode >= 300 {
+		return decodeError(resp.StatusCode, b)
 	}
-	if answer == nil {
+	if response == nil {
 		return nil
 	}
-	if err := json.Unmarshal(b, answer); err != nil {
-		return fmt.Errorf("answer of OpenSearch: %w", err)
+	if err := json.Unmarshal(b, response); err != nil {
+		return fmt.Errorf("decode the response of OpenSearch: %w", err)
 	}
 	return nil
 }
 
-// silent is the error of a call without an answer.
-func (c client) silent(ctx context.Context, err error) error {
+// decodeError returns the error of a response. It leaves out the reason that OpenSearch gives, which
+// quotes the query. A body that is not understood leaves the status alone.
+func decodeError(status int, body []byte) error {
+	var outer struct {
+		Error json.RawMessage `json:"error"`
+	}
+	var inner struct {
+		Type string `json:"type"`
+	}
+	_ = json.Unmarshal(body, &outer)
+	_ = json.Unmarshal(outer.Error, &inner)
+	return &responseError{status, inner.Type}
+}
+
+// transportError returns the error of a call that got no response: that of ctx when it has ended,
+// else ErrUnavailable.
+func (c client) transportError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	var u *url.Error
 	if errors.As(err, &u) {
-		err = u.Err // without the URL, which may hold a password
+		err = u.Err // without the URL, which may contain a password
 	}
-	return fmt.Errorf("OpenSearch at %s: %w: %w", c.place, err, catalog.ErrUnavailable)
+	return fmt.Errorf("OpenSearch at %s: %w: %w", c.host, err, catalog.ErrUnavailable)
 }

@@ -6,54 +6,58 @@ import (
 	"catalog/internal/wire"
 )
 
-// Fields beside those of package term.
+// Fields of this engine, beside those of package textsearch.
 const (
 	fieldState   = "state"
-	fieldID      = "id"      // to sort by
-	fieldProduct = "product" // the product, kept only
+	fieldID      = "id"      // the id of the product, to sort by
+	fieldProduct = "product" // the encoded product; stored, not indexed
 )
 
-// What a document is.
+// Values of fieldState.
 const (
-	there    = "there"    // a product
-	gone     = "gone"     // a tombstone, so that nothing older comes back
-	progress = "progress" // of a shard
+	stateProduct    = "product"
+	stateDeleted    = "deleted"    // a tombstone, whose version keeps older writes out
+	stateCheckpoint = "checkpoint" // of a shard; not a product
 )
 
-// document is a product as it is indexed: lists of terms, cut already.
-func document(p catalog.Product) (map[string]any, error) {
+// maxTerm is the longest term that is indexed, in characters. Lucene accepts at most 32,766 bytes,
+// and a query's text is far shorter.
+const maxTerm = 8_000
+
+// newDocument returns the index document of p.
+func newDocument(p catalog.Product) (map[string]any, error) {
 	if !p.Exists() {
-		return map[string]any{fieldState: gone}, nil
+		return map[string]any{fieldState: stateDeleted}, nil
 	}
-	whole, err := wire.EncodeProduct(p)
+	encoded, err := wire.EncodeProduct(p)
 	if err != nil {
 		return nil, err
 	}
-	d := map[string]any{fieldState: there, fieldID: p.ID.String(), fieldProduct: whole, textsearch.Title: ""}
+	d := map[string]any{fieldState: stateProduct, fieldID: p.ID.String(), fieldProduct: encoded, textsearch.Title: ""}
 	for _, f := range textsearch.FieldsOf(p) {
 		d[f.Name] = f.Terms
 	}
 	return d, nil
 }
 
-// shardProgress is the progress of a shard.
-type shardProgress struct {
+// checkpointDocument is the document of a shard's checkpoint.
+type checkpointDocument struct {
 	State  string `json:"state"`
 	Shard  int32  `json:"shard"`
 	Seq    int64  `json:"seq"`
 	Offset int64  `json:"offset"`
 }
 
-// definition is how a new index is made, with the names that it has.
-func (x *Index) definition(aliases ...string) map[string]any {
-	kept := map[string]any{"type": "keyword", "ignore_above": longest, "doc_values": false}
-	sorted := map[string]any{"type": "keyword", "ignore_above": longest}
-	properties := map[string]any{fieldState: kept, fieldID: sorted}
-	for _, field := range []string{textsearch.Name, textsearch.Path, textsearch.Text, textsearch.NamePrefixes, textsearch.Prefixes, textsearch.Head, textsearch.SKU, textsearch.CategoryPath} {
-		properties[field] = kept
-	}
-	for _, field := range []string{textsearch.Category, textsearch.Tag, textsearch.Attributes, textsearch.Currency, textsearch.Price, textsearch.Created, textsearch.Title} {
-		properties[field] = sorted
+// indexDefinition returns the settings and mappings of a new index with the given aliases.
+func (x *Index) indexDefinition(aliases ...string) map[string]any {
+	indexed := map[string]any{"type": "keyword", "ignore_above": maxTerm, "doc_values": false}
+	indexedWithValues := map[string]any{"type": "keyword", "ignore_above": maxTerm}
+	properties := map[string]any{fieldState: indexed, fieldID: indexedWithValues}
+	for _, f := range textsearch.FieldTypes() {
+		properties[f.Name] = indexed
+		if f.DocValues {
+			properties[f.Name] = indexedWithValues
+		}
 	}
 	names := map[string]any{}
 	for _, name := range aliases {
@@ -64,18 +68,14 @@ func (x *Index) definition(aliases ...string) map[string]any {
 		"settings": map[string]any{"index": map[string]any{
 			"number_of_shards":     x.shards,
 			"auto_expand_replicas": "0-1",
-			"refresh_interval":     "-1", // who writes says when it can be found
-			"gc_deletes":           "0s", // see Correct; nothing else is ever deleted
+			"refresh_interval":     "-1", // Apply refreshes
+			"gc_deletes":           "0s", // overwriteProduct depends on it; nothing else deletes documents
 		}},
 		"mappings": map[string]any{
 			"dynamic":    false,
 			"properties": properties,
-			// The lists of terms are not kept: nobody reads them again.
+			// The source keeps only what is read back. The lists of terms are never read.
 			"_source": map[string]any{"includes": []string{fieldProduct, "shard", "seq", "offset"}},
 		},
 	}
 }
-
-// longest is how many characters a term may have. Lucene takes no more than
-// 32,766 bytes, and nobody looks for a word as long as that.
-const longest = 8_000

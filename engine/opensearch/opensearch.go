@@ -1,15 +1,14 @@
-// Package opensearch finds products with an index in OpenSearch, for catalogues
-// that outgrow one machine. It implements reader.Index.
+// Package opensearch implements reader.Index with an index in OpenSearch, for catalogues that
+// outgrow one machine.
 //
-// All readers share one index. Each feeds it all events, and no harm comes of
-// that: a product is stored by its version, and what is older than what is there
-// changes nothing, also when it is behind a deletion. Products are stored first,
-// then the progress, and who reads that has all of them made visible before. So
-// progress is never ahead.
+// All readers share the index, and each of them applies all events. A product is stored under its
+// version, and a write with an older version changes nothing, not even after a deletion, so repeated
+// and reordered writes are harmless. Products are stored before the checkpoints, and a reader makes
+// all of them visible before it reads the checkpoints. So a checkpoint is never ahead of the products.
 //
-// What a product is found by, and what a query looks for, is decided by package
-// term, as it is for bleve: OpenSearch cuts no words. A score is a sum of whole
-// numbers, the same whatever else is in the catalogue.
+// Package textsearch decides by which terms a product is found and which terms a query looks up, as
+// it does for package bleve: OpenSearch tokenizes nothing. A score is a sum of whole numbers and
+// depends on the product alone, not on the rest of the catalogue.
 package opensearch
 
 import (
@@ -28,70 +27,82 @@ import (
 	"catalog/internal/breaker"
 )
 
-// Config says where the index is.
+// Limits of the HTTP connections.
+const (
+	callTimeout    = 30 * time.Second // of one call, unless its context ends before: OpenSearch bounds no call itself
+	pingTimeout    = 3 * time.Second  // a health check has to be shorter than the probes that ask for it
+	tlsTimeout     = 5 * time.Second
+	idleTimeout    = time.Minute // after which an unused connection is closed
+	maxIdlePerHost = 64          // connections, so that concurrent searches reuse theirs
+)
+
+// Config configures the connection to OpenSearch and the shape of its indexes.
 type Config struct {
-	URL    string
-	Index  string // first part of the names of indexes; "" for catalog
-	Shards int    // of a new index; 0 for 1
+	// URL is the address of OpenSearch, such as http://127.0.0.1:9200. It may contain a user and a
+	// password. It is required.
+	URL string
+	// Index is the first part of the names of the indexes. Change it to keep several catalogues in one
+	// OpenSearch. "" means catalog.
+	Index string
+	// Shards is the number of primary shards of an index that is created. Raise it for catalogues of
+	// many millions of products; existing indexes keep theirs until the next rebuild. 0 means 1.
+	Shards int
 }
 
-// Flags declares the flags of c, with their defaults.
+// Flags declares the flags of c with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
-	fs.StringVar(&c.URL, "opensearch.url", "", "`URL` of OpenSearch, such as http://127.0.0.1:9200, which then has the search index of all readers; without it each has one of its own on its disk")
+	fs.StringVar(&c.URL, "opensearch.url", "", "`URL` of OpenSearch, such as http://127.0.0.1:9200, for one search index that all readers share; without it, each reader keeps an index on its own disk")
 	fs.StringVar(&c.Index, "opensearch.index", "catalog", "first part of the `name` of the indexes in OpenSearch")
-	fs.IntVar(&c.Shards, "opensearch.shards", 1, "`number` of shards of an index that is made in OpenSearch")
+	fs.IntVar(&c.Shards, "opensearch.shards", 1, "`number` of primary shards of an index that is created in OpenSearch")
 }
 
-// format is raised when what is written to the index changes. It is a part of
-// the name: readers of two versions have two indexes.
-const format = "1"
+// format is raised when the content of an index document changes. It is part of the index name, so
+// readers of two versions use two indexes.
+const format = "2"
 
-// Index is the index in OpenSearch.
+// Index is the search index in OpenSearch.
 type Index struct {
-	client client
-	base   string // of names, and the alias of the live index
-	shards int
-	engine *breaker.Breaker // in front of it where somebody waits
+	client  client
+	base    string // of the names of indexes; the alias of the live generation
+	shards  int
+	breaker *breaker.Breaker // guards searches, whose callers wait; writes retry instead
 
-	mu   sync.Mutex
-	made int // the generation that was made here last, to take over
+	mu      sync.Mutex
+	standby int // the generation that CreateStandby made last; 0 for none
 }
 
-// Open connects to OpenSearch and makes the index unless it is there, or says in
-// one line why not.
+// Open connects to OpenSearch and creates the index when there is none. Its errors are one line
+// without the password of the URL.
 func Open(ctx context.Context, c Config, reg prometheus.Registerer) (*Index, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("-opensearch.url: must be the URL of OpenSearch, such as http://127.0.0.1:9200") // it may hold a password
+		return nil, errors.New("-opensearch.url: must be the URL of OpenSearch, such as http://127.0.0.1:9200") // not the value: it may contain a password
 	}
 	if c.Index == "" {
 		c.Index = "catalog"
 	}
 	x := &Index{
-		client: client{url: strings.TrimSuffix(u.String(), "/"), place: u.Host, http: &http.Client{
-			Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: patience},
-			Timeout:   patience,
+		client: client{url: strings.TrimSuffix(u.String(), "/"), host: u.Host, http: &http.Client{
+			Transport: &http.Transport{MaxIdleConnsPerHost: maxIdlePerHost, IdleConnTimeout: idleTimeout, TLSHandshakeTimeout: tlsTimeout, ResponseHeaderTimeout: callTimeout},
+			Timeout:   callTimeout,
 		}},
-		base: c.Index + "-v" + format, shards: max(c.Shards, 1), engine: breaker.New("opensearch", reg),
+		base: c.Index + "-v" + format, shards: max(c.Shards, 1), breaker: breaker.New("opensearch", reg),
 	}
 	if err := x.Ping(ctx); err != nil {
 		return nil, fmt.Errorf("OpenSearch at %s: %w", u.Host, err)
 	}
-	if err := x.prepare(ctx); err != nil {
-		return nil, fmt.Errorf("make the search index %s: %w", x.base, err)
+	if err := x.createFirst(ctx); err != nil {
+		return nil, fmt.Errorf("create the search index %s: %w", x.base, err)
 	}
 	return x, nil
 }
 
-// patience is how long a call may take of which nothing else is said.
-const patience = 30 * time.Second
-
-// Close closes what is open.
+// Close closes idle connections.
 func (x *Index) Close() { x.client.http.CloseIdleConnections() }
 
-// Ping is an error unless OpenSearch answers.
+// Ping returns an error unless OpenSearch responds within pingTimeout.
 func (x *Index) Ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	return x.client.call(ctx, http.MethodGet, "/", nil, nil)
 }

@@ -17,7 +17,7 @@ import (
 	"catalog/reader"
 )
 
-// address is that of a real OpenSearch.
+// address returns the URL of a real OpenSearch from the environment.
 func address(t testing.TB) string {
 	t.Helper()
 	url := os.Getenv("CATALOG_TEST_OPENSEARCH_URL")
@@ -27,9 +27,8 @@ func address(t testing.TB) string {
 	return url
 }
 
-// own is the configuration of indexes of a test's own, which are removed at its
-// end.
-func own(t testing.TB) opensearch.Config {
+// newConfig returns a configuration with indexes of the test alone, and removes them at its end.
+func newConfig(t testing.TB) opensearch.Config {
 	t.Helper()
 	c := opensearch.Config{URL: address(t), Index: "test-" + strings.ToLower(rand.Text()[:12])}
 	t.Cleanup(func() {
@@ -37,12 +36,12 @@ func own(t testing.TB) opensearch.Config {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := http.DefaultClient.Do(r)
+		resp, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		a.Body.Close()
+		resp.Body.Close()
 	})
 	return c
 }
@@ -58,5 +57,5 @@ func open(t testing.TB, c opensearch.Config) *opensearch.Index {
 }
 
 func TestIndex(t *testing.T) {
-	enginetest.TestIndex(t, func(t *testing.T) reader.Index { return open(t, own(t)) })
+	enginetest.TestIndex(t, func(t *testing.T) reader.Index { return open(t, newConfig(t)) })
 }

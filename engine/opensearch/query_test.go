@@ -11,26 +11,23 @@ import (
 	"catalog/internal/textsearch"
 )
 
-func TestWhatPeopleAskIsNeverAnOperator(t *testing.T) {
+// TestBuildQuery_injection compares the structure of two queries: one with operators of OpenSearch in
+// its values and one with harmless values.
+func TestBuildQuery_injection(t *testing.T) {
 	const evil = `"}},{"match_all":{}},{"term":{"x":"\` + "\x00*"
 	for name, q := range map[string]catalog.Query{
 		"text": {Text: "oak" + evil}, "category": {Category: evil}, "tag": {Tag: evil}, "attribute": {Attributes: map[string]string{evil: evil}},
 	} {
-		want, err := json.Marshal(question(textsearch.NewPlan(harmless(q))))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := json.Marshal(question(textsearch.NewPlan(q)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if a, b := shape(t, got), shape(t, want); a != b {
-			t.Errorf("with signs in its %s a query has the shape\n%s, else\n%s", name, a, b)
-		}
+		t.Run(name, func(t *testing.T) {
+			want := structure(t, buildQuery(textsearch.NewPlan(harmless(q))))
+			if got := structure(t, buildQuery(textsearch.NewPlan(q))); got != want {
+				t.Errorf("structure\n%s; want\n%s", got, want)
+			}
+		})
 	}
 }
 
-// harmless is the query with words in the place of signs.
+// harmless returns the query with harmless values in the place of those that are set.
 func harmless(q catalog.Query) catalog.Query {
 	if q.Text != "" {
 		q.Text = "oak match all term x"
@@ -46,8 +43,13 @@ func harmless(q catalog.Query) catalog.Query {
 	return q
 }
 
-// shape is JSON without its values.
-func shape(t *testing.T, b []byte) string {
+// structure returns the keys and lists of JSON without its values.
+func structure(t *testing.T, query any) string {
+	t.Helper()
+	b, err := json.Marshal(query)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var out strings.Builder
 	var walk func(v any)
 	walk = func(v any) {
@@ -74,10 +76,10 @@ func shape(t *testing.T, b []byte) string {
 	return out.String()
 }
 
-func TestALiteralHasNoSignOfItsOwn(t *testing.T) {
+func TestEscapeRegexp(t *testing.T) {
 	for text, want := range map[string]string{"colour": "colour", "a.b": `a\.b`, "[é]~": `\[é\]\~`, "x\x00": "x\\\x00", `\`: `\\`, "ключ 1": `ключ\ 1`} {
-		if got := literal(text); got != want {
-			t.Errorf("%q is written %q, want %q", text, got, want)
+		if got := escapeRegexp(text); got != want {
+			t.Errorf("escapeRegexp(%q) = %q; want %q", text, got, want)
 		}
 	}
 }

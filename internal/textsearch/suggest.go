@@ -7,31 +7,31 @@ import (
 	"catalog"
 )
 
-// fromBest is how many of the products that match best are looked at for words
-// to suggest.
-const fromBest = catalog.MaxLimit
+// suggestionPool is how many of the best matching products supply the words of the suggestions.
+const suggestionPool = catalog.MaxLimit
 
-// Suggest answers what a text may become that a person is still typing, or a
-// *catalog.Refusal. find answers the products that the query finds, best first,
-// with counts of their categories, and a matcher that has looked for the last
-// word of the text. So whatever is suggested finds something.
-func Suggest(text string, limit int, find func(q catalog.Query, last string) (catalog.Page, *Highlighter, error)) (catalog.Suggestions, error) {
+// Suggest returns completions of a text that is still being typed, or a *catalog.Refusal. find
+// returns the products that r matches, best first, and the counts of their categories. It also
+// returns a highlighter of the last word of the text, which matches what that word may become. So
+// each suggested text finds something.
+func Suggest(text string, limit int, find func(r Request, lastWord string) (catalog.Page, *Highlighter, error)) (catalog.Suggestions, error) {
 	if limit < 1 || limit > catalog.MaxSuggestions {
 		return catalog.Suggestions{}, catalog.Invalid("limit", fmt.Sprintf("must be between 1 and %d", catalog.MaxSuggestions))
 	}
-	q := catalog.Query{Text: strings.TrimSpace(text), Limit: fromBest}
-	if err := ValidateQuery(q); err != nil || q.Text == "" {
+	r, err := NewRequest(catalog.Query{Text: text, Limit: suggestionPool})
+	if err != nil || r.Query.Text == "" {
 		return catalog.Suggestions{}, err
 	}
-	last := ""
-	if typed := Tokenize(q.Text); len(typed) > 0 {
-		last = typed[len(typed)-1]
+	r.Facets = []Facet{FieldFacet(Category)}
+	lastWord := ""
+	if typed := Tokenize(text); len(typed) > 0 {
+		lastWord = typed[len(typed)-1]
 	}
-	page, m, err := find(q, last)
+	page, h, err := find(r, lastWord)
 	if err != nil {
 		return catalog.Suggestions{}, err
 	}
-	texts, categories := m.Completions(q.Text, page.Items), page.Facets[0].Values
+	texts, categories := h.completions(strings.TrimSpace(text), page.Items), page.Facets[0].Values
 	return catalog.Suggestions{
 		Texts:      texts[:min(len(texts), limit)],
 		Categories: categories[:min(len(categories), limit)],

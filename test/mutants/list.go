@@ -149,7 +149,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a page begins with the last product of the one before",
-		file: "engine/bleve/page.go", old: "return order, nil\n}\n\nfunc (h *hit) identify", new: "return order | 1, nil\n}\n\nfunc (h *hit) identify",
+		file: "engine/bleve/sort.go", old: "return order, nil\n}\n\n// compareKeys", new: "return order | 1, nil\n}\n\n// compareKeys",
 		pkg: "./engine/bleve", test: "Test.*",
 	},
 	{
@@ -159,7 +159,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "of many products that are worth the same, the next page has the first ones again",
-		file: "engine/bleve/collect.go", old: "from = []byte(c.after.id + \"\\x00\") // behind it", new: "",
+		file: "engine/bleve/collect.go", old: "from = []byte(c.after.id + \"\\x00\") // the first id after it", new: "",
 		pkg: "./engine/bleve", test: "Test.*",
 	},
 	{
@@ -179,8 +179,8 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "the first words of a text take the terms of the last",
-		file: "engine/bleve/query.go", old: "share := left / limit(len(asked.Words)-i)", new: "share := left / limit(1+0*i)",
-		pkg: "./engine/bleve", test: "TestNoTextStandsForMoreThanSoManyTerms",
+		file: "engine/bleve/search.go", old: "share := left / termBudget(len(plan.Words)-i)", new: "share := left / termBudget(1+0*i)",
+		pkg: "./engine/bleve", test: "TestSearch_termLimit",
 	},
 	{
 		bug:  "a question to the index has all the time there is",
@@ -189,7 +189,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a text is offered that finds nothing",
-		file: "engine/bleve/instead.go", old: "if err != nil || len(page.Items) == 0 {", new: "if err != nil || page.Total < 0 {",
-		pkg: "./engine/bleve", test: "TestWhereNothingIsFoundANearTextIsOffered",
+		file: "engine/bleve/did_you_mean.go", old: "if err != nil || len(page.Items) == 0 {", new: "if err != nil || page.Total < 0 {",
+		pkg: "./engine/bleve", test: "TestDidYouMean",
 	},
 }

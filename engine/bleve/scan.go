@@ -12,44 +12,46 @@ import (
 	"catalog/internal/wire"
 )
 
-// Product answers the product as the index has it.
+// scanBatch is how many products Scan passes to one call of handle.
+const scanBatch = 500
+
+// Product returns the product with the given id as the index has it, or ErrNotFound.
 func (x *Index) Product(_ context.Context, id catalog.ID) (p catalog.Product, err error) {
 	err = x.read(func(r *scorch.IndexSnapshot) error {
-		d, err := r.Document(key(id))
+		d, err := r.Document(docID(id))
 		if err != nil {
 			return err
 		}
 		if d == nil {
 			return catalog.ErrNotFound
 		}
-		var whole []byte
+		var encoded []byte
 		d.VisitFields(func(f index.Field) {
 			if f.Name() == fieldProduct {
-				whole = f.Value()
+				encoded = f.Value()
 			}
 		})
-		p, err = wire.DecodeProduct(whole)
+		p, err = wire.DecodeProduct(encoded)
 		return err
 	})
 	if err != nil {
-		return catalog.Product{}, fmt.Errorf("product %s of the search index: %w", id, err)
+		return catalog.Product{}, fmt.Errorf("read product %s from the search index: %w", id, err)
 	}
 	return p, nil
 }
 
-// Each shows all products of one state of the index.
+// Scan calls handle with all products of one snapshot of the index, in batches.
 func (x *Index) Scan(ctx context.Context, handle func([]catalog.Product) error) error {
-	const page = 500
 	return x.read(func(r *scorch.IndexSnapshot) error {
-		products := make([]catalog.Product, 0, page)
+		products := make([]catalog.Product, 0, scanBatch)
 		for _, seg := range r.Segments() {
-			s := part{seg}
+			s := segmentSnapshot{seg}
 			for i := s.DocNumbersLive().Iterator(); i.HasNext(); {
 				p, err := s.product(i.Next())
 				if err != nil {
-					return fmt.Errorf("all products of the search index: %w", err)
+					return fmt.Errorf("scan the search index: %w", err)
 				}
-				if products = append(products, p); len(products) < page {
+				if products = append(products, p); len(products) < scanBatch {
 					continue
 				}
 				if err := handle(products); err != nil {
@@ -64,7 +66,7 @@ func (x *Index) Scan(ctx context.Context, handle func([]catalog.Product) error) 
 	})
 }
 
-// read has f read one state of the index.
+// read calls f with a snapshot of the index.
 func (x *Index) read(f func(*scorch.IndexSnapshot) error) error {
 	r, err := x.store.Reader()
 	if err != nil {
@@ -78,27 +80,27 @@ func (x *Index) read(f func(*scorch.IndexSnapshot) error) error {
 	return f(snapshot)
 }
 
-// inTurn has f read one state of the index when it is its turn.
-func (x *Index) inTurn(ctx context.Context, f func(*scorch.IndexSnapshot) error) error {
+// withSlot waits for a search slot and calls f with a snapshot of the index.
+func (x *Index) withSlot(ctx context.Context, f func(*scorch.IndexSnapshot) error) error {
 	select {
-	case x.turns <- struct{}{}:
+	case x.slots <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-x.turns }()
+	defer func() { <-x.slots }()
 	return x.read(f)
 }
 
-// product reads the whole product from the segment.
-func (s part) product(doc uint32) (catalog.Product, error) {
-	var whole []byte
+// product reads and decodes a product of the segment.
+func (s segmentSnapshot) product(doc uint32) (catalog.Product, error) {
+	var encoded []byte
 	if err := s.VisitDocument(uint64(doc), func(field string, _ byte, value []byte, _ []uint64) bool {
 		if field == fieldProduct {
-			whole = bytes.Clone(value)
+			encoded = bytes.Clone(value)
 		}
-		return whole == nil
+		return encoded == nil
 	}); err != nil {
 		return catalog.Product{}, err
 	}
-	return wire.DecodeProduct(whole)
+	return wire.DecodeProduct(encoded)
 }

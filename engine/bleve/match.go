@@ -1,0 +1,213 @@
+package bleve
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
+)
+
+// segmentSnapshot is a segment of the index: products that were written or merged together, numbered
+// from 0.
+type segmentSnapshot struct{ *scorch.SegmentSnapshot }
+
+// matches are the products of a segment that match a query.
+type matches struct {
+	products *roaring.Bitmap
+	words    [][]weightedSet // by word of the query
+	exact    []weightedSet
+}
+
+// weightedSet is a set of products and what membership adds to a product's score.
+type weightedSet struct {
+	weight   int
+	products *roaring.Bitmap
+}
+
+// match returns the products of a segment that match the plan.
+func (p queryPlan) match(s segmentSnapshot) (m matches, err error) {
+	m.products = s.DocNumbersLive()
+	if p.hasText {
+		if err := p.matchText(s, &m); err != nil {
+			return m, err
+		}
+	}
+	for _, filter := range p.filters {
+		if m.products.IsEmpty() {
+			break
+		}
+		set, err := s.productsWith(filter...)
+		if err != nil {
+			return m, err
+		}
+		m.products.And(set)
+	}
+	return m, nil
+}
+
+// matchText keeps the products in m that match all words or an exact match, and sets the weighted
+// sets of m.
+func (p queryPlan) matchText(s segmentSnapshot, m *matches) (err error) {
+	var allWords *roaring.Bitmap
+	for _, w := range p.words {
+		sets, err := s.weightedSets(w.clauses)
+		if err != nil {
+			return err
+		}
+		m.words = append(m.words, sets)
+		set := union(sets)
+		if allWords == nil {
+			allWords = set
+		} else {
+			allWords.And(set)
+		}
+		if allWords.IsEmpty() {
+			break
+		}
+	}
+	if m.exact, err = s.weightedSets(p.exactMatches); err != nil {
+		return err
+	}
+	set := union(m.exact)
+	if allWords != nil {
+		set.Or(allWords)
+	}
+	m.products.And(set)
+	return nil
+}
+
+// weightedSets returns the products of each clause that matches any.
+func (s segmentSnapshot) weightedSets(clauses []clause) (all []weightedSet, _ error) {
+	for _, c := range clauses {
+		set, err := s.productsWith(c.fieldTerms)
+		if err != nil {
+			return nil, err
+		}
+		if !set.IsEmpty() {
+			all = append(all, weightedSet{c.boost, set})
+		}
+	}
+	return all, nil
+}
+
+// union returns the products that are in one of the sets.
+func union(sets []weightedSet) *roaring.Bitmap {
+	all := make([]*roaring.Bitmap, len(sets))
+	for i, s := range sets {
+		all[i] = s.products
+	}
+	return roaring.FastOr(all...)
+}
+
+// addScores adds the weights of the sets of each product to scores, which is indexed by product. It
+// iterates set by set, which is many times faster than product by product.
+func (m matches) addScores(scores []uint32) {
+	var buffer [256]uint32
+	for _, sets := range append(m.words, m.exact) {
+		for _, s := range sets {
+			i := s.products.ManyIterator()
+			for n := i.NextMany(buffer[:]); n > 0; n = i.NextMany(buffer[:]) {
+				for _, product := range buffer[:n] {
+					scores[product] += uint32(s.weight)
+				}
+			}
+		}
+	}
+}
+
+// top returns at most n of the products: those of the sets with the highest weights. When a set has
+// too many, it returns the lowest-numbered of them.
+func (m matches) top(n int) matches {
+	if m.products.GetCardinality() <= uint64(n) {
+		return m
+	}
+	var sets []weightedSet
+	for _, all := range append(m.words, m.exact) {
+		sets = append(sets, all...)
+	}
+	slices.SortStableFunc(sets, func(a, b weightedSet) int { return cmp.Compare(b.weight, a.weight) })
+	top := matches{products: roaring.New()}
+	for _, s := range sets {
+		more := roaring.And(s.products, m.products)
+		more.AndNot(top.products)
+		if room := n - int(top.products.GetCardinality()); more.GetCardinality() > uint64(room) {
+			end, _ := more.Select(uint32(room)) // cannot fail: more has more than room products
+			more.RemoveRange(uint64(end), math.MaxUint32+1)
+		}
+		top.products.Or(more)
+	}
+	for i, s := range sets {
+		sets[i].products = roaring.And(s.products, top.products)
+	}
+	top.exact = sets
+	return top
+}
+
+// productsWith returns the products that match one of the terms, deleted and replaced ones included.
+// The caller must not modify the result.
+func (s segmentSnapshot) productsWith(all ...fieldTerms) (*roaring.Bitmap, error) {
+	var sets []*roaring.Bitmap
+	for _, t := range all {
+		dict, err := s.Segment().Dictionary(t.field)
+		if err != nil {
+			return nil, err
+		}
+		for _, term := range t.terms {
+			set, err := postings(dict, term)
+			if err != nil {
+				return nil, err
+			}
+			sets = append(sets, set)
+		}
+	}
+	if len(sets) == 1 {
+		return sets[0], nil
+	}
+	return roaring.FastOr(sets...), nil
+}
+
+// postings returns the products that have the term. The caller must not modify the result.
+func postings(dict segment.TermDictionary, term string) (*roaring.Bitmap, error) {
+	list, err := dict.PostingsList([]byte(term), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	it, ok := list.Iterator(false, false, false, nil).(segment.OptimizablePostingsIterator)
+	if !ok {
+		return nil, errors.New("the segment does not expose its bitmaps")
+	}
+	if product, ok := it.DocNum1Hit(); ok {
+		return roaring.BitmapOf(uint32(product)), nil
+	}
+	if set := it.ActualBitmap(); set != nil {
+		return set, nil
+	}
+	return roaring.New(), nil
+}
+
+// values returns a function that reads the values of fields. It must be called with products in
+// ascending order.
+func (s segmentSnapshot) values(fields ...string) func(product uint32, visit func(field string, value []byte)) error {
+	var state segment.DocVisitState
+	return func(product uint32, visit func(string, []byte)) (err error) {
+		if v, ok := s.Segment().(segment.DocValueVisitable); ok {
+			state, err = v.VisitDocValues(uint64(product), fields, visit, state)
+		}
+		return err
+	}
+}
+
+// termsBetween iterates over the terms of a dictionary from from up to and excluding to; nil is no
+// bound.
+func termsBetween(dict segment.TermDictionary, from, to []byte) segment.DictionaryIterator {
+	if d, ok := dict.(interface {
+		AutomatonIteratorOmitCount(a segment.Automaton, from, to []byte) segment.DictionaryIterator
+	}); ok {
+		return d.AutomatonIteratorOmitCount(nil, from, to)
+	}
+	return dict.AutomatonIterator(nil, from, to)
+}

@@ -1,0 +1,209 @@
+package textsearch
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+
+	"catalog"
+)
+
+// Fields of the index that hold words. The words of a query's text are looked up in them.
+const (
+	Name          = "name"           // stems of the words of the name
+	Labels        = "labels"         // stems of the words of the category
+	Text          = "text"           // stems of the words of SKU and description
+	NamePrefixes  = "name_prefixes"  // prefixes of the words of the name
+	OtherPrefixes = "other_prefixes" // prefixes of the words of all other fields
+	FirstPhrase   = "first_phrase"   // the words of the description's first phrase, and the whole phrase
+)
+
+// Fields of the index that hold exact values.
+const (
+	ID           = "_id"
+	SKU          = "sku"           // folded
+	CategoryPath = "category_path" // the category and all categories above it
+	Category     = "category"
+	Tag          = "tag"
+	Attributes   = "attributes" // terms of AttributeTerm
+	Currency     = "currency"
+	Price        = "price"   // PriceKey
+	Created      = "created" // microseconds since 1970 in hexadecimal, so that terms sort by time
+	Title        = "title"   // the whole name, folded, to sort by
+)
+
+// fieldSpec says how one field of the index is filled and used.
+type fieldSpec struct {
+	name      string
+	docValues bool                                 // the index can read the field product by product, to sort and count
+	facet     bool                                 // Query.Facets counts products by this field
+	terms     func(p *tokenizedProduct) []string   // the product's terms; a term may occur twice
+	filter    func(q *catalog.Query) (term string) // the term that a query requires; "" for none
+}
+
+// tokenizedProduct is a product and the words of its texts, each text tokenized once.
+type tokenizedProduct struct {
+	catalog.Product
+	name, labels, text []string
+}
+
+// schema is the one place that says how each field of a product is searched: by words, by exact
+// value, as a facet or by sorting. A product field that is not listed here is only stored.
+//
+// A change of the schema needs a new format number in the engines.
+var schema = []fieldSpec{
+	{name: Name, terms: func(p *tokenizedProduct) []string { return stemAll(p.name) }},
+	{name: Labels, terms: func(p *tokenizedProduct) []string { return stemAll(p.labels) }},
+	{name: Text, terms: func(p *tokenizedProduct) []string { return stemAll(p.text) }},
+	{name: NamePrefixes, terms: func(p *tokenizedProduct) []string { return prefixTerms(p.name) }},
+	{name: OtherPrefixes, terms: func(p *tokenizedProduct) []string { return prefixTerms(slices.Concat(p.labels, p.text)) }},
+	{name: FirstPhrase, terms: func(p *tokenizedProduct) []string { return firstPhraseTerms(p.Description) }},
+	{name: SKU, terms: func(p *tokenizedProduct) []string { return value(Fold(p.SKU)) }},
+	{
+		name: Category, docValues: true, facet: true,
+		terms: func(p *tokenizedProduct) []string { return value(p.Category) },
+	},
+	{
+		name:   CategoryPath,
+		terms:  func(p *tokenizedProduct) []string { return categoryAndAncestors(p.Category) },
+		filter: func(q *catalog.Query) string { return q.Category },
+	},
+	{
+		name: Tag, docValues: true, facet: true,
+		terms:  func(p *tokenizedProduct) []string { return p.Tags },
+		filter: func(q *catalog.Query) string { return q.Tag },
+	},
+	{name: Attributes, docValues: true, terms: attributeTerms}, // its filters and facets name a key
+	{
+		name: Currency, docValues: true, facet: true,
+		terms:  func(p *tokenizedProduct) []string { return value(p.Price.Currency) },
+		filter: func(q *catalog.Query) string { return q.Currency },
+	},
+	{name: Price, docValues: true, terms: func(p *tokenizedProduct) []string { return value(PriceKey(p.Price.Decimal)) }},
+	{name: Created, docValues: true, terms: func(p *tokenizedProduct) []string {
+		return value(fmt.Sprintf("%016x", p.CreatedAt.UnixMicro()))
+	}},
+	// A name of accents alone folds to nothing; it sorts as it is written.
+	{name: Title, docValues: true, terms: func(p *tokenizedProduct) []string { return value(cmp.Or(Fold(p.Name), p.Name)) }},
+}
+
+// FieldType is a field of the index.
+type FieldType struct {
+	Name      string
+	DocValues bool // the index must be able to read the field product by product, to sort and count
+}
+
+// Field is a field of an index document and its terms. A term may occur twice.
+type Field struct {
+	FieldType
+	Terms []string
+}
+
+// FieldTypes returns all fields of the index, except ID.
+func FieldTypes() []FieldType {
+	var all []FieldType
+	for _, s := range schema {
+		all = append(all, FieldType{s.name, s.docValues})
+	}
+	return all
+}
+
+// FieldsOf returns the fields of p that have terms, except ID.
+func FieldsOf(p catalog.Product) []Field {
+	tokenized := &tokenizedProduct{
+		Product: p,
+		name:    Tokenize(p.Name),
+		labels:  Tokenize(p.Category),
+		text:    append(skuWords(p.SKU), Tokenize(p.Description)...),
+	}
+	all := make([]Field, 0, len(schema))
+	for _, s := range schema {
+		if terms := s.terms(tokenized); len(terms) > 0 {
+			all = append(all, Field{FieldType{s.name, s.docValues}, terms})
+		}
+	}
+	return all
+}
+
+// value returns the terms of a field with one value; "" is no value.
+func value(v string) []string {
+	if v == "" {
+		return nil
+	}
+	return []string{v}
+}
+
+// categoryAndAncestors returns a category path and the paths above it.
+func categoryAndAncestors(category string) (all []string) {
+	for i, c := range category + "/" {
+		if c == '/' && i > 0 {
+			all = append(all, category[:i])
+		}
+	}
+	return all
+}
+
+// skuWords returns the words of a SKU and, when there are several, the SKU without separators: AB-12
+// is found as "ab 12" and as "ab12".
+func skuWords(sku string) []string {
+	all := Tokenize(sku)
+	if len(all) > 1 {
+		all = append(all, strings.Join(all, ""))
+	}
+	return all
+}
+
+// maxFirstPhrase is the longest first phrase in bytes. A longer one is a sentence, which says more
+// than what the product is.
+const maxFirstPhrase = 80
+
+// firstPhraseTerms returns the stems of the description up to its first punctuation mark, and one
+// term for the whole phrase. The first phrase often says what the product is: "Bar table, 40x60 cm".
+func firstPhraseTerms(description string) []string {
+	end := strings.IndexFunc(description, func(r rune) bool { return strings.ContainsRune(",.;:!?()/\n", r) })
+	if end < 0 {
+		end = len(description)
+	}
+	if end > maxFirstPhrase {
+		return nil
+	}
+	stems := stemAll(Tokenize(description[:end]))
+	if len(stems) == 0 {
+		return nil
+	}
+	return append(stems, phraseTerm(stems))
+}
+
+// phraseTerm returns the term of a whole phrase. No word contains its first character.
+func phraseTerm(stems []string) string { return "=" + strings.Join(stems, " ") }
+
+// maxAttributeValue is the longest attribute value, in bytes, that is a term as it is. A longer one
+// is indexed by its hash.
+const maxAttributeValue = 64
+
+// HashMark begins the value of an attribute term that holds a hash.
+const HashMark = "\x00"
+
+func attributeTerms(p *tokenizedProduct) (all []string) {
+	for key, v := range p.Attributes {
+		all = append(all, AttributeTerm(key, v))
+	}
+	return all
+}
+
+// AttributeTerm returns the term of an attribute with exactly this value. Keys contain no control
+// characters, so the separator is unambiguous.
+func AttributeTerm(key, value string) string {
+	if len(value) > maxAttributeValue {
+		value = fmt.Sprintf("%s%x", HashMark, sha256.Sum256([]byte(value)))
+	}
+	return key + "\x00" + value
+}
+
+// PriceDigits is the length of a PriceKey: 15 digits before the decimal point and 9 behind it.
+const PriceDigits = 24
+
+// PriceKey returns d as text of fixed width that sorts exactly as the amounts do.
+func PriceKey(d catalog.Decimal) string { return fmt.Sprintf("%015d%09d", d.Units, d.Nanos) }
