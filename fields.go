@@ -76,10 +76,23 @@ var Fields = []Field{
 		PatchText: func(p *Patch) **string { return &p.SKU },
 	},
 	{
+		Name: "gtin", Kind: KindLine, MaxLen: MaxGTIN, Example: "4006381333931",
+		Help:      "barcode number: a GTIN of 8, 12, 13 or 14 digits",
+		Text:      func(d *ProductData) *string { return &d.GTIN },
+		PatchText: func(p *Patch) **string { return &p.GTIN },
+		rule:      checkGTIN,
+	},
+	{
 		Name: "name", Kind: KindLine, MaxLen: MaxName, Required: true, Example: "Folding chair",
 		Help:      "name of the product",
 		Text:      func(d *ProductData) *string { return &d.Name },
 		PatchText: func(p *Patch) **string { return &p.Name },
+	},
+	{
+		Name: "brand", Kind: KindLine, MaxLen: MaxBrand, Example: "Carl Hansen",
+		Help:      "brand under which the product is sold",
+		Text:      func(d *ProductData) *string { return &d.Brand },
+		PatchText: func(p *Patch) **string { return &p.Brand },
 	},
 	{
 		Name: "description", Kind: KindProse, MaxLen: MaxDescription, Example: "Beech, with a seat of woven paper cord.",

@@ -10,7 +10,9 @@ import (
 // required; every other field may be empty. [Fields] describes each field.
 type ProductData struct {
 	SKU         string // the shop's own number; unique among products
+	GTIN        string // barcode number: 8, 12, 13 or 14 digits with a valid check digit
 	Name        string
+	Brand       string
 	Description string
 	Price       Money
 	Category    string            // path such as Furniture/Chairs
@@ -57,7 +59,9 @@ func (d ProductData) Equal(e ProductData) bool {
 // ProductData. A nil pointer leaves the field as it is.
 type Patch struct {
 	SKU         *string
+	GTIN        *string
 	Name        *string
+	Brand       *string
 	Description *string
 	Amount      *Decimal // price.amount
 	Currency    *string  // price.currency

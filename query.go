@@ -8,6 +8,8 @@ type Query struct {
 	// no character in it has a meaning.
 	Text     string
 	Category string // the category itself and those below it
+	Brand    string // exactly this brand
+	GTIN     string // this GTIN, in any of its lengths; see GTIN14
 	Tag      string
 	// Attributes are those that a product must have, with exactly these values.
 	Attributes map[string]string

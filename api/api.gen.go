@@ -16,6 +16,7 @@ import (
 // Defines values for FacetField.
 const (
 	Attribute FacetField = "attribute"
+	Brand     FacetField = "brand"
 	Category  FacetField = "category"
 	Currency  FacetField = "currency"
 	Tag       FacetField = "tag"
@@ -25,6 +26,8 @@ const (
 func (e FacetField) Valid() bool {
 	switch e {
 	case Attribute:
+		return true
+	case Brand:
 		return true
 	case Category:
 		return true
@@ -290,7 +293,9 @@ type Page struct {
 // Patch A draft, or a part of one. `null` clears an optional field.
 type Patch struct {
 	Sku         string `json:"sku,omitempty,omitzero"`
+	Gtin        string `json:"gtin,omitempty,omitzero"`
 	Name        string `json:"name,omitempty,omitzero"`
+	Brand       string `json:"brand,omitempty,omitzero"`
 	Description string `json:"description,omitempty,omitzero"`
 	Price       struct {
 		Amount   string `json:"amount,omitempty,omitzero"`
@@ -325,7 +330,9 @@ type ProblemCode string
 type Product struct {
 	Id          openapi_types.UUID `json:"id"`
 	Sku         string             `json:"sku,omitempty,omitzero"`
+	Gtin        string             `json:"gtin,omitempty,omitzero"`
 	Name        string             `json:"name"`
+	Brand       string             `json:"brand,omitempty,omitzero"`
 	Description string             `json:"description,omitempty,omitzero"`
 	Price       Money              `json:"price"`
 	Category    string             `json:"category,omitempty,omitzero"`
@@ -356,9 +363,13 @@ type ProductChange struct {
 
 // ProductData defines model for ProductData.
 type ProductData struct {
-	// Sku The shop's own number; unique.
-	Sku         string `json:"sku,omitempty,omitzero"`
+	// Sku Stock keeping unit, the shop's own number; unique.
+	Sku string `json:"sku,omitempty,omitzero"`
+
+	// Gtin Barcode number: a GTIN of 8, 12, 13 or 14 digits, the last of which is the check digit.
+	Gtin        string `json:"gtin,omitempty,omitzero"`
 	Name        string `json:"name"`
+	Brand       string `json:"brand,omitempty,omitzero"`
 	Description string `json:"description,omitempty,omitzero"`
 	Price       Money  `json:"price"`
 
@@ -492,6 +503,12 @@ type ListProductsParams struct {
 	// Category Only this category and those below it.
 	Category string `form:"category,omitempty" json:"category,omitempty,omitzero"`
 
+	// Brand Only products of this brand, written exactly so.
+	Brand string `form:"brand,omitempty" json:"brand,omitempty,omitzero"`
+
+	// Gtin Only the products with this GTIN. Leading zeros do not count, so a GTIN-12 is found as a GTIN-13.
+	Gtin string `form:"gtin,omitempty" json:"gtin,omitempty,omitzero"`
+
 	// Tag Only products with this tag.
 	Tag string `form:"tag,omitempty" json:"tag,omitempty,omitzero"`
 
@@ -516,7 +533,7 @@ type ListProductsParams struct {
 	// Cursor `nextCursor` of the page before.
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// Facets Also count the matching products by category, tag and currency.
+	// Facets Also count the matching products by category, brand, tag and currency.
 	Facets bool `form:"facets,omitempty" json:"facets,omitempty,omitzero"`
 
 	// Facet Also count the matching products by the values of this attribute; it may be given several times, for several attributes. Values of more than 64 bytes are not counted.
@@ -783,6 +800,20 @@ func (w *ServerInterfaceWrapper) ListProducts(ctx *echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "category", ctx.QueryParams(), &params.Category, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter category: %s", err))
+	}
+
+	// ------------- Optional query parameter "brand" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "brand", ctx.QueryParams(), &params.Brand, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter brand: %s", err))
+	}
+
+	// ------------- Optional query parameter "gtin" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "gtin", ctx.QueryParams(), &params.Gtin, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter gtin: %s", err))
 	}
 
 	// ------------- Optional query parameter "tag" -------------

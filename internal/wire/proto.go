@@ -246,7 +246,7 @@ func moneyFromProto(m *catalogv1.Money) catalog.Money {
 
 func productDataToProto(d catalog.ProductData) *catalogv1.ProductData {
 	return &catalogv1.ProductData{
-		Sku: d.SKU, Name: d.Name, Description: d.Description, Category: d.Category,
+		Sku: d.SKU, Gtin: d.GTIN, Name: d.Name, Brand: d.Brand, Description: d.Description, Category: d.Category,
 		Price: moneyToProto(d.Price),
 		Tags:  d.Tags, Attributes: d.Attributes,
 	}
@@ -254,7 +254,7 @@ func productDataToProto(d catalog.ProductData) *catalogv1.ProductData {
 
 func productDataFromProto(m *catalogv1.ProductData) catalog.ProductData {
 	return catalog.ProductData{
-		SKU: m.GetSku(), Name: m.GetName(), Description: m.GetDescription(), Category: m.GetCategory(),
+		SKU: m.GetSku(), GTIN: m.GetGtin(), Name: m.GetName(), Brand: m.GetBrand(), Description: m.GetDescription(), Category: m.GetCategory(),
 		Price: moneyFromProto(m.GetPrice()),
 		Tags:  m.GetTags(), Attributes: m.GetAttributes(),
 	}
@@ -262,7 +262,7 @@ func productDataFromProto(m *catalogv1.ProductData) catalog.ProductData {
 
 func patchToProto(p catalog.Patch) *catalogv1.Patch {
 	m := &catalogv1.Patch{
-		Sku: p.SKU, Name: p.Name, Description: p.Description, Currency: p.Currency, Category: p.Category,
+		Sku: p.SKU, Gtin: p.GTIN, Name: p.Name, Brand: p.Brand, Description: p.Description, Currency: p.Currency, Category: p.Category,
 		Amount: DecimalToProto(p.Amount), ClearAttributes: p.ClearAttributes,
 	}
 	if p.Tags != nil {
@@ -284,7 +284,7 @@ func patchToProto(p catalog.Patch) *catalogv1.Patch {
 
 func patchFromProto(m *catalogv1.Patch) catalog.Patch {
 	p := catalog.Patch{
-		SKU: m.Sku, Name: m.Name, Description: m.Description, Currency: m.Currency, Category: m.Category,
+		SKU: m.Sku, GTIN: m.Gtin, Name: m.Name, Brand: m.Brand, Description: m.Description, Currency: m.Currency, Category: m.Category,
 		Amount: DecimalFromProto(m.Amount), ClearAttributes: m.ClearAttributes,
 	}
 	if m.Tags != nil {

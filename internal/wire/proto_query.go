@@ -18,7 +18,7 @@ var sorts = map[catalog.Sort]catalogv1.Sort{
 // the given positions.
 func QueryToProto(q catalog.Query, at ...catalog.Position) *catalogv1.SearchProductsRequest {
 	return &catalogv1.SearchProductsRequest{
-		Text: q.Text, Category: q.Category, Tag: q.Tag, Attributes: q.Attributes,
+		Text: q.Text, Category: q.Category, Brand: q.Brand, Gtin: q.GTIN, Tag: q.Tag, Attributes: q.Attributes,
 		MinPrice: DecimalToProto(q.MinPrice), MaxPrice: DecimalToProto(q.MaxPrice), Currency: q.Currency,
 		Sort: sorts[q.Sort], Limit: int32(q.Limit), Cursor: q.Cursor, Facets: q.Facets,
 		FacetAttributes: q.FacetAttributes, Highlight: q.Highlight, Positions: PositionsToProto(at),
@@ -38,7 +38,7 @@ func PositionsToProto(at []catalog.Position) (all []*catalogv1.Position) {
 // QueryFromProto converts m to a query.
 func QueryFromProto(m *catalogv1.SearchProductsRequest) catalog.Query {
 	q := catalog.Query{
-		Text: m.GetText(), Category: m.GetCategory(), Tag: m.GetTag(), Attributes: m.GetAttributes(),
+		Text: m.GetText(), Category: m.GetCategory(), Brand: m.GetBrand(), GTIN: m.GetGtin(), Tag: m.GetTag(), Attributes: m.GetAttributes(),
 		MinPrice: DecimalFromProto(m.GetMinPrice()), MaxPrice: DecimalFromProto(m.GetMaxPrice()), Currency: m.GetCurrency(),
 		Limit: int(m.GetLimit()), Cursor: m.GetCursor(), Facets: m.GetFacets(),
 		FacetAttributes: m.GetFacetAttributes(), Highlight: m.GetHighlight(),

@@ -14,7 +14,7 @@ import (
 // ProductToJSON renders p as the contract defines it.
 func ProductToJSON(p catalog.Product) api.Product {
 	m := api.Product{
-		Id: uuid.UUID(p.ID), Sku: p.SKU, Name: p.Name, Description: p.Description,
+		Id: uuid.UUID(p.ID), Sku: p.SKU, Gtin: p.GTIN, Name: p.Name, Brand: p.Brand, Description: p.Description,
 		Price:    moneyToJSON(p.Price),
 		Category: p.Category, Tags: p.Tags, Attributes: p.Attributes,
 		Version: p.Version, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
@@ -35,7 +35,7 @@ func ProductFromJSON(m api.Product) (catalog.Product, error) {
 	p := catalog.Product{
 		ID: catalog.ID(m.Id),
 		ProductData: catalog.ProductData{
-			SKU: m.Sku, Name: m.Name, Description: m.Description,
+			SKU: m.Sku, GTIN: m.Gtin, Name: m.Name, Brand: m.Brand, Description: m.Description,
 			Price:    price,
 			Category: m.Category, Tags: m.Tags, Attributes: m.Attributes,
 		},
@@ -66,7 +66,7 @@ func moneyFromJSON(m api.Money) (catalog.Money, error) {
 // ProductDataToJSON renders d as the contract defines it.
 func ProductDataToJSON(d catalog.ProductData) api.ProductData {
 	return api.ProductData{
-		Sku: d.SKU, Name: d.Name, Description: d.Description,
+		Sku: d.SKU, Gtin: d.GTIN, Name: d.Name, Brand: d.Brand, Description: d.Description,
 		Price:    moneyToJSON(d.Price),
 		Category: d.Category, Tags: d.Tags, Attributes: d.Attributes,
 	}

@@ -45,12 +45,16 @@ func commands() map[string]catalog.Command {
 		c.Op, c.If = op, only
 		return c
 	}
+	branded := chair()
+	branded.GTIN, branded.Brand = "4006381333931", "Carl Hansen"
 	return map[string]catalog.Command{
-		"create":         with(catalog.CreateProduct{Data: chair()}, catalog.Condition{}),
-		"put":            with(catalog.PutProduct{Data: chair()}, catalog.Condition{Absent: true}),
-		"delete":         with(catalog.DeleteProduct{}, catalog.Condition{Version: 7}),
-		"patch nothing":  with(catalog.PatchProduct{}, catalog.Condition{Exists: true}),
-		"patch and make": with(catalog.PatchProduct{Patch: catalog.Patch{Name: text("x")}, Create: true}, catalog.Condition{}),
+		"create with brand and gtin": with(catalog.CreateProduct{Data: branded}, catalog.Condition{}),
+		"patch brand and gtin":       with(catalog.PatchProduct{Patch: catalog.Patch{Brand: text("Carl Hansen"), GTIN: text("")}}, catalog.Condition{}),
+		"create":                     with(catalog.CreateProduct{Data: chair()}, catalog.Condition{}),
+		"put":                        with(catalog.PutProduct{Data: chair()}, catalog.Condition{Absent: true}),
+		"delete":                     with(catalog.DeleteProduct{}, catalog.Condition{Version: 7}),
+		"patch nothing":              with(catalog.PatchProduct{}, catalog.Condition{Exists: true}),
+		"patch and make":             with(catalog.PatchProduct{Patch: catalog.Patch{Name: text("x")}, Create: true}, catalog.Condition{}),
 		"patch all": with(catalog.PatchProduct{Patch: catalog.Patch{
 			SKU: text(""), Name: text("Chair"), Description: text("d"), Currency: text("USD"), Category: text("c"),
 			Amount: &catalog.Decimal{Units: 1, Nanos: 1}, Tags: &[]string{"t"}, ClearAttributes: true,
@@ -78,9 +82,12 @@ func events() map[string]catalog.Event {
 		{Money: catalog.Money{Decimal: catalog.Decimal{Units: 99, Nanos: 500_000_000}, Currency: "EUR"}, Until: moment.Add(-time.Hour)},
 		{Money: catalog.Money{Decimal: catalog.Decimal{Units: 12_000}, Currency: "JPY"}, Until: p.UpdatedAt},
 	}
+	branded := p
+	branded.GTIN, branded.Brand = "4006381333931", "Carl Hansen"
 	return map[string]catalog.Event{
-		"dearer": with(catalog.Changed, dearer, nil),
-		"moved":  moved, "removed": removed,
+		"created with brand and gtin": with(catalog.Created, branded, nil),
+		"dearer":                      with(catalog.Changed, dearer, nil),
+		"moved":                       moved, "removed": removed,
 		"created": with(catalog.Created, p, nil), "changed": with(catalog.Changed, p, nil),
 		"unchanged": with(catalog.Unchanged, p, nil), "deleted": with(catalog.Deleted, gone, nil),
 		"refused": with(catalog.Refused, catalog.Product{ID: p.ID, Version: 3}, &catalog.Refusal{
@@ -236,7 +243,7 @@ func TestWhateverIsWrittenIsReadTheSame(t *testing.T) {
 	})
 	drafts := rapid.Custom(func(t *rapid.T) catalog.ProductData {
 		return catalog.ProductData{
-			SKU: texts.Draw(t, "sku"), Name: "x" + texts.Draw(t, "name"), Description: texts.Draw(t, "description"),
+			SKU: texts.Draw(t, "sku"), GTIN: texts.Draw(t, "gtin"), Name: "x" + texts.Draw(t, "name"), Brand: texts.Draw(t, "brand"), Description: texts.Draw(t, "description"),
 			Price:    catalog.Money{Decimal: decimals.Draw(t, "amount"), Currency: texts.Draw(t, "currency")},
 			Category: texts.Draw(t, "category"), Tags: rapid.SliceOf(texts).Draw(t, "tags"), Attributes: rapid.MapOf(texts, texts).Draw(t, "attributes"),
 		}
@@ -252,7 +259,7 @@ func TestWhateverIsWrittenIsReadTheSame(t *testing.T) {
 			return catalog.DeleteProduct{}
 		}
 		return catalog.PatchProduct{Create: rapid.Bool().Draw(t, "create"), Patch: catalog.Patch{
-			SKU: maybe.Draw(t, "sku"), Name: maybe.Draw(t, "name"), Description: maybe.Draw(t, "description"),
+			SKU: maybe.Draw(t, "sku"), GTIN: maybe.Draw(t, "gtin"), Brand: maybe.Draw(t, "brand"), Name: maybe.Draw(t, "name"), Description: maybe.Draw(t, "description"),
 			Amount: rapid.Ptr(decimals, true).Draw(t, "amount"), Currency: maybe.Draw(t, "currency"), Category: maybe.Draw(t, "category"),
 			Tags: rapid.Ptr(rapid.SliceOf(texts), true).Draw(t, "tags"), ClearAttributes: rapid.Bool().Draw(t, "clear"),
 			Attributes: rapid.MapOf(texts, maybe).Draw(t, "attributes"),
@@ -423,7 +430,7 @@ func TestPagesAndSuggestionsComeThroughGRPCAndHTTP(t *testing.T) {
 		}
 	}
 	q := catalog.Query{
-		Text: "oak", Category: "Furniture", Tag: "new", Attributes: map[string]string{"width": "45"}, MinPrice: &catalog.Decimal{Units: 1}, MaxPrice: &catalog.Decimal{Units: 2},
+		Text: "oak", Category: "Furniture", Brand: "Carl Hansen", GTIN: "4006381333931", Tag: "new", Attributes: map[string]string{"width": "45"}, MinPrice: &catalog.Decimal{Units: 1}, MaxPrice: &catalog.Decimal{Units: 2},
 		Currency: "EUR", Sort: catalog.PriceAscending, Limit: 7, Cursor: "c", Facets: true, FacetAttributes: []string{"width"}, Highlight: true,
 	}
 	if got := wire.QueryFromProto(wire.QueryToProto(q)); !reflect.DeepEqual(got, q) {

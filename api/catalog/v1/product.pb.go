@@ -216,14 +216,17 @@ func (x *PastPrice) GetUntil() *timestamppb.Timestamp {
 
 // ProductData is what people say of a product.
 type ProductData struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sku           string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Description   string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	Price         *Money                 `protobuf:"bytes,4,opt,name=price,proto3" json:"price,omitempty"`
-	Category      string                 `protobuf:"bytes,5,opt,name=category,proto3" json:"category,omitempty"`
-	Tags          []string               `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
-	Attributes    map[string]string      `protobuf:"bytes,7,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Sku         string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
+	Name        string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Description string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Price       *Money                 `protobuf:"bytes,4,opt,name=price,proto3" json:"price,omitempty"`
+	Category    string                 `protobuf:"bytes,5,opt,name=category,proto3" json:"category,omitempty"`
+	Tags        []string               `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
+	Attributes  map[string]string      `protobuf:"bytes,7,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Brand       string                 `protobuf:"bytes,8,opt,name=brand,proto3" json:"brand,omitempty"`
+	// 8, 12, 13 or 14 digits, with a valid check digit.
+	Gtin          string `protobuf:"bytes,9,opt,name=gtin,proto3" json:"gtin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -305,6 +308,20 @@ func (x *ProductData) GetAttributes() map[string]string {
 		return x.Attributes
 	}
 	return nil
+}
+
+func (x *ProductData) GetBrand() string {
+	if x != nil {
+		return x.Brand
+	}
+	return ""
+}
+
+func (x *ProductData) GetGtin() string {
+	if x != nil {
+		return x.Gtin
+	}
+	return ""
 }
 
 // Money is an exact amount: units + nanos/1e9 of a currency of ISO 4217. It has
@@ -436,6 +453,8 @@ type Patch struct {
 	ClearAttributes  bool              `protobuf:"varint,8,opt,name=clear_attributes,json=clearAttributes,proto3" json:"clear_attributes,omitempty"`
 	SetAttributes    map[string]string `protobuf:"bytes,9,rep,name=set_attributes,json=setAttributes,proto3" json:"set_attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	RemoveAttributes []string          `protobuf:"bytes,10,rep,name=remove_attributes,json=removeAttributes,proto3" json:"remove_attributes,omitempty"`
+	Brand            *string           `protobuf:"bytes,11,opt,name=brand,proto3,oneof" json:"brand,omitempty"`
+	Gtin             *string           `protobuf:"bytes,12,opt,name=gtin,proto3,oneof" json:"gtin,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -540,6 +559,20 @@ func (x *Patch) GetRemoveAttributes() []string {
 	return nil
 }
 
+func (x *Patch) GetBrand() string {
+	if x != nil && x.Brand != nil {
+		return *x.Brand
+	}
+	return ""
+}
+
+func (x *Patch) GetGtin() string {
+	if x != nil && x.Gtin != nil {
+		return *x.Gtin
+	}
+	return ""
+}
+
 // TagList tells an empty list from an absent one.
 type TagList struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -607,7 +640,7 @@ const file_catalog_v1_product_proto_rawDesc = "" +
 	"\x06prices\x18\x01 \x03(\v2\x15.catalog.v1.PastPriceR\x06prices\"f\n" +
 	"\tPastPrice\x12'\n" +
 	"\x05price\x18\x01 \x01(\v2\x11.catalog.v1.MoneyR\x05price\x120\n" +
-	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xb6\x02\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xe0\x02\n" +
 	"\vProductData\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -617,7 +650,9 @@ const file_catalog_v1_product_proto_rawDesc = "" +
 	"\x04tags\x18\x06 \x03(\tR\x04tags\x12G\n" +
 	"\n" +
 	"attributes\x18\a \x03(\v2'.catalog.v1.ProductData.AttributesEntryR\n" +
-	"attributes\x1a=\n" +
+	"attributes\x12\x14\n" +
+	"\x05brand\x18\b \x01(\tR\x05brand\x12\x12\n" +
+	"\x04gtin\x18\t \x01(\tR\x04gtin\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"X\n" +
@@ -627,7 +662,7 @@ const file_catalog_v1_product_proto_rawDesc = "" +
 	"\x05nanos\x18\x03 \x01(\x05R\x05nanos\"5\n" +
 	"\aDecimal\x12\x14\n" +
 	"\x05units\x18\x01 \x01(\x03R\x05units\x12\x14\n" +
-	"\x05nanos\x18\x02 \x01(\x05R\x05nanos\"\x98\x04\n" +
+	"\x05nanos\x18\x02 \x01(\x05R\x05nanos\"\xdf\x04\n" +
 	"\x05Patch\x12\x15\n" +
 	"\x03sku\x18\x01 \x01(\tH\x00R\x03sku\x88\x01\x01\x12\x17\n" +
 	"\x04name\x18\x02 \x01(\tH\x01R\x04name\x88\x01\x01\x12%\n" +
@@ -639,7 +674,9 @@ const file_catalog_v1_product_proto_rawDesc = "" +
 	"\x10clear_attributes\x18\b \x01(\bR\x0fclearAttributes\x12K\n" +
 	"\x0eset_attributes\x18\t \x03(\v2$.catalog.v1.Patch.SetAttributesEntryR\rsetAttributes\x12+\n" +
 	"\x11remove_attributes\x18\n" +
-	" \x03(\tR\x10removeAttributes\x1a@\n" +
+	" \x03(\tR\x10removeAttributes\x12\x19\n" +
+	"\x05brand\x18\v \x01(\tH\x05R\x05brand\x88\x01\x01\x12\x17\n" +
+	"\x04gtin\x18\f \x01(\tH\x06R\x04gtin\x88\x01\x01\x1a@\n" +
 	"\x12SetAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x06\n" +
@@ -647,7 +684,9 @@ const file_catalog_v1_product_proto_rawDesc = "" +
 	"\x05_nameB\x0e\n" +
 	"\f_descriptionB\v\n" +
 	"\t_currencyB\v\n" +
-	"\t_category\"\x1d\n" +
+	"\t_categoryB\b\n" +
+	"\x06_brandB\a\n" +
+	"\x05_gtin\"\x1d\n" +
 	"\aTagList\x12\x12\n" +
 	"\x04tags\x18\x01 \x03(\tR\x04tagsB\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
 

@@ -471,7 +471,10 @@ type SearchProductsRequest struct {
 	// Attributes by whose values to count as well.
 	FacetAttributes []string `protobuf:"bytes,13,rep,name=facet_attributes,json=facetAttributes,proto3" json:"facet_attributes,omitempty"`
 	// Say where the text stands in the products.
-	Highlight     bool `protobuf:"varint,14,opt,name=highlight,proto3" json:"highlight,omitempty"`
+	Highlight bool   `protobuf:"varint,14,opt,name=highlight,proto3" json:"highlight,omitempty"`
+	Brand     string `protobuf:"bytes,15,opt,name=brand,proto3" json:"brand,omitempty"`
+	// The product must have this GTIN, in any of its lengths.
+	Gtin          string `protobuf:"bytes,16,opt,name=gtin,proto3" json:"gtin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -602,6 +605,20 @@ func (x *SearchProductsRequest) GetHighlight() bool {
 		return x.Highlight
 	}
 	return false
+}
+
+func (x *SearchProductsRequest) GetBrand() string {
+	if x != nil {
+		return x.Brand
+	}
+	return ""
+}
+
+func (x *SearchProductsRequest) GetGtin() string {
+	if x != nil {
+		return x.Gtin
+	}
+	return ""
 }
 
 type SearchProductsResponse struct {
@@ -1698,7 +1715,7 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\rProductResult\x12\x14\n" +
 	"\x05known\x18\x01 \x01(\bR\x05known\x12\x18\n" +
 	"\aproduct\x18\x02 \x01(\fR\aproduct\x120\n" +
-	"\bposition\x18\x03 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xb7\x05\n" +
+	"\bposition\x18\x03 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xf3\x05\n" +
 	"\x15SearchProductsRequest\x12\x1c\n" +
 	"\x04text\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04text\x12$\n" +
 	"\bcategory\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfa\x01R\bcategory\x12\x19\n" +
@@ -1718,7 +1735,9 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"attributes\x123\n" +
 	"\x10facet_attributes\x18\r \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\n" +
 	"R\x0ffacetAttributes\x12\x1c\n" +
-	"\thighlight\x18\x0e \x01(\bR\thighlight\x1a=\n" +
+	"\thighlight\x18\x0e \x01(\bR\thighlight\x12\x1d\n" +
+	"\x05brand\x18\x0f \x01(\tB\a\xbaH\x04r\x02\x18dR\x05brand\x12\x1b\n" +
+	"\x04gtin\x18\x10 \x01(\tB\a\xbaH\x04r\x02\x18\x0eR\x04gtin\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xff\x01\n" +
