@@ -1,28 +1,45 @@
-# make help lists what there is. Nothing here touches anything outside this folder.
+# make help lists the targets. None of them changes anything outside of this folder.
 export GOBIN := $(CURDIR)/bin
 export PATH := $(GOBIN):$(PATH)
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -Eh '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .PHONY: build
 build: ## build the four programs into bin/
 	go build -o bin/ ./cmd/...
 
 .PHONY: test
-test: ## all tests that need nothing but Go
+test: ## run all tests that need nothing but Go (5 minutes on two cores)
 	go test -race ./...
 
+# The e2e tests run alone: they measure times on the engines.
 .PHONY: test-real
-test-real: ## all tests, those on real engines too; make engines-up starts them
-	@test -e .engines/env || { echo "no engines: run make engines-up first, which also takes addresses from the environment"; exit 1; }
+test-real: ## run all tests, on real engines too (start them with make engines-up)
+	@test -e .engines/env || { echo "no engines: run make engines-up first; it also takes addresses from the environment"; exit 1; }
 	. .engines/env && go test -race -tags real $$(go list ./... | grep -v '/test/e2e$$')
-	. .engines/env && go test -race -tags real ./test/e2e # alone: how long things take there is what it looks at
+	. .engines/env && go test -race -tags real ./test/e2e
 
 .PHONY: mutants
-mutants: ## plant bugs and see that each is caught by a test
+mutants: ## plant bugs, one at a time, and check that a test catches each
 	go run ./test/mutants
+
+# CHAOS='-commands 100000' makes a longer run; go run ./test/chaos -h lists the flags.
+.PHONY: chaos
+chaos: ## kill every part of the system under load and compare all stores
+	go run ./test/chaos $(CHAOS)
+
+.PHONY: nightly
+nightly: ## long runs: full-size randomised tests, 100,000 chaos commands, mutants (2 hours)
+	CATALOG_TEST_FULL=1 go test -race -count=1 -timeout 60m ./...
+	go run ./test/chaos -commands 100000 -rate 450 -products 1500
+	go run ./test/chaos -commands 3000 -kills 0 -crashes 3
+	go run ./test/mutants
+
+.PHONY: bench
+bench: ## measure the system from outside; each figure is printed beside its limit
+	go run ./test/bench
 
 .PHONY: engines-up
 engines-up: ## start Kafka, PostgreSQL, Redis, FerretDB, OpenSearch and Prometheus on loopback
@@ -37,7 +54,7 @@ tools: ## install the pinned tools into bin/
 	go install -C tools tool
 
 .PHONY: generate
-generate: ## make the generated code anew
+generate: ## regenerate the generated code
 	go generate ./...
 
 .PHONY: fmt
@@ -46,22 +63,13 @@ fmt: ## format Go and protobuf
 	cd api && buf format -w --path catalog
 
 .PHONY: lint
-lint: ## look for mistakes
+lint: ## run the linters
 	golangci-lint run
 	golangci-lint run --build-tags real ./engine/...
 	cd api && buf lint
 
 .PHONY: verify
-verify: generate ## fail when generated code or go.mod is not what it should be
+verify: generate ## fail when generated code or go.mod is out of date
 	cd api && buf lint && buf format -d --exit-code --path catalog
 	go mod tidy -diff
-	git diff --exit-code --stat -- api examples go.mod go.sum
-
-.PHONY: bench
-bench: ## measure catalog up from outside, beside its limits
-	go run ./test/bench
-
-# CHAOS=-commands 100000 makes it a large one; go run ./test/chaos -h says what else there is.
-.PHONY: chaos
-chaos: ## kill every part of the system while commands flow, and look for what is lost, doubled or out of order
-	go run ./test/chaos $(CHAOS)
+	git diff --exit-code --stat -- api docs examples go.mod go.sum

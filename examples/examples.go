@@ -1,4 +1,4 @@
-// Package examples holds files to try the catalogue with.
+// Package examples holds sample files for imports.
 package examples
 
 //go:generate go run generate.go

