@@ -48,18 +48,23 @@ var imports = map[string]string{
 	"engine/enginetest/freeport": "",
 
 	// Packages that several of the above share.
-	"internal/breaker":    ".", // circuit breakers for servers and engines
-	"internal/changefeed": ".", // recent changes, shared by all subscribers of a gateway or reader
-	"internal/daemon":     "",
-	"internal/failpoint":  "",                               // places at which tests kill a process
-	"internal/journal":    ". api/catalog/v1 internal/wire", // client of the writer's journal service
-	"internal/rpc":        ". internal/breaker",             // health, validation, metrics and statuses of every gRPC server and client
-	"internal/telemetry":  ".",
-	"internal/textsearch": ".", // text analysis and query plans, shared by the indexes
-	"internal/wire":       ". api api/catalog/v1 eventlog",
+	"internal/breaker":       ".", // circuit breakers for servers and engines
+	"internal/changefeed":    ".", // recent changes, shared by all subscribers of a gateway or reader
+	"internal/daemon":        "",
+	"internal/engines":       "engine/kafka internal/daemon",                                                     // opens Kafka, for every program
+	"internal/engines/store": "engine/postgres internal/engines",                                                 // opens PostgreSQL, for the writer
+	"internal/engines/query": "engine/bleve engine/mongo engine/opensearch engine/redis internal/engines reader", // opens the reader's engines
+	"internal/engines/local": "*",                                                                                // opens all engines, or a data folder in their place, for cmd/catalog
+	"internal/failpoint":     "",                                                                                 // places at which tests kill a process
+	"internal/journal":       ". api/catalog/v1 internal/wire",                                                   // client of the writer's journal service
+	"internal/repair":        ". eventlog",                                                                       // makes store and topics consistent
+	"internal/rpc":           ". internal/breaker",                                                               // health, validation, metrics and statuses of every gRPC server and client
+	"internal/telemetry":     ".",
+	"internal/textsearch":    ".", // text analysis and query plans, shared by the indexes
+	"internal/wire":          ". api api/catalog/v1 eventlog",
 
 	// Programs, and what they share.
-	"cmd/internal/service": "api/catalog/v1 gateway internal/breaker internal/daemon internal/journal internal/rpc internal/telemetry reader web writer",
+	"cmd/internal/program": "api/catalog/v1 gateway internal/breaker internal/daemon internal/engines internal/journal internal/rpc internal/telemetry reader web writer",
 	"cmd/catalog":          "*",
 	"cmd/gateway":          "*",
 	"cmd/reader":           "*",

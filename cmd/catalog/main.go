@@ -11,7 +11,7 @@ import (
 	"os"
 	"strings"
 
-	"catalog/cmd/internal/service"
+	"catalog/cmd/internal/program"
 	"catalog/internal/daemon"
 )
 
@@ -30,9 +30,9 @@ func commands() []command {
 		{"verify", "compare view, cache and search index with the truth", verify},
 		{"rebuild", "make view and search index anew from the truth", rebuild},
 		{"dead-letters", "list, show and replay records that are no commands", dead},
-		{"repair", "mend what does not fit between store and topics", repair},
+		{"repair", "mend what does not fit between store and topics", repairStore},
 		{"migrate", "make or update topics and tables of real engines", migrate},
-		{"version", "say which version this is", func(context.Context, []string) error { fmt.Println("catalog", service.Version); return nil }},
+		{"version", "say which version this is", func(context.Context, []string) error { fmt.Println("catalog", program.Version); return nil }},
 	}
 }
 

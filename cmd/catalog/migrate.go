@@ -5,53 +5,51 @@ import (
 	"fmt"
 	"os"
 
-	"catalog/cmd/internal/service"
+	"catalog/cmd/internal/program"
 	"catalog/engine/kafka"
 	"catalog/engine/postgres"
-	"catalog/internal/telemetry"
+	"catalog/internal/engines"
+	"catalog/internal/engines/store"
 )
 
 func migrate(ctx context.Context, args []string) error {
-	var log kafka.Config
-	var truth postgres.Config
+	var (
+		kafkaCfg    kafka.Config
+		postgresCfg postgres.Config
+	)
 	fs := flags("migrate", `migrate -kafka.brokers ADDRESSES -postgres.url URL
 
-Makes the topics and tables that are not there and brings tables up to date. It
-may run while services run, and as often as you like.
+Creates the topics and tables that are missing, and updates the tables. It may run
+while services run, and any number of times.
 `)
-	log.Flags(fs)
-	truth.Flags(fs)
+	kafkaCfg.Flags(fs)
+	postgresCfg.Flags(fs)
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	if log.Brokers == "" || truth.URL == "" {
-		return wrongUsage("give -kafka.brokers and -postgres.url; `catalog up` alone needs no migration")
+	if kafkaCfg.Brokers == "" || postgresCfg.URL == "" {
+		return wrongUsage("give -kafka.brokers and -postgres.url; catalog up without servers needs no migration")
 	}
-	t, err := telemetry.Open(ctx, "migrate", service.Version, telemetry.Config{}, os.Stderr)
+	p, err := program.Open(ctx, "migrate", program.Config{}, os.Stderr)
 	if err != nil {
 		return err
 	}
-	defer t.Close()
-	if err := postgres.Migrate(ctx, truth.URL); err != nil {
+	defer p.Close()
+	if err := postgres.Migrate(ctx, postgresCfg.URL); err != nil {
 		return err
 	}
 	fmt.Println("postgres: tables are up to date")
-	l, err := kafka.Open(ctx, log, t.Log, t.Registry)
+	log, err := engines.CreateKafka(ctx, p.Engines, kafkaCfg)
 	if err != nil {
 		return err
 	}
-	defer l.Close()
-	if err := l.CreateTopics(ctx, log.Partitions); err != nil {
-		return err
-	}
-	s, err := postgres.Open(ctx, truth)
+	products, err := store.Open(ctx, p.Engines, postgresCfg)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	if err := s.InitShards(ctx, l.Shards()); err != nil {
+	if err := products.InitShards(ctx, log.Shards()); err != nil {
 		return err
 	}
-	fmt.Printf("kafka: topics are there, with %d partitions\n", l.Shards())
+	fmt.Printf("kafka: topics are up to date, with %d partitions\n", log.Shards())
 	return nil
 }

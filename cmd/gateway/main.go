@@ -1,63 +1,51 @@
-// Command gateway answers HTTP: it sends commands to the log and queries to the
-// reader.
+// Command gateway serves the HTTP API: it sends commands to Kafka and forwards
+// queries to the readers.
 package main
 
 import (
 	"context"
 	"flag"
 
-	"catalog/cmd/internal/service"
+	"catalog/cmd/internal/program"
 	"catalog/engine/kafka"
 	"catalog/gateway"
-	"catalog/internal/daemon"
+	"catalog/internal/engines"
 	"catalog/internal/rpc"
-	"catalog/internal/telemetry"
 )
 
 func main() {
 	var (
-		log                  kafka.Config
-		door                 gateway.Config
+		gatewayCfg           gateway.Config
+		kafkaCfg             kafka.Config
 		http, reader, writer string
 	)
-	service.Main("gateway", "Answers HTTP: sends commands to Kafka and queries to the reader.", "127.0.0.1:9101",
+	program.Main(program.Info{Name: "gateway", About: "Serves the HTTP API: sends commands to Kafka and queries to the readers.", AdminAddr: "127.0.0.1:9101"},
 		func(fs *flag.FlagSet) {
-			fs.StringVar(&http, "http", "127.0.0.1:8080", "`address` of the API and the start page")
-			fs.StringVar(&reader, "reader", "127.0.0.1:9093", "`target` of the readers' gRPC, such as dns:///reader:9093")
-			fs.StringVar(&writer, "writer", "127.0.0.1:9092", "`target` of the writers' gRPC, such as dns:///writer:9092")
-			door.Flags(fs)
-			log.Flags(fs)
+			fs.StringVar(&http, "http", "127.0.0.1:8080", "`address` of the HTTP API and the console")
+			fs.StringVar(&reader, "reader", "127.0.0.1:9093", "gRPC `target` of the readers, such as dns:///reader:9093")
+			fs.StringVar(&writer, "writer", "127.0.0.1:9092", "gRPC `target` of the writers, such as dns:///writer:9092")
+			gatewayCfg.Flags(fs)
+			kafkaCfg.Flags(fs)
 		},
-		func(ctx context.Context, p *service.Process, t *telemetry.Telemetry) error {
-			broker, err := kafka.Open(ctx, log, t.Log, t.Registry)
+		func(ctx context.Context, p *program.Process) error {
+			log, err := engines.OpenKafka(ctx, p.Engines, kafkaCfg)
 			if err != nil {
 				return err
 			}
-			defer broker.Close()
-			if err := broker.LoadTopics(ctx); err != nil {
-				return err
-			}
-			readers, err := rpc.Dial(reader, t.Registry)
+			readers, err := p.Dial(reader)
 			if err != nil {
 				return err
 			}
-			defer readers.Close()
-			writers, err := rpc.Dial(writer, t.Registry)
+			p.Engines.AddCheck("reader", rpc.Ping(readers))
+			writers, err := p.Dial(writer)
 			if err != nil {
 				return err
 			}
-			defer writers.Close()
-			l, err := daemon.Listen(http)
+			p.Engines.AddCheck("writer", rpc.Ping(writers))
+			parts, _, err := p.Gateway(gatewayCfg, log, readers, writers, http)
 			if err != nil {
 				return err
 			}
-			parts, answers, err := service.Gateway(door, t, broker, readers, writers, l)
-			if err != nil {
-				return err
-			}
-			return p.Run(ctx, []daemon.Check{
-				{Name: "kafka", Ping: broker.Ping}, answers,
-				{Name: "reader", Ping: rpc.Ping(readers)}, {Name: "writer", Ping: rpc.Ping(writers)},
-			}, parts...)
+			return p.Run(ctx, parts...)
 		})
 }

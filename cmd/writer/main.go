@@ -1,56 +1,46 @@
-// Command writer consumes commands, stores products in PostgreSQL and publishes
-// what became of each command.
+// Command writer consumes commands from Kafka, stores products in PostgreSQL and
+// publishes an event for each command.
 package main
 
 import (
 	"context"
 	"flag"
 
-	"catalog/cmd/internal/service"
+	"catalog/cmd/internal/program"
 	"catalog/engine/kafka"
 	"catalog/engine/postgres"
-	"catalog/internal/daemon"
-	"catalog/internal/rpc"
-	"catalog/internal/telemetry"
+	"catalog/internal/engines"
+	"catalog/internal/engines/store"
 )
 
 func main() {
 	var (
-		log   kafka.Config
-		truth postgres.Config
-		grpc  string
+		kafkaCfg    kafka.Config
+		postgresCfg postgres.Config
+		address     string
 	)
-	service.Main("writer", "Consumes commands, stores products in PostgreSQL and publishes events.", "127.0.0.1:9102",
+	program.Main(program.Info{Name: "writer", About: "Consumes commands, stores products in PostgreSQL and publishes events.", AdminAddr: "127.0.0.1:9102"},
 		func(fs *flag.FlagSet) {
-			fs.StringVar(&grpc, "grpc", "127.0.0.1:9092", "`address` of gRPC, for gateways and readers")
-			log.Flags(fs)
-			truth.Flags(fs)
+			fs.StringVar(&address, "grpc", "127.0.0.1:9092", "`address` of the gRPC server, for gateways and readers")
+			kafkaCfg.Flags(fs)
+			postgresCfg.Flags(fs)
 		},
-		func(ctx context.Context, p *service.Process, t *telemetry.Telemetry) error {
-			broker, err := kafka.Open(ctx, log, t.Log, t.Registry)
+		func(ctx context.Context, p *program.Process) error {
+			log, err := engines.OpenKafka(ctx, p.Engines, kafkaCfg)
 			if err != nil {
 				return err
 			}
-			defer broker.Close()
-			if err := broker.LoadTopics(ctx); err != nil {
-				return err
-			}
-			truth.Metrics = t.Registry
-			store, err := postgres.Open(ctx, truth)
+			products, err := store.Open(ctx, p.Engines, postgresCfg)
 			if err != nil {
 				return err
 			}
-			defer store.Close()
-			if err := store.InitShards(ctx, broker.Shards()); err != nil {
+			if err := products.InitShards(ctx, log.Shards()); err != nil {
 				return err
 			}
-			l, err := daemon.Listen(grpc)
+			grpcServer, _, grpcPart, err := p.GRPC(address)
 			if err != nil {
 				return err
 			}
-			s := rpc.NewServer(t.Log, t.Registry)
-			return p.Run(ctx,
-				[]daemon.Check{{Name: "kafka", Ping: broker.Ping}, {Name: "postgres", Ping: store.Ping}},
-				service.GRPC(s, l), service.Writer(t, store, broker, s))
+			return p.Run(ctx, grpcPart, p.Writer(products, log, grpcServer))
 		})
 }

@@ -89,7 +89,7 @@ func Open(ctx context.Context, c Config, reg prometheus.Registerer) (*Index, err
 		base: c.Index + "-v" + format, shards: max(c.Shards, 1), breaker: breaker.New("opensearch", reg),
 	}
 	if err := x.Ping(ctx); err != nil {
-		return nil, fmt.Errorf("OpenSearch at %s: %w", u.Host, err)
+		return nil, fmt.Errorf("%w; start OpenSearch there, or set -opensearch.url", err)
 	}
 	if err := x.createFirst(ctx); err != nil {
 		return nil, fmt.Errorf("create the search index %s: %w", x.base, err)

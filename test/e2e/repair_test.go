@@ -111,7 +111,7 @@ func TestAStoreThatWasSetBackIsRefusedAndRepaired(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.stuck("was set back")
-	s.repair("put ")
+	s.repair("copy ")
 	s.start()
 	s.whole(ids)
 }
@@ -127,7 +127,7 @@ func TestTopicsThatWereMadeAnewAreRefusedAndRepaired(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.stuck("made anew")
-	s.repair("the topic was made anew")
+	s.repair("the topic was recreated")
 	s.start()
 	s.whole(ids)
 }

@@ -1,0 +1,75 @@
+// Package engines opens the engines of a program, collects their health checks and
+// closes them in reverse order. Errors are one line: the engine, its address, and what
+// to do.
+//
+// This package opens Kafka, which every program uses. So that no program links an
+// engine that it does not need, the other engines have packages of their own: store
+// (PostgreSQL, for the writer), query (MongoDB, Redis and the search index, for the
+// reader) and local (all of these, or a data folder in their place, for the command
+// line).
+package engines
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"catalog/engine/kafka"
+	"catalog/internal/daemon"
+)
+
+// Set holds the engines that a program has opened.
+type Set struct {
+	// Log receives the log messages of the engines.
+	Log *slog.Logger
+	// Registry receives the metrics of the engines.
+	Registry *prometheus.Registry
+
+	checks []daemon.Check
+	closes []func()
+}
+
+// OnClose registers a function for Close to call.
+func (s *Set) OnClose(f func()) { s.closes = append(s.closes, f) }
+
+// AddCheck adds a condition of the program's readiness.
+func (s *Set) AddCheck(name string, ping func(context.Context) error) {
+	s.checks = append(s.checks, daemon.Check{Name: name, Ping: ping})
+}
+
+// Checks returns the checks added so far.
+func (s *Set) Checks() []daemon.Check { return slices.Clone(s.checks) }
+
+// Close closes the engines in reverse order of opening, since an engine may use those
+// opened before it.
+func (s *Set) Close() {
+	for _, f := range slices.Backward(s.closes) {
+		f()
+	}
+	s.closes = nil
+}
+
+// OpenKafka connects to Kafka and loads its topics, which must exist: catalog migrate
+// creates them.
+func OpenKafka(ctx context.Context, s *Set, cfg kafka.Config) (*kafka.Log, error) {
+	return openKafka(ctx, s, cfg, (*kafka.Log).LoadTopics)
+}
+
+// CreateKafka connects to Kafka and creates the topics that are missing.
+func CreateKafka(ctx context.Context, s *Set, cfg kafka.Config) (*kafka.Log, error) {
+	return openKafka(ctx, s, cfg, func(l *kafka.Log, ctx context.Context) error {
+		return l.CreateTopics(ctx, cfg.Partitions)
+	})
+}
+
+func openKafka(ctx context.Context, s *Set, cfg kafka.Config, prepare func(*kafka.Log, context.Context) error) (*kafka.Log, error) {
+	log, err := kafka.Open(ctx, cfg, s.Log, s.Registry)
+	if err != nil {
+		return nil, err
+	}
+	s.OnClose(log.Close)
+	s.AddCheck("kafka", log.Ping)
+	return log, prepare(log, ctx)
+}
