@@ -1,0 +1,90 @@
+package enginetest
+
+import (
+	"strings"
+	"testing"
+
+	"catalog"
+	"catalog/reader"
+)
+
+// wantFound searches for each text and fails the test unless it finds the
+// product with that name among others; "" wants no product.
+func wantFound(t *testing.T, x reader.Index, texts map[string]string) {
+	t.Helper()
+	for text, want := range texts {
+		page := search(t, x, catalog.Query{Text: text})
+		if got := foundNames(page); !strings.Contains(got, want) || want == "" && (got != "" || page.Total != 0) {
+			t.Errorf("Search(%q) = %q; want %q", text, got, want)
+		}
+	}
+}
+
+func indexWords(t *testing.T, x reader.Index) {
+	put(t, x, furniture()...)
+	for name, texts := range map[string]map[string]string{
+		"in any order":                      {"oak table": "Oak table", "table oak": "Oak table"},
+		"without case and accents":          {"raskog": "RÅSKOG", "RÅSK": "RÅSKOG", "cafe": "Café chair"},
+		"in the plural":                     {"chairs": "Folding chair", "lamps": "Desk lamp"},
+		"by prefix":                         {"fol cha": "Folding chair", "l": "Desk lamp"},
+		"with one error from four letters":  {"tabel": "Oak table", "lmap": "Desk lamp", "foldig": "Folding chair", "trollly": "RÅSKOG", "fodlng": "", "trolys": ""},
+		"with two errors from eight":        {"tyrolleys": "RÅSKOG", "throlleyys": "RÅSKOG"},
+		"in SKU, description and category":  {"SKU-Desk lamp": "Desk lamp", "35x45": "RÅSKOG", "lighting": "Desk lamp"},
+		"only when all words are there":     {"oak lamp": "", "sofa": "", "xyz": ""},
+		"and text without words finds none": {"***": ""},
+	} {
+		t.Run(name, func(t *testing.T) { wantFound(t, x, texts) })
+	}
+}
+
+func indexRelevance(t *testing.T, x reader.Index) {
+	all := furniture()
+	put(t, x, all...)
+	for text, want := range map[string]string{
+		"table": "table", "chair": "chair", "sku-folding chair": "Folding chair", all[3].ID.String(): "Folding chair", "SKU-RÅSKOG": "RÅSKOG", "oak": "Oak table",
+	} {
+		if page := search(t, x, catalog.Query{Text: text}); len(page.Items) == 0 || !strings.Contains(page.Items[0].Name, want) {
+			t.Errorf("Search(%q) = %q; want %s first", text, foundNames(page), want)
+		}
+	}
+}
+
+func indexAnyText(t *testing.T, x reader.Index) {
+	put(t, x, furniture()...)
+	for _, text := range []string{
+		"[", "]", "(", "{", "*", ".*", "/.*/", `"`, "'", `\`, "+oak -table", "name:oak", "oak~2", "oak^9", "((((((((", "[a-z]{1000}", "\x00", "\u202e\u0301", strings.Repeat("*", 200),
+		strings.Repeat("a ", 100), strings.Repeat("é", 200), "\xff\xfe", "💺", "{{7*7}}", "' OR 1=1 --", "%", "_", "..", "-", "&&", "||", "!",
+	} {
+		search(t, x, catalog.Query{Text: text, Facets: true})
+		search(t, x, catalog.Query{Category: text, Tag: text})
+	}
+	wantFound(t, x, map[string]string{`("oak") [table]*`: "Oak table"})
+}
+
+// indexOperators searches for a word between characters that are operators of
+// some query language. The search finds what the word finds alone; as a filter
+// such a text matches nothing.
+func indexOperators(t *testing.T, x reader.Index) {
+	put(t, x, furniture()...)
+	want := foundNames(search(t, x, catalog.Query{Text: "oak"}))
+	before := []string{"", "+", "-", "!", "(", "[", "{", `"`, "'", `\`, "*", "?", "/", "^", "~", "&&", "||", "$", "{{", "<", ">=", "%", ";", "--", "/*", "..", "#", "@", "=", ":"}
+	behind := []string{"", ")", "]", "}", `"`, "'", "*", "~", "^", "/", `\`, "?", "!", ";--", "*/", "}}", ">"}
+	if n := len(before)*len(behind) - 1; n < 500 {
+		t.Errorf("%d texts; want at least 500", n)
+	}
+	for _, b := range before {
+		for _, a := range behind {
+			if a == "" && b == "" {
+				continue
+			}
+			if got := foundNames(search(t, x, catalog.Query{Text: b + "oak" + a})); got != want {
+				t.Errorf("Search(%q) = %q; want %q as for oak", b+"oak"+a, got, want)
+			}
+			for _, q := range []catalog.Query{{Category: "Furniture" + a + b}, {Tag: b + "oak" + a}, {Attributes: map[string]string{"a" + a: b}}} {
+				if page := search(t, x, q); page.Total != 0 {
+					t.Errorf("Search(%+v) = %q; want none", q, foundNames(page))
+				}
+			}
+		}
+	}
+}
