@@ -1,10 +1,10 @@
-// Package catalog holds what the system is about: products, the commands that
-// wish to change them, the events that say what became of each command, and
-// the rules between them ([Decide], [Settle]).
+// Package catalog is the domain: products, the commands that change them, the
+// events that record the outcome of each command, and the rule that turns a
+// command into an event ([Decide]).
 //
 // Everything here is a pure function or a plain value: no clock, no I/O and no
-// import outside the standard library. Every other package depends on this
-// one; it depends on none.
+// import outside the standard library. Every other package depends on this one;
+// it depends on none.
 package catalog
 
 import (
@@ -16,13 +16,13 @@ import (
 	"strings"
 )
 
-// ID names a product or a command. It is a UUID; the zero value is no id.
-// A product carries the id of the command that created it, unless the client
-// chose one with PUT.
+// ID identifies a product or a command. It is a UUID; the zero value means none.
+// A product has the id of the command that created it, unless the client chose
+// an id with PUT.
 type ID [16]byte
 
-// ParseID reads the 36-character form of a UUID, in either case. The nil UUID
-// is refused.
+// ParseID parses the 36-character form of a UUID, in upper or lower case. It
+// returns an error for the nil UUID.
 func ParseID(s string) (ID, error) {
 	var id ID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
@@ -35,7 +35,7 @@ func ParseID(s string) (ID, error) {
 	return id, nil
 }
 
-// String is the lower-case, 36-character form.
+// String returns the lower-case, 36-character form.
 func (id ID) String() string {
 	var b [36]byte
 	hex.Encode(b[0:8], id[0:4])
@@ -47,9 +47,9 @@ func (id ID) String() string {
 	return string(b[:])
 }
 
-// DerivedID is the id that always belongs to the same parts: a UUID of version
-// 8 (RFC 9562) made of their SHA-256. It turns an idempotency key into a
-// command id, so that a repeated request is the same command.
+// DerivedID returns the same id for the same parts: a UUID of version 8 (RFC
+// 9562) from their SHA-256. The gateway derives a command id from an idempotency
+// key, so that a repeated request is the same command.
 func DerivedID(parts ...string) ID {
 	h := sha256.New()
 	for _, p := range parts {
@@ -61,23 +61,25 @@ func DerivedID(parts ...string) ID {
 	return id
 }
 
-// Shard is the number, from 0 to shards-1, of the Kafka partition and of the
-// shard row that all commands and events of the product belong to. It is the
-// only place where that is decided: every producer names the partition itself.
+// Shard returns the number, from 0 to shards-1, of the Kafka partition and of the
+// shard row that hold all commands and events of the product. Every producer
+// takes the partition from this function; Kafka's own partitioner is never used.
 func Shard(product ID, shards int) int32 {
 	h := fnv.New64a()
 	h.Write(product[:])
 	return int32(h.Sum64() % uint64(shards))
 }
 
-// Position is a place in the history of one shard: what a reader has applied,
-// or what a client wants to see applied. The zero value is the beginning.
+// Position is a place in the event sequence of one shard. A reader states with it
+// which events it has applied, and a client which events a read must include. The
+// zero value is before the first event.
 type Position struct {
 	Shard int32
-	Seq   int64 // number of the event in its shard: 1, 2, 3 …
+	Seq   int64 // sequence number of the event in its shard: 1, 2, 3 …
 }
 
-// ParsePosition reads the form that String writes. "" is the zero Position.
+// ParsePosition parses the result of [Position.String]. It returns the zero
+// Position for "".
 func ParsePosition(s string) (Position, error) {
 	if s == "" {
 		return Position{}, nil
@@ -86,16 +88,16 @@ func ParsePosition(s string) (Position, error) {
 	n, err1 := strconv.ParseUint(shard, 10, 31)
 	m, err2 := strconv.ParseUint(seq, 10, 63)
 	if !ok || err1 != nil || err2 != nil {
-		return Position{}, fmt.Errorf("%q is not a position such as 5.1207, as an earlier answer gave it", s)
+		return Position{}, fmt.Errorf("%q is not a position such as 5.1207; send the Catalog-Position of an earlier response", s)
 	}
 	return Position{Shard: int32(n), Seq: int64(m)}, nil
 }
 
-// MaxPositions is how many positions one read may carry: clients need not know
-// how many shards there are.
+// MaxPositions limits the positions of one read. It is a fixed number, so that a
+// client need not know the number of shards.
 const MaxPositions = 64
 
-// ParsePositions reads positions with commas between them.
+// ParsePositions parses positions that are separated by commas.
 func ParsePositions(s string) ([]Position, error) {
 	if s == "" {
 		return nil, nil
@@ -107,13 +109,13 @@ func ParsePositions(s string) ([]Position, error) {
 			return nil, err
 		}
 		if all = append(all, p); len(all) > MaxPositions {
-			return nil, fmt.Errorf("%d positions are the most that a read may carry", MaxPositions)
+			return nil, fmt.Errorf("has more than %d positions; send only the latest of each shard", MaxPositions)
 		}
 	}
 	return all, nil
 }
 
-// String is "shard.seq", as in the Catalog-Position header.
+// String returns "shard.seq", as in the Catalog-Position header.
 func (p Position) String() string {
 	return strconv.FormatInt(int64(p.Shard), 10) + "." + strconv.FormatInt(p.Seq, 10)
 }

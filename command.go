@@ -10,36 +10,39 @@ import (
 	"time"
 )
 
-// Command is a wish to change one product. It is settled exactly once, however
-// often it is sent: its ID says which command it is.
+// Command asks for a change of one product. It is settled exactly once, however
+// often it is sent: commands with the same ID are the same command.
 type Command struct {
 	ID         ID
 	Product    ID
 	Op         Operation
 	If         Condition
-	Actor      string    // who wished it; "" for nobody known
+	Actor      string    // user or program that sent the request; "" if unknown
 	Trace      string    // W3C traceparent of the request; "" for none
-	AcceptedAt time.Time // when the gateway took it, to the microsecond
+	AcceptedAt time.Time // time at which the gateway accepted it, in microseconds
 }
 
-// Operation is what a command wishes: [CreateProduct], [PutProduct],
-// [PatchProduct] or [DeleteProduct].
+// Operation is the change that a command asks for: [CreateProduct],
+// [PutProduct], [PatchProduct] or [DeleteProduct].
 type Operation interface{ operation() }
 
-// CreateProduct wishes a new product. It is refused when there is one already.
+// CreateProduct creates a product. It is refused with [CodeExists] if the product
+// exists.
 type CreateProduct struct{ Data ProductData }
 
-// PutProduct wishes that the product be as the draft says, new or not.
+// PutProduct creates the product or replaces all its data.
 type PutProduct struct{ Data ProductData }
 
-// PatchProduct wishes some fields changed. Where there is no such product it
-// is refused, or, with Create, made from the patch alone.
+// PatchProduct changes some fields of a product. If the product does not exist,
+// the command is refused with [CodeNotFound] or, with Create set, creates the
+// product from the patch alone.
 type PatchProduct struct {
 	Patch  Patch
 	Create bool
 }
 
-// DeleteProduct wishes the product gone.
+// DeleteProduct deletes the product. It is refused with [CodeNotFound] if the
+// product does not exist.
 type DeleteProduct struct{}
 
 func (CreateProduct) operation() {}
@@ -47,17 +50,18 @@ func (PutProduct) operation()    {}
 func (PatchProduct) operation()  {}
 func (DeleteProduct) operation() {}
 
-// Condition is what must hold for a command to be applied. The zero value
-// always holds.
+// Condition is a precondition of a command. A command whose condition does not
+// hold is refused with [CodeVersion]. The zero value always holds.
 type Condition struct {
 	Version int64 // the product is at this version; 0 for any
-	Exists  bool  // there is such a product
-	Absent  bool  // there is none
+	Exists  bool  // the product exists
+	Absent  bool  // the product does not exist
 }
 
-// Fingerprint tells apart two commands that carry the same id: it is equal
-// for equal wishes on the same product, whoever sent them when. It is kept in
-// the journal, so how it is computed never changes.
+// Fingerprint returns a hash of the product, the condition and the operation. It
+// tells apart two different commands with the same id; actor, trace and time make
+// no difference. The journal stores fingerprints, so the computation never
+// changes.
 func (c Command) Fingerprint() [32]byte {
 	f := fingerprint{sha256.New()}
 	f.bytes(c.Product[:])
@@ -77,13 +81,13 @@ func (c Command) Fingerprint() [32]byte {
 		f.patch(op.Patch)
 	case DeleteProduct:
 		f.text("delete")
-	default: // Decide refuses it, and the refusal has its fingerprint too
+	default: // Decide refuses such a command, and the refusal has a fingerprint too
 		f.text(fmt.Sprintf("%T", c.Op))
 	}
 	return [32]byte(f.Sum(nil))
 }
 
-// SKU returns the SKU that the command sets, or "" if it sets none.
+// SKU returns the SKU that the command sets, or "" if the command sets none.
 func (c Command) SKU() string {
 	switch op := c.Op.(type) {
 	case CreateProduct:
@@ -98,8 +102,8 @@ func (c Command) SKU() string {
 	return ""
 }
 
-// fingerprint writes values so that no two different sequences of them give
-// the same bytes: each has its length before it.
+// fingerprint hashes a sequence of values. Each value is preceded by its length,
+// so that two different sequences never hash the same bytes.
 type fingerprint struct{ hash.Hash }
 
 func (f fingerprint) number(n int64) { f.Write(binary.BigEndian.AppendUint64(nil, uint64(n))) }
@@ -133,9 +137,9 @@ func (f fingerprint) decimal(d Decimal) {
 	f.number(int64(d.Nanos))
 }
 
-// hashedFirst are the fields that had a fixed place in the hash from the start.
-// Stored fingerprints keep that place valid, so this list never changes. Every
-// other field follows with its name, and only when it is set.
+// hashedFirst lists the fields with a fixed place in the hash. Stored
+// fingerprints depend on it, so the list never changes. Every later field is
+// hashed after them, with its name, and only if it is set.
 var hashedFirst = []string{"sku", "name", "description", "price", "category", "tags", "attributes"}
 
 func (f fingerprint) data(d ProductData) {

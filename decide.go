@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Decide says what c makes of p, the state of its product (the zero Product,
-// but for the ID, where there has never been one). It answers either an event
-// without a position, or a *Refusal. The event is Unchanged where the product
-// is already as c wishes.
+// Decide applies c to p, the current state of its product, and returns the event.
+// A product that was never created is the zero Product with its ID. The event has
+// no position yet; its outcome is [Unchanged] if p already has the data that c
+// sets. A command that cannot be applied returns a *Refusal instead.
 func Decide(p Product, c Command, now time.Time) (Event, error) {
 	if err := c.If.check(p); err != nil {
 		return Event{}, err
@@ -16,86 +16,87 @@ func Decide(p Product, c Command, now time.Time) (Event, error) {
 	switch op := c.Op.(type) {
 	case CreateProduct:
 		if p.Exists() {
-			return Event{}, &Refusal{Code: CodeExists, Reason: fmt.Sprintf("product %s exists already", p.ID)}
+			return Event{}, &Refusal{Code: CodeExists, Reason: fmt.Sprintf("product %s already exists", p.ID)}
 		}
-		return c.write(p, op.Data, now)
+		return c.replace(p, op.Data, now)
 	case PutProduct:
-		return c.write(p, op.Data, now)
+		return c.replace(p, op.Data, now)
 	case PatchProduct:
 		if !p.Exists() && !op.Create {
-			return Event{}, missing(p)
+			return Event{}, notFound(p)
 		}
-		return c.write(p, op.Patch.Apply(p.ProductData), now)
+		return c.replace(p, op.Patch.Apply(p.ProductData), now)
 	case DeleteProduct:
 		if !p.Exists() {
-			return Event{}, missing(p)
+			return Event{}, notFound(p)
 		}
-		gone := Product{ID: p.ID, Version: p.Version + 1, Deleted: true, CreatedAt: p.CreatedAt, UpdatedAt: later(now, p.UpdatedAt)}
+		gone := Product{ID: p.ID, Version: p.Version + 1, Deleted: true, CreatedAt: p.CreatedAt, UpdatedAt: notBefore(now, p.UpdatedAt)}
 		e := c.event(Deleted, gone, gone.UpdatedAt)
 		e.PreviousCategory = p.Category
 		return e, nil
 	}
-	return Event{}, Invalid("operation", "is not one that this version knows")
+	return Event{}, Invalid("operation", "is unknown to this version of the writer; update the writer first, then the gateway")
 }
 
-// write is the event that makes p say what d says.
-func (c Command) write(p Product, d ProductData, now time.Time) (Event, error) {
+// replace returns the event that gives p the data d.
+func (c Command) replace(p Product, d ProductData, now time.Time) (Event, error) {
 	if err := d.Validate(); err != nil {
 		return Event{}, err
 	}
 	if p.Exists() && p.ProductData.Equal(d) {
 		return c.event(Unchanged, p, now), nil
 	}
-	kind := Changed
-	next := Product{ID: p.ID, ProductData: d, Version: p.Version + 1, CreatedAt: p.CreatedAt, UpdatedAt: later(now, p.UpdatedAt)}
+	outcome := Changed
+	next := Product{ID: p.ID, ProductData: d, Version: p.Version + 1, CreatedAt: p.CreatedAt, UpdatedAt: notBefore(now, p.UpdatedAt)}
 	if !p.Exists() {
-		kind, next.CreatedAt = Created, next.UpdatedAt
+		outcome, next.CreatedAt = Created, next.UpdatedAt
 	} else if next.PastPrices = p.PastPrices; p.Price != d.Price {
-		next.PastPrices = passed(p.PastPrices, p.Price, next.UpdatedAt)
+		next.PastPrices = appendPastPrice(p.PastPrices, p.Price, next.UpdatedAt)
 	}
-	e := c.event(kind, next, next.UpdatedAt)
+	e := c.event(outcome, next, next.UpdatedAt)
 	if p.Category != d.Category {
 		e.PreviousCategory = p.Category
 	}
 	return e, nil
 }
 
-func (c Command) event(k Outcome, p Product, at time.Time) Event {
+func (c Command) event(o Outcome, p Product, at time.Time) Event {
 	return Event{
-		Outcome: k, Product: p,
+		Outcome: o, Product: p,
 		Command: c.ID, Fingerprint: c.Fingerprint(), Actor: c.Actor, Trace: c.Trace,
 		AcceptedAt: c.AcceptedAt, SettledAt: at,
 	}
 }
 
-// Refused returns the event that records why the command was refused for p.
+// Refused returns the event that records the refusal of the command on product p.
 func (c Command) Refused(p Product, r *Refusal, now time.Time) Event {
 	e := c.event(Refused, Product{ID: p.ID, Version: p.Version}, now)
 	e.Refusal = r
 	return e
 }
 
-// check is nil when the condition holds for p.
+// check returns nil if the condition holds for p, or a *Refusal.
 func (c Condition) check(p Product) error {
 	switch {
 	case c.Version != 0 && !p.Exists():
 		return &Refusal{Code: CodeVersion, Reason: fmt.Sprintf("product %s does not exist, so it is not at version %d", p.ID, c.Version)}
 	case c.Version != 0 && c.Version != p.Version:
-		return &Refusal{Code: CodeVersion, Reason: fmt.Sprintf("product %s is at version %d, not %d; read it again", p.ID, p.Version, c.Version)}
+		return &Refusal{Code: CodeVersion, Reason: fmt.Sprintf("product %s is at version %d, not %d; read the product again", p.ID, p.Version, c.Version)}
 	case c.Exists && !p.Exists():
 		return &Refusal{Code: CodeVersion, Reason: fmt.Sprintf("product %s does not exist", p.ID)}
 	case c.Absent && p.Exists():
-		return &Refusal{Code: CodeVersion, Reason: fmt.Sprintf("product %s exists already, at version %d", p.ID, p.Version)}
+		return &Refusal{Code: CodeVersion, Reason: fmt.Sprintf("product %s already exists, at version %d", p.ID, p.Version)}
 	}
 	return nil
 }
 
-func missing(p Product) error {
-	return &Refusal{Code: CodeNotFound, Reason: fmt.Sprintf("there is no product %s", p.ID)}
+func notFound(p Product) error {
+	return &Refusal{Code: CodeNotFound, Reason: fmt.Sprintf("product %s does not exist", p.ID)}
 }
 
-// later keeps a product's times from running backwards when clocks differ.
-func later(now, last time.Time) time.Time {
+// notBefore returns now, or last if now is earlier: the times of a product never
+// run backwards, even when the clocks of two writers differ.
+func notBefore(now, last time.Time) time.Time {
 	if now.Before(last) {
 		return last
 	}

@@ -2,33 +2,32 @@ package catalog
 
 import "time"
 
-// Kind says what became of a command.
+// Outcome is the result of a settled command.
 type Outcome string
 
-// The kinds of events. They are written to the journal and sent to clients: a
-// value is never renamed.
+// The outcomes. The journal stores them and clients receive them, so a value is
+// never renamed.
 const (
 	Created   Outcome = "created"
 	Changed   Outcome = "changed"
 	Deleted   Outcome = "deleted"
-	Unchanged Outcome = "unchanged" // the product was already as the command wished; no new version
-	Refused   Outcome = "refused"   // Refusal says why; no new version
+	Unchanged Outcome = "unchanged" // the product already had the data of the command; no new version
+	Refused   Outcome = "refused"   // Event.Refusal has the reason; no new version
 )
 
-// Event is the fact that a command was settled: one row of the journal and one
-// record of the events topic. There is exactly one for every command.
+// Event records that a command was settled: one row of the journal and one record
+// of the events topic. Every command has exactly one event.
 type Event struct {
 	Position
 	Outcome Outcome
-	// Product is what the product was right after the command. Of a deleted
-	// product only ID, Version and the times are there; of a refused command's
-	// only ID and Version.
+	// Product is the product right after the command. After Deleted it has only ID,
+	// Version and the times; after Refused only ID and Version.
 	Product Product
-	// Left is the category that the product was in before the command and is not
-	// in after it; "" for none. Who follows a category hears of what leaves it.
+	// PreviousCategory is the category that the product left with the command, or
+	// "". Subscribers of a category need it to see products leave the category.
 	PreviousCategory string
-	Refusal          *Refusal // for Refused
-	Command          ID
+	Refusal          *Refusal // nil unless Outcome is Refused
+	Command          ID       // id of the command
 	Fingerprint      [32]byte
 	Actor            string
 	Trace            string
@@ -36,7 +35,7 @@ type Event struct {
 	SettledAt        time.Time
 }
 
-// Applied says whether the event made a new version of its product.
+// Applied reports whether the event made a new version of its product.
 func (e Event) Applied() bool {
 	return e.Outcome == Created || e.Outcome == Changed || e.Outcome == Deleted
 }

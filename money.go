@@ -8,23 +8,26 @@ import (
 )
 
 // Decimal is an exact, non-negative amount: Units + Nanos/1e9, with
-// 0 ≤ Units < 1e15 and 0 ≤ Nanos < 1e9. It is never a float on any path.
+// 0 ≤ Units < 1e15 and 0 ≤ Nanos < 1e9. No code converts it to a float.
 type Decimal struct {
 	Units int64
 	Nanos int32
 }
 
+// maxUnits is the exclusive upper limit of Units: the contract allows 15 digits
+// before the decimal point.
 const maxUnits = 1_000_000_000_000_000
 
-// ParseDecimal reads plain decimal notation: digits, and at most nine more
-// behind a point. Signs, exponents, blanks and separators are refused.
+// ParseDecimal parses plain decimal notation: digits, and optionally a decimal
+// point with one to nine digits. It returns an error for signs, exponents, spaces
+// and thousands separators.
 func ParseDecimal(s string) (Decimal, error) {
 	whole, frac, point := strings.Cut(s, ".")
 	if !digits(whole) || point && !digits(frac) {
 		return Decimal{}, errors.New(`must be a decimal number in a string, such as "149.90"`)
 	}
 	if len(frac) > 9 {
-		return Decimal{}, errors.New("must have at most 9 digits behind the point")
+		return Decimal{}, errors.New("must have at most 9 digits after the decimal point")
 	}
 	units, err := strconv.ParseInt(whole, 10, 64)
 	if err != nil || units >= maxUnits {
@@ -34,6 +37,7 @@ func ParseDecimal(s string) (Decimal, error) {
 	return Decimal{Units: units, Nanos: int32(nanos)}, nil
 }
 
+// digits reports whether s is one or more ASCII digits.
 func digits(s string) bool {
 	for _, c := range []byte(s) {
 		if c < '0' || c > '9' {
@@ -43,12 +47,12 @@ func digits(s string) bool {
 	return s != ""
 }
 
-// valid says whether d keeps the ranges of the type.
+// valid reports whether Units and Nanos are within their ranges.
 func (d Decimal) valid() bool {
 	return 0 <= d.Units && d.Units < maxUnits && 0 <= d.Nanos && d.Nanos < 1e9
 }
 
-// Cmp is -1, 0 or +1 as d is less than, equal to or greater than e.
+// Cmp returns -1, 0 or +1 if d is less than, equal to or greater than e.
 func (d Decimal) Cmp(e Decimal) int {
 	switch {
 	case d.Units < e.Units, d.Units == e.Units && d.Nanos < e.Nanos:
@@ -59,31 +63,28 @@ func (d Decimal) Cmp(e Decimal) int {
 	return 1
 }
 
-// text is d with at least min digits behind the point, and as many more as it
-// needs.
-func (d Decimal) text(min int) string {
+// text returns d in decimal notation, with at least minDigits digits after the
+// decimal point and no other trailing zeros.
+func (d Decimal) text(minDigits int) string {
 	frac := fmt.Sprintf("%09d", d.Nanos)
-	n := len(strings.TrimRight(frac, "0"))
-	if n < min {
-		n = min
-	}
+	n := max(minDigits, len(strings.TrimRight(frac, "0")))
 	if n == 0 {
 		return strconv.FormatInt(d.Units, 10)
 	}
 	return strconv.FormatInt(d.Units, 10) + "." + frac[:n]
 }
 
-// String is the shortest decimal notation.
+// String returns the shortest decimal notation, such as "149.9".
 func (d Decimal) String() string { return d.text(0) }
 
-// Money is an amount in a currency: the shape of google.type.Money.
+// Money is an amount in a currency, structured as google.type.Money.
 type Money struct {
 	Decimal
-	Currency string // ISO 4217, such as EUR
+	Currency string // code of ISO 4217, such as EUR
 }
 
-// Amount is the decimal notation with the digits of the currency: "265.00" for
-// SAR, "265" for JPY.
+// Amount returns the decimal notation with the digits of the currency: "265.00"
+// for SAR, "265" for JPY.
 func (m Money) Amount() string { return m.text(CurrencyDigits(m.Currency)) }
 
 // validate adds to r what is wrong with m.
@@ -93,16 +94,16 @@ func (m Money) validate(r *Refusal) {
 	case m.Currency == "":
 		r.Add("price.currency", "is missing; give an ISO 4217 code such as EUR")
 	case n < 0:
-		r.Add("price.currency", fmt.Sprintf("%.8q is not a currency of ISO 4217; give a code such as EUR", m.Currency))
+		r.Add("price.currency", fmt.Sprintf("%.8q is not a currency code of ISO 4217; give a code such as EUR", m.Currency))
 	case !m.valid():
 		r.Add("price.amount", "must be at least 0 and less than 1000000000000000")
 	case len(strings.TrimRight(fmt.Sprintf("%09d", m.Nanos), "0")) > n:
-		r.Add("price.amount", fmt.Sprintf("must have at most %d digits behind the point in %s", n, m.Currency))
+		r.Add("price.amount", fmt.Sprintf("must have at most %d digits after the decimal point in %s", n, m.Currency))
 	}
 }
 
-// CurrencyDigits is the number of digits behind the point that a currency of
-// ISO 4217 has, or -1 for what is not one.
+// CurrencyDigits returns the number of digits after the decimal point that ISO
+// 4217 gives the currency, or -1 if code is not an active currency.
 func CurrencyDigits(code string) int {
 	if len(code) != 3 || strings.ContainsRune(code, ' ') {
 		return -1
@@ -115,9 +116,9 @@ func CurrencyDigits(code string) int {
 	return -1
 }
 
-// currencies lists the active currencies of ISO 4217 by their minor digits, as
-// of the list published by SIX on 2025-05-12. Codes of funds, metals and tests
-// are left out: no shop has prices in them.
+// currencies lists the active currencies of ISO 4217 by their number of digits
+// after the decimal point, from the list that SIX published on 2025-05-12. It omits
+// the codes of funds, metals and tests: no shop has prices in them.
 var currencies = [...]string{
 	0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF ",
 	1: "",

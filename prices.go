@@ -5,27 +5,26 @@ import (
 	"time"
 )
 
-// PastPrice is a price that a product had until another took its place.
+// PastPrice is an earlier price of a product.
 type PastPrice struct {
 	Money
-	Until time.Time
+	Until time.Time // time at which the next price replaced it
 }
 
-// Limits of the past prices that a product carries.
 const (
-	// MaxPastPrices is how many there are at most.
+	// MaxPastPrices limits the past prices that a product carries.
 	MaxPastPrices = 100
-	// PriorTerm is how long before a price began those count with which it is
-	// compared: Directive 98/6/EC, Article 6a, asks for 30 days or more.
+	// PriorTerm is the period before a price began in which earlier prices count as
+	// prior prices. Directive 98/6/EC, Article 6a, requires at least 30 days.
 	PriorTerm = 30 * 24 * time.Hour
 )
 
-// LowestPrior is the lowest price, in the present currency, that applied in the
-// 30 days before the present price began: what shops of the EU show as the
-// prior price of a reduction. There is none while the product has had no other
-// price in that currency.
+// LowestPrior returns the lowest price, in the present currency, that applied in
+// the 30 days before the present price began. Shops in the EU must show this prior
+// price with a reduction. ok is false if the product has had no other price in
+// this currency in those days.
 //
-// It depends on no clock: it is the same for as long as the price is.
+// The result does not depend on the clock: it changes only when the price does.
 func (p Product) LowestPrior() (lowest Money, ok bool) {
 	if len(p.PastPrices) == 0 {
 		return Money{}, false
@@ -39,11 +38,11 @@ func (p Product) LowestPrior() (lowest Money, ok bool) {
 	return lowest, ok
 }
 
-// passed is the past prices of a product, oldest first, after its price has given
-// way to another. It leaves out what can be the lowest no more: what is too old,
-// and what lasted less long than one that is as low. So those of one currency
-// rise from the oldest to the newest.
-func passed(past []PastPrice, price Money, at time.Time) []PastPrice {
+// appendPastPrice returns the past prices of a product, oldest first, after its
+// price was replaced at the given time. It drops prices that can no longer be the
+// lowest: those older than PriorTerm, and those that are not lower than a later
+// one. The remaining prices of one currency therefore rise from oldest to newest.
+func appendPastPrice(past []PastPrice, price Money, at time.Time) []PastPrice {
 	next := make([]PastPrice, 0, len(past)+1)
 	for _, p := range past {
 		if p.Until.After(at.Add(-PriorTerm)) && (p.Currency != price.Currency || p.Cmp(price.Decimal) < 0) {
@@ -52,8 +51,8 @@ func passed(past []PastPrice, price Money, at time.Time) []PastPrice {
 	}
 	next = append(next, PastPrice{price, at})
 	if len(next) > MaxPastPrices {
-		// The oldest is the lowest of its currency: it lasts a little longer, since
-		// to show too low a price harms no buyer.
+		// The oldest price is the lowest of its currency. The next one takes over its
+		// amount: to show a prior price that is too low harms no buyer.
 		oldest := next[0]
 		next = next[1:]
 		if i := slices.IndexFunc(next, func(p PastPrice) bool { return p.Currency == oldest.Currency }); i >= 0 {

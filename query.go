@@ -1,28 +1,29 @@
 package catalog
 
-// Query asks for one page of the products that match all that it says. The
-// zero value, with a Limit, asks for the newest products.
+// Query selects one page of the products that match all its conditions. The zero
+// value with a Limit selects the newest products.
 type Query struct {
-	// Text is what a person typed: words in any order, each matched whole or as
-	// the beginning of a word in name, description, category or SKU. It is data:
-	// no character in it has a meaning.
+	// Text holds words in any order, as a person typed them. Each must match a word
+	// or the beginning of a word in name, brand, description, category, SKU or GTIN.
+	// No character has a special meaning.
 	Text     string
 	Category string // the category itself and those below it
 	Brand    string // exactly this brand
 	GTIN     string // this GTIN, in any of its lengths; see GTIN14
 	Tag      string
-	// Attributes are those that a product must have, with exactly these values.
+	// Attributes lists attributes that a product must have with exactly these values.
 	Attributes map[string]string
 	MinPrice   *Decimal
 	MaxPrice   *Decimal
 	Currency   string
 	Sort       Sort
 	Limit      int    // 1 to MaxLimit
-	Cursor     string // NextCursor of the page before; "" for the first
-	Facets     bool
-	// FacetAttributes are keys of attributes by whose values to count as well.
+	Cursor     string // NextCursor of the previous page; "" for the first
+	Facets     bool   // also count by category, brand, tag and currency
+	// FacetAttributes lists keys of attributes; the page also counts the matching
+	// products by the values of each.
 	FacetAttributes []string
-	// Highlight asks where the text stands in the products of the page.
+	// Highlight asks for the matches of Text in each product of the page.
 	Highlight bool
 }
 
@@ -31,15 +32,15 @@ const (
 	MaxLimit     = 100
 	DefaultLimit = 20
 	MaxText      = 200 // characters
-	MaxFilters   = 10  // attributes, and as many to count by
+	MaxFilters   = 10  // entries of Attributes, and of FacetAttributes
 	MaxCursor    = 2_000
 )
 
-// Sort is the order of a page. Ties are broken by id, so that pages neither
-// repeat nor miss a product.
+// Sort is the order of a page. Products with equal keys are ordered by id, so that
+// pages neither repeat nor miss a product.
 type Sort string
 
-// The orders. "" is Relevance where there is text, else Newest.
+// The sort orders. "" means Relevance for a query with Text, otherwise Newest.
 const (
 	Relevance       Sort = "relevance"
 	ByName          Sort = "name"
@@ -48,55 +49,55 @@ const (
 	Newest          Sort = "newest"
 )
 
-// Page is the answer to a Query.
+// Page is the result of a Query.
 type Page struct {
 	Items      []Product
-	Total      int64  // how many products match in all
-	NextCursor string // "" when this is the last page
+	Total      int64  // number of products that match, on all pages
+	NextCursor string // "" on the last page
 	Facets     []Facet
-	Highlights [][]Highlight // of each item, where they were asked for
-	// Instead is a text near that of the query that finds something, where that
-	// one finds nothing and the index knows one.
+	Highlights [][]Highlight // one entry for each item; nil unless Query.Highlight was set
+	// DidYouMean is a text with similar words that matches products, for a query that
+	// matches none; "" if the index has no such text.
 	DidYouMean string
 }
 
 // Facet counts the products that match a query by the values of one field:
-// category, tag, currency or attribute.
+// category, brand, tag, currency or attribute.
 type Facet struct {
 	Field     string
-	Attribute string       // the key, where the field is attribute
+	Attribute string       // key of the attribute, if Field is attribute
 	Values    []FacetValue // most frequent first, at most 50
 }
 
-// FacetValue is one value and how many products have it.
+// FacetValue is one value of a field and the number of products that have it.
 type FacetValue struct {
 	Value string
 	Count int64
 }
 
-// Highlight shows where a product has what was looked for, in one field: name,
-// category, sku or description. Of a long description it shows a part.
+// Highlight shows the matches of a query's text in one field of a product: name,
+// brand, category, sku or description. It has an excerpt of a long description.
 type Highlight struct {
 	Field     string
-	Fragments []Fragment // one after the other they are the text
+	Fragments []Fragment // consecutive parts of the text
 }
 
-// Fragment is a part of a text that matches, or one that does not.
+// Fragment is a part of a text that matches or does not match.
 type Fragment struct {
 	Text  string
 	Match bool
 }
 
-// Suggestions are what a person may mean who is still typing.
+// Suggestions complete a search text while a person types it.
 type Suggestions struct {
-	// Texts are what has been typed with its last word completed or put right, the
-	// most likely first. Each finds something.
+	// Texts are the typed text with its last word completed or corrected, the most
+	// likely first. Each matches at least one product.
 	Texts      []string
-	Categories []FacetValue // of what matches so far, most frequent first
-	Products   []Product    // those that match best so far; where very many match, of a part of them
+	Categories []FacetValue // categories of the matching products, most frequent first
+	Products   []Product    // best matches; only a part is ranked if very many match
 }
 
-// Limits of what is suggested: of each of its lists.
+// Limits of each list of Suggestions.
 const (
 	MaxSuggestions     = 20
 	DefaultSuggestions = 5

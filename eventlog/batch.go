@@ -7,46 +7,46 @@ import (
 	"catalog"
 )
 
-// Batch is some commands of one shard, in the order of the log, to be settled
-// in one transaction.
+// Batch is a range of commands of one shard, in the order of the log. The store
+// settles it in one transaction.
 type Batch struct {
 	Shard          int32
-	Epoch          int64 // of the owner, as it was when the shard was claimed
-	From, To       int64 // offsets in the commands partition: the batch is [From, To)
-	NextSeq        int64 // number of the batch's first event
-	NextDeadLetter int64 // number of the shard's next dead letter, without those in Dead
-	// Published is the last seq that is known to be in the events topic. It is
-	// stored with the shard as a lower bound, for a takeover after the topic
-	// has forgotten its records.
+	Epoch          int64 // epoch in which the writer claimed the shard
+	From, To       int64 // range of offsets in the commands partition, without To
+	NextSeq        int64 // sequence number of the first event of the batch
+	NextDeadLetter int64 // number of the first dead letter of the batch
+	// Published is a lower bound of the last event that the events topic has. It is
+	// stored with the shard, for a takeover after the topic has deleted its records.
 	Published   int64
 	Commands    []catalog.Command
-	DeadLetters []DeadLetter // what stood between the commands, numbered from NextDead
+	DeadLetters []DeadLetter // records between the commands, numbered from NextDeadLetter
 }
 
-// ShardState is what is stored of a shard.
+// ShardState is the stored state of a shard.
 type ShardState struct {
 	Shard          int32
 	Epoch          int64
-	Offset         int64 // of the next command to settle
-	NextSeq        int64 // of the next event; the first is 1
-	NextDeadLetter int64 // of the next dead letter; the first is 1
-	Published      int64
+	Offset         int64 // offset of the next command to settle
+	NextSeq        int64 // sequence number of the next event; the first is 1
+	NextDeadLetter int64 // number of the next dead letter; the first is 1
+	Published      int64 // lower bound of the last event in the events topic
 }
 
-// Known is what a store must read before a batch can be settled.
+// BatchState is what a store must load before it can settle a batch.
 type BatchState struct {
-	Products map[catalog.ID]catalog.Product // those in b.Products() that there have ever been
-	Settled  map[catalog.ID]bool            // those in b.CommandIDs() that are in the journal
-	SKUs     map[string]catalog.ID          // who has those in b.SKUs()
+	Products map[catalog.ID]catalog.Product // products of the batch that exist or are deleted
+	Settled  map[catalog.ID]bool            // commands of the batch that are in the journal
+	SKUs     map[string]catalog.ID          // owners of the SKUs of the batch
 }
 
-// Products lists the products that the batch is about, once each and sorted,
-// which keeps two stores from locking rows in different orders.
+// Products returns the ids of the batch's products, without duplicates and sorted.
+// The order prevents deadlocks between transactions that lock the rows.
 func (b Batch) Products() []catalog.ID {
 	return distinct(b.Commands, func(c catalog.Command) catalog.ID { return c.Product })
 }
 
-// CommandIDs lists the ids of the batch's commands, once each and sorted.
+// CommandIDs returns the ids of the batch's commands, without duplicates and
+// sorted.
 func (b Batch) CommandIDs() []catalog.ID {
 	return distinct(b.Commands, func(c catalog.Command) catalog.ID { return c.ID })
 }
@@ -60,7 +60,8 @@ func distinct(commands []catalog.Command, id func(catalog.Command) catalog.ID) [
 	return slices.Compact(ids)
 }
 
-// SKUs lists the SKUs that the batch wishes, once each and sorted.
+// SKUs returns the SKUs that the batch's commands set, without duplicates and
+// sorted.
 func (b Batch) SKUs() []string {
 	skus := map[string]bool{}
 	for _, c := range b.Commands {

@@ -6,22 +6,22 @@ import (
 	"catalog"
 )
 
-// DeadLetter is a record of the commands topic of which no command can be
-// made. It is kept as it came, in the transaction that moves the shard past it.
+// DeadLetter is a record of the commands topic that cannot be decoded. The store
+// keeps it unchanged, in the transaction that moves the shard past the record.
 type DeadLetter struct {
-	// Position is the shard, and the letter's number among the dead letters of
-	// the shard: 1, 2, 3 … Offsets cannot be its name: those of a topic that was
-	// made anew begin again.
+	// Position identifies the dead letter: the shard, and its number among the dead
+	// letters of the shard (1, 2, 3 …). An offset cannot identify it, because a topic
+	// that is created again starts at offset 0.
 	catalog.Position
-	Offset     int64 // in the partition of the commands topic
-	Cause      string
-	At         time.Time // when it was put aside
+	Offset     int64     // in the partition of the commands topic
+	Cause      string    // why the record cannot be decoded
+	At         time.Time // time at which it was stored
 	Key, Value []byte
 	Headers    []RecordHeader
-	Size       int // of the value, in bytes; also where the value is left out
+	Size       int // bytes of the value; set also in lists, which omit the value
 }
 
-// Header is one of a record.
+// RecordHeader is a header of a Kafka record.
 type RecordHeader struct {
 	Key   string
 	Value []byte

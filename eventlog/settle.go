@@ -8,15 +8,15 @@ import (
 	"catalog"
 )
 
-// Settle decides the commands of b in order, each on what those before it have
-// left, and answers one event for each, numbered from b.NextSeq. A command that
-// is in the journal already, or a second time in b, gets none: it has its
-// outcome.
+// Settle decides the commands of b in order, each on the state that the commands
+// before it leave, and returns one event for each, numbered from b.NextSeq. It
+// skips a command that is already in the journal or earlier in b, because the
+// command has its event.
 func Settle(b Batch, k BatchState, now time.Time) []catalog.Event {
 	var (
 		events   = make([]catalog.Event, 0, len(b.Commands))
 		products = map[catalog.ID]catalog.Product{}
-		owners   = map[string]catalog.ID{} // of SKUs, where it differs from k.SKUs; the zero ID for nobody
+		owners   = map[string]catalog.ID{} // of SKUs whose owner differs from k.SKUs; the zero ID means free
 		settled  = map[catalog.ID]bool{}
 	)
 	for _, c := range b.Commands {
@@ -31,7 +31,7 @@ func Settle(b Batch, k BatchState, now time.Time) []catalog.Event {
 		}
 		e, err := catalog.Decide(p, c, now)
 		if err == nil && e.Applied() {
-			err = claim(owners, k.SKUs, p, e.Product)
+			err = updateSKUs(owners, k.SKUs, p, e.Product)
 		}
 		var refusal *catalog.Refusal
 		if errors.As(err, &refusal) {
@@ -45,9 +45,9 @@ func Settle(b Batch, k BatchState, now time.Time) []catalog.Event {
 	return events
 }
 
-// claim passes the SKU of p on to whom it belongs after p has become next, or
-// refuses when another product has the new one.
-func claim(owners, known map[string]catalog.ID, p, next catalog.Product) error {
+// updateSKUs updates the owners of SKUs for the change of product p to next. It
+// returns a *Refusal if another product has the new SKU.
+func updateSKUs(owners, known map[string]catalog.ID, p, next catalog.Product) error {
 	if next.SKU != "" && next.SKU != p.SKU {
 		owner, ok := owners[next.SKU]
 		if !ok {
@@ -56,8 +56,8 @@ func claim(owners, known map[string]catalog.ID, p, next catalog.Product) error {
 		if owner != (catalog.ID{}) && owner != next.ID {
 			return &catalog.Refusal{
 				Code:   catalog.CodeSKUTaken,
-				Reason: fmt.Sprintf("product %s has the SKU %q already", owner, next.SKU),
-				Fields: []catalog.FieldError{{Field: "sku", Reason: "belongs to another product; choose another or change that product"}},
+				Reason: fmt.Sprintf("product %s already has the SKU %q", owner, next.SKU),
+				Fields: []catalog.FieldError{{Field: "sku", Reason: "belongs to another product; choose another SKU, or change that product first"}},
 			}
 		}
 		owners[next.SKU] = next.ID
@@ -68,19 +68,19 @@ func claim(owners, known map[string]catalog.ID, p, next catalog.Product) error {
 	return nil
 }
 
-// Latest lists the products as events leave them, once each, in the order of
-// their first event: what a store writes.
+// LastVersions returns the last version of each product that the events change, in
+// the order of their first events. A store writes these products.
 func LastVersions(events []catalog.Event) []catalog.Product {
-	at := map[catalog.ID]int{}
+	index := map[catalog.ID]int{}
 	var products []catalog.Product
 	for _, e := range events {
 		if !e.Applied() {
 			continue
 		}
-		i, ok := at[e.Product.ID]
+		i, ok := index[e.Product.ID]
 		if !ok {
 			i = len(products)
-			at[e.Product.ID] = i
+			index[e.Product.ID] = i
 			products = append(products, catalog.Product{})
 		}
 		products[i] = e.Product
