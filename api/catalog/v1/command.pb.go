@@ -23,8 +23,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Command is one record of the topic catalog.commands. Its key is the product
-// id, its partition the product's shard.
+// Command is one record of the topic catalog.commands. The record's key is the
+// product id, its partition the product's shard.
 type Command struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Id        []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -188,7 +188,7 @@ func (*Command_Patch) isCommand_Operation() {}
 
 func (*Command_Delete) isCommand_Operation() {}
 
-// CreateProduct wishes a new product.
+// CreateProduct creates a product. It is refused if the product exists.
 type CreateProduct struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Data          *ProductData           `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
@@ -233,7 +233,7 @@ func (x *CreateProduct) GetData() *ProductData {
 	return nil
 }
 
-// PutProduct wishes that the product be as the draft says, new or not.
+// PutProduct creates the product or replaces all its data.
 type PutProduct struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Data          *ProductData           `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
@@ -278,11 +278,11 @@ func (x *PutProduct) GetData() *ProductData {
 	return nil
 }
 
-// PatchProduct wishes some fields changed.
+// PatchProduct changes some fields of the product.
 type PatchProduct struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Patch *Patch                 `protobuf:"bytes,1,opt,name=patch,proto3" json:"patch,omitempty"`
-	// Where there is no such product it is made from the patch alone.
+	// If the product does not exist, create it from the patch alone.
 	Create        bool `protobuf:"varint,2,opt,name=create,proto3" json:"create,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -332,7 +332,7 @@ func (x *PatchProduct) GetCreate() bool {
 	return false
 }
 
-// DeleteProduct wishes the product gone.
+// DeleteProduct deletes the product.
 type DeleteProduct struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -369,13 +369,16 @@ func (*DeleteProduct) Descriptor() ([]byte, []int) {
 	return file_catalog_v1_command_proto_rawDescGZIP(), []int{4}
 }
 
-// Condition is what must hold for a command to be applied.
+// Condition is a precondition of a command. A command whose condition does not
+// hold is refused.
 type Condition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The product is at this version; 0 for any.
-	Version       int64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	Exists        bool  `protobuf:"varint,2,opt,name=exists,proto3" json:"exists,omitempty"`
-	Absent        bool  `protobuf:"varint,3,opt,name=absent,proto3" json:"absent,omitempty"`
+	Version int64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// The product exists.
+	Exists bool `protobuf:"varint,2,opt,name=exists,proto3" json:"exists,omitempty"`
+	// The product does not exist.
+	Absent        bool `protobuf:"varint,3,opt,name=absent,proto3" json:"absent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -22,23 +22,23 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// DeadLetter is a record of the topic catalog.commands of which no command can
-// be made, as it came.
+// DeadLetter is a record of the topic catalog.commands that cannot be decoded,
+// unchanged.
 type DeadLetter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Shard int32                  `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
-	// Number among the dead letters of the shard: 1, 2, 3 and so on.
+	// Number of the dead letter in its shard: 1, 2, 3 and so on.
 	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
-	// Where it stood in the shard's partition of the commands topic.
+	// Offset of the record in the shard's partition of the commands topic.
 	Offset int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
-	// Why no command can be made of it.
+	// Why the record cannot be decoded.
 	Cause string `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
-	// When it was put aside.
+	// When the writer stored the dead letter.
 	At      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
 	Key     []byte                 `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
 	Value   []byte                 `protobuf:"bytes,7,opt,name=value,proto3" json:"value,omitempty"`
 	Headers []*Header              `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty"`
-	// Of the value, in bytes; also where the value is left out.
+	// Bytes of the value. Lists set it too, although they omit the value.
 	Size          int64 `protobuf:"varint,9,opt,name=size,proto3" json:"size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -137,10 +137,10 @@ func (x *DeadLetter) GetSize() int64 {
 	return 0
 }
 
-// Header is one of a record.
+// Header is a header of a Kafka record.
 type Header struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A text, but for records that are broken even there.
+	// Usually a text. It is bytes because a broken record may hold anything.
 	Key           []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	Value         []byte `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields

@@ -22,7 +22,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Kind says what became of a command.
+// Outcome is the result of a settled command.
 type Outcome int32
 
 const (
@@ -81,26 +81,26 @@ func (Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_catalog_v1_event_proto_rawDescGZIP(), []int{0}
 }
 
-// Event is one row of the journal and one record of the topic catalog.events:
-// the fact that a command was settled.
+// Event records that a command was settled. It is one row of the journal and one
+// record of the topic catalog.events.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Shard int32                  `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
-	// Number of the event in its shard: 1, 2, 3 and so on without a gap.
+	// Sequence number of the event in its shard: 1, 2, 3 and so on, without gaps.
 	Seq     int64   `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
 	Outcome Outcome `protobuf:"varint,3,opt,name=outcome,proto3,enum=catalog.v1.Outcome" json:"outcome,omitempty"`
-	// The product right after the command.
+	// The product right after the command. A refused command has only id and version.
 	Product   *Product `protobuf:"bytes,4,opt,name=product,proto3" json:"product,omitempty"`
 	Refusal   *Refusal `protobuf:"bytes,5,opt,name=refusal,proto3" json:"refusal,omitempty"`
 	CommandId []byte   `protobuf:"bytes,6,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
-	// Tells apart two commands that carry the same id.
+	// Hash of the command, which tells apart two commands with the same id.
 	Fingerprint []byte                 `protobuf:"bytes,7,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	Actor       string                 `protobuf:"bytes,8,opt,name=actor,proto3" json:"actor,omitempty"`
 	Trace       string                 `protobuf:"bytes,9,opt,name=trace,proto3" json:"trace,omitempty"`
 	AcceptedAt  *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=accepted_at,json=acceptedAt,proto3" json:"accepted_at,omitempty"`
 	SettledAt   *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
-	// The category that the product was in before the command and is not in after
-	// it; "" for none, and in events of before there was this field.
+	// The category that the product left with the command, or "". Events written
+	// before this field existed have "".
 	PreviousCategory string `protobuf:"bytes,12,opt,name=previous_category,json=previousCategory,proto3" json:"previous_category,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -220,12 +220,13 @@ func (x *Event) GetPreviousCategory() string {
 	return ""
 }
 
-// Refusal says why a command was refused.
+// Refusal is the reason for which a command was refused.
 type Refusal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One of the codes of the HTTP problems: invalid, not_found, exists,
 	// version_mismatch, sku_taken, key_reused.
-	Code          string        `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// One sentence for people.
 	Reason        string        `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	Fields        []*FieldError `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -283,11 +284,12 @@ func (x *Refusal) GetFields() []*FieldError {
 	return nil
 }
 
-// FieldError says what is wrong with one field.
+// FieldError is the rule that one field breaks.
 type FieldError struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Field         string                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Path of the field, such as price.amount.
+	Field         string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

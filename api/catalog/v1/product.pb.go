@@ -22,8 +22,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Product is one product at one version. Of a deleted product only id, version
-// and the times are there.
+// Product is one product at one version. A deleted product has only id, version and
+// the times.
 type Product struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -116,8 +116,9 @@ func (x *Product) GetPastPrices() *PastPrices {
 	return nil
 }
 
-// PastPrices are prices that a product had, oldest first: those that may be the
-// lowest of the 30 days before its price began. The last one applied until then.
+// PastPrices are earlier prices of a product, oldest first: those that may be the
+// lowest of the 30 days before the present price began. The last one applied until
+// that moment.
 type PastPrices struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Prices        []*PastPrice           `protobuf:"bytes,1,rep,name=prices,proto3" json:"prices,omitempty"`
@@ -162,9 +163,11 @@ func (x *PastPrices) GetPrices() []*PastPrice {
 	return nil
 }
 
+// PastPrice is an earlier price of a product.
 type PastPrice struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Price         *Money                 `protobuf:"bytes,1,opt,name=price,proto3" json:"price,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Price *Money                 `protobuf:"bytes,1,opt,name=price,proto3" json:"price,omitempty"`
+	// When the next price replaced it.
 	Until         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -214,7 +217,7 @@ func (x *PastPrice) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
-// ProductData is what people say of a product.
+// ProductData is what a client states about a product.
 type ProductData struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Sku         string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
@@ -324,8 +327,8 @@ func (x *ProductData) GetGtin() string {
 	return ""
 }
 
-// Money is an exact amount: units + nanos/1e9 of a currency of ISO 4217. It has
-// the shape of google.type.Money.
+// Money is an exact amount, units + nanos/1e9, in a currency of ISO 4217. It is
+// structured as google.type.Money.
 type Money struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CurrencyCode  string                 `protobuf:"bytes,1,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
@@ -439,7 +442,7 @@ func (x *Decimal) GetNanos() int32 {
 	return 0
 }
 
-// Patch changes some fields of a draft; those that are absent stay as they are.
+// Patch changes some fields of a product. Absent fields stay as they are.
 type Patch struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Sku         *string                `protobuf:"bytes,1,opt,name=sku,proto3,oneof" json:"sku,omitempty"`
@@ -449,7 +452,7 @@ type Patch struct {
 	Currency    *string                `protobuf:"bytes,5,opt,name=currency,proto3,oneof" json:"currency,omitempty"`
 	Category    *string                `protobuf:"bytes,6,opt,name=category,proto3,oneof" json:"category,omitempty"`
 	Tags        *TagList               `protobuf:"bytes,7,opt,name=tags,proto3" json:"tags,omitempty"`
-	// All attributes are removed before those below are set.
+	// Remove all attributes before setting set_attributes.
 	ClearAttributes  bool              `protobuf:"varint,8,opt,name=clear_attributes,json=clearAttributes,proto3" json:"clear_attributes,omitempty"`
 	SetAttributes    map[string]string `protobuf:"bytes,9,rep,name=set_attributes,json=setAttributes,proto3" json:"set_attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	RemoveAttributes []string          `protobuf:"bytes,10,rep,name=remove_attributes,json=removeAttributes,proto3" json:"remove_attributes,omitempty"`
@@ -573,7 +576,7 @@ func (x *Patch) GetGtin() string {
 	return ""
 }
 
-// TagList tells an empty list from an absent one.
+// TagList is a message so that an empty list differs from an absent one.
 type TagList struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Tags          []string               `protobuf:"bytes,1,rep,name=tags,proto3" json:"tags,omitempty"`

@@ -22,11 +22,11 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Sort is the order of the products. Ties are broken by id.
+// Sort is the order of the products. Products with equal keys are ordered by id.
 type Sort int32
 
 const (
-	// Best match first where there is text, else newest first.
+	// Best match first if there is text, otherwise newest first.
 	Sort_SORT_UNSPECIFIED Sort = 0
 	Sort_SORT_RELEVANCE   Sort = 1
 	Sort_SORT_NAME        Sort = 2
@@ -82,15 +82,15 @@ func (Sort) EnumDescriptor() ([]byte, []int) {
 	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{0}
 }
 
-// RebuildAction says what to do.
+// RebuildAction is the action on the generations of the stores.
 type RebuildAction int32
 
 const (
-	// Make it anew.
+	// Build a new generation and switch to it.
 	RebuildAction_REBUILD_ACTION_UNSPECIFIED RebuildAction = 0
-	// Go back to the one before.
+	// Return to the previous generation.
 	RebuildAction_REBUILD_ACTION_ROLLBACK RebuildAction = 1
-	// Give up the one before.
+	// Drop the previous generation.
 	RebuildAction_REBUILD_ACTION_DROP_PREVIOUS RebuildAction = 2
 )
 
@@ -135,7 +135,7 @@ func (RebuildAction) EnumDescriptor() ([]byte, []int) {
 	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{1}
 }
 
-// Position is a place in the history of a shard.
+// Position is a place in the event sequence of a shard.
 type Position struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Shard         int32                  `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
@@ -243,8 +243,8 @@ func (x *GetProductRequest) GetPosition() *Position {
 type GetProductResponse struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Product *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
-	// The product is as it was at this position, of the shard that the request
-	// names, or later.
+	// The product is as it was at this position or later. The position belongs to the
+	// shard of the request's position.
 	Position      *Position `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -383,15 +383,16 @@ func (x *GetProductsResponse) GetResults() []*ProductResult {
 	return nil
 }
 
-// ProductResult is what is known of a product.
+// ProductResult is the result for one product.
 type ProductResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// No: it takes longer, or fails. GetProduct says which.
+	// False if the product takes longer to load, or loading fails. The caller then
+	// uses GetProduct.
 	Known bool `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
-	// A Product, encoded, as the cache has it: nobody on the way reads it. It may
-	// be a tombstone; it is empty when there never was such a product.
+	// An encoded Product, as the cache stores it, so that the reader need not decode
+	// it. It may be a tombstone. It is empty if the product was never created.
 	Product []byte `protobuf:"bytes,2,opt,name=product,proto3" json:"product,omitempty"`
-	// As that of GetProductResponse.
+	// As in GetProductResponse.
 	Position      *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -461,19 +462,21 @@ type SearchProductsRequest struct {
 	Currency string   `protobuf:"bytes,6,opt,name=currency,proto3" json:"currency,omitempty"`
 	Sort     Sort     `protobuf:"varint,7,opt,name=sort,proto3,enum=catalog.v1.Sort" json:"sort,omitempty"`
 	Limit    int32    `protobuf:"varint,8,opt,name=limit,proto3" json:"limit,omitempty"`
-	// As an earlier answer gave it; "" for the first page.
+	// next_cursor of the previous page; "" for the first page.
 	Cursor string `protobuf:"bytes,9,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	Facets bool   `protobuf:"varint,10,opt,name=facets,proto3" json:"facets,omitempty"`
-	// All are waited for.
+	// Also count the matching products by category, brand, tag and currency.
+	Facets bool `protobuf:"varint,10,opt,name=facets,proto3" json:"facets,omitempty"`
+	// The reader waits for all of these.
 	Positions []*Position `protobuf:"bytes,11,rep,name=positions,proto3" json:"positions,omitempty"`
-	// The product must have each of these, with exactly this value.
+	// Attributes that the product must have, with exactly these values.
 	Attributes map[string]string `protobuf:"bytes,12,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Attributes by whose values to count as well.
+	// Also count the matching products by the values of these attributes.
 	FacetAttributes []string `protobuf:"bytes,13,rep,name=facet_attributes,json=facetAttributes,proto3" json:"facet_attributes,omitempty"`
-	// Say where the text stands in the products.
-	Highlight bool   `protobuf:"varint,14,opt,name=highlight,proto3" json:"highlight,omitempty"`
-	Brand     string `protobuf:"bytes,15,opt,name=brand,proto3" json:"brand,omitempty"`
-	// The product must have this GTIN, in any of its lengths.
+	// Also return the matches of the text in each product.
+	Highlight bool `protobuf:"varint,14,opt,name=highlight,proto3" json:"highlight,omitempty"`
+	// Exactly this brand.
+	Brand string `protobuf:"bytes,15,opt,name=brand,proto3" json:"brand,omitempty"`
+	// This GTIN, in any of its lengths.
 	Gtin          string `protobuf:"bytes,16,opt,name=gtin,proto3" json:"gtin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -624,15 +627,14 @@ func (x *SearchProductsRequest) GetGtin() string {
 type SearchProductsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Items []*Product             `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
-	// How many products match in all.
+	// Number of products that match, on all pages.
 	Total int64 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
-	// For the next page; "" when this is the last.
+	// Cursor of the next page; "" on the last page.
 	NextCursor string   `protobuf:"bytes,3,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
 	Facets     []*Facet `protobuf:"bytes,4,rep,name=facets,proto3" json:"facets,omitempty"`
-	// Of each item, where they were asked for.
+	// One entry for each item; empty unless the request has highlight.
 	Highlights []*Highlights `protobuf:"bytes,5,rep,name=highlights,proto3" json:"highlights,omitempty"`
-	// Where nothing matches, a text near that of the request that finds something;
-	// "" for none.
+	// If nothing matches: a text with similar words that matches products, or "".
 	DidYouMean    string `protobuf:"bytes,6,opt,name=did_you_mean,json=didYouMean,proto3" json:"did_you_mean,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -713,10 +715,10 @@ func (x *SearchProductsResponse) GetDidYouMean() string {
 // Facet counts the matching products by the values of one field.
 type Facet struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// category, tag, currency or attribute.
+	// category, brand, tag, currency or attribute.
 	Field  string        `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
 	Values []*FacetValue `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
-	// The key, where the field is attribute.
+	// Key of the attribute, if field is attribute.
 	Attribute     string `protobuf:"bytes,3,opt,name=attribute,proto3" json:"attribute,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -773,6 +775,7 @@ func (x *Facet) GetAttribute() string {
 	return ""
 }
 
+// FacetValue is one value of a field and the number of products that have it.
 type FacetValue struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Value         string                 `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
@@ -825,7 +828,7 @@ func (x *FacetValue) GetCount() int64 {
 	return 0
 }
 
-// Highlights show where a product has what was looked for.
+// Highlights are the matches of a query's text in one product.
 type Highlights struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Fields        []*Highlight           `protobuf:"bytes,1,rep,name=fields,proto3" json:"fields,omitempty"`
@@ -870,12 +873,12 @@ func (x *Highlights) GetFields() []*Highlight {
 	return nil
 }
 
-// Highlight shows it in one field.
+// Highlight shows the matches in one field.
 type Highlight struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// name, description, category or sku.
+	// name, brand, description, category or sku.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	// One after the other they are the text, or an excerpt of it.
+	// Consecutive parts of the text, or of an excerpt.
 	Fragments     []*Fragment `protobuf:"bytes,2,rep,name=fragments,proto3" json:"fragments,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -925,7 +928,7 @@ func (x *Highlight) GetFragments() []*Fragment {
 	return nil
 }
 
-// Fragment is a part of a text that matches, or one that does not.
+// Fragment is a part of a text that matches or does not match.
 type Fragment struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
@@ -980,11 +983,11 @@ func (x *Fragment) GetMatch() bool {
 
 type SuggestProductsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What has been typed so far.
+	// The text typed so far.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
-	// At most so many of each kind.
+	// Maximum length of each list of the response.
 	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
-	// All are waited for.
+	// The reader waits for all of these.
 	Positions     []*Position `protobuf:"bytes,3,rep,name=positions,proto3" json:"positions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1043,11 +1046,11 @@ func (x *SuggestProductsRequest) GetPositions() []*Position {
 
 type SuggestProductsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The text with its last word completed or put right, the most likely first.
+	// The text with its last word completed or corrected, the most likely first.
 	Texts []string `protobuf:"bytes,1,rep,name=texts,proto3" json:"texts,omitempty"`
-	// Of what matches so far, most frequent first.
+	// Categories of the matching products, most frequent first.
 	Categories []*FacetValue `protobuf:"bytes,2,rep,name=categories,proto3" json:"categories,omitempty"`
-	// Those that match best so far; where very many match, of a part of them.
+	// Best matches; only a part is ranked if very many match.
 	Products      []*Product `protobuf:"bytes,3,rep,name=products,proto3" json:"products,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1106,12 +1109,12 @@ func (x *SuggestProductsResponse) GetProducts() []*Product {
 
 type WatchChangesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The id of an answer, of this reader or another, to go on behind it; "0" is the
-	// beginning of everything and "" now.
+	// Resume after the response with this id, from this reader or another one. "0"
+	// starts at the first event, "" at the present.
 	After string `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
 	// Only this product.
 	ProductId []byte `protobuf:"bytes,2,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
-	// Only products of this category and those below it, and those that leave it.
+	// Only products in this category or below it, and products that leave it.
 	Category      string `protobuf:"bytes,3,opt,name=category,proto3" json:"category,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1170,10 +1173,10 @@ func (x *WatchChangesRequest) GetCategory() string {
 
 type WatchChangesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// To go on behind this answer.
+	// Value of WatchChangesRequest.after to resume after this response.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// A product was created, changed or deleted. Without one the answer says that
-	// there was nothing else until here.
+	// The creation, change or deletion of a product. A response without an event
+	// states that there was no other change up to id.
 	Event         *Event `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1225,7 +1228,7 @@ func (x *WatchChangesResponse) GetEvent() *Event {
 
 type VerifyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What differs is made right.
+	// Also repair every difference.
 	Repair        bool `protobuf:"varint,1,opt,name=repair,proto3" json:"repair,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1463,13 +1466,14 @@ func (x *RebuildResponse) GetProgress() *JobProgress {
 	return nil
 }
 
-// JobProgress says how far a long job is.
+// JobProgress is the progress of a long job.
 type JobProgress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the products are of, or done with.
-	Step     string `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
-	Products int64  `protobuf:"varint,2,opt,name=products,proto3" json:"products,omitempty"`
-	// How many there will be; 0 when that is not known.
+	// Name of the present step.
+	Step string `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
+	// Products done in this step.
+	Products int64 `protobuf:"varint,2,opt,name=products,proto3" json:"products,omitempty"`
+	// Products of this step in total; 0 if unknown.
 	Of            int64 `protobuf:"varint,3,opt,name=of,proto3" json:"of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1526,15 +1530,15 @@ func (x *JobProgress) GetOf() int64 {
 	return 0
 }
 
-// Difference is a product that a store has otherwise than the truth.
+// Difference is a product in a store that differs from PostgreSQL.
 type Difference struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// view, cache or index.
 	Store string `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"`
 	Shard int32  `protobuf:"varint,2,opt,name=shard,proto3" json:"shard,omitempty"`
-	// Of version 0 when it is not there.
+	// The product in the store; version 0 if it is missing.
 	Got *Product `protobuf:"bytes,3,opt,name=got,proto3" json:"got,omitempty"`
-	// Of version 0 when there should be none.
+	// The product in PostgreSQL; version 0 if there is none.
 	Want          *Product `protobuf:"bytes,4,opt,name=want,proto3" json:"want,omitempty"`
 	Repaired      bool     `protobuf:"varint,5,opt,name=repaired,proto3" json:"repaired,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1606,16 +1610,16 @@ func (x *Difference) GetRepaired() bool {
 	return false
 }
 
-// Comparison is what came of comparing one store.
+// Comparison is the result of comparing one store.
 type Comparison struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Store  string                 `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"`
 	Shards []int32                `protobuf:"varint,2,rep,packed,name=shards,proto3" json:"shards,omitempty"`
-	// That the truth has in these shards.
+	// Number of products that PostgreSQL has in these shards.
 	Products  int64 `protobuf:"varint,3,opt,name=products,proto3" json:"products,omitempty"`
 	Differing int64 `protobuf:"varint,4,opt,name=differing,proto3" json:"differing,omitempty"`
 	Repaired  int64 `protobuf:"varint,5,opt,name=repaired,proto3" json:"repaired,omitempty"`
-	// How many shards there are in all.
+	// Number of all shards.
 	OfShards      int32 `protobuf:"varint,6,opt,name=of_shards,json=ofShards,proto3" json:"of_shards,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

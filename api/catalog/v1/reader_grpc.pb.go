@@ -32,30 +32,30 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// ReaderService answers queries from the read side: view, cache and search
-// index. A request that carries a position waits, at most until its deadline,
-// until that position has been applied; UNAVAILABLE says that it was not.
+// ReaderService serves queries from the read side: view, cache and search index.
+// A request with a position waits until the reader has applied that position. If
+// the deadline passes first, the call fails with FAILED_PRECONDITION.
 type ReaderServiceClient interface {
-	// GetProduct answers one product, or NOT_FOUND.
+	// GetProduct returns one product, or NOT_FOUND.
 	GetProduct(ctx context.Context, in *GetProductRequest, opts ...grpc.CallOption) (*GetProductResponse, error)
-	// GetProducts answers several products with one call, as far as it can within
-	// milliseconds: for who asks for many at once, with GetProduct for the rest.
+	// GetProducts returns those of several products that the reader can load within
+	// milliseconds. Callers use GetProduct for the others.
 	GetProducts(ctx context.Context, in *GetProductsRequest, opts ...grpc.CallOption) (*GetProductsResponse, error)
-	// SearchProducts answers one page of the products that match.
+	// SearchProducts returns one page of the products that match.
 	SearchProducts(ctx context.Context, in *SearchProductsRequest, opts ...grpc.CallOption) (*SearchProductsResponse, error)
-	// SuggestProducts answers what a person may mean who is still typing.
+	// SuggestProducts returns completions of a search text.
 	SuggestProducts(ctx context.Context, in *SuggestProductsRequest, opts ...grpc.CallOption) (*SuggestProductsResponse, error)
-	// WatchChanges answers what becomes of products, in order for each of them, until
-	// the caller goes. Who takes too long to read is cut off with RESOURCE_EXHAUSTED,
-	// and goes on where he was.
+	// WatchChanges streams the changes of products until the caller cancels. The
+	// changes of one product are in order. A caller that reads too slowly is cut off
+	// with RESOURCE_EXHAUSTED and can resume after the last id that it received.
 	WatchChanges(ctx context.Context, in *WatchChangesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchChangesResponse], error)
-	// Verify compares what the reader keeps with the truth, while writes go on: view
-	// and cache in the shards that it keeps at the moment, and its index. The last
-	// messages are comparisons.
+	// Verify compares the reader's data with PostgreSQL, while writes continue: the
+	// view and the cache in the shards that the reader has at the moment, and its
+	// index. The last messages of the stream are comparisons.
 	Verify(ctx context.Context, in *VerifyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyResponse], error)
-	// Rebuild makes the view of all readers, the index of this one, or both, anew
-	// from the truth beside the old one, compares it and switches; or goes back to
-	// the old one, or gives it up.
+	// Rebuild builds the view of all readers, the index of this reader, or both from
+	// PostgreSQL beside the old generation, compares the result and switches to it.
+	// Other actions return to the old generation or drop it.
 	Rebuild(ctx context.Context, in *RebuildRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RebuildResponse], error)
 }
 
@@ -168,30 +168,30 @@ type ReaderService_RebuildClient = grpc.ServerStreamingClient[RebuildResponse]
 // All implementations must embed UnimplementedReaderServiceServer
 // for forward compatibility.
 //
-// ReaderService answers queries from the read side: view, cache and search
-// index. A request that carries a position waits, at most until its deadline,
-// until that position has been applied; UNAVAILABLE says that it was not.
+// ReaderService serves queries from the read side: view, cache and search index.
+// A request with a position waits until the reader has applied that position. If
+// the deadline passes first, the call fails with FAILED_PRECONDITION.
 type ReaderServiceServer interface {
-	// GetProduct answers one product, or NOT_FOUND.
+	// GetProduct returns one product, or NOT_FOUND.
 	GetProduct(context.Context, *GetProductRequest) (*GetProductResponse, error)
-	// GetProducts answers several products with one call, as far as it can within
-	// milliseconds: for who asks for many at once, with GetProduct for the rest.
+	// GetProducts returns those of several products that the reader can load within
+	// milliseconds. Callers use GetProduct for the others.
 	GetProducts(context.Context, *GetProductsRequest) (*GetProductsResponse, error)
-	// SearchProducts answers one page of the products that match.
+	// SearchProducts returns one page of the products that match.
 	SearchProducts(context.Context, *SearchProductsRequest) (*SearchProductsResponse, error)
-	// SuggestProducts answers what a person may mean who is still typing.
+	// SuggestProducts returns completions of a search text.
 	SuggestProducts(context.Context, *SuggestProductsRequest) (*SuggestProductsResponse, error)
-	// WatchChanges answers what becomes of products, in order for each of them, until
-	// the caller goes. Who takes too long to read is cut off with RESOURCE_EXHAUSTED,
-	// and goes on where he was.
+	// WatchChanges streams the changes of products until the caller cancels. The
+	// changes of one product are in order. A caller that reads too slowly is cut off
+	// with RESOURCE_EXHAUSTED and can resume after the last id that it received.
 	WatchChanges(*WatchChangesRequest, grpc.ServerStreamingServer[WatchChangesResponse]) error
-	// Verify compares what the reader keeps with the truth, while writes go on: view
-	// and cache in the shards that it keeps at the moment, and its index. The last
-	// messages are comparisons.
+	// Verify compares the reader's data with PostgreSQL, while writes continue: the
+	// view and the cache in the shards that the reader has at the moment, and its
+	// index. The last messages of the stream are comparisons.
 	Verify(*VerifyRequest, grpc.ServerStreamingServer[VerifyResponse]) error
-	// Rebuild makes the view of all readers, the index of this one, or both, anew
-	// from the truth beside the old one, compares it and switches; or goes back to
-	// the old one, or gives it up.
+	// Rebuild builds the view of all readers, the index of this reader, or both from
+	// PostgreSQL beside the old generation, compares the result and switches to it.
+	// Other actions return to the old generation or drop it.
 	Rebuild(*RebuildRequest, grpc.ServerStreamingServer[RebuildResponse]) error
 	mustEmbedUnimplementedReaderServiceServer()
 }

@@ -261,7 +261,7 @@ func (x *FindSKUsRequest) GetSkus() []string {
 
 type FindSKUsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Product ids by SKU; those that nobody has are left out.
+	// Product ids by SKU. SKUs that no product has are omitted.
 	Products      map[string][]byte `protobuf:"bytes,1,rep,name=products,proto3" json:"products,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -308,7 +308,7 @@ type ReplayRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Shard   int32                  `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
 	FromSeq int64                  `protobuf:"varint,2,opt,name=from_seq,json=fromSeq,proto3" json:"from_seq,omitempty"`
-	// The last seq wanted; 0 for all there are.
+	// Last sequence number to return; 0 for all events.
 	ToSeq         int64 `protobuf:"varint,3,opt,name=to_seq,json=toSeq,proto3" json:"to_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -412,7 +412,7 @@ func (x *ReplayResponse) GetEvents() []*Event {
 type SnapshotRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Shard int32                  `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
-	// Only these; none for all.
+	// Only these products; empty for all.
 	ProductIds    [][]byte `protobuf:"bytes,2,rep,name=product_ids,json=productIds,proto3" json:"product_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -465,7 +465,7 @@ func (x *SnapshotRequest) GetProductIds() [][]byte {
 type SnapshotResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Products []*Product             `protobuf:"bytes,1,rep,name=products,proto3" json:"products,omitempty"`
-	// In the last message: the seq that the shard's next event will have.
+	// In the last message: the sequence number of the shard's next event.
 	NextSeq       int64 `protobuf:"varint,2,opt,name=next_seq,json=nextSeq,proto3" json:"next_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -515,7 +515,7 @@ func (x *SnapshotResponse) GetNextSeq() int64 {
 	return 0
 }
 
-// DeadLetterID names a dead letter.
+// DeadLetterID identifies a dead letter.
 type DeadLetterID struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Shard         int32                  `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
@@ -570,9 +570,9 @@ func (x *DeadLetterID) GetNumber() int64 {
 
 type ListDeadLettersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Only those of this shard.
+	// Only dead letters of this shard.
 	Shard *int32 `protobuf:"varint,1,opt,name=shard,proto3,oneof" json:"shard,omitempty"`
-	// The last one of the page before.
+	// Last dead letter of the previous page.
 	After         *DeadLetterID `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
 	Limit         int32         `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -765,7 +765,7 @@ func (x *GetDeadLetterResponse) GetLetter() *DeadLetter {
 type ReplayDeadLetterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    *DeadLetterID          `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Only say what would happen.
+	// Only report what would happen.
 	DryRun        bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -817,11 +817,11 @@ func (x *ReplayDeadLetterRequest) GetDryRun() bool {
 
 type ReplayDeadLetterResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The command that can be made of the letter now; none when it cannot be.
+	// Id of the decoded command; empty if the letter still cannot be decoded.
 	CommandId []byte `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
-	// Why no command can be made of it now.
+	// Why the letter still cannot be decoded.
 	Cause string `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
-	// The command has been settled: there is nothing to send.
+	// The command is already settled, so there is nothing to send.
 	Settled bool `protobuf:"varint,3,opt,name=settled,proto3" json:"settled,omitempty"`
 	// The command was sent.
 	Sent          bool `protobuf:"varint,4,opt,name=sent,proto3" json:"sent,omitempty"`

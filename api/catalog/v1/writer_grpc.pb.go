@@ -33,30 +33,30 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// WriterService reads the truth: what only the journal and the products in
-// PostgreSQL can answer.
+// WriterService reads the journal, the products and the dead letters in
+// PostgreSQL.
 type WriterServiceClient interface {
-	// GetReceipt answers the event of a command, or NOT_FOUND while it is not
-	// settled.
+	// GetReceipt returns the event of a command, or NOT_FOUND while the command is
+	// not settled.
 	GetReceipt(ctx context.Context, in *GetReceiptRequest, opts ...grpc.CallOption) (*GetReceiptResponse, error)
-	// ListHistory answers the events that made the versions of a product, newest
+	// ListHistory returns the events that made the versions of a product, newest
 	// first.
 	ListHistory(ctx context.Context, in *ListHistoryRequest, opts ...grpc.CallOption) (*ListHistoryResponse, error)
-	// FindSKUs answers which products have the SKUs.
+	// FindSKUs returns the products that have the given SKUs.
 	FindSKUs(ctx context.Context, in *FindSKUsRequest, opts ...grpc.CallOption) (*FindSKUsResponse, error)
-	// Replay streams the events of a shard from a seq on, in order, up to the
-	// last one settled when the call began.
+	// Replay streams the events of a shard in order, from a sequence number to the
+	// last event that was settled when the call began.
 	Replay(ctx context.Context, in *ReplayRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReplayResponse], error)
-	// Snapshot streams the products of a shard, tombstones too, by id, as they are
-	// at one moment. The last message has no products.
+	// Snapshot streams the products of a shard, including tombstones, ordered by id,
+	// as of one moment. The last message has no products.
 	Snapshot(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotResponse], error)
-	// ListDeadLetters answers records that were put aside, newest first, without
-	// key, value and headers.
+	// ListDeadLetters returns dead letters, newest first, without key, value and
+	// headers.
 	ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (*ListDeadLettersResponse, error)
-	// GetDeadLetter answers a record that was put aside, whole, or NOT_FOUND.
+	// GetDeadLetter returns one complete dead letter, or NOT_FOUND.
 	GetDeadLetter(ctx context.Context, in *GetDeadLetterRequest, opts ...grpc.CallOption) (*GetDeadLetterResponse, error)
-	// ReplayDeadLetter sends a record that was put aside again, as the command
-	// that can be made of it now. Twice has the effect of once.
+	// ReplayDeadLetter decodes a dead letter again and sends the command. Calling it
+	// twice has the same effect as once.
 	ReplayDeadLetter(ctx context.Context, in *ReplayDeadLetterRequest, opts ...grpc.CallOption) (*ReplayDeadLetterResponse, error)
 }
 
@@ -170,30 +170,30 @@ func (c *writerServiceClient) ReplayDeadLetter(ctx context.Context, in *ReplayDe
 // All implementations must embed UnimplementedWriterServiceServer
 // for forward compatibility.
 //
-// WriterService reads the truth: what only the journal and the products in
-// PostgreSQL can answer.
+// WriterService reads the journal, the products and the dead letters in
+// PostgreSQL.
 type WriterServiceServer interface {
-	// GetReceipt answers the event of a command, or NOT_FOUND while it is not
-	// settled.
+	// GetReceipt returns the event of a command, or NOT_FOUND while the command is
+	// not settled.
 	GetReceipt(context.Context, *GetReceiptRequest) (*GetReceiptResponse, error)
-	// ListHistory answers the events that made the versions of a product, newest
+	// ListHistory returns the events that made the versions of a product, newest
 	// first.
 	ListHistory(context.Context, *ListHistoryRequest) (*ListHistoryResponse, error)
-	// FindSKUs answers which products have the SKUs.
+	// FindSKUs returns the products that have the given SKUs.
 	FindSKUs(context.Context, *FindSKUsRequest) (*FindSKUsResponse, error)
-	// Replay streams the events of a shard from a seq on, in order, up to the
-	// last one settled when the call began.
+	// Replay streams the events of a shard in order, from a sequence number to the
+	// last event that was settled when the call began.
 	Replay(*ReplayRequest, grpc.ServerStreamingServer[ReplayResponse]) error
-	// Snapshot streams the products of a shard, tombstones too, by id, as they are
-	// at one moment. The last message has no products.
+	// Snapshot streams the products of a shard, including tombstones, ordered by id,
+	// as of one moment. The last message has no products.
 	Snapshot(*SnapshotRequest, grpc.ServerStreamingServer[SnapshotResponse]) error
-	// ListDeadLetters answers records that were put aside, newest first, without
-	// key, value and headers.
+	// ListDeadLetters returns dead letters, newest first, without key, value and
+	// headers.
 	ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error)
-	// GetDeadLetter answers a record that was put aside, whole, or NOT_FOUND.
+	// GetDeadLetter returns one complete dead letter, or NOT_FOUND.
 	GetDeadLetter(context.Context, *GetDeadLetterRequest) (*GetDeadLetterResponse, error)
-	// ReplayDeadLetter sends a record that was put aside again, as the command
-	// that can be made of it now. Twice has the effect of once.
+	// ReplayDeadLetter decodes a dead letter again and sends the command. Calling it
+	// twice has the same effect as once.
 	ReplayDeadLetter(context.Context, *ReplayDeadLetterRequest) (*ReplayDeadLetterResponse, error)
 	mustEmbedUnimplementedWriterServiceServer()
 }
