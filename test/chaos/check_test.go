@@ -75,7 +75,7 @@ func record(t *testing.T) ([]Command, Found) {
 	return commands, found
 }
 
-func TestACheckOfAGoodRunFindsNothing(t *testing.T) {
+func TestCheck_goodRun(t *testing.T) {
 	commands, found := record(t)
 	if breaches := Check(commands, found); len(breaches) > 0 {
 		t.Errorf("%+v", breaches)
@@ -99,7 +99,7 @@ func TestACheckOfAGoodRunFindsNothing(t *testing.T) {
 }
 
 // TestEveryBrokenPromiseIsFound breaks one after the other.
-func TestEveryBrokenPromiseIsFound(t *testing.T) {
+func TestCheck_brokenPromises(t *testing.T) {
 	a := catalog.DerivedID("a")
 	at := catalog.Shard(a, shards)
 	// of is where the event of a's command n is.

@@ -14,7 +14,7 @@ import (
 // TestACrashBetweenAnyTwoStepsLosesDoublesAndReordersNothing kills `catalog up`,
 // all three services in one process on embedded engines, at each failpoint
 // while commands flow.
-func TestACrashBetweenAnyTwoStepsLosesDoublesAndReordersNothing(t *testing.T) {
+func TestCrash(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "catalog")
 	if out, err := exec.Command("go", "build", "-tags", "failpoint", "-o", program, "catalog/cmd/catalog").CombinedOutput(); err != nil {

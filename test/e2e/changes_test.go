@@ -29,7 +29,7 @@ type change struct {
 
 // changes follows the changes of a server behind an id until the stream ends or
 // handle wants no more. It answers the last id.
-func changes(ctx context.Context, url, query, after string, handle func(change) bool) (last string) {
+func followHTTP(ctx context.Context, url, query, after string, handle func(change) bool) (last string) {
 	last = after
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/api/v1/changes"+query, nil)
 	if err != nil {
@@ -72,7 +72,7 @@ func changes(ctx context.Context, url, query, after string, handle func(change) 
 }
 
 // calls is changes by gRPC, from a reader.
-func calls(ctx context.Context, address, after string, handle func(change) bool) (last string) {
+func followGRPC(ctx context.Context, address, after string, handle func(change) bool) (last string) {
 	last = after
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -98,12 +98,12 @@ func calls(ctx context.Context, address, after string, handle func(change) bool)
 }
 
 // place is where changes can be followed: as changes and calls do.
-type place func(ctx context.Context, after string, handle func(change) bool) (last string)
+type follower func(ctx context.Context, after string, handle func(change) bool) (last string)
 
 // followAll follows changes at one place after the other, whenever a stream
 // ends, until so many products have come in so many versions: each once and in
 // order. It answers how many streams have ended.
-func followAll(ctx context.Context, t *testing.T, products int, versions int64, places ...place) (ends int) {
+func followAll(ctx context.Context, t *testing.T, products int, versions int64, places ...follower) (ends int) {
 	last := "0"
 	seen := map[string]int64{}
 	complete := 0
@@ -166,9 +166,9 @@ func writeAll(ctx context.Context, t *testing.T, products, versions int, settled
 
 // Clients write while the process is killed and started again, and while those
 // that follow are cut off. They go on from their last id and miss nothing.
-func TestWhoFollowsChangesMissesNothingWhenTheProcessIsKilled(t *testing.T) {
+func TestChanges_kill(t *testing.T) {
 	t.Parallel()
-	s := up(t, data(t))
+	s := up(t, dataDir(t))
 	const products, versions, kills = 20, 30, 3
 	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer stop()
@@ -176,12 +176,12 @@ func TestWhoFollowsChangesMissesNothingWhenTheProcessIsKilled(t *testing.T) {
 	var ends, ended int // of streams
 	busy.Go(func() {
 		ends = followAll(ctx, t, products, versions, func(ctx context.Context, after string, handle func(change) bool) string {
-			return changes(ctx, s.api, "", after, handle)
+			return followHTTP(ctx, s.api, "", after, handle)
 		})
 	})
 	busy.Go(func() {
 		ended = followAll(ctx, t, products, versions, func(ctx context.Context, after string, handle func(change) bool) string {
-			return calls(ctx, s.grpc, after, handle)
+			return followGRPC(ctx, s.grpc, after, handle)
 		})
 	})
 	settled := make(chan struct{}, products*versions)
@@ -193,7 +193,7 @@ func TestWhoFollowsChangesMissesNothingWhenTheProcessIsKilled(t *testing.T) {
 			case <-ctx.Done():
 			}
 		}
-		s.kill(syscall.SIGKILL)
+		s.stop(syscall.SIGKILL)
 		s.start()
 	}
 	busy.Wait()
@@ -202,18 +202,18 @@ func TestWhoFollowsChangesMissesNothingWhenTheProcessIsKilled(t *testing.T) {
 	}
 }
 
-func TestWhoFollowsChangesDoesNotKeepAProcessFromStopping(t *testing.T) {
+func TestChanges_shutdown(t *testing.T) {
 	t.Parallel()
-	s := up(t, data(t))
+	s := up(t, dataDir(t))
 	ended := make(chan string, 1)
 	heard := make(chan struct{}, 10)
 	go func() {
-		ended <- changes(t.Context(), s.api, "", "0", func(change) bool { heard <- struct{}{}; return true })
+		ended <- followHTTP(t.Context(), s.api, "", "0", func(change) bool { heard <- struct{}{}; return true })
 	}()
 	s.create(chair)
 	<-heard
 	since := time.Now()
-	if err := s.kill(syscall.SIGTERM); err != nil {
+	if err := s.stop(syscall.SIGTERM); err != nil {
 		t.Errorf("it stopped with %v", err)
 	}
 	if took := time.Since(since); took > 10*time.Second {
@@ -224,9 +224,9 @@ func TestWhoFollowsChangesDoesNotKeepAProcessFromStopping(t *testing.T) {
 	}
 }
 
-func TestTheCommandLineFollowsChanges(t *testing.T) {
+func TestChanges_commandLine(t *testing.T) {
 	t.Parallel()
-	s := up(t, data(t))
+	s := up(t, dataDir(t))
 	a, _ := s.create(chair)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 
 // contract asks a running process for what all of them have alike: its admin
 // port, and logs that machines can read.
-func contract(t *testing.T, admin string, logs string) {
+func checkProcess(t *testing.T, admin string, logs string) {
 	t.Helper()
 	s := &server{t: t, api: admin}
 	s.must(http.StatusOK, "GET", "/livez", "")
@@ -51,7 +51,7 @@ func contract(t *testing.T, admin string, logs string) {
 	}
 }
 
-func TestAProcessWhoseEngineIsMissingSaysSoInOneLine(t *testing.T) {
+func TestMissingEngine(t *testing.T) {
 	t.Parallel()
 	nobody := freeport.Address()
 	for _, test := range []struct {
@@ -70,7 +70,7 @@ func TestAProcessWhoseEngineIsMissingSaysSoInOneLine(t *testing.T) {
 			t.Parallel()
 			args := []string{test.flag, test.address, "-admin", "127.0.0.1:0"}
 			if test.program == "catalog" {
-				args = append([]string{"up", "-data", data(t), "-http", "127.0.0.1:0", "-grpc", "127.0.0.1:0"}, args...)
+				args = append([]string{"up", "-data", dataDir(t), "-http", "127.0.0.1:0", "-grpc", "127.0.0.1:0"}, args...)
 			}
 			c := exec.CommandContext(t.Context(), filepath.Join(programs, test.program), args...)
 			var out strings.Builder

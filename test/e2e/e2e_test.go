@@ -50,7 +50,7 @@ type server struct {
 	grpc       string // address
 	cmd        *exec.Cmd
 	logs       *os.File
-	greeting   string
+	banner     string
 }
 
 // up starts `catalog up` on the data folder and waits until it greets.
@@ -59,7 +59,7 @@ func up(t testing.TB, data string, flags ...string) *server {
 	s := &server{t: t, data: data}
 	s.api, s.admin, s.grpc = "http://"+freeport.Address(), "http://"+freeport.Address(), freeport.Address()
 	s.start(flags...)
-	t.Cleanup(func() { s.kill(syscall.SIGKILL) })
+	t.Cleanup(func() { s.stop(syscall.SIGKILL) })
 	return s
 }
 
@@ -94,7 +94,7 @@ func (s *server) start(flags ...string) {
 		if !ok {
 			s.t.Fatalf("catalog up ended at once:\n%s", s.log())
 		}
-		s.greeting = line
+		s.banner = line
 	case <-time.After(30 * time.Second):
 		s.t.Fatalf("catalog up is not ready after 30 s:\n%s", s.log())
 	}
@@ -106,7 +106,7 @@ func (s *server) log() string {
 }
 
 // kill sends the signal, waits for the end and answers it.
-func (s *server) kill(sig syscall.Signal) error {
+func (s *server) stop(sig syscall.Signal) error {
 	if s.cmd == nil {
 		return nil
 	}
@@ -118,14 +118,14 @@ func (s *server) kill(sig syscall.Signal) error {
 }
 
 // answer is what the server says to a request.
-type answer struct {
+type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
 // json reads the body into a tree.
-func (a answer) json(t testing.TB) map[string]any {
+func (a response) json(t testing.TB) map[string]any {
 	t.Helper()
 	var v map[string]any
 	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
@@ -136,7 +136,7 @@ func (a answer) json(t testing.TB) map[string]any {
 
 // call sends a request. Headers are pairs of names and values; a body has the
 // content type JSON unless they say else.
-func (s *server) call(method, path, body string, headers ...string) answer {
+func (s *server) call(method, path, body string, headers ...string) response {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
@@ -159,11 +159,11 @@ func (s *server) call(method, path, body string, headers ...string) answer {
 	if err != nil {
 		s.t.Fatalf("%s %s: %v", method, path, err)
 	}
-	return answer{w.StatusCode, w.Header, string(b)}
+	return response{w.StatusCode, w.Header, string(b)}
 }
 
 // must is call, where the status has to be the one given.
-func (s *server) must(status int, method, path, body string, headers ...string) answer {
+func (s *server) must(status int, method, path, body string, headers ...string) response {
 	s.t.Helper()
 	a := s.call(method, path, body, headers...)
 	if a.status != status {

@@ -13,15 +13,15 @@ import (
 
 // TestFailuresOfOthers asks, from outside, for the failures of systems of this
 // kind: each was found in a real one.
-func TestFailuresOfOthers(t *testing.T) {
+func TestFailures(t *testing.T) {
 	t.Parallel()
-	s := up(t, data(t))
+	s := up(t, dataDir(t))
 
 	t.Run("a POST does not wait for a batch to fill", func(t *testing.T) {
 		var took []time.Duration
 		for i := range 50 {
 			since := time.Now()
-			s.create(draftWith(fmt.Sprintf(`"sku":"FAST-%d"`, i)))
+			s.create(productWith(fmt.Sprintf(`"sku":"FAST-%d"`, i)))
 			took = append(took, time.Since(since))
 		}
 		slices.Sort(took)
@@ -31,7 +31,7 @@ func TestFailuresOfOthers(t *testing.T) {
 	})
 	t.Run("what is written can be read and found at once", func(t *testing.T) {
 		for i := range 20 {
-			id, at := s.create(draftWith(fmt.Sprintf(`"sku":"SEEN-%d"`, i)))
+			id, at := s.create(productWith(fmt.Sprintf(`"sku":"SEEN-%d"`, i)))
 			s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "", "Catalog-Position", at)
 			if list := s.must(http.StatusOK, "GET", fmt.Sprintf("/api/v1/products?q=SEEN-%d", i), "", "Catalog-Position", at); !strings.Contains(list.body, id) {
 				t.Fatalf("product %d was written and is not found", i)
@@ -59,7 +59,7 @@ func TestFailuresOfOthers(t *testing.T) {
 	})
 	t.Run("a deleted product does not come back", func(t *testing.T) {
 		for i := range 20 {
-			id, _ := s.create(draftWith(fmt.Sprintf(`"sku":"GONE-%d"`, i)))
+			id, _ := s.create(productWith(fmt.Sprintf(`"sku":"GONE-%d"`, i)))
 			path := "/api/v1/products/" + id
 			s.must(http.StatusAccepted, "PATCH", path, `{"name":"late"}`, "Prefer", "respond-async")
 			at := s.must(http.StatusNoContent, "DELETE", path, "").header.Get("Catalog-Position")
@@ -71,7 +71,7 @@ func TestFailuresOfOthers(t *testing.T) {
 		})
 	})
 	t.Run("an update replaces what was read before", func(t *testing.T) {
-		id, at := s.create(draftWith(`"sku":"CACHED"`))
+		id, at := s.create(productWith(`"sku":"CACHED"`))
 		path := "/api/v1/products/" + id
 		for n := range 20 {
 			s.must(http.StatusOK, "GET", path, "", "Catalog-Position", at)
@@ -148,10 +148,10 @@ func TestFailuresOfOthers(t *testing.T) {
 	})
 	t.Run("the same key is one effect and one answer, however often it is sent at once", func(t *testing.T) {
 		var wg sync.WaitGroup
-		answers := make([]answer, 50)
+		answers := make([]response, 50)
 		for i := range answers {
 			wg.Go(func() {
-				answers[i] = s.must(http.StatusCreated, "POST", "/api/v1/products", draftWith(`"sku":"KEY"`), "Idempotency-Key", "one-and-only")
+				answers[i] = s.must(http.StatusCreated, "POST", "/api/v1/products", productWith(`"sku":"KEY"`), "Idempotency-Key", "one-and-only")
 			})
 		}
 		wg.Wait()
@@ -160,7 +160,7 @@ func TestFailuresOfOthers(t *testing.T) {
 				t.Fatalf("two answers to one request:\n%s%s", answers[0].body, a.body)
 			}
 		}
-		a := s.must(http.StatusUnprocessableEntity, "POST", "/api/v1/products", draftWith(`"sku":"OTHER"`), "Idempotency-Key", "one-and-only")
+		a := s.must(http.StatusUnprocessableEntity, "POST", "/api/v1/products", productWith(`"sku":"OTHER"`), "Idempotency-Key", "one-and-only")
 		if a.json(t)["code"] != "key_reused" {
 			t.Error(a.body)
 		}
@@ -169,7 +169,7 @@ func TestFailuresOfOthers(t *testing.T) {
 		var wg sync.WaitGroup
 		statuses := make([]int, 30)
 		for i := range statuses {
-			wg.Go(func() { statuses[i] = s.call("POST", "/api/v1/products", draftWith(`"sku":"WANTED"`)).status })
+			wg.Go(func() { statuses[i] = s.call("POST", "/api/v1/products", productWith(`"sku":"WANTED"`)).status })
 		}
 		wg.Wait()
 		slices.Sort(statuses)
@@ -178,7 +178,7 @@ func TestFailuresOfOthers(t *testing.T) {
 		}
 	})
 	t.Run("of many who update one version, one does", func(t *testing.T) {
-		id, _ := s.create(draftWith(`"sku":"RACE"`))
+		id, _ := s.create(productWith(`"sku":"RACE"`))
 		var wg sync.WaitGroup
 		statuses := make([]int, 30)
 		for i := range statuses {
@@ -199,7 +199,7 @@ func TestFailuresOfOthers(t *testing.T) {
 				t.Errorf("the answer has %q: %s", word, a.body)
 			}
 		}
-		s.create(draftWith(`"description":"correct horse battery staple"`))
+		s.create(productWith(`"description":"correct horse battery staple"`))
 		if strings.Contains(s.log(), "correct horse") {
 			t.Error("the log has the text of a product")
 		}

@@ -41,10 +41,10 @@ func (p *process) metric(name string) (sum float64) {
 	return sum
 }
 
-func TestWhoHasNothingToDoDoesNothing(t *testing.T) {
-	f := sail(t)
-	_, at := f.at(0).create(chair)
-	f.at(1).must(http.StatusOK, "GET", "/api/v1/products?limit=1", "", "Catalog-Position", at)
+func TestIdle(t *testing.T) {
+	f := startCluster(t)
+	_, at := f.gateway(0).create(chair)
+	f.gateway(1).must(http.StatusOK, "GET", "/api/v1/products?limit=1", "", "Catalog-Position", at)
 
 	client, err := kgo.NewClient(kgo.SeedBrokers(os.Getenv("CATALOG_TEST_KAFKA_BROKERS")))
 	if err != nil {

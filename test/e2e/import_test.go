@@ -20,11 +20,11 @@ var mapping = []string{"-delimiter", ";", "-decimal", ",", "-currency", "SAR",
 	"-map", "sku=item_id,name=name,category=category,price=price,description=short_description,attributes.designer=designer,attributes.width=width,attributes.height=height,attributes.depth=depth"}
 
 // want is what a product must be after the import.
-type want struct{ name, category, amount, description string }
+type importedFields struct{ name, category, amount, description string }
 
 // furniture is a file to import and what must come of it: the file named by
 // CATALOG_TEST_FURNITURE, or else a made one of the same shape and mess.
-func furniture(t testing.TB) (file string, rows int, products map[string]want) {
+func furniture(t testing.TB) (file string, rows int, products map[string]importedFields) {
 	t.Helper()
 	if file = os.Getenv("CATALOG_TEST_FURNITURE"); file == "" {
 		file = filepath.Join(t.TempDir(), "furniture.csv")
@@ -44,7 +44,7 @@ func furniture(t testing.TB) (file string, rows int, products map[string]want) {
 	for i, name := range lines[0] {
 		column[name] = i
 	}
-	products = map[string]want{}
+	products = map[string]importedFields{}
 	for _, l := range lines[1:] {
 		price := strings.Replace(l[column["price"]], ",", ".", 1)
 		whole, cents, _ := strings.Cut(price, ".")
@@ -52,7 +52,7 @@ func furniture(t testing.TB) (file string, rows int, products map[string]want) {
 		for line := range strings.SplitSeq(strings.ReplaceAll(l[column["short_description"]], "\r", ""), "\n") {
 			kept = append(kept, strings.Join(strings.Fields(line), " "))
 		}
-		products[l[column["item_id"]]] = want{
+		products[l[column["item_id"]]] = importedFields{
 			strings.Join(strings.Fields(l[column["name"]]), " "), strings.Join(strings.Fields(l[column["category"]]), " "),
 			whole + "." + (cents + "00")[:2], strings.TrimSpace(strings.Join(kept, "\n")),
 		}
@@ -83,9 +83,9 @@ func makeFurniture(t testing.TB, file string) {
 	}
 }
 
-func TestImportIsWholeWhateverIsKilled(t *testing.T) {
+func TestImport_kill(t *testing.T) {
 	file, rows, products := furniture(t)
-	s := up(t, data(t))
+	s := up(t, dataDir(t))
 	args := append([]string{"import", "-server", s.api}, mapping...)
 
 	for kill := range 3 {
@@ -94,8 +94,8 @@ func TestImportIsWholeWhateverIsKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Each time it comes further: what was sent before is sent again first.
-		eventually(t, "the import is well under way", func() bool { return s.settled() > len(products)*(kill+1)/6 })
-		_ = s.kill(syscall.SIGKILL)
+		eventually(t, "the import is well under way", func() bool { return s.settledCommands() > len(products)*(kill+1)/6 })
+		_ = s.stop(syscall.SIGKILL)
 		if err := c.Wait(); err == nil {
 			t.Fatalf("import %d ended before the server was killed: nothing was proved", kill+1)
 		}
@@ -105,7 +105,7 @@ func TestImportIsWholeWhateverIsKilled(t *testing.T) {
 	if code != 0 || !strings.HasPrefix(stdout, fmt.Sprintf("%d rows: ", rows)) {
 		t.Fatalf("the import ends with %d:\n%s%s", code, stdout, stderr)
 	}
-	sameCatalogue(t, s, products)
+	checkCatalogue(t, s, products)
 
 	stdout, stderr, code = command(t, append(args, file)...)
 	if again := fmt.Sprintf("%d rows: 0 created, 0 updated, %d unchanged, 0 refused", rows, rows); code != 0 || !strings.HasPrefix(stdout, again) {
@@ -122,17 +122,17 @@ func TestImportIsWholeWhateverIsKilled(t *testing.T) {
 			if stdout, stderr, code := command(t, "import", "-server", s.api, export); code != 0 || !strings.HasPrefix(stdout, unchanged) {
 				t.Fatalf("import of the export ends with %d, want %q:\n%s%s", code, unchanged, stdout, stderr)
 			}
-			other := up(t, data(t))
+			other := up(t, dataDir(t))
 			if stdout, stderr, code := command(t, "import", "-server", other.api, export); code != 0 {
 				t.Fatalf("import elsewhere ends with %d:\n%s%s", code, stdout, stderr)
 			}
-			sameCatalogue(t, other, products)
+			checkCatalogue(t, other, products)
 		})
 	}
 }
 
 // settled is how many commands the server has settled since it was started.
-func (s *server) settled() int {
+func (s *server) settledCommands() int {
 	s.t.Helper()
 	metrics := (&server{t: s.t, api: s.admin}).must(http.StatusOK, "GET", "/metrics", "").body
 	var sum float64
@@ -149,12 +149,12 @@ func (s *server) settled() int {
 }
 
 // sameCatalogue compares list, search and reads by id with what must be there.
-func sameCatalogue(t *testing.T, s *server, products map[string]want) {
+func checkCatalogue(t *testing.T, s *server, products map[string]importedFields) {
 	t.Helper()
 	eventually(t, "all products are listed", func() bool {
 		return s.must(http.StatusOK, "GET", "/api/v1/products?limit=1", "").json(t)["total"] == float64(len(products))
 	})
-	left := map[string]want{}
+	left := map[string]importedFields{}
 	for sku, w := range products {
 		left[sku] = w
 	}
@@ -164,12 +164,12 @@ func sameCatalogue(t *testing.T, s *server, products map[string]want) {
 		for _, item := range page["items"].([]any) {
 			p := item.(map[string]any)
 			sku := p["sku"].(string)
-			if got := wanted(p); got != left[sku] {
+			if got := importedProduct(p); got != left[sku] {
 				t.Fatalf("SKU %s is listed as %+v, want %+v (or it is listed twice)", sku, got, left[sku])
 			}
 			delete(left, sku)
 			byID := s.must(http.StatusOK, "GET", "/api/v1/products/"+p["id"].(string), "").json(t)
-			if wanted(byID) != wanted(p) || byID["version"] != p["version"] {
+			if importedProduct(byID) != importedProduct(p) || byID["version"] != p["version"] {
 				t.Fatalf("SKU %s is %v by id and %v in the list", sku, byID, p)
 			}
 			if i++; i%10 == 0 {
@@ -190,14 +190,14 @@ func sameCatalogue(t *testing.T, s *server, products map[string]want) {
 	}
 }
 
-func wanted(p map[string]any) want {
+func importedProduct(p map[string]any) importedFields {
 	text := func(k string) string { s, _ := p[k].(string); return s }
-	return want{text("name"), text("category"), p["price"].(map[string]any)["amount"].(string), text("description")}
+	return importedFields{text("name"), text("category"), p["price"].(map[string]any)["amount"].(string), text("description")}
 }
 
-func TestImportSaysWhatIsWrong(t *testing.T) {
+func TestImport_errors(t *testing.T) {
 	t.Parallel()
-	s := up(t, data(t))
+	s := up(t, dataDir(t))
 	for _, test := range []struct {
 		name, file, content string
 		flags               []string
@@ -239,10 +239,10 @@ func TestImportSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestImportSurvivesARestartOfTheServer(t *testing.T) {
+func TestImport_restart(t *testing.T) {
 	t.Parallel()
 	file, rows, products := furniture(t)
-	s := up(t, data(t))
+	s := up(t, dataDir(t))
 	c := exec.Command(program, append(append([]string{"import", "-server", s.api}, mapping...), file)...)
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -254,12 +254,12 @@ func TestImportSurvivesARestartOfTheServer(t *testing.T) {
 	eventually(t, "the import has begun", func() bool {
 		return s.must(http.StatusOK, "GET", "/api/v1/products?limit=1", "").json(t)["total"].(float64) > 0
 	})
-	_ = s.kill(syscall.SIGKILL)
+	_ = s.stop(syscall.SIGKILL)
 	s.start()
 	summary := make([]byte, 200)
 	n, _ := out.Read(summary)
 	if err := c.Wait(); err != nil || !strings.HasPrefix(string(summary[:n]), fmt.Sprintf("%d rows: ", rows)) {
 		t.Fatalf("the import ends with %v:\n%s", err, summary[:n])
 	}
-	sameCatalogue(t, s, products)
+	checkCatalogue(t, s, products)
 }

@@ -21,22 +21,22 @@ import (
 )
 
 // openSearch is one of a test's own, which can be killed.
-type openSearch struct {
+type openSearchServer struct {
 	t       *testing.T
 	dir     string
 	address string
 }
 
 // start starts it, on the data that it has.
-func (o *openSearch) start() {
+func (o *openSearchServer) start() {
 	o.t.Helper()
-	if out, err := o.engines("up").CombinedOutput(); err != nil {
+	if out, err := o.script("up").CombinedOutput(); err != nil {
 		o.t.Fatalf("%v\n%s", err, out)
 	}
 }
 
 // engines is deploy/engines/up or down for it alone.
-func (o *openSearch) engines(do string) *exec.Cmd {
+func (o *openSearchServer) script(do string) *exec.Cmd {
 	_, port, _ := net.SplitHostPort(o.address)
 	c := exec.Command(filepath.Join("..", "..", "deploy", "engines", do))
 	c.Env = append(os.Environ(), "ENGINES_DIR="+o.dir, "ENGINES_OPENSEARCH_PORT="+port, "CATALOG_TEST_OPENSEARCH_URL=",
@@ -45,7 +45,7 @@ func (o *openSearch) engines(do string) *exec.Cmd {
 }
 
 // kill kills it with SIGKILL and waits until it is gone.
-func (o *openSearch) kill() {
+func (o *openSearchServer) kill() {
 	o.t.Helper()
 	b, err := os.ReadFile(filepath.Join(o.dir, "opensearch.pid"))
 	if err != nil {
@@ -63,27 +63,27 @@ func (o *openSearch) kill() {
 
 // TestReadersShareAnIndexInOpenSearch has two readers feed one index, makes it
 // anew while clients search, and kills OpenSearch.
-func TestReadersShareAnIndexInOpenSearch(t *testing.T) {
-	o := &openSearch{t: t, dir: t.TempDir(), address: freeport.Address()}
+func TestOpenSearch(t *testing.T) {
+	o := &openSearchServer{t: t, dir: t.TempDir(), address: freeport.Address()}
 	t.Cleanup(func() {
-		if out, err := o.engines("down").CombinedOutput(); err != nil {
+		if out, err := o.script("down").CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
 	o.start()
 
-	env := append(engines(t), "CATALOG_OPENSEARCH_URL=http://"+o.address)
+	env := append(engineEnv(t), "CATALOG_OPENSEARCH_URL=http://"+o.address)
 	migrate(t, env)
 	writer, readers, api := freeport.Address(), []string{freeport.Address(), freeport.Address()}, freeport.Address()
-	run(t, env, "writer", "-grpc", writer)
+	startProcess(t, env, "writer", "-grpc", writer)
 	for _, at := range readers {
-		run(t, env, "reader", "-grpc", at, "-writer", writer)
+		startProcess(t, env, "reader", "-grpc", at, "-writer", writer)
 	}
-	run(t, env, "gateway", "-http", api, "-writer", writer, "-reader", strings.Join(readers, ","))
+	startProcess(t, env, "gateway", "-http", api, "-writer", writer, "-reader", strings.Join(readers, ","))
 	s := &server{t: t, api: "http://" + api}
 
 	const n = 200
-	s.furnish(n)
+	s.importProducts(n)
 	id, at := s.create(chair)
 	product := "/api/v1/products/" + id
 	finds := func(text, at string, want float64) {
@@ -96,7 +96,7 @@ func TestReadersShareAnIndexInOpenSearch(t *testing.T) {
 	}
 	equal := func() {
 		t.Helper()
-		verified(t, n+1, readers...)
+		checkReadersEqual(t, n+1, readers...)
 	}
 	finds("folding", at, 1)
 	at = s.must(http.StatusOK, "PATCH", product, `{"name":"Rocking chair"}`).header.Get("Catalog-Position")

@@ -15,7 +15,7 @@ import (
 
 // crowd lets clients write as fast as they are answered, for a while, and counts
 // the answers by status. Who is refused comes again much sooner than he is told.
-func crowd(t *testing.T, s *server, name string, clients int, while time.Duration) (done, refused int64, slowest time.Duration) {
+func writeConcurrently(t *testing.T, s *server, name string, clients int, while time.Duration) (done, refused int64, slowest time.Duration) {
 	t.Helper()
 	pool := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
 	defer pool.CloseIdleConnections()
@@ -26,7 +26,7 @@ func crowd(t *testing.T, s *server, name string, clients int, while time.Duratio
 	for c := range clients {
 		wg.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
-				r, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, s.api+"/api/v1/products", strings.NewReader(draftWith(fmt.Sprintf(`"sku":"%s-%d-%d"`, name, c, n))))
+				r, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, s.api+"/api/v1/products", strings.NewReader(productWith(fmt.Sprintf(`"sku":"%s-%d-%d"`, name, c, n))))
 				if err != nil {
 					t.Error(err)
 					return
@@ -65,16 +65,16 @@ func crowd(t *testing.T, s *server, name string, clients int, while time.Duratio
 	return good.Load(), bad.Load(), time.Duration(worst.Load())
 }
 
-func TestTenTimesTooManyClientsAreToldToComeAgain(t *testing.T) {
+func TestOverload(t *testing.T) {
 	const places = 32
-	s := up(t, data(t), "-writes", strconv.Itoa(places))
+	s := up(t, dataDir(t), "-writes", strconv.Itoa(places))
 	admin := &server{t: t, api: s.admin}
-	crowd(t, s, "WARM", places, time.Second)
-	peak, none, _ := crowd(t, s, "PEAK", places, 3*time.Second)
+	writeConcurrently(t, s, "WARM", places, time.Second)
+	peak, none, _ := writeConcurrently(t, s, "PEAK", places, 3*time.Second)
 	if none > 0 {
 		t.Errorf("%d were refused where there was a place for each", none)
 	}
-	done, refused, slowest := crowd(t, s, "CROWD", 10*places, 3*time.Second)
+	done, refused, slowest := writeConcurrently(t, s, "CROWD", 10*places, 3*time.Second)
 	var memory float64
 	for line := range strings.Lines(admin.must(http.StatusOK, "GET", "/metrics", "").body) {
 		if v, ok := strings.CutPrefix(line, "process_resident_memory_bytes "); ok {

@@ -16,7 +16,7 @@ import (
 )
 
 // furnish imports n products.
-func (s *server) furnish(n int) {
+func (s *server) importProducts(n int) {
 	s.t.Helper()
 	var rows strings.Builder
 	for i := range n {
@@ -32,15 +32,15 @@ func (s *server) furnish(n int) {
 }
 
 // verified fails the test unless all stores are equal to the truth.
-func (s *server) verified(products int) {
+func (s *server) checkStoresEqual(products int) {
 	s.t.Helper()
 	stdout, stderr, code := command(s.t, "verify", "-reader", s.grpc)
-	saysEqual(s.t, products, "view equal, index equal", stdout, stderr, code)
+	checkVerifyOutput(s.t, products, "view equal, index equal", stdout, stderr, code)
 }
 
 // saysEqual fails the test unless a verify has ended well and found so many
 // products, and that of the stores.
-func saysEqual(t testing.TB, products int, stores, stdout, stderr string, code int) {
+func checkVerifyOutput(t testing.TB, products int, stores, stdout, stderr string, code int) {
 	t.Helper()
 	if want := fmt.Sprintf("%d products: %s\n", products, stores); code != 0 || stdout != want {
 		t.Fatalf("verify ends with %d and says\n%s%s\nwant\n%s", code, stdout, stderr, want)
@@ -48,38 +48,38 @@ func saysEqual(t testing.TB, products int, stores, stdout, stderr string, code i
 }
 
 // TestWhatIsLostIsRebuiltByOneCommand loses the whole index, and makes all anew.
-func TestWhatIsLostIsRebuiltByOneCommand(t *testing.T) {
+func TestRebuild_lost(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
-	s := up(t, data(t))
-	s.furnish(n)
-	s.verified(n)
-	_ = s.kill(syscall.SIGKILL)
+	s := up(t, dataDir(t))
+	s.importProducts(n)
+	s.checkStoresEqual(n)
+	_ = s.stop(syscall.SIGKILL)
 	if err := os.RemoveAll(filepath.Join(s.data, "index")); err != nil {
 		t.Fatal(err)
 	}
 	s.start()
-	s.verified(n) // an index that is not there is made from the log or a snapshot
+	s.checkStoresEqual(n) // an index that is not there is made from the log or a snapshot
 	since := time.Now()
 	stdout, stderr, code := command(t, "rebuild", "-reader", s.grpc)
 	if code != 0 || !strings.Contains(stdout, "the view is made anew") || !strings.Contains(stdout, "is made anew, in") {
 		t.Fatalf("rebuild ends with %d:\n%s%s", code, stdout, stderr)
 	}
 	t.Logf("view and index of %d products are made anew in %v", n, time.Since(since))
-	s.verified(n)
+	s.checkStoresEqual(n)
 	if stdout, stderr, code := command(t, "rebuild", "-rollback", "-reader", s.grpc); code != 0 {
 		t.Fatalf("rebuild -rollback ends with %d:\n%s%s", code, stdout, stderr)
 	}
-	s.verified(n)
+	s.checkStoresEqual(n)
 }
 
 // TestARebuildThatIsKilledDoesNoHarm kills the whole system in the middle of a
 // rebuild, while clients read.
-func TestARebuildThatIsKilledDoesNoHarm(t *testing.T) {
+func TestRebuild_killed(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
-	s := up(t, data(t))
-	s.furnish(n)
+	s := up(t, dataDir(t))
+	s.importProducts(n)
 	cut := 0 // rebuilds that did not come to their end
 	for _, after := range []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second} {
 		c := exec.Command(program, "rebuild", "-reader", s.grpc)
@@ -90,12 +90,12 @@ func TestARebuildThatIsKilledDoesNoHarm(t *testing.T) {
 		case <-time.After(after): // at another step each time
 		case <-t.Context().Done():
 		}
-		_ = s.kill(syscall.SIGKILL)
+		_ = s.stop(syscall.SIGKILL)
 		if c.Wait() != nil {
 			cut++
 		}
 		s.start()
-		s.verified(n)
+		s.checkStoresEqual(n)
 	}
 	if cut < 2 {
 		t.Errorf("void: %d rebuilds were ended on the way", cut)
@@ -151,5 +151,5 @@ func TestARebuildThatIsKilledDoesNoHarm(t *testing.T) {
 	if reads.Load() < 20 {
 		t.Errorf("void: there were only %d reads", reads.Load())
 	}
-	s.verified(n + 1)
+	s.checkStoresEqual(n + 1)
 }

@@ -14,7 +14,7 @@ import (
 
 // stuck starts the server, which must say within five seconds what is wrong and
 // which command mends it, and that it is not ready, and ends it again.
-func (s *server) stuck(wrong string) {
+func (s *server) checkShardStops(wrong string) {
 	s.t.Helper()
 	logs, err := os.Create(s.data + ".stuck")
 	if err != nil {
@@ -49,10 +49,10 @@ func (s *server) stuck(wrong string) {
 }
 
 // writes makes products and answers their ids.
-func (s *server) writes(n int, name string) (ids []string) {
+func (s *server) createProducts(n int, name string) (ids []string) {
 	s.t.Helper()
 	for i := range n {
-		id, _ := s.create(draftWith(fmt.Sprintf(`"sku":"%s-%d"`, name, i)))
+		id, _ := s.create(productWith(fmt.Sprintf(`"sku":"%s-%d"`, name, i)))
 		ids = append(ids, id)
 	}
 	return ids
@@ -60,7 +60,7 @@ func (s *server) writes(n int, name string) (ids []string) {
 
 // whole checks that products are there, that they can be written, and that all
 // stores have the same.
-func (s *server) whole(ids []string) {
+func (s *server) checkComplete(ids []string) {
 	s.t.Helper()
 	for _, id := range ids {
 		at := s.must(http.StatusOK, "PATCH", "/api/v1/products/"+id, `{"description":"after the repair"}`, "Prefer", "wait=20").header.Get("Catalog-Position")
@@ -89,13 +89,13 @@ func (s *server) repair(says string) {
 	}
 }
 
-func TestAStoreThatWasSetBackIsRefusedAndRepaired(t *testing.T) {
+func TestRepair_restoredBackup(t *testing.T) {
 	t.Parallel()
-	s := up(t, data(t))
-	ids := s.writes(20, "KEPT")
+	s := up(t, dataDir(t))
+	ids := s.createProducts(20, "KEPT")
 	stop := func() {
 		t.Helper()
-		if err := s.kill(syscall.SIGTERM); err != nil {
+		if err := s.stop(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -105,29 +105,29 @@ func TestAStoreThatWasSetBackIsRefusedAndRepaired(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.start()
-	ids = append(ids, s.writes(20, "FORGOTTEN")...)
+	ids = append(ids, s.createProducts(20, "FORGOTTEN")...)
 	stop()
 	if err := os.WriteFile(filepath.Join(s.data, "catalog.db"), backup, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.stuck("was set back")
+	s.checkShardStops("was set back")
 	s.repair("copy ")
 	s.start()
-	s.whole(ids)
+	s.checkComplete(ids)
 }
 
-func TestTopicsThatWereMadeAnewAreRefusedAndRepaired(t *testing.T) {
+func TestRepair_recreatedTopics(t *testing.T) {
 	t.Parallel()
-	s := up(t, data(t))
-	ids := s.writes(20, "KEPT")
-	if err := s.kill(syscall.SIGTERM); err != nil {
+	s := up(t, dataDir(t))
+	ids := s.createProducts(20, "KEPT")
+	if err := s.stop(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(filepath.Join(s.data, "kafka")); err != nil {
 		t.Fatal(err)
 	}
-	s.stuck("made anew")
+	s.checkShardStops("made anew")
 	s.repair("the topic was recreated")
 	s.start()
-	s.whole(ids)
+	s.checkComplete(ids)
 }

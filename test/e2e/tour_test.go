@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-func data(t testing.TB) string { return filepath.Join(t.TempDir(), "data") }
+func dataDir(t testing.TB) string { return filepath.Join(t.TempDir(), "data") }
 
 func TestTour(t *testing.T) {
 	t.Parallel()
-	s := up(t, data(t))
+	s := up(t, dataDir(t))
 	created := s.must(http.StatusCreated, "POST", "/api/v1/products", chair)
 	id := created.json(t)["id"].(string)
 	path := "/api/v1/products/" + id
@@ -111,9 +111,9 @@ func TestTour(t *testing.T) {
 	})
 }
 
-func TestDataIsKept(t *testing.T) {
+func TestDataDir_restart(t *testing.T) {
 	t.Parallel()
-	s := up(t, data(t))
+	s := up(t, dataDir(t))
 	for _, end := range []struct {
 		name   string
 		signal syscall.Signal
@@ -121,7 +121,7 @@ func TestDataIsKept(t *testing.T) {
 		t.Run("over "+end.name, func(t *testing.T) {
 			id, at := s.create(strings.Replace(chair, "CHA-7", end.name, 1))
 			since := time.Now()
-			err := s.kill(end.signal)
+			err := s.stop(end.signal)
 			if end.signal == syscall.SIGTERM && (err != nil || time.Since(since) > 10*time.Second) {
 				t.Fatalf("SIGTERM: %v after %v\n%s", err, time.Since(since), s.log())
 			}
@@ -136,9 +136,9 @@ func TestDataIsKept(t *testing.T) {
 	}
 }
 
-func TestASecondUpSaysThatTheDataIsInUse(t *testing.T) {
+func TestDataDir_inUse(t *testing.T) {
 	t.Parallel()
-	s := up(t, data(t))
+	s := up(t, dataDir(t))
 	_, stderr, code := command(t, "up", "-data", s.data, "-http", "127.0.0.1:0", "-grpc", "127.0.0.1:0", "-admin", "127.0.0.1:0")
 	if code != 1 || !strings.Contains(stderr, "in use") || strings.Count(strings.TrimSpace(stderr), "\n") > 0 {
 		t.Fatalf("exit code %d, and it says:\n%s", code, stderr)
@@ -147,7 +147,7 @@ func TestASecondUpSaysThatTheDataIsInUse(t *testing.T) {
 
 func TestAdminPort(t *testing.T) {
 	t.Parallel()
-	s := up(t, data(t))
+	s := up(t, dataDir(t))
 	id, at := s.create(chair)
 	s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "", "Catalog-Position", at)
 	admin := &server{t: t, api: s.admin}
@@ -160,9 +160,9 @@ func TestAdminPort(t *testing.T) {
 			t.Errorf("no metric %s", name)
 		}
 	}
-	if err := s.kill(syscall.SIGTERM); err != nil {
+	if err := s.stop(syscall.SIGTERM); err != nil {
 		t.Errorf("SIGTERM: %v", err)
 	}
 	s.start()
-	contract(t, s.admin, s.log())
+	checkProcess(t, s.admin, s.log())
 }

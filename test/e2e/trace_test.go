@@ -14,13 +14,13 @@ import (
 )
 
 // spans takes spans by OTLP, as Jaeger does, and keeps their names by trace.
-type spans struct {
+type spanCollector struct {
 	collector.UnimplementedTraceServiceServer
 	mu    sync.Mutex
 	names map[string][]string
 }
 
-func (s *spans) Export(_ context.Context, r *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+func (s *spanCollector) Export(_ context.Context, r *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, resource := range r.GetResourceSpans() {
@@ -34,19 +34,19 @@ func (s *spans) Export(_ context.Context, r *collector.ExportTraceServiceRequest
 	return &collector.ExportTraceServiceResponse{}, nil
 }
 
-func TestATraceGoesFromTheRequestThroughTheLogToTheView(t *testing.T) {
+func TestTrace(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := &spans{names: map[string][]string{}}
+	got := &spanCollector{names: map[string][]string{}}
 	server := grpc.NewServer()
 	collector.RegisterTraceServiceServer(server, got)
 	go server.Serve(l)
 	t.Cleanup(server.Stop)
 
-	s := up(t, data(t), "-otlp.endpoint", l.Addr().String())
+	s := up(t, dataDir(t), "-otlp.endpoint", l.Addr().String())
 	const trace = "0af7651916cd43dd8448eb211c80319c"
 	parent := []string{"Traceparent", "00-" + trace + "-b7ad6b7169203331-01"}
 	a := s.must(http.StatusCreated, "POST", "/api/v1/products", chair, parent...)

@@ -105,12 +105,12 @@ var mutants = []mutant{
 	{
 		bug:  "progress is saved before the view has the products",
 		file: "reader/project.go", old: "		failpoint.Here(failpoint.ReaderInvalidated)\n", new: "		_ = r.view.Save(ctx, to)\n		failpoint.Here(failpoint.ReaderInvalidated)\n",
-		pkg: "./test/chaos", test: "TestACrashBetweenAnyTwoStepsLosesDoublesAndReordersNothing",
+		pkg: "./test/chaos", test: "TestCrash",
 	},
 	{
 		bug:  "progress is told before the view has the products",
 		file: "reader/project.go", old: "	failpoint.Here(failpoint.ReaderPolled)\n", new: "	r.viewed.reach(to)\n	time.Sleep(20 * time.Millisecond)\n",
-		pkg: "./test/e2e", test: "TestFailuresOfOthers",
+		pkg: "./test/e2e", test: "TestFailures",
 	},
 	{
 		bug:  "the view takes older versions",

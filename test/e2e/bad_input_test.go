@@ -10,15 +10,15 @@ import (
 )
 
 // draftWith is a good draft but for some members, as JSON.
-func draftWith(members string) string {
+func productWith(members string) string {
 	return `{"name":"Chair","price":{"amount":"1","currency":"EUR"},` + members + `}`
 }
 
-func long(n int) string { return strings.Repeat("x", n) }
+func xs(n int) string { return strings.Repeat("x", n) }
 
 func TestBadInput(t *testing.T) {
 	t.Parallel()
-	s := up(t, data(t))
+	s := up(t, dataDir(t))
 	id, at := s.create(chair)
 	product := "/api/v1/products/" + id
 	before := s.must(http.StatusOK, "GET", product, "", "Catalog-Position", at)
@@ -49,28 +49,28 @@ func TestBadInput(t *testing.T) {
 		{"an empty body", "POST", products, " ", nil, 400, "body"},
 		{"a body that is not JSON", "POST", products, "name=chair", nil, 400, "body"},
 		{"a body that is cut off", "POST", products, `{"name":"x"`, nil, 400, "body"},
-		{"something behind the body", "POST", products, draftWith(`"sku":"A"`) + "{}", nil, 400, "body"},
+		{"something behind the body", "POST", products, productWith(`"sku":"A"`) + "{}", nil, 400, "body"},
 		{"a list", "POST", products, "[]", nil, 400, "body"},
 		{"NaN", "POST", products, `{"name":"x","price":{"amount":NaN,"currency":"EUR"}}`, nil, 400, "body"},
 		{"bad UTF-8", "POST", products, "{\"name\":\"\xff\"}", nil, 400, "body"},
 		{"deep nesting", "POST", products, `{"name":` + strings.Repeat("[", 10000) + strings.Repeat("]", 10000) + "}", nil, 400, "body"},
 		{"a member twice", "POST", products, `{"name":"x","name":"y","price":{"amount":"1","currency":"EUR"}}`, nil, 400, "name"},
-		{"a body of 5 MB", "POST", products, draftWith(`"description":"` + long(5<<20) + `"`), nil, 413, ""},
+		{"a body of 5 MB", "POST", products, productWith(`"description":"` + xs(5<<20) + `"`), nil, 413, ""},
 		{"another content type", "POST", products, "<a/>", []string{"Content-Type", "application/xml"}, 415, "Content-Type"},
 		{"another charset", "POST", products, chair, []string{"Content-Type", "application/json; charset=latin1"}, 415, "Content-Type"},
 		{"a form", "POST", products, "name=x", []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "Content-Type"},
 		// Fields.
-		{"an unknown field", "POST", products, draftWith(`"nmae":"x"`), nil, 400, "nmae"},
-		{"an id in the body", "PUT", product, draftWith(`"id":"0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b"`), nil, 400, "id"},
+		{"an unknown field", "POST", products, productWith(`"nmae":"x"`), nil, 400, "nmae"},
+		{"an id in the body", "PUT", product, productWith(`"id":"0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b"`), nil, 400, "id"},
 		{"a version in the body", "PATCH", product, `{"version":7}`, nil, 400, "version"},
 		{"no name", "POST", products, `{"price":{"amount":"1","currency":"EUR"}}`, nil, 400, "name"},
 		{"a blank name", "POST", products, `{"name":"  ","price":{"amount":"1","currency":"EUR"}}`, nil, 400, "name"},
-		{"a name of 251 characters", "PATCH", product, `{"name":"` + long(251) + `"}`, nil, 400, "name"},
+		{"a name of 251 characters", "PATCH", product, `{"name":"` + xs(251) + `"}`, nil, 400, "name"},
 		{"a name with a line break", "PATCH", product, `{"name":"a\nb"}`, nil, 400, "name"},
 		{"a name that is null", "PATCH", product, `{"name":null}`, nil, 400, "name"},
 		{"a name that is a number", "PATCH", product, `{"name":7}`, nil, 400, "name"},
-		{"an SKU of 65 characters", "PATCH", product, `{"sku":"` + long(65) + `"}`, nil, 400, "sku"},
-		{"a description of 5,001 characters", "PATCH", product, `{"description":"` + long(5001) + `"}`, nil, 400, "description"},
+		{"an SKU of 65 characters", "PATCH", product, `{"sku":"` + xs(65) + `"}`, nil, 400, "sku"},
+		{"a description of 5,001 characters", "PATCH", product, `{"description":"` + xs(5001) + `"}`, nil, 400, "description"},
 		{"a category with an empty part", "PATCH", product, `{"category":"Furniture//Chairs"}`, nil, 400, "category"},
 		{"a price that is a number", "PATCH", product, `{"price":149.9}`, nil, 400, "price"},
 		{"an amount that is a number", "PATCH", product, `{"price":{"amount":149.9}}`, nil, 400, "price.amount"},
@@ -88,7 +88,7 @@ func TestBadInput(t *testing.T) {
 		{"a tag twice", "PATCH", product, `{"tags":["a","a"]}`, nil, 400, "tags[1]"},
 		{"a tag that is a number", "PATCH", product, `{"tags":["a",1]}`, nil, 400, "tags[1]"},
 		{"tags that are a text", "PATCH", product, `{"tags":"a,b"}`, nil, 400, "tags"},
-		{"101 attributes", "POST", products, draftWith(`"attributes":{` + strings.Join(attributes, ",") + `}`), nil, 400, "attributes"},
+		{"101 attributes", "POST", products, productWith(`"attributes":{` + strings.Join(attributes, ",") + `}`), nil, 400, "attributes"},
 		{"an attribute that is a number", "PATCH", product, `{"attributes":{"width":45}}`, nil, 400, "attributes.width"},
 		{"attributes that are a list", "PATCH", product, `{"attributes":["width"]}`, nil, 400, "attributes"},
 		{"an SKU of another product", "PATCH", product, `{"sku":"CHA-8"}`, nil, 409, "sku"},
@@ -105,7 +105,7 @@ func TestBadInput(t *testing.T) {
 		{"a parameter twice", "GET", products + "?q=a&q=b", "", nil, 400, "q"},
 		{"a sort that is not known", "GET", products + "?sort=colour", "", nil, 400, "sort"},
 		{"facets that are maybe", "GET", products + "?facets=maybe", "", nil, 400, "facets"},
-		{"a text of 201 characters", "GET", products + "?q=" + long(201), "", nil, 400, "q"},
+		{"a text of 201 characters", "GET", products + "?q=" + xs(201), "", nil, 400, "q"},
 		{"a text that is not UTF-8", "GET", products + "?q=%ff", "", nil, 400, "q"},
 		{"a price range without a currency", "GET", products + "?minPrice=1", "", nil, 400, "currency"},
 		{"a price range upside down", "GET", products + "?minPrice=2&maxPrice=1&currency=EUR", "", nil, 400, "minPrice"},
@@ -115,11 +115,11 @@ func TestBadInput(t *testing.T) {
 		{"a version that is not quoted", "PATCH", product, `{"name":"x"}`, []string{"If-Match", "7"}, 400, "If-Match"},
 		{"an If-None-Match of a write that is not *", "PUT", product, chair, []string{"If-None-Match", `"7"`}, 400, "If-None-Match"},
 		{"a wait of an hour", "PATCH", product, `{"name":"x"}`, []string{"Prefer", "wait=3600"}, 400, "Prefer"},
-		{"a key of 201 characters", "POST", products, chair, []string{"Idempotency-Key", long(201)}, 400, "Idempotency-Key"},
+		{"a key of 201 characters", "POST", products, chair, []string{"Idempotency-Key", xs(201)}, 400, "Idempotency-Key"},
 		{"a key with a blank", "POST", products, chair, []string{"Idempotency-Key", "a b"}, 400, "Idempotency-Key"},
 		{"a broken position", "GET", product, "", []string{"Catalog-Position", "yesterday"}, 400, "Catalog-Position"},
 		{"a receipt wait of 31 s", "GET", "/api/v1/commands/" + id + "?wait=31", "", nil, 400, "wait"},
-		{"suggestions for a long text", "GET", "/api/v1/suggest?q=" + long(201), "", nil, 400, "q"},
+		{"suggestions for a long text", "GET", "/api/v1/suggest?q=" + xs(201), "", nil, 400, "q"},
 		{"21 suggestions", "GET", "/api/v1/suggest?q=a&limit=21", "", nil, 400, "limit"},
 		{"11 attributes to count", "GET", products + "?facet=a" + strings.Repeat("&facet=a", 10), "", nil, 400, "facet"},
 		{"a highlight that is no boolean", "GET", products + "?highlight=maybe", "", nil, 400, "highlight"},
@@ -159,15 +159,15 @@ func TestBadInput(t *testing.T) {
 		}
 	})
 	t.Run("a header that is too large is refused", func(t *testing.T) {
-		if a := s.call("GET", products, "", "X-Large", long(64<<10)); a.status != http.StatusRequestHeaderFieldsTooLarge {
+		if a := s.call("GET", products, "", "X-Large", xs(64<<10)); a.status != http.StatusRequestHeaderFieldsTooLarge {
 			t.Errorf("answered %d", a.status)
 		}
 	})
 }
 
-func TestSearchTextIsData(t *testing.T) {
+func TestBadInput_searchText(t *testing.T) {
 	t.Parallel()
-	s := up(t, data(t))
+	s := up(t, dataDir(t))
 	_, position := s.create(chair)
 	for _, text := range []string{
 		"[", "]", "(", ")", "{", "}", "*", "**", ".*", "^", "$", `\`, `"`, "'", "`", "?", "+", "-", "--", "|", "&&", "||", "!", "~", ":", ";", "/", "<", ">", "=", "@", "#", "%",

@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-func TestPoisonIsPutAsideOnceEachAndHarmsNobody(t *testing.T) {
+func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	const poison, products, partitions = 100, 10_000, 4
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1))
@@ -29,7 +29,7 @@ func TestPoisonIsPutAsideOnceEachAndHarmsNobody(t *testing.T) {
 	}
 	defer client.Close()
 	flags := []string{"-kafka.brokers", broker.ListenAddrs()[0], "-kafka.partitions", strconv.Itoa(partitions), "-kafka.replicas", "1"}
-	s := up(t, data(t), flags...)
+	s := up(t, dataDir(t), flags...)
 
 	var rows strings.Builder
 	for i := range products {
@@ -46,8 +46,8 @@ func TestPoisonIsPutAsideOnceEachAndHarmsNobody(t *testing.T) {
 	}()
 	for i := range poison {
 		if i == poison/2 { // the dead letters under way are sent again after this, or they are not there twice
-			eventually(t, "the import is under way", func() bool { return s.settled() > 500 })
-			_ = s.kill(syscall.SIGKILL)
+			eventually(t, "the import is under way", func() bool { return s.settledCommands() > 500 })
+			_ = s.stop(syscall.SIGKILL)
 			s.start(flags...)
 		}
 		junk := &kgo.Record{Topic: "catalog.commands", Partition: int32(i % partitions), Value: fmt.Appendf(nil, "poison %d", i)}

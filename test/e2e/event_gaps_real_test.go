@@ -28,19 +28,19 @@ import (
 
 // leak is a topic of events into which those of another are copied, but for some
 // that get lost on the way.
-type leak struct {
+type lossyCopy struct {
 	from, to string // topics
 
-	mu     sync.Mutex
-	tight  bool
-	copied int
-	lost   map[catalog.Position]bool
-	behind map[catalog.Position]time.Time // when the record behind a lost one was there
-	open   map[int32][]catalog.Position   // lost, with no record behind them yet
+	mu       sync.Mutex
+	lossless bool
+	copied   int
+	lost     map[catalog.Position]bool
+	followed map[catalog.Position]time.Time // when the record behind a lost one was there
+	waiting  map[int32][]catalog.Position   // lost, with no record behind them yet
 }
 
 // run copies until ctx ends. Every seventh record is lost.
-func (l *leak) run(ctx context.Context, t *testing.T) {
+func (l *lossyCopy) run(ctx context.Context, t *testing.T) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(os.Getenv("CATALOG_TEST_KAFKA_BROKERS")), kgo.ConsumeTopics(l.from),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
 	if err != nil {
@@ -57,9 +57,9 @@ func (l *leak) run(ctx context.Context, t *testing.T) {
 			}
 			l.mu.Lock()
 			l.copied++
-			if l.copied%7 == 0 && !l.tight {
+			if l.copied%7 == 0 && !l.lossless {
 				l.lost[e.Position] = true
-				l.open[e.Shard] = append(l.open[e.Shard], e.Position)
+				l.waiting[e.Shard] = append(l.waiting[e.Shard], e.Position)
 				l.mu.Unlock()
 				return
 			}
@@ -70,10 +70,10 @@ func (l *leak) run(ctx context.Context, t *testing.T) {
 			}
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			for _, p := range l.open[e.Shard] {
-				l.behind[p] = time.Now()
+			for _, p := range l.waiting[e.Shard] {
+				l.followed[p] = time.Now()
 			}
-			delete(l.open, e.Shard)
+			delete(l.waiting, e.Shard)
 		})
 	}
 }
@@ -81,16 +81,16 @@ func (l *leak) run(ctx context.Context, t *testing.T) {
 // A reader follows a topic in which records are missing. Each hole is noticed with
 // the record behind it and filled from the journal, and nobody is answered what is
 // wrong meanwhile.
-func TestHolesInTheEventsAreNoticedAndFilled(t *testing.T) {
+func TestEventGaps(t *testing.T) {
 	const products, versions = 20, 15
-	env, copied := engines(t), engines(t)
+	env, copied := engineEnv(t), engineEnv(t)
 	migrate(t, env)
 	migrate(t, copied)
 	writers, readers, leaky, api := freeport.Address(), freeport.Address(), freeport.Address(), freeport.Address()
-	run(t, env, "writer", "-grpc", writers)
-	run(t, env, "reader", "-grpc", readers, "-writer", writers, "-index", filepath.Join(t.TempDir(), "index"))
-	run(t, env, "gateway", "-http", api, "-writer", writers, "-reader", readers)
-	reader := run(t, copied, "reader", "-grpc", leaky, "-writer", writers, "-index", filepath.Join(t.TempDir(), "index"))
+	startProcess(t, env, "writer", "-grpc", writers)
+	startProcess(t, env, "reader", "-grpc", readers, "-writer", writers, "-index", filepath.Join(t.TempDir(), "index"))
+	startProcess(t, env, "gateway", "-http", api, "-writer", writers, "-reader", readers)
+	reader := startProcess(t, copied, "reader", "-grpc", leaky, "-writer", writers, "-index", filepath.Join(t.TempDir(), "index"))
 
 	events := func(env []string) string {
 		prefix := ""
@@ -101,7 +101,7 @@ func TestHolesInTheEventsAreNoticedAndFilled(t *testing.T) {
 		}
 		return prefix + ".events"
 	}
-	l := &leak{from: events(env), to: events(copied), lost: map[catalog.Position]bool{}, behind: map[catalog.Position]time.Time{}, open: map[int32][]catalog.Position{}}
+	l := &lossyCopy{from: events(env), to: events(copied), lost: map[catalog.Position]bool{}, followed: map[catalog.Position]time.Time{}, waiting: map[int32][]catalog.Position{}}
 	ctx, stop := context.WithCancel(t.Context())
 	var copying sync.WaitGroup
 	copying.Go(func() { l.run(ctx, t) })
@@ -146,7 +146,7 @@ func TestHolesInTheEventsAreNoticedAndFilled(t *testing.T) {
 	)
 	for range products {
 		all.Go(func() {
-			id, at := s.create(draftWith(`"description":"1"`))
+			id, at := s.create(productWith(`"description":"1"`))
 			for v := 1; v <= versions; v++ {
 				if v > 1 {
 					at = s.must(http.StatusOK, "PATCH", "/api/v1/products/"+id, fmt.Sprintf(`{"description":"%d"}`, v)).header.Get("Catalog-Position")
@@ -170,28 +170,28 @@ func TestHolesInTheEventsAreNoticedAndFilled(t *testing.T) {
 		case <-written:
 			done = true
 		case <-time.After(200 * time.Millisecond):
-			s.create(draftWith(`"description":"1"`))
+			s.create(productWith(`"description":"1"`))
 			last++
 		}
 	}
 	l.mu.Lock()
-	l.tight = true
+	l.lossless = true
 	l.mu.Unlock()
 	eventually(t, "a record behind every lost one", func() bool {
-		s.create(draftWith(`"description":"1"`))
+		s.create(productWith(`"description":"1"`))
 		last++
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return len(l.open) == 0
+		return len(l.waiting) == 0
 	})
-	verified(t, products+last, leaky)
+	checkReadersEqual(t, products+last, leaky)
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	gaps, longest := reader.metric("catalog_reader_gaps_total"), time.Duration(0)
 	for p := range l.lost {
 		if there, ok := when[p]; ok {
-			longest = max(longest, there.Sub(l.behind[p]))
+			longest = max(longest, there.Sub(l.followed[p]))
 		}
 	}
 	if len(l.lost) < products || gaps < products {

@@ -1,0 +1,247 @@
+//go:build real
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"catalog/engine/enginetest/freeport"
+)
+
+// engines is the environment of a system of its own on the real engines: its
+// own topics, schema, database and keys.
+func engineEnv(t *testing.T) []string {
+	t.Helper()
+	own := "e2e_" + strings.ToLower(rand.Text()[:10])
+	get := func(name string) string {
+		v := os.Getenv(name)
+		if v == "" {
+			t.Fatalf("set %s; make engines-up starts one", name)
+		}
+		return v
+	}
+	postgres := get("CATALOG_TEST_POSTGRES_URL")
+	conn, err := pgx.Connect(t.Context(), postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "CREATE SCHEMA "+own); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		defer conn.Close(ctx)
+		if _, err := conn.Exec(ctx, "DROP SCHEMA "+own+" CASCADE"); err != nil {
+			t.Error(err)
+		}
+	})
+	u, err := url.Parse(postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("search_path", own)
+	u.RawQuery = q.Encode()
+	return append(os.Environ(),
+		"CATALOG_KAFKA_BROKERS="+get("CATALOG_TEST_KAFKA_BROKERS"), "CATALOG_KAFKA_TOPIC_PREFIX="+own,
+		"CATALOG_SHUTDOWN_DELAY=500ms", "CATALOG_KAFKA_PARTITIONS=4", "CATALOG_KAFKA_REPLICAS=1",
+		"CATALOG_POSTGRES_URL="+u.String(),
+		"CATALOG_MONGO_URL="+get("CATALOG_TEST_MONGO_URL"), "CATALOG_MONGO_DATABASE="+own,
+		"CATALOG_REDIS_URL="+get("CATALOG_TEST_REDIS_URL"), "CATALOG_REDIS_PREFIX="+own)
+}
+
+// environment is that of a system of its own on the real engines, by name.
+func engineEnvMap(t *testing.T) map[string]string {
+	t.Helper()
+	env := map[string]string{}
+	for _, v := range engineEnv(t) {
+		name, value, _ := strings.Cut(v, "=")
+		env[name] = value
+	}
+	return env
+}
+
+// migrate makes schema and topics.
+func migrate(t *testing.T, env []string) {
+	t.Helper()
+	c := exec.Command(program, "migrate")
+	c.Env = env
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// process is one of the programs.
+type process struct {
+	t                *testing.T
+	cmd              *exec.Cmd
+	name, log, admin string
+}
+
+// run starts a program and waits until its admin port says that it is ready.
+func startProcess(t *testing.T, env []string, name string, flags ...string) *process {
+	t.Helper()
+	admin := "http://" + freeport.Address()
+	p := &process{t: t, name: name, log: filepath.Join(t.TempDir(), name+".log"), admin: admin}
+	logs, err := os.Create(p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd = exec.Command(filepath.Join(programs, name), append(flags, "-admin", strings.TrimPrefix(admin, "http://"))...)
+	p.cmd.Env, p.cmd.Stderr = env, logs
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		if b, err := os.ReadFile(p.log); err == nil && t.Failed() {
+			for line := range strings.Lines(string(b)) {
+				if strings.Contains(line, `"level":"ERROR"`) {
+					t.Logf("%s: %s", name, line)
+				}
+			}
+		}
+	})
+	ready, said := false, ""
+	defer func() {
+		if !ready {
+			b, _ := os.ReadFile(p.log)
+			t.Logf("%s answers %s\n%s", name, said, b)
+		}
+	}()
+	eventually(t, name+" is ready", func() bool {
+		r, err := http.Get(admin + "/readyz")
+		if err != nil {
+			said = err.Error()
+			return false
+		}
+		defer r.Body.Close()
+		b, _ := io.ReadAll(r.Body)
+		ready, said = r.StatusCode == http.StatusOK, string(b)
+		return ready
+	})
+	return p
+}
+
+// stop checks that the process is as all are, asks it to stop and checks that it
+// does, well and soon.
+func (p *process) stop() {
+	p.t.Helper()
+	logs, err := os.ReadFile(p.log)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	checkProcess(p.t, p.admin, string(logs))
+	since := time.Now()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	if err := p.cmd.Wait(); err != nil || time.Since(since) > 10*time.Second {
+		b, _ := os.ReadFile(p.log)
+		p.t.Errorf("%s stopped with %v after %v\n%s", p.name, err, time.Since(since), b)
+	}
+}
+
+// fleet is two of each service on real engines.
+type cluster struct {
+	t         *testing.T
+	env       []string
+	processes []*process
+	starts    []func() *process // by process, what starts it again in its place
+	gateways  []string          // URLs
+	readers   []string          // addresses of their gRPC
+}
+
+// sail starts a fleet.
+func startCluster(t *testing.T) *cluster {
+	t.Helper()
+	f := &cluster{t: t, env: append(engineEnv(t), "CATALOG_SHUTDOWN_DELAY=200ms")}
+	migrate(t, f.env)
+	writers, readers := []string{freeport.Address(), freeport.Address()}, []string{freeport.Address(), freeport.Address()}
+	f.readers = readers
+	of := func(addresses []string) string { return strings.Join(addresses, ",") }
+	for _, at := range writers {
+		f.start("writer", "-grpc", at)
+	}
+	for _, at := range readers {
+		f.start("reader", "-grpc", at, "-writer", of(writers), "-index", filepath.Join(t.TempDir(), "index"))
+	}
+	for range 2 {
+		at := freeport.Address()
+		f.gateways = append(f.gateways, "http://"+at)
+		f.start("gateway", "-http", at, "-writer", of(writers), "-reader", of(readers))
+	}
+	return f
+}
+
+func (f *cluster) start(name string, flags ...string) {
+	start := func() *process { return startProcess(f.t, f.env, name, flags...) }
+	f.starts = append(f.starts, start)
+	f.processes = append(f.processes, start())
+}
+
+// at answers the i-th gateway as a server to call.
+func (f *cluster) gateway(i int) *server { return &server{t: f.t, api: f.gateways[i%len(f.gateways)]} }
+
+// reply is what a request was answered, or why not.
+type clusterResponse struct {
+	response
+	err error
+}
+
+// ask sends a request to a gateway, and to the next when no answer comes: reads
+// can be asked again, and so can writes that have a key. That is all that whoever
+// stands in front of several gateways must do.
+func (f *cluster) request(ctx context.Context, first int, method, path, body string, headers ...string) clusterResponse {
+	var last error
+	for i := range f.gateways {
+		r, err := http.NewRequestWithContext(ctx, method, f.gateways[(first+i)%len(f.gateways)]+path, bytes.NewReader([]byte(body)))
+		if err != nil {
+			return clusterResponse{err: err}
+		}
+		if body != "" {
+			r.Header.Set("Content-Type", "application/json")
+		}
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		w, err := http.DefaultClient.Do(r)
+		if err != nil {
+			if last = err; method == http.MethodGet || slices.Contains(headers, "Idempotency-Key") || errors.Is(err, syscall.ECONNREFUSED) {
+				continue
+			}
+			break
+		}
+		defer w.Body.Close()
+		b, err := io.ReadAll(w.Body)
+		return clusterResponse{response{w.StatusCode, w.Header, string(b)}, err}
+	}
+	return clusterResponse{err: last}
+}
+
+// verified fails the test unless all stores of the readers are equal to the truth.
+// A shard that goes from one to another has no reader for a moment.
+func checkReadersEqual(t testing.TB, products int, readers ...string) {
+	t.Helper()
+	var stdout, stderr string
+	var code int
+	eventually(t, "each shard has a reader", func() bool {
+		stdout, stderr, code = command(t, "verify", "-reader", strings.Join(readers, ","))
+		return !strings.Contains(stderr, "compared by nobody")
+	})
+	checkVerifyOutput(t, products, "view equal, cache equal, index equal", stdout, stderr, code)
+}

@@ -1,0 +1,104 @@
+//go:build real
+
+package e2e
+
+import (
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+)
+
+// cable is a connection to an engine that can be pulled out, or blocked.
+type proxy struct {
+	address string
+	mu      sync.Mutex
+	down    bool
+	conns   map[net.Conn]bool
+	flow    sync.RWMutex // held for writing while nothing goes through
+}
+
+// lay puts a cable between the programs and the engine at the address in the URL,
+// and answers the URL that goes through it.
+func startProxy(t *testing.T, engine string) (*proxy, string) {
+	t.Helper()
+	u, err := url.Parse(engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	c := &proxy{address: u.Host, conns: map[net.Conn]bool{}}
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go c.serve(in)
+		}
+	}()
+	u.Host = l.Addr().String()
+	return c, u.String()
+}
+
+func (c *proxy) serve(in net.Conn) {
+	defer in.Close()
+	out, err := net.Dial("tcp", c.address)
+	if err != nil {
+		return
+	}
+	defer out.Close()
+	c.mu.Lock()
+	if c.down {
+		c.mu.Unlock()
+		return
+	}
+	c.conns[in], c.conns[out] = true, true
+	c.mu.Unlock()
+	go func() {
+		_, _ = io.Copy(proxyWriter{out, c}, in)
+		out.Close()
+	}()
+	_, _ = io.Copy(proxyWriter{in, c}, out)
+	c.mu.Lock()
+	delete(c.conns, in)
+	delete(c.conns, out)
+	c.mu.Unlock()
+}
+
+// end is what comes out of a cable.
+type proxyWriter struct {
+	io.Writer
+	*proxy
+}
+
+func (e proxyWriter) Write(b []byte) (int, error) {
+	e.flow.RLock()
+	defer e.flow.RUnlock()
+	return e.Writer.Write(b)
+}
+
+// block keeps everything in the cable until it is let go: the engine seems
+// frozen.
+func (c *proxy) freeze() (free func()) {
+	c.flow.Lock()
+	return sync.OnceFunc(c.flow.Unlock)
+}
+
+// pull breaks all connections and lets no new ones through, until they are put
+// back.
+func (c *proxy) disconnect(out bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = out
+	if out {
+		for conn := range c.conns {
+			conn.Close()
+		}
+	}
+}
