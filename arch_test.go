@@ -33,7 +33,13 @@ var imports = map[string]string{
 	// The three services.
 	"gateway": ". api api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/journal internal/rpc internal/wire",
 	"writer":  ". api/catalog/v1 eventlog internal/breaker internal/failpoint internal/telemetry internal/wire",
-	"reader":  ". api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/telemetry internal/wire",
+	"reader":  ". api/catalog/v1 internal/breaker internal/changefeed internal/wire reader/audit reader/indexer reader/projection",
+
+	// Parts of the reader.
+	"reader/projection":          ". eventlog internal/failpoint internal/telemetry",
+	"reader/indexer":             ". eventlog internal/failpoint reader/projection", // shares the event consumer and the watermarks
+	"reader/audit":               ". internal/wire",
+	"reader/internal/readertest": ". engine/sqlite eventlog internal/wire reader reader/projection", // fakes for the tests of the reader packages
 
 	// Engines: each is the only importer of its driver.
 	"engine/kafka":               ". eventlog internal/wire",
@@ -44,27 +50,27 @@ var imports = map[string]string{
 	"engine/bleve":               ". eventlog internal/textsearch internal/wire",
 	"engine/opensearch":          ". eventlog internal/breaker internal/textsearch internal/wire", // the index of catalogues larger than one machine
 	"engine/embedded":            "",
-	"engine/enginetest":          ". eventlog internal/wire reader writer", // the suites that engines pass
+	"engine/enginetest":          ". eventlog internal/wire reader reader/projection writer", // the suites that engines pass
 	"engine/enginetest/freeport": "",
 
 	// Packages that several of the above share.
 	"internal/breaker":       ".", // circuit breakers for servers and engines
 	"internal/changefeed":    ".", // recent changes, shared by all subscribers of a gateway or reader
 	"internal/daemon":        "",
-	"internal/engines":       "engine/kafka internal/daemon",                                                     // opens Kafka, for every program
-	"internal/engines/store": "engine/postgres internal/engines",                                                 // opens PostgreSQL, for the writer
-	"internal/engines/query": "engine/bleve engine/mongo engine/opensearch engine/redis internal/engines reader", // opens the reader's engines
-	"internal/engines/local": "*",                                                                                // opens all engines, or a data folder in their place, for cmd/catalog
-	"internal/failpoint":     "",                                                                                 // places at which tests kill a process
-	"internal/journal":       ". api/catalog/v1 internal/wire",                                                   // client of the writer's journal service
-	"internal/repair":        ". eventlog",                                                                       // makes store and topics consistent
-	"internal/rpc":           ". internal/breaker",                                                               // health, validation, metrics and statuses of every gRPC server and client
+	"internal/engines":       "engine/kafka internal/daemon",                                                                       // opens Kafka, for every program
+	"internal/engines/store": "engine/postgres internal/engines",                                                                   // opens PostgreSQL, for the writer
+	"internal/engines/query": "engine/bleve engine/mongo engine/opensearch engine/redis internal/engines reader reader/projection", // opens the reader's engines
+	"internal/engines/local": "*",                                                                                                  // opens all engines, or a data folder in their place, for cmd/catalog
+	"internal/failpoint":     "",                                                                                                   // places at which tests kill a process
+	"internal/journal":       ". api/catalog/v1 internal/wire",                                                                     // client of the writer's journal service
+	"internal/repair":        ". eventlog",                                                                                         // makes store and topics consistent
+	"internal/rpc":           ". internal/breaker",                                                                                 // health, validation, metrics and statuses of every gRPC server and client
 	"internal/telemetry":     ".",
 	"internal/textsearch":    ".", // text analysis and query plans, shared by the indexes
 	"internal/wire":          ". api api/catalog/v1 eventlog",
 
 	// Programs, and what they share.
-	"cmd/internal/program": "api/catalog/v1 gateway internal/breaker internal/daemon internal/engines internal/journal internal/rpc internal/telemetry reader web writer",
+	"cmd/internal/program": "api/catalog/v1 gateway internal/breaker internal/daemon internal/engines internal/journal internal/rpc internal/telemetry reader reader/projection web writer",
 	"cmd/catalog":          "*",
 	"cmd/gateway":          "*",
 	"cmd/reader":           "*",

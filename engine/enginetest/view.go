@@ -12,7 +12,7 @@ import (
 
 	"catalog"
 	"catalog/eventlog"
-	"catalog/reader"
+	"catalog/reader/projection"
 )
 
 // Lack is a property that an engine may lack because the design works without
@@ -25,12 +25,12 @@ type Lack string
 // except in the moments before a process notices that it has lost a shard.
 const NoRaces Lack = "concurrent writes of one product can leave the older version"
 
-// TestView is the suite of reader.View. Each call of open returns a new, empty
+// TestView is the suite of projection.View. Each call of open returns a new, empty
 // view; open registers its closing with t.Cleanup.
-func TestView(t *testing.T, open func(t *testing.T) reader.View, lacks ...Lack) {
+func TestView(t *testing.T, open func(t *testing.T) projection.View, lacks ...Lack) {
 	for _, c := range []struct {
 		name  string
-		test  func(t *testing.T, v reader.View)
+		test  func(t *testing.T, v projection.View)
 		skips Lack // skips the test when the engine has this lack
 	}{
 		{"a product that was never stored is not found", viewNotFound, ""},
@@ -58,7 +58,7 @@ func TestView(t *testing.T, open func(t *testing.T) reader.View, lacks ...Lack) 
 	}
 }
 
-func apply(t rapid.TB, v reader.View, products ...catalog.Product) {
+func apply(t rapid.TB, v projection.View, products ...catalog.Product) {
 	t.Helper()
 	if err := v.Apply(context.Background(), products); err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func apply(t rapid.TB, v reader.View, products ...catalog.Product) {
 }
 
 // wantInView fails the test unless the view returns want.
-func wantInView(t rapid.TB, v reader.View, want catalog.Product) {
+func wantInView(t rapid.TB, v projection.View, want catalog.Product) {
 	t.Helper()
 	got, err := v.Product(context.Background(), want.ID)
 	if err != nil {
@@ -75,20 +75,20 @@ func wantInView(t rapid.TB, v reader.View, want catalog.Product) {
 	sameFields(t, "Product", got, want)
 }
 
-func viewNotFound(t *testing.T, v reader.View) {
+func viewNotFound(t *testing.T, v projection.View) {
 	if _, err := v.Product(t.Context(), product("unknown")); !errors.Is(err, catalog.ErrNotFound) {
 		t.Fatalf("Product of an unknown id = %v; want ErrNotFound", err)
 	}
 }
 
-func viewFields(t *testing.T, v reader.View) {
+func viewFields(t *testing.T, v projection.View) {
 	for name, d := range extremes() {
 		apply(t, v, at(name, 1, d))
 		wantInView(t, v, at(name, 1, d))
 	}
 }
 
-func viewVersions(t *testing.T, v reader.View) {
+func viewVersions(t *testing.T, v projection.View) {
 	apply(t, v, at("a", 2, data("two")), at("b", 1, data("other")))
 	apply(t, v, at("a", 1, data("one")), at("b", 2, data("newer")))
 	wantInView(t, v, at("a", 2, data("two")))
@@ -101,7 +101,7 @@ func viewVersions(t *testing.T, v reader.View) {
 	wantInView(t, v, at("a", 3, shorter))
 }
 
-func viewTombstone(t *testing.T, v reader.View) {
+func viewTombstone(t *testing.T, v projection.View) {
 	apply(t, v, at("a", 1, data("a")))
 	apply(t, v, tombstone("a", 2))
 	wantInView(t, v, tombstone("a", 2))
@@ -113,7 +113,7 @@ func viewTombstone(t *testing.T, v reader.View) {
 	wantInView(t, v, tombstone("never seen", 2))
 }
 
-func viewSameProductTwice(t *testing.T, v reader.View) {
+func viewSameProductTwice(t *testing.T, v projection.View) {
 	apply(t, v, at("a", 1, data("one")), at("b", 2, data("two")), at("a", 2, data("two")), at("b", 1, data("one")), tombstone("a", 3))
 	wantInView(t, v, tombstone("a", 3))
 	wantInView(t, v, at("b", 2, data("two")))
@@ -121,7 +121,7 @@ func viewSameProductTwice(t *testing.T, v reader.View) {
 
 // viewConcurrentShards writes as the projections of many shards do under load.
 // No product is in two shards.
-func viewConcurrentShards(t *testing.T, v reader.View) {
+func viewConcurrentShards(t *testing.T, v projection.View) {
 	const shards, versions, products = 16, 3, 20
 	var wg sync.WaitGroup
 	for shard := range int32(shards) {
@@ -148,7 +148,7 @@ func viewConcurrentShards(t *testing.T, v reader.View) {
 	}
 }
 
-func viewConcurrentWrites(t *testing.T, v reader.View) {
+func viewConcurrentWrites(t *testing.T, v projection.View) {
 	const writers, versions = 8, 40
 	var wg sync.WaitGroup
 	for w := range int64(writers) {
@@ -164,7 +164,7 @@ func viewConcurrentWrites(t *testing.T, v reader.View) {
 	wantInView(t, v, at("a", versions, data(fmt.Sprint(versions))))
 }
 
-func viewCanceled(t *testing.T, v reader.View) {
+func viewCanceled(t *testing.T, v projection.View) {
 	apply(t, v, at("a", 1, data("one")))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -177,7 +177,7 @@ func viewCanceled(t *testing.T, v reader.View) {
 	wantInView(t, v, at("a", 1, data("one")))
 }
 
-func viewThousand(t *testing.T, v reader.View) {
+func viewThousand(t *testing.T, v projection.View) {
 	var products []catalog.Product
 	for i := range 1_000 {
 		products = append(products, at(fmt.Sprint(i), 1, data(fmt.Sprint(i))))
@@ -188,7 +188,7 @@ func viewThousand(t *testing.T, v reader.View) {
 	}
 }
 
-func viewCheckpoint(t *testing.T, v reader.View) {
+func viewCheckpoint(t *testing.T, v projection.View) {
 	has := func(shard int32, seq, offset int64) {
 		t.Helper()
 		want := eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: offset}
@@ -214,7 +214,7 @@ func viewCheckpoint(t *testing.T, v reader.View) {
 	has(4, 0, 0)
 }
 
-func viewRandomOrder(t *testing.T, v reader.View) {
+func viewRandomOrder(t *testing.T, v projection.View) {
 	round := 0
 	check(t, func(t *rapid.T) {
 		round++
@@ -264,7 +264,7 @@ func each(t testing.TB, store interface {
 	return all
 }
 
-func viewScan(t *testing.T, v reader.View) {
+func viewScan(t *testing.T, v projection.View) {
 	if all := each(t, v); len(all) != 0 {
 		t.Fatalf("Scan of an empty view = %d products; want none", len(all))
 	}
@@ -286,7 +286,7 @@ func viewScan(t *testing.T, v reader.View) {
 	}
 }
 
-func viewOverwrite(t *testing.T, v reader.View) {
+func viewOverwrite(t *testing.T, v projection.View) {
 	overwrite := func(was int64, p catalog.Product) {
 		t.Helper()
 		if err := v.Overwrite(t.Context(), was, p); err != nil {

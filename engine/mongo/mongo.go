@@ -1,5 +1,5 @@
 // Package mongo keeps the view in MongoDB. It is the only importer of the
-// driver, and implements reader.View.
+// driver, and implements projection.View.
 //
 // It uses only what MongoDB and FerretDB do alike, since FerretDB is what its
 // tests can run on everywhere.

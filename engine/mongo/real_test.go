@@ -23,7 +23,7 @@ import (
 	"catalog"
 	"catalog/engine/enginetest"
 	"catalog/engine/mongo"
-	"catalog/reader"
+	"catalog/reader/projection"
 )
 
 // server answers the URL of the server and a client of its own.
@@ -99,7 +99,7 @@ func TestView(t *testing.T) {
 	if _, err := info.LookupErr("ferretdbVersion"); err == nil {
 		lacks = append(lacks, enginetest.NoRaces)
 	}
-	enginetest.TestView(t, func(t *testing.T) reader.View { return open(t, url, client) }, lacks...)
+	enginetest.TestView(t, func(t *testing.T) projection.View { return open(t, url, client) }, lacks...)
 }
 
 // TestAMongoDBThatGoesAwayIsNotAvailableUntilItIsBack talks to the server over

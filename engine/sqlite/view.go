@@ -11,7 +11,7 @@ import (
 	"catalog/internal/wire"
 )
 
-// View keeps the products as the events left them: it implements reader.View.
+// View keeps the products as the events left them: it implements projection.View.
 type View struct {
 	db                 *DB
 	products, progress string // tables of the generation

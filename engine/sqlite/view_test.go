@@ -6,11 +6,11 @@ import (
 
 	"catalog/engine/enginetest"
 	"catalog/engine/sqlite"
-	"catalog/reader"
+	"catalog/reader/projection"
 )
 
 func TestView(t *testing.T) {
-	enginetest.TestView(t, func(t *testing.T) reader.View {
+	enginetest.TestView(t, func(t *testing.T) projection.View {
 		db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"))
 		if err != nil {
 			t.Fatal(err)

@@ -94,22 +94,22 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a hole in the events is passed over",
-		file: "reader/follow.go", old: "		if e.Seq > want {\n", new: "		if e.Seq > want && false {\n",
-		pkg: "./reader", test: "TestEvents",
+		file: "reader/projection/event_consumer.go", old: "		if e.Seq > want {\n", new: "		if e.Seq > want && false {\n",
+		pkg: "./reader/projection", test: "TestEventConsumer",
 	},
 	{
 		bug:  "an event that comes twice is applied twice",
-		file: "reader/follow.go", old: "		if e.Seq < want {\n", new: "		if e.Seq < 0 {\n",
-		pkg: "./reader", test: "TestEvents",
+		file: "reader/projection/event_consumer.go", old: "		if e.Seq < want {\n", new: "		if e.Seq < 0 {\n",
+		pkg: "./reader/projection", test: "TestEventConsumer",
 	},
 	{
 		bug:  "progress is saved before the view has the products",
-		file: "reader/project.go", old: "		failpoint.Here(failpoint.ReaderInvalidated)\n", new: "		_ = r.view.Save(ctx, to)\n		failpoint.Here(failpoint.ReaderInvalidated)\n",
+		file: "reader/projection/projection.go", old: "	failpoint.Here(failpoint.ReaderInvalidated)\n", new: "	_ = p.view.SaveCheckpoint(ctx, c.To)\n	failpoint.Here(failpoint.ReaderInvalidated)\n",
 		pkg: "./test/chaos", test: "TestCrash",
 	},
 	{
 		bug:  "progress is told before the view has the products",
-		file: "reader/project.go", old: "	failpoint.Here(failpoint.ReaderPolled)\n", new: "	r.viewed.reach(to)\n	time.Sleep(20 * time.Millisecond)\n",
+		file: "reader/projection/projection.go", old: "	failpoint.Here(failpoint.ReaderPolled)\n", new: "	v.p.watermarks.Advance(c.To)\n	time.Sleep(20 * time.Millisecond)\n",
 		pkg: "./test/e2e", test: "TestFailures",
 	},
 	{
@@ -144,7 +144,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "the position of a read is not waited for",
-		file: "reader/query.go", old: "	if ok, _ := m.reached(at); ok {\n", new: "	if true {\n",
+		file: "reader/projection/watermarks.go", old: "	if ok, _ := w.reached(p); ok {\n", new: "	if true {\n",
 		pkg: "./reader", test: "TestPositions",
 	},
 	{
@@ -184,8 +184,8 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a question to the index has all the time there is",
-		file: "reader/query.go", old: "a, err := index(ctx)", new: "a, err := index(context.WithoutCancel(ctx))",
-		pkg: "./reader", test: "TestAQuestionWithoutAnEndIsGivenUp",
+		file: "reader/queries.go", old: "result, err := query(ctx)", new: "result, err := query(context.WithoutCancel(ctx))",
+		pkg: "./reader", test: "TestSearch_timeout",
 	},
 	{
 		bug:  "a text is offered that finds nothing",

@@ -15,6 +15,7 @@ import (
 	"catalog/internal/journal"
 	"catalog/internal/rpc"
 	"catalog/reader"
+	"catalog/reader/projection"
 	"catalog/web"
 	"catalog/writer"
 )
@@ -52,7 +53,7 @@ func (p *Process) Writer(store writer.Store, log writer.Log, s *rpc.Server) daem
 
 // ReaderConfig holds what a reader is made of.
 type ReaderConfig struct {
-	View  reader.View
+	View  projection.View
 	Cache reader.Cache // nil for none
 	Index reader.Index
 	Log   reader.Log
@@ -74,14 +75,17 @@ func (c *ReaderConfig) Flags(fs *flag.FlagSet) {
 // service on s. Readiness includes that the reader has caught up with the events.
 func (p *Process) Reader(c ReaderConfig, s *rpc.Server) []daemon.Part {
 	t := p.Telemetry
-	r := reader.New(c.View, c.Cache, c.Index, c.Log, journal.Journal{Client: catalogv1.NewWriterServiceClient(c.Writer)}, t.Log, time.Now, t.Registry)
+	r := reader.New(reader.Deps{
+		View: c.View, Cache: c.Cache, Index: c.Index, Log: c.Log, Journal: journal.Journal{Client: catalogv1.NewWriterServiceClient(c.Writer)},
+		Logger: t.Log, Now: time.Now, Registry: t.Registry,
+	})
 	catalogv1.RegisterReaderServiceServer(s, reader.Server{Reader: r})
 	s.OnStop(r.EndChanges)
 	p.Engines.AddCheck("events", r.Ping)
 	return []daemon.Part{
-		{Name: "view", Run: r.RunView},
-		{Name: "index", Run: r.RunIndex},
-		{Name: "verify", Run: func(ctx context.Context) error { return r.RunVerify(ctx, c.VerifyInterval) }},
+		{Name: "view", Run: r.Projector.Run},
+		{Name: "index", Run: r.Indexer.Run},
+		{Name: "verify", Run: func(ctx context.Context) error { return r.Auditor.Run(ctx, c.VerifyInterval) }},
 	}
 }
 

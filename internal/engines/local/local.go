@@ -19,6 +19,7 @@ import (
 	"catalog/internal/engines/store"
 	"catalog/internal/repair"
 	"catalog/reader"
+	"catalog/reader/projection"
 	"catalog/writer"
 )
 
@@ -53,7 +54,7 @@ func (c *Config) StoreFlags(fs *flag.FlagSet) {
 type Engines struct {
 	Log   *kafka.Log
 	Store writer.Store
-	View  reader.View
+	View  projection.View
 	Cache reader.Cache // nil without Redis: the local view is fast enough without a cache
 	Index reader.Index
 }
@@ -77,7 +78,7 @@ func Open(ctx context.Context, s *engines.Set, cfg Config) (e Engines, err error
 	if err := e.Store.InitShards(ctx, e.Log.Shards()); err != nil {
 		return e, err
 	}
-	e.View = reader.NewGenerationalView(sqlite.NewView(db))
+	e.View = projection.NewGenerationalView(sqlite.NewView(db))
 	if cfg.Query.Mongo.URL != "" {
 		if e.View, err = query.OpenView(ctx, s, cfg.Query); err != nil {
 			return e, err

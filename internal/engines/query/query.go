@@ -12,6 +12,7 @@ import (
 	"catalog/engine/redis"
 	"catalog/internal/engines"
 	"catalog/reader"
+	"catalog/reader/projection"
 )
 
 // Config holds the addresses and settings of the reader's engines.
@@ -40,14 +41,14 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 }
 
 // OpenView connects to MongoDB.
-func OpenView(ctx context.Context, s *engines.Set, cfg Config) (reader.View, error) {
+func OpenView(ctx context.Context, s *engines.Set, cfg Config) (projection.View, error) {
 	v, err := mongo.Open(ctx, cfg.Mongo)
 	if err != nil {
 		return nil, err
 	}
 	s.OnClose(func() { v.Close(context.WithoutCancel(ctx)) })
 	s.AddCheck("mongo", v.Ping)
-	return reader.NewGenerationalView(v), nil
+	return projection.NewGenerationalView(v), nil
 }
 
 // OpenCache connects to Redis, or returns nil when cfg has no address. Redis is not a

@@ -7,12 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,22 +24,22 @@ import (
 	"catalog"
 	"catalog/engine/enginetest/freeport"
 	"catalog/engine/redis"
-	"catalog/engine/sqlite"
 	"catalog/eventlog"
 	"catalog/reader"
+	"catalog/reader/internal/readertest"
 )
 
 const (
-	tapeShards = 2
-	crowd      = 40 // products
+	sharedShards   = 2
+	sharedProducts = 40
 )
 
-// TestReadsAreFreshWhateverRedisDoes writes and reads products through two
-// readers that share a view and a Redis, while Redis is killed, started from an
-// old snapshot, frozen, and loses keys, and while the shards change hands. Reads
-// that carry a position are linearizable; those that do not never go back in
-// version, whichever reader they ask, and are not older than the view.
-func TestReadsAreFreshWhateverRedisDoes(t *testing.T) {
+// TestCache_coherence writes and reads products through two readers that share a
+// view and a Redis, while Redis is killed, restarted from an old snapshot, frozen,
+// and loses keys, and while the shards move between the readers. Reads with a
+// position are linearizable. Reads without one never go back in version, whichever
+// reader serves them, and are not older than the view.
+func TestCache_coherence(t *testing.T) {
 	length := 25 * time.Second
 	if s := os.Getenv("CATALOG_TEST_COHERENCE"); s != "" {
 		var err error
@@ -50,13 +48,8 @@ func TestReadsAreFreshWhateverRedisDoes(t *testing.T) {
 		}
 	}
 	server := startRedis(t)
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "view.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	view := sqlite.NewView(db)
-	log := newTape()
+	view := readertest.OpenSQLite(t)
+	log := newSharedLog()
 
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -65,15 +58,15 @@ func TestReadsAreFreshWhateverRedisDoes(t *testing.T) {
 	var readers [2]*reader.Reader
 	var registries [2]*prometheus.Registry
 	for i := range readers {
-		cache, err := redis.Open(ctx, redis.Config{URL: "redis://" + server.address, Shards: tapeShards})
+		cache, err := redis.Open(ctx, redis.Config{URL: "redis://" + server.address, Shards: sharedShards})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer cache.Close()
 		registries[i] = prometheus.NewRegistry()
-		r := reader.New(view, cache, &index{}, log.of(i), nil, slog.New(slog.DiscardHandler), time.Now, registries[i])
+		r := readertest.New(view, cache, readertest.NewIndex(), log.of(i), nil, registries[i])
 		readers[i] = r
-		running.Go(func() { _ = r.RunView(ctx) })
+		running.Go(func() { _ = r.Projector.Run(ctx) })
 	}
 
 	until := time.Now().Add(length)
@@ -87,7 +80,7 @@ func TestReadsAreFreshWhateverRedisDoes(t *testing.T) {
 	for writer := range 2 {
 		clients.Go(func() {
 			for time.Now().Before(until) {
-				n := rand.IntN(crowd/2)*2 + writer
+				n := rand.IntN(sharedProducts/2)*2 + writer
 				call := time.Since(began)
 				version := log.write(n)
 				mu.Lock()
@@ -99,9 +92,9 @@ func TestReadsAreFreshWhateverRedisDoes(t *testing.T) {
 	}
 	for client := range 24 {
 		clients.Go(func() {
-			var seen [crowd]int64 // by this client
+			var seen [sharedProducts]int64 // by this client
 			for time.Now().Before(until) {
-				n := rand.IntN(crowd)
+				n := rand.IntN(sharedProducts)
 				r := readers[rand.IntN(2)]
 				call := time.Since(began)
 				var at catalog.Position
@@ -124,7 +117,7 @@ func TestReadsAreFreshWhateverRedisDoes(t *testing.T) {
 					return
 				}
 				if p.Version < least && wrong.Add(1) <= 5 {
-					t.Errorf("product %d: version %d after %d, %v after the beginning", n, p.Version, least, call)
+					t.Errorf("product %d has version %d after %v; want %d or later", n, p.Version, call, least)
 				}
 				seen[n] = p.Version
 				if at.Seq == 0 {
@@ -138,38 +131,38 @@ func TestReadsAreFreshWhateverRedisDoes(t *testing.T) {
 			}
 		})
 	}
-	faults := disturb(t, server, log, until)
+	faults := injectFaults(t, server, log, until)
 	clients.Wait()
 
-	result, _ := porcupine.CheckOperationsVerbose(versions, history, time.Minute)
+	result, _ := porcupine.CheckOperationsVerbose(productModel, history, time.Minute)
 	if result != porcupine.Ok {
-		t.Errorf("the reads that carry a position are %s", result)
+		t.Errorf("reads with a position are not linearizable: %s", result)
 	}
 	hits := 0.0
 	for _, reg := range registries {
-		hits += (&world{reg: reg}).counter(t, "catalog_reader_cache_total", "hit")
+		hits += readertest.Counter(t, reg, "catalog_reader_cache_total", "hit")
 	}
-	t.Logf("%d reads with a position, %d without, %d versions, %.0f from the cache, %d were told to wait; faults: %v", reads.Load(), plain.Load(), log.written(), hits, late.Load(), faults)
-	for _, fault := range []string{"killed", "frozen", "shards changed hands"} {
+	t.Logf("%d reads with a position, %d without, %d versions, %.0f cache hits, %d times ErrStale; faults: %v", reads.Load(), plain.Load(), log.written(), hits, late.Load(), faults)
+	for _, fault := range []string{"killed", "frozen", "shards moved"} {
 		if faults[fault] < 2 {
-			t.Errorf("void: %s %d times", fault, faults[fault])
+			t.Errorf("void: fault %q %d times; want at least 2", fault, faults[fault])
 		}
 	}
 	if share := hits / float64(reads.Load()+plain.Load()); share < 0.1 || faults["keys lost"] == 0 {
-		t.Errorf("void: %.0f %% of the reads came from the cache, which lost %d keys", 100*share, faults["keys lost"])
+		t.Errorf("void: %.0f %% of the reads were cache hits, and %d keys were lost; want at least 10 %% and 1", 100*share, faults["keys lost"])
 	}
 }
 
-// operation is a write of a version of a product, or, of version 0, a read.
+// operation is a write of a version of a product, or a read if the version is 0.
 type operation struct {
 	product int
 	version int64
 }
 
-// versions is what a product is for who reads it: the version that was written last.
-var versions = porcupine.Model{
+// productModel is a product for its readers: the version that was written last.
+var productModel = porcupine.Model{
 	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
-		parts := make([][]porcupine.Operation, crowd)
+		parts := make([][]porcupine.Operation, sharedProducts)
 		for _, o := range history {
 			n := o.Input.(operation).product
 			parts[n] = append(parts[n], o)
@@ -185,13 +178,13 @@ var versions = porcupine.Model{
 	},
 }
 
-// disturb disturbs Redis and the shards, and says what it did how often.
-func disturb(t *testing.T, server *redisServer, log *tape, until time.Time) map[string]int {
+// injectFaults disturbs Redis and the shards, and returns how often it did what.
+func injectFaults(t *testing.T, server *redisServer, log *sharedLog, until time.Time) map[string]int {
 	did := map[string]int{}
 	steps := []func(){
 		func() {
 			server.command(t, "SAVE")
-			<-time.After(rand.N(1500 * time.Millisecond)) // some of what is in the snapshot may be valid still
+			<-time.After(rand.N(1500 * time.Millisecond)) // so that some of the snapshot is outdated
 			server.kill()
 			did["killed"]++
 			<-time.After(rand.N(400 * time.Millisecond))
@@ -203,7 +196,7 @@ func disturb(t *testing.T, server *redisServer, log *tape, until time.Time) map[
 			server.signal(t, syscall.SIGCONT)
 			did["frozen"]++
 		},
-		func() { log.swap(); did["shards changed hands"]++ },
+		func() { log.swap(); did["shards moved"]++ },
 	}
 	for n := 0; time.Now().Before(until); n++ {
 		steps[n%len(steps)]()
@@ -217,35 +210,37 @@ func disturb(t *testing.T, server *redisServer, log *tape, until time.Time) map[
 	return did
 }
 
-// tape is a log of events. Each shard is worked on by one of two readers.
-type tape struct {
+// sharedLog is a log of two readers. One of them projects each shard.
+type sharedLog struct {
 	mu      sync.Mutex
-	events  [tapeShards][]catalog.Event
-	now     [crowd]catalog.Event // the last event of each product
-	owner   [tapeShards]int
+	events  [sharedShards][]catalog.Event
+	now     [sharedProducts]catalog.Event // the last event of each product
+	owner   [sharedShards]int
 	changed chan struct{}
 }
 
-func newTape() *tape {
-	l := &tape{changed: make(chan struct{})}
+func newSharedLog() *sharedLog {
+	l := &sharedLog{changed: make(chan struct{})}
 	for s := range l.owner {
 		l.owner[s] = s % 2
 	}
 	return l
 }
 
-func (l *tape) id(product int) catalog.ID { return catalog.DerivedID("crowd", fmt.Sprint(product)) }
+func (l *sharedLog) id(product int) catalog.ID {
+	return catalog.DerivedID("shared", fmt.Sprint(product))
+}
 
-func (l *tape) wake() {
+func (l *sharedLog) wake() {
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
 
-func (l *tape) write(product int) int64 {
+func (l *sharedLog) write(product int) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	id := l.id(product)
-	shard := catalog.Shard(id, tapeShards)
+	shard := catalog.Shard(id, sharedShards)
 	e := catalog.Event{Outcome: catalog.Changed, Product: l.now[product].Product}
 	e.Position = catalog.Position{Shard: shard, Seq: int64(len(l.events[shard]) + 1)}
 	e.Product.ID = id
@@ -256,13 +251,13 @@ func (l *tape) write(product int) int64 {
 	return e.Product.Version
 }
 
-func (l *tape) position(product int) catalog.Position {
+func (l *sharedLog) position(product int) catalog.Position {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.now[product].Position
 }
 
-func (l *tape) written() (n int) {
+func (l *sharedLog) written() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, events := range l.events {
@@ -271,8 +266,8 @@ func (l *tape) written() (n int) {
 	return n
 }
 
-// swap gives each reader the shards of the other.
-func (l *tape) swap() {
+// swap assigns each reader the shards of the other.
+func (l *sharedLog) swap() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for s := range l.owner {
@@ -281,8 +276,9 @@ func (l *tape) swap() {
 	l.wake()
 }
 
-// next answers the events from the offset on, or that the shard is another's.
-func (l *tape) next(shard int32, reader int, from int64) (events []catalog.Event, mine bool, changed <-chan struct{}) {
+// next returns the events from the offset on, and whether the reader projects the
+// shard.
+func (l *sharedLog) next(shard int32, reader int, from int64) (events []catalog.Event, mine bool, changed <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.owner[shard] != reader {
@@ -291,31 +287,31 @@ func (l *tape) next(shard int32, reader int, from int64) (events []catalog.Event
 	return l.events[shard][from:], true, l.changed
 }
 
-func (l *tape) EventOffsets(context.Context) (starts, ends []int64, err error) {
+func (l *sharedLog) EventOffsets(context.Context) (starts, ends []int64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, events := range l.events {
 		ends = append(ends, int64(len(events)))
 	}
-	return make([]int64, tapeShards), ends, nil
+	return make([]int64, sharedShards), ends, nil
 }
 
-// of is the log as one of the readers has it.
-func (l *tape) of(reader int) reader.Log { return tapeOf{l, reader} }
+// of returns the log of one reader.
+func (l *sharedLog) of(reader int) reader.Log { return readerLog{l, reader} }
 
-type tapeOf struct {
-	*tape
+type readerLog struct {
+	*sharedLog
 	reader int
 }
 
-func (l tapeOf) ConsumeAllShards(ctx context.Context, _ string, _ eventlog.Consumer[catalog.Event]) error {
+func (l readerLog) ConsumeAllShards(ctx context.Context, _ string, _ eventlog.Consumer[catalog.Event]) error {
 	<-ctx.Done()
 	return nil
 }
 
-func (l tapeOf) ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
+func (l readerLog) ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
 	var all sync.WaitGroup
-	for s := range int32(tapeShards) {
+	for s := range int32(sharedShards) {
 		all.Go(func() {
 			for ctx.Err() == nil {
 				if _, mine, changed := l.next(s, l.reader, 0); !mine {
@@ -333,8 +329,8 @@ func (l tapeOf) ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.E
 	return nil
 }
 
-// work is one life of a shard in a reader.
-func (l tapeOf) work(ctx context.Context, c eventlog.Consumer[catalog.Event], shard int32) {
+// work runs a shard until the reader loses it.
+func (l readerLog) work(ctx context.Context, c eventlog.Consumer[catalog.Event], shard int32) {
 	from, err := c.Begin(ctx, shard)
 	if err != nil {
 		return
@@ -362,7 +358,7 @@ func (l tapeOf) work(ctx context.Context, c eventlog.Consumer[catalog.Event], sh
 	}
 }
 
-// redisServer is a Redis in a process of its own, with its snapshots in a folder.
+// redisServer is a Redis process with a folder for its snapshots.
 type redisServer struct {
 	address, dir string
 	process      *exec.Cmd
@@ -379,14 +375,14 @@ func (s *redisServer) start(t *testing.T) {
 	_, port, _ := net.SplitHostPort(s.address)
 	s.process = exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", s.dir)
 	if err := s.process.Start(); err != nil {
-		t.Fatalf("redis-server must be there for this test: %v", err)
+		t.Fatalf("start redis-server, which this test needs: %v", err)
 	}
-	for end := time.Now().Add(20 * time.Second); ; <-time.After(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; <-time.After(5 * time.Millisecond) {
 		if s.try("PING") == "+PONG" {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatal("redis-server does not answer")
+			t.Fatal("redis-server does not respond")
 		}
 	}
 }
@@ -404,14 +400,14 @@ func (s *redisServer) signal(t *testing.T, sig syscall.Signal) {
 
 func (s *redisServer) command(t *testing.T, command string) string {
 	t.Helper()
-	answer := s.try(command)
-	if answer == "" || answer[0] == '-' {
-		t.Fatalf("%s: %q", command, answer)
+	response := s.try(command)
+	if response == "" || response[0] == '-' {
+		t.Fatalf("%s: %q", command, response)
 	}
-	return answer
+	return response
 }
 
-// try is the first line of the answer, or "".
+// try returns the first line of the response, or "".
 func (s *redisServer) try(command string) string {
 	c, err := net.DialTimeout("tcp", s.address, time.Second)
 	if err != nil {

@@ -1,0 +1,46 @@
+package reader_test
+
+import (
+	"errors"
+	"testing"
+
+	"catalog"
+	"catalog/reader/internal/readertest"
+)
+
+func TestCache(t *testing.T) {
+	all := readertest.History(4)
+	wantReads := func(t *testing.T, h *readertest.Harness, want int64) {
+		t.Helper()
+		if n := h.View.Reads.Load(); n != want {
+			t.Errorf("the view was read %d times; want %d", n, want)
+		}
+	}
+	t.Run("a cache that is unavailable is bypassed", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{})
+		h.Cache.Edit(func() { h.Cache.Unavailable = true })
+		h.Feed(t, 0, all[:2]...)
+		h.WantVersion(t, 0, 2)
+		h.WantVersion(t, 2, 2)
+	})
+	t.Run("a product is read from the view once, with and without a position", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{})
+		h.Feed(t, 0, all[:2]...)
+		for range 5 {
+			h.WantVersion(t, 0, 2)
+			h.WantVersion(t, 2, 2)
+		}
+		wantReads(t, h, 1)
+	})
+	t.Run("a missing product is read from the view once", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{})
+		for range 5 {
+			if _, err := h.Product(t.Context(), catalog.DerivedID("p"), catalog.Position{}); !errors.Is(err, catalog.ErrNotFound) {
+				t.Fatalf("Product = %v; want ErrNotFound", err)
+			}
+		}
+		wantReads(t, h, 1)
+		h.Feed(t, 0, all[0])
+		h.WantVersion(t, 0, 1)
+	})
+}

@@ -1,0 +1,148 @@
+package indexer
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"catalog"
+	"catalog/eventlog"
+	"catalog/reader/projection"
+)
+
+const (
+	// maxQueuedChanges is the number of changes that may wait. A shard that brings
+	// another one waits itself, and so does its consumer.
+	maxQueuedChanges = 1_000
+	// maxQueuedBytes is the estimated memory of the products of those changes.
+	maxQueuedBytes = 8 << 20
+	// maxBatchProducts is the number of products at which a batch takes no more
+	// changes. A larger batch makes searches wait longer for new products, and
+	// saves little time for each product.
+	maxBatchProducts = 1_000
+)
+
+// indexQueue holds the changes of all shards that are not yet in the index.
+type indexQueue struct {
+	changes chan queuedChange
+	room    *semaphore.Weighted // bytes that may still be queued
+}
+
+// queuedChange is a change of one shard with its estimated size.
+type queuedChange struct {
+	products  []catalog.Product
+	to        eventlog.Checkpoint
+	settledAt []time.Time // of the events
+	size      int64       // in bytes
+}
+
+// indexBatch is several changes to be written together.
+type indexBatch struct {
+	products    []catalog.Product     // the last version of each
+	checkpoints []eventlog.Checkpoint // the last of each shard
+	settledAt   []time.Time           // of all events
+	size        int64                 // in bytes
+}
+
+func newIndexQueue() *indexQueue {
+	return &indexQueue{changes: make(chan queuedChange, maxQueuedChanges), room: semaphore.NewWeighted(maxQueuedBytes)}
+}
+
+// add queues a change, and waits while the queue is full.
+func (q *indexQueue) add(ctx context.Context, change projection.Change) error {
+	c := queuedChange{products: change.Products, to: change.To, settledAt: change.SettledAt()}
+	for _, p := range c.products {
+		c.size += estimateSize(p)
+	}
+	c.size = min(c.size, maxQueuedBytes) // a change larger than the queue waits until the queue is empty
+	if err := q.room.Acquire(ctx, c.size); err != nil {
+		return err
+	}
+	select {
+	case q.changes <- c:
+		return nil
+	case <-ctx.Done():
+		q.room.Release(c.size)
+		return ctx.Err()
+	}
+}
+
+// next waits for a change and returns it together with all others that are
+// queued, up to maxBatchProducts. Its only error is that of ctx.
+func (q *indexQueue) next(ctx context.Context) (indexBatch, error) {
+	var changes []queuedChange
+	select {
+	case c := <-q.changes:
+		changes = append(changes, c)
+	case <-ctx.Done():
+		return indexBatch{}, ctx.Err()
+	}
+	for n := len(changes[0].products); n < maxBatchProducts; {
+		select {
+		case c := <-q.changes:
+			changes = append(changes, c)
+			n += len(c.products)
+			continue
+		default:
+		}
+		break
+	}
+	return merge(changes), nil
+}
+
+// release makes room for as much as the batch held.
+func (q *indexQueue) release(b indexBatch) { q.room.Release(b.size) }
+
+// full reports whether shards wait for room.
+func (q *indexQueue) full() bool {
+	if !q.room.TryAcquire(1) {
+		return true
+	}
+	q.room.Release(1)
+	return len(q.changes) == maxQueuedChanges
+}
+
+// merge makes a batch of changes. Those of one shard come in order.
+func merge(changes []queuedChange) indexBatch {
+	var b indexBatch
+	var products []catalog.Product
+	checkpoints := map[int32]eventlog.Checkpoint{}
+	for _, c := range changes {
+		products = append(products, c.products...)
+		checkpoints[c.to.Shard] = c.to
+		b.settledAt = append(b.settledAt, c.settledAt...)
+		b.size += c.size
+	}
+	b.products = lastVersions(products)
+	b.checkpoints = slices.Collect(maps.Values(checkpoints))
+	return b
+}
+
+// lastVersions keeps the last version of each product, in place.
+func lastVersions(products []catalog.Product) []catalog.Product {
+	at := make(map[catalog.ID]int, len(products))
+	kept := products[:0]
+	for _, p := range products {
+		i, ok := at[p.ID]
+		switch {
+		case !ok:
+			at[p.ID] = len(kept)
+			kept = append(kept, p)
+		case p.Version > kept[i].Version:
+			kept[i] = p
+		}
+	}
+	return kept
+}
+
+// estimateSize returns about how many bytes of memory a product takes.
+func estimateSize(p catalog.Product) int64 {
+	n := 300 + len(p.Name) + len(p.Description) + len(p.Category) + 40*len(p.Tags)
+	for k, v := range p.Attributes {
+		n += 50 + len(k) + len(v)
+	}
+	return int64(n)
+}

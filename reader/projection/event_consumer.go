@@ -1,0 +1,264 @@
+package projection
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"catalog"
+	"catalog/eventlog"
+)
+
+// snapshotThreshold is the lag, in events, above which a shard that has no
+// checkpoint, or lost events of the log, starts from a snapshot of the products
+// instead of replaying events from the journal.
+const snapshotThreshold = 10_000
+
+// Journal reads events and products from the writer, over gRPC. Package journal
+// implements it.
+type Journal interface {
+	// Replay calls handle with the events of the shard with from ≤ seq ≤ to, in
+	// order. A to of 0 means all events from from on.
+	Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error
+
+	// Snapshot calls handle with the products of the shard, tombstones included,
+	// as they are at one moment. A non-empty only limits the products to those
+	// ids. It returns the seq of the next event at that moment.
+	Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (nextSeq int64, err error)
+}
+
+// Offsets is the part of the log that reports which events it has.
+type Offsets interface {
+	// EventOffsets returns, by shard, the offset of the first event that the log
+	// still has and the offset that the next event will get.
+	EventOffsets(ctx context.Context) (starts, ends []int64, err error)
+}
+
+// Target is where an EventConsumer applies events.
+type Target interface {
+	// Checkpoint returns the saved checkpoint of the shard.
+	Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error)
+
+	// Apply applies a change. Changes of one shard come in order.
+	Apply(ctx context.Context, c Change) error
+}
+
+// Change is the effect of consecutive events on the products of one shard.
+type Change struct {
+	// Products holds the last version of each product that the events changed,
+	// or a part of a snapshot.
+	Products []catalog.Product
+
+	// ConsumeEvents is empty for a snapshot, and where all records were duplicates.
+	Events []catalog.Event
+
+	// To is the checkpoint of the shard after the change.
+	To eventlog.Checkpoint
+}
+
+// SettledAt returns when each of the events was settled by the writer.
+func (c Change) SettledAt() []time.Time {
+	times := make([]time.Time, len(c.Events))
+	for i, e := range c.Events {
+		times[i] = e.SettledAt
+	}
+	return times
+}
+
+func (c Change) productIDs() []catalog.ID {
+	ids := make([]catalog.ID, len(c.Products))
+	for i, p := range c.Products {
+		ids[i] = p.ID
+	}
+	return ids
+}
+
+// EventConsumerDeps holds what NewEventConsumer needs.
+type EventConsumerDeps struct {
+	Name    string // in logs and metrics
+	Target  Target
+	Log     Offsets
+	Journal Journal
+	Metrics *ConsumerMetrics
+	Logger  *slog.Logger
+
+	// Exclusive says that no other process applies events to the target. Then the
+	// checkpoint in memory stays valid after End, and may be ahead of the saved one.
+	Exclusive bool
+}
+
+// EventConsumer reads the events of shards without a gap and applies each event
+// once: it drops duplicates and fetches missing events from the journal. The
+// projection and the indexer share it. It implements eventlog.Consumer.
+type EventConsumer struct {
+	deps EventConsumerDeps
+
+	mu      sync.Mutex
+	applied map[int32]eventlog.Checkpoint // by shard, what this process has applied
+}
+
+// NewEventConsumer returns a consumer without shards.
+func NewEventConsumer(deps EventConsumerDeps) *EventConsumer {
+	return &EventConsumer{deps: deps, applied: map[int32]eventlog.Checkpoint{}}
+}
+
+// Begin returns the offset at which the applied events of the shard end. It
+// first applies what the log no longer has, from the journal or a snapshot.
+func (c *EventConsumer) Begin(ctx context.Context, shard int32) (offset int64, err error) {
+	at, ok := c.checkpoint(shard)
+	if !ok || !c.deps.Exclusive {
+		if at, err = c.deps.Target.Checkpoint(ctx, shard); err != nil {
+			return 0, err
+		}
+	}
+	starts, ends, err := c.deps.Log.EventOffsets(ctx)
+	if err != nil {
+		return 0, err
+	}
+	c.setCheckpoint(at)
+	if at, err = c.catchUp(ctx, at, starts[shard], ends[shard]); err != nil {
+		c.End(shard)
+		return 0, err
+	}
+	return at.Offset, nil
+}
+
+// catchUp applies the events after at that the log no longer has. The log of the
+// shard spans the offsets from start to end.
+func (c *EventConsumer) catchUp(ctx context.Context, at eventlog.Checkpoint, start, end int64) (eventlog.Checkpoint, error) {
+	lostEvents := at.Offset < start
+	recreated := at.Offset > end // a new topic: seqs continue, offsets begin at 0
+	switch {
+	case end-at.Offset > snapshotThreshold && (at.Seq == 0 || lostEvents):
+		c.deps.Logger.InfoContext(ctx, "shard starts from a snapshot", "consumer", c.deps.Name, "shard", at.Shard, "seq", at.Seq+1, "offset", end)
+		return c.loadSnapshot(ctx, at, end)
+	case lostEvents || recreated:
+		c.deps.Logger.WarnContext(ctx, "events removed from the log; replaying them from the journal", "consumer", c.deps.Name, "shard", at.Shard, "seq", at.Seq+1, "offset", start)
+		at, err := c.replay(ctx, at, 0)
+		if err != nil {
+			return at, err
+		}
+		// The offset changes only now: a process that dies during the replay must
+		// take this branch again.
+		at.Offset = start
+		return at, c.apply(ctx, nil, at)
+	}
+	return at, nil
+}
+
+// Handle applies the next records of a shard. It drops duplicates and fetches
+// missing events from the journal.
+func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) error {
+	at, _ := c.checkpoint(r.Shard)
+	next := make([]catalog.Event, 0, len(r.Items)) // consecutive events after at
+	for _, e := range r.Items {
+		want := at.Seq + int64(len(next)) + 1
+		if e.Seq < want {
+			c.deps.Metrics.dropped.WithLabelValues(c.deps.Name).Inc()
+			continue
+		}
+		if e.Seq > want {
+			c.deps.Metrics.gaps.WithLabelValues(c.deps.Name).Inc()
+			c.deps.Logger.ErrorContext(ctx, "events missing from the log; replaying them from the journal",
+				"consumer", c.deps.Name, "shard", r.Shard, "from", want, "to", e.Seq-1)
+			if len(next) > 0 {
+				at.Seq = want - 1
+				if err := c.apply(ctx, next, at); err != nil {
+					return err
+				}
+				next = next[:0:0]
+			}
+			var err error
+			if at, err = c.replay(ctx, at, e.Seq-1); err != nil {
+				return err
+			}
+		}
+		next = append(next, e)
+	}
+	at.Seq += int64(len(next))
+	at.Offset = r.To
+	return c.apply(ctx, next, at)
+}
+
+// End forgets the shard, unless the consumer is exclusive.
+func (c *EventConsumer) End(shard int32) {
+	if c.deps.Exclusive {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.applied, shard)
+}
+
+// apply applies consecutive events, which bring the shard to the checkpoint.
+func (c *EventConsumer) apply(ctx context.Context, events []catalog.Event, to eventlog.Checkpoint) error {
+	if err := c.deps.Target.Apply(ctx, Change{Products: eventlog.LastVersions(events), Events: events, To: to}); err != nil {
+		return err
+	}
+	c.deps.Metrics.applied.WithLabelValues(c.deps.Name).Add(float64(len(events)))
+	c.setCheckpoint(to)
+	return nil
+}
+
+// loadSnapshot applies the current products of the shard and returns the new
+// checkpoint. Reading continues at the offset, which was the end of the log
+// before the snapshot: every earlier event is part of the snapshot.
+func (c *EventConsumer) loadSnapshot(ctx context.Context, at eventlog.Checkpoint, offset int64) (eventlog.Checkpoint, error) {
+	next, err := c.deps.Journal.Snapshot(ctx, at.Shard, nil, func(products []catalog.Product) error {
+		return c.deps.Target.Apply(ctx, Change{Products: products, To: at})
+	})
+	if err != nil {
+		return at, fmt.Errorf("load a snapshot of shard %d: %w", at.Shard, err)
+	}
+	at.Seq, at.Offset = next-1, offset
+	return at, c.apply(ctx, nil, at)
+}
+
+// replay applies the events after at up to seq to from the journal; a to of 0
+// means all. It returns the new checkpoint, which keeps the offset of at.
+func (c *EventConsumer) replay(ctx context.Context, at eventlog.Checkpoint, to int64) (eventlog.Checkpoint, error) {
+	from := at.Seq + 1
+	err := c.deps.Journal.Replay(ctx, at.Shard, from, to, func(events []catalog.Event) error {
+		for _, e := range events {
+			if e.Seq != at.Seq+1 {
+				return fmt.Errorf("the journal returned event %d; want %d", e.Seq, at.Seq+1)
+			}
+			at.Seq++
+		}
+		return c.apply(ctx, events, at)
+	})
+	if err == nil && at.Seq < to {
+		err = fmt.Errorf("the journal does not have the events %d to %d", at.Seq+1, to)
+	}
+	if err != nil {
+		return at, fmt.Errorf("replay shard %d from seq %d: %w", at.Shard, from, err)
+	}
+	return at, nil
+}
+
+// checkpoint returns what this process has applied of the shard, and whether the
+// shard is assigned to it. For an exclusive consumer that includes shards that
+// were assigned earlier.
+func (c *EventConsumer) checkpoint(shard int32) (eventlog.Checkpoint, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, ok := c.applied[shard]
+	return at, ok
+}
+
+// shards returns the shards that checkpoint knows.
+func (c *EventConsumer) shards() []int32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.applied))
+}
+
+func (c *EventConsumer) setCheckpoint(at eventlog.Checkpoint) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.applied[at.Shard] = at
+}

@@ -1,0 +1,145 @@
+package projection_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"pgregory.net/rapid"
+
+	"catalog"
+	"catalog/eventlog"
+	"catalog/reader/internal/readertest"
+)
+
+// truncatedJournal is a journal whose snapshots end with an error.
+type truncatedJournal struct{ readertest.Journal }
+
+func (j truncatedJournal) Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (int64, error) {
+	_, err := j.Journal.Snapshot(ctx, shard, only, handle)
+	return 0, errors.Join(err, io.ErrUnexpectedEOF)
+}
+
+func wantCheckpoint(t *testing.T, v *readertest.View, seq, offset int64) {
+	t.Helper()
+	if p, err := v.Checkpoint(t.Context(), 0); err != nil || p.Seq != seq || p.Offset != offset {
+		t.Errorf("Checkpoint = seq %d, offset %d, %v; want seq %d, offset %d", p.Seq, p.Offset, err, seq, offset)
+	}
+}
+
+func wantCounter(t *testing.T, h *readertest.Harness, name string, want float64) {
+	t.Helper()
+	if got := readertest.Counter(t, h.Registry, name, "view"); got != want {
+		t.Errorf("%s = %v; want %v", name, got, want)
+	}
+}
+
+func TestEventConsumer(t *testing.T) {
+	all := readertest.History(12)
+	t.Run("events are applied in order and duplicates are dropped", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{})
+		h.Feed(t, 0, all[:3]...)
+		h.WantVersion(t, 3, 3)
+		h.Feed(t, 3, all[1], all[2], all[3])
+		h.WantVersion(t, 4, 4)
+		wantCounter(t, h, "catalog_reader_events_dropped_total", 2)
+	})
+	t.Run("missing events come from the journal", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{Journal: readertest.Journal(all)})
+		h.Feed(t, 0, all[0], all[3])
+		h.WantVersion(t, 4, 4)
+		wantCounter(t, h, "catalog_reader_gaps_total", 1)
+	})
+	t.Run("an event that the journal lacks too stops the shard", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{Journal: readertest.Journal(all[:1])})
+		err := h.Log.Projection().Handle(t.Context(), eventlog.Records[catalog.Event]{To: 1, Items: all[3:4]})
+		if err == nil || !strings.Contains(err.Error(), "the journal does not have the events 2 to 3") {
+			t.Fatalf("Handle = %v; want an error that names the events 2 to 3", err)
+		}
+	})
+	t.Run("deleted products stay deleted when old events are applied again", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{})
+		h.Feed(t, 0, all[:10]...)
+		h.WantVersion(t, 10, 10)
+		if err := h.View.Apply(t.Context(), []catalog.Product{all[0].Product, all[8].Product}); err != nil {
+			t.Fatal(err)
+		}
+		h.WantVersion(t, 10, 10)
+	})
+}
+
+func TestEventConsumer_journal(t *testing.T) {
+	all := readertest.History(12)
+	t.Run("events removed from the log come from the journal", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{Log: &readertest.Log{First: 8, End: 8}, Journal: readertest.Journal(all[:8])})
+		h.WantVersion(t, 8, 8)
+		h.Feed(t, 8, all[8])
+		h.WantVersion(t, 9, 9)
+	})
+	t.Run("in a recreated topic seqs continue and offsets start at the beginning", func(t *testing.T) {
+		v := readertest.NewView(t)
+		if err := errors.Join(
+			v.Apply(t.Context(), []catalog.Product{all[4].Product}),
+			v.SaveCheckpoint(t.Context(), eventlog.Checkpoint{Position: catalog.Position{Seq: 5}, Offset: 9}),
+		); err != nil {
+			t.Fatal(err)
+		}
+		h := readertest.Start(t, readertest.Config{View: v, Log: &readertest.Log{End: 3}, Journal: readertest.Journal(all[:8])})
+		h.WantVersion(t, 8, 8)
+		h.Feed(t, 0, all[6:9]...)
+		h.WantVersion(t, 9, 9)
+		wantCheckpoint(t, v, 9, 3)
+	})
+}
+
+func TestEventConsumer_snapshot(t *testing.T) {
+	all := readertest.History(12)
+	// The log has removed all its events, and the numbers of the journal's events
+	// do not fit its offsets.
+	newLog := func() *readertest.Log { return &readertest.Log{First: 20_000, End: 20_000} }
+	t.Run("an empty view that is far behind starts from a snapshot", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{Log: newLog(), Journal: readertest.Journal(all[:8])})
+		h.WantVersion(t, 8, 8)
+		wantCounter(t, h, "catalog_reader_events_applied_total", 0)
+		h.Feed(t, 20_000, all[8])
+		h.WantVersion(t, 9, 9)
+		wantCheckpoint(t, h.View, 9, 20_001)
+		h.WaitForIndex(t, 9)
+		page, err := h.Search(t.Context(), catalog.Query{})
+		if err != nil || len(page.Items) != 1 || page.Items[0].Version != 9 {
+			t.Errorf("Search = %d products, %v; want version 9 of one product", len(page.Items), err)
+		}
+	})
+	t.Run("a snapshot that fails is loaded again from its start", func(t *testing.T) {
+		v, l := readertest.NewView(t), newLog()
+		r := readertest.New(v, nil, readertest.NewIndex(), l, truncatedJournal{all[:8]}, prometheus.NewRegistry())
+		if err := r.Projector.Run(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Fatalf("Run = %v; want %v", err, io.ErrUnexpectedEOF)
+		}
+		wantCheckpoint(t, v, 0, 0)
+		h := readertest.Start(t, readertest.Config{View: v, Log: l, Journal: readertest.Journal(all[:8])})
+		h.WantVersion(t, 8, 8)
+	})
+}
+
+func TestEventConsumer_random(t *testing.T) {
+	t.Run("the view holds the last event whatever is repeated and wherever batches end", func(t *testing.T) {
+		rapid.Check(t, func(rt *rapid.T) {
+			all := readertest.History(rapid.IntRange(1, 12).Draw(rt, "events"))
+			h := readertest.Start(t, readertest.Config{Journal: readertest.Journal(all)})
+			var offset int64
+			for at := 0; at < len(all); {
+				from := rapid.IntRange(0, at).Draw(rt, "from")
+				to := rapid.IntRange(from, len(all)).Draw(rt, "to")
+				h.Feed(rt, offset, all[from:to]...)
+				offset += int64(to - from)
+				at = max(at, to)
+			}
+			n := int64(len(all))
+			h.WantVersion(t, n, n)
+		})
+	})
+}

@@ -1,0 +1,309 @@
+// Package projection builds the view from events. For each shard that the log
+// assigns to this process it reads the events without a gap, invalidates the
+// changed products in the cache, writes them to the view and saves the
+// checkpoint, in this order.
+//
+// It also holds what the other packages of the reader share with it: the
+// [EventConsumer], which the indexer uses too, the [Watermarks] that queries
+// wait for, and the [GenerationalView] that a rebuild switches.
+//
+// Promises: no event is skipped, a product never goes back in version, and a
+// checkpoint is visible only after the products that it covers. The package
+// knows no engine and no gRPC.
+package projection
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"catalog"
+	"catalog/eventlog"
+	"catalog/internal/failpoint"
+	"catalog/internal/telemetry"
+)
+
+// View stores the latest version of every product, by id. All readers share it.
+// Packages mongo and sqlite implement it; enginetest.TestView holds what an
+// implementation must do.
+type View interface {
+	// Apply stores each product whose version is higher than the stored one,
+	// tombstones included. The same or an older version changes nothing and is
+	// not an error.
+	Apply(ctx context.Context, products []catalog.Product) error
+
+	// Product returns the product, which may be a tombstone, or ErrNotFound when
+	// no version was ever stored.
+	Product(ctx context.Context, id catalog.ID) (catalog.Product, error)
+
+	// Checkpoint returns the saved checkpoint of the shard, or one with seq and
+	// offset 0 when none is saved.
+	Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error)
+
+	// Scan calls handle with all products, tombstones included, in any order.
+	// Products written during the scan may be missing.
+	Scan(ctx context.Context, handle func([]catalog.Product) error) error
+
+	// Overwrite replaces a wrong product with p, whatever the version of p. It
+	// changes nothing unless version was is stored; was is 0 for a product that
+	// is missing. A p of version 0 removes the product.
+	Overwrite(ctx context.Context, was int64, p catalog.Product) error
+
+	// SaveCheckpoint stores the checkpoint of a shard unless one with a higher seq
+	// is stored. A checkpoint with the same seq and another offset is stored.
+	SaveCheckpoint(ctx context.Context, p eventlog.Checkpoint) error
+}
+
+// Cache is the writing side of the cache. A process holds the lease of a shard
+// while it projects the shard, and announces every change before it makes it, so
+// that the cache holds either what the view holds, or nothing. Package redis
+// implements it; enginetest.TestCache holds what an implementation must do.
+type Cache interface {
+	// Acquire takes the lease of the shard from the process that holds it, drops
+	// the cached products of the shard, and blocks fills until the first
+	// AllowFill. After an error the cache retries in the background; the shard
+	// can be projected all the same.
+	Acquire(ctx context.Context, shard int32) error
+
+	// Invalidate removes the products from the cache and blocks their fills
+	// until AllowFill. When it returns, no reader gets them from the cache. It
+	// returns ErrFenced when another process holds the lease of the shard.
+	Invalidate(ctx context.Context, shard int32, products []catalog.ID) error
+
+	// AllowFill lets the products of the shard be filled again. After an error
+	// they stay blocked for a while.
+	AllowFill(ctx context.Context, shard int32) error
+
+	// Release gives up the lease of the shard.
+	Release(shard int32)
+
+	// RenewLeases renews the leases that this process holds until ctx ends.
+	RenewLeases(ctx context.Context)
+}
+
+// Log assigns the shards of the events topic. Package kafka implements it.
+type Log interface {
+	// ConsumeEvents joins the group of readers and calls c for the shards that the
+	// group assigns to this process, until ctx ends.
+	ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.Event]) error
+
+	Offsets
+}
+
+// Deps holds what New needs.
+type Deps struct {
+	View    View
+	Cache   Cache // nil for none
+	Log     Log
+	Journal Journal
+
+	Watermarks *Watermarks      // advanced when the view has applied events
+	Metrics    *ConsumerMetrics // shared with the indexer
+	Logger     *slog.Logger
+
+	// OnCacheError is called when a lease cannot be acquired or a shard cannot be
+	// opened for fills. The reader then bypasses the cache for a moment.
+	OnCacheError func(ctx context.Context, err error)
+}
+
+// Projector projects the events of its shards into the view. It implements
+// eventlog.Consumer.
+type Projector struct {
+	view       View
+	log        Log
+	watermarks *Watermarks
+	metrics    *ConsumerMetrics
+	events     *EventConsumer
+	leases     *cacheLeases // nil without a cache
+	locks      shardLocks   // serialize events, repairs and cache resets of a shard
+	steps      []step
+}
+
+// step is one stage of the pipeline of a change. A change passes the steps in
+// order and stops at the first error; the log then delivers its events again.
+type step struct {
+	name string
+	run  func(ctx context.Context, c Change) error
+}
+
+// New returns a projector. Run starts it.
+func New(deps Deps) *Projector {
+	p := &Projector{view: deps.View, log: deps.Log, watermarks: deps.Watermarks, metrics: deps.Metrics}
+	p.events = NewEventConsumer(EventConsumerDeps{
+		Name: "view", Target: viewTarget{p}, Log: deps.Log, Journal: deps.Journal, Metrics: deps.Metrics, Logger: deps.Logger,
+	})
+	if deps.Cache != nil {
+		p.leases = &cacheLeases{cache: deps.Cache, onError: deps.OnCacheError, fillFrom: map[int32]int64{}}
+	}
+	p.steps = []step{
+		{"invalidate the cache", p.invalidateCache},
+		{"write the view", p.writeView},
+		{"save the checkpoint", p.saveCheckpoint},
+		{"advance the watermark", p.advanceWatermark},
+	}
+	return p
+}
+
+// Run projects the shards that the log assigns to this process, until ctx ends.
+func (p *Projector) Run(ctx context.Context) error {
+	if p.leases == nil {
+		return p.log.ConsumeEvents(ctx, p)
+	}
+	var background sync.WaitGroup
+	ctx, stop := context.WithCancel(ctx)
+	defer background.Wait()
+	defer stop()
+	background.Go(func() { p.leases.cache.RenewLeases(ctx) })
+	if view, ok := p.view.(*GenerationalView); ok {
+		background.Go(func() { p.resetCacheAfterSwitch(ctx, view) })
+	}
+	return p.log.ConsumeEvents(ctx, p)
+}
+
+// Begin acquires the cache lease of the shard, catches up with what the log no
+// longer has, and returns the offset of the next event to read.
+func (p *Projector) Begin(ctx context.Context, shard int32) (offset int64, err error) {
+	defer p.locks.lock(shard)()
+	if p.leases == nil {
+		return p.events.Begin(ctx, shard)
+	}
+	p.leases.acquire(ctx, shard)
+	defer func() {
+		if err != nil {
+			p.leases.release(shard)
+		}
+	}()
+	_, ends, err := p.log.EventOffsets(ctx)
+	if err != nil {
+		return 0, err
+	}
+	p.leases.blockFillsBefore(shard, ends[shard])
+	if offset, err = p.events.Begin(ctx, shard); err != nil {
+		return 0, err
+	}
+	p.leases.allowFill(ctx, shard, offset)
+	return offset, nil
+}
+
+// Handle applies records of a shard and then lets the cache be filled with them.
+func (p *Projector) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) error {
+	defer p.locks.lock(r.Shard)()
+	if err := p.events.Handle(ctx, r); err != nil {
+		return err
+	}
+	if p.leases != nil {
+		p.leases.allowFill(ctx, r.Shard, r.To)
+	}
+	return nil
+}
+
+// End stops the shard and releases its cache lease.
+func (p *Projector) End(shard int32) {
+	p.events.End(shard)
+	if p.leases != nil {
+		p.leases.release(shard)
+	}
+}
+
+// Owns reports whether this process projects the shard at the moment.
+func (p *Projector) Owns(shard int32) bool {
+	_, ok := p.events.checkpoint(shard)
+	return ok
+}
+
+// Refresh reads the checkpoint of the shard from the view and advances the
+// watermark to it. Shards that another process projects advance only this way.
+func (p *Projector) Refresh(ctx context.Context, shard int32) error {
+	_, err := viewTarget{p}.Checkpoint(ctx, shard)
+	return err
+}
+
+// Correct calls change, which corrects products of the shard in the view,
+// between two batches of events of the shard. The products are invalidated in
+// the cache first. It returns an error when this process does not project the
+// shard.
+func (p *Projector) Correct(ctx context.Context, shard int32, products []catalog.ID, change func() error) error {
+	defer p.locks.lock(shard)()
+	at, ok := p.events.checkpoint(shard)
+	if !ok {
+		return fmt.Errorf("shard %d is no longer assigned to this reader; run the command again", shard)
+	}
+	if p.leases == nil {
+		return change()
+	}
+	if err := p.leases.cache.Invalidate(ctx, shard, products); err != nil {
+		return err
+	}
+	if err := change(); err != nil {
+		return err
+	}
+	p.leases.allowFill(ctx, shard, at.Offset)
+	return nil
+}
+
+// viewTarget is the view as the target of the event consumer.
+type viewTarget struct{ p *Projector }
+
+// Checkpoint returns the saved checkpoint of the shard, which another process
+// may have saved, and advances the watermark to it.
+func (v viewTarget) Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error) {
+	at, err := v.p.view.Checkpoint(ctx, shard)
+	if err == nil {
+		v.p.watermarks.Advance(at)
+	}
+	return at, err
+}
+
+// Apply runs the pipeline for a change. Each step makes its effect visible only
+// after the steps before it: a reader that sees the checkpoint sees the products.
+func (v viewTarget) Apply(ctx context.Context, c Change) error {
+	since := time.Now()
+	failpoint.Here(failpoint.ReaderPolled)
+	for _, s := range v.p.steps {
+		if err := s.run(ctx, c); err != nil {
+			return fmt.Errorf("project shard %d: %s: %w", c.To.Shard, s.name, err)
+		}
+	}
+	telemetry.RecordEventSpans(ctx, "project", c.Events, since)
+	v.p.metrics.ObserveDelay("view", c.SettledAt())
+	return nil
+}
+
+func (p *Projector) invalidateCache(ctx context.Context, c Change) error {
+	if len(c.Products) == 0 {
+		return nil
+	}
+	if p.leases != nil {
+		if err := p.leases.cache.Invalidate(ctx, c.To.Shard, c.productIDs()); err != nil {
+			return err
+		}
+	}
+	failpoint.Here(failpoint.ReaderInvalidated)
+	return nil
+}
+
+func (p *Projector) writeView(ctx context.Context, c Change) error {
+	if len(c.Products) == 0 {
+		return nil
+	}
+	if err := p.view.Apply(ctx, c.Products); err != nil {
+		return err
+	}
+	failpoint.Here(failpoint.ReaderApplied)
+	return nil
+}
+
+func (p *Projector) saveCheckpoint(ctx context.Context, c Change) error {
+	if err := p.view.SaveCheckpoint(ctx, c.To); err != nil {
+		return err
+	}
+	failpoint.Here(failpoint.ReaderCheckpointed)
+	return nil
+}
+
+func (p *Projector) advanceWatermark(_ context.Context, c Change) error {
+	p.watermarks.Advance(c.To)
+	return nil
+}

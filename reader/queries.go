@@ -1,0 +1,111 @@
+package reader
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"catalog"
+	"catalog/internal/wire"
+)
+
+// Product returns the product as of the position or later. It returns
+// ErrNotFound, or ErrStale when the view does not reach the position in time.
+func (r *Reader) Product(ctx context.Context, id catalog.ID, at catalog.Position) (catalog.Product, error) {
+	if at.Seq > 0 {
+		if err := r.positions.WaitForView(ctx, at); err != nil {
+			return catalog.Product{}, err
+		}
+	}
+	p, err := r.loader.product(ctx, id)
+	if err == nil && !p.Exists() {
+		return catalog.Product{}, catalog.ErrNotFound
+	}
+	return p, err
+}
+
+// Products returns those of the products that it can read within
+// multiGetTimeout, by id, encoded by wire.EncodeProduct: cached products are
+// passed on without decoding. The encoding of a product that does not exist is
+// empty or a tombstone. It reorders ids.
+func (r *Reader) Products(ctx context.Context, ids []catalog.ID) map[catalog.ID][]byte {
+	known := r.cache.products(ctx, ids)
+	if known == nil {
+		known = make(map[catalog.ID][]byte, len(ids))
+	}
+	ctx, cancel := context.WithTimeout(ctx, multiGetTimeout)
+	defer cancel()
+	var mu sync.Mutex
+	var loads sync.WaitGroup
+	slices.SortFunc(ids, func(a, b catalog.ID) int { return bytes.Compare(a[:], b[:]) })
+	ids = slices.DeleteFunc(slices.Compact(ids), func(id catalog.ID) bool { _, ok := known[id]; return ok })
+	for _, id := range ids {
+		loads.Go(func() {
+			var encoded []byte
+			p, err := r.loader.product(ctx, id)
+			if err == nil {
+				encoded, err = wire.EncodeProduct(p)
+			}
+			if err == nil || errors.Is(err, catalog.ErrNotFound) {
+				mu.Lock()
+				defer mu.Unlock()
+				known[id] = encoded
+			}
+		})
+	}
+	loads.Wait()
+	return known
+}
+
+// load returns what the view holds of the product now, from the cache if that
+// holds it.
+func (r *Reader) load(ctx context.Context, id catalog.ID) (catalog.Product, error) {
+	p, found, ticket := r.cache.product(ctx, id)
+	if !found {
+		var err error
+		p, err = r.view.product(ctx, id)
+		switch {
+		case errors.Is(err, catalog.ErrNotFound):
+			p = catalog.Product{ID: id}
+		case err != nil:
+			return p, err
+		}
+		r.cache.fill(ctx, ticket, p)
+	}
+	if p.Version == 0 {
+		return p, catalog.ErrNotFound
+	}
+	return p, nil
+}
+
+// Search returns a page of the products that match the query, as of the
+// positions or later.
+func (r *Reader) Search(ctx context.Context, q catalog.Query, at ...catalog.Position) (catalog.Page, error) {
+	return queryIndex(ctx, r.positions, at, func(ctx context.Context) (catalog.Page, error) { return r.index.Search(ctx, q) })
+}
+
+// Suggest returns completions of a text that is being typed, at most limit of
+// each kind, as of the positions or later.
+func (r *Reader) Suggest(ctx context.Context, text string, limit int, at ...catalog.Position) (catalog.Suggestions, error) {
+	return queryIndex(ctx, r.positions, at, func(ctx context.Context) (catalog.Suggestions, error) { return r.index.Suggest(ctx, text, limit) })
+}
+
+// queryIndex waits until the index has applied the positions and calls query. It
+// cancels the query after searchTimeout and returns ErrTooSlow, so that the index
+// has capacity for other queries.
+func queryIndex[Result any](ctx context.Context, p *positions, at []catalog.Position, query func(context.Context) (Result, error)) (Result, error) {
+	for _, position := range at {
+		if err := p.WaitForIndex(ctx, position); err != nil {
+			return *new(Result), err
+		}
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, searchTimeout, catalog.ErrTooSlow)
+	defer cancel()
+	result, err := query(ctx)
+	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), catalog.ErrTooSlow) {
+		err = catalog.ErrTooSlow
+	}
+	return result, err
+}

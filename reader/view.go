@@ -1,0 +1,53 @@
+package reader
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
+
+	"catalog"
+	"catalog/internal/breaker"
+	"catalog/reader/projection"
+)
+
+// viewClient reads the view for queries, through a circuit breaker.
+type viewClient struct {
+	view      projection.View
+	projector *projection.Projector
+	breaker   *breaker.Breaker
+	polls     singleflight.Group // by shard
+}
+
+func newViewClient(view projection.View, projector *projection.Projector, reg prometheus.Registerer) *viewClient {
+	return &viewClient{view: view, projector: projector, breaker: breaker.New("view", reg)}
+}
+
+// product returns a product of the view, or ErrNotFound.
+func (v *viewClient) product(ctx context.Context, id catalog.ID) (p catalog.Product, err error) {
+	err = v.breaker.Do(ctx, v.probe, func(ctx context.Context) error {
+		p, err = v.view.Product(ctx, id)
+		return err
+	})
+	return p, err
+}
+
+// poll refreshes the watermark of a shard that another reader may project.
+// Concurrent polls of a shard share one read of the view.
+func (v *viewClient) poll(ctx context.Context, shard int32) error {
+	_, err, _ := v.polls.Do(strconv.Itoa(int(shard)), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), positionTimeout)
+		defer cancel()
+		return nil, v.breaker.Do(ctx, v.probe, func(ctx context.Context) error {
+			return v.projector.Refresh(ctx, shard)
+		})
+	})
+	return err
+}
+
+// probe reads one checkpoint, to find out whether the view responds.
+func (v *viewClient) probe(ctx context.Context) error {
+	_, err := v.view.Checkpoint(ctx, 0)
+	return err
+}
