@@ -76,7 +76,7 @@ type FacetValue struct {
 }
 
 // Highlight shows the matches of a query's text in one field of a product: name,
-// brand, category, sku or description. It has an excerpt of a long description.
+// sku, gtin, brand, category or description. It has an excerpt of a long description.
 type Highlight struct {
 	Field     string
 	Fragments []Fragment // consecutive parts of the text

@@ -282,7 +282,7 @@ type Page struct {
 	NextCursor string  `json:"nextCursor,omitempty,omitzero"`
 	Facets     []Facet `json:"facets,omitempty,omitzero"`
 
-	// Highlights By the id of a product and one of its fields (name, sku, category, description): the text of the field, or an excerpt
+	// Highlights By the id of a product and one of its fields (name, sku, gtin, brand, category, description): the text of the field, or an excerpt
 	// of a long one, in fragments that match and others that do not. Fields without a match are left out.
 	Highlights map[string]map[string][]Fragment `json:"highlights,omitempty,omitzero"`
 

@@ -23,11 +23,14 @@ func TestIndex(t *testing.T, open func(t *testing.T) reader.Index) {
 		{"text", []indexTest{
 			{"words are found in any order, whole, by prefix, in the plural or misspelt", indexWords},
 			{"the best matches come first", indexRelevance},
+			{"the words of the brand are found", indexBrandWords},
+			{"an identifier finds its product first", indexIdentifiers},
 			{"text is data, whatever characters it has", indexAnyText},
 			{"no character is an operator", indexOperators},
 		}},
 		{"filters", []indexTest{
 			{"a filter matches exact values", indexFilters},
+			{"a GTIN matches in any of its lengths", indexGTIN},
 			{"a price range includes its ends", indexPriceRange},
 			{"an invalid query is refused", indexInvalidQueries},
 			{"filters and totals agree with a list on random queries", indexRandom},
@@ -89,6 +92,17 @@ func furniture() []catalog.Product {
 		item("Café chair", "Furniture/Chairs", "Stacks", 60, "beech", "new"),
 		item("Desk lamp", "Lighting", "Turns to every side", 25),
 	}
+}
+
+// branded returns products of two brands, one of them with a GTIN-12.
+func branded() []catalog.Product {
+	wishbone := item("Wishbone chair", "Furniture/Chairs", "Beech", 700)
+	wishbone.Brand, wishbone.GTIN = "Carl Hansen & Søn", "614141000036"
+	shell := item("Shell chair", "Furniture/Chairs", "Walnut", 800)
+	shell.Brand, shell.GTIN = "Carl Hansen & Søn", "4006381333931"
+	copied := item("Copied chair", "Furniture/Chairs", "Looks like one of Carl Hansen", 90)
+	copied.Brand = "carl hansen & søn"
+	return []catalog.Product{wishbone, shell, copied}
 }
 
 // put applies products without a checkpoint.

@@ -31,6 +31,7 @@ func wantFiltered(t *testing.T, x reader.Index, cases []filterCase) {
 func indexFilters(t *testing.T, x reader.Index) {
 	long := strings.Repeat("long ", 300) + "end"
 	put(t, x, furniture()...)
+	put(t, x, branded()...)
 	put(t, x,
 		at("lacquer", 1, catalog.ProductData{Name: "Lacquer", Price: price(1, 0, "USD"), Attributes: map[string]string{"colour": "black", "finish": "a:b", "care": long}}),
 		at("yen", 1, catalog.ProductData{Name: "Yen", Price: price(300, 0, "JPY")}),
@@ -41,7 +42,12 @@ func indexFilters(t *testing.T, x reader.Index) {
 			{catalog.Query{Category: "Furniture/Tab"}, ""},
 			{catalog.Query{Category: "Furniture/Tables/Low"}, "Coffee table"},
 		},
-		"tag":             {{catalog.Query{Tag: "new"}, "Café chair, Oak table"}},
+		"tag": {{catalog.Query{Tag: "new"}, "Café chair, Oak table"}},
+		"brand, written exactly so": {
+			{catalog.Query{Brand: "Carl Hansen & Søn"}, "Shell chair, Wishbone chair"},
+			{catalog.Query{Brand: "Carl Hansen & Søn", Text: "walnut"}, "Shell chair"},
+			{catalog.Query{Brand: "Carl Hansen"}, ""},
+		},
 		"filter and text": {{catalog.Query{Tag: "new", Text: "oak"}, "Oak table"}},
 		"currency":        {{catalog.Query{Currency: "JPY"}, "Yen"}},
 		"attributes match key and whole value": {
@@ -55,6 +61,18 @@ func indexFilters(t *testing.T, x reader.Index) {
 	} {
 		t.Run(name, func(t *testing.T) { wantFiltered(t, x, cases) })
 	}
+}
+
+func indexGTIN(t *testing.T, x reader.Index) {
+	put(t, x, branded()...)
+	wantFiltered(t, x, []filterCase{
+		{catalog.Query{GTIN: "614141000036"}, "Wishbone chair"},
+		{catalog.Query{GTIN: "0614141000036"}, "Wishbone chair"},
+		{catalog.Query{GTIN: "00614141000036"}, "Wishbone chair"},
+		{catalog.Query{GTIN: "4006381333931", Brand: "Carl Hansen & Søn"}, "Shell chair"},
+		{catalog.Query{GTIN: "4006381333931", Category: "Lighting"}, ""},
+		{catalog.Query{GTIN: "96385074"}, ""},
+	})
 }
 
 func indexPriceRange(t *testing.T, x reader.Index) {
@@ -73,6 +91,7 @@ func indexInvalidQueries(t *testing.T, x reader.Index) {
 	wantQueryRefused(t, x, catalog.Query{Limit: 1, MinPrice: &catalog.Decimal{}}, "currency")
 	wantQueryRefused(t, x, catalog.Query{Limit: 1, Currency: "EUR", MinPrice: &catalog.Decimal{Units: 2}, MaxPrice: &catalog.Decimal{Units: 1}}, "minPrice")
 	wantQueryRefused(t, x, catalog.Query{Limit: 1, Currency: "EUX"}, "currency")
+	wantQueryRefused(t, x, catalog.Query{Limit: 1, GTIN: "400638133393"}, "gtin")
 	wantQueryRefused(t, x, catalog.Query{Limit: 1, Text: strings.Repeat("x", catalog.MaxText+1)}, "q")
 	wantQueryRefused(t, x, catalog.Query{Limit: 1, Sort: "size"}, "sort")
 	wantQueryRefused(t, x, catalog.Query{Limit: 1, FacetAttributes: make([]string, catalog.MaxFilters+1)}, "facet")
@@ -85,6 +104,7 @@ func indexRandom(t *testing.T, x reader.Index) {
 	var all []catalog.Product
 	for i := range 300 {
 		p := item(fmt.Sprint("p", i), fmt.Sprintf("C%d/D%d", i%3, i%7), "", 0, fmt.Sprint("t", i%5))
+		p.Brand = fmt.Sprint("b", i%6)
 		p.Price = catalog.Money{Decimal: catalog.Decimal{Units: int64(i) * int64(i) * 37 % 250_000, Nanos: int32(i%100) * 10_000_000}, Currency: []string{"EUR", "USD"}[i%2]}
 		all = append(all, p)
 	}
@@ -93,6 +113,7 @@ func indexRandom(t *testing.T, x reader.Index) {
 		q := catalog.Query{
 			Category: rapid.SampledFrom([]string{"", "C0", "C1", "C2/D3", "C9"}).Draw(t, "category"),
 			Tag:      rapid.SampledFrom([]string{"", "t0", "t4"}).Draw(t, "tag"),
+			Brand:    rapid.SampledFrom([]string{"", "b0", "b5"}).Draw(t, "brand"),
 			Currency: rapid.SampledFrom([]string{"EUR", "USD"}).Draw(t, "currency"),
 		}
 		amounts := []catalog.Decimal{all[rapid.IntRange(0, 299).Draw(t, "a")].Price.Decimal, {Units: rapid.Int64Range(0, 300_000).Draw(t, "b")}}
@@ -106,7 +127,7 @@ func indexRandom(t *testing.T, x reader.Index) {
 		want := 0
 		for _, p := range all {
 			if p.Price.Currency == q.Currency && (q.Category == "" || p.Category == q.Category || strings.HasPrefix(p.Category, q.Category+"/")) &&
-				(q.Tag == "" || slices.Contains(p.Tags, q.Tag)) &&
+				(q.Brand == "" || p.Brand == q.Brand) && (q.Tag == "" || slices.Contains(p.Tags, q.Tag)) &&
 				(q.MinPrice == nil || p.Price.Cmp(*q.MinPrice) >= 0) && (q.MaxPrice == nil || p.Price.Cmp(*q.MaxPrice) <= 0) {
 				want++
 			}

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,9 +40,18 @@ func wantFacets(t *testing.T, page catalog.Page, want map[string]string) {
 
 func indexFacets(t *testing.T, x reader.Index) {
 	put(t, x, furniture()...)
-	wantFacets(t, search(t, x, catalog.Query{Text: "chair", Facets: true}), map[string]string{
-		"category": "Furniture/Chairs 2", "tag": "beech 2, new 1", "currency": "EUR 2",
+	put(t, x, branded()...)
+	page := search(t, x, catalog.Query{Text: "chair", Facets: true})
+	wantFacets(t, page, map[string]string{
+		"category": "Furniture/Chairs 5", "brand": "Carl Hansen & Søn 2, carl hansen & søn 1", "tag": "beech 2, new 1", "currency": "EUR 5",
 	})
+	var order []string
+	for _, f := range page.Facets {
+		order = append(order, f.Field)
+	}
+	if want := []string{"category", "brand", "tag", "currency"}; !slices.Equal(order, want) {
+		t.Errorf("facets %v; want %v", order, want)
+	}
 }
 
 func indexAttributeFacets(t *testing.T, x reader.Index) {
@@ -63,7 +73,7 @@ func indexAttributeFacets(t *testing.T, x reader.Index) {
 	})
 	t.Run("facets of fields come first", func(t *testing.T) {
 		page := search(t, x, catalog.Query{Facets: true, FacetAttributes: []string{"colour"}})
-		if n := len(page.Facets); n < 4 || page.Facets[n-1].Attribute != "colour" {
+		if n := len(page.Facets); n != 5 || page.Facets[n-1].Attribute != "colour" {
 			t.Errorf("%d facets; want those of fields and then colour", n)
 		}
 	})
@@ -88,12 +98,14 @@ func bracketed(all []catalog.Highlight) string {
 
 func indexHighlights(t *testing.T, x reader.Index) {
 	long := "Everything that a kitchen needs. " + strings.Repeat("It is made of wood and of more wood. ", 30) + "The <b>tabletop</b> is of oak. " + strings.Repeat("And so on. ", 60)
-	put(t, x, append(furniture(), item("Kitchen", "Rooms", long, 1), item("Chef's 椅子 knife", "Knives", "", 2))...)
+	put(t, x, append(furniture(), item("Kitchen", "Rooms", long, 1), item("Chef's 椅子 knife", "Knives", "", 2), branded()[1])...)
 	for name, texts := range map[string]map[string]string{
 		"whole words and plurals": {"oak table": "name: [Oak] [table]; sku: SKU-[Oak] [table]; category: Furniture/[Tables]; "},
 		"misspelt words":          {"foldig": "name: [Folding] chair; sku: SKU-[Folding] chair; "},
 		"prefixes":                {"RASK": "name: [RÅSKOG]; sku: SKU-[RÅSKOG]; ", "sku-desk lam": "name: [Desk] [lamp]; sku: [SKU]-[Desk] [lamp]; "},
 		"a whole SKU":             {"sku-räskog": "name: [RÅSKOG]; sku: [SKU-RÅSKOG]; "},
+		"brands":                  {"hans": "brand: Carl [Hansen] & Søn; "},
+		"a whole GTIN":            {"04006381333931": "gtin: [4006381333931]; "},
 		"apostrophes and other scripts": {
 			"chefs":    "name: [Chef's] 椅子 knife; sku: SKU-[Chef's] 椅子 knife; ",
 			"椅 knifes": "name: Chef's [椅]子 [knife]; sku: SKU-Chef's [椅]子 [knife]; category: [Knives]; ",

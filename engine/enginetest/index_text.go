@@ -49,6 +49,45 @@ func indexRelevance(t *testing.T, x reader.Index) {
 	}
 }
 
+func indexBrandWords(t *testing.T, x reader.Index) {
+	put(t, x, furniture()...)
+	put(t, x, branded()...)
+	wantFound(t, x, map[string]string{
+		"hansen shell": "Shell chair", "carl son wishbone": "Wishbone chair", "hans wishb": "Wishbone chair", "hnasen shell": "Shell chair", "hansen lamp": "",
+	})
+	t.Run("and rank before words of the description", func(t *testing.T) {
+		other := item("Other chair", "Furniture/Chairs", "For people who like oak, not by Hansen", 1)
+		put(t, x, other)
+		page := search(t, x, catalog.Query{Text: "hansen"})
+		if n := len(page.Items); n != 4 || page.Items[n-1].ID != other.ID {
+			t.Errorf("Search(hansen) = %q; want Other chair last of 4", foundNames(page))
+		}
+	})
+}
+
+func indexIdentifiers(t *testing.T, x reader.Index) {
+	all := append(branded(), furniture()...)
+	// Products that have the identifiers as words of their names.
+	for i, text := range []string{"614141000036 SKU-Shell chair", "0614141000036 4006381333931", all[1].ID.String()} {
+		all = append(all, item(text, "", "", int64(i)))
+	}
+	put(t, x, all...)
+	for text, want := range map[string]string{
+		"614141000036": "Wishbone chair", "0614141000036": "Wishbone chair", "00614141000036": "Wishbone chair", " 4006381333931 ": "Shell chair",
+		"sku-shell chair": "Shell chair", all[1].ID.String(): "Shell chair",
+	} {
+		if page := search(t, x, catalog.Query{Text: text}); len(page.Items) == 0 || page.Items[0].Name != want {
+			t.Errorf("Search(%q) = %q; want %s first", text, foundNames(page), want)
+		}
+	}
+	t.Run("but a part of a GTIN finds nothing", func(t *testing.T) {
+		wantFound(t, x, map[string]string{"400638133": "0614141000036 4006381333931"}) // by the name
+		if page := search(t, x, catalog.Query{Text: "40063813339"}); strings.Contains(foundNames(page), "Shell") {
+			t.Errorf("Search of a part of a GTIN = %q; want no Shell chair", foundNames(page))
+		}
+	})
+}
+
 func indexAnyText(t *testing.T, x reader.Index) {
 	put(t, x, furniture()...)
 	for _, text := range []string{

@@ -13,7 +13,7 @@ import (
 // Fields of the index that hold words. The words of a query's text are looked up in them.
 const (
 	Name          = "name"           // stems of the words of the name
-	Labels        = "labels"         // stems of the words of the category
+	Labels        = "labels"         // stems of the words of category and brand
 	Text          = "text"           // stems of the words of SKU and description
 	NamePrefixes  = "name_prefixes"  // prefixes of the words of the name
 	OtherPrefixes = "other_prefixes" // prefixes of the words of all other fields
@@ -23,7 +23,9 @@ const (
 // Fields of the index that hold exact values.
 const (
 	ID           = "_id"
-	SKU          = "sku"           // folded
+	SKU          = "sku"  // folded
+	GTIN         = "gtin" // catalog.GTIN14
+	Brand        = "brand"
 	CategoryPath = "category_path" // the category and all categories above it
 	Category     = "category"
 	Tag          = "tag"
@@ -62,6 +64,11 @@ var schema = []fieldSpec{
 	{name: FirstPhrase, terms: func(p *tokenizedProduct) []string { return firstPhraseTerms(p.Description) }},
 	{name: SKU, terms: func(p *tokenizedProduct) []string { return value(Fold(p.SKU)) }},
 	{
+		name:   GTIN,
+		terms:  func(p *tokenizedProduct) []string { return value(gtinTerm(p.GTIN)) },
+		filter: func(q *catalog.Query) string { return gtinTerm(q.GTIN) },
+	},
+	{
 		name: Category, docValues: true, facet: true,
 		terms: func(p *tokenizedProduct) []string { return value(p.Category) },
 	},
@@ -69,6 +76,11 @@ var schema = []fieldSpec{
 		name:   CategoryPath,
 		terms:  func(p *tokenizedProduct) []string { return categoryAndAncestors(p.Category) },
 		filter: func(q *catalog.Query) string { return q.Category },
+	},
+	{
+		name: Brand, docValues: true, facet: true,
+		terms:  func(p *tokenizedProduct) []string { return value(p.Brand) },
+		filter: func(q *catalog.Query) string { return q.Brand },
 	},
 	{
 		name: Tag, docValues: true, facet: true,
@@ -115,7 +127,7 @@ func FieldsOf(p catalog.Product) []Field {
 	tokenized := &tokenizedProduct{
 		Product: p,
 		name:    Tokenize(p.Name),
-		labels:  Tokenize(p.Category),
+		labels:  append(Tokenize(p.Category), Tokenize(p.Brand)...),
 		text:    append(skuWords(p.SKU), Tokenize(p.Description)...),
 	}
 	all := make([]Field, 0, len(schema))
@@ -133,6 +145,14 @@ func value(v string) []string {
 		return nil
 	}
 	return []string{v}
+}
+
+// gtinTerm returns the term of a GTIN, the same for its forms of 8, 12, 13 and 14 digits; "" for none.
+func gtinTerm(gtin string) string {
+	if gtin == "" {
+		return ""
+	}
+	return catalog.GTIN14(gtin)
 }
 
 // categoryAndAncestors returns a category path and the paths above it.

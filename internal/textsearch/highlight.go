@@ -44,17 +44,21 @@ func (h *Highlighter) HighlightAll(products []catalog.Product) (all [][]catalog.
 }
 
 // Highlight returns the fields of p that have a match, with the matches marked. A long description
-// is cut to the words around the first match.
+// is cut to the words around the first match. A GTIN matches only as a whole.
 func (h *Highlighter) Highlight(p catalog.Product) (all []catalog.Highlight) {
 	for _, f := range []struct{ name, text string }{
-		{"name", p.Name}, {"sku", p.SKU}, {"category", p.Category}, {"description", p.Description},
+		{"name", p.Name}, {"sku", p.SKU}, {"gtin", p.GTIN}, {"brand", p.Brand}, {"category", p.Category}, {"description", p.Description},
 	} {
-		fragments := h.fragments(f.text)
-		if f.name == "sku" && f.text != "" && Fold(f.text) == h.text {
+		var fragments []catalog.Fragment
+		switch {
+		case f.text == "":
+		case f.name == "sku" && Fold(f.text) == h.text, f.name == "gtin" && catalog.GTIN14(f.text) == catalog.GTIN14(h.text):
 			fragments = []catalog.Fragment{{Text: f.text, Match: true}}
-		}
-		if f.name == "description" {
-			fragments = excerpt(fragments)
+		case f.name == "gtin": // a search matches no part of it
+		case f.name == "description":
+			fragments = excerpt(h.fragments(f.text))
+		default:
+			fragments = h.fragments(f.text)
 		}
 		if fragments != nil {
 			all = append(all, catalog.Highlight{Field: f.name, Fragments: fragments})

@@ -45,7 +45,7 @@ const (
 // Boosts of what the text as a whole may be. identifierBoost is more than the words of a text can
 // reach together, so that an identifier comes first.
 const (
-	identifierBoost = 10_000 // a SKU or an id
+	identifierBoost = 10_000 // a SKU, a GTIN or an id
 	titleBoost      = 200
 	phraseBoost     = 40
 )
@@ -128,6 +128,9 @@ func exactMatches(text string) []Clause {
 	}
 	if id, err := catalog.ParseID(folded); err == nil {
 		all = append(all, Clause{identifierBoost, TermQuery{Field: ID, Term: id.String()}})
+	}
+	if catalog.FieldByName("gtin").Check(folded) == "" {
+		all = append(all, Clause{identifierBoost, TermQuery{Field: GTIN, Term: catalog.GTIN14(folded)}})
 	}
 	return all
 }

@@ -57,6 +57,11 @@ func validateQuery(q catalog.Query) error {
 	if q.Currency != "" && catalog.CurrencyDigits(q.Currency) < 0 {
 		r.Add("currency", "is not a currency of ISO 4217; give a code such as EUR")
 	}
+	if q.GTIN != "" {
+		if reason := catalog.FieldByName("gtin").Check(q.GTIN); reason != "" {
+			r.Add("gtin", reason)
+		}
+	}
 	if (q.MinPrice != nil || q.MaxPrice != nil) && q.Currency == "" {
 		r.Add("currency", "must be given with minPrice and maxPrice: prices in different currencies do not compare")
 	}
