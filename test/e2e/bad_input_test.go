@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// draftWith is a good draft but for some members, as JSON.
+// productWith returns valid product data as JSON, with further members.
 func productWith(members string) string {
 	return `{"name":"Chair","price":{"amount":"1","currency":"EUR"},` + members + `}`
 }
@@ -43,13 +43,13 @@ func TestBadInput(t *testing.T) {
 		body         string
 		headers      []string
 		status       int
-		field        string // that is named
+		field        string // named by the problem, if not empty
 	}{
 		// Bodies.
 		{"an empty body", "POST", products, " ", nil, 400, "body"},
 		{"a body that is not JSON", "POST", products, "name=chair", nil, 400, "body"},
 		{"a body that is cut off", "POST", products, `{"name":"x"`, nil, 400, "body"},
-		{"something behind the body", "POST", products, productWith(`"sku":"A"`) + "{}", nil, 400, "body"},
+		{"data after the body", "POST", products, productWith(`"sku":"A"`) + "{}", nil, 400, "body"},
 		{"a list", "POST", products, "[]", nil, 400, "body"},
 		{"NaN", "POST", products, `{"name":"x","price":{"amount":NaN,"currency":"EUR"}}`, nil, 400, "body"},
 		{"bad UTF-8", "POST", products, "{\"name\":\"\xff\"}", nil, 400, "body"},
@@ -78,7 +78,7 @@ func TestBadInput(t *testing.T) {
 		{"a huge amount", "PATCH", product, `{"price":{"amount":"1000000000000000"}}`, nil, 400, "price.amount"},
 		{"a negative amount", "PATCH", product, `{"price":{"amount":"-1"}}`, nil, 400, "price.amount"},
 		{"an amount with a comma", "PATCH", product, `{"price":{"amount":"1,5"}}`, nil, 400, "price.amount"},
-		{"ten digits behind the point", "PATCH", product, `{"price":{"amount":"1.0123456789"}}`, nil, 400, "price.amount"},
+		{"ten digits after the point", "PATCH", product, `{"price":{"amount":"1.0123456789"}}`, nil, 400, "price.amount"},
 		{"more digits than the currency has", "POST", products, `{"name":"x","price":{"amount":"1.5","currency":"JPY"}}`, nil, 400, "price.amount"},
 		{"more digits than the product's currency has", "PATCH", product, `{"price":{"amount":"1.555"}}`, nil, 400, "price.amount"},
 		{"a currency that does not exist", "PATCH", product, `{"price":{"currency":"EUX"}}`, nil, 400, "price.currency"},
@@ -95,7 +95,7 @@ func TestBadInput(t *testing.T) {
 		// Addresses, parameters, headers.
 		{"an id that is no UUID", "GET", products + "/7", "", nil, 400, "id"},
 		{"the nil UUID", "GET", products + "/00000000-0000-0000-0000-000000000000", "", nil, 400, "id"},
-		{"a product that is not there", "GET", products + "/0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b", "", nil, 404, ""},
+		{"an unknown product", "GET", products + "/0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b", "", nil, 404, ""},
 		{"a page of none", "GET", products + "?limit=0", "", nil, 400, "limit"},
 		{"a page of 101", "GET", products + "?limit=101", "", nil, 400, "limit"},
 		{"a page of -1", "GET", products + "?limit=-1", "", nil, 400, "limit"},
@@ -109,7 +109,7 @@ func TestBadInput(t *testing.T) {
 		{"a text that is not UTF-8", "GET", products + "?q=%ff", "", nil, 400, "q"},
 		{"a price range without a currency", "GET", products + "?minPrice=1", "", nil, 400, "currency"},
 		{"a price range upside down", "GET", products + "?minPrice=2&maxPrice=1&currency=EUR", "", nil, 400, "minPrice"},
-		{"a price that is none", "GET", products + "?minPrice=cheap&currency=EUR", "", nil, 400, "minPrice"},
+		{"a price that is no number", "GET", products + "?minPrice=cheap&currency=EUR", "", nil, 400, "minPrice"},
 		{"a broken cursor", "GET", products + "?cursor=%21%21", "", nil, 400, "cursor"},
 		{"a cursor of another query", "GET", products + "?sort=price&limit=1&cursor=" + url.QueryEscape(fmt.Sprint(cursor)), "", nil, 400, "cursor"},
 		{"a version that is not quoted", "PATCH", product, `{"name":"x"}`, []string{"If-Match", "7"}, 400, "If-Match"},
@@ -123,9 +123,9 @@ func TestBadInput(t *testing.T) {
 		{"21 suggestions", "GET", "/api/v1/suggest?q=a&limit=21", "", nil, 400, "limit"},
 		{"11 attributes to count", "GET", products + "?facet=a" + strings.Repeat("&facet=a", 10), "", nil, 400, "facet"},
 		{"a highlight that is no boolean", "GET", products + "?highlight=maybe", "", nil, 400, "highlight"},
-		{"a command that never was", "GET", "/api/v1/commands/0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b", "", nil, 404, ""},
-		{"a path that is not there", "GET", "/api/v2/products", "", nil, 404, ""},
-		{"a method that is not there", "DELETE", products, "", nil, 405, ""},
+		{"an unknown command", "GET", "/api/v1/commands/0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b", "", nil, 404, ""},
+		{"an unknown path", "GET", "/api/v2/products", "", nil, 404, ""},
+		{"an unknown method", "DELETE", products, "", nil, 405, ""},
 		{"an import that is JSON", "POST", "/api/v1/imports", "{}", nil, 415, "Content-Type"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -136,31 +136,31 @@ func TestBadInput(t *testing.T) {
 				Errors      []struct{ Field, Reason string }
 			}
 			if err := json.Unmarshal([]byte(a.body), &problem); err != nil {
-				t.Fatalf("%d, and not a problem: %s", a.status, a.body)
+				t.Fatalf("status %d, and the body is no problem document: %s", a.status, a.body)
 			}
 			if a.status != test.status || problem.Status != test.status || problem.Code == "" || problem.Title == "" || a.header.Get("Content-Type") != "application/problem+json" {
-				t.Errorf("answered %d %s, want %d: %s", a.status, a.header.Get("Content-Type"), test.status, a.body)
+				t.Errorf("status = %d %s; want %d: %s", a.status, a.header.Get("Content-Type"), test.status, a.body)
 			}
 			named := test.field == ""
 			for _, e := range problem.Errors {
 				named = named || e.Field == test.field && e.Reason != ""
 			}
 			if !named {
-				t.Errorf("%s is not named: %s", test.field, a.body)
+				t.Errorf("the problem does not name %s: %s", test.field, a.body)
 			}
 		})
 	}
-	t.Run("and nothing has changed", func(t *testing.T) {
+	t.Run("nothing has changed", func(t *testing.T) {
 		if after := s.must(http.StatusOK, "GET", product, ""); after.body != before.body {
-			t.Errorf("the product was %s and is %s", before.body, after.body)
+			t.Errorf("the product was %s; now %s", before.body, after.body)
 		}
 		if total := s.must(http.StatusOK, "GET", products, "").json(t)["total"]; total != 2.0 {
-			t.Errorf("there are %v products now, not 2", total)
+			t.Errorf("total = %v; want 2", total)
 		}
 	})
 	t.Run("a header that is too large is refused", func(t *testing.T) {
 		if a := s.call("GET", products, "", "X-Large", xs(64<<10)); a.status != http.StatusRequestHeaderFieldsTooLarge {
-			t.Errorf("answered %d", a.status)
+			t.Errorf("status = %d; want 431", a.status)
 		}
 	})
 }
@@ -176,11 +176,11 @@ func TestBadInput_searchText(t *testing.T) {
 	} {
 		for _, path := range []string{"/api/v1/products?highlight=true&q=", "/api/v1/suggest?q="} {
 			if a := s.call("GET", path+url.QueryEscape(text), "", "Catalog-Position", position); a.status != http.StatusOK {
-				t.Errorf("GET %s%q answers %d: %s", path, text, a.status, a.body)
+				t.Errorf("GET %s%q = %d: %s", path, text, a.status, a.body)
 			}
 		}
 	}
 	if found := s.must(http.StatusOK, "GET", "/api/v1/products?q="+url.QueryEscape(`[folding] "chair"`), "").json(t)["total"]; found != 1.0 {
-		t.Errorf("brackets and quotes around words keep them from being found: %v", found)
+		t.Errorf("search with brackets and quotes: total = %v; want 1", found)
 	}
 }

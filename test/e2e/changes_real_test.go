@@ -11,24 +11,24 @@ import (
 
 func TestChanges_failover(t *testing.T) {
 	const products, versions = 20, 20
-	f := startCluster(t)
+	system := startCluster(t)
 	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer stop()
-	var atGateways, atReaders []follower
+	var gateways, readers []follower
 	for i := range 2 {
-		atGateways = append(atGateways, func(ctx context.Context, after string, handle func(change) bool) string {
-			return followHTTP(ctx, f.gateways[i], "", after, handle)
+		gateways = append(gateways, func(ctx context.Context, after string, handle func(change) bool) string {
+			return followHTTP(ctx, system.gateways[i], "", after, handle)
 		})
-		atReaders = append(atReaders, func(ctx context.Context, after string, handle func(change) bool) string {
-			return followGRPC(ctx, f.readers[i], after, handle)
+		readers = append(readers, func(ctx context.Context, after string, handle func(change) bool) string {
+			return followGRPC(ctx, system.readers[i], after, handle)
 		})
 	}
 	var busy sync.WaitGroup
-	var ends, ended int // of streams
-	busy.Go(func() { ends = followAll(ctx, t, products, versions, atGateways...) })
-	busy.Go(func() { ended = followAll(ctx, t, products, versions, atReaders...) })
+	var ends, ended int // number of streams that ended
+	busy.Go(func() { ends = followAll(ctx, t, products, versions, gateways...) })
+	busy.Go(func() { ended = followAll(ctx, t, products, versions, readers...) })
 	settled := make(chan struct{}, products*versions)
-	busy.Go(func() { writeAll(ctx, t, products, versions, settled, f.gateways...) })
+	busy.Go(func() { writeAll(ctx, t, products, versions, settled, system.gateways...) })
 	for range products * versions / 2 {
 		select {
 		case <-settled:
@@ -36,11 +36,11 @@ func TestChanges_failover(t *testing.T) {
 		}
 	}
 	for _, i := range []int{2, 4} { // the first reader and the first gateway
-		_ = f.processes[i].cmd.Process.Kill()
-		_ = f.processes[i].cmd.Wait()
+		_ = system.processes[i].cmd.Process.Kill()
+		_ = system.processes[i].cmd.Wait()
 	}
 	busy.Wait()
 	if ends < 2 || ended < 2 {
-		t.Errorf("void: the streams have ended %d and %d times only", ends, ended)
+		t.Errorf("void: streams ended only %d and %d times", ends, ended)
 	}
 }

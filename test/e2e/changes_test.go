@@ -20,15 +20,15 @@ import (
 	catalogv1 "catalog/api/catalog/v1"
 )
 
-// change is what a stream of changes says.
+// change is an event of the change feed.
 type change struct {
 	id, kind  string
 	ProductID string `json:"productId"`
 	Version   int64
 }
 
-// changes follows the changes of a server behind an id until the stream ends or
-// handle wants no more. It answers the last id.
+// followHTTP follows the changes after an id until the stream ends or handle
+// returns false. It returns the last id.
 func followHTTP(ctx context.Context, url, query, after string, handle func(change) bool) (last string) {
 	last = after
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/api/v1/changes"+query, nil)
@@ -71,7 +71,7 @@ func followHTTP(ctx context.Context, url, query, after string, handle func(chang
 	}
 }
 
-// calls is changes by gRPC, from a reader.
+// followGRPC is followHTTP by gRPC, from a reader.
 func followGRPC(ctx context.Context, address, after string, handle func(change) bool) (last string) {
 	last = after
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -97,20 +97,20 @@ func followGRPC(ctx context.Context, address, after string, handle func(change) 
 	}
 }
 
-// place is where changes can be followed: as changes and calls do.
+// follower follows changes as followHTTP and followGRPC do.
 type follower func(ctx context.Context, after string, handle func(change) bool) (last string)
 
-// followAll follows changes at one place after the other, whenever a stream
-// ends, until so many products have come in so many versions: each once and in
-// order. It answers how many streams have ended.
-func followAll(ctx context.Context, t *testing.T, products int, versions int64, places ...follower) (ends int) {
+// followAll follows changes with one follower after the other, the next whenever
+// a stream ends, until that many products have come in that many versions, each
+// once and in order. It returns how many streams have ended.
+func followAll(ctx context.Context, t *testing.T, products int, versions int64, followers ...follower) (ends int) {
 	last := "0"
 	seen := map[string]int64{}
 	complete := 0
 	for ; complete < products && ctx.Err() == nil; ends++ {
-		last = places[ends%len(places)](ctx, last, func(c change) bool {
+		last = followers[ends%len(followers)](ctx, last, func(c change) bool {
 			if v := seen[c.ProductID]; c.Version != v+1 {
-				t.Errorf("version %d of product %s comes behind %d", c.Version, c.ProductID, v)
+				t.Errorf("version %d of product %s follows version %d", c.Version, c.ProductID, v)
 			}
 			if seen[c.ProductID] = c.Version; c.Version == versions {
 				complete++
@@ -123,19 +123,19 @@ func followAll(ctx context.Context, t *testing.T, products int, versions int64, 
 		}
 	}
 	if complete < products {
-		t.Errorf("%d products of %d have come in all their versions", complete, products)
+		t.Errorf("%d of %d products are complete", complete, products)
 	}
 	return ends
 }
 
-// writeAll makes so many products in so many versions, at one of the addresses
-// after the other. Each version that is settled is told.
+// writeAll writes that many versions of that many products, at each URL in turn.
+// It sends to settled after each version.
 func writeAll(ctx context.Context, t *testing.T, products, versions int, settled chan<- struct{}, urls ...string) {
 	var writing sync.WaitGroup
 	for p := range products {
 		writing.Go(func() {
 			for v := 1; v <= versions; v++ {
-				for try := 0; ; try++ { // until it is known to be done; a repeat has the same key
+				for try := 0; ; try++ { // until it is settled; a repeat has the same key
 					r, err := http.NewRequestWithContext(ctx, http.MethodPut, fmt.Sprintf("%s/api/v1/products/0198a3c4-6f1e-7a52-9d0b-5c2e8f7a%04x", urls[(p+v+try)%len(urls)], p),
 						strings.NewReader(fmt.Sprintf(`{"name":"v%d","price":{"amount":"1","currency":"EUR"}}`, v)))
 					if err != nil {
@@ -164,16 +164,16 @@ func writeAll(ctx context.Context, t *testing.T, products, versions int, settled
 	writing.Wait()
 }
 
-// Clients write while the process is killed and started again, and while those
-// that follow are cut off. They go on from their last id and miss nothing.
+// TestChanges_kill kills and restarts the process while clients write and others
+// follow changes. The followers resume from their last id and miss nothing.
 func TestChanges_kill(t *testing.T) {
 	t.Parallel()
 	s := up(t, dataDir(t))
 	const products, versions, kills = 20, 30, 3
-	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
 	var busy sync.WaitGroup
-	var ends, ended int // of streams
+	var ends, ended int // number of streams that ended
 	busy.Go(func() {
 		ends = followAll(ctx, t, products, versions, func(ctx context.Context, after string, handle func(change) bool) string {
 			return followHTTP(ctx, s.api, "", after, handle)
@@ -198,7 +198,7 @@ func TestChanges_kill(t *testing.T) {
 	}
 	busy.Wait()
 	if ends < kills || ended < kills {
-		t.Errorf("void: the streams have ended %d and %d times only", ends, ended)
+		t.Errorf("void: streams ended only %d and %d times", ends, ended)
 	}
 }
 
@@ -206,21 +206,21 @@ func TestChanges_shutdown(t *testing.T) {
 	t.Parallel()
 	s := up(t, dataDir(t))
 	ended := make(chan string, 1)
-	heard := make(chan struct{}, 10)
+	received := make(chan struct{}, 10)
 	go func() {
-		ended <- followHTTP(t.Context(), s.api, "", "0", func(change) bool { heard <- struct{}{}; return true })
+		ended <- followHTTP(t.Context(), s.api, "", "0", func(change) bool { received <- struct{}{}; return true })
 	}()
 	s.create(chair)
-	<-heard
+	<-received
 	since := time.Now()
 	if err := s.stop(syscall.SIGTERM); err != nil {
-		t.Errorf("it stopped with %v", err)
+		t.Errorf("catalog up exited with %v", err)
 	}
-	if took := time.Since(since); took > 10*time.Second {
-		t.Errorf("it took %v to stop", took)
+	if took := time.Since(since); took > 30*time.Second {
+		t.Errorf("catalog up exited only after %v", took)
 	}
 	if last := <-ended; last == "0" {
-		t.Error("there is no id to go on from")
+		t.Error("the stream had no id to resume from")
 	}
 }
 
@@ -241,7 +241,7 @@ func TestChanges_commandLine(t *testing.T) {
 	lines := bufio.NewScanner(out)
 	for _, want := range []string{"created  " + a + "  version 1  Folding chair  149.90 EUR", "deleted  " + a + "  version 2"} {
 		if !lines.Scan() || !strings.Contains(lines.Text(), want) {
-			t.Fatalf("it says %q, want %q", lines.Text(), want)
+			t.Fatalf("line = %q; want %q", lines.Text(), want)
 		}
 		if want[0] == 'c' {
 			s.must(http.StatusNoContent, "DELETE", "/api/v1/products/"+a, "")
@@ -249,6 +249,6 @@ func TestChanges_commandLine(t *testing.T) {
 	}
 	_ = c.Process.Signal(syscall.SIGINT)
 	if err := c.Wait(); err != nil {
-		t.Errorf("it ended with %v", err)
+		t.Errorf("watch exited with %v", err)
 	}
 }

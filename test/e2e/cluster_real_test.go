@@ -24,15 +24,15 @@ import (
 	"catalog/engine/enginetest/freeport"
 )
 
-// engines is the environment of a system of its own on the real engines: its
-// own topics, schema, database and keys.
+// engineEnv returns the environment of a separate system on the real engines,
+// with its own topics, schema, database and keys.
 func engineEnv(t *testing.T) []string {
 	t.Helper()
 	own := "e2e_" + strings.ToLower(rand.Text()[:10])
 	get := func(name string) string {
 		v := os.Getenv(name)
 		if v == "" {
-			t.Fatalf("set %s; make engines-up starts one", name)
+			t.Fatalf("%s is not set; make engines-up starts the engines", name)
 		}
 		return v
 	}
@@ -66,7 +66,7 @@ func engineEnv(t *testing.T) []string {
 		"CATALOG_REDIS_URL="+get("CATALOG_TEST_REDIS_URL"), "CATALOG_REDIS_PREFIX="+own)
 }
 
-// environment is that of a system of its own on the real engines, by name.
+// engineEnvMap returns engineEnv by name.
 func engineEnvMap(t *testing.T) map[string]string {
 	t.Helper()
 	env := map[string]string{}
@@ -77,7 +77,7 @@ func engineEnvMap(t *testing.T) map[string]string {
 	return env
 }
 
-// migrate makes schema and topics.
+// migrate creates schema and topics.
 func migrate(t *testing.T, env []string) {
 	t.Helper()
 	c := exec.Command(program, "migrate")
@@ -87,14 +87,14 @@ func migrate(t *testing.T, env []string) {
 	}
 }
 
-// process is one of the programs.
+// process is a running service.
 type process struct {
 	t                *testing.T
 	cmd              *exec.Cmd
 	name, log, admin string
 }
 
-// run starts a program and waits until its admin port says that it is ready.
+// startProcess starts a service and waits until it is ready.
 func startProcess(t *testing.T, env []string, name string, flags ...string) *process {
 	t.Helper()
 	admin := "http://" + freeport.Address()
@@ -118,29 +118,29 @@ func startProcess(t *testing.T, env []string, name string, flags ...string) *pro
 			}
 		}
 	})
-	ready, said := false, ""
+	ready, last := false, ""
 	defer func() {
 		if !ready {
 			b, _ := os.ReadFile(p.log)
-			t.Logf("%s answers %s\n%s", name, said, b)
+			t.Logf("%s: readyz = %s\n%s", name, last, b)
 		}
 	}()
 	eventually(t, name+" is ready", func() bool {
 		r, err := http.Get(admin + "/readyz")
 		if err != nil {
-			said = err.Error()
+			last = err.Error()
 			return false
 		}
 		defer r.Body.Close()
 		b, _ := io.ReadAll(r.Body)
-		ready, said = r.StatusCode == http.StatusOK, string(b)
+		ready, last = r.StatusCode == http.StatusOK, string(b)
 		return ready
 	})
 	return p
 }
 
-// stop checks that the process is as all are, asks it to stop and checks that it
-// does, well and soon.
+// stop runs checkProcess, sends SIGTERM and checks that the process exits
+// without an error within 30 s.
 func (p *process) stop() {
 	p.t.Helper()
 	logs, err := os.ReadFile(p.log)
@@ -150,66 +150,65 @@ func (p *process) stop() {
 	checkProcess(p.t, p.admin, string(logs))
 	since := time.Now()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	if err := p.cmd.Wait(); err != nil || time.Since(since) > 10*time.Second {
+	if err := p.cmd.Wait(); err != nil || time.Since(since) > 30*time.Second {
 		b, _ := os.ReadFile(p.log)
-		p.t.Errorf("%s stopped with %v after %v\n%s", p.name, err, time.Since(since), b)
+		p.t.Errorf("%s exited with %v after %v\n%s", p.name, err, time.Since(since), b)
 	}
 }
 
-// fleet is two of each service on real engines.
+// cluster runs two of each service on real engines.
 type cluster struct {
 	t         *testing.T
 	env       []string
 	processes []*process
-	starts    []func() *process // by process, what starts it again in its place
+	starts    []func() *process // restarts the process with the same index
 	gateways  []string          // URLs
 	readers   []string          // addresses of their gRPC
 }
 
-// sail starts a fleet.
+// startCluster starts a cluster.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	f := &cluster{t: t, env: append(engineEnv(t), "CATALOG_SHUTDOWN_DELAY=200ms")}
-	migrate(t, f.env)
+	c := &cluster{t: t, env: append(engineEnv(t), "CATALOG_SHUTDOWN_DELAY=200ms")}
+	migrate(t, c.env)
 	writers, readers := []string{freeport.Address(), freeport.Address()}, []string{freeport.Address(), freeport.Address()}
-	f.readers = readers
-	of := func(addresses []string) string { return strings.Join(addresses, ",") }
+	c.readers = readers
 	for _, at := range writers {
-		f.start("writer", "-grpc", at)
+		c.start("writer", "-grpc", at)
 	}
 	for _, at := range readers {
-		f.start("reader", "-grpc", at, "-writer", of(writers), "-index", filepath.Join(t.TempDir(), "index"))
+		c.start("reader", "-grpc", at, "-writer", strings.Join(writers, ","), "-index", filepath.Join(t.TempDir(), "index"))
 	}
 	for range 2 {
 		at := freeport.Address()
-		f.gateways = append(f.gateways, "http://"+at)
-		f.start("gateway", "-http", at, "-writer", of(writers), "-reader", of(readers))
+		c.gateways = append(c.gateways, "http://"+at)
+		c.start("gateway", "-http", at, "-writer", strings.Join(writers, ","), "-reader", strings.Join(readers, ","))
 	}
-	return f
+	return c
 }
 
-func (f *cluster) start(name string, flags ...string) {
-	start := func() *process { return startProcess(f.t, f.env, name, flags...) }
-	f.starts = append(f.starts, start)
-	f.processes = append(f.processes, start())
+func (c *cluster) start(name string, flags ...string) {
+	start := func() *process { return startProcess(c.t, c.env, name, flags...) }
+	c.starts = append(c.starts, start)
+	c.processes = append(c.processes, start())
 }
 
-// at answers the i-th gateway as a server to call.
-func (f *cluster) gateway(i int) *server { return &server{t: f.t, api: f.gateways[i%len(f.gateways)]} }
+// gateway returns the i-th gateway, modulo their number.
+func (c *cluster) gateway(i int) *server { return &server{t: c.t, api: c.gateways[i%len(c.gateways)]} }
 
-// reply is what a request was answered, or why not.
+// clusterResponse is a response, or the reason why there is none.
 type clusterResponse struct {
 	response
 	err error
 }
 
-// ask sends a request to a gateway, and to the next when no answer comes: reads
-// can be asked again, and so can writes that have a key. That is all that whoever
-// stands in front of several gateways must do.
-func (f *cluster) request(ctx context.Context, first int, method, path, body string, headers ...string) clusterResponse {
+// request sends a request to a gateway, and to the next one when no response
+// comes: reads can be repeated, and so can writes with a key. A load balancer in
+// front of several gateways needs to do no more.
+func (c *cluster) request(ctx context.Context, first int, method, path, body string, headers ...string) clusterResponse {
 	var last error
-	for i := range f.gateways {
-		r, err := http.NewRequestWithContext(ctx, method, f.gateways[(first+i)%len(f.gateways)]+path, bytes.NewReader([]byte(body)))
+	for i := range c.gateways {
+		r, err := http.NewRequestWithContext(ctx, method, c.gateways[(first+i)%len(c.gateways)]+path, bytes.NewReader([]byte(body)))
 		if err != nil {
 			return clusterResponse{err: err}
 		}
@@ -233,8 +232,8 @@ func (f *cluster) request(ctx context.Context, first int, method, path, body str
 	return clusterResponse{err: last}
 }
 
-// verified fails the test unless all stores of the readers are equal to the truth.
-// A shard that goes from one to another has no reader for a moment.
+// checkReadersEqual fails the test unless all stores of the readers equal
+// PostgreSQL. A shard has no reader for a moment while it changes hands.
 func checkReadersEqual(t testing.TB, products int, readers ...string) {
 	t.Helper()
 	var stdout, stderr string

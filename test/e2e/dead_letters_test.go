@@ -17,7 +17,7 @@ import (
 
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
-	const poison, products, partitions = 100, 10_000, 4
+	const letters, products, partitions = 100, 10_000, 4
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		t.Fatal(err)
@@ -44,35 +44,35 @@ func TestDeadLetters(t *testing.T) {
 		stdout, stderr, _ := command(t, "import", "-server", s.api, file)
 		imported <- stdout + stderr
 	}()
-	for i := range poison {
-		if i == poison/2 { // the dead letters under way are sent again after this, or they are not there twice
+	for i := range letters {
+		if i == letters/2 { // dead letters that were being published must be in the topic once
 			eventually(t, "the import is under way", func() bool { return s.settledCommands() > 500 })
 			_ = s.stop(syscall.SIGKILL)
 			s.start(flags...)
 		}
-		junk := &kgo.Record{Topic: "catalog.commands", Partition: int32(i % partitions), Value: fmt.Appendf(nil, "poison %d", i)}
+		junk := &kgo.Record{Topic: "catalog.commands", Partition: int32(i % partitions), Value: fmt.Appendf(nil, "junk %d", i)}
 		if err := client.ProduceSync(t.Context(), junk).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if summary := <-imported; !strings.Contains(summary, fmt.Sprintf("%d rows: ", products)) || !strings.Contains(summary, " 0 refused") {
-		t.Fatalf("the import ends with\n%s", summary)
+		t.Fatalf("import =\n%s", summary)
 	}
-	eventually(t, "all products are there", func() bool {
+	eventually(t, "all products are found", func() bool {
 		return s.must(http.StatusOK, "GET", "/api/v1/products?limit=1", "").json(t)["total"] == float64(products)
 	})
 
-	t.Run("each is listed once, with its cause", func(t *testing.T) {
+	t.Run("each dead letter is listed once, with its cause", func(t *testing.T) {
 		var list string
 		eventually(t, "all dead letters are listed", func() bool {
 			list, _, _ = command(t, "dead-letters", "list", "-writer", s.grpc, "-limit", "1000")
-			return strings.Count(list, "decode command") >= poison
+			return strings.Count(list, "decode command") >= letters
 		})
-		if n := strings.Count(list, "decode command"); n != poison {
-			t.Errorf("%d dead letters, want %d:\n%s", n, poison, list)
+		if n := strings.Count(list, "decode command"); n != letters {
+			t.Errorf("%d dead letters, want %d:\n%s", n, letters, list)
 		}
 	})
-	t.Run("each is in the topic once", func(t *testing.T) {
+	t.Run("each dead letter is in the topic once", func(t *testing.T) {
 		admin := kadm.NewClient(client)
 		count := func() (n int64) {
 			ends, err := admin.ListEndOffsets(t.Context(), "catalog.dead-letters")
@@ -82,19 +82,19 @@ func TestDeadLetters(t *testing.T) {
 			ends.Each(func(o kadm.ListedOffset) { n += o.Offset })
 			return n
 		}
-		eventually(t, "all are in the topic", func() bool { return count() >= poison })
-		if n := count(); n != poison {
-			t.Errorf("the topic has %d dead letters, want %d", n, poison)
+		eventually(t, "all dead letters are in the topic", func() bool { return count() >= letters })
+		if n := count(); n != letters {
+			t.Errorf("the topic has %d dead letters, want %d", n, letters)
 		}
 	})
-	t.Run("what cannot be decoded is not sent again", func(t *testing.T) {
+	t.Run("a replay does not send records that still cannot be decoded", func(t *testing.T) {
 		for range 2 {
-			if stdout, stderr, code := command(t, "dead-letters", "replay", "-all", "-writer", s.grpc); code == 0 || strings.Count(stdout, "no command can be made of it") != poison {
-				t.Fatalf("replay ends with %d:\n%s%s", code, stdout, stderr)
+			if stdout, stderr, code := command(t, "dead-letters", "replay", "-all", "-writer", s.grpc); code == 0 || strings.Count(stdout, "no command can be made of it") != letters {
+				t.Fatalf("replay exits with %d:\n%s%s", code, stdout, stderr)
 			}
 		}
 	})
 	if stdout, stderr, code := command(t, "verify", "-reader", s.grpc); code != 0 {
-		t.Errorf("verify ends with %d:\n%s%s", code, stdout, stderr)
+		t.Errorf("verify exits with %d:\n%s%s", code, stdout, stderr)
 	}
 }

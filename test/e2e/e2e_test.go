@@ -1,5 +1,5 @@
-// Package e2e proves the system from outside: real processes that are killed,
-// spoken to through HTTP and the command line.
+// Package e2e tests the system from outside: it starts and kills real processes
+// and uses them through HTTP, gRPC and the command line.
 package e2e
 
 import (
@@ -21,8 +21,8 @@ import (
 	"catalog/engine/enginetest/freeport"
 )
 
-// programs is the folder of all programs, program the catalog program; they are
-// built once.
+// programs is the folder with all programs, program the path of catalog.
+// TestMain builds them once.
 var programs, program string
 
 func TestMain(m *testing.M) {
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// server is a `catalog up` that runs as a process.
+// server is a process that runs `catalog up`, or only the URLs of one.
 type server struct {
 	t          testing.TB
 	data       string
@@ -53,7 +53,7 @@ type server struct {
 	banner     string
 }
 
-// up starts `catalog up` on the data folder and waits until it greets.
+// up starts `catalog up` on the data folder and waits until it is ready.
 func up(t testing.TB, data string, flags ...string) *server {
 	t.Helper()
 	s := &server{t: t, data: data}
@@ -79,24 +79,24 @@ func (s *server) start(flags ...string) {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	greeted := make(chan string, 1)
+	ready := make(chan string, 1)
 	go func() {
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
 			if strings.HasPrefix(lines.Text(), "catalog is up") {
-				greeted <- lines.Text()
+				ready <- lines.Text()
 			}
 		}
-		close(greeted)
+		close(ready)
 	}()
 	select {
-	case line, ok := <-greeted:
+	case line, ok := <-ready:
 		if !ok {
-			s.t.Fatalf("catalog up ended at once:\n%s", s.log())
+			s.t.Fatalf("catalog up exited before it was ready:\n%s", s.log())
 		}
 		s.banner = line
-	case <-time.After(30 * time.Second):
-		s.t.Fatalf("catalog up is not ready after 30 s:\n%s", s.log())
+	case <-time.After(time.Minute):
+		s.t.Fatalf("catalog up is not ready after one minute:\n%s", s.log())
 	}
 }
 
@@ -105,7 +105,8 @@ func (s *server) log() string {
 	return string(b)
 }
 
-// kill sends the signal, waits for the end and answers it.
+// stop sends the signal, waits until the process has exited and returns the
+// error of Wait.
 func (s *server) stop(sig syscall.Signal) error {
 	if s.cmd == nil {
 		return nil
@@ -117,25 +118,25 @@ func (s *server) stop(sig syscall.Signal) error {
 	return err
 }
 
-// answer is what the server says to a request.
+// response is a response to an HTTP request.
 type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// json reads the body into a tree.
+// json decodes the body.
 func (a response) json(t testing.TB) map[string]any {
 	t.Helper()
 	var v map[string]any
 	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
-		t.Fatalf("the answer is not JSON: %v\n%s", err, a.body)
+		t.Fatalf("the response is not JSON: %v\n%s", err, a.body)
 	}
 	return v
 }
 
-// call sends a request. Headers are pairs of names and values; a body has the
-// content type JSON unless they say else.
+// call sends a request. Headers are pairs of names and values; the content type
+// of a body is JSON unless a header sets another.
 func (s *server) call(method, path, body string, headers ...string) response {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
@@ -162,7 +163,7 @@ func (s *server) call(method, path, body string, headers ...string) response {
 	return response{w.StatusCode, w.Header, string(b)}
 }
 
-// must is call, where the status has to be the one given.
+// must is call; any other status than the one given fails the test.
 func (s *server) must(status int, method, path, body string, headers ...string) response {
 	s.t.Helper()
 	a := s.call(method, path, body, headers...)
@@ -172,14 +173,14 @@ func (s *server) must(status int, method, path, body string, headers ...string) 
 	return a
 }
 
-// create creates a product and answers its id and the position of the write.
+// create creates a product and returns its id and the position of the write.
 func (s *server) create(body string) (id, position string) {
 	s.t.Helper()
 	a := s.must(http.StatusCreated, "POST", "/api/v1/products", body)
 	return a.json(s.t)["id"].(string), a.header.Get("Catalog-Position")
 }
 
-// command runs the program and answers what it prints, and its exit code.
+// command runs catalog and returns its output and exit code.
 func command(t testing.TB, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -191,14 +192,15 @@ func command(t testing.TB, args ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), c.ProcessState.ExitCode()
 }
 
-// eventually waits until the condition holds.
+// eventually waits until the condition holds, for a minute at most: busy
+// machines are slow.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	for !condition() {
 		select {
 		case <-deadline:
-			t.Fatalf("after 30 s still not: %s", what)
+			t.Fatalf("after one minute still not: %s", what)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// metric is the sum of a metric of the process, over all its labels.
+// metric returns a metric of the process, summed over its labels.
 func (p *process) metric(name string) (sum float64) {
 	p.t.Helper()
 	r, err := http.Get(p.admin + "/metrics")
@@ -42,9 +42,9 @@ func (p *process) metric(name string) (sum float64) {
 }
 
 func TestIdle(t *testing.T) {
-	f := startCluster(t)
-	_, at := f.gateway(0).create(chair)
-	f.gateway(1).must(http.StatusOK, "GET", "/api/v1/products?limit=1", "", "Catalog-Position", at)
+	system := startCluster(t)
+	_, at := system.gateway(0).create(chair)
+	system.gateway(1).must(http.StatusOK, "GET", "/api/v1/products?limit=1", "", "Catalog-Position", at)
 
 	client, err := kgo.NewClient(kgo.SeedBrokers(os.Getenv("CATALOG_TEST_KAFKA_BROKERS")))
 	if err != nil {
@@ -52,7 +52,7 @@ func TestIdle(t *testing.T) {
 	}
 	defer client.Close()
 	var topics []string
-	for _, v := range f.env {
+	for _, v := range system.env {
 		if prefix, ok := strings.CutPrefix(v, "CATALOG_KAFKA_TOPIC_PREFIX="); ok {
 			topics = []string{prefix + ".commands", prefix + ".events", prefix + ".dead"}
 		}
@@ -68,7 +68,7 @@ func TestIdle(t *testing.T) {
 	}
 	const writers, seconds = 2, 15.0 // the first two processes are the writers
 	measure := func() (q, c []float64) {
-		for i, p := range f.processes {
+		for i, p := range system.processes {
 			if i < writers {
 				q = append(q, p.metric("catalog_postgres_acquires_total"))
 			}
@@ -79,20 +79,20 @@ func TestIdle(t *testing.T) {
 	before := records()
 	queries, cpu := measure()
 	<-time.After(seconds * time.Second)
-	queriesThen, cpuThen := measure()
+	queriesAfter, cpuAfter := measure()
 	if n := records() - before; n != 0 {
 		t.Errorf("%d records were written", n)
 	}
 	for i := range writers {
-		if rate := (queriesThen[i] - queries[i]) / seconds; rate > 1 {
-			t.Errorf("writer %d asks PostgreSQL %.1f times a second", i, rate)
+		if rate := (queriesAfter[i] - queries[i]) / seconds; rate > 1 {
+			t.Errorf("writer %d queries PostgreSQL %.1f times a second", i, rate)
 		}
 	}
-	for i, p := range f.processes {
-		share := (cpuThen[i] - cpu[i]) / seconds
+	for i, p := range system.processes {
+		share := (cpuAfter[i] - cpu[i]) / seconds
 		t.Logf("%s: %.2f %% of a core", p.name, 100*share)
-		if share > 0.03 { // on a machine where others work, too; 0.01 is promised
-			t.Errorf("%s takes %.1f %% of a core", p.name, 100*share)
+		if share > 0.03 { // the promise is 0.01 on an idle machine
+			t.Errorf("%s uses %.1f %% of a core", p.name, 100*share)
 		}
 	}
 }

@@ -15,15 +15,16 @@ import (
 	"testing"
 )
 
-// mapping is how the furniture file is imported.
+// mapping has the import flags of the furniture file.
 var mapping = []string{"-delimiter", ";", "-decimal", ",", "-currency", "SAR",
 	"-map", "sku=item_id,name=name,category=category,price=price,description=short_description,attributes.designer=designer,attributes.width=width,attributes.height=height,attributes.depth=depth"}
 
-// want is what a product must be after the import.
+// importedFields are the fields of a product that the import sets.
 type importedFields struct{ name, category, amount, description string }
 
-// furniture is a file to import and what must come of it: the file named by
-// CATALOG_TEST_FURNITURE, or else a made one of the same shape and mess.
+// furniture returns a file to import and the products that it must produce by
+// SKU: the file named by CATALOG_TEST_FURNITURE, or a generated one of the same
+// form and with the same irregularities.
 func furniture(t testing.TB) (file string, rows int, products map[string]importedFields) {
 	t.Helper()
 	if file = os.Getenv("CATALOG_TEST_FURNITURE"); file == "" {
@@ -93,45 +94,46 @@ func TestImport_kill(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// Each time it comes further: what was sent before is sent again first.
-		eventually(t, "the import is well under way", func() bool { return s.settledCommands() > len(products)*(kill+1)/6 })
+		// Each import gets further: it starts with the rows that were sent before.
+		eventually(t, "the import has progressed", func() bool { return s.settledCommands() > len(products)*(kill+1)/6 })
 		_ = s.stop(syscall.SIGKILL)
 		if err := c.Wait(); err == nil {
-			t.Fatalf("import %d ended before the server was killed: nothing was proved", kill+1)
+			t.Fatalf("void: import %d ended before the server was killed", kill+1)
 		}
 		s.start()
 	}
 	stdout, stderr, code := command(t, append(args, file)...)
 	if code != 0 || !strings.HasPrefix(stdout, fmt.Sprintf("%d rows: ", rows)) {
-		t.Fatalf("the import ends with %d:\n%s%s", code, stdout, stderr)
+		t.Fatalf("import exits with %d:\n%s%s", code, stdout, stderr)
 	}
 	checkCatalogue(t, s, products)
 
 	stdout, stderr, code = command(t, append(args, file)...)
 	if again := fmt.Sprintf("%d rows: 0 created, 0 updated, %d unchanged, 0 refused", rows, rows); code != 0 || !strings.HasPrefix(stdout, again) {
-		t.Fatalf("the same import again ends with %d, want %q:\n%s%s", code, again, stdout, stderr)
+		t.Fatalf("a second import exits with %d; want %q:\n%s%s", code, again, stdout, stderr)
 	}
 
 	for _, format := range []string{"ndjson", "csv"} {
-		t.Run("an export to "+format+" is read back as the same catalogue", func(t *testing.T) {
+		t.Run("an export to "+format+" imports as the same catalogue", func(t *testing.T) {
 			export := filepath.Join(t.TempDir(), "export."+format)
 			if stdout, stderr, code := command(t, "export", "-server", s.api, export); code != 0 {
-				t.Fatalf("export ends with %d:\n%s%s", code, stdout, stderr)
+				t.Fatalf("export exits with %d:\n%s%s", code, stdout, stderr)
 			}
 			unchanged := fmt.Sprintf("%d rows: 0 created, 0 updated, %d unchanged, 0 refused", len(products), len(products))
 			if stdout, stderr, code := command(t, "import", "-server", s.api, export); code != 0 || !strings.HasPrefix(stdout, unchanged) {
-				t.Fatalf("import of the export ends with %d, want %q:\n%s%s", code, unchanged, stdout, stderr)
+				t.Fatalf("import of the export exits with %d; want %q:\n%s%s", code, unchanged, stdout, stderr)
 			}
 			other := up(t, dataDir(t))
 			if stdout, stderr, code := command(t, "import", "-server", other.api, export); code != 0 {
-				t.Fatalf("import elsewhere ends with %d:\n%s%s", code, stdout, stderr)
+				t.Fatalf("import into an empty catalogue exits with %d:\n%s%s", code, stdout, stderr)
 			}
 			checkCatalogue(t, other, products)
 		})
 	}
 }
 
-// settled is how many commands the server has settled since it was started.
+// settledCommands returns how many commands the server has settled since its
+// start.
 func (s *server) settledCommands() int {
 	s.t.Helper()
 	metrics := (&server{t: s.t, api: s.admin}).must(http.StatusOK, "GET", "/metrics", "").body
@@ -148,15 +150,15 @@ func (s *server) settledCommands() int {
 	return int(sum)
 }
 
-// sameCatalogue compares list, search and reads by id with what must be there.
+// checkCatalogue compares list, search and reads by id with the products.
 func checkCatalogue(t *testing.T, s *server, products map[string]importedFields) {
 	t.Helper()
 	eventually(t, "all products are listed", func() bool {
 		return s.must(http.StatusOK, "GET", "/api/v1/products?limit=1", "").json(t)["total"] == float64(len(products))
 	})
-	left := map[string]importedFields{}
+	missing := map[string]importedFields{}
 	for sku, w := range products {
-		left[sku] = w
+		missing[sku] = w
 	}
 	i := 0
 	for cursor := ""; ; {
@@ -164,18 +166,18 @@ func checkCatalogue(t *testing.T, s *server, products map[string]importedFields)
 		for _, item := range page["items"].([]any) {
 			p := item.(map[string]any)
 			sku := p["sku"].(string)
-			if got := importedProduct(p); got != left[sku] {
-				t.Fatalf("SKU %s is listed as %+v, want %+v (or it is listed twice)", sku, got, left[sku])
+			if got := importedProduct(p); got != missing[sku] {
+				t.Fatalf("SKU %s is listed as %+v; want %+v (empty: listed twice)", sku, got, missing[sku])
 			}
-			delete(left, sku)
+			delete(missing, sku)
 			byID := s.must(http.StatusOK, "GET", "/api/v1/products/"+p["id"].(string), "").json(t)
 			if importedProduct(byID) != importedProduct(p) || byID["version"] != p["version"] {
-				t.Fatalf("SKU %s is %v by id and %v in the list", sku, byID, p)
+				t.Fatalf("SKU %s: %v by id, %v in the list", sku, byID, p)
 			}
 			if i++; i%10 == 0 {
 				found := s.must(http.StatusOK, "GET", "/api/v1/products?q="+sku, "").json(t)["items"].([]any)
 				if len(found) == 0 || found[0].(map[string]any)["id"] != p["id"] {
-					t.Fatalf("a search for SKU %s does not find it first", sku)
+					t.Fatalf("a search for SKU %s does not return it first", sku)
 				}
 			}
 		}
@@ -185,8 +187,8 @@ func checkCatalogue(t *testing.T, s *server, products map[string]importedFields)
 		}
 		cursor = next.(string)
 	}
-	if len(left) > 0 {
-		t.Fatalf("%d products are not listed", len(left))
+	if len(missing) > 0 {
+		t.Fatalf("%d products are not listed", len(missing))
 	}
 }
 
@@ -202,11 +204,11 @@ func TestImport_errors(t *testing.T) {
 		name, file, content string
 		flags               []string
 		code                int
-		says                []string
+		want                []string
 	}{
-		{"a refused row does not keep the others back", "a.csv", "sku,name,price,currency\nA,Chair,10,EUR\nB,,10,EUR\nC,Lamp,ten,EUR\nD,Bed,10.005,EUR\nE,Sofa,20,EUR\n", nil, 1,
+		{"a refused row does not stop the others", "a.csv", "sku,name,price,currency\nA,Chair,10,EUR\nB,,10,EUR\nC,Lamp,ten,EUR\nD,Bed,10.005,EUR\nE,Sofa,20,EUR\n", nil, 1,
 			[]string{"5 rows: 2 created, 0 updated, 0 unchanged, 3 refused", "line 3: name is missing", "line 4: column price", "line 5: price.amount must have at most 2 digits"}},
-		{"a missing column lists those there are", "a.csv", "id;title\n", []string{"-delimiter", ";", "-map", "sku=number"}, 1, []string{`no column "number"`, "id, title", "nothing was sent"}},
+		{"a missing column: the message lists the columns", "a.csv", "id;title\n", []string{"-delimiter", ";", "-map", "sku=number"}, 1, []string{`no column "number"`, "id, title", "nothing was sent"}},
 		{"a quote that does not close", "a.csv", "sku,name\nA,\"Chair\nB,Lamp\n", nil, 1, []string{"line 2", "quote", "nothing was sent"}},
 		{"too few columns in one row", "a.csv", "sku,name,price,currency\nX,Chair\nY,Lamp,10,EUR\n", nil, 1, []string{"line 2: has 2 columns, not 4", "1 created"}},
 		{"Latin-1", "a.csv", "sku,name,price,currency\nZ,Caf\xe9,10,EUR\n", nil, 1, []string{"line 2: column name is not UTF-8", "iconv"}},
@@ -230,9 +232,9 @@ func TestImport_errors(t *testing.T) {
 			if code != test.code {
 				t.Errorf("exit code %d, want %d", code, test.code)
 			}
-			for _, says := range test.says {
-				if !strings.Contains(stdout+stderr, says) {
-					t.Errorf("it does not say %q:\n%s%s", says, stdout, stderr)
+			for _, want := range test.want {
+				if !strings.Contains(stdout+stderr, want) {
+					t.Errorf("no %q in the output:\n%s%s", want, stdout, stderr)
 				}
 			}
 		})
@@ -251,7 +253,7 @@ func TestImport_restart(t *testing.T) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the import has begun", func() bool {
+	eventually(t, "the import has started", func() bool {
 		return s.must(http.StatusOK, "GET", "/api/v1/products?limit=1", "").json(t)["total"].(float64) > 0
 	})
 	_ = s.stop(syscall.SIGKILL)
@@ -259,7 +261,7 @@ func TestImport_restart(t *testing.T) {
 	summary := make([]byte, 200)
 	n, _ := out.Read(summary)
 	if err := c.Wait(); err != nil || !strings.HasPrefix(string(summary[:n]), fmt.Sprintf("%d rows: ", rows)) {
-		t.Fatalf("the import ends with %v:\n%s", err, summary[:n])
+		t.Fatalf("import exits with %v:\n%s", err, summary[:n])
 	}
 	checkCatalogue(t, s, products)
 }

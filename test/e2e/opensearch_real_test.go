@@ -20,14 +20,14 @@ import (
 	"catalog/engine/enginetest/freeport"
 )
 
-// openSearch is one of a test's own, which can be killed.
+// openSearchServer is an OpenSearch that the test can kill.
 type openSearchServer struct {
 	t       *testing.T
 	dir     string
 	address string
 }
 
-// start starts it, on the data that it has.
+// start starts the server on its data folder.
 func (o *openSearchServer) start() {
 	o.t.Helper()
 	if out, err := o.script("up").CombinedOutput(); err != nil {
@@ -35,7 +35,7 @@ func (o *openSearchServer) start() {
 	}
 }
 
-// engines is deploy/engines/up or down for it alone.
+// script returns deploy/engines/up or down for this server alone.
 func (o *openSearchServer) script(do string) *exec.Cmd {
 	_, port, _ := net.SplitHostPort(o.address)
 	c := exec.Command(filepath.Join("..", "..", "deploy", "engines", do))
@@ -44,7 +44,7 @@ func (o *openSearchServer) script(do string) *exec.Cmd {
 	return c
 }
 
-// kill kills it with SIGKILL and waits until it is gone.
+// kill sends SIGKILL and waits until the process has ended.
 func (o *openSearchServer) kill() {
 	o.t.Helper()
 	b, err := os.ReadFile(filepath.Join(o.dir, "opensearch.pid"))
@@ -58,11 +58,11 @@ func (o *openSearchServer) kill() {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	eventually(o.t, "OpenSearch is gone", func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) })
+	eventually(o.t, "OpenSearch has ended", func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) })
 }
 
-// TestReadersShareAnIndexInOpenSearch has two readers feed one index, makes it
-// anew while clients search, and kills OpenSearch.
+// TestOpenSearch has two readers write to one index, rebuilds it while clients
+// search, and kills OpenSearch.
 func TestOpenSearch(t *testing.T) {
 	o := &openSearchServer{t: t, dir: t.TempDir(), address: freeport.Address()}
 	t.Cleanup(func() {
@@ -88,9 +88,9 @@ func TestOpenSearch(t *testing.T) {
 	product := "/api/v1/products/" + id
 	finds := func(text, at string, want float64) {
 		t.Helper()
-		for range 4 { // one reader and the other
+		for range 4 { // both readers
 			if a := s.must(http.StatusOK, "GET", "/api/v1/products?q="+text, "", "Catalog-Position", at); a.json(t)["total"] != want {
-				t.Fatalf("%s finds %v products, not %v", text, a.json(t)["total"], want)
+				t.Fatalf("search for %s finds %v products; want %v", text, a.json(t)["total"], want)
 			}
 		}
 	}
@@ -104,8 +104,8 @@ func TestOpenSearch(t *testing.T) {
 	finds("folding", at, 0)
 	equal()
 
-	t.Run("it is made anew while clients search, and none is refused", func(t *testing.T) {
-		var asked, wrong atomic.Int64
+	t.Run("a rebuild during searches fails none of them", func(t *testing.T) {
+		var searches, wrong atomic.Int64
 		stop := make(chan struct{})
 		var clients sync.WaitGroup
 		for range 2 {
@@ -116,7 +116,7 @@ func TestOpenSearch(t *testing.T) {
 						return
 					default:
 					}
-					asked.Add(1)
+					searches.Add(1)
 					if a := s.call("GET", "/api/v1/products?q=rocking", ""); a.status != http.StatusOK || !strings.Contains(a.body, `"total":1`) {
 						wrong.Add(1)
 					}
@@ -127,26 +127,26 @@ func TestOpenSearch(t *testing.T) {
 		close(stop)
 		clients.Wait()
 		if code != 0 || !strings.Contains(stdout, "is made anew") {
-			t.Fatalf("rebuild ends with %d:\n%s%s", code, stdout, stderr)
+			t.Fatalf("rebuild exits with %d:\n%s%s", code, stdout, stderr)
 		}
-		if asked.Load() < 10 || wrong.Load() > 0 {
-			t.Errorf("of %d searches %d were wrong", asked.Load(), wrong.Load())
+		if searches.Load() < 10 || wrong.Load() > 0 {
+			t.Errorf("%d searches, %d of them wrong", searches.Load(), wrong.Load())
 		}
 		at := s.must(http.StatusOK, "PATCH", product, `{"name":"Reading chair"}`).header.Get("Catalog-Position")
 		finds("reading", at, 1)
 		equal()
 	})
 
-	t.Run("killed and started again it has all that was written meanwhile", func(t *testing.T) {
+	t.Run("after a kill and a restart the index has everything written meanwhile", func(t *testing.T) {
 		o.kill()
 		at := s.must(http.StatusOK, "PATCH", product, `{"name":"Garden bench"}`).header.Get("Catalog-Position")
-		eventually(t, "search says at once that it is not there", func() bool {
+		eventually(t, "searches fail at once", func() bool {
 			since := time.Now()
 			a := s.call("GET", "/api/v1/products?q=garden", "")
 			return a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") != "" && time.Since(since) < 200*time.Millisecond
 		})
 		if p := s.must(http.StatusOK, "GET", product, "", "Catalog-Position", at).json(t); p["name"] != "Garden bench" {
-			t.Errorf("without it a product is read as %v", p)
+			t.Errorf("without OpenSearch: product = %v", p)
 		}
 		o.start()
 		eventually(t, "search is back", func() bool {

@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// crowd lets clients write as fast as they are answered, for a while, and counts
-// the answers by status. Who is refused comes again much sooner than he is told.
+// writeConcurrently has clients create products one after the other for a while
+// and counts accepted and refused requests. A refused client retries after 100 ms,
+// much sooner than Retry-After asks for.
 func writeConcurrently(t *testing.T, s *server, name string, clients int, while time.Duration) (done, refused int64, slowest time.Duration) {
 	t.Helper()
 	pool := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
@@ -48,14 +49,14 @@ func writeConcurrently(t *testing.T, s *server, name string, clients int, while 
 					for old := worst.Load(); int64(time.Since(since)) > old && !worst.CompareAndSwap(old, int64(time.Since(since))); old = worst.Load() {
 					}
 					if w.Header.Get("Retry-After") == "" {
-						t.Error("refused, and not told when to come again")
+						t.Error("a refusal has no Retry-After")
 					}
 					select {
 					case <-time.After(100 * time.Millisecond):
 					case <-ctx.Done():
 					}
 				default:
-					t.Errorf("answered %d", w.StatusCode)
+					t.Errorf("POST = %d", w.StatusCode)
 					return
 				}
 			}
@@ -66,31 +67,31 @@ func writeConcurrently(t *testing.T, s *server, name string, clients int, while 
 }
 
 func TestOverload(t *testing.T) {
-	const places = 32
-	s := up(t, dataDir(t), "-writes", strconv.Itoa(places))
+	const slots = 32
+	s := up(t, dataDir(t), "-writes", strconv.Itoa(slots))
 	admin := &server{t: t, api: s.admin}
-	writeConcurrently(t, s, "WARM", places, time.Second)
-	peak, none, _ := writeConcurrently(t, s, "PEAK", places, 3*time.Second)
+	writeConcurrently(t, s, "WARM", slots, time.Second)
+	peak, none, _ := writeConcurrently(t, s, "PEAK", slots, 3*time.Second)
 	if none > 0 {
-		t.Errorf("%d were refused where there was a place for each", none)
+		t.Errorf("%d writes were refused although each client had a slot", none)
 	}
-	done, refused, slowest := writeConcurrently(t, s, "CROWD", 10*places, 3*time.Second)
+	done, refused, slowest := writeConcurrently(t, s, "CROWD", 10*slots, 3*time.Second)
 	var memory float64
 	for line := range strings.Lines(admin.must(http.StatusOK, "GET", "/metrics", "").body) {
 		if v, ok := strings.CutPrefix(line, "process_resident_memory_bytes "); ok {
 			memory, _ = strconv.ParseFloat(strings.TrimSpace(v), 64)
 		}
 	}
-	t.Logf("%d writes in 3 s by %d clients, %d by ten times as many, who were refused %d times, the slowest in %v; %.0f MiB", peak, places, done, refused, slowest.Round(time.Millisecond), memory/(1<<20))
+	t.Logf("%d writes in 3 s by %d clients; %d by ten times as many, with %d refusals, the slowest after %v; %.0f MiB", peak, slots, done, refused, slowest.Round(time.Millisecond), memory/(1<<20))
 	if refused == 0 {
-		t.Error("void: nobody was refused")
+		t.Error("void: no request was refused")
 	}
-	// Clients and server share the machine, and refusing costs something too.
+	// Clients and server share the machine, and refusals cost time, too.
 	if done < peak/5 {
-		t.Errorf("only %d writes in a crowd, and %d without", done, peak)
+		t.Errorf("only %d writes under overload, %d without", done, peak)
 	}
 	if memory > 512<<20 {
-		t.Errorf("%.0f MiB", memory/(1<<20))
+		t.Errorf("memory = %.0f MiB; want at most 512", memory/(1<<20))
 	}
 	s.create(chair)
 }

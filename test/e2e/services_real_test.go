@@ -20,21 +20,21 @@ func TestServices(t *testing.T) {
 	gateway := startProcess(t, env, "gateway", "-http", api, "-writer", writers, "-reader", readers)
 
 	s := &server{t: t, api: "http://" + api}
-	// A small file: the MongoDB stand-in scans where MongoDB looks up.
+	// A small file: FerretDB, in place of MongoDB, scans where MongoDB uses an index.
 	stdout, stderr, code := command(t, append(append([]string{"import", "-server", s.api}, mapping...), filepath.Join("..", "..", "examples", "furniture.csv"))...)
 	if code != 0 || !strings.Contains(stdout, ": 90 created, ") {
-		t.Fatalf("import ends with %d:\n%s%s", code, stdout, stderr)
+		t.Fatalf("import exits with %d:\n%s%s", code, stdout, stderr)
 	}
 	id, at := s.create(chair)
 	path := "/api/v1/products/" + id
 	s.must(http.StatusOK, "GET", path, "", "Catalog-Position", at)
 	at = s.must(http.StatusOK, "PATCH", path, `{"price":{"amount":"99"}}`).header.Get("Catalog-Position")
-	for range 3 { // from the view, and then from the cache
+	for range 3 { // first from the view, then from the cache
 		if p := s.must(http.StatusOK, "GET", path, "", "Catalog-Position", at).json(t); p["version"] != 2.0 {
-			t.Fatalf("read at version %v", p["version"])
+			t.Fatalf("version = %v; want 2", p["version"])
 		}
 		if p := s.must(http.StatusOK, "GET", path, "").json(t); p["version"] != 2.0 {
-			t.Fatalf("read from the cache at version %v", p["version"])
+			t.Fatalf("version from the cache = %v; want 2", p["version"])
 		}
 	}
 	at = s.must(http.StatusNoContent, "DELETE", path, "").header.Get("Catalog-Position")

@@ -30,26 +30,26 @@ func TestTour(t *testing.T) {
 			}
 		}
 	})
-	t.Run("what is found is counted and shown where it stands, and what is typed completed", func(t *testing.T) {
+	t.Run("facets, highlights, didYouMean and suggestions", func(t *testing.T) {
 		a := s.must(http.StatusOK, "GET", "/api/v1/products?q=seat+fold&highlight=true&facet=width&facet=height", "", "Catalog-Position", position).json(t)
 		b, _ := json.Marshal([]any{a["facets"], a["highlights"]})
 		want := `[[{"attribute":"width","field":"attribute","values":[{"count":1,"value":"45"}]},{"attribute":"height","field":"attribute","values":[]}],` +
 			`{"` + id + `":{"description":[{"text":"Beech, with a "},{"match":true,"text":"seat"},{"text":" of paper cord."}],"name":[{"match":true,"text":"Folding"},{"text":" chair"}]}}]`
 		if string(b) != want {
-			t.Errorf("answered %s\nwant %s", b, want)
+			t.Errorf("facets and highlights = %s\nwant %s", b, want)
 		}
 		if got := s.must(http.StatusOK, "GET", "/api/v1/products?q=xolding+chair", "", "Catalog-Position", position).json(t); got["total"] != 0.0 || got["didYouMean"] != "folding chair" {
-			t.Errorf("instead of xolding chair %v", got)
+			t.Errorf("search for xolding chair = %v; want total 0 and didYouMean", got)
 		}
 		b, _ = json.Marshal(s.must(http.StatusOK, "GET", "/api/v1/suggest?q=folding+ch", "", "Catalog-Position", position).json(t))
 		if !strings.HasPrefix(string(b), `{"categories":[{"count":1,"value":"Furniture/Chairs"}],"products":[{`) || !strings.HasSuffix(string(b), `"texts":["folding chair"]}`) {
-			t.Errorf("suggested %s", b)
+			t.Errorf("suggestions = %s", b)
 		}
 	})
-	t.Run("a conditional read of what is known is 304", func(t *testing.T) {
+	t.Run("a conditional read of the known version gets 304", func(t *testing.T) {
 		s.must(http.StatusNotModified, "GET", path, "", "If-None-Match", `"1"`)
 	})
-	t.Run("a patch changes what it names", func(t *testing.T) {
+	t.Run("a patch changes only the fields that it names", func(t *testing.T) {
 		a := s.must(http.StatusOK, "PATCH", path, `{"price":{"amount":"129.95"},"attributes":{"width":null,"colour":"black"}}`, "Content-Type", "application/merge-patch+json", "If-Match", `"1"`)
 		p := a.json(t)
 		if p["version"] != 2.0 || p["price"].(map[string]any)["amount"] != "129.95" || p["name"] != "Folding chair" {
@@ -59,50 +59,50 @@ func TestTour(t *testing.T) {
 			t.Errorf("patched attributes: %v", attributes)
 		}
 	})
-	t.Run("a write on an old version is refused, and says so", func(t *testing.T) {
+	t.Run("a write with an old version is refused", func(t *testing.T) {
 		a := s.must(http.StatusPreconditionFailed, "PATCH", path, `{"name":"x"}`, "If-Match", `"1"`)
 		if a.json(t)["code"] != "version_mismatch" {
 			t.Error(a.body)
 		}
 	})
-	t.Run("a receipt tells what became of a command", func(t *testing.T) {
+	t.Run("a receipt has the result of a command", func(t *testing.T) {
 		r := s.must(http.StatusOK, "GET", "/api/v1/commands/"+created.header.Get("Command-Id"), "").json(t)
 		if r["status"] != "applied" || r["outcome"] != "created" || r["productId"] != id {
 			t.Errorf("receipt: %v", r)
 		}
 	})
-	t.Run("respond-async answers a receipt that settles", func(t *testing.T) {
+	t.Run("respond-async returns a receipt that settles", func(t *testing.T) {
 		a := s.must(http.StatusAccepted, "PATCH", path, `{"name":"Stacking chair"}`, "Prefer", "respond-async")
 		r := s.must(http.StatusOK, "GET", a.header.Get("Location")+"?wait=10", "").json(t)
 		if r["status"] != "applied" || r["version"] != 3.0 {
 			t.Errorf("receipt: %v", r)
 		}
 	})
-	t.Run("history tells who changed what", func(t *testing.T) {
+	t.Run("history lists the changed fields of each version", func(t *testing.T) {
 		h := s.must(http.StatusOK, "GET", path+"/history", "").json(t)["items"].([]any)
 		if len(h) != 3 || !strings.Contains(strings.Join(strings.Fields(s.must(http.StatusOK, "GET", path+"/history?limit=1", "").body), ""), `{"field":"name","from":"Foldingchair","to":"Stackingchair"}`) {
 			t.Errorf("history: %v", h)
 		}
 	})
-	t.Run("PUT creates and replaces, and nothing changes twice", func(t *testing.T) {
+	t.Run("PUT creates and replaces; an equal PUT makes no version", func(t *testing.T) {
 		other := "/api/v1/products/01920000-0000-7000-8000-000000000001"
 		body := `{"name":"Lamp","price":{"amount":"20","currency":"EUR"}}`
 		s.must(http.StatusCreated, "PUT", other, body, "If-None-Match", "*")
 		s.must(http.StatusPreconditionFailed, "PUT", other, body, "If-None-Match", "*")
 		if a := s.must(http.StatusOK, "PUT", other, body); a.header.Get("ETag") != `"1"` {
-			t.Errorf("a PUT of the same made version %s", a.header.Get("ETag"))
+			t.Errorf("an equal PUT made version %s", a.header.Get("ETag"))
 		}
 	})
-	t.Run("a deleted product is gone everywhere", func(t *testing.T) {
+	t.Run("a deleted product is neither read nor found", func(t *testing.T) {
 		a := s.must(http.StatusNoContent, "DELETE", path, "")
 		at := a.header.Get("Catalog-Position")
 		s.must(http.StatusNotFound, "GET", path, "", "Catalog-Position", at)
 		if list := s.must(http.StatusOK, "GET", "/api/v1/products?q=CHA-7", "", "Catalog-Position", at); list.json(t)["total"] != 0.0 {
-			t.Errorf("search still finds it: %s", list.body)
+			t.Errorf("search still finds the product: %s", list.body)
 		}
 		s.must(http.StatusNotFound, "DELETE", path, "")
 	})
-	t.Run("pages for people are there without a network", func(t *testing.T) {
+	t.Run("the console and the API documentation are served", func(t *testing.T) {
 		for path, text := range map[string]string{"/": "<title>Catalog</title>", "/docs/": "swagger", "/openapi.json": `"openapi":"3.1.0"`, "/app.js": "Catalog-Position"} {
 			if a := s.must(http.StatusOK, "GET", path, ""); !strings.Contains(a.body, text) {
 				t.Errorf("GET %s has no %q", path, text)
@@ -118,16 +118,16 @@ func TestDataDir_restart(t *testing.T) {
 		name   string
 		signal syscall.Signal
 	}{{"a clean stop", syscall.SIGTERM}, {"kill -9", syscall.SIGKILL}} {
-		t.Run("over "+end.name, func(t *testing.T) {
+		t.Run("data survive "+end.name, func(t *testing.T) {
 			id, at := s.create(strings.Replace(chair, "CHA-7", end.name, 1))
 			since := time.Now()
 			err := s.stop(end.signal)
-			if end.signal == syscall.SIGTERM && (err != nil || time.Since(since) > 10*time.Second) {
+			if end.signal == syscall.SIGTERM && (err != nil || time.Since(since) > 30*time.Second) {
 				t.Fatalf("SIGTERM: %v after %v\n%s", err, time.Since(since), s.log())
 			}
 			s.start()
 			if got := s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "", "Catalog-Position", at).json(t)["name"]; got != "Folding chair" {
-				t.Fatalf("the product is now called %v", got)
+				t.Fatalf("name = %v; want Folding chair", got)
 			}
 			eventually(t, "the product is found", func() bool {
 				return s.must(http.StatusOK, "GET", "/api/v1/products?q=folding&limit=100", "").json(t)["total"].(float64) >= 1
@@ -141,7 +141,7 @@ func TestDataDir_inUse(t *testing.T) {
 	s := up(t, dataDir(t))
 	_, stderr, code := command(t, "up", "-data", s.data, "-http", "127.0.0.1:0", "-grpc", "127.0.0.1:0", "-admin", "127.0.0.1:0")
 	if code != 1 || !strings.Contains(stderr, "in use") || strings.Count(strings.TrimSpace(stderr), "\n") > 0 {
-		t.Fatalf("exit code %d, and it says:\n%s", code, stderr)
+		t.Fatalf("exit code %d, stderr:\n%s", code, stderr)
 	}
 }
 

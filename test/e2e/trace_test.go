@@ -13,7 +13,8 @@ import (
 	"google.golang.org/grpc"
 )
 
-// spans takes spans by OTLP, as Jaeger does, and keeps their names by trace.
+// spanCollector receives spans by OTLP, as Jaeger does, and keeps their names by
+// trace.
 type spanCollector struct {
 	collector.UnimplementedTraceServiceServer
 	mu    sync.Mutex
@@ -53,7 +54,7 @@ func TestTrace(t *testing.T) {
 	id := a.json(t)["id"].(string)
 	s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "", append(parent, "Catalog-Position", a.header.Get("Catalog-Position"))...)
 
-	eventually(t, "all spans have come", func() bool {
+	eventually(t, "all spans have arrived", func() bool {
 		got.mu.Lock()
 		defer got.mu.Unlock()
 		all := strings.Join(got.names[trace], "\n") + "\n"
@@ -65,6 +66,6 @@ func TestTrace(t *testing.T) {
 		return true
 	})
 	if r := s.must(http.StatusOK, "GET", "/api/v1/commands/"+id, "").json(t); r["traceId"] != trace {
-		t.Errorf("the receipt tells the trace %v", r["traceId"])
+		t.Errorf("traceId of the receipt = %v", r["traceId"])
 	}
 }
