@@ -10,53 +10,41 @@ import (
 	"catalog/eventlog"
 )
 
-// Topics answers which topics the store belongs to: at first those given.
-func (s *Store) BindTopics(ctx context.Context, now eventlog.Topics) (was eventlog.Topics, err error) {
-	was = now
+// BindTopics returns the topics to which the store belongs. The first call binds
+// the store to the given topics.
+func (s *Store) BindTopics(ctx context.Context, topics eventlog.Topics) (bound eventlog.Topics, err error) {
+	bound = topics
 	rows, err := s.pool.Query(ctx, "SELECT name, id FROM topics")
 	if err != nil {
-		return was, fmt.Errorf("read topics: %w", reach(err))
+		return bound, fmt.Errorf("read topics: %w", markUnavailable(err))
 	}
 	n, name, id := 0, "", [16]byte{}
 	_, err = pgx.ForEachRow(rows, []any{&name, &id}, func() error {
 		n++
 		switch name {
 		case "commands":
-			was.Commands = id
+			bound.Commands = id
 		case "events":
-			was.Events = id
+			bound.Events = id
 		}
 		return nil
 	})
 	if err != nil {
-		return was, fmt.Errorf("read topics: %w", reach(err))
+		return bound, fmt.Errorf("read topics: %w", markUnavailable(err))
 	}
 	if n == 2 {
-		return was, nil
+		return bound, nil
 	}
 	_, err = s.pool.Exec(ctx, "INSERT INTO topics (name, id) VALUES ('commands', $1), ('events', $2) ON CONFLICT DO NOTHING",
-		[16]byte(now.Commands), [16]byte(now.Events))
+		[16]byte(topics.Commands), [16]byte(topics.Events))
 	if err != nil {
-		return was, fmt.Errorf("write topics: %w", reach(err))
+		return bound, fmt.Errorf("write topics: %w", markUnavailable(err))
 	}
-	return s.BindTopics(ctx, now) // another may have been first
+	return s.BindTopics(ctx, topics) // a concurrent call may have been first
 }
 
-// States answers the stored states of all shards, in order.
-func (s *Store) States(ctx context.Context) ([]eventlog.ShardState, error) {
-	rows, err := s.pool.Query(ctx, "SELECT "+stateColumns+" FROM shards ORDER BY shard")
-	if err != nil {
-		return nil, fmt.Errorf("states of shards: %w", reach(err))
-	}
-	states, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (eventlog.ShardState, error) { return scanState(row) })
-	if err != nil {
-		return nil, fmt.Errorf("states of shards: %w", reach(err))
-	}
-	return states, nil
-}
-
-// Reset makes the store belong to the topics and moves shards to offsets of the
-// commands topic. Whoever owns a shard owns it no more.
+// ResetShards binds the store to the topics and moves shards to offsets of the
+// commands topic. It fences the owners of all shards.
 func (s *Store) ResetShards(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "INSERT INTO topics (name, id) VALUES ('commands', $1), ('events', $2) ON CONFLICT (name) DO UPDATE SET id = excluded.id",
@@ -75,14 +63,15 @@ func (s *Store) ResetShards(ctx context.Context, topics eventlog.Topics, offsets
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("reset offsets: %w", reach(err))
+		return fmt.Errorf("reset shards: %w", markUnavailable(err))
 	}
 	return nil
 }
 
-// Restore puts events, in the order of shard and seq, behind those that the
-// journal has, and products as they leave them: all or nothing. It is for a store
-// that was set back. Whoever owns one of the shards owns it no more.
+// AppendEvents appends events, ordered by shard and seq, to the journal and
+// writes the last version of their products, in one transaction. It is for a
+// store that was restored from a backup and lacks events that are in the topic.
+// It fences the owners of the shards.
 func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var batch pgx.Batch
@@ -104,28 +93,29 @@ func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error 
 				return err
 			}
 			if tag.RowsAffected() != 1 {
-				return fmt.Errorf("%w: event %s does not come next", catalog.ErrFenced, part[0].Position)
+				return fmt.Errorf("%w: event %s is not the next one of its shard", catalog.ErrFenced, part[0].Position)
 			}
 			if err := queueEvents(&batch, part); err != nil {
 				return err
 			}
 			from = to
 		}
-		// SKUs that change hands must be free before their next owners are written.
-		batch.Queue("UPDATE products SET sku = NULL WHERE id = ANY($1)", uuids(ids))
+		// SKUs that move to other products must be free before their new owners are
+		// written.
+		batch.Queue(freeSKUs, uuids(ids))
 		byShard := map[int32][]catalog.Product{}
 		for _, p := range products {
 			byShard[shards[p.ID]] = append(byShard[shards[p.ID]], p)
 		}
 		for shard, products := range byShard {
-			if err := queueProducts(&batch, tx.Conn().TypeMap(), shard, products); err != nil {
+			if err := queueProducts(&batch, shard, products); err != nil {
 				return err
 			}
 		}
 		return tx.SendBatch(ctx, &batch).Close()
 	})
 	if err != nil {
-		return fmt.Errorf("restore %d events: %w", len(events), reach(err))
+		return fmt.Errorf("append %d events: %w", len(events), markUnavailable(err))
 	}
 	return nil
 }

@@ -1,0 +1,65 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"catalog"
+	"catalog/internal/wire"
+)
+
+// queueEvents queues the statement that inserts events of one shard into the
+// journal.
+func queueEvents(batch *pgx.Batch, events []catalog.Event) error {
+	var (
+		n            = len(events)
+		seqs         = make([]int64, n)
+		products     = make([][16]byte, n)
+		versions     = make([]int64, n)
+		commands     = make([][16]byte, n)
+		fingerprints = make([][]byte, n)
+		outcomes     = make([]string, n)
+		payloads     = make([][]byte, n)
+		actors       = make([]string, n)
+		traces       = make([]string, n)
+		accepted     = make([]time.Time, n)
+		settled      = make([]time.Time, n)
+	)
+	// Text in PostgreSQL cannot contain NUL. The payload has the exact texts.
+	withoutNUL := strings.NewReplacer("\x00", "\uFFFD")
+	for i, e := range events {
+		payload, err := wire.EncodeEvent(e)
+		if err != nil {
+			return fmt.Errorf("event %s: %w", e.Position, err)
+		}
+		seqs[i], products[i], versions[i], commands[i] = e.Seq, e.Product.ID, e.Product.Version, e.Command
+		fingerprints[i], outcomes[i], payloads[i] = e.Fingerprint[:], string(e.Outcome), payload
+		actors[i], traces[i] = withoutNUL.Replace(e.Actor), withoutNUL.Replace(e.Trace)
+		accepted[i], settled[i] = e.AcceptedAt, e.SettledAt
+	}
+	batch.Queue(`
+		INSERT INTO journal (shard, seq, product, version, command, fingerprint, outcome, payload, actor, trace, accepted_at, settled_at)
+		SELECT $1, * FROM unnest($2::bigint[], $3::uuid[], $4::bigint[], $5::uuid[], $6::bytea[], $7::text[], $8::bytea[],
+			$9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[])`,
+		events[0].Shard, seqs, products, versions, commands, fingerprints, outcomes, payloads, actors, traces, accepted, settled)
+	return nil
+}
+
+// queryEvents returns the events whose payloads a statement selects.
+func (s *Store) queryEvents(ctx context.Context, statement string, args ...any) ([]catalog.Event, error) {
+	rows, err := s.pool.Query(ctx, statement, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (catalog.Event, error) {
+		var payload []byte
+		if err := row.Scan(&payload); err != nil {
+			return catalog.Event{}, err
+		}
+		return wire.DecodeEvent(payload)
+	})
+}

@@ -1,0 +1,150 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"catalog"
+	"catalog/eventlog"
+	"catalog/internal/failpoint"
+	"catalog/internal/wire"
+)
+
+// maxSettleAttempts limits the attempts of one Settle. Every failed attempt means
+// that another transaction committed, so a few attempts are enough.
+const maxSettleAttempts = 10
+
+// Settle settles the batch in one transaction.
+//
+// The transaction locks the row of the shard first, so nothing that belongs to
+// the shard changes meanwhile. SKUs do not belong to a shard: when another shard
+// takes an SKU after this transaction read it as free, the unique index rejects
+// the transaction, and Settle repeats it. The next attempt reads the owner of the
+// SKU and refuses the command.
+func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error) {
+	for attempt := 1; ; attempt++ {
+		events, err := s.settle(ctx, b, now)
+		if err != nil && retriable(err) && attempt < maxSettleAttempts {
+			s.retries.Inc()
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("settle shard %d from offset %d: %w", b.Shard, b.From, markUnavailable(err))
+		}
+		return events, nil
+	}
+}
+
+// settle runs the transaction in two round trips: begin and read, then write and
+// commit.
+func (s *Store) settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release(ctx, conn)
+
+	state, err := readBatchState(ctx, conn, b)
+	if err != nil {
+		return nil, err
+	}
+	events := eventlog.Settle(b, state, wire.TruncateTime(now))
+	failpoint.Here(failpoint.WriterDecided)
+	return events, writeBatch(ctx, conn, b, state, events)
+}
+
+// release returns the connection to the pool. It rolls back an open transaction,
+// or closes the connection, which has the same effect.
+func release(ctx context.Context, conn *pgxpool.Conn) {
+	if status := conn.Conn().PgConn().TxStatus(); status != 'I' && !conn.Conn().IsClosed() {
+		_, _ = conn.Exec(ctx, "rollback") // after an error Release closes the connection
+	}
+	conn.Release()
+}
+
+// readBatchState begins a transaction, locks the row of the shard, compares it
+// with b and reads what eventlog.Settle needs. It returns ErrFenced when the
+// shard is in another state than b expects.
+func readBatchState(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch) (eventlog.BatchState, error) {
+	k := eventlog.BatchState{Products: map[catalog.ID]catalog.Product{}, Settled: map[catalog.ID]bool{}, SKUs: map[string]catalog.ID{}}
+	var st eventlog.ShardState
+
+	var batch pgx.Batch
+	batch.Queue("begin")
+	batch.Queue("SELECT "+stateColumns+" FROM shards WHERE shard = $1 FOR NO KEY UPDATE", b.Shard).QueryRow(func(row pgx.Row) (err error) {
+		st, err = scanState(row)
+		return err
+	})
+	batch.Queue("SELECT "+productColumns+" FROM products WHERE id = ANY($1)", uuids(b.Products())).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			p, err := scanProduct(rows)
+			if err != nil {
+				return fmt.Errorf("read products: %w", err)
+			}
+			k.Products[p.ID] = p
+		}
+		return rows.Err()
+	})
+	batch.Queue("SELECT command FROM journal WHERE command = ANY($1)", uuids(b.CommandIDs())).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var id [16]byte
+			if err := rows.Scan(&id); err != nil {
+				return fmt.Errorf("read commands: %w", err)
+			}
+			k.Settled[id] = true
+		}
+		return rows.Err()
+	})
+	if skus := validText(b.SKUs()); len(skus) > 0 {
+		batch.Queue(selectSKUs, skus).Query(func(rows pgx.Rows) error { return scanSKUs(rows, k.SKUs) })
+	}
+	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
+		return k, err
+	}
+	if st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq {
+		return k, catalog.ErrFenced
+	}
+	return k, nil
+}
+
+// writeBatch writes the events, the products, the dead letters and the row of the
+// shard, and commits. state is the result of readBatchState.
+func writeBatch(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch, state eventlog.BatchState, events []catalog.Event) error {
+	var batch pgx.Batch
+	products := eventlog.LastVersions(events)
+
+	// An SKU that moves to another product must be free before its new owner is
+	// written.
+	var freed []catalog.ID
+	for _, p := range products {
+		if old := state.Products[p.ID].SKU; old != "" && old != p.SKU {
+			freed = append(freed, p.ID)
+		}
+	}
+	if len(freed) > 0 {
+		batch.Queue(freeSKUs, uuids(freed))
+	}
+	if len(products) > 0 {
+		if err := queueProducts(&batch, b.Shard, products); err != nil {
+			return err
+		}
+	}
+	if len(events) > 0 {
+		if err := queueEvents(&batch, events); err != nil {
+			return err
+		}
+	}
+	if err := queueDeadLetters(&batch, b.DeadLetters); err != nil {
+		return err
+	}
+	batch.Queue(`UPDATE shards SET "offset" = $2, next_seq = $3, next_dead_letter = $4, published = greatest(published, $5) WHERE shard = $1`,
+		b.Shard, b.To, b.NextSeq+int64(len(events)), b.NextDeadLetter+int64(len(b.DeadLetters)), b.Published)
+	batch.Queue("commit")
+	return conn.SendBatch(ctx, &batch).Close()
+}
+
+const freeSKUs = "UPDATE products SET sku = NULL WHERE id = ANY($1)"
