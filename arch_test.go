@@ -63,6 +63,7 @@ var imports = map[string]string{
 	"internal/engines/local": "*",                                                                                                  // opens all engines, or a data folder in their place, for cmd/catalog
 	"internal/failpoint":     "",                                                                                                   // places at which tests kill a process
 	"internal/journal":       ". api/catalog/v1 internal/wire",                                                                     // client of the writer's journal service
+	"internal/productfile":   ". internal/wire",                                                                                    // reads and writes products as CSV and NDJSON
 	"internal/repair":        ". eventlog",                                                                                         // makes store and topics consistent
 	"internal/rpc":           ". internal/breaker",                                                                                 // health, validation, metrics and statuses of every gRPC server and client
 	"internal/telemetry":     ".",

@@ -1,43 +1,39 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"catalog"
 	"catalog/client"
-	"catalog/internal/wire"
+	"catalog/internal/productfile"
 )
 
 func exportFile(ctx context.Context, args []string) error {
 	var server, kind string
 	fs := flags("export", `export [flags] FILE
 
-Writes all products to a CSV or NDJSON file ("-" is the standard output, NDJSON
-unless -format says else), which catalog import reads back to the same catalogue.
-The file is there when it is whole: until then it has another name.
+Writes all products to a CSV or NDJSON file, which catalog import reads back to the same
+catalogue. FILE "-" is standard output, and NDJSON unless -format is given. The file gets
+its name when it is complete.
 `)
 	serverFlag(fs, &server)
-	fs.StringVar(&kind, "format", "", "csv or ndjson; what the file's name ends with is the default")
+	formatFlag(fs, &kind)
 	if err := parse(fs, args); err != nil {
 		return err
 	}
 	if fs.NArg() != 1 {
-		return wrongUsage("give one file, behind the flags; see catalog export -h")
+		return wrongUsage("give one file, after the flags; see catalog export -h")
 	}
 	name := fs.Arg(0)
-	asCSV, err := isCSV(kind, name)
+	asCSV, err := productfile.IsCSV(kind, name)
 	if err != nil {
-		return err
+		return &usageError{err}
 	}
 	c := client.New(server)
 	if name == "-" {
@@ -48,7 +44,7 @@ The file is there when it is whole: until then it has another name.
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // does nothing once it has its name
+	defer os.Remove(f.Name()) // has no effect after the rename
 	defer f.Close()
 	n, err := export(ctx, c, asCSV, f, os.Stderr)
 	if err == nil {
@@ -67,28 +63,25 @@ The file is there when it is whole: until then it has another name.
 	return nil
 }
 
-// export writes all products, the newest first.
+// export writes all products to out, the newest first, and returns their number.
 func export(ctx context.Context, c *client.Client, asCSV bool, out, status io.Writer) (int, error) {
-	// The columns of a CSV file are known when all products are.
-	columns, err := []string(nil), error(nil)
+	// The first line of a CSV file has a column for each attribute of any product.
+	var attributes []string
+	var err error
 	if asCSV {
-		if columns, err = attributeColumns(ctx, c); err != nil {
+		if attributes, err = attributeKeys(ctx, c); err != nil {
 			return 0, err
 		}
 	}
-	w := bufio.NewWriter(out)
-	write := ndjsonWriter(w)
-	if asCSV {
-		write = csvWriter(w, columns)
-	}
+	w := productfile.NewWriter(out, asCSV, attributes)
 	n := 0
 	var bar *progress
-	err = walk(ctx, c, func(total int64, products []catalog.Product) error {
+	err = eachPage(ctx, c, func(total int64, products []catalog.Product) error {
 		if bar == nil {
 			bar = newProgress(status, "export", int(total))
 		}
 		for _, p := range products {
-			if err := write(p); err != nil {
+			if err := w.Write(p); err != nil {
 				return err
 			}
 		}
@@ -105,8 +98,8 @@ func export(ctx context.Context, c *client.Client, asCSV bool, out, status io.Wr
 	return n, w.Flush()
 }
 
-// walk calls handle with every page of products, the newest first.
-func walk(ctx context.Context, c *client.Client, handle func(total int64, products []catalog.Product) error) error {
+// eachPage calls handle with all products, page by page, the newest first.
+func eachPage(ctx context.Context, c *client.Client, handle func(total int64, products []catalog.Product) error) error {
 	q := catalog.Query{Sort: catalog.Newest, Limit: catalog.MaxLimit}
 	for {
 		page, err := c.Search(ctx, q)
@@ -122,29 +115,10 @@ func walk(ctx context.Context, c *client.Client, handle func(total int64, produc
 	}
 }
 
-func ndjsonWriter(w io.Writer) func(catalog.Product) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return func(p catalog.Product) error {
-		m := wire.ProductToJSON(p)
-		// Version and times are the catalogue's own; import does not set them.
-		return e.Encode(map[string]any{
-			"id": m.Id, "sku": nullable(m.Sku), "name": m.Name, "description": nullable(m.Description), "price": m.Price,
-			"category": nullable(m.Category), "tags": m.Tags, "attributes": m.Attributes,
-		})
-	}
-}
-
-func nullable(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-func attributeColumns(ctx context.Context, c *client.Client) ([]string, error) {
+// attributeKeys returns the keys of all attributes in the catalogue, sorted.
+func attributeKeys(ctx context.Context, c *client.Client) ([]string, error) {
 	keys := map[string]bool{}
-	err := walk(ctx, c, func(_ int64, products []catalog.Product) error {
+	err := eachPage(ctx, c, func(_ int64, products []catalog.Product) error {
 		for _, p := range products {
 			for k := range p.Attributes {
 				keys[k] = true
@@ -153,30 +127,4 @@ func attributeColumns(ctx context.Context, c *client.Client) ([]string, error) {
 		return nil
 	})
 	return slices.Sorted(maps.Keys(keys)), err
-}
-
-func csvWriter(w io.Writer, attributes []string) func(catalog.Product) error {
-	out := csv.NewWriter(w)
-	begun := false
-	return func(p catalog.Product) error {
-		if !begun {
-			begun = true
-			header := []string{"id", "sku", "name", "description", "category", "price", "currency", "tags"}
-			for _, a := range attributes {
-				header = append(header, "attributes."+a)
-			}
-			if err := out.Write(header); err != nil {
-				return err
-			}
-		}
-		cells := []string{p.ID.String(), p.SKU, p.Name, p.Description, p.Category, p.Price.Amount(), p.Price.Currency, strings.Join(p.Tags, "|")}
-		for _, a := range attributes {
-			cells = append(cells, p.Attributes[a])
-		}
-		if err := out.Write(cells); err != nil {
-			return err
-		}
-		out.Flush()
-		return out.Error()
-	}
 }

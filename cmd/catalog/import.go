@@ -4,74 +4,79 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"catalog/api"
 	"catalog/client"
+	"catalog/internal/productfile"
 )
 
 const (
-	batchRows = 500 // in one request
-	inFlight  = 4   // requests at once
-	maxListed = 100 // refused rows that are listed
+	// batchRows is the number of rows in one request: large enough that the request
+	// itself costs little, and small enough that a repeated one loses little.
+	batchRows = 500
+	// inFlight is the number of concurrent requests, which keeps the server busy.
+	inFlight = 4
+	// maxListed is the number of refused rows that are printed.
+	maxListed = 100
+	// defaultRetry is the time after which an import gives up: a restart of the server
+	// takes a few seconds.
+	defaultRetry = 30 * time.Second
 )
+
+var importManual = `import [flags] FILE
+
+Creates and changes products from the rows of a CSV or NDJSON file. FILE "-" is standard
+input, and NDJSON unless -format is given. A row applies to the product with its id, or
+else with its sku; if there is none, the product is created. Only the fields in the row
+change, and a row without a change makes no new version. Importing a file again is
+therefore safe, and completes an import that was interrupted. If several rows are about
+one product, the last one counts.
+
+The first line of a CSV file has the names of the columns. -map assigns them to fields:
+  -map sku=item_no,name=title,price=net,attributes.width=width_cm
+Without -map, the columns with these names are read, and others ignored:
+  ` + strings.Join(productfile.Columns(), ", ") + `, attributes.NAME
+Tags are separated by |. Runs of spaces become one space, and an empty cell clears the
+field.
+
+Refused rows are listed with their line and the reason; all others are imported. The exit
+code is 0 if no row was refused, else 1.
+`
 
 func importFile(ctx context.Context, args []string) error {
 	var server, delimiter, kind string
 	var retry time.Duration
-	var f format
-	fs := flags("import", `import [flags] FILE
-
-Creates and changes products from the rows of a CSV or NDJSON file ("-" is the
-standard input, NDJSON unless -format says else). A row is about the product with
-its id, else about the one with its sku; where there is none it is created. Only the
-fields of the row are changed, and a row that changes nothing makes no new version:
-importing a file again is safe, and finishes an import that was interrupted. Of rows
-about the same product the last one counts.
-
-CSV needs a line with the names of the columns. -map says what they are:
-  -map sku=item_no,name=title,price=net,attributes.width=width_cm
-Without -map, columns count that are called as the fields are: id, sku, name,
-description, category, price, currency, tags (separated by |) and attributes.NAME.
-Runs of blanks become one blank, and an empty cell clears the field.
-
-Refused rows are listed with their line and the reason; the others go in. The exit
-code is 0 when no row was refused, else 1.
-`)
+	var format productfile.Format
+	fs := flags("import", importManual)
 	serverFlag(fs, &server)
+	formatFlag(fs, &kind)
 	fs.StringVar(&delimiter, "delimiter", ",", "`character` between the cells of a CSV file; \\t for a tab")
-	fs.StringVar(&f.decimal, "decimal", ".", "decimal `point` of the prices in a CSV file: . or ,")
-	fs.StringVar(&f.currency, "currency", "", "`code` of ISO 4217 for prices in a CSV file that have none")
-	fs.StringVar(&f.columns, "map", "", "`field=column,…` of a CSV file")
-	fs.StringVar(&kind, "format", "", "csv or ndjson; what the file's name ends with is the default")
-	fs.DurationVar(&retry, "retry", 30*time.Second, "`time` to go on trying while the server is away")
+	fs.StringVar(&format.Decimal, "decimal", ".", "decimal `separator` of prices in a CSV file: . or ,")
+	fs.StringVar(&format.Currency, "currency", "", "ISO 4217 `code` for prices without a currency in a CSV file")
+	fs.StringVar(&format.Mapping, "map", "", "`field=column,…`: columns of a CSV file for the fields")
+	fs.DurationVar(&retry, "retry", defaultRetry, "`time` for which failed requests are retried while the server is unavailable")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
 	if fs.NArg() != 1 {
-		return wrongUsage("give one file, behind the flags; see catalog import -h")
-	}
-	if f.decimal != "." && f.decimal != "," {
-		return wrongUsage("-decimal must be . or , not %q", f.decimal)
-	}
-	if delimiter == `\t` {
-		delimiter = "\t"
-	}
-	var size int
-	f.delimiter, size = utf8.DecodeRuneInString(delimiter)
-	if size == 0 || size != len(delimiter) || strings.ContainsRune("\"\r\n\uFFFD", f.delimiter) {
-		return wrongUsage("-delimiter must be one character, not %q", delimiter)
+		return wrongUsage("give one file, after the flags; see catalog import -h")
 	}
 	var err error
-	if f.csv, err = isCSV(kind, fs.Arg(0)); err != nil {
-		return err
+	if format.Delimiter, err = productfile.ParseDelimiter(delimiter); err != nil {
+		return &usageError{err}
+	}
+	if err := format.Validate(); err != nil {
+		return &usageError{err}
+	}
+	if format.CSV, err = productfile.IsCSV(kind, fs.Arg(0)); err != nil {
+		return &usageError{err}
 	}
 	in, done, err := open(fs.Arg(0))
 	if err != nil {
@@ -80,32 +85,22 @@ code is 0 when no row was refused, else 1.
 	defer done()
 	c := client.New(server)
 	c.Patience = retry
-	result, err := runImport(ctx, c, f, in, os.Stderr)
+	result, err := runImport(ctx, c, format, in, os.Stderr)
 	if result != nil {
 		result.print(os.Stdout, os.Stderr)
 	}
 	if err == nil && len(result.refused) > 0 {
-		return fmt.Errorf("%d rows were refused; they are listed above", len(result.refused))
+		return fmt.Errorf("%d rows were refused; see the list above", len(result.refused))
 	}
 	return err
 }
 
-// isCSV says what kind of file it is, by the flag or the file's name.
-func isCSV(kind, file string) (bool, error) {
-	if kind == "" {
-		kind = strings.TrimPrefix(strings.ToLower(filepath.Ext(file)), ".")
-	}
-	switch kind {
-	case "csv", "tsv", "txt":
-		return true, nil
-	case "ndjson", "jsonl", "json", "", "-":
-		return false, nil
-	}
-	return false, wrongUsage("-format must be csv or ndjson, not %q", kind)
+func formatFlag(fs *flag.FlagSet, to *string) {
+	fs.StringVar(to, "format", "", "`csv or ndjson`; the default follows from the extension of the file")
 }
 
-// open opens the file. The standard input is first copied to a file, since the
-// rows are read twice.
+// open opens the file. Standard input is copied to a temporary file, because an import
+// reads the rows twice.
 func open(name string) (f *os.File, done func(), err error) {
 	if name != "-" {
 		if f, err = os.Open(name); err != nil {
@@ -124,11 +119,11 @@ func open(name string) (f *os.File, done func(), err error) {
 	return f, done, nil
 }
 
-// imported is what came of an import.
-type imported struct {
+// importResult counts the rows of an import by outcome.
+type importResult struct {
 	mu                                sync.Mutex
 	rows, created, changed, unchanged int
-	superseded                        int // rows about a product of a later row
+	superseded                        int // rows followed by another row about the same product
 	refused                           []refusedRow
 	took                              time.Duration
 }
@@ -138,29 +133,24 @@ type refusedRow struct {
 	reason string
 }
 
-// runImport reads the file twice: first to find the rows that cannot be sent
-// and those that a later row supersedes, then to send the others.
-func runImport(ctx context.Context, c *client.Client, f format, file io.ReadSeeker, progress io.Writer) (*imported, error) {
+// runImport checks the whole file first, and then sends the rows that are valid and not
+// superseded.
+func runImport(ctx context.Context, c *client.Client, format productfile.Format, in io.ReadSeeker, status io.Writer) (*importResult, error) {
 	since := time.Now()
-	result := &imported{}
-	last := map[string]int{} // line of the last good row of each product
-	if err := f.each(file, func(r row) error {
-		result.rows++
-		if r.err != nil {
-			result.refused = append(result.refused, refusedRow{r.line, r.err.Error()})
-			return ctx.Err()
-		}
-		last[r.key] = r.line
-		return ctx.Err()
-	}); err != nil {
+	file, err := productfile.Check(in, format, ctx.Err)
+	if err != nil {
 		return nil, fmt.Errorf("%w; nothing was sent", err)
 	}
-	bar := newProgress(progress, "import", len(last))
+	result := &importResult{rows: file.Rows, superseded: file.Superseded}
+	for _, r := range file.Invalid {
+		result.refused = append(result.refused, refusedRow{r.Line, r.Err.Error()})
+	}
+	bar := newProgress(status, "import", file.Products)
 	defer bar.done()
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	batches := make(chan []row)
+	batches := make(chan []productfile.Row)
 	var wg sync.WaitGroup
 	for range inFlight {
 		wg.Go(func() {
@@ -173,7 +163,7 @@ func runImport(ctx context.Context, c *client.Client, f format, file io.ReadSeek
 			}
 		})
 	}
-	var batch []row
+	var batch []productfile.Row
 	flush := func() error {
 		if len(batch) == 0 {
 			return nil
@@ -186,14 +176,7 @@ func runImport(ctx context.Context, c *client.Client, f format, file io.ReadSeek
 			return context.Cause(ctx)
 		}
 	}
-	err := f.each(file, func(r row) error {
-		switch {
-		case r.err != nil:
-			return nil
-		case last[r.key] != r.line:
-			result.superseded++
-			return nil
-		}
+	err = file.Each(func(r productfile.Row) error {
 		if batch = append(batch, r); len(batch) < batchRows {
 			return nil
 		}
@@ -207,39 +190,16 @@ func runImport(ctx context.Context, c *client.Client, f format, file io.ReadSeek
 	}
 	result.took = time.Since(since)
 	if err != nil {
-		return result, fmt.Errorf("stopped before the end: %w; import the file again to finish", err)
+		return result, fmt.Errorf("the import stopped before the end of the file: %w; import the file again to complete it", err)
 	}
 	return result, nil
 }
 
-// each calls handle with every row of the file.
-func (f format) each(file io.ReadSeeker, handle func(row) error) error {
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	next, err := f.rows(file)
-	if err != nil {
-		return err
-	}
-	for {
-		r, err := next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := handle(r); err != nil {
-			return err
-		}
-	}
-}
-
-// send sends rows in one request and counts what came of them.
-func (i *imported) send(ctx context.Context, c *client.Client, rows []row) error {
+// send sends rows in one request and counts their outcomes.
+func (i *importResult) send(ctx context.Context, c *client.Client, rows []productfile.Row) error {
 	var body bytes.Buffer
 	for _, r := range rows {
-		body.Write(r.json)
+		body.Write(r.JSON)
 		body.WriteByte('\n')
 	}
 	results, err := c.Import(ctx, body.Bytes())
@@ -247,7 +207,7 @@ func (i *imported) send(ctx context.Context, c *client.Client, rows []row) error
 		return err
 	}
 	if len(results) != len(rows) {
-		return fmt.Errorf("the server answered %d of %d rows", len(results), len(rows))
+		return fmt.Errorf("the server returned %d results for %d rows", len(results), len(rows))
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -260,14 +220,14 @@ func (i *imported) send(ctx context.Context, c *client.Client, rows []row) error
 		case api.ImportResultOutcomeUnchanged:
 			i.unchanged++
 		default:
-			i.refused = append(i.refused, refusedRow{rows[n].line, (&client.Problem{Problem: r.Problem}).Error()})
+			i.refused = append(i.refused, refusedRow{rows[n].Line, (&client.Problem{Problem: r.Problem}).Error()})
 		}
 	}
 	return nil
 }
 
-// print prints the refused rows and, as the last thing, the summary.
-func (i *imported) print(out, errs io.Writer) {
+// print lists the refused rows on errs, and prints the summary on out.
+func (i *importResult) print(out, errs io.Writer) {
 	for n, r := range i.refused {
 		if n == maxListed {
 			fmt.Fprintf(errs, "… and %d more\n", len(i.refused)-n)
@@ -278,7 +238,7 @@ func (i *imported) print(out, errs io.Writer) {
 	fmt.Fprintf(out, "%d rows: %d created, %d updated, %d unchanged, %d refused\n",
 		i.rows, i.created, i.changed, i.unchanged+i.superseded, len(i.refused))
 	if i.superseded > 0 {
-		fmt.Fprintf(out, "%d of the unchanged name a product that stands again further down; its last row counts\n", i.superseded)
+		fmt.Fprintf(out, "%d of the unchanged rows are followed by another row about the same product, which counts\n", i.superseded)
 	}
 	if s := i.took.Seconds(); s > 0 {
 		fmt.Fprintf(out, "%.1f s, %.0f products/s\n", s, float64(i.created+i.changed+i.unchanged)/s)

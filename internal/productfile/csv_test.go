@@ -1,0 +1,155 @@
+package productfile_test
+
+import (
+	"strings"
+	"testing"
+
+	"catalog"
+	"catalog/internal/productfile"
+)
+
+func TestReadCSV_cells(t *testing.T) {
+	t.Run("the delimiter separates cells, and commas are then text", func(t *testing.T) {
+		f := plain
+		f.Delimiter = ';'
+		expectRows(t, read(t, f, "sku;name\nA;Chair, oak\n"), `2 {"name":"Chair, oak","sku":"A"}`)
+		f.Delimiter = '\t'
+		expectRows(t, read(t, f, "sku\tname\nA\tChair; oak\n"), `2 {"name":"Chair; oak","sku":"A"}`)
+	})
+	t.Run("runs of spaces and line breaks in a cell become one space", func(t *testing.T) {
+		expectRows(t, read(t, plain, "sku,name\n A ,\"Bar \n\n  table \"\n"), `2 {"name":"Bar table","sku":"A"}`)
+	})
+	t.Run("a description keeps its line breaks", func(t *testing.T) {
+		expectRows(t, read(t, plain, "sku,description\nA,\" Oak,  solid.\r\n\r\n Oiled. \n\"\n"),
+			`2 {"description":"Oak, solid.\n\nOiled.","sku":"A"}`)
+	})
+	t.Run("the line of a row is the one on which it begins", func(t *testing.T) {
+		expectRows(t, read(t, plain, "sku,name\nA,\"Bar\ntable\"\nB,Stool\n"),
+			`2 {"name":"Bar table","sku":"A"}`, `4 {"name":"Stool","sku":"B"}`)
+	})
+	t.Run("an empty cell clears the field", func(t *testing.T) {
+		expectRows(t, read(t, plain, "sku,category,description,tags,attributes.width,brand,gtin\nA, ,,,,,\n"),
+			`2 {"attributes":{"width":null},"brand":null,"category":null,"description":null,"gtin":null,"sku":"A","tags":[]}`)
+	})
+	t.Run("an empty id leaves the product to its SKU", func(t *testing.T) {
+		expectRows(t, read(t, plain, "id,sku\n,A\n"), `2 {"sku":"A"}`)
+	})
+	t.Run("an empty cell of a required field is refused", func(t *testing.T) {
+		rows := read(t, plain, "sku,name\nA,\n")
+		if len(rows) != 1 || !strings.HasPrefix(rows[0], "2 ! name") {
+			t.Errorf("rows %q; want an error about the name", rows)
+		}
+	})
+	t.Run("tags are separated by | and neither empty nor repeated", func(t *testing.T) {
+		expectRows(t, read(t, plain, "sku,tags\nA,oak| new |oak||two  words\n"), `2 {"sku":"A","tags":["oak","new","two words"]}`)
+	})
+	t.Run("a cell that is not UTF-8 is refused with its column and a remedy", func(t *testing.T) {
+		expectRows(t, read(t, plain, "sku,name\nA,Stuhl f\xFCr\nB,Stool\n"),
+			"2 ! column name is not UTF-8; if the file is Latin-1, convert it with: iconv -f LATIN1 -t UTF-8", `3 {"name":"Stool","sku":"B"}`)
+	})
+	t.Run("a column that is not mapped may be anything", func(t *testing.T) {
+		expectRows(t, read(t, plain, "sku,note\nA,f\xFCr\n"), `2 {"sku":"A"}`)
+	})
+	t.Run("a row with another number of columns is refused, and the next one is read", func(t *testing.T) {
+		rows := read(t, plain, "sku,name\nA,Chair,oak\nB\nC,Stool\n")
+		if len(rows) != 3 || !strings.HasPrefix(rows[0], "2 ! has 3 columns, and the first line has 2") || !strings.HasPrefix(rows[1], "3 ! has 1 columns") || rows[2] != `4 {"name":"Stool","sku":"C"}` {
+			t.Errorf("rows %q; want two errors and a row", rows)
+		}
+	})
+	t.Run("quotes that do not match end the file, with line and remedy", func(t *testing.T) {
+		rows, err := tryRead(plain, "sku,name\nA,Chair\nB,\"Stool\nC,Table\n")
+		expectRows(t, rows, `2 {"name":"Chair","sku":"A"}`)
+		expectError(t, err, "line 3: a quoted cell", `double the quotes`)
+		_, err = tryRead(plain, "sku,name\nA,Stool 17\" high\n")
+		expectError(t, err, "line 2, column", "a quote in an unquoted cell")
+	})
+	t.Run("an empty file is refused", func(t *testing.T) {
+		_, err := tryRead(plain, "")
+		expectError(t, err, "line 1: the file is empty")
+	})
+}
+
+func TestReadCSV_prices(t *testing.T) {
+	price := func(decimal, currency, header, cells string) string {
+		t.Helper()
+		f := productfile.Format{CSV: true, Delimiter: ';', Decimal: decimal, Currency: currency}
+		rows := read(t, f, "sku;"+header+"\nA;"+cells+"\n")
+		return strings.Join(rows, " ")
+	}
+	for _, tt := range []struct{ rule, decimal, currency, header, cells, want string }{
+		{"the point is the decimal separator", ".", "", "price;currency", "12.34;EUR", `2 {"price":{"amount":"12.34","currency":"EUR"},"sku":"A"}`},
+		{"-decimal , makes the comma the decimal separator", ",", "", "price;currency", "12,34;EUR", `2 {"price":{"amount":"12.34","currency":"EUR"},"sku":"A"}`},
+		{"a comma without -decimal is refused with a remedy", ".", "", "price", "12,34", `2 ! column price: price "12,34" has a comma; give -decimal ',' if the comma is the decimal separator`},
+		{"a point with -decimal , is refused", ",", "", "price", "1.234,50", `2 ! column price: price "1.234,50" has a point; with -decimal "," a price must have no other separator`},
+		{"trailing zeros do not count as digits", ".", "", "price;currency", "265.000;EUR", `2 {"price":{"amount":"265","currency":"EUR"},"sku":"A"}`},
+		{"zeros before the point are kept", ".", "", "price;currency", "200;EUR", `2 {"price":{"amount":"200","currency":"EUR"},"sku":"A"}`},
+		{"-currency applies when there is no column", ".", "SAR", "price", "5", `2 {"price":{"amount":"5","currency":"SAR"},"sku":"A"}`},
+		{"-currency applies when the cell is empty", ".", "SAR", "price;currency", "5;", `2 {"price":{"amount":"5","currency":"SAR"},"sku":"A"}`},
+		{"the cell takes precedence over -currency", ".", "SAR", "price;currency", "5; EUR ", `2 {"price":{"amount":"5","currency":"EUR"},"sku":"A"}`},
+		{"a price without currency leaves the currency unchanged", ".", "", "price", "5", `2 {"price":{"amount":"5"},"sku":"A"}`},
+		{"-currency changes nothing in a file without prices", ".", "SAR", "name", "Chair", `2 {"name":"Chair","sku":"A"}`},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			if got := price(tt.decimal, tt.currency, tt.header, tt.cells); got != tt.want {
+				t.Errorf("%s = %s; want %s", tt.cells, got, tt.want)
+			}
+		})
+	}
+	t.Run("an empty price is refused", func(t *testing.T) {
+		if got := price(".", "EUR", "price", ""); !strings.HasPrefix(got, `2 ! column price: price ""`) {
+			t.Errorf("an empty price = %s; want an error", got)
+		}
+	})
+	t.Run("digits beyond those of the currency are refused", func(t *testing.T) {
+		if got := price(".", "", "price;currency", "12.345;EUR"); !strings.HasPrefix(got, "2 ! price.amount must have at most 2 digits") {
+			t.Errorf("12.345 EUR = %s; want an error", got)
+		}
+	})
+}
+
+func TestReadCSV_columns(t *testing.T) {
+	t.Run("columns named like a field are read, and others ignored", func(t *testing.T) {
+		expectRows(t, read(t, plain, " sku ,Name,note,attributes.width,attributes.\nA,Chair,x,45,y\n"), `2 {"attributes":{"width":"45"},"sku":"A"}`)
+	})
+	t.Run("every field has a column", func(t *testing.T) {
+		for i := range catalog.Fields {
+			f := &catalog.Fields[i]
+			header, cell := f.Name, f.Example
+			switch f.Kind {
+			case catalog.KindMoney:
+				cell, _, _ = strings.Cut(f.Example, " ")
+				cell = strings.TrimRight(cell, "0")
+			case catalog.KindMap:
+				var key string
+				key, cell, _ = strings.Cut(f.Example, "=")
+				header += "." + key
+			}
+			rows := read(t, plain, "id,"+header+"\n01920000-0000-7000-8000-000000000001,"+`"`+cell+`"`+"\n")
+			if len(rows) != 1 || !strings.Contains(rows[0], `"`+f.Name+`":`) || !strings.Contains(rows[0], cell) {
+				t.Errorf("column %s: rows %q; want the cell %q", header, rows, cell)
+			}
+		}
+	})
+	t.Run("-map assigns columns, and others are ignored", func(t *testing.T) {
+		f := plain
+		f.Mapping = "sku=item no, name = title ,attributes.width=w"
+		expectRows(t, read(t, f, "item no,name,title,w\nA,x,Chair,45\n"), `2 {"attributes":{"width":"45"},"name":"Chair","sku":"A"}`)
+	})
+	for _, tt := range []struct{ rule, mapping, header, want string }{
+		{"a file needs an sku or an id", "", "name,price", "no column is mapped to sku or id"},
+		{"-map needs an sku or an id", "name=title", "sku,title", "no column is mapped to sku or id"},
+		{"-map accepts only fields", "sku=a,colour=b", "a,b", `-map: "colour" is not a field; the fields are id, sku`},
+		{"-map refuses an attribute without a name", "sku=a,attributes.=b", "a,b", `"attributes." is not a field`},
+		{"-map needs pairs", "sku", "sku", `-map: "sku" is not field=column`},
+		{"-map needs columns that exist", "sku=number", "a,b", `there is no column "number" for sku; the columns are: a, b`},
+		{"a field is mapped once", "sku=a,sku=b", "a,b", "sku has more than one column"},
+		{"a column appears once", "", "sku,name,name", "name has more than one column"},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			f := plain
+			f.Mapping = tt.mapping
+			_, err := tryRead(f, tt.header+"\n")
+			expectError(t, err, tt.want)
+		})
+	}
+}

@@ -1,0 +1,121 @@
+package productfile
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"strings"
+
+	"catalog"
+	"catalog/internal/wire"
+)
+
+// Writer writes products to a file that [Read] reads back to the same products. Version
+// and times are not in the file: the catalogue sets them.
+type Writer struct {
+	out        *bufio.Writer
+	csv        *csv.Writer // nil for NDJSON
+	attributes []string    // keys with a column
+	header     bool        // the first line of a CSV file is written
+}
+
+// NewWriter returns a writer to w. A CSV file, separated by commas, has a column for
+// each of the attributes, which must therefore be known in advance; NDJSON needs none.
+func NewWriter(w io.Writer, asCSV bool, attributes []string) *Writer {
+	out := bufio.NewWriter(w)
+	if !asCSV {
+		return &Writer{out: out}
+	}
+	return &Writer{out: out, csv: csv.NewWriter(out), attributes: attributes}
+}
+
+// Write writes one product.
+func (w *Writer) Write(p catalog.Product) error {
+	if w.csv == nil {
+		return w.writeJSON(p)
+	}
+	if err := w.writeHeader(); err != nil {
+		return err
+	}
+	cells := []string{p.ID.String()}
+	for i := range catalog.Fields {
+		switch f := &catalog.Fields[i]; f.Kind {
+		case catalog.KindMoney:
+			cells = append(cells, p.Price.Amount(), p.Price.Currency)
+		case catalog.KindMap:
+		case catalog.KindList:
+			cells = append(cells, strings.Join(*f.List(&p.ProductData), listSeparator))
+		default:
+			cells = append(cells, *f.Text(&p.ProductData))
+		}
+	}
+	for _, a := range w.attributes {
+		cells = append(cells, p.Attributes[a])
+	}
+	return w.csv.Write(cells)
+}
+
+// writeHeader writes the first line of a CSV file, unless it is written.
+func (w *Writer) writeHeader() error {
+	if w.header {
+		return nil
+	}
+	w.header = true
+	columns := Columns()
+	for _, a := range w.attributes {
+		columns = append(columns, attributePrefix+a)
+	}
+	return w.csv.Write(columns)
+}
+
+// writeJSON writes p as one line: all fields in the order of the contract, with null
+// for an empty text, so that reading the line clears the field.
+func (w *Writer) writeJSON(p catalog.Product) error {
+	line := []byte(`{"id":"` + p.ID.String() + `"`)
+	for i := range catalog.Fields {
+		f := &catalog.Fields[i]
+		var value any
+		switch f.Kind {
+		case catalog.KindMoney:
+			value = wire.ProductDataToJSON(p.ProductData).Price
+		case catalog.KindMap:
+			value = p.Attributes
+		case catalog.KindList:
+			value = *f.List(&p.ProductData)
+		default:
+			value = nullIfEmpty(*f.Text(&p.ProductData))
+		}
+		text, err := marshal(value)
+		if err != nil {
+			return err
+		}
+		line = append(append(line, `,"`+f.Name+`":`...), text...)
+	}
+	_, err := w.out.Write(append(line, "}\n"...))
+	return err
+}
+
+// marshal returns v as JSON, without escaping <, > and &.
+func marshal(v any) ([]byte, error) {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
+}
+
+// Flush writes what is buffered. It is called once, after the last product.
+func (w *Writer) Flush() error {
+	if w.csv != nil {
+		if err := w.writeHeader(); err != nil {
+			return err
+		}
+		if w.csv.Flush(); w.csv.Error() != nil {
+			return w.csv.Error()
+		}
+	}
+	return w.out.Flush()
+}
