@@ -39,7 +39,7 @@ var imports = map[string]string{
 	"reader/projection":          ". eventlog internal/failpoint internal/telemetry",
 	"reader/indexer":             ". eventlog internal/failpoint reader/projection", // shares the event consumer and the watermarks
 	"reader/audit":               ". internal/wire",
-	"reader/internal/readertest": ". engine/sqlite eventlog internal/wire reader reader/projection", // fakes for the tests of the reader packages
+	"reader/internal/readertest": ". engine/sqlite eventlog internal/wire reader reader/indexer reader/projection", // fakes for the tests of the reader packages
 
 	// Engines: each is the only importer of its driver.
 	"engine/kafka":               ". eventlog internal/wire",

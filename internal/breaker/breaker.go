@@ -1,6 +1,7 @@
-// Package breaker leaves alone what does not answer, a server or an engine: who
-// would wait in vain for it is told so at once, and it is not asked by all who
-// come while it tries to get up again.
+// Package breaker is a circuit breaker for a server or an engine. After a few
+// consecutive failures it fails calls at once instead of letting each caller
+// wait for a timeout, and it sends only one small probe at a time until the
+// target responds again.
 package breaker
 
 import (
@@ -16,32 +17,38 @@ import (
 )
 
 const (
-	tolerance = 3                      // failures one after the other, after which a breaker opens
-	rest      = 250 * time.Millisecond // before it is tried whether what it guards is well again
-	probeWait = time.Second            // for that try
+	// failureThreshold is the number of consecutive failures that open a breaker:
+	// enough to ignore one lost call, few enough that few callers wait.
+	failureThreshold = 3
+	// probeDelay is how long an open breaker waits before the next probe. It varies
+	// by a fifth, so that several processes do not probe at once.
+	probeDelay = 250 * time.Millisecond
+	// probeTimeout is the time that a target has to respond to a probe.
+	probeTimeout = time.Second
 )
 
-// Breaker guards one server or engine. It is closed until calls fail one after
-// the other, then open until a try has succeeded. It is safe for use by many at
-// once.
+// Breaker guards one target, a server or an engine. It is closed at first,
+// which lets calls pass. It opens after failureThreshold consecutive failures
+// and closes again after one successful probe. It is safe for concurrent use.
 type Breaker struct {
 	name    string
 	circuit circuitbreaker.CircuitBreaker[any]
 }
 
-// New makes a breaker of what has that name in its metric, which goes to reg.
+// New returns a breaker for the target of that name. Its metric goes to reg;
+// breakers with different names may share a registry.
 func New(name string, reg prometheus.Registerer) *Breaker {
 	open := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "catalog_breaker_open", Help: "1 while a server or an engine is not asked, since it did not answer.",
-	}, []string{"of"})
-	var there prometheus.AlreadyRegisteredError
-	if err := reg.Register(open); errors.As(err, &there) { // another breaker of the process
-		open = there.ExistingCollector.(*prometheus.GaugeVec)
+		Name: "catalog_breaker_open", Help: "1 while calls to a server or engine fail at once because it did not respond, by target.",
+	}, []string{"target"})
+	var registered prometheus.AlreadyRegisteredError
+	if err := reg.Register(open); errors.As(err, &registered) { // by another breaker of this process
+		open = registered.ExistingCollector.(*prometheus.GaugeVec)
 	}
 	state := open.WithLabelValues(name)
 	state.Set(0)
 	return &Breaker{name: name, circuit: circuitbreaker.NewBuilder[any]().
-		WithFailureThreshold(tolerance).WithSuccessThreshold(1).WithDelay(rest).WithJitterFactor(0.2).
+		WithFailureThreshold(failureThreshold).WithSuccessThreshold(1).WithDelay(probeDelay).WithJitterFactor(0.2).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
 			if e.NewState == circuitbreaker.ClosedState {
 				state.Set(0)
@@ -51,55 +58,57 @@ func New(name string, reg prometheus.Registerer) *Breaker {
 		}).Build()}
 }
 
-// Allow says whether there may be a call. What came of it is told to Record.
+// Allow reports whether a call may start. The caller passes its outcome to
+// Record.
 func (b *Breaker) Allow() bool { return b.circuit.TryAcquirePermit() }
 
-// Outcome is what a call says about who was called.
+// Outcome is what a call says about the health of its target.
 type Outcome int
 
 // The outcomes of calls.
 const (
-	Succeeded Outcome = iota // with whatever: it is well
-	Failed                   // it is not
-	Canceled                 // the caller did not wait
+	Succeeded Outcome = iota // the target responded, even if with an error
+	Failed                   // the target did not respond
+	Canceled                 // the caller gave up first, which says nothing about the target
 )
 
-// Record tells the outcome of a call that was allowed.
+// Record records the outcome of a call that Allow has allowed.
 func (b *Breaker) Record(o Outcome) {
 	switch {
 	case o == Succeeded:
 		b.circuit.RecordSuccess()
-	case o == Failed, b.circuit.IsHalfOpen(): // the call was the try, and is over
+	case o == Failed, b.circuit.IsHalfOpen(): // a probe that ends without success has failed
 		b.circuit.RecordFailure()
 	}
 }
 
-// Do does what calls an engine, or answers ErrUnavailable at once while the
-// breaker is open. Then probe is called in the background now and again. It asks
-// the engine for something small, so that nobody who comes has to wait for what
-// may not answer.
-func (b *Breaker) Do(ctx context.Context, probe, do func(context.Context) error) error {
+// Do runs call, or returns ErrUnavailable at once while the breaker is open.
+// When a probe is due, Do starts probe in the background and returns
+// ErrUnavailable, so that no caller waits for a target that may not respond.
+// probe should be a cheap call of the same target.
+func (b *Breaker) Do(ctx context.Context, probe, call func(context.Context) error) error {
 	if !b.Allow() {
-		return b.away()
+		return b.unavailable()
 	}
 	if b.circuit.IsHalfOpen() {
 		go func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeWait)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
 			defer cancel()
-			b.Record(outcome(probe(ctx)))
+			b.Record(outcomeOf(probe(ctx)))
 		}()
-		return b.away()
+		return b.unavailable()
 	}
-	err := do(ctx)
-	b.Record(outcome(err))
+	err := call(ctx)
+	b.Record(outcomeOf(err))
 	return err
 }
 
-func (b *Breaker) away() error {
-	return fmt.Errorf("%s did not answer lately: %w", b.name, catalog.ErrUnavailable)
+func (b *Breaker) unavailable() error {
+	return fmt.Errorf("%s has not responded to the last calls; retry later: %w", b.name, catalog.ErrUnavailable)
 }
 
-func outcome(err error) Outcome {
+// outcomeOf returns what the error of a call says about its target.
+func outcomeOf(err error) Outcome {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return Canceled

@@ -15,109 +15,142 @@ import (
 	"catalog/internal/breaker"
 )
 
-// engine answers err after a while, or when the caller has lost patience.
-type engine struct {
-	err          error
-	takes        atomic.Int64 // nanoseconds
-	calls, tries atomic.Int64
+// target responds with err after a delay, or when the caller gives up.
+type target struct {
+	err           error
+	delay         atomic.Int64 // nanoseconds
+	calls, probes atomic.Int64 // calls includes the probes
 }
 
-func (e *engine) call(ctx context.Context) error {
+func (e *target) call(ctx context.Context) error {
 	e.calls.Add(1)
 	select {
-	case <-time.After(time.Duration(e.takes.Load())):
+	case <-time.After(time.Duration(e.delay.Load())):
 		return e.err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (e *engine) probe(ctx context.Context) error {
-	e.tries.Add(1)
+func (e *target) probe(ctx context.Context) error {
+	e.probes.Add(1)
 	return e.call(ctx)
 }
 
-func open(t *testing.T, reg *prometheus.Registry) float64 {
+// wantOpen checks the metric of the only breaker in reg.
+func wantOpen(t *testing.T, reg *prometheus.Registry, want float64) {
 	t.Helper()
 	families, err := reg.Gather()
 	if err != nil || len(families) != 1 {
-		t.Fatalf("%d metrics, %v", len(families), err)
+		t.Fatalf("Gather = %d metrics, %v; want 1", len(families), err)
 	}
-	return families[0].Metric[0].Gauge.GetValue()
+	if got := families[0].Metric[0].Gauge.GetValue(); got != want {
+		t.Errorf("catalog_breaker_open = %v; want %v", got, want)
+	}
 }
 
-func TestBreaker(t *testing.T) {
-	fail := errors.New("no such thing")
-	t.Run("who does not answer is not waited for, and asked again when it does", func(t *testing.T) {
+// openBreaker returns a breaker that three calls without a response have opened.
+func openBreaker(t *testing.T, e *target) (*breaker.Breaker, *prometheus.Registry) {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	b := breaker.New("mongo", reg)
+	e.delay.Store(int64(time.Hour))
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		if err := b.Do(ctx, e.probe, e.call); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("Do = %v; want %v", err, context.DeadlineExceeded)
+		}
+		cancel()
+	}
+	wantOpen(t, reg, 1)
+	return b, reg
+}
+
+func TestBreaker_open(t *testing.T) {
+	t.Run("calls fail at once, and one probe at a time is sent", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			reg := prometheus.NewRegistry()
-			b := breaker.New("mongo", reg)
-			e := &engine{}
-			e.takes.Store(int64(time.Hour))
-			for range 3 {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				if err := b.Do(ctx, e.probe, e.call); !errors.Is(err, context.DeadlineExceeded) {
-					t.Fatalf("answered %v", err)
-				}
-				cancel()
-			}
-			if open(t, reg) != 1 {
-				t.Fatal("not open after three calls without an answer")
-			}
+			e := &target{}
+			b, _ := openBreaker(t, e)
 			since := time.Now()
 			for range 1000 {
 				if err := b.Do(t.Context(), e.probe, e.call); !errors.Is(err, catalog.ErrUnavailable) {
-					t.Fatalf("answered %v", err)
+					t.Fatalf("Do = %v; want ErrUnavailable", err)
 				}
 				time.Sleep(10 * time.Millisecond)
 			}
-			if took := time.Since(since); took != 10*time.Second {
-				t.Errorf("a thousand answers took %v longer than they had to", took-10*time.Second)
+			if waited := time.Since(since) - 10*time.Second; waited != 0 {
+				t.Errorf("1000 calls waited %v; want no waiting", waited)
 			}
-			if tries, calls := e.tries.Load(), e.calls.Load(); tries < 5 || tries > 11 || calls != 3+tries {
-				t.Errorf("%d calls and %d tries", calls, tries)
+			time.Sleep(time.Second) // until the last probe has timed out
+			if probes, calls := e.probes.Load(), e.calls.Load(); probes < 5 || probes > 11 || calls != 3+probes {
+				t.Errorf("%d calls and %d probes in 10 s; want 3 calls more than probes, and 5 to 11 probes", calls, probes)
 			}
-			e.takes.Store(int64(time.Millisecond))
-			since = time.Now()
+		})
+	})
+	t.Run("a probe closes the breaker when the target responds again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e := &target{}
+			b, reg := openBreaker(t, e)
+			e.delay.Store(int64(time.Millisecond))
+			since := time.Now()
 			for b.Do(t.Context(), e.probe, e.call) != nil {
 				time.Sleep(10 * time.Millisecond)
 			}
 			if took := time.Since(since); took > 1500*time.Millisecond {
-				t.Errorf("asked again after %v", took)
+				t.Errorf("closed after %v; want at most 1.5 s", took)
 			}
-			if open(t, reg) != 0 {
-				t.Error("open, and it answers")
+			wantOpen(t, reg, 0)
+		})
+	})
+	t.Run("a canceled probe does not close the breaker", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e := &target{}
+			b, reg := openBreaker(t, e)
+			time.Sleep(time.Second)
+			if !b.Allow() {
+				t.Fatal("Allow = false after the delay; want true, for a probe")
+			}
+			b.Record(breaker.Canceled)
+			wantOpen(t, reg, 1)
+			if b.Allow() {
+				t.Error("Allow = true after a canceled probe; want false until the next delay")
 			}
 		})
 	})
-	t.Run("what is answered is an answer, and who leaves says nothing", func(t *testing.T) {
+}
+
+func TestBreaker_closed(t *testing.T) {
+	t.Run("errors of a target that responds, and canceled calls, do not open it", func(t *testing.T) {
 		b := breaker.New("mongo", prometheus.NewRegistry())
-		for _, err := range []error{fail, catalog.ErrNotFound, context.Canceled} {
+		for _, err := range []error{errors.New("other"), catalog.ErrNotFound, context.Canceled} {
 			for range 10 {
-				if got := b.Do(t.Context(), nil, (&engine{err: err}).call); !errors.Is(got, err) {
-					t.Fatalf("answered %v, want %v", got, err)
+				if got := b.Do(t.Context(), nil, (&target{err: err}).call); !errors.Is(got, err) {
+					t.Fatalf("Do = %v; want %v", got, err)
 				}
 			}
 		}
 	})
-	t.Run("failures that are not one after the other are borne", func(t *testing.T) {
+	t.Run("failures that are not consecutive do not open it", func(t *testing.T) {
 		b := breaker.New("mongo", prometheus.NewRegistry())
 		for i := range 100 {
-			e := &engine{}
+			e := &target{}
 			if i%3 > 0 {
 				e.err = catalog.ErrUnavailable
 			}
 			if err := b.Do(t.Context(), nil, e.call); !errors.Is(err, e.err) || e.calls.Load() != 1 {
-				t.Fatalf("call %d is answered %v", i, err)
+				t.Fatalf("call %d: Do = %v after %d calls; want %v after 1", i, err, e.calls.Load(), e.err)
 			}
 		}
 	})
-	t.Run("breakers of one process have one metric", func(t *testing.T) {
+}
+
+func TestNew(t *testing.T) {
+	t.Run("breakers of one process share a metric", func(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		breaker.New("mongo", reg)
 		breaker.New("postgres", reg)
 		if n, err := testutil.GatherAndCount(reg, "catalog_breaker_open"); n != 2 || err != nil {
-			t.Errorf("%d metrics, %v", n, err)
+			t.Errorf("GatherAndCount = %d, %v; want 2", n, err)
 		}
 	})
 }

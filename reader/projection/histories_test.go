@@ -65,7 +65,7 @@ type player struct {
 
 func newPlayer(t *testing.T, shards int) *player {
 	p := &player{
-		view:     &failingView{products: map[catalog.ID]catalog.Product{}, checkpoints: map[int32]eventlog.Checkpoint{}},
+		view:     newMemoryView(),
 		index:    readertest.NewIndex(),
 		log:      readertest.NewManualLog(shards),
 		journals: make(journals, shards),
@@ -234,6 +234,11 @@ type failingView struct {
 	checkpoints map[int32]eventlog.Checkpoint
 }
 
+// newMemoryView returns an empty view whose writes do not fail.
+func newMemoryView() *failingView {
+	return &failingView{products: map[catalog.ID]catalog.Product{}, checkpoints: map[int32]eventlog.Checkpoint{}}
+}
+
 func (v *failingView) fails() bool {
 	if v.failAtRandom == nil || v.failAtRandom.IntN(10) > 0 {
 		return false
@@ -252,6 +257,15 @@ func (v *failingView) Apply(_ context.Context, products []catalog.Product) error
 		if p.Version > v.products[p.ID].Version {
 			v.products[p.ID] = p
 		}
+	}
+	return nil
+}
+
+func (v *failingView) Overwrite(_ context.Context, was int64, p catalog.Product) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.products[p.ID].Version == was {
+		v.products[p.ID] = p
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"catalog"
 	"catalog/eventlog"
 	"catalog/reader"
+	"catalog/reader/indexer"
 )
 
 // Log is a log with one shard. Harness.Feed delivers its records, on the
@@ -69,15 +70,21 @@ func NewManualLog(shards int) *ManualLog {
 
 // Run runs projection and indexer of a reader until the end of the test, and
 // returns their consumers.
-func (l *ManualLog) Run(t testing.TB, r *reader.Reader) (consumers [2]eventlog.Consumer[catalog.Event]) {
+func (l *ManualLog) Run(t testing.TB, r *reader.Reader) [2]eventlog.Consumer[catalog.Event] {
+	return [2]eventlog.Consumer[catalog.Event]{l.run(t, r.Projector.Run), l.run(t, r.Indexer.Run)}
+}
+
+// RunIndexer runs an indexer until the end of the test, and returns its consumer.
+func (l *ManualLog) RunIndexer(t testing.TB, x *indexer.Indexer) eventlog.Consumer[catalog.Event] {
+	return l.run(t, x.Run)
+}
+
+func (l *ManualLog) run(t testing.TB, f func(context.Context) error) eventlog.Consumer[catalog.Event] {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	t.Cleanup(func() { stop(); running.Wait() })
-	running.Go(func() { _ = r.Projector.Run(ctx) })
-	consumers[0] = <-l.consumers
-	running.Go(func() { _ = r.Indexer.Run(ctx) })
-	consumers[1] = <-l.consumers
-	return consumers
+	running.Go(func() { _ = f(ctx) })
+	return <-l.consumers
 }
 
 // ConsumeEvents hands over the consumer of the projection.

@@ -1,0 +1,105 @@
+package indexer
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"catalog"
+	"catalog/eventlog"
+	"catalog/reader/projection"
+)
+
+// change returns a change of shard to seq that stores a version of a product.
+func change(shard int32, seq int64, name string, version int64) projection.Change {
+	return projection.Change{
+		Products: []catalog.Product{{ID: catalog.DerivedID(name), Version: version, ProductData: catalog.ProductData{Name: name}}},
+		Events:   []catalog.Event{{SettledAt: time.Unix(seq, 0)}},
+		To:       eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: seq},
+	}
+}
+
+func TestIndexQueue(t *testing.T) {
+	t.Run("a batch holds everything that waits, with the last version and checkpoint", func(t *testing.T) {
+		q := newIndexQueue()
+		for _, c := range []projection.Change{change(0, 1, "a", 1), change(1, 1, "b", 1), change(0, 2, "a", 2), change(0, 3, "c", 1)} {
+			if err := q.add(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b, err := q.next(t.Context())
+		if err != nil || len(b.products) != 3 || len(b.checkpoints) != 2 || len(b.settledAt) != 4 {
+			t.Fatalf("next = %d products, %d checkpoints, %d times, %v; want 3, 2, 4", len(b.products), len(b.checkpoints), len(b.settledAt), err)
+		}
+		if a := b.products[0]; a.ID != catalog.DerivedID("a") || a.Version != 2 {
+			t.Errorf("the first product is %s, version %d; want a, version 2", a.Name, a.Version)
+		}
+		for _, c := range b.checkpoints {
+			if want := map[int32]int64{0: 3, 1: 1}[c.Shard]; c.Seq != want {
+				t.Errorf("shard %d is at seq %d; want %d", c.Shard, c.Seq, want)
+			}
+		}
+	})
+	t.Run("a batch ends at maxBatchProducts", func(t *testing.T) {
+		q := newIndexQueue()
+		large := change(0, 1, "a", 1)
+		large.Products = make([]catalog.Product, maxBatchProducts-1)
+		for _, c := range []projection.Change{large, change(0, 2, "b", 1), change(0, 3, "c", 1)} {
+			if err := q.add(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if b, err := q.next(t.Context()); err != nil || b.checkpoints[0].Seq != 2 {
+			t.Fatalf("the first batch ends at seq %d, %v; want 2", b.checkpoints[0].Seq, err)
+		}
+	})
+}
+
+func TestIndexQueue_full(t *testing.T) {
+	huge := change(0, 1, "huge", 1)
+	huge.Products[0].Description = strings.Repeat("x", maxQueuedBytes+1)
+	t.Run("a change larger than the queue fits when it is empty", func(t *testing.T) {
+		q := newIndexQueue()
+		if err := q.add(t.Context(), huge); err != nil || !q.full() {
+			t.Fatalf("add = %v, full = %v; want nil, true", err, q.full())
+		}
+	})
+	t.Run("add waits for room, which release makes", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q := newIndexQueue()
+			if err := q.add(t.Context(), huge); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if err := q.add(ctx, change(0, 2, "a", 1)); err == nil {
+				t.Fatal("add = nil while the queue is full; want an error at the deadline")
+			}
+			b, err := q.next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(time.Second, func() { q.release(b) })
+			since := time.Now()
+			if err := q.add(t.Context(), change(0, 2, "a", 1)); err != nil || time.Since(since) != time.Second {
+				t.Errorf("add = %v after %v; want nil after 1 s", err, time.Since(since))
+			}
+			if q.full() {
+				t.Error("full = true with one small change; want false")
+			}
+		})
+	})
+	t.Run("it holds maxQueuedChanges", func(t *testing.T) {
+		q := newIndexQueue()
+		for range maxQueuedChanges {
+			if err := q.add(t.Context(), projection.Change{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !q.full() {
+			t.Error("full = false; want true")
+		}
+	})
+}
