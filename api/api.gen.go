@@ -196,9 +196,9 @@ func (e ListProductsParamsSort) Valid() bool {
 	}
 }
 
-// Change One field that the version changed. `from` is absent where there was nothing, `to` where there is nothing now.
+// Change One value that the version changed. `from` is absent if there was no value before, `to` if there is none now.
 type Change struct {
-	// Field Path, such as price.amount or attributes.width.
+	// Field Path of the value, such as price.amount or attributes.width.
 	Field string `json:"field"`
 	From  string `json:"from,omitempty,omitzero"`
 	To    string `json:"to,omitempty,omitzero"`
@@ -208,7 +208,7 @@ type Change struct {
 type Facet struct {
 	Field FacetField `json:"field"`
 
-	// Attribute The key, where the field is `attribute`.
+	// Attribute Key of the attribute, if `field` is `attribute`.
 	Attribute string       `json:"attribute,omitempty,omitzero"`
 	Values    []FacetValue `json:"values"`
 }
@@ -224,10 +224,10 @@ type FacetValue struct {
 
 // FieldError defines model for FieldError.
 type FieldError struct {
-	// Field Path, such as price.amount.
+	// Field Path of the field, such as price.amount.
 	Field string `json:"field"`
 
-	// Reason What is wrong and how to mend it.
+	// Reason What is wrong with the field
 	Reason string `json:"reason"`
 }
 
@@ -247,7 +247,7 @@ type History struct {
 
 // ImportResult defines model for ImportResult.
 type ImportResult struct {
-	// Line Of the request: 1, 2, 3 …
+	// Line Line of the request: 1, 2, 3 …
 	Line     int64               `json:"line,omitempty,omitzero"`
 	Id       openapi_types.UUID  `json:"id,omitempty,omitzero"`
 	Outcome  ImportResultOutcome `json:"outcome,omitempty,omitzero"`
@@ -261,36 +261,36 @@ type ImportResultOutcome string
 
 // Money defines model for Money.
 type Money struct {
-	// Amount Decimal number, with no more digits behind the point than the currency has.
+	// Amount Decimal number, with at most as many digits after the decimal point as the currency has.
 	Amount string `json:"amount"`
 
 	// Currency Code of ISO 4217.
 	Currency string `json:"currency"`
 }
 
-// Outcome What a command did.
+// Outcome Outcome of a command.
 type Outcome string
 
 // Page defines model for Page.
 type Page struct {
 	Items []Product `json:"items"`
 
-	// Total How many products match in all.
+	// Total Number of products that match
 	Total int64 `json:"total"`
 
 	// NextCursor Absent on the last page.
 	NextCursor string  `json:"nextCursor,omitempty,omitzero"`
 	Facets     []Facet `json:"facets,omitempty,omitzero"`
 
-	// Highlights By the id of a product and one of its fields (name, sku, gtin, brand, category, description): the text of the field, or an excerpt
-	// of a long one, in fragments that match and others that do not. Fields without a match are left out.
+	// Highlights For each product id and field (name, sku, gtin, brand, category, description): the text of the field, or an excerpt
+	// of a long one, as a list of matching and other fragments. Fields without a match are omitted.
 	Highlights map[string]map[string][]Fragment `json:"highlights,omitempty,omitzero"`
 
-	// DidYouMean Where nothing matches, a text near `q` that finds something with the same filters. Absent where there is none.
+	// DidYouMean If nothing matches, a text with similar words that matches products with the same filters. Absent if there is none.
 	DidYouMean string `json:"didYouMean,omitempty,omitzero"`
 }
 
-// Patch A draft, or a part of one. `null` clears an optional field.
+// Patch Some or all fields of a product. `null` clears an optional field.
 type Patch struct {
 	Sku         string `json:"sku,omitempty,omitzero"`
 	Gtin        string `json:"gtin,omitempty,omitzero"`
@@ -312,18 +312,18 @@ type Problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 
-	// Code What programs tell problems apart by.
+	// Code Kind of the problem, for programs.
 	Code      ProblemCode        `json:"code"`
 	Detail    string             `json:"detail,omitempty,omitzero"`
 	Errors    []FieldError       `json:"errors,omitempty,omitzero"`
 	CommandId openapi_types.UUID `json:"commandId,omitempty,omitzero"`
 
-	// IdempotencyKey With which the request can be repeated safely.
+	// IdempotencyKey `Idempotency-Key` with which the request can be repeated safely.
 	IdempotencyKey string `json:"idempotencyKey,omitempty,omitzero"`
 	TraceId        string `json:"traceId,omitempty,omitzero"`
 }
 
-// ProblemCode What programs tell problems apart by.
+// ProblemCode Kind of the problem, for programs.
 type ProblemCode string
 
 // Product defines model for Product.
@@ -344,9 +344,9 @@ type Product struct {
 	CreatedAt time.Time `json:"createdAt"`
 	UpdatedAt time.Time `json:"updatedAt"`
 
-	// LowestPrice30d The lowest price, in the present currency, that applied in the 30 days before the present price began: the prior
-	// price that shops of the EU show with a reduction (Directive 98/6/EC, Article 6a). It stays the same for as long as
-	// the price does. Absent while the product has had no other price in this currency.
+	// LowestPrice30d The lowest price, in the present currency, that applied in the 30 days before the present price began. Shops in
+	// the EU must show this prior price with a reduction (Directive 98/6/EC, Article 6a). It changes only when the price
+	// does. Absent if the product had no other price in this currency in those days.
 	LowestPrice30d Money `json:"lowestPrice30d,omitempty,omitzero"`
 }
 
@@ -355,7 +355,7 @@ type ProductChange struct {
 	ProductId openapi_types.UUID `json:"productId"`
 	Version   int64              `json:"version"`
 
-	// Position For `Catalog-Position`.
+	// Position Value for `Catalog-Position`.
 	Position string    `json:"position"`
 	At       time.Time `json:"at"`
 	Product  Product   `json:"product,omitempty,omitzero"`
@@ -387,13 +387,13 @@ type Receipt struct {
 	ProductId openapi_types.UUID `json:"productId"`
 	Status    ReceiptStatus      `json:"status"`
 
-	// Outcome What a command did.
+	// Outcome Outcome of a command.
 	Outcome Outcome `json:"outcome,omitempty,omitzero"`
 
-	// Version The version of the product after the command.
+	// Version Version of the product after the command.
 	Version int64 `json:"version,omitempty,omitzero"`
 
-	// Position For `Catalog-Position`.
+	// Position Value for `Catalog-Position`.
 	Position   string    `json:"position,omitempty,omitzero"`
 	Problem    Problem   `json:"problem,omitempty,omitzero"`
 	AcceptedAt time.Time `json:"acceptedAt"`
@@ -406,19 +406,19 @@ type ReceiptStatus string
 
 // Restore defines model for Restore.
 type Restore struct {
-	// Version The version to go back to.
+	// Version The version to restore.
 	Version int64 `json:"version"`
 }
 
 // Suggestions defines model for Suggestions.
 type Suggestions struct {
-	// Texts What has been typed with its last word completed or put right, the most likely first.
+	// Texts The typed text with its last word completed or corrected, the most likely first.
 	Texts []string `json:"texts"`
 
-	// Categories Of all that matches so far, the most frequent first.
+	// Categories Categories of the matching products, the most frequent first.
 	Categories []FacetValue `json:"categories"`
 
-	// Products Those that match best so far; where very many match, of a part of them.
+	// Products Best matches. If very many products match, only a part is ranked.
 	Products []Product `json:"products"`
 }
 
@@ -426,12 +426,12 @@ type Suggestions struct {
 type Version struct {
 	Version int64 `json:"version"`
 
-	// Outcome What a command did.
+	// Outcome Outcome of a command.
 	Outcome   Outcome            `json:"outcome"`
 	CommandId openapi_types.UUID `json:"commandId"`
 	Position  string             `json:"position"`
 
-	// Actor Who wished it.
+	// Actor User or program that sent the command.
 	Actor   string    `json:"actor,omitempty,omitzero"`
 	At      time.Time `json:"at"`
 	TraceId string    `json:"traceId,omitempty,omitzero"`
@@ -482,68 +482,68 @@ type WatchChangesParams struct {
 	// Product Only changes of this product.
 	Product openapi_types.UUID `form:"product,omitempty" json:"product,omitempty,omitzero"`
 
-	// Category Only changes of products that are in this category or below it, or have just left it.
+	// Category Only changes of products that are in this category or below it, or that leave it.
 	Category string `form:"category,omitempty" json:"category,omitempty,omitzero"`
 
-	// LastEventID `id` of the last event that arrived; what came after it follows. `0` for everything there has ever been. Without it, what changes from now on.
+	// LastEventID `id` of the last event that the client received; the stream resumes after it. `0` starts at the first change ever made. Without this header the stream starts at the present.
 	LastEventID string `json:"Last-Event-ID,omitempty,omitzero"`
 }
 
 // GetReceiptParams defines parameters for GetReceipt.
 type GetReceiptParams struct {
-	// Wait Seconds to wait for the command to be settled.
+	// Wait Maximum time to wait until the command is settled, in seconds.
 	Wait int `form:"wait,omitempty" json:"wait,omitempty,omitzero"`
 }
 
 // ListProductsParams defines parameters for ListProducts.
 type ListProductsParams struct {
-	// Q Words in any order; each is found whole or as the beginning of a word in name, description, category or SKU, with a small typing error if need be. All must be found. No character has a special meaning.
+	// Q Words in any order. Each must match a word or the beginning of a word in name, brand, description, category or SKU, or be the GTIN; small typing errors are tolerated. No character has a special meaning.
 	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
 
-	// Category Only this category and those below it.
+	// Category Only products in this category or below it.
 	Category string `form:"category,omitempty" json:"category,omitempty,omitzero"`
 
-	// Brand Only products of this brand, written exactly so.
+	// Brand Only products with exactly this brand.
 	Brand string `form:"brand,omitempty" json:"brand,omitempty,omitzero"`
 
-	// Gtin Only the products with this GTIN. Leading zeros do not count, so a GTIN-12 is found as a GTIN-13.
+	// Gtin Only products with this GTIN. Leading zeros are ignored, so a GTIN-13 with a leading zero finds the GTIN-12.
 	Gtin string `form:"gtin,omitempty" json:"gtin,omitempty,omitzero"`
 
 	// Tag Only products with this tag.
 	Tag string `form:"tag,omitempty" json:"tag,omitempty,omitzero"`
 
-	// Attribute Only products with this attribute, as `key:value`; it may be given several times, and all must be had. The key ends at the first colon.
+	// Attribute Only products with this attribute, as `key:value`. The parameter may be repeated; products must then have all the attributes. The key ends at the first colon.
 	Attribute []string `form:"attribute,omitempty" json:"attribute,omitempty,omitzero"`
 
-	// MinPrice Only products that cost at least this; needs `currency`.
+	// MinPrice Only products with at least this price; requires `currency`.
 	MinPrice string `form:"minPrice,omitempty" json:"minPrice,omitempty,omitzero"`
 
-	// MaxPrice Only products that cost at most this; needs `currency`.
+	// MaxPrice Only products with at most this price; requires `currency`.
 	MaxPrice string `form:"maxPrice,omitempty" json:"maxPrice,omitempty,omitzero"`
 
 	// Currency Only products with a price in this currency.
 	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
 
-	// Sort Best match first is the default where there is `q`, newest first elsewhere.
+	// Sort The default is best match first with `q`, otherwise newest first.
 	Sort ListProductsParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
 
-	// Limit Products on a page.
+	// Limit Maximum number of products on a page.
 	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
-	// Cursor `nextCursor` of the page before.
+	// Cursor `nextCursor` of the previous page.
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// Facets Also count the matching products by category, brand, tag and currency.
 	Facets bool `form:"facets,omitempty" json:"facets,omitempty,omitzero"`
 
-	// Facet Also count the matching products by the values of this attribute; it may be given several times, for several attributes. Values of more than 64 bytes are not counted.
+	// Facet Also count the matching products by the values of this attribute. The parameter may be repeated for several attributes. Values of more than 64 bytes are not counted.
 	Facet []string `form:"facet,omitempty" json:"facet,omitempty,omitzero"`
 
-	// Highlight Also say where the words of `q` stand in the products.
+	// Highlight Also return the matches of `q` in each product.
 	Highlight bool `form:"highlight,omitempty" json:"highlight,omitempty,omitzero"`
 
-	// CatalogPosition As an answered write gave it; of several writes, with commas between them. The answer is no older than those writes; if
-	// that takes longer than two seconds, it is 503.
+	// CatalogPosition The `Catalog-Position` of an earlier write, or those of several writes separated by commas. The result includes these
+	// writes. If the read side does not reach the positions within two seconds, the response is 503.
 	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty,omitzero"`
 }
 
@@ -552,97 +552,99 @@ type ListProductsParamsSort string
 
 // CreateProductParams defines parameters for CreateProduct.
 type CreateProductParams struct {
-	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds (0 to 30) until the command is settled; the default is 2.
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
-	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent. `command-` and a command's id is the key of a request that had none, as an answer 504 tells it.
+	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteProductParams defines parameters for DeleteProduct.
 type DeleteProductParams struct {
-	// IfMatch Do it only if the product is at this version (its `ETag`), or with `*`, if it exists.
+	// IfMatch Apply the change only if the product is at this version (its `ETag`) or, with `*`, if it exists.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
-	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds (0 to 30) until the command is settled; the default is 2.
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
-	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent. `command-` and a command's id is the key of a request that had none, as an answer 504 tells it.
+	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetProductParams defines parameters for GetProduct.
 type GetProductParams struct {
-	// Version The product as it was at this version. Not together with `at`.
+	// Version The product at this version. Cannot be combined with `at`.
 	Version int64 `form:"version,omitempty" json:"version,omitempty,omitzero"`
 
-	// At The product as it was at this time (RFC 3339).
+	// At The product at this time (RFC 3339).
 	At string `form:"at,omitempty" json:"at,omitempty,omitzero"`
 
-	// IfNoneMatch Answer 304 if the product is at one of these versions.
+	// IfNoneMatch Return 304 if the product is at one of these versions.
 	IfNoneMatch IfNoneMatchRead `json:"If-None-Match,omitempty,omitzero"`
 
-	// CatalogPosition As an answered write gave it; of several writes, with commas between them. The answer is no older than those writes; if
-	// that takes longer than two seconds, it is 503.
+	// CatalogPosition The `Catalog-Position` of an earlier write, or those of several writes separated by commas. The result includes these
+	// writes. If the read side does not reach the positions within two seconds, the response is 503.
 	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty,omitzero"`
 }
 
 // PatchProductParams defines parameters for PatchProduct.
 type PatchProductParams struct {
-	// IfMatch Do it only if the product is at this version (its `ETag`), or with `*`, if it exists.
+	// IfMatch Apply the change only if the product is at this version (its `ETag`) or, with `*`, if it exists.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
-	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds (0 to 30) until the command is settled; the default is 2.
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
-	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent. `command-` and a command's id is the key of a request that had none, as an answer 504 tells it.
+	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // PutProductParams defines parameters for PutProduct.
 type PutProductParams struct {
-	// IfMatch Do it only if the product is at this version (its `ETag`), or with `*`, if it exists.
+	// IfMatch Apply the change only if the product is at this version (its `ETag`) or, with `*`, if it exists.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
-	// IfNoneMatch `*`: do it only if there is no such product.
+	// IfNoneMatch `*` applies the change only if the product does not exist.
 	IfNoneMatch IfNoneMatchWrite `json:"If-None-Match,omitempty,omitzero"`
 
-	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds (0 to 30) until the command is settled; the default is 2.
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
-	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent. `command-` and a command's id is the key of a request that had none, as an answer 504 tells it.
+	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListHistoryParams defines parameters for ListHistory.
 type ListHistoryParams struct {
-	// Before Only versions below this one; `nextBefore` of the page before.
+	// Before Only versions below this one; use `nextBefore` of the previous page.
 	Before int64 `form:"before,omitempty" json:"before,omitempty,omitzero"`
-	Limit  int   `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Limit Maximum number of versions on a page.
+	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
 // RestoreProductParams defines parameters for RestoreProduct.
 type RestoreProductParams struct {
-	// IfMatch Do it only if the product is at this version (its `ETag`), or with `*`, if it exists.
+	// IfMatch Apply the change only if the product is at this version (its `ETag`) or, with `*`, if it exists.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
-	// Prefer `respond-async` answers 202 as soon as the command is accepted; `wait=N` waits N seconds (0 to 30) for it to be settled instead of 2.
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds (0 to 30) until the command is settled; the default is 2.
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
-	// IdempotencyKey Whatever the client chooses. The same request with the same key has one effect and the same answer, however often it is sent. `command-` and a command's id is the key of a request that had none, as an answer 504 tells it.
+	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // SuggestProductsParams defines parameters for SuggestProducts.
 type SuggestProductsParams struct {
-	// Q What has been typed so far; for nothing there are no suggestions. No character has a special meaning.
+	// Q The text typed so far. There are no suggestions for an empty text. No character has a special meaning.
 	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
 
-	// Limit Suggestions of each kind.
+	// Limit Maximum length of each list of suggestions.
 	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
-	// CatalogPosition As an answered write gave it; of several writes, with commas between them. The answer is no older than those writes; if
-	// that takes longer than two seconds, it is 503.
+	// CatalogPosition The `Catalog-Position` of an earlier write, or those of several writes separated by commas. The result includes these
+	// writes. If the read side does not reach the positions within two seconds, the response is 503.
 	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty,omitzero"`
 }
 
@@ -663,10 +665,10 @@ type RestoreProductJSONRequestBody = Restore
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// WatchChanges What changes, as it happens
+	// WatchChanges Follow changes of products
 	// (GET /api/v1/changes)
 	WatchChanges(ctx *echo.Context, params WatchChangesParams) error
-	// GetReceipt What became of a command
+	// GetReceipt Get the outcome of a command
 	// (GET /api/v1/commands/{id})
 	GetReceipt(ctx *echo.Context, id ID, params GetReceiptParams) error
 	// ImportProducts Create and change many products
@@ -681,7 +683,7 @@ type ServerInterface interface {
 	// DeleteProduct Delete a product
 	// (DELETE /api/v1/products/{id})
 	DeleteProduct(ctx *echo.Context, id ID, params DeleteProductParams) error
-	// GetProduct Read a product, as it is or as it was
+	// GetProduct Read a product at its present or an earlier version
 	// (GET /api/v1/products/{id})
 	GetProduct(ctx *echo.Context, id ID, params GetProductParams) error
 	// PatchProduct Change some fields of a product
@@ -690,13 +692,13 @@ type ServerInterface interface {
 	// PutProduct Create or replace a product
 	// (PUT /api/v1/products/{id})
 	PutProduct(ctx *echo.Context, id ID, params PutProductParams) error
-	// ListHistory Every version of a product, newest first
+	// ListHistory List the versions of a product, newest first
 	// (GET /api/v1/products/{id}/history)
 	ListHistory(ctx *echo.Context, id ID, params ListHistoryParams) error
-	// RestoreProduct Make an old version the new one
+	// RestoreProduct Restore an earlier version
 	// (POST /api/v1/products/{id}/restore)
 	RestoreProduct(ctx *echo.Context, id ID, params RestoreProductParams) error
-	// SuggestProducts What a person may mean who is still typing
+	// SuggestProducts Complete a search text
 	// (GET /api/v1/suggest)
 	SuggestProducts(ctx *echo.Context, params SuggestProductsParams) error
 }

@@ -467,12 +467,12 @@ func TestRoutesAreThoseOfTheContract(t *testing.T) {
 			}
 		}
 	}
-	example, err := json.Marshal(contract.Components.Examples["draft"].Value)
+	example, err := json.Marshal(contract.Components.Examples["productData"].Value)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := wire.ParseProductData(example); err != nil {
-		t.Errorf("the example of a draft is refused: %v", err)
+		t.Errorf("the example of product data is refused: %v", err)
 	}
 	var product api.Product
 	d, err := json.Marshal(contract.Components.Examples["product"].Value)
