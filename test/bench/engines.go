@@ -14,11 +14,11 @@ import (
 	"catalog/engine/enginetest/freeport"
 )
 
-// engines are the real ones whose addresses are in the environment; what is
-// kept in them has a name of its own.
+// engines are real engines with addresses from the environment. Their topics,
+// schemas, databases and keys have a name of their own.
 type engines struct{ kafka, postgres, mongo, redis, own string }
 
-// realEngines answers nil when not all addresses are there.
+// realEngines returns nil when an address is missing.
 func realEngines(ctx context.Context) (*engines, error) {
 	e := engines{
 		kafka: os.Getenv("CATALOG_TEST_KAFKA_BROKERS"), postgres: os.Getenv("CATALOG_TEST_POSTGRES_URL"),
@@ -33,7 +33,7 @@ func realEngines(ctx context.Context) (*engines, error) {
 	return &e, err
 }
 
-// schema answers the address of an empty schema.
+// schema creates a schema and returns its URL.
 func (e *engines) schema(ctx context.Context, name string) (string, error) {
 	conn, err := pgx.Connect(ctx, e.postgres)
 	if err != nil {
@@ -53,7 +53,7 @@ func (e *engines) schema(ctx context.Context, name string) (string, error) {
 	return u.String(), nil
 }
 
-// drop removes the schemas. What is in the other engines goes with them.
+// drop removes the schemas. Data in the other engines stay until those stop.
 func (e *engines) drop(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, e.postgres)
 	if err != nil {
@@ -64,7 +64,7 @@ func (e *engines) drop(ctx context.Context) error {
 	return err
 }
 
-// flags have `catalog up` use the engines.
+// flags returns the flags with which `catalog up` uses the engines.
 func (e *engines) flags() []string {
 	return []string{
 		"-kafka.brokers", e.kafka, "-kafka.topic-prefix", e.own, "-kafka.partitions", "4", "-kafka.replicas", "1",
@@ -72,7 +72,7 @@ func (e *engines) flags() []string {
 	}
 }
 
-// startRedis starts a Redis, unless there is one in the environment.
+// startRedis starts a Redis, or returns the one from the environment.
 func startRedis(dir string) (url string, stop func(), err error) {
 	if url := os.Getenv("CATALOG_TEST_REDIS_URL"); url != "" {
 		return url, func() {}, nil
@@ -81,7 +81,7 @@ func startRedis(dir string) (url string, stop func(), err error) {
 	_, port, _ := strings.Cut(address, ":")
 	c := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", dir)
 	if err := c.Start(); err != nil {
-		return "", nil, fmt.Errorf("a Redis is needed, as redis-server or at CATALOG_TEST_REDIS_URL: %w", err)
+		return "", nil, fmt.Errorf("start Redis (install redis-server or set CATALOG_TEST_REDIS_URL): %w", err)
 	}
 	return "redis://" + address, func() { _ = c.Process.Kill(); _ = c.Wait() }, nil
 }

@@ -16,13 +16,13 @@ import (
 	"github.com/labstack/echo/v5"
 )
 
-// connections of a load.
+// connections is the number of connections of a load.
 const connections = 32
 
-// load asks for the paths in turn, on many connections, and answers how many
-// answers came in a second. It does as little as it can: what is measured
-// shares the machine with it.
-func load(address string, paths []string, d time.Duration) (float64, error) {
+// requestRate requests the paths in turn on many connections for the time d, and
+// returns the responses per second. It works as little as possible, because the
+// measured process shares the machine.
+func requestRate(address string, paths []string, d time.Duration) (float64, error) {
 	requests := make([][]byte, len(paths))
 	for i, p := range paths {
 		requests[i] = fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", p, address)
@@ -36,7 +36,7 @@ func load(address string, paths []string, d time.Duration) (float64, error) {
 	)
 	for i := range connections {
 		all.Go(func() {
-			did, err := ask(address, requests, i, end)
+			did, err := sendRequests(address, requests, i, end)
 			mu.Lock()
 			defer mu.Unlock()
 			n += did
@@ -47,8 +47,9 @@ func load(address string, paths []string, d time.Duration) (float64, error) {
 	return float64(n) / d.Seconds(), errors.Join(errs...)
 }
 
-// ask asks on one connection until the end.
-func ask(address string, requests [][]byte, first int, end time.Time) (n int, err error) {
+// sendRequests sends requests on one connection until the end and returns how many
+// succeeded.
+func sendRequests(address string, requests [][]byte, first int, end time.Time) (n int, err error) {
 	c, err := net.Dial("tcp", address)
 	if err != nil {
 		return 0, err
@@ -59,7 +60,7 @@ func ask(address string, requests [][]byte, first int, end time.Time) (n int, er
 		if _, err := c.Write(requests[(first+n)%len(requests)]); err != nil {
 			return n, err
 		}
-		if err := answer(r); err != nil {
+		if err := readResponse(r); err != nil {
 			return n, err
 		}
 	}
@@ -71,14 +72,14 @@ var (
 	length = []byte("Content-Length: ")
 )
 
-// answer reads an answer, which must be 200 and have a length.
-func answer(r *bufio.Reader) error {
+// readResponse reads a response, which must be 200 and have a Content-Length.
+func readResponse(r *bufio.Reader) error {
 	line, err := r.ReadSlice('\n')
 	if err != nil {
 		return err
 	}
 	if !bytes.Equal(line, okLine) {
-		return fmt.Errorf("answered %q", line)
+		return fmt.Errorf("response %q; want 200", line)
 	}
 	for size := 0; ; {
 		if line, err = r.ReadSlice('\n'); err != nil {
@@ -96,10 +97,10 @@ func answer(r *bufio.Reader) error {
 	}
 }
 
-// bare is the server that others are compared with: Echo, and nothing but the
-// bytes that a catalogue answers.
-func bare(address string, answer io.Reader) error {
-	body, err := io.ReadAll(answer)
+// serveBare runs the server that the catalogue is compared with: Echo, which
+// returns the same bytes for every product.
+func serveBare(address string, response io.Reader) error {
+	body, err := io.ReadAll(response)
 	if err != nil {
 		return err
 	}
@@ -112,7 +113,7 @@ func bare(address string, answer io.Reader) error {
 	return server.ListenAndServe()
 }
 
-// fetch answers the body at the URL.
+// fetch returns the body at the URL.
 func fetch(url string) ([]byte, error) {
 	r, err := http.Get(url)
 	if err != nil {
@@ -120,12 +121,12 @@ func fetch(url string) ([]byte, error) {
 	}
 	defer r.Body.Close()
 	if r.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s", url, r.Status)
+		return nil, fmt.Errorf("GET %s: %s", url, r.Status)
 	}
 	return io.ReadAll(r.Body)
 }
 
-// median is that of the values.
+// median returns the median. It sorts values.
 func median(values []float64) float64 {
 	slices.Sort(values)
 	return values[len(values)/2]

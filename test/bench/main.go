@@ -1,8 +1,8 @@
-// Command bench measures `catalog up` from outside, as its users meet it, and
-// prints each figure beside its limit. It builds the program, runs it on a
-// folder of its own and takes a few minutes.
+// Command bench measures `catalog up` from outside and prints each figure beside
+// its limit. It builds the program, runs it on a temporary folder and takes a few
+// minutes.
 //
-//	go run ./bench [-only PART] [-demo N] [-furniture FILE]
+//	go run ./test/bench [-only PART] [-demo N] [-furniture FILE]
 package main
 
 import (
@@ -22,13 +22,13 @@ import (
 func main() {
 	var b bench
 	flag.IntVar(&b.large, "demo", 100_000, "`number` of products of the large catalogue")
-	flag.StringVar(&b.furniture, "furniture", os.Getenv("CATALOG_TEST_FURNITURE"), "a `file` of the furniture shape to import; examples/furniture.csv without it")
-	only := flag.String("only", "", "a `part` alone: "+strings.Join(names(), ", "))
-	address := flag.String("bare", "", "do nothing but answer the bytes of the standard input at this `address`")
+	flag.StringVar(&b.furniture, "furniture", os.Getenv("CATALOG_TEST_FURNITURE"), "`file` with furniture to import; default examples/furniture.csv")
+	only := flag.String("only", "", "measure only this `part`: "+strings.Join(names(), ", "))
+	address := flag.String("bare", "", "only serve the bytes of the standard input at this `address`")
 	flag.Parse()
 	err := error(nil)
 	if *address != "" {
-		err = bare(*address, os.Stdin)
+		err = serveBare(*address, os.Stdin)
 	} else {
 		err = b.run(*only)
 	}
@@ -38,32 +38,32 @@ func main() {
 	}
 }
 
-// bench measures, and keeps the figures.
+// bench measures and collects the figures.
 type bench struct {
 	large     int
 	furniture string
-	dir       string // for everything, removed at the end
+	dir       string // for all files, removed at the end
 	program   string
 	figures   []figure
-	speeds    []float64 // of the machine, before each part
+	speeds    []float64 // of the machine, measured before each part
 }
 
-// figure is one line of the table.
+// figure is a row of the table.
 type figure struct {
-	name  string
-	value float64
-	limit float64
-	unit  string
-	least bool // the limit is the least, not the most
+	name      string
+	value     float64
+	limit     float64
+	unit      string
+	isMinimum bool // the limit is a minimum, not a maximum
 }
 
-func (f figure) ok() bool { return f.least == (f.value >= f.limit) || f.value == f.limit }
+func (f figure) ok() bool { return f.isMinimum == (f.value >= f.limit) || f.value == f.limit }
 
-func (b *bench) most(name string, value, limit float64, unit string) {
+func (b *bench) atMost(name string, value, limit float64, unit string) {
 	b.add(figure{name, value, limit, unit, false})
 }
 
-func (b *bench) least(name string, value, limit float64, unit string) {
+func (b *bench) atLeast(name string, value, limit float64, unit string) {
 	b.add(figure{name, value, limit, unit, true})
 }
 
@@ -72,7 +72,7 @@ func (b *bench) add(f figure) {
 	fmt.Fprintf(os.Stderr, "%s: %.4g %s\n", f.name, f.value, f.unit)
 }
 
-// parts are what is measured, in this order. Each has its own catalogue.
+// parts lists the measurements in their order. Each has its own catalogue.
 var parts = []struct {
 	name    string
 	measure func(*bench) error
@@ -100,7 +100,7 @@ func (b *bench) run(only string) (err error) {
 		if only != "" && only != p.name {
 			continue
 		}
-		speed, err := yardstick()
+		speed, err := codingSpeed()
 		if err != nil {
 			return err
 		}
@@ -113,25 +113,25 @@ func (b *bench) run(only string) (err error) {
 	return nil
 }
 
-// table prints the figures as docs/performance.md has them.
+// table prints the figures in the form of docs/performance.md.
 func (b *bench) table() {
 	fmt.Println("| figure | measured | limit | ratio | |\n|---|---|---|---|---|")
 	for _, f := range b.figures {
 		sign, verdict := "≤", "kept"
-		if f.least {
+		if f.isMinimum {
 			sign = "≥"
 		}
 		if !f.ok() {
 			verdict = "**missed**"
 		}
 		fmt.Println(strings.Join([]string{
-			"| " + f.name, strings.TrimSpace(number(f.value) + " " + f.unit), sign + " " + number(f.limit), f.ratio(), verdict + " |",
+			"| " + f.name, strings.TrimSpace(formatNumber(f.value) + " " + f.unit), sign + " " + formatNumber(f.limit), f.ratio(), verdict + " |",
 		}, " | "))
 	}
-	fmt.Printf("\nThe machine encodes and decodes %s products/s.\n", number(median(b.speeds)))
+	fmt.Printf("\nThe machine encodes and decodes %s products/s.\n", formatNumber(median(b.speeds)))
 }
 
-// ratio is that of the figure to its limit.
+// ratio returns value / limit, or "" without a limit.
 func (f figure) ratio() string {
 	if f.limit == 0 {
 		return ""
@@ -139,8 +139,8 @@ func (f figure) ratio() string {
 	return fmt.Sprintf("%.2f", f.value/f.limit)
 }
 
-// number has three digits that count.
-func number(v float64) string {
+// formatNumber returns v with three significant digits.
+func formatNumber(v float64) string {
 	switch {
 	case v >= 100:
 		return strconv.FormatFloat(v, 'f', 0, 64)
@@ -150,23 +150,23 @@ func number(v float64) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
-// ms is the percentile of the durations in milliseconds.
+// ms returns the percentile of the durations in milliseconds. It sorts d.
 func ms(d []time.Duration, percent int) float64 {
 	slices.Sort(d)
 	return d[min(len(d)-1, len(d)*percent/100)].Seconds() * 1000
 }
 
 func (b *bench) reads() error {
-	hot, cold, err := gets(b.program, b.dir)
+	hot, cold, err := measureReads(b.program, b.dir)
 	if err != nil {
 		return err
 	}
-	b.least("GET of a hot product, of a bare Echo server", hot, 0.8, "")
-	b.least("GET of a cold product from Redis, of a bare Echo server", cold, 0.35, "")
+	b.atLeast("GET of a hot product, share of a bare Echo server", hot, 0.8, "")
+	b.atLeast("GET of a cold product from Redis, share of a bare Echo server", cold, 0.35, "")
 	return nil
 }
 
-// writes are measured on the real engines where there are some.
+// writes measures writes, on real engines if the environment has them.
 func (b *bench) writes() error {
 	ctx := context.Background()
 	on, flags := "embedded engines", []string(nil)
@@ -187,23 +187,23 @@ func (b *bench) writes() error {
 	if err != nil {
 		return err
 	}
-	b.most("POST until settled, p50, "+on, ms(settled, 50), 10, "ms")
-	b.most("POST until settled, p99", ms(settled, 99), 50, "ms")
-	b.most("write answered until readable, p50, "+on, ms(readable, 50), 10, "ms")
-	b.most("write answered until readable, p99", ms(readable, 99), 50, "ms")
-	b.most("write answered until findable, p50", ms(findable, 50), 10, "ms")
-	b.most("write answered until findable, p99", ms(findable, 99), 50, "ms")
+	b.atMost("POST until settled, p50, "+on, ms(settled, 50), 10, "ms")
+	b.atMost("POST until settled, p99", ms(settled, 99), 50, "ms")
+	b.atMost("write settled until readable, p50, "+on, ms(readable, 50), 10, "ms")
+	b.atMost("write settled until readable, p99", ms(readable, 99), 50, "ms")
+	b.atMost("write settled until findable, p50", ms(findable, 50), 10, "ms")
+	b.atMost("write settled until findable, p99", ms(findable, 99), 50, "ms")
 	return nil
 }
 
-// small is a small catalogue: how it starts, imports, and idles.
+// small measures start, import and idle memory of a small catalogue.
 func (b *bench) small() error {
 	s, err := start(b.program, filepath.Join(b.dir, "small"))
 	if err != nil {
 		return err
 	}
 	defer func() { s.kill() }()
-	b.most("start to ready, new", s.ready.Seconds()*1000, 1000, "ms")
+	b.atMost("start to ready, new", s.ready.Seconds()*1000, 1000, "ms")
 	if b.furniture == "" {
 		b.furniture = filepath.Join("examples", "furniture.csv")
 	}
@@ -214,24 +214,24 @@ func (b *bench) small() error {
 	if err != nil {
 		return fmt.Errorf("import: %w\n%s", err, out)
 	}
-	b.most("import of "+filepath.Base(b.furniture)+" ("+strings.SplitN(string(out), ":", 2)[0]+")", time.Since(since).Seconds(), 5, "s")
+	b.atMost("import of "+filepath.Base(b.furniture)+" ("+strings.SplitN(string(out), ":", 2)[0]+")", time.Since(since).Seconds(), 5, "s")
 	if err := s.stop(); err != nil {
 		return err
 	}
 	if s, err = start(b.program, s.data); err != nil {
 		return err
 	}
-	b.most("start to ready, with data", s.ready.Seconds()*1000, 1000, "ms")
-	time.Sleep(3 * time.Second) // idle is what is measured
+	b.atMost("start to ready, with data", s.ready.Seconds()*1000, 1000, "ms")
+	time.Sleep(3 * time.Second) // the process becomes idle
 	rss, err := s.memory()
 	if err != nil {
 		return err
 	}
-	b.most("idle memory", rss, 100, "MiB")
+	b.atMost("idle memory", rss, 100, "MiB")
 	return s.stop()
 }
 
-// index is measured alone.
+// index measures the search index alone.
 func (b *bench) index() error {
 	const rounds = 3
 	var all []float64
@@ -242,12 +242,12 @@ func (b *bench) index() error {
 		}
 		all = append(all, rate)
 	}
-	b.least("index alone", median(all), 5000, "products/s")
+	b.atLeast("index alone", median(all), 5000, "products/s")
 	return nil
 }
 
-// search is measured in a catalogue of a tenth and in the whole one, which are
-// filled while it is measured how fast that goes.
+// search measures filling, searches and a rebuild, in a catalogue of b.large
+// products and partly in one of a tenth.
 func (b *bench) search() error {
 	var p99 [2]float64
 	for i, n := range []int{b.large / 10, b.large} {
@@ -261,15 +261,15 @@ func (b *bench) search() error {
 			return err
 		}
 		if n == b.large {
-			b.least(fmt.Sprintf("-demo %d, settled", n), rate, 5000, "products/s")
-			b.least(fmt.Sprintf("-demo %d, searchable", n), searchable, 2000, "products/s")
+			b.atLeast(fmt.Sprintf("-demo %d, settled", n), rate, 5000, "products/s")
+			b.atLeast(fmt.Sprintf("-demo %d, searchable", n), searchable, 2000, "products/s")
 		}
 		loaded, err := s.searches(1000)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(os.Stderr, "search of %d products as soon as they are loaded, p99: %.4g ms\n", n, ms(loaded, 99))
-		if err := s.rest(); err != nil {
+		fmt.Fprintf(os.Stderr, "search of %d products right after the load, p99: %.4g ms\n", n, ms(loaded, 99))
+		if err := s.waitIdle(); err != nil {
 			return err
 		}
 		searches, err := s.searches(4000)
@@ -278,29 +278,29 @@ func (b *bench) search() error {
 		}
 		p99[i] = ms(searches, 99)
 		if n == b.large {
-			b.most(fmt.Sprintf("search of %d products by %d clients, p50", n, searchers), ms(searches, 50), 20, "ms")
+			b.atMost(fmt.Sprintf("search of %d products by %d clients, p50", n, searchers), ms(searches, 50), 20, "ms")
 			hostile, err := s.hostile(500)
 			if err != nil {
 				return err
 			}
-			b.most("hostile searches of them, one at a time, p99", ms(hostile, 99), 50, "ms")
+			b.atMost(fmt.Sprintf("hostile searches of %d products, one at a time, p99", n), ms(hostile, 99), 50, "ms")
 			rate, failed, err := s.rebuild(b.program, n)
 			if err != nil {
 				return err
 			}
-			b.least(fmt.Sprintf("rebuild of %d products, with %d searches/s", n, searchRate), rate, 10_000, "products/s")
-			b.most("searches that failed meanwhile", float64(failed), 0, "")
+			b.atLeast(fmt.Sprintf("rebuild of %d products, with %d searches/s", n, searchRate), rate, 10_000, "products/s")
+			b.atMost("searches that failed during the rebuild", float64(failed), 0, "")
 		}
 		if err := s.stop(); err != nil {
 			return err
 		}
 	}
-	b.most(fmt.Sprintf("search of %d products by %d clients, p99", b.large, searchers), p99[1], 20, "ms")
-	b.most(fmt.Sprintf("p99 of %d products, of that of %d", b.large, b.large/10), p99[1]/p99[0], 2, "")
+	b.atMost(fmt.Sprintf("search of %d products by %d clients, p99", b.large, searchers), p99[1], 20, "ms")
+	b.atMost(fmt.Sprintf("search p99 of %d products, relative to %d", b.large, b.large/10), p99[1]/p99[0], 2, "")
 	return nil
 }
 
-// commands are measured on the real engines only.
+// commands measures commands from log to log, on real engines only.
 func (b *bench) commands() error {
 	ctx := context.Background()
 	e, err := realEngines(ctx)
@@ -308,15 +308,15 @@ func (b *bench) commands() error {
 		return err
 	}
 	if e == nil {
-		fmt.Fprintln(os.Stderr, "no real engines in the environment: commands are not measured; see make engines-up")
+		fmt.Fprintln(os.Stderr, "commands not measured: no real engines in the environment; run make engines-up")
 		return nil
 	}
 	defer func() { err = errors.Join(err, e.drop(ctx)) }()
-	through, alone, err := commands(ctx, e.kafka, e.postgres)
+	through, alone, err := measureCommands(ctx, e.kafka, e.postgres)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "commands/s: %.0f through Kafka and the writer, %.0f by PostgreSQL alone\n", through, alone)
-	b.least("commands/s from log to log, of what PostgreSQL alone takes", through/alone, 0.5, "")
+	b.atLeast("commands/s from log to log, share of what PostgreSQL alone takes", through/alone, 0.5, "")
 	return nil
 }

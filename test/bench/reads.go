@@ -15,25 +15,26 @@ import (
 	"catalog/internal/wire"
 )
 
-// gets measures what it takes to answer GET of one product over HTTP: as a bare
-// server that writes the same bytes does, as a catalogue does to whom one
-// product is asked for again and again, and as one does that has many, from
-// Redis. They take turns, so that what else the machine does meets all alike.
-func gets(program, dir string) (hot, cold float64, err error) {
+// measureReads measures GET of a product over HTTP in three servers: a bare one that
+// writes the same bytes, a catalogue with one product that is read repeatedly (hot),
+// and a catalogue with many products, read from Redis (cold). It returns the rates
+// of the catalogues relative to the bare server. The servers take turns, so that
+// other load on the machine affects all of them.
+func measureReads(program, dir string) (hot, cold float64, err error) {
 	const rounds, turn = 5, 2 * time.Second
-	near, err := start(program, filepath.Join(dir, "near"))
+	hotServer, err := start(program, filepath.Join(dir, "near"))
 	if err != nil {
 		return 0, 0, err
 	}
-	defer near.kill()
-	ids, err := near.fill(1)
+	defer hotServer.kill()
+	ids, err := hotServer.createProducts(1)
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := waitFor(near.url + ids[0]); err != nil {
+	if err := waitFor(hotServer.url + ids[0]); err != nil {
 		return 0, 0, err
 	}
-	body, err := fetch(near.url + ids[0])
+	body, err := fetch(hotServer.url + ids[0])
 	if err != nil {
 		return 0, 0, err
 	}
@@ -57,43 +58,43 @@ func gets(program, dir string) (hot, cold float64, err error) {
 		return 0, 0, err
 	}
 	defer stop()
-	far, err := start(program, filepath.Join(dir, "far"), "-near", "0", "-redis.url", redis, "-redis.prefix", fmt.Sprint("bench-", time.Now().UnixNano()))
+	coldServer, err := start(program, filepath.Join(dir, "far"), "-near", "0", "-redis.url", redis, "-redis.prefix", fmt.Sprint("bench-", time.Now().UnixNano()))
 	if err != nil {
 		return 0, 0, err
 	}
-	defer far.kill()
-	many, err := far.fill(2000)
+	defer coldServer.kill()
+	many, err := coldServer.createProducts(2000)
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := waitFor(far.url + many[len(many)-1]); err != nil {
+	if err := waitFor(coldServer.url + many[len(many)-1]); err != nil {
 		return 0, 0, err
 	}
 
 	var hots, colds []float64
 	for round := range rounds + 1 {
-		b, err := load(address, ids, turn)
+		b, err := requestRate(address, ids, turn)
 		if err != nil {
 			return 0, 0, err
 		}
-		h, err := load(strings.TrimPrefix(near.url, "http://"), ids, turn)
+		h, err := requestRate(strings.TrimPrefix(hotServer.url, "http://"), ids, turn)
 		if err != nil {
 			return 0, 0, err
 		}
-		c, err := load(strings.TrimPrefix(far.url, "http://"), many, turn)
+		c, err := requestRate(strings.TrimPrefix(coldServer.url, "http://"), many, turn)
 		if err != nil {
 			return 0, 0, err
 		}
 		fmt.Fprintf(os.Stderr, "GET/s: bare %.0f, hot %.0f (%.2f), from Redis %.0f (%.2f)\n", b, h, h/b, c, c/b)
-		if round > 0 { // the first warms up
+		if round > 0 { // the first round warms up
 			hots, colds = append(hots, h/b), append(colds, c/b)
 		}
 	}
 	return median(hots), median(colds), nil
 }
 
-// fill makes n products, and answers their paths.
-func (s *server) fill(n int) ([]string, error) {
+// createProducts creates n products and returns their paths.
+func (s *server) createProducts(n int) ([]string, error) {
 	var lines bytes.Buffer
 	e := json.NewEncoder(&lines)
 	for i := range n {
@@ -114,7 +115,7 @@ func (s *server) fill(n int) ([]string, error) {
 	return paths, nil
 }
 
-// waitFor waits until something answers at the URL.
+// waitFor waits until a GET of the URL succeeds.
 func waitFor(url string) (err error) {
 	for range 500 {
 		if _, err = fetch(url); err == nil {

@@ -15,8 +15,8 @@ import (
 	"catalog/eventlog"
 )
 
-// demo waits until the demo products are settled and found, and answers how
-// many of them were, a second.
+// demo waits until the demo products are settled and found, and returns both rates
+// in products a second.
 func (s *server) demo(n int) (settled, searchable float64, err error) {
 	since := time.Now()
 	for line := range s.out {
@@ -42,11 +42,11 @@ var (
 	words  = []string{"oak", "beech", "walnut", "steel", "linen", "black", "grey", "mustard", "fjord", "juniper", "kestrel", "solea", "quill"}
 )
 
-// searchers is how many clients search at once.
+// searchers is the number of concurrent clients.
 const searchers = 8
 
-// searches does n searches of all kinds, by several clients at once. Hardly one
-// is asked twice, so that each is really looked for.
+// searches does n searches of all kinds with concurrent clients, and returns their
+// durations. Almost all queries differ, so that no cache can serve them.
 func (s *server) searches(n int) ([]time.Duration, error) {
 	var (
 		all  sync.WaitGroup
@@ -66,7 +66,7 @@ func (s *server) searches(n int) ([]time.Duration, error) {
 	return took, errors.Join(errs...)
 }
 
-// searchSome does each eighth of n searches.
+// searchSome does every searchers-th of n searches.
 func (s *server) searchSome(first, n int) ([]time.Duration, error) {
 	var all []time.Duration
 	for i := first; i < n; i += searchers {
@@ -75,7 +75,7 @@ func (s *server) searchSome(first, n int) ([]time.Duration, error) {
 		low := catalog.Decimal{Units: int64(i % 500)}
 		q := []catalog.Query{
 			{Text: fmt.Sprint(word, " ", thing, " ", number)},
-			{Text: fmt.Sprint(word[:2+i%2], " ", thing[:3], " ", number)}, // while typing
+			{Text: fmt.Sprint(word[:2+i%2], " ", thing[:3], " ", number)}, // prefixes, as while typing
 			{Text: fmt.Sprint(thing[:1], thing[2:], " ", number)},         // a letter is missing
 			{Text: fmt.Sprintf("DEMO-%06d", 1+i*37%50_000)},
 			{Text: thing, MinPrice: &low, Currency: "EUR"},
@@ -90,9 +90,8 @@ func (s *server) searchSome(first, n int) ([]time.Duration, error) {
 	return all, nil
 }
 
-// hostile asks n times what costs an index most: texts of letters that every
-// product has, of all words that there are, of words that are misspelt, and of
-// what is no word, with the largest page and all that can be asked for with it.
+// hostile does n searches that cost an index most: single letters, all common
+// words, misspelt words and no words, with the largest page, facets and highlights.
 func (s *server) hostile(n int) ([]time.Duration, error) {
 	texts := []string{
 		"a b d e f g h i k l m n", strings.Join(append(things, words...)[:12], " "), "tabel chiar lammp sofae",
@@ -110,8 +109,8 @@ func (s *server) hostile(n int) ([]time.Duration, error) {
 	return took, nil
 }
 
-// rebuild has view and index made anew, of n products, and answers how many a
-// second that is, and how many of the reads that went on meanwhile failed.
+// rebuild rebuilds view and index of n products. It returns the products a second
+// and how many of the concurrent searches failed.
 func (s *server) rebuild(program string, n int) (rate float64, failed int, err error) {
 	done := make(chan error, 1)
 	since := time.Now()
@@ -136,10 +135,10 @@ func (s *server) rebuild(program string, n int) (rate float64, failed int, err e
 	}
 }
 
-// searchRate is how many searches a second go on during a rebuild.
+// searchRate is the number of searches a second during a rebuild.
 const searchRate = 50
 
-// indexing answers how many products a second the index alone takes, in batches.
+// indexing returns how many products a second the index alone stores, in batches.
 func indexing(dir string) (float64, error) {
 	const products, batch = 20_000, 500
 	x, err := bleve.Open(dir, slog.New(slog.DiscardHandler))
@@ -161,7 +160,7 @@ func indexing(dir string) (float64, error) {
 	return products / time.Since(since).Seconds(), nil
 }
 
-// product is one that is made up. Number i is always the same.
+// product returns sample product i, which is always the same.
 func product(i int) catalog.Product {
 	thing, word := things[i%len(things)], words[i/len(things)%len(words)]
 	return catalog.Product{ID: catalog.DerivedID("bench", fmt.Sprint(i)), Version: 1, ProductData: catalog.ProductData{

@@ -16,7 +16,7 @@ import (
 	"catalog/engine/enginetest/freeport"
 )
 
-// server is a `catalog up` on a folder.
+// server is a process that runs `catalog up`.
 type server struct {
 	data, url, grpc string
 	cmd             *exec.Cmd
@@ -47,7 +47,7 @@ func start(program, data string, flags ...string) (*server, error) {
 			return s, nil
 		}
 	}
-	return nil, errors.New("catalog up has ended")
+	return nil, errors.New("catalog up exited before it was ready")
 }
 
 func (s *server) kill() { _ = s.cmd.Process.Kill(); _ = s.cmd.Wait() }
@@ -60,7 +60,7 @@ func (s *server) stop() error {
 	return s.cmd.Wait()
 }
 
-// memory is what the process has in memory, in MiB.
+// memory returns the resident memory of the process in MiB.
 func (s *server) memory() (float64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if err != nil {
@@ -75,30 +75,30 @@ func (s *server) memory() (float64, error) {
 	return 0, errors.New("no VmRSS")
 }
 
-// rest waits until the process has nothing to do any more: what follows a load,
-// as the merging of an index, is over.
-func (s *server) rest() error {
+// waitIdle waits until the process is idle, so that the work after a load, such as
+// merging the index, is done.
+func (s *server) waitIdle() error {
 	const (
-		look   = 500 * time.Millisecond
-		idle   = look / 20 // of one core
-		atMost = 2 * time.Minute
+		interval = 500 * time.Millisecond
+		idle     = interval / 20 // 5 % of a core
+		limit    = 2 * time.Minute
 	)
-	looks := time.NewTicker(look)
-	defer looks.Stop()
-	before, err := s.busy()
-	for since := time.Now(); err == nil && time.Since(since) < atMost; {
-		<-looks.C
+	ticks := time.NewTicker(interval)
+	defer ticks.Stop()
+	before, err := s.cpuTime()
+	for since := time.Now(); err == nil && time.Since(since) < limit; {
+		<-ticks.C
 		var now time.Duration
-		if now, err = s.busy(); now-before < idle {
+		if now, err = s.cpuTime(); now-before < idle {
 			return err
 		}
 		before = now
 	}
-	return errors.Join(err, fmt.Errorf("catalog up is not at rest after %v", atMost))
+	return errors.Join(err, fmt.Errorf("catalog up is not idle after %v", limit))
 }
 
-// busy is the time of the processor that the process has had.
-func (s *server) busy() (time.Duration, error) {
+// cpuTime returns the CPU time that the process has used.
+func (s *server) cpuTime() (time.Duration, error) {
 	const tick = time.Second / 100 // USER_HZ of Linux
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *server) busy() (time.Duration, error) {
 	return time.Duration(user+system) * tick, errors.Join(err, err2)
 }
 
-// lines sends the lines of r, as long as somebody takes them.
+// lines sends the lines of r to the channel and closes it at the end.
 func lines(r io.Reader, to chan<- string) {
 	defer close(to)
 	for s := bufio.NewScanner(r); s.Scan(); {

@@ -20,11 +20,11 @@ import (
 	"catalog/writer"
 )
 
-// writes writes n products one after the other and measures each until it is
-// settled, and from then until it can be read and found by someone else.
+// writes creates n products one after the other. For each, it measures the time
+// until it is settled, and from then until another client can read and find it.
 func (s *server) writes(n int) (settled, readable, findable []time.Duration, err error) {
 	ctx := context.Background()
-	other := client.New(s.url) // sends no positions: it has written nothing
+	other := client.New(s.url) // sends no positions, since it writes nothing
 	for i := range n {
 		name := fmt.Sprintf("benchmark%dx", i)
 		since := time.Now()
@@ -58,16 +58,16 @@ func (s *server) writes(n int) (settled, readable, findable []time.Duration, err
 	return settled, readable, findable, nil
 }
 
-// commandShards is how many shards the commands are in.
+// commandShards is the number of shards in measureCommands.
 const commandShards = 8
 
-// counting counts what is settled, and in how many transactions.
-type counting struct {
+// countingStore counts settled commands and transactions.
+type countingStore struct {
 	*postgres.Store
 	transactions, commands atomic.Int64
 }
 
-func (c *counting) Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error) {
+func (c *countingStore) Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error) {
 	events, err := c.Store.Settle(ctx, b, now)
 	if err == nil {
 		c.transactions.Add(1)
@@ -76,31 +76,31 @@ func (c *counting) Settle(ctx context.Context, b eventlog.Batch, now time.Time) 
 	return events, err
 }
 
-// seen is told of the events.
-type seen struct {
+// eventCounter is a consumer that closes done after want events.
+type eventCounter struct {
 	n    atomic.Int64
 	want int64
 	done chan struct{}
 }
 
-func (s *seen) Begin(context.Context, int32) (int64, error) { return 0, nil }
-func (s *seen) End(int32)                                   {}
-func (s *seen) Handle(_ context.Context, r eventlog.Records[catalog.Event]) error {
+func (s *eventCounter) Begin(context.Context, int32) (int64, error) { return 0, nil }
+func (s *eventCounter) End(int32)                                   {}
+func (s *eventCounter) Handle(_ context.Context, r eventlog.Records[catalog.Event]) error {
 	if n := s.n.Add(int64(len(r.Items))); n >= s.want && n-int64(len(r.Items)) < s.want {
 		close(s.done)
 	}
 	return nil
 }
 
-// commands answers how many commands a second go from the log through a writer
-// and PostgreSQL until their events are in the log, and how many PostgreSQL
-// alone takes in transactions of the same size.
-func commands(ctx context.Context, brokers, url string) (through, alone float64, err error) {
+// measureCommands returns how many commands a second go from the log through a
+// writer and PostgreSQL until their events are in the log, and how many PostgreSQL
+// alone settles in transactions of the same size.
+func measureCommands(ctx context.Context, brokers, url string) (through, alone float64, err error) {
 	const n = 40_000
 	made := make([]catalog.Command, 2*n)
 	for i := range made {
 		p := product(i)
-		p.SKU += fmt.Sprint("-", time.Now().UnixNano()) // of this run
+		p.SKU += fmt.Sprint("-", time.Now().UnixNano()) // unique in each run
 		id := catalog.DerivedID(p.SKU)
 		made[i] = catalog.Command{ID: id, Product: id, AcceptedAt: wire.TruncateTime(time.Now()), Op: catalog.CreateProduct{Data: p.ProductData}}
 	}
@@ -120,8 +120,8 @@ func commands(ctx context.Context, brokers, url string) (through, alone float64,
 	if err := errors.Join(log.CreateTopics(ctx, commandShards), store.InitShards(ctx, commandShards)); err != nil {
 		return 0, 0, err
 	}
-	counted := &counting{Store: store}
-	events := &seen{want: n, done: make(chan struct{})}
+	counted := &countingStore{Store: store}
+	events := &eventCounter{want: n, done: make(chan struct{})}
 	w := writer.New(writer.Deps{Store: counted, Log: log, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Registry: prometheus.NewRegistry()})
 	running, stop := context.WithCancel(ctx)
 	defer stop()
@@ -138,19 +138,19 @@ func commands(ctx context.Context, brokers, url string) (through, alone float64,
 	select {
 	case <-events.done:
 	case <-time.After(2 * time.Minute):
-		return 0, 0, errors.New("the events did not come in two minutes")
+		return 0, 0, errors.New("the events were not published within two minutes")
 	}
 	through = n / time.Since(since).Seconds()
 	stop()
 	parts.Wait()
 	size := max(1, int(counted.commands.Load()/counted.transactions.Load()))
-	alone, err = settled(ctx, store, made[n:], size)
+	alone, err = storeRate(ctx, store, made[n:], size)
 	return through, alone, err
 }
 
-// settled answers how many commands a second the store takes, all shards at
-// once, in transactions of the size.
-func settled(ctx context.Context, store *postgres.Store, all []catalog.Command, size int) (float64, error) {
+// storeRate returns how many commands a second the store settles, all shards
+// concurrently, in transactions of the given size.
+func storeRate(ctx context.Context, store *postgres.Store, all []catalog.Command, size int) (float64, error) {
 	var shards [commandShards][]catalog.Command
 	for _, c := range all {
 		s := catalog.Shard(c.Product, commandShards)

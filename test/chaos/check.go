@@ -9,105 +9,105 @@ import (
 	"catalog"
 )
 
-// Promise is one that can be broken.
+// Promise names a promise by how it is broken.
 type Promise string
 
 // The promises.
 const (
 	Lost    Promise = "lost"         // an accepted command has no outcome
-	Doubled Promise = "doubled"      // a command has two
-	Order   Promise = "out of order" // commands of a product were settled in another order than they were accepted in
-	Wrong   Promise = "wrong"        // an outcome or an answer is not what the rules say, or came from nowhere
-	Unequal Promise = "unequal"      // a store is not what the journal says
+	Doubled Promise = "doubled"      // a command has two outcomes
+	Order   Promise = "out of order" // commands of a product were not settled in the order of acceptance
+	Wrong   Promise = "wrong"        // an outcome or a response breaks the rules, or belongs to no command
+	Unequal Promise = "unequal"      // a store differs from the journal
 )
 
-// Breach is a broken promise, with the story of the product it is about.
+// Breach is a broken promise, with the trace of its product.
 type Breach struct {
 	Promise Promise
 	Round   string
 	Product string
 	What    string
-	Story   []string
+	Trace   []string
 }
 
-// Check compares what clients were told with what there is in the end, product
-// by product. It answers all breaches, those with the shortest story first.
+// Check compares the responses to clients with the contents of the stores, product
+// by product. It returns all breaches, those with the shortest trace first.
 func Check(commands []Command, found Found) []Breach {
-	c := checker{found: found, stories: map[string]*story{}}
+	c := checker{found: found, traces: map[string]*productTrace{}}
 	for i := range commands {
-		s := c.story(commands[i].Product)
+		s := c.trace(commands[i].Product)
 		s.add(&commands[i])
 	}
-	c.log()
-	for _, s := range c.stories {
+	c.checkLog()
+	for _, s := range c.traces {
 		slices.SortFunc(s.commands, func(a, b *Command) int { return a.Number - b.Number })
 		s.check()
 	}
-	c.stores()
+	c.checkStores()
 	var all []Breach
-	for id, s := range c.stories {
+	for id, s := range c.traces {
 		for _, b := range s.breaches {
-			b.Product, b.Story = id, s.lines()
+			b.Product, b.Trace = id, s.text()
 			all = append(all, b)
 		}
 	}
 	slices.SortFunc(all, func(a, b Breach) int {
-		if len(a.Story) != len(b.Story) {
-			return len(a.Story) - len(b.Story)
+		if len(a.Trace) != len(b.Trace) {
+			return len(a.Trace) - len(b.Trace)
 		}
 		return strings.Compare(a.Product+a.What, b.Product+b.What)
 	})
 	return all
 }
 
-// story is all that is known of one product.
-type story struct {
-	commands []*Command
-	byKey    map[catalog.ID]*Command // those with a key, by the id that it makes
-	byWish   map[[32]byte]*Command   // those without
-	events   []catalog.Event         // of the journal
-	product  catalog.Product         // what they have made
-	breaches []Breach
+// productTrace is everything known about one product.
+type productTrace struct {
+	commands      []*Command
+	byKey         map[catalog.ID]*Command // commands with a key, by the id derived from it
+	byFingerprint map[[32]byte]*Command   // commands without a key
+	events        []catalog.Event         // of the journal
+	product       catalog.Product         // the product after these events
+	breaches      []Breach
 }
 
 type checker struct {
-	found   Found
-	stories map[string]*story
+	found  Found
+	traces map[string]*productTrace
 }
 
-func (c *checker) story(product string) *story {
-	s, ok := c.stories[product]
+func (c *checker) trace(product string) *productTrace {
+	s, ok := c.traces[product]
 	if !ok {
-		s = &story{byKey: map[catalog.ID]*Command{}, byWish: map[[32]byte]*Command{}}
-		c.stories[product] = s
+		s = &productTrace{byKey: map[catalog.ID]*Command{}, byFingerprint: map[[32]byte]*Command{}}
+		c.traces[product] = s
 	}
 	return s
 }
 
-func (s *story) add(c *Command) {
+func (s *productTrace) add(c *Command) {
 	s.commands = append(s.commands, c)
 	if c.Key != "" {
 		s.byKey[catalog.DerivedID("key", c.Op, c.path(), c.Key)] = c
 	} else {
-		s.byWish[c.fingerprint()] = c
+		s.byFingerprint[c.fingerprint()] = c
 	}
 }
 
-func (s *story) breach(p Promise, round, format string, args ...any) {
+func (s *productTrace) breach(p Promise, round, format string, args ...any) {
 	if round == "" && len(s.commands) > 0 {
 		round = s.commands[len(s.commands)-1].Round
 	}
 	s.breaches = append(s.breaches, Breach{Promise: p, Round: round, What: fmt.Sprintf(format, args...)})
 }
 
-// log deals the events of the journal out to their products, and compares the
-// journal with the topic. Both must go on by one from 1.
-func (c *checker) log() {
+// checkLog assigns the events of the journal to their products and compares the
+// journal with the topic. Seqs must be 1, 2, 3 … in both.
+func (c *checker) checkLog() {
 	for shard, events := range c.found.Journal {
 		for i, e := range events {
-			s := c.story(e.Product.ID.String())
+			s := c.trace(e.Product.ID.String())
 			if want := int64(i) + 1; e.Seq != want || e.Shard != shard {
-				s.breach(Wrong, "", "the journal of shard %d has event %s where %d comes next", shard, e.Position, want)
+				s.breach(Wrong, "", "the journal of shard %d has event %s instead of %d", shard, e.Position, want)
 			}
 			s.events = append(s.events, e)
 		}
@@ -116,35 +116,36 @@ func (c *checker) log() {
 		}
 		next := 0
 		for _, e := range c.found.Topic[shard] {
-			s := c.story(e.Product.ID.String())
+			s := c.trace(e.Product.ID.String())
 			switch {
-			case e.Seq <= int64(next): // a repeat
+			case e.Seq <= int64(next): // a duplicate
 			case e.Seq > int64(next)+1:
-				s.breach(Order, "", "the topic has event %s where %d comes next", e.Position, next+1)
+				s.breach(Order, "", "the topic has event %s instead of %d", e.Position, next+1)
 				next = int(e.Seq)
 			default:
 				next++
 			}
 			if int(e.Seq) > len(events) {
-				s.breach(Wrong, "", "the topic has event %s, and the journal has none", e.Position)
+				s.breach(Wrong, "", "the topic has event %s, the journal does not", e.Position)
 			} else if j := events[e.Seq-1]; j.Command != e.Command || j.Outcome != e.Outcome || j.Product.Version != e.Product.Version || !j.Product.Equal(e.Product) {
 				s.breach(Wrong, "", "event %s is %v in the journal and %v in the topic", e.Position, j, e)
 			}
 		}
 		for _, e := range events[min(next, len(events)):] {
-			c.story(e.Product.ID.String()).breach(Lost, "", "event %s is not in the topic", e.Position)
+			c.trace(e.Product.ID.String()).breach(Lost, "", "event %s is not in the topic", e.Position)
 		}
 	}
 }
 
-// check replays the events of the product, beside the rules as a client knows them.
-func (s *story) check() {
+// check replays the events of the product against the rules as a client knows
+// them.
+func (s *productTrace) check() {
 	outcome := map[*Command]catalog.Event{}
-	last := 0 // number of the last accepted command that has its outcome
+	last := 0 // number of the last accepted command with an outcome
 	for _, e := range s.events {
 		cmd := s.commandOf(e)
 		if cmd == nil {
-			s.breach(Wrong, "", "event %s is of a command that nobody sent", e.Position)
+			s.breach(Wrong, "", "event %s belongs to no command that a client sent", e.Position)
 			continue
 		}
 		if first, ok := outcome[cmd]; ok {
@@ -152,10 +153,10 @@ func (s *story) check() {
 			continue
 		}
 		outcome[cmd] = e
-		if cmd.Fate == Declined {
-			s.breach(Wrong, cmd.Round, "command %d was declined, and is done", cmd.Number)
+		if cmd.State == Declined {
+			s.breach(Wrong, cmd.Round, "command %d was declined but settled", cmd.Number)
 		}
-		if cmd.taken() {
+		if cmd.accepted() {
 			if cmd.Number < last {
 				s.breach(Order, cmd.Round, "command %d was settled after command %d", cmd.Number, last)
 			}
@@ -166,29 +167,30 @@ func (s *story) check() {
 	for _, cmd := range s.commands {
 		e, ok := outcome[cmd]
 		if !ok {
-			if cmd.taken() {
-				s.breach(Lost, cmd.Round, "command %d was accepted, and has no outcome", cmd.Number)
+			if cmd.accepted() {
+				s.breach(Lost, cmd.Round, "command %d was accepted but has no outcome", cmd.Number)
 			}
 			continue
 		}
-		s.compare(cmd, e, cmd.Answer)
-		if cmd.Again != nil {
-			s.compare(cmd, e, *cmd.Again)
+		s.compare(cmd, e, cmd.Response)
+		if cmd.Repeated != nil {
+			s.compare(cmd, e, *cmd.Repeated)
 		}
 	}
 }
 
-// commandOf answers which command the event is of. Where the id was made by the
-// gateway, the wish tells: no two are alike.
-func (s *story) commandOf(e catalog.Event) *Command {
+// commandOf returns the command of the event, or nil. When the gateway made the
+// id, the fingerprint identifies the command: no two are equal.
+func (s *productTrace) commandOf(e catalog.Event) *Command {
 	if c, ok := s.byKey[e.Command]; ok {
 		return c
 	}
-	return s.byWish[e.Fingerprint]
+	return s.byFingerprint[e.Fingerprint]
 }
 
-// apply says what the command must have become, and follows what it did.
-func (s *story) apply(cmd *Command, e catalog.Event) {
+// apply compares the outcome with the rules, and applies the event to the
+// product.
+func (s *productTrace) apply(cmd *Command, e catalog.Event) {
 	p := &s.product
 	want, code := catalog.Changed, catalog.Code("")
 	switch {
@@ -206,7 +208,7 @@ func (s *story) apply(cmd *Command, e catalog.Event) {
 		want = catalog.Created
 	}
 	if e.Outcome != want || e.Refusal != nil && e.Refusal.Code != code {
-		s.breach(Wrong, cmd.Round, "command %d at version %d is %s %v, and should be %s %s", cmd.Number, p.Version, e.Outcome, e.Refusal, want, code)
+		s.breach(Wrong, cmd.Round, "command %d at version %d is %s %v; want %s %s", cmd.Number, p.Version, e.Outcome, e.Refusal, want, code)
 	}
 	version, sku := p.Version, p.SKU
 	if e.Applied() {
@@ -217,22 +219,22 @@ func (s *story) apply(cmd *Command, e catalog.Event) {
 		*p = e.Product
 	}
 	if e.Product.Version != version {
-		s.breach(Wrong, cmd.Round, "command %d makes version %d, and should make %d", cmd.Number, e.Product.Version, version)
+		s.breach(Wrong, cmd.Round, "command %d makes version %d; want %d", cmd.Number, e.Product.Version, version)
 	}
 	if e.Applied() && cmd.Op != http.MethodDelete && (e.Product.Name != cmd.Name || e.Product.SKU != sku) {
-		s.breach(Wrong, cmd.Round, "command %d makes %q with SKU %q, and should make %q with %q", cmd.Number, e.Product.Name, e.Product.SKU, cmd.Name, sku)
+		s.breach(Wrong, cmd.Round, "command %d makes %q with SKU %q; want %q with %q", cmd.Number, e.Product.Name, e.Product.SKU, cmd.Name, sku)
 	}
 	p.Version = e.Product.Version
 }
 
-// statuses are those of answers to commands that were applied.
+// statuses maps outcomes to the HTTP status of their response.
 var statuses = map[catalog.Outcome]int{
 	catalog.Created: http.StatusCreated, catalog.Changed: http.StatusOK, catalog.Unchanged: http.StatusOK, catalog.Deleted: http.StatusNoContent,
 }
 
-// compare compares an answer with the outcome.
-func (s *story) compare(cmd *Command, e catalog.Event, a Answer) {
-	if cmd.Fate != Settled {
+// compare compares a response with the outcome.
+func (s *productTrace) compare(cmd *Command, e catalog.Event, a Response) {
+	if cmd.State != Settled {
 		return
 	}
 	same := a.Position == e.Position.String() && a.Command == e.Command.String()
@@ -242,23 +244,24 @@ func (s *story) compare(cmd *Command, e catalog.Event, a Answer) {
 		same = same && a.Status == statuses[e.Outcome] && (a.Version == e.Product.Version || e.Outcome == catalog.Deleted)
 	}
 	if !same {
-		s.breach(Wrong, cmd.Round, "command %d is %s %s at version %d, and its client was told %+v", cmd.Number, e.Outcome, e.Position, e.Product.Version, a)
+		s.breach(Wrong, cmd.Round, "command %d is %s %s at version %d; its client got %+v", cmd.Number, e.Outcome, e.Position, e.Product.Version, a)
 	}
 }
 
-// stores compares each store with what the journal makes of the products.
-func (c *checker) stores() {
+// checkStores compares each store with the products after all events of the
+// journal.
+func (c *checker) checkStores() {
 	owners := map[string]string{}
-	for id, s := range c.stories {
+	for id, s := range c.traces {
 		if s.product.Exists() && s.product.SKU != "" {
 			if other, ok := owners[s.product.SKU]; ok {
-				s.breach(Wrong, "", "the SKU %s is that of product %s too", s.product.SKU, other)
+				s.breach(Wrong, "", "product %s has the same SKU %s", other, s.product.SKU)
 			}
 			owners[s.product.SKU] = id
 		}
 	}
 	for store, products := range c.found.Stores {
-		for id, s := range c.stories {
+		for id, s := range c.traces {
 			pid, _ := catalog.ParseID(id)
 			p, ok := products[pid]
 			switch want := s.product; {
@@ -271,15 +274,15 @@ func (c *checker) stores() {
 			}
 		}
 		for id := range products {
-			if _, ok := c.stories[id.String()]; !ok {
-				c.story(id.String()).breach(Unequal, "", "the %s has the product, of which nobody has heard", store)
+			if _, ok := c.traces[id.String()]; !ok {
+				c.trace(id.String()).breach(Unequal, "", "the %s has a product of no command", store)
 			}
 		}
 	}
 }
 
-// lines tells the story: what was wished and what became of it.
-func (s *story) lines() []string {
+// text returns the trace as lines: the commands, then the events.
+func (s *productTrace) text() []string {
 	var lines []string
 	for _, c := range s.commands {
 		lines = append(lines, c.String())

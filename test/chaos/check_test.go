@@ -14,8 +14,8 @@ import (
 	"catalog/eventlog"
 )
 
-// record is a run in which nothing went wrong: two products, one of them with
-// all kinds of commands.
+// record returns a run without a broken promise: two products, one of them with all
+// kinds of commands.
 func record(t *testing.T) ([]Command, Found) {
 	t.Helper()
 	found := Found{Journal: map[int32][]catalog.Event{}, Topic: map[int32][]catalog.Event{}, Stores: map[string]map[catalog.ID]catalog.Product{"view": {}, "index": {}}}
@@ -29,36 +29,36 @@ func record(t *testing.T) ([]Command, Found) {
 				n++
 			}
 		}
-		c := Command{Round: "r", Product: id.String(), Number: n, Op: op, Name: fmt.Sprint(product, n), Key: fmt.Sprint(product, "-", n), Fate: Settled, Tries: 1}
+		c := Command{Round: "r", Product: id.String(), Number: n, Op: op, Name: fmt.Sprint(product, n), Key: fmt.Sprint(product, "-", n), State: Settled, Tries: 1}
 		if with != nil {
 			with(&c)
 		}
-		wish := catalog.Command{ID: catalog.DerivedID("key", c.Op, c.path(), c.Key), Product: id, If: catalog.Condition{Version: c.If}}
+		cmd := catalog.Command{ID: catalog.DerivedID("key", c.Op, c.path(), c.Key), Product: id, If: catalog.Condition{Version: c.If}}
 		if c.Key == "" {
-			wish.ID = catalog.DerivedID("gateway", c.Name)
+			cmd.ID = catalog.DerivedID("gateway", c.Name)
 		}
 		switch op {
 		case http.MethodPut:
-			wish.Op = catalog.PutProduct{Data: c.draft()}
+			cmd.Op = catalog.PutProduct{Data: c.data()}
 		case http.MethodPatch:
-			wish.Op = catalog.PatchProduct{Patch: catalog.Patch{Name: &c.Name}}
+			cmd.Op = catalog.PatchProduct{Patch: catalog.Patch{Name: &c.Name}}
 		case http.MethodDelete:
-			wish.Op = catalog.DeleteProduct{}
+			cmd.Op = catalog.DeleteProduct{}
 		}
 		p := products[id]
 		p.ID = id
 		shard := catalog.Shard(id, shards)
-		events := eventlog.Settle(eventlog.Batch{Shard: shard, NextSeq: int64(len(found.Journal[shard])) + 1, Commands: []catalog.Command{wish}},
+		events := eventlog.Settle(eventlog.Batch{Shard: shard, NextSeq: int64(len(found.Journal[shard])) + 1, Commands: []catalog.Command{cmd}},
 			eventlog.BatchState{Products: map[catalog.ID]catalog.Product{id: p}}, time.UnixMicro(1))
 		e := events[0]
 		if e.Applied() {
 			products[id] = e.Product
 		}
 		found.Journal[shard] = append(found.Journal[shard], e)
-		found.Topic[shard] = append(found.Topic[shard], e, e) // repeats are no harm
-		c.Answer = Answer{Status: statuses[e.Outcome], Version: e.Product.Version, Position: e.Position.String(), Command: e.Command.String()}
+		found.Topic[shard] = append(found.Topic[shard], e, e) // duplicates are allowed
+		c.Response = Response{Status: statuses[e.Outcome], Version: e.Product.Version, Position: e.Position.String(), Command: e.Command.String()}
 		if e.Refusal != nil {
-			c.Answer = Answer{Status: 412, Code: string(e.Refusal.Code), Position: e.Position.String(), Command: e.Command.String()}
+			c.Response = Response{Status: 412, Code: string(e.Refusal.Code), Position: e.Position.String(), Command: e.Command.String()}
 		}
 		commands = append(commands, c)
 	}
@@ -67,7 +67,7 @@ func record(t *testing.T) ([]Command, Found) {
 	add("a", http.MethodPatch, func(c *Command) { c.Key = "" })
 	add("a", http.MethodPatch, func(c *Command) { c.If = 1 })
 	add("a", http.MethodDelete, nil)
-	add("a", http.MethodPut, func(c *Command) { c.Fate = Accepted })
+	add("a", http.MethodPut, func(c *Command) { c.State = Accepted })
 	add("b", http.MethodPatch, nil)
 	for id, p := range products {
 		found.Stores["view"][id], found.Stores["index"][id] = p, p
@@ -78,9 +78,9 @@ func record(t *testing.T) ([]Command, Found) {
 func TestCheck_goodRun(t *testing.T) {
 	commands, found := record(t)
 	if breaches := Check(commands, found); len(breaches) > 0 {
-		t.Errorf("%+v", breaches)
+		t.Errorf("%d breaches, the first: %+v", len(breaches), breaches[0])
 	}
-	t.Run("nor when it is read from a file", func(t *testing.T) {
+	t.Run("after it was saved and reloaded", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "history")
 		if err := save(file, commands, found); err != nil {
 			t.Fatal(err)
@@ -90,25 +90,25 @@ func TestCheck_goodRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(again, commands) || len(reloaded.Topic) != len(found.Topic) || len(reloaded.Stores) != 2 {
-			t.Errorf("%+v\n%+v", again, reloaded)
+			t.Errorf("reload returns %d commands, %d stores; want what was saved", len(again), len(reloaded.Stores))
 		}
 		if breaches := Check(again, reloaded); len(breaches) > 0 {
-			t.Errorf("%+v", breaches)
+			t.Errorf("%d breaches, the first: %+v", len(breaches), breaches[0])
 		}
 	})
 }
 
-// TestEveryBrokenPromiseIsFound breaks one after the other.
+// TestCheck_brokenPromises breaks each promise on purpose.
 func TestCheck_brokenPromises(t *testing.T) {
 	a := catalog.DerivedID("a")
 	at := catalog.Shard(a, shards)
-	// of is where the event of a's command n is.
+	// of returns the index of the event of a's command n.
 	of := func(events []catalog.Event, n int) int {
 		return slices.IndexFunc(events, func(e catalog.Event) bool {
 			return e.Product.ID == a && strings.HasPrefix(e.Product.Name, fmt.Sprint("a", n))
 		})
 	}
-	// renumber makes the logs of the shard equal and without a gap.
+	// renumber makes journal and topic of the shard equal and without a gap.
 	renumber := func(f Found) {
 		for i := range f.Journal[at] {
 			f.Journal[at][i].Seq = int64(i) + 1
@@ -129,7 +129,7 @@ func TestCheck_brokenPromises(t *testing.T) {
 			f.Topic[at] = f.Topic[at][:len(f.Topic[at])-2]
 			return c
 		}},
-		{"an event that was passed over", Order, func(c []Command, f Found) []Command {
+		{"an event that is missing in the topic", Order, func(c []Command, f Found) []Command {
 			f.Topic[at] = f.Topic[at][2:]
 			return c
 		}},
@@ -153,33 +153,33 @@ func TestCheck_brokenPromises(t *testing.T) {
 			renumber(f)
 			return c
 		}},
-		{"a version left out", Wrong, func(c []Command, f Found) []Command {
+		{"a skipped version", Wrong, func(c []Command, f Found) []Command {
 			f.Journal[at][of(f.Journal[at], 5)].Product.Version++
 			renumber(f)
 			return c
 		}},
-		{"a condition not looked at", Wrong, func(c []Command, f Found) []Command {
+		{"an ignored If-Match", Wrong, func(c []Command, f Found) []Command {
 			i := slices.IndexFunc(f.Journal[at], func(e catalog.Event) bool { return e.Outcome == catalog.Refused })
 			f.Journal[at][i].Outcome, f.Journal[at][i].Refusal = catalog.Changed, nil
 			renumber(f)
 			return c
 		}},
-		{"an answer that is not the outcome", Wrong, func(c []Command, f Found) []Command {
-			c[0].Answer.Version = 7
+		{"a response that differs from the outcome", Wrong, func(c []Command, f Found) []Command {
+			c[0].Response.Version = 7
 			return c
 		}},
-		{"another answer to the same request", Wrong, func(c []Command, f Found) []Command {
-			again := c[0].Answer
-			again.Position = "0.77"
-			c[0].Again = &again
+		{"a different response to a repeated request", Wrong, func(c []Command, f Found) []Command {
+			repeated := c[0].Response
+			repeated.Position = "0.77"
+			c[0].Repeated = &repeated
 			return c
 		}},
-		{"a command that was declined and done", Wrong, func(c []Command, f Found) []Command {
-			c[0].Fate = Declined
+		{"a command that was declined but settled", Wrong, func(c []Command, f Found) []Command {
+			c[0].State = Declined
 			return c
 		}},
-		{"an event of nobody's command", Wrong, func(c []Command, f Found) []Command { return c[1:] }},
-		{"a store that has missed a version", Unequal, func(c []Command, f Found) []Command {
+		{"an event of no command", Wrong, func(c []Command, f Found) []Command { return c[1:] }},
+		{"a store with an old version", Unequal, func(c []Command, f Found) []Command {
 			p := f.Stores["view"][a]
 			p.Version--
 			f.Stores["view"][a] = p
@@ -189,7 +189,7 @@ func TestCheck_brokenPromises(t *testing.T) {
 			delete(f.Stores["index"], a)
 			return c
 		}},
-		{"a store with a product of nobody", Unequal, func(c []Command, f Found) []Command {
+		{"a store with a product of no command", Unequal, func(c []Command, f Found) []Command {
 			f.Stores["index"][catalog.DerivedID("c")] = catalog.Product{ID: catalog.DerivedID("c"), Version: 1}
 			return c
 		}},
@@ -198,7 +198,7 @@ func TestCheck_brokenPromises(t *testing.T) {
 			commands, found := record(t)
 			breaches := Check(test.plant(commands, found), found)
 			if !slices.ContainsFunc(breaches, func(b Breach) bool { return b.Promise == test.promise }) {
-				t.Errorf("no promise is found to be %s: %+v", test.promise, breaches)
+				t.Errorf("Check finds no breach of %q among %d", test.promise, len(breaches))
 			}
 		})
 	}

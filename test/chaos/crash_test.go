@@ -11,7 +11,7 @@ import (
 	"catalog/engine/enginetest/freeport"
 )
 
-// TestACrashBetweenAnyTwoStepsLosesDoublesAndReordersNothing kills `catalog up`,
+// TestCrash kills `catalog up`,
 // all three services in one process on embedded engines, at each failpoint
 // while commands flow.
 func TestCrash(t *testing.T) {
@@ -36,7 +36,7 @@ func TestCrash(t *testing.T) {
 	defer func() { _ = p.Kill(syscall.SIGKILL) }()
 	const seed = 1
 	l := newLoad([]string{"http://" + api}, 100, 40, seed)
-	w, err := newWatch(l, writers)
+	w, err := newObserver(l, writers)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestCrash(t *testing.T) {
 	if err := p.Kill(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	// The log in the folder is now ours to read.
+	// The process has released the embedded log, so the test can read it.
 	folder, err := embedded.Open(data)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestCrash(t *testing.T) {
 	if found.Topic, err = w.Topic(t.Context(), brokers, ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := tell(&out, Check(l.history.all(), found)); err != nil {
+	if err := report(&out, Check(l.history.all(), found)); err != nil {
 		t.Error(err)
 	}
 }

@@ -16,40 +16,40 @@ import (
 	"catalog/internal/wire"
 )
 
-// Command is one wish of a client and what it has heard of it.
+// Command is a command of a client, with what the client knows of its result.
 type Command struct {
-	Round   string `json:"round"`   // in which it was sent
-	Product string `json:"product"` // of which it is
-	Number  int    `json:"number"`  // of the product's commands: 1, 2, 3 …
+	Round   string `json:"round"`   // of faults in which it was sent
+	Product string `json:"product"` // id
+	Number  int    `json:"number"`  // among the product's commands: 1, 2, 3 …
 	Op      string `json:"op"`      // POST, PUT, PATCH or DELETE
-	Name    string `json:"name"`    // wished; no other command wishes it
+	Name    string `json:"name"`    // of the product; no two commands have the same
 	SKU     string `json:"sku,omitempty"`
-	If      int64  `json:"if,omitempty"`  // version that the product must be at
+	If      int64  `json:"if,omitempty"`  // If-Match: required version of the product
 	Key     string `json:"key,omitempty"` // Idempotency-Key
 
-	Fate   Fate      `json:"fate"`
-	Tries  int       `json:"tries"`
-	Answer Answer    `json:"answer"`          // the last one
-	Again  *Answer   `json:"again,omitempty"` // to the same request, sent once more after it was settled
-	Told   time.Time `json:"told"`            // when the last answer came
+	State       State     `json:"state"`
+	Tries       int       `json:"tries"`
+	Response    Response  `json:"response"`           // the last one
+	Repeated    *Response `json:"repeated,omitempty"` // to a repeat of the request after it was settled
+	RespondedAt time.Time `json:"respondedAt"`        // time of the last response
 }
 
-// Fate is what a client knows of its command.
-type Fate string
+// State is what a client knows of its command.
+type State string
 
-// The fates.
+// The states.
 const (
-	Settled  Fate = "settled"  // the outcome was answered
-	Accepted Fate = "accepted" // it was promised that there will be one
-	Unknown  Fate = "unknown"  // it may have happened, or may still happen
-	Declined Fate = "declined" // it was answered that it was not taken
+	Settled  State = "settled"  // the response has the outcome
+	Accepted State = "accepted" // the response promises an outcome
+	Unknown  State = "unknown"  // it may have been settled, or may still be
+	Declined State = "declined" // the response says that it was not accepted
 )
 
-// taken says whether the system has promised to settle the command.
-func (c Command) taken() bool { return c.Fate == Settled || c.Fate == Accepted }
+// accepted reports whether the system has promised to settle the command.
+func (c Command) accepted() bool { return c.State == Settled || c.State == Accepted }
 
-// Answer is what the system said.
-type Answer struct {
+// Response is the part of a response that the check compares.
+type Response struct {
 	Status   int    `json:"status"`
 	Version  int64  `json:"version,omitempty"`
 	Position string `json:"position,omitempty"`
@@ -57,12 +57,12 @@ type Answer struct {
 	Code     string `json:"code,omitempty"`    // of a problem
 }
 
-// draft is what a POST or PUT wishes.
-func (c Command) draft() catalog.ProductData {
+// data returns the product data of a POST or PUT.
+func (c Command) data() catalog.ProductData {
 	return catalog.ProductData{Name: c.Name, SKU: c.SKU, Price: catalog.Money{Decimal: catalog.Decimal{Units: 7}, Currency: "EUR"}}
 }
 
-// path is where the request goes to.
+// path returns the path of the request.
 func (c Command) path() string {
 	if c.Op == http.MethodPost {
 		return "/api/v1/products"
@@ -70,12 +70,12 @@ func (c Command) path() string {
 	return "/api/v1/products/" + c.Product
 }
 
-// body is what the request carries.
+// body returns the body of the request, or nil.
 func (c Command) body() []byte {
 	var body any
 	switch c.Op {
 	case http.MethodPost, http.MethodPut:
-		body = wire.ProductDataToJSON(c.draft())
+		body = wire.ProductDataToJSON(c.data())
 	case http.MethodPatch:
 		patch := map[string]string{"name": c.Name}
 		if c.SKU != "" {
@@ -87,33 +87,33 @@ func (c Command) body() []byte {
 	}
 	b, err := json.Marshal(body)
 	if err != nil {
-		panic(err) // strings and numbers always can be
+		panic(err) // cannot happen: strings and numbers only
 	}
 	return b
 }
 
-// fingerprint is what the journal must keep of the command.
+// fingerprint returns the fingerprint that the journal must have for the command.
 func (c Command) fingerprint() [32]byte {
 	id, _ := catalog.ParseID(c.Product)
-	wish := catalog.Command{Product: id, If: catalog.Condition{Version: c.If}}
+	cmd := catalog.Command{Product: id, If: catalog.Condition{Version: c.If}}
 	switch c.Op {
 	case http.MethodPost:
-		wish.Op = catalog.CreateProduct{Data: c.draft()}
+		cmd.Op = catalog.CreateProduct{Data: c.data()}
 	case http.MethodPut:
-		wish.Op = catalog.PutProduct{Data: c.draft()}
+		cmd.Op = catalog.PutProduct{Data: c.data()}
 	case http.MethodPatch:
 		p := catalog.Patch{Name: &c.Name}
 		if c.SKU != "" {
 			p.SKU = &c.SKU
 		}
-		wish.Op = catalog.PatchProduct{Patch: p}
+		cmd.Op = catalog.PatchProduct{Patch: p}
 	default:
-		wish.Op = catalog.DeleteProduct{}
+		cmd.Op = catalog.DeleteProduct{}
 	}
-	return wish.Fingerprint()
+	return cmd.Fingerprint()
 }
 
-// String is the command in one line, for people.
+// String returns the command in one line, for reports.
 func (c Command) String() string {
 	s := fmt.Sprintf("%d. %s %q", c.Number, c.Op, c.Name)
 	if c.SKU != "" {
@@ -125,17 +125,17 @@ func (c Command) String() string {
 	if c.Key == "" {
 		s += " without a key"
 	}
-	return s + fmt.Sprintf(", in round %s: %s by %d at version %d, %s, after %d tries", c.Round, c.Fate, c.Answer.Status, c.Answer.Version, c.Answer.Position, c.Tries)
+	return s + fmt.Sprintf(", in round %s: %s by %d at version %d, %s, after %d tries", c.Round, c.State, c.Response.Status, c.Response.Version, c.Response.Position, c.Tries)
 }
 
-// Found is what the system holds in the end.
+// Found is what the stores of the system hold.
 type Found struct {
-	Journal map[int32][]catalog.Event                 // of each shard
-	Topic   map[int32][]catalog.Event                 // as read from the beginning, repeats too; nil when it was not read
-	Stores  map[string]map[catalog.ID]catalog.Product // products that exist, by store
+	Journal map[int32][]catalog.Event                 // by shard
+	Topic   map[int32][]catalog.Event                 // by shard, from the beginning, with duplicates; nil when it was not read
+	Stores  map[string]map[catalog.ID]catalog.Product // existing products, by store
 }
 
-// history keeps commands as they end.
+// history collects commands as clients finish them.
 type history struct {
 	mu       sync.Mutex
 	commands []Command
@@ -147,14 +147,14 @@ func (h *history) add(c Command) {
 	h.commands = append(h.commands, c)
 }
 
-// all answers the commands that have ended.
+// all returns the finished commands.
 func (h *history) all() []Command {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.commands[:len(h.commands):len(h.commands)]
 }
 
-// line is one line of a file: a command, an event or a product.
+// line is one line of a history file: a command, an event or a product.
 type line struct {
 	Command *Command     `json:"command,omitempty"`
 	Journal []byte       `json:"journal,omitempty"`
@@ -163,7 +163,7 @@ type line struct {
 	Product *api.Product `json:"product,omitempty"`
 }
 
-// save writes all that a check needs to a file.
+// save writes everything that Check needs to a file.
 func save(file string, commands []Command, found Found) (err error) {
 	f, err := os.Create(file)
 	if err != nil {
@@ -197,7 +197,7 @@ func save(file string, commands []Command, found Found) (err error) {
 	return errors.Join(err, w.Flush())
 }
 
-// reload reads what save has written.
+// reload reads a file of save.
 func reload(file string) ([]Command, Found, error) {
 	found := Found{Journal: map[int32][]catalog.Event{}, Stores: map[string]map[catalog.ID]catalog.Product{}}
 	f, err := os.Open(file)

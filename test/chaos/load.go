@@ -20,9 +20,9 @@ import (
 	"catalog/internal/wire"
 )
 
-// Load sends commands about its products. Each product has one client, so that
-// the order of its commands is known; when a command is due is decided by the
-// clock, not by the answers to those before it.
+// Load sends commands to change its products. Each product has one client, so the
+// order of its commands is known. The clock decides when a command is due, not the
+// responses to the commands before it.
 type Load struct {
 	APIs    []string // gateways, used in turn
 	Rate    int      // commands a second
@@ -33,26 +33,26 @@ type Load struct {
 }
 
 const (
-	patience = time.Minute // for which a command is repeated until its fate is known
-	queue    = 200         // commands of a product that are due and not yet sent
+	retryFor  = time.Minute // a command is repeated for this long until its state is known
+	queueSize = 200         // commands of a product that are due but not sent
 )
 
-// newLoad makes the clients of n products.
+// newLoad returns a Load with n products.
 func newLoad(apis []string, rate, n int, seed uint64) *Load {
 	l := &Load{
 		APIs: apis, Rate: rate, history: &history{}, random: rand.New(rand.NewPCG(seed, 0)),
 		http: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
 	}
 	for i := range n {
-		c := &client{load: l, random: rand.New(rand.NewPCG(seed, uint64(i)+1)), number: i, due: make(chan string, queue)}
+		c := &client{load: l, random: rand.New(rand.NewPCG(seed, uint64(i)+1)), number: i, due: make(chan string, queueSize)}
 		c.run = strconv.FormatUint(seed, 36) + "-" + strconv.Itoa(i)
 		l.clients = append(l.clients, c)
 	}
 	return l
 }
 
-// Run sends at least n commands of the round, and goes on until enough is
-// closed. It returns when the fate of each is known.
+// Run sends at least n commands of the round, and continues until enough is
+// closed. It returns when the state of each command is known.
 func (l *Load) Run(ctx context.Context, round string, n int, enough <-chan struct{}) {
 	var wg sync.WaitGroup
 	for _, c := range l.clients {
@@ -71,7 +71,7 @@ func (l *Load) Run(ctx context.Context, round string, n int, enough <-chan struc
 			select {
 			case l.clients[l.random.IntN(len(l.clients))].due <- round:
 				sent++
-			default: // this one is far behind; others may not be
+			default: // this client is far behind; others may not be
 			}
 		}
 		select {
@@ -81,22 +81,22 @@ func (l *Load) Run(ctx context.Context, round string, n int, enough <-chan struc
 		}
 	}
 	for _, c := range l.clients {
-		c.due <- "" // that is all
+		c.due <- "" // the end
 	}
 	wg.Wait()
 }
 
-// client is who sends the commands of one product.
+// client sends the commands of one product.
 type client struct {
 	load    *Load
 	random  *rand.Rand
 	number  int
-	run     string      // a name that no other client of any run has
-	due     chan string // the rounds of commands that are to be sent; "" for the end
+	run     string      // a name that is unique among all clients and runs
+	due     chan string // rounds of commands to send; "" for the end
 	product string
 	sent    int
-	exists  bool  // as far as is known
-	version int64 // as far as is known
+	exists  bool  // as far as the client knows
+	version int64 // as far as the client knows
 }
 
 func (c *client) work(ctx context.Context) {
@@ -108,7 +108,7 @@ func (c *client) work(ctx context.Context) {
 	}
 }
 
-// next makes up a command.
+// next returns a random command.
 func (c *client) next(round string) Command {
 	c.sent++
 	cmd := Command{Round: round, Product: c.product, Number: c.sent, Name: fmt.Sprintf("%s %d", c.run, c.sent), Key: fmt.Sprintf("%s-%d", c.run, c.sent)}
@@ -125,7 +125,7 @@ func (c *client) next(round string) Command {
 		cmd.Op = http.MethodDelete
 	case c.exists && dice < 70, dice < 10:
 		cmd.Op = http.MethodPatch
-		if dice%10 == 0 { // an SKU that others want too
+		if dice%10 == 0 { // an SKU that other clients use, too
 			cmd.SKU = "WANTED-" + strconv.Itoa(c.random.IntN(20))
 		}
 	default:
@@ -133,7 +133,7 @@ func (c *client) next(round string) Command {
 	}
 	c.product = cmd.Product
 	if cmd.Op != http.MethodPost && c.version > 0 && c.random.IntN(4) == 0 {
-		cmd.If = max(1, c.version-int64(c.random.IntN(5)/4)) // now and then one too old
+		cmd.If = max(1, c.version-int64(c.random.IntN(5)/4)) // sometimes an old one
 	}
 	if (cmd.Op == http.MethodPut || cmd.Op == http.MethodPatch) && c.random.IntN(4) == 0 {
 		cmd.Key = ""
@@ -141,41 +141,41 @@ func (c *client) next(round string) Command {
 	return cmd
 }
 
-// send sends the command until its fate is known. Without a key it is sent
-// again only when it was certainly not taken.
+// send sends the command until its state is known. A command without a key is
+// sent again only when it was certainly not accepted.
 func (c *client) send(ctx context.Context, cmd Command) Command {
 	prefer := "wait=5"
 	if c.random.IntN(2) == 0 {
 		prefer = "respond-async"
 	}
 	uncertain := false
-	for end := time.Now().Add(patience); ; {
-		answer, taken := c.try(ctx, cmd, prefer)
+	for end := time.Now().Add(retryFor); ; {
+		resp, state := c.attempt(ctx, cmd, prefer)
 		cmd.Tries++
-		cmd.Answer, cmd.Told = answer, time.Now()
-		uncertain = uncertain || taken == Unknown
-		switch taken {
+		cmd.Response, cmd.RespondedAt = resp, time.Now()
+		uncertain = uncertain || state == Unknown
+		switch state {
 		case Settled, Accepted:
-			cmd.Fate = taken
-			if taken == Settled {
-				c.learn(cmd)
-				if cmd.Key != "" && c.random.IntN(20) == 0 { // the same once more
-					if again, fate := c.try(ctx, cmd, prefer); fate == Settled {
-						cmd.Again = &again
+			cmd.State = state
+			if state == Settled {
+				c.update(cmd)
+				if cmd.Key != "" && c.random.IntN(20) == 0 { // repeat the request
+					if repeated, state := c.attempt(ctx, cmd, prefer); state == Settled {
+						cmd.Repeated = &repeated
 					}
 				}
 			}
 			return cmd
 		case Unknown:
 			if cmd.Key == "" {
-				cmd.Fate = Unknown
+				cmd.State = Unknown
 				return cmd
 			}
 		}
 		if ctx.Err() != nil || time.Now().After(end) {
-			cmd.Fate = taken
+			cmd.State = state
 			if uncertain {
-				cmd.Fate = Unknown
+				cmd.State = Unknown
 			}
 			return cmd
 		}
@@ -186,21 +186,22 @@ func (c *client) send(ctx context.Context, cmd Command) Command {
 	}
 }
 
-// learn keeps what a settled command tells about the product.
-func (c *client) learn(cmd Command) {
-	switch cmd.Answer.Status {
+// update stores what a settled command shows about the product.
+func (c *client) update(cmd Command) {
+	switch cmd.Response.Status {
 	case http.StatusCreated, http.StatusOK:
-		c.exists, c.version = true, cmd.Answer.Version
+		c.exists, c.version = true, cmd.Response.Version
 	case http.StatusNoContent, http.StatusNotFound:
 		c.exists = false
 	}
 }
 
-// try sends a request once, and says what its answer tells.
-func (c *client) try(ctx context.Context, cmd Command, prefer string) (Answer, Fate) {
+// attempt sends the request once and returns the response and the state that it
+// implies.
+func (c *client) attempt(ctx context.Context, cmd Command, prefer string) (Response, State) {
 	r, err := http.NewRequestWithContext(ctx, cmd.Op, c.load.APIs[c.random.IntN(len(c.load.APIs))]+cmd.path(), bytes.NewReader(cmd.body()))
 	if err != nil {
-		return Answer{Code: err.Error()}, Declined
+		return Response{Code: err.Error()}, Declined
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Prefer", prefer)
@@ -212,17 +213,17 @@ func (c *client) try(ctx context.Context, cmd Command, prefer string) (Answer, F
 	}
 	w, err := c.load.http.Do(r)
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return Answer{}, Declined
+		return Response{}, Declined
 	}
 	if err != nil {
-		return Answer{}, Unknown
+		return Response{}, Unknown
 	}
 	defer w.Body.Close()
 	body, err := io.ReadAll(w.Body)
 	if err != nil {
-		return Answer{}, Unknown
+		return Response{}, Unknown
 	}
-	a := Answer{Status: w.StatusCode, Position: w.Header.Get("Catalog-Position"), Command: w.Header.Get("Command-Id")}
+	a := Response{Status: w.StatusCode, Position: w.Header.Get("Catalog-Position"), Command: w.Header.Get("Command-Id")}
 	a.Version, _ = strconv.ParseInt(strings.Trim(w.Header.Get("ETag"), `"`), 10, 64)
 	if w.StatusCode >= 400 {
 		var problem struct{ Code string }
@@ -240,9 +241,9 @@ func (c *client) try(ctx context.Context, cmd Command, prefer string) (Answer, F
 	return a, Unknown
 }
 
-// get reads one product, at the position or, when it is "", as it is in the
-// cache. ok is false when there is no answer yet.
-func (l *Load) get(ctx context.Context, base, id, position string) (p catalog.Product, exists, ok bool) {
+// getProduct reads one product at the position; with "" the read may come from a
+// cache. ok is false when there is no valid response.
+func (l *Load) getProduct(ctx context.Context, base, id, position string) (p catalog.Product, exists, ok bool) {
 	var m api.Product
 	status := l.read(ctx, base+"/api/v1/products/"+id, position, &m)
 	if status == http.StatusNotFound {
@@ -255,7 +256,7 @@ func (l *Load) get(ctx context.Context, base, id, position string) (p catalog.Pr
 	return p, true, err == nil
 }
 
-// read reads what is at the URL into to, and answers the status, or 0.
+// read decodes the body at the URL into to and returns the status, or 0.
 func (l *Load) read(ctx context.Context, url, position string, to any) int {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

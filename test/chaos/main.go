@@ -1,14 +1,14 @@
-// Command chaos shows that nothing is lost, doubled or reordered, whatever
-// dies. It starts real engines of its own (deploy/engines) and two of each
-// program, sends commands, kills one part after the other with SIGKILL while
-// they flow, and compares what clients were told with what there is in the end,
-// in every store. It is run in the folder of the repository.
+// Command chaos checks that no command is lost, doubled or reordered when any part
+// of the system dies. It starts its own real engines (deploy/engines) and two of
+// each service, sends commands, kills one part after the other with SIGKILL, and
+// compares the responses to clients with the contents of every store. Run it in the
+// folder of the repository.
 //
 //	go run ./test/chaos [-commands N] [-kills N] [-crashes N] [-seed N]
 //	go run ./test/chaos -check FILE
 //
-// The exit code is 1 when a promise was broken, and 2 when it could not be
-// shown that none was, since not all faults have happened.
+// The exit code is 1 when a promise was broken, and 2 when the run is void because
+// a fault did not happen as often as requested.
 package main
 
 import (
@@ -32,15 +32,15 @@ import (
 
 func main() {
 	var o options
-	flag.IntVar(&o.commands, "commands", 20_000, "least `number` of commands")
-	flag.IntVar(&o.kills, "kills", 3, "`times` that each part is killed from outside")
-	flag.IntVar(&o.crashes, "crashes", 0, "`times` that a program dies at each failpoint")
-	flag.StringVar(&o.only, "only", "", "faults whose names have this `text`, and no others")
+	flag.IntVar(&o.commands, "commands", 20_000, "minimum `number` of commands")
+	flag.IntVar(&o.kills, "kills", 3, "how many `times` to kill each part")
+	flag.IntVar(&o.crashes, "crashes", 0, "how many `times` a service dies at each failpoint")
+	flag.StringVar(&o.only, "only", "", "run only faults whose names contain this `text`")
 	flag.IntVar(&o.rate, "rate", 250, "commands a `second`")
 	flag.IntVar(&o.products, "products", 400, "`number` of products")
-	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what commands and times are made of")
-	flag.StringVar(&o.file, "history", "chaos-history.jsonl", "`file` for what was seen, when a promise was broken")
-	check := flag.String("check", "", "check such a `file` again, and nothing else")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of random commands and times")
+	flag.StringVar(&o.file, "history", "chaos-history.jsonl", "`file` for all observations, written when a promise was broken")
+	check := flag.String("check", "", "only check this `file` of an earlier run again")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -68,7 +68,7 @@ func checkFile(file string) error {
 	if err != nil {
 		return err
 	}
-	return tell(os.Stdout, Check(commands, found))
+	return report(os.Stdout, Check(commands, found))
 }
 
 type options struct {
@@ -77,13 +77,13 @@ type options struct {
 	only, file                               string
 }
 
-// fault is what happens again and again in a round.
+// fault is what happens repeatedly in a round.
 type fault struct {
 	name  string
 	times int
-	begin func(ctx context.Context) error        // before the first time
-	fire  func(ctx context.Context, n int) error // returns when it has happened, and is mended if the next needs that
-	end   func(ctx context.Context) error
+	begin func(ctx context.Context) error        // called before the first fire; may be nil
+	fire  func(ctx context.Context, n int) error // causes the fault, waits until it has happened, and repairs it if the next one needs that
+	end   func(ctx context.Context) error        // called after the last fire; may be nil
 }
 
 func (o options) run(ctx context.Context) error {
@@ -109,7 +109,7 @@ func (o options) run(ctx context.Context) error {
 		return err
 	}
 	l := newLoad(s.APIs, o.rate, o.products, o.seed)
-	w, err := newWatch(l, s.Writers)
+	w, err := newObserver(l, s.Writers)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (o options) run(ctx context.Context) error {
 		if found.Topic, err = w.Topic(ctx, s.Brokers, ""); err == nil {
 			breaches := Check(l.history.all(), found)
 			t.total(l.history.all(), breaches)
-			err = tell(os.Stdout, breaches)
+			err = report(os.Stdout, breaches)
 		}
 	}
 	if err != nil {
@@ -132,12 +132,12 @@ func (o options) run(ctx context.Context) error {
 	return err
 }
 
-// keepLogs puts the logs of all processes beside the file.
+// keepLogs copies the logs of all processes to a folder beside the file.
 func keepLogs(dir, file string) error {
 	return exec.Command("sh", "-c", `mkdir -p "$2.logs" && cp "$1"/*.log "$2.logs"`, "sh", dir, file).Run()
 }
 
-// kills are the faults from outside.
+// kills returns the faults that kill services and engines from outside.
 func kills(s *System, times int, seed uint64) []fault {
 	var faults []fault
 	if times == 0 {
@@ -160,20 +160,20 @@ func kills(s *System, times int, seed uint64) []fault {
 	}})
 }
 
-// crashes are the faults from inside: one of the processes dies at each place.
+// crashes returns the faults in which a process dies at a failpoint.
 func crashes(processes map[string][]*Process, times int, seed uint64) []fault {
 	var faults []fault
 	if times == 0 {
 		return nil
 	}
 	random := rand.New(rand.NewPCG(seed, 2<<32))
-	arm := func(p *Process, place failpoint.Point, most int) error {
-		return p.Start(fmt.Sprintf("%s:%d", place, 1+random.IntN(most)))
+	arm := func(p *Process, point failpoint.Point, most int) error {
+		return p.Start(fmt.Sprintf("%s:%d", point, 1+random.IntN(most)))
 	}
-	for _, place := range failpoint.Points() {
-		name, _, _ := strings.Cut(string(place), ".")
+	for _, point := range failpoint.Points() {
+		name, _, _ := strings.Cut(string(point), ".")
 		victims := processes[name]
-		f := fault{name: string(place), times: times}
+		f := fault{name: string(point), times: times}
 		stop := func(context.Context) error { return victims[0].Kill(syscall.SIGTERM) }
 		start := func(ctx context.Context) error {
 			return errors.Join(victims[0].Start(""), victims[0].Ready(ctx))
@@ -181,23 +181,23 @@ func crashes(processes map[string][]*Process, times int, seed uint64) []fault {
 		f.begin, f.end = stop, start
 		f.fire = func(ctx context.Context, _ int) error {
 			most := 20
-			if place == failpoint.WriterClaimed {
+			if point == failpoint.WriterClaimed {
 				most = 2
 			}
-			return errors.Join(arm(victims[0], place, most), victims[0].Died(ctx))
+			return errors.Join(arm(victims[0], point, most), victims[0].Died(ctx))
 		}
-		if place == failpoint.WriterRepublished {
-			// There is something to publish again when a writer has died between
-			// its commit and the publishing.
+		if point == failpoint.WriterRepublished {
+			// There are events to republish when a writer has died between its commit
+			// and the publish.
 			f.fire = func(ctx context.Context, _ int) error {
-				return errors.Join(arm(victims[0], failpoint.WriterCommitted, 20), victims[0].Died(ctx), arm(victims[0], place, 1), victims[0].Died(ctx))
+				return errors.Join(arm(victims[0], failpoint.WriterCommitted, 20), victims[0].Died(ctx), arm(victims[0], point, 1), victims[0].Died(ctx))
 			}
-			if len(victims) > 1 { // then the other one publishes it
+			if len(victims) > 1 { // the other one republishes them
 				f.begin = func(ctx context.Context) error {
 					return errors.Join(stop(ctx), victims[1].Kill(syscall.SIGTERM))
 				}
 				f.fire = func(ctx context.Context, _ int) error {
-					return errors.Join(arm(victims[1], place, 1), arm(victims[0], failpoint.WriterCommitted, 20), victims[0].Died(ctx), victims[1].Died(ctx))
+					return errors.Join(arm(victims[1], point, 1), arm(victims[0], failpoint.WriterCommitted, 20), victims[0].Died(ctx), victims[1].Died(ctx))
 				}
 				f.end = func(ctx context.Context) error {
 					return errors.Join(victims[1].Start(""), victims[1].Ready(ctx), start(ctx))
@@ -209,9 +209,9 @@ func crashes(processes map[string][]*Process, times int, seed uint64) []fault {
 	return faults
 }
 
-// rounds lets one fault after the other happen while commands flow, waits after
-// each until all is well, and writes the table.
-func rounds(ctx context.Context, t *table, l *Load, w *Watch, commands int, faults []fault) (Found, error) {
+// rounds causes one fault after the other while clients send commands, waits after
+// each until all stores are equal, and writes the table.
+func rounds(ctx context.Context, t *table, l *Load, w *Observer, commands int, faults []fault) (Found, error) {
 	var found Found
 	for _, f := range faults {
 		enough := make(chan struct{})
@@ -233,19 +233,19 @@ func rounds(ctx context.Context, t *table, l *Load, w *Watch, commands int, faul
 		l.Run(ctx, f.name, commands/len(faults)+1, enough)
 		var breaches []Breach
 		var took time.Duration
-		found, breaches, took = w.Settle(ctx)
+		found, breaches, took = w.WaitUntilEqual(ctx)
 		t.row(f, fired, l.history.all(), breaches, took)
 		if failed != nil {
-			failed = fmt.Errorf("void, since %s has not happened as often as asked: %w", f.name, failed)
+			failed = fmt.Errorf("void: %s did not happen as often as requested: %w", f.name, failed)
 		}
-		if err := errors.Join(failed, tell(t.out, breaches)); err != nil {
+		if err := errors.Join(failed, report(t.out, breaches)); err != nil {
 			return found, err
 		}
 	}
 	return found, ctx.Err()
 }
 
-// table is what is printed: a row for each fault.
+// table prints a row for each fault.
 type table struct {
 	out   io.Writer
 	fired int
@@ -266,7 +266,7 @@ func (t *table) total(commands []Command, breaches []Breach) {
 func (t *table) print(name, fired string, commands []Command, breaches []Breach, took time.Duration, of func(string) bool) {
 	accepted, broken := 0, map[Promise]int{}
 	for _, c := range commands {
-		if of(c.Round) && c.taken() {
+		if of(c.Round) && c.accepted() {
 			accepted++
 		}
 	}
@@ -282,19 +282,19 @@ func (t *table) print(name, fired string, commands []Command, breaches []Breach,
 	fmt.Fprintf(t.out, "%-20s %10s %9d %5d %8d %13d %6d %8d %17.1f\n", name, fired, accepted, broken[Lost], broken[Doubled], broken[Order], broken[Wrong], broken[Unequal], took.Seconds())
 }
 
-// tell prints the smallest example of each promise that was broken.
-func tell(out io.Writer, breaches []Breach) error {
+// report prints the smallest example of each broken promise.
+func report(out io.Writer, breaches []Breach) error {
 	if len(breaches) == 0 {
 		return nil
 	}
-	told := map[Promise]bool{}
+	reported := map[Promise]bool{}
 	for _, b := range breaches {
-		if told[b.Promise] {
+		if reported[b.Promise] {
 			continue
 		}
-		told[b.Promise] = true
+		reported[b.Promise] = true
 		fmt.Fprintf(out, "\n%s: %s (product %s, in round %s)\n", b.Promise, b.What, b.Product, b.Round)
-		for _, line := range b.Story {
+		for _, line := range b.Trace {
 			fmt.Fprintln(out, " ", line)
 		}
 	}

@@ -14,20 +14,20 @@ import (
 	"catalog/engine/enginetest/freeport"
 )
 
-// Process is one of the programs, which is killed and started again.
+// Process is a service that the test kills and restarts.
 type Process struct {
-	Name string // of its log, and for people
+	Name string // for its log file and messages
 	Path string // of the program
 	Args []string
 	Env  []string
-	Dir  string // where its log goes
+	Dir  string // folder of its log file
 
 	admin string
 	cmd   *exec.Cmd
 	ended chan struct{}
 }
 
-// Start starts the process; failpoint is "", or what CATALOG_FAILPOINT says.
+// Start starts the process with CATALOG_FAILPOINT set to failpoint.
 func (p *Process) Start(failpoint string) error {
 	logs, err := os.OpenFile(filepath.Join(p.Dir, p.Name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -52,9 +52,9 @@ func (p *Process) Start(failpoint string) error {
 	return nil
 }
 
-// Ready waits until the process says that it is.
+// Ready waits until the process is ready.
 func (p *Process) Ready(ctx context.Context) error {
-	return until(ctx, p.Name+" is ready", func() bool {
+	return waitUntil(ctx, p.Name+" is ready", func() bool {
 		r, err := http.Get("http://" + p.admin + "/readyz")
 		if err != nil {
 			return false
@@ -64,8 +64,8 @@ func (p *Process) Ready(ctx context.Context) error {
 	})
 }
 
-// Kill sends the signal and waits for the end. It is an error when the process
-// has not ended by that signal: then it was not what killed it.
+// Kill sends the signal and waits until the process has ended. After SIGKILL it
+// returns an error when the process ended for another reason.
 func (p *Process) Kill(signal syscall.Signal) error {
 	_ = p.cmd.Process.Signal(signal)
 	<-p.ended
@@ -75,27 +75,27 @@ func (p *Process) Kill(signal syscall.Signal) error {
 	return nil
 }
 
-// Died waits until the process has killed itself.
+// Died waits until the process has died at its failpoint.
 func (p *Process) Died(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	select {
 	case <-p.ended:
 	case <-ctx.Done():
-		return fmt.Errorf("%s still lives: %w", p.Name, ctx.Err())
+		return fmt.Errorf("%s did not die at its failpoint: %w", p.Name, ctx.Err())
 	}
 	return p.Kill(syscall.SIGKILL)
 }
 
-// until waits until the condition holds, for a minute.
-func until(ctx context.Context, what string, condition func() bool) error {
+// waitUntil waits until the condition holds, for a minute at most.
+func waitUntil(ctx context.Context, what string, condition func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for !condition() {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return errors.New("still not: " + what)
+			return errors.New("after one minute still not: " + what)
 		}
 	}
 	return nil

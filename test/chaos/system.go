@@ -18,7 +18,7 @@ import (
 	"catalog/engine/enginetest/freeport"
 )
 
-// System is two of each program on engines of its own.
+// System runs two of each service on its own engines.
 type System struct {
 	APIs      []string
 	Writers   string // gRPC
@@ -28,10 +28,11 @@ type System struct {
 	processes map[string][]*Process
 }
 
-// engines are those that are killed.
+// engines lists the engines that are killed.
 var engines = []string{"kafka", "postgres", "ferretdb", "redis"}
 
-// newSystem starts everything in the folder, with the programs of the other.
+// newSystem starts engines and services with their data in dir, from the
+// executables in programs.
 func newSystem(ctx context.Context, dir, programs string) (*System, error) {
 	s := &System{dir: dir, processes: map[string][]*Process{}}
 	for _, v := range os.Environ() {
@@ -41,8 +42,8 @@ func newSystem(ctx context.Context, dir, programs string) (*System, error) {
 	}
 	env := slices.Clone(s.up)
 	s.up = append(s.up, "ENGINES_DIR="+dir, "CATALOG_TEST_PROMETHEUS_URL=none", "CATALOG_TEST_OPENSEARCH_URL=none")
-	// The engines become our children when the script ends that starts them, so
-	// that one that was killed is gone when we have waited for it.
+	// The engines become children of this process when the script that starts them
+	// ends. So Wait4 shows when a killed engine has ended.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return s, err
 	}
@@ -85,7 +86,7 @@ func newSystem(ctx context.Context, dir, programs string) (*System, error) {
 	return s, s.ready(ctx)
 }
 
-// ready waits until all processes are.
+// ready waits until all services are ready.
 func (s *System) ready(ctx context.Context) error {
 	var errs []error
 	for _, name := range []string{"writer", "reader", "gateway"} {
@@ -96,9 +97,9 @@ func (s *System) ready(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// startEngines starts those that do not run.
+// startEngines starts the engines that do not run.
 func (s *System) startEngines(ctx context.Context) (err error) {
-	for range 5 { // what an engine has left behind may be in the way of the next for a moment
+	for range 5 { // a killed engine may block its successor for a moment, by a lock or port
 		up := exec.CommandContext(ctx, "deploy/engines/up")
 		up.Env = s.up
 		var out []byte
@@ -110,7 +111,7 @@ func (s *System) startEngines(ctx context.Context) (err error) {
 	return err
 }
 
-// killEngine kills an engine.
+// killEngine sends SIGKILL to an engine and waits until it has ended.
 func (s *System) killEngine(name string) error {
 	file := filepath.Join(s.dir, name+".pid")
 	b, err := os.ReadFile(file)
@@ -134,7 +135,7 @@ func (s *System) killEngine(name string) error {
 	return os.Remove(file)
 }
 
-// restartEngine kills an engine and starts it again.
+// restartEngine kills and restarts an engine.
 func (s *System) restartEngine(ctx context.Context, name string) error {
 	if err := s.killEngine(name); err != nil {
 		return err
@@ -145,7 +146,7 @@ func (s *System) restartEngine(ctx context.Context, name string) error {
 	return s.ready(ctx)
 }
 
-// restartService kills one of the two programs and starts it again.
+// restartService kills and restarts one of the two processes of a service.
 func (s *System) restartService(ctx context.Context, name string, n int) error {
 	p := s.processes[name][n%2]
 	if err := p.Kill(syscall.SIGKILL); err != nil {
@@ -157,7 +158,7 @@ func (s *System) restartService(ctx context.Context, name string, n int) error {
 	return p.Ready(ctx)
 }
 
-// Stop ends everything.
+// Stop kills all services and engines.
 func (s *System) Stop() {
 	for _, processes := range s.processes {
 		for _, p := range processes {
@@ -171,8 +172,8 @@ func (s *System) Stop() {
 	}
 }
 
-// enginePorts answers n ports that nobody listens on, the first with a free one
-// behind it: the controller of Kafka takes that.
+// enginePorts returns n free ports. The port after the first one is free, too:
+// Kafka's controller uses it.
 func enginePorts(n int) []int {
 	ports := []int{freePort(), freePort()}
 	for ports[1] != ports[0]+1 {

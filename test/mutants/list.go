@@ -1,24 +1,24 @@
 package main
 
-// mutants are the bugs, along the way of a command.
+// mutants lists the bugs, in the order in which a command passes their places.
 var mutants = []mutant{
 	{
-		bug:  "records go to any partition",
+		bug:  "records go to the wrong partition",
 		file: "engine/kafka/kafka.go", old: "return catalog.Shard(product, l.shards)", new: "return int32(int(product[15]) % l.shards)",
 		pkg: "./engine/kafka", test: "TestLog",
 	},
 	{
-		bug:  "a command is answered as accepted before the log has stored it",
+		bug:  "a command is accepted before the log has stored it",
 		file: "engine/kafka/produce.go", old: "	case <-done:\n	}\n	l.metrics.sendSeconds", new: "	default:\n	}\n	l.metrics.sendSeconds",
 		pkg: "./engine/kafka", test: "TestACommandThatGetsNoAnswerIsUnknown",
 	},
 	{
-		bug:  "an offset that is gone is passed over",
+		bug:  "a missing offset is skipped",
 		file: "engine/kafka/consume.go", old: "kgo.ConsumeResetOffset(kgo.NoResetOffset())", new: "kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd())",
 		pkg: "./engine/kafka", test: "TestLog",
 	},
 	{
-		bug:  "records that could not be handled are passed over",
+		bug:  "records that could not be handled are skipped",
 		file: "engine/kafka/shard.go", old: "		if err == nil || errors.Is(err, catalog.ErrFenced) || lost(err) {\n			return err", new: "		if true {\n			return nil",
 		pkg: "./engine/kafka", test: "TestLog",
 	},
@@ -28,7 +28,7 @@ var mutants = []mutant{
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
-		bug:  "whoever takes a shard does not fence the owner before",
+		bug:  "a takeover does not fence the previous owner",
 		file: "engine/sqlite/store.go", old: "SET epoch = epoch + 1 WHERE", new: "SET epoch = epoch WHERE",
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
@@ -38,27 +38,27 @@ var mutants = []mutant{
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
-		bug:  "commands of one batch do not see what those before them did",
+		bug:  "a command does not see the effects of earlier commands in its batch",
 		file: "eventlog/settle.go", old: "			products[c.Product] = e.Product\n", new: "			_ = products\n",
 		pkg: "./eventlog", test: "TestSettle.*",
 	},
 	{
-		bug:  "two products get one SKU",
+		bug:  "two products get the same SKU",
 		file: "eventlog/settle.go", old: "owner != (catalog.ID{}) && owner != next.ID", new: "false",
 		pkg: "./eventlog", test: "TestSettle.*",
 	},
 	{
-		bug:  "If-Match is not looked at",
+		bug:  "If-Match is ignored",
 		file: "decide.go", old: "c.Version != 0 && c.Version != p.Version:", new: "c.Version < 0:",
 		pkg: ".", test: "Test.*",
 	},
 	{
-		bug:  "a command that changes nothing makes a version",
+		bug:  "a command without an effect makes a version",
 		file: "decide.go", old: "p.Exists() && p.ProductData.Equal(d)", new: "false",
 		pkg: ".", test: "Test.*",
 	},
 	{
-		bug:  "a deleted product begins at version 1 again",
+		bug:  "a recreated product starts at version 1",
 		file: "decide.go", old: "ProductData: d, Version: p.Version + 1,", new: "ProductData: d, Version: map[bool]int64{true: p.Version + 1, false: 1}[p.Exists()],",
 		pkg: ".", test: "Test.*",
 	},
@@ -68,47 +68,47 @@ var mutants = []mutant{
 		pkg: "./writer", test: "TestWhatIsSettledIsPublishedInTheOrderOfTheJournal",
 	},
 	{
-		bug:  "a takeover trusts the one before to have published everything",
+		bug:  "a takeover does not publish what the previous owner left unpublished",
 		file: "writer/shard.go", old: "for from := s.events.Load() + 1; from < s.state.NextSeq;", new: "for from := s.state.NextSeq; from < s.state.NextSeq;",
 		pkg: "./writer", test: "TestATakeoverPublishesWhatWasSettledAndNotPublished",
 	},
 	{
-		bug:  "a commit whose answer is lost counts as failed",
+		bug:  "a commit with a lost response counts as failed",
 		file: "writer/shard.go", old: "	case state.Offset != b.To:\n", new: "	default:\n",
 		pkg: "./writer", test: "TestACommitWhoseAnswerIsLostCountsOnce",
 	},
 	{
-		bug:  "a publish that failed is forgotten",
+		bug:  "a failed publish is not repeated",
 		file: "writer/shard.go", old: "		s.failed.CompareAndSwap(nil, &err)\n", new: "",
 		pkg: "./writer", test: "TestAPublishThatFailsIsMadeUpForByBeginningAgain",
 	},
 	{
-		bug:  "a store that was set back goes on",
+		bug:  "a store restored from a backup is accepted",
 		file: "writer/shard.go", old: "last >= state.NextSeq", new: "false",
 		pkg: "./writer", test: "TestATopicThatIsAheadOfTheStoreIsRefused",
 	},
 	{
-		bug:  "a record that is no command is dropped",
+		bug:  "an undecodable record is dropped",
 		file: "engine/sqlite/store.go", old: "each(ctx, tx, addDead, b.DeadLetters, deadValues)", new: "each(ctx, tx, addDead, nil, deadValues)",
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
-		bug:  "a hole in the events is passed over",
+		bug:  "a gap in the events is skipped",
 		file: "reader/projection/event_consumer.go", old: "		if e.Seq > want {\n", new: "		if e.Seq > want && false {\n",
 		pkg: "./reader/projection", test: "TestEventConsumer",
 	},
 	{
-		bug:  "an event that comes twice is applied twice",
+		bug:  "a duplicate event is applied twice",
 		file: "reader/projection/event_consumer.go", old: "		if e.Seq < want {\n", new: "		if e.Seq < 0 {\n",
 		pkg: "./reader/projection", test: "TestEventConsumer",
 	},
 	{
-		bug:  "progress is saved before the view has the products",
+		bug:  "the checkpoint is saved before the view has the products",
 		file: "reader/projection/projection.go", old: "	failpoint.Here(failpoint.ReaderInvalidated)\n", new: "	_ = p.view.SaveCheckpoint(ctx, c.To)\n	failpoint.Here(failpoint.ReaderInvalidated)\n",
 		pkg: "./test/chaos", test: "TestCrash",
 	},
 	{
-		bug:  "progress is told before the view has the products",
+		bug:  "reads see the position before the view has the products",
 		file: "reader/projection/projection.go", old: "	failpoint.Here(failpoint.ReaderPolled)\n", new: "	v.p.watermarks.Advance(c.To)\n	time.Sleep(20 * time.Millisecond)\n",
 		pkg: "./test/e2e", test: "TestFailures",
 	},
@@ -138,57 +138,57 @@ var mutants = []mutant{
 		pkg: "./engine/redis", test: "TestLease_restart",
 	},
 	{
-		bug:  "a late answer of the reader is kept in the gateway",
+		bug:  "the near cache stores an old response of the reader",
 		file: "gateway/near.go", old: "case p != nil && alone && at >= f.seq:", new: "case p != nil && alone:",
 		pkg: "./gateway", test: "TestAnAnswerThatIsOlderThanAnEventIsNotKept",
 	},
 	{
-		bug:  "the position of a read is not waited for",
+		bug:  "a read does not wait for its position",
 		file: "reader/projection/watermarks.go", old: "	if ok, _ := w.reached(p); ok {\n", new: "	if true {\n",
 		pkg: "./reader", test: "TestPositions",
 	},
 	{
-		bug:  "a page begins with the last product of the one before",
+		bug:  "a page starts with the last product of the previous page",
 		file: "engine/bleve/sort.go", old: "return order, nil\n}\n\n// compareKeys", new: "return order | 1, nil\n}\n\n// compareKeys",
 		pkg: "./engine/bleve", test: "Test.*",
 	},
 	{
-		bug:  "products that are far behind in the order are not found",
+		bug:  "products late in the sort order are not found",
 		file: "engine/bleve/collect.go", old: "return rest, nil", new: "return roaring.New(), nil",
 		pkg: "./engine/bleve", test: "Test.*",
 	},
 	{
-		bug:  "of many products that are worth the same, the next page has the first ones again",
+		bug:  "with equal scores, the next page repeats the first products",
 		file: "engine/bleve/collect.go", old: "from = []byte(c.after.id + \"\\x00\") // the first id after it", new: "",
 		pkg: "./engine/bleve", test: "Test.*",
 	},
 	{
-		bug:  "a key that was used for another request gets its answer",
+		bug:  "a key of another request returns the other result",
 		file: "gateway/write.go", old: "e.Fingerprint != cmd.Fingerprint()", new: "false",
 		pkg: "./gateway", test: "Test.*",
 	},
 	{
-		bug:  "who reads together gets what another asked for",
+		bug:  "batched reads return each other's products",
 		file: "gateway/together.go", old: "encoded: answers[i].GetProduct()", new: "encoded: answers[len(all)-1-i].GetProduct()",
 		pkg: "./gateway", test: "TestWhoReadsTogetherGetsHisOwnAndWaitsForNobody",
 	},
 	{
-		bug:  "a product that is kept near outlives its change",
+		bug:  "the near cache keeps a changed product",
 		file: "gateway/near.go", old: "				n.pages.Invalidate(e.Product.ID)\n", new: "",
 		pkg: "./gateway", test: "Test.*",
 	},
 	{
-		bug:  "the first words of a text take the terms of the last",
+		bug:  "the first words of a text use up the terms of the last",
 		file: "engine/bleve/search.go", old: "share := left / termBudget(len(plan.Words)-i)", new: "share := left / termBudget(1+0*i)",
 		pkg: "./engine/bleve", test: "TestSearch_termLimit",
 	},
 	{
-		bug:  "a question to the index has all the time there is",
+		bug:  "a search has no time limit",
 		file: "reader/queries.go", old: "result, err := query(ctx)", new: "result, err := query(context.WithoutCancel(ctx))",
 		pkg: "./reader", test: "TestSearch_timeout",
 	},
 	{
-		bug:  "a text is offered that finds nothing",
+		bug:  "didYouMean offers a text that finds nothing",
 		file: "engine/bleve/did_you_mean.go", old: "if err != nil || len(page.Items) == 0 {", new: "if err != nil || page.Total < 0 {",
 		pkg: "./engine/bleve", test: "TestDidYouMean",
 	},

@@ -1,10 +1,10 @@
-// Command mutants plants bugs, one at a time, and runs the test that has to
-// catch each: a test that passes all the same proves nothing. Nothing is
-// changed in the tree; the compiler is given other files in place of some.
+// Command mutants plants bugs, one at a time, and runs the test that has to catch
+// each: a test that still passes proves nothing. It does not change the source
+// tree; the compiler gets the changed files by -overlay.
 //
-//	go run ./mutants [-run REGEXP]
+//	go run ./test/mutants [-run REGEXP]
 //
-// It prints a table and ends with 1 when a bug was not caught.
+// It prints a table and exits with 1 when a bug was not caught.
 package main
 
 import (
@@ -20,17 +20,17 @@ import (
 	"time"
 )
 
-// mutant is a bug, and the test that catches it.
+// mutant is a bug and the test that catches it.
 type mutant struct {
-	bug      string
+	bug      string // description
 	file     string
-	old, new string // old stands in the file exactly once
-	pkg      string // of the test
-	test     string
+	old, new string // old occurs exactly once in the file and is replaced by new
+	pkg      string // package of the test
+	test     string // name, or a regular expression
 }
 
 func main() {
-	only := flag.String("run", "", "only bugs whose description matches the `regexp`")
+	only := flag.String("run", "", "plant only bugs whose description matches the `regexp`")
 	flag.Parse()
 	match, err := regexp.Compile(*only)
 	if err != nil {
@@ -45,7 +45,7 @@ func main() {
 		}
 		all++
 		since := time.Now()
-		by, err := m.hunt()
+		by, err := m.run()
 		if err != nil {
 			by = "**nothing**: " + err.Error()
 		} else {
@@ -59,22 +59,22 @@ func main() {
 	}
 }
 
-// plant is the file with the bug in it.
-func (m mutant) plant() ([]byte, error) {
+// apply returns the file with the bug.
+func (m mutant) apply() ([]byte, error) {
 	source, err := os.ReadFile(m.file)
 	if err != nil {
 		return nil, err
 	}
 	if n := strings.Count(string(source), m.old); n != 1 {
-		return nil, fmt.Errorf("%s has %q %d times, and it must be there once", m.file, m.old, n)
+		return nil, fmt.Errorf("%s has %q %d times; want once", m.file, m.old, n)
 	}
 	return []byte(strings.Replace(string(source), m.old, m.new, 1)), nil
 }
 
-// hunt runs the test, which has to fail, and answers its name with that of the
-// case that fails first.
-func (m mutant) hunt() (test string, err error) {
-	mutated, err := m.plant()
+// run runs the test, which has to fail, and returns its name with that of the
+// subtest that fails first.
+func (m mutant) run() (test string, err error) {
+	mutated, err := m.apply()
 	if err != nil {
 		return "", err
 	}
@@ -97,15 +97,15 @@ func (m mutant) hunt() (test string, err error) {
 		return "", err
 	}
 	c := exec.Command("go", "test", "-count=1", "-timeout=3m", "-run", "^"+m.test+"$", m.pkg)
-	c.Env = append(os.Environ(), "GOFLAGS=-overlay="+list) // for what tests build, too
+	c.Env = append(os.Environ(), "GOFLAGS=-overlay="+list) // applies to programs that the tests build, too
 	out, err := c.CombinedOutput()
 	switch {
 	case err == nil && strings.Contains(string(out), "no tests to run"):
-		return "", errors.New("there is no such test")
+		return "", errors.New("the test does not exist")
 	case err == nil:
 		return "", errors.New("the test passes")
 	case strings.Contains(string(out), "[build failed]"), !strings.Contains(string(out), "FAIL"):
-		return "", fmt.Errorf("it does not compile:\n%s", out)
+		return "", fmt.Errorf("the mutant does not compile:\n%s", out)
 	}
 	for _, f := range failed.FindAllStringSubmatch(string(out), -1) {
 		if strings.HasPrefix(f[1], test) {
@@ -115,6 +115,6 @@ func (m mutant) hunt() (test string, err error) {
 	return strings.TrimPrefix(m.pkg, "./") + " " + strings.ReplaceAll(test, "_", " "), nil
 }
 
-// failed finds the names of tests that have failed; those of cases come before
-// or behind those of their tests.
+// failed matches the names of failed tests. The output may list a subtest before
+// or after its test.
 var failed = regexp.MustCompile(`--- FAIL: (\S+)`)

@@ -9,7 +9,7 @@ func TestMutants(t *testing.T) {
 	t.Chdir("../..")
 	seen := map[string]bool{}
 	for _, m := range mutants {
-		if _, err := m.plant(); err != nil {
+		if _, err := m.apply(); err != nil {
 			t.Errorf("%s: %v", m.bug, err)
 		}
 		if info, err := os.Stat(m.pkg); err != nil || !info.IsDir() || m.test == "" || seen[m.bug] {

@@ -24,8 +24,8 @@ import (
 	"catalog/internal/wire"
 )
 
-// Watch looks at what the system holds, from outside.
-type Watch struct {
+// Observer reads all stores of the system from outside.
+type Observer struct {
 	load    *Load
 	writer  catalogv1.WriterServiceClient
 	journal map[int32][]catalog.Event
@@ -33,39 +33,40 @@ type Watch struct {
 }
 
 const (
-	calm   = 30 * time.Second // in which all stores must be equal after the last answer
-	shards = 8                // of the system
+	equalWithin = 30 * time.Second // after the last response, all stores must be equal within this time
+	shards      = 8                // number of shards of the system
 )
 
-// newWatch looks through the gateways of the load and the writers' gRPC.
-func newWatch(l *Load, writers string) (*Watch, error) {
+// newObserver returns an Observer that uses the gateways of the load and the
+// writers' gRPC.
+func newObserver(l *Load, writers string) (*Observer, error) {
 	conn, err := rpc.Dial(writers, prometheus.NewRegistry())
 	if err != nil {
 		return nil, err
 	}
-	return &Watch{load: l, writer: catalogv1.NewWriterServiceClient(conn), journal: map[int32][]catalog.Event{}, conn: conn}, nil
+	return &Observer{load: l, writer: catalogv1.NewWriterServiceClient(conn), journal: map[int32][]catalog.Event{}, conn: conn}, nil
 }
 
-// Close ends the connection.
-func (w *Watch) Close() error { return w.conn.Close() }
+// Close closes the connection.
+func (w *Observer) Close() error { return w.conn.Close() }
 
-// Settle waits until every promise is kept that can be seen without the topic,
-// or until it has taken too long. It answers when that was, after the last
-// answer to a client.
-func (w *Watch) Settle(ctx context.Context) (Found, []Breach, time.Duration) {
+// WaitUntilEqual waits until no promise is broken, as far as that can be seen
+// without the topic, or until equalWithin is over. It returns the time since the
+// last response to a client.
+func (w *Observer) WaitUntilEqual(ctx context.Context) (Found, []Breach, time.Duration) {
 	commands := w.load.history.all()
 	if len(commands) == 0 {
 		return Found{}, nil, 0
 	}
-	last := slices.MaxFunc(commands, func(a, b Command) int { return a.Told.Compare(b.Told) }).Told
+	last := slices.MaxFunc(commands, func(a, b Command) int { return a.RespondedAt.Compare(b.RespondedAt) }).RespondedAt
 	for {
-		found, err := w.look(ctx, commands)
+		found, err := w.readStores(ctx, commands)
 		took := time.Since(last)
 		breaches := Check(commands, found)
 		if err != nil {
 			breaches = append(breaches, Breach{Promise: Unequal, Round: commands[len(commands)-1].Round, What: err.Error()})
 		}
-		if len(breaches) == 0 || took > calm || ctx.Err() != nil {
+		if len(breaches) == 0 || took > equalWithin || ctx.Err() != nil {
 			return found, breaches, took
 		}
 		select {
@@ -75,17 +76,17 @@ func (w *Watch) Settle(ctx context.Context) (Found, []Breach, time.Duration) {
 	}
 }
 
-// look reads journal, products, view, cache and index.
-func (w *Watch) look(ctx context.Context, commands []Command) (Found, error) {
+// readStores reads journal, products, view, cache and index.
+func (w *Observer) readStores(ctx context.Context, commands []Command) (Found, error) {
 	found := Found{Journal: w.journal, Stores: map[string]map[catalog.ID]catalog.Product{}}
-	truth := map[catalog.ID]catalog.Product{}
+	products := map[catalog.ID]catalog.Product{}
 	for s := range int32(shards) {
-		if err := errors.Join(w.replay(ctx, s), w.snapshot(ctx, s, truth)); err != nil {
+		if err := errors.Join(w.replay(ctx, s), w.snapshot(ctx, s, products)); err != nil {
 			return found, err
 		}
 	}
-	found.Stores["truth"] = truth
-	positions := map[string]string{} // of the last event of each product
+	found.Stores["writer's store"] = products
+	positions := map[string]string{} // position of the last event, by product
 	for _, events := range w.journal {
 		for _, e := range events {
 			positions[e.Product.ID.String()] = e.Position.String()
@@ -96,14 +97,14 @@ func (w *Watch) look(ctx context.Context, commands []Command) (Found, error) {
 			positions[c.Product] = ""
 		}
 	}
-	for i, store := range []string{"view", "cache", "cache, asked again", "cache, by the other gateway"} {
+	for i, store := range []string{"view", "cache", "cache, second read", "cache, other gateway"} {
 		products, err := w.products(ctx, w.load.APIs[i%len(w.load.APIs)], positions, i > 0)
 		if err != nil {
 			return found, err
 		}
 		found.Stores[store] = products
 	}
-	for i := range 2 { // there are two readers, asked in turn
+	for i := range 2 { // two readers, which the gateway calls in turn
 		index, err := w.list(ctx, w.load.APIs[i%len(w.load.APIs)])
 		if err != nil {
 			return found, err
@@ -113,8 +114,8 @@ func (w *Watch) look(ctx context.Context, commands []Command) (Found, error) {
 	return found, nil
 }
 
-// replay reads the events that the journal of the shard has by now.
-func (w *Watch) replay(ctx context.Context, shard int32) error {
+// replay reads the new events of the shard's journal.
+func (w *Observer) replay(ctx context.Context, shard int32) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	stream, err := w.writer.Replay(ctx, &catalogv1.ReplayRequest{Shard: shard, FromSeq: int64(len(w.journal[shard])) + 1})
@@ -135,8 +136,8 @@ func (w *Watch) replay(ctx context.Context, shard int32) error {
 	return fmt.Errorf("read the journal of shard %d: %w", shard, err)
 }
 
-// snapshot reads the products of the shard that the truth has.
-func (w *Watch) snapshot(ctx context.Context, shard int32, into map[catalog.ID]catalog.Product) error {
+// snapshot reads the products of the shard from the writer's store.
+func (w *Observer) snapshot(ctx context.Context, shard int32, into map[catalog.ID]catalog.Product) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	stream, err := w.writer.Snapshot(ctx, &catalogv1.SnapshotRequest{Shard: shard})
@@ -159,9 +160,9 @@ func (w *Watch) snapshot(ctx context.Context, shard int32, into map[catalog.ID]c
 	return fmt.Errorf("read the products of shard %d: %w", shard, err)
 }
 
-// products reads the products, some at a time: at their positions from the
-// view, or as they are in the cache.
-func (w *Watch) products(ctx context.Context, base string, positions map[string]string, cached bool) (map[catalog.ID]catalog.Product, error) {
+// products reads the products, 16 at a time: at their positions from the view, or
+// from the cache.
+func (w *Observer) products(ctx context.Context, base string, positions map[string]string, cached bool) (map[catalog.ID]catalog.Product, error) {
 	var (
 		mu       sync.Mutex
 		products = map[catalog.ID]catalog.Product{}
@@ -176,7 +177,7 @@ func (w *Watch) products(ctx context.Context, base string, positions map[string]
 				if cached {
 					at = ""
 				}
-				p, exists, ok := w.load.get(ctx, base, ids[n], at)
+				p, exists, ok := w.load.getProduct(ctx, base, ids[n], at)
 				if !ok {
 					errs[i] = fmt.Errorf("product %s cannot be read at position %q", ids[n], at)
 					return
@@ -194,12 +195,12 @@ func (w *Watch) products(ctx context.Context, base string, positions map[string]
 }
 
 // list reads all products of the index, page by page.
-func (w *Watch) list(ctx context.Context, base string) (map[catalog.ID]catalog.Product, error) {
+func (w *Observer) list(ctx context.Context, base string) (map[catalog.ID]catalog.Product, error) {
 	products := map[catalog.ID]catalog.Product{}
 	for cursor := ""; ; {
 		var page api.Page
 		if status := w.load.read(ctx, base+"/api/v1/products?limit=100&sort=name&cursor="+url.QueryEscape(cursor), "", &page); status != 200 {
-			return nil, fmt.Errorf("the list of products answers %d", status)
+			return nil, fmt.Errorf("list products: status %d", status)
 		}
 		for _, item := range page.Items {
 			p, err := wire.ProductFromJSON(item)
@@ -214,8 +215,8 @@ func (w *Watch) list(ctx context.Context, base string) (map[catalog.ID]catalog.P
 	}
 }
 
-// Topic reads the events topic from its beginning, up to where the journal is.
-func (w *Watch) Topic(ctx context.Context, brokers, prefix string) (map[int32][]catalog.Event, error) {
+// Topic reads the events topic from its beginning to the end of the journal.
+func (w *Observer) Topic(ctx context.Context, brokers, prefix string) (map[int32][]catalog.Event, error) {
 	l, err := kafka.Open(ctx, kafka.Config{Brokers: brokers, TopicPrefix: prefix, Replicas: 1}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		return nil, err
@@ -224,9 +225,9 @@ func (w *Watch) Topic(ctx context.Context, brokers, prefix string) (map[int32][]
 	if err := l.LoadTopics(ctx); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, calm)
+	ctx, cancel := context.WithTimeout(ctx, equalWithin)
 	defer cancel()
-	t := &topic{events: map[int32][]catalog.Event{}, missing: map[int32]int64{}, done: cancel}
+	t := &topicReader{events: map[int32][]catalog.Event{}, missing: map[int32]int64{}, done: cancel}
 	for shard, events := range w.journal {
 		if len(events) > 0 {
 			t.missing[shard] = int64(len(events))
@@ -238,19 +239,19 @@ func (w *Watch) Topic(ctx context.Context, brokers, prefix string) (map[int32][]
 	return t.events, err
 }
 
-// topic collects events until it has seen the last of each shard. It
-// implements eventlog.Consumer.
-type topic struct {
+// topicReader collects events until it has the last of each shard. It implements
+// eventlog.Consumer.
+type topicReader struct {
 	mu      sync.Mutex
 	events  map[int32][]catalog.Event
-	missing map[int32]int64 // seq of the last event of shards that are not read yet
+	missing map[int32]int64 // seq of the last event, by shard that is not read to its end
 	done    func()
 }
 
-func (t *topic) Begin(context.Context, int32) (int64, error) { return 0, nil }
-func (t *topic) End(int32)                                   {}
+func (t *topicReader) Begin(context.Context, int32) (int64, error) { return 0, nil }
+func (t *topicReader) End(int32)                                   {}
 
-func (t *topic) Handle(_ context.Context, r eventlog.Records[catalog.Event]) error {
+func (t *topicReader) Handle(_ context.Context, r eventlog.Records[catalog.Event]) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.events[r.Shard] = append(t.events[r.Shard], r.Items...)

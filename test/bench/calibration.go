@@ -10,10 +10,11 @@ import (
 	"catalog/internal/wire"
 )
 
-// yardstick is how many products a second all processors together encode and
-// decode: how fast the machine is at the moment. Machines differ, and one that
-// others share differs from hour to hour. Figures of two runs compare by it.
-func yardstick() (float64, error) {
+// codingSpeed returns how many products a second all processors together encode
+// and decode. It measures the present speed of the machine, which differs between
+// machines and, on a shared one, between hours, so that figures of two runs can be
+// compared.
+func codingSpeed() (float64, error) {
 	const span = time.Second
 	var coded atomic.Int64
 	var all errgroup.Group
