@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -21,45 +22,52 @@ import (
 	"catalog/internal/rpc"
 )
 
-const deadManual = `dead-letters ACTION [flags] …
+const deadLettersManual = `dead-letters ACTION [flags] …
 
   catalog dead-letters list [-shard N] [-limit N]
   catalog dead-letters show [-raw] ID
   catalog dead-letters replay [-dry-run] [-all] [ID…]
 
-Dead letters are records of the commands topic of which no command can be made;
-each is kept as it came, with its cause. To replay one is to send the command that
-this version can make of it, which has its effect once, however often it is done.
+A dead letter is a record of the commands topic that could not be decoded. It is kept
+unchanged, with the cause. Replay decodes it with this version of the program and sends
+the command. A command takes effect once, however often it is replayed.
 
 `
 
-// dead is `catalog dead-letters`.
-func dead(ctx context.Context, args []string) error {
-	actions := map[string]func(context.Context, *deadCall) error{"list": listDead, "show": showDead, "replay": replayDead}
+const (
+	deadLettersPage   = 1_000 // letters in one request
+	deadLettersListed = 50    // default of -limit
+)
+
+// deadLetters is catalog dead-letters.
+func deadLetters(ctx context.Context, args []string) error {
+	actions := map[string]func(context.Context, *deadLettersCall) error{
+		"list": listDeadLetters, "show": showDeadLetter, "replay": replayDeadLetters,
+	}
 	const names = "list, show, replay"
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-		if err := parse(flags("dead-letters", deadManual), args); err != nil {
+		if err := parse(flags("dead-letters", deadLettersManual), args); err != nil {
 			return err
 		}
-		return wrongUsage("say what to do: %s", names)
+		return wrongUsage("give an action: %s", names)
 	}
 	action, ok := actions[args[0]]
 	if !ok {
 		return wrongUsage("%q is not one of %s", args[0], names)
 	}
-	d := deadCall{out: os.Stdout}
-	fs := flags("dead-letters "+args[0], deadManual)
+	d := deadLettersCall{out: os.Stdout}
+	fs := flags("dead-letters "+args[0], deadLettersManual)
 	var writer string
-	fs.StringVar(&writer, "writer", "127.0.0.1:8082", "`address` of the writer's gRPC")
+	fs.StringVar(&writer, "writer", "127.0.0.1:8082", "gRPC `address` of a writer")
 	switch args[0] {
 	case "list":
-		fs.IntVar(&d.shard, "shard", -1, "only those of this shard; -1 for all")
-		fs.IntVar(&d.limit, "limit", 50, "list this `number` at most, the newest first")
+		fs.IntVar(&d.shard, "shard", -1, "list only the dead letters of this `shard`; -1 for all shards")
+		fs.IntVar(&d.limit, "limit", deadLettersListed, "list at most this `number`, the newest first")
 	case "show":
-		fs.BoolVar(&d.raw, "raw", false, "write the value alone, as it came")
+		fs.BoolVar(&d.raw, "raw", false, "write only the value of the record, unchanged")
 	case "replay":
-		fs.BoolVar(&d.dry, "dry-run", false, "only say what would happen")
-		fs.BoolVar(&d.all, "all", false, "all dead letters, the oldest first")
+		fs.BoolVar(&d.dryRun, "dry-run", false, "only print what would be sent")
+		fs.BoolVar(&d.all, "all", false, "replay all dead letters, the oldest first")
 	}
 	if err := parse(fs, args[1:]); err != nil {
 		return err
@@ -67,7 +75,7 @@ func dead(ctx context.Context, args []string) error {
 	for _, arg := range fs.Args() {
 		id, err := catalog.ParsePosition(arg)
 		if err != nil || id.Seq < 1 {
-			return wrongUsage("%q is not the ID of a dead letter, such as 5.3; catalog dead-letters list shows them", arg)
+			return wrongUsage("%q is not the ID of a dead letter, such as 5.3; catalog dead-letters list shows the IDs", arg)
 		}
 		d.ids = append(d.ids, id)
 	}
@@ -82,27 +90,28 @@ func dead(ctx context.Context, args []string) error {
 	case !ok || err == nil:
 		return err
 	case s.Code() == codes.NotFound:
-		return errors.New("there is no such dead letter; catalog dead-letters list shows those that there are")
+		return errors.New("there is no such dead letter; catalog dead-letters list shows the IDs")
 	default:
-		return fmt.Errorf("writer %s: %s; -writer names another", writer, s.Message())
+		return fmt.Errorf("writer %s: %s; -writer selects another writer", writer, s.Message())
 	}
 }
 
-// deadCall is one call of `catalog dead-letters`.
-type deadCall struct {
+// deadLettersCall is one call of catalog dead-letters.
+type deadLettersCall struct {
 	client catalogv1.WriterServiceClient
 	out    io.Writer
 	ids    []catalog.Position
 
-	shard, limit  int
-	raw, dry, all bool
+	shard, limit     int
+	raw, dryRun, all bool
 }
 
-// walk calls handle with up to limit dead letters, the newest first.
-func (d *deadCall) walk(ctx context.Context, shard *int32, limit int, handle func(*catalogv1.DeadLetter) error) error {
+// each calls handle with up to limit dead letters, the newest first. A nil shard means
+// all shards.
+func (d *deadLettersCall) each(ctx context.Context, shard *int32, limit int, handle func(*catalogv1.DeadLetter) error) error {
 	var after *catalogv1.DeadLetterID
 	for limit > 0 {
-		page, err := d.client.ListDeadLetters(ctx, &catalogv1.ListDeadLettersRequest{Shard: shard, After: after, Limit: int32(min(limit, 1000))})
+		page, err := d.client.ListDeadLetters(ctx, &catalogv1.ListDeadLettersRequest{Shard: shard, After: after, Limit: int32(min(limit, deadLettersPage))})
 		if err != nil {
 			return err
 		}
@@ -119,7 +128,7 @@ func (d *deadCall) walk(ctx context.Context, shard *int32, limit int, handle fun
 	return nil
 }
 
-func listDead(ctx context.Context, d *deadCall) error {
+func listDeadLetters(ctx context.Context, d *deadLettersCall) error {
 	if len(d.ids) > 0 {
 		return wrongUsage("catalog dead-letters list takes no ID; catalog dead-letters show does")
 	}
@@ -130,8 +139,8 @@ func listDead(ctx context.Context, d *deadCall) error {
 	}
 	n := 0
 	table := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tPUT ASIDE\tOFFSET\tBYTES\tCAUSE")
-	err := d.walk(ctx, shard, d.limit, func(letter *catalogv1.DeadLetter) error {
+	fmt.Fprintln(table, "ID\tTIME\tOFFSET\tBYTES\tCAUSE")
+	err := d.each(ctx, shard, d.limit, func(letter *catalogv1.DeadLetter) error {
 		n++
 		_, err := fmt.Fprintf(table, "%d.%d\t%s\t%d\t%d\t%s\n", letter.GetShard(), letter.GetNumber(),
 			letter.GetAt().AsTime().Format(time.RFC3339), letter.GetOffset(), letter.GetSize(), letter.GetCause())
@@ -147,15 +156,15 @@ func listDead(ctx context.Context, d *deadCall) error {
 	return table.Flush()
 }
 
-func showDead(ctx context.Context, d *deadCall) error {
+func showDeadLetter(ctx context.Context, d *deadLettersCall) error {
 	if len(d.ids) != 1 {
-		return wrongUsage("give the ID of one dead letter, such as 5.3; catalog dead-letters list shows them")
+		return wrongUsage("give the ID of one dead letter, such as 5.3; catalog dead-letters list shows the IDs")
 	}
-	answer, err := d.client.GetDeadLetter(ctx, &catalogv1.GetDeadLetterRequest{Id: letterID(d.ids[0])})
+	reply, err := d.client.GetDeadLetter(ctx, &catalogv1.GetDeadLetterRequest{Id: deadLetterID(d.ids[0])})
 	if err != nil {
 		return err
 	}
-	letter := answer.GetLetter()
+	letter := reply.GetLetter()
 	if d.raw {
 		_, err := d.out.Write(letter.GetValue())
 		return err
@@ -163,7 +172,7 @@ func showDead(ctx context.Context, d *deadCall) error {
 	table := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "id\t%s\n", d.ids[0])
 	fmt.Fprintf(table, "cause\t%s\n", letter.GetCause())
-	fmt.Fprintf(table, "put aside\t%s\n", letter.GetAt().AsTime().Format(time.RFC3339Nano))
+	fmt.Fprintf(table, "time\t%s\n", letter.GetAt().AsTime().Format(time.RFC3339Nano))
 	fmt.Fprintf(table, "partition\t%d\n", letter.GetShard())
 	fmt.Fprintf(table, "offset\t%d\n", letter.GetOffset())
 	fmt.Fprintf(table, "key\t%s\n", printable(letter.GetKey()))
@@ -177,53 +186,51 @@ func showDead(ctx context.Context, d *deadCall) error {
 	return err
 }
 
-func replayDead(ctx context.Context, d *deadCall) error {
+func replayDeadLetters(ctx context.Context, d *deadLettersCall) error {
 	if d.all == (len(d.ids) > 0) {
 		return wrongUsage("give IDs of dead letters, such as 5.3, or -all")
 	}
 	if d.all {
-		err := d.walk(ctx, nil, 1<<30, func(letter *catalogv1.DeadLetter) error {
+		err := d.each(ctx, nil, 1<<30, func(letter *catalogv1.DeadLetter) error {
 			d.ids = append(d.ids, catalog.Position{Shard: letter.GetShard(), Seq: letter.GetNumber()})
 			return nil
 		})
 		if err != nil {
 			return err
 		}
+		slices.Reverse(d.ids) // the list has the newest first
 	}
-	broken := 0
-	for i := range d.ids {
-		id := d.ids[i]
-		if d.all { // they came newest first
-			id = d.ids[len(d.ids)-1-i]
-		}
-		r, err := d.client.ReplayDeadLetter(ctx, &catalogv1.ReplayDeadLetterRequest{Id: letterID(id), DryRun: d.dry})
+	undecodable := 0
+	for _, id := range d.ids {
+		r, err := d.client.ReplayDeadLetter(ctx, &catalogv1.ReplayDeadLetterRequest{Id: deadLetterID(id), DryRun: d.dryRun})
 		if err != nil {
 			return fmt.Errorf("dead letter %s: %w", id, err)
 		}
-		what := "is settled already"
-		switch {
-		case len(r.GetCommandId()) != 16:
-			broken++
-			fmt.Fprintf(d.out, "%s  no command can be made of it: %s\n", id, r.GetCause())
+		if len(r.GetCommandId()) != len(catalog.ID{}) {
+			undecodable++
+			fmt.Fprintf(d.out, "%s  cannot be decoded: %s\n", id, r.GetCause())
 			continue
-		case r.GetSent():
-			what = "was sent"
-		case !r.GetSettled():
-			what = "would be sent"
 		}
-		fmt.Fprintf(d.out, "%s  command %s %s\n", id, catalog.ID(r.GetCommandId()), what)
+		outcome := "is already settled"
+		switch {
+		case r.GetSent():
+			outcome = "was sent"
+		case !r.GetSettled():
+			outcome = "would be sent"
+		}
+		fmt.Fprintf(d.out, "%s  command %s %s\n", id, catalog.ID(r.GetCommandId()), outcome)
 	}
-	if broken > 0 {
-		return fmt.Errorf("no command can be made of %d of %d dead letters", broken, len(d.ids))
+	if undecodable > 0 {
+		return fmt.Errorf("%d of %d dead letters cannot be decoded", undecodable, len(d.ids))
 	}
 	return nil
 }
 
-func letterID(id catalog.Position) *catalogv1.DeadLetterID {
+func deadLetterID(id catalog.Position) *catalogv1.DeadLetterID {
 	return &catalogv1.DeadLetterID{Shard: id.Shard, Number: id.Seq}
 }
 
-// printable is b on one line that a terminal can bear.
+// printable returns b as a quoted string, or in hexadecimal if it is not text.
 func printable(b []byte) string {
 	if utf8.Valid(b) {
 		return fmt.Sprintf("%q", b)

@@ -16,8 +16,8 @@ import (
 	"catalog/client"
 )
 
-// demo fills a catalogue with n products that are made up, but plausible. Number
-// i is always the same, so that a second demo changes nothing.
+// demo imports n made-up but plausible products. Product i is always the same, so a
+// second demo changes nothing.
 func demo(ctx context.Context, c *client.Client, n int, out io.Writer) error {
 	since := time.Now()
 	bar := newProgress(os.Stderr, "demo", n)
@@ -35,7 +35,7 @@ func demo(ctx context.Context, c *client.Client, n int, out io.Writer) error {
 				var lines bytes.Buffer
 				e := json.NewEncoder(&lines)
 				for i := from; i < min(to, n); i++ {
-					_ = e.Encode(demoProduct(i)) // strings cannot fail
+					_ = e.Encode(demoProduct(i)) // encoding strings cannot fail
 				}
 				results, err := c.Import(ctx, lines.Bytes())
 				if err != nil {
@@ -62,8 +62,8 @@ func demo(ctx context.Context, c *client.Client, n int, out io.Writer) error {
 	return ctx.Err()
 }
 
-// Parts that demo products are put together from. Their numbers have no common
-// factor, so that neighbours differ in everything.
+// Parts of demo products. The lengths of these lists have no common factor, so that
+// consecutive products differ in every part.
 var (
 	demoThings = []struct{ name, category string }{
 		{"Dining table", "Furniture/Tables"}, {"Coffee table", "Furniture/Tables"}, {"Desk", "Furniture/Tables/Desks"},
@@ -79,7 +79,7 @@ var (
 	demoMaterials = []string{"oak", "beech", "walnut", "birch", "ash", "pine", "bamboo", "steel", "brass", "linen", "wool", "cotton", "glass", "stoneware", "marble", "leather", "rattan"}
 	demoColours   = []string{"natural", "black", "white", "grey", "anthracite", "sand", "olive", "rust", "navy", "mustard", "rose", "teal", "cream"}
 	demoSeries    = []string{"Alba", "Borealis", "Cala", "Dune", "Ember", "Fjord", "Grove", "Haven", "Isla", "Juniper", "Kestrel", "Lumen", "Mistral", "Nordlys", "Ombra", "Piko", "Quill", "Runa", "Solea", "Tarn", "Umbra", "Vela", "Willow"}
-	demoPraise    = []string{"Made to be used every day.", "Easy to clean and hard to wear out.", "Packed flat; no tools needed.", "From well-managed forests.", "Designed to be repaired, with spare parts for ten years.", "A quiet piece that goes with what is there.", "Small enough for a narrow hall."}
+	demoPraise    = []string{"Made to be used every day.", "Easy to clean and hard to wear out.", "Packed flat; no tools needed.", "From well-managed forests.", "Designed to be repaired, with spare parts for ten years.", "A quiet piece that goes with everything.", "Small enough for a narrow hall."}
 )
 
 func demoProduct(i int) map[string]any {

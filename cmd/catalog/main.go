@@ -1,5 +1,5 @@
-// Command catalog is the whole system in one process (catalog up), and the
-// command line to it and to a system that runs elsewhere.
+// Command catalog runs the whole system in one process (catalog up), and is the command
+// line for this system and for one whose services run elsewhere.
 package main
 
 import (
@@ -24,15 +24,15 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"up", "run the whole system in this process", up},
-		{"import", "send products from a CSV or NDJSON file", importFile},
+		{"import", "create and change products from a CSV or NDJSON file", importFile},
 		{"export", "write all products to a CSV or NDJSON file", exportFile},
-		{"product", "read and write single products", product},
-		{"verify", "compare view, cache and search index with the truth", verify},
-		{"rebuild", "make view and search index anew from the truth", rebuild},
-		{"dead-letters", "list, show and replay records that are no commands", dead},
-		{"repair", "mend what does not fit between store and topics", repairStore},
-		{"migrate", "make or update topics and tables of real engines", migrate},
-		{"version", "say which version this is", func(context.Context, []string) error { fmt.Println("catalog", program.Version); return nil }},
+		{"product", "read, search and write products", product},
+		{"verify", "compare view, cache and search index with the store", verify},
+		{"rebuild", "rebuild view and search index from the store", rebuild},
+		{"dead-letters", "list, show and replay dead letters", deadLetters},
+		{"repair", "make store and topics consistent after a loss or a restore", repairStore},
+		{"migrate", "create or update the topics and tables of real engines", migrate},
+		{"version", "print the version", printVersion},
 	}
 }
 
@@ -42,8 +42,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stderr))
 }
 
-// run runs the subcommand and answers the exit code: 0, 1 for what went wrong,
-// 2 for a command line that makes no sense.
+// run runs the subcommand and returns the exit code: 0, 2 for a command line that is not
+// valid, and 1 for any other error.
 func run(ctx context.Context, args []string, stderr io.Writer) int {
 	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" || args[0] == "help" {
 		help(stderr)
@@ -74,22 +74,27 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 }
 
 func help(w io.Writer) {
-	fmt.Fprint(w, "catalog is a product catalogue that is written hard and read harder.\n\n")
+	fmt.Fprint(w, "catalog is a product catalogue with separate write and read sides (CQRS).\n\n")
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  catalog %-12s %s\n", c.name, c.about)
 	}
-	fmt.Fprint(w, "\ncatalog COMMAND -h explains a command. Flags are also environment variables:\n-kafka.brokers is $CATALOG_KAFKA_BROKERS.\n")
+	fmt.Fprint(w, "\ncatalog COMMAND -h explains a command. Each flag is also an environment variable:\n-kafka.brokers is $CATALOG_KAFKA_BROKERS.\n")
 }
 
-// usageError is a command line that makes no sense.
+func printVersion(context.Context, []string) error {
+	_, err := fmt.Println("catalog", program.Version)
+	return err
+}
+
+// usageError is the error of a command line that is not valid.
 type usageError struct{ error }
 
 func (e *usageError) Unwrap() error { return e.error }
 
 func wrongUsage(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
-// flags makes the flag set of a subcommand. manual is its usage line and what
-// there is to know.
+// flags returns the flag set of a subcommand. manual is its usage line and description,
+// for -h.
 func flags(name, manual string) *flag.FlagSet {
 	fs := flag.NewFlagSet("catalog "+name, flag.ContinueOnError)
 	fs.Usage = func() {
@@ -99,11 +104,22 @@ func flags(name, manual string) *flag.FlagSet {
 	return fs
 }
 
-// parse parses the flags; what is wrong with them is a usage error.
+// parse parses args. An invalid flag is a usage error.
 func parse(fs *flag.FlagSet, args []string) error {
 	err := daemon.Parse(fs, args)
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		return &usageError{err}
 	}
 	return err
+}
+
+// parseFlags parses args, which must contain nothing but flags.
+func parseFlags(fs *flag.FlagSet, args []string) error {
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return wrongUsage("%q is not a flag; see %s -h", fs.Arg(0), fs.Name())
+	}
+	return nil
 }

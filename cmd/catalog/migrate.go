@@ -24,7 +24,7 @@ while services run, and any number of times.
 `)
 	kafkaCfg.Flags(fs)
 	postgresCfg.Flags(fs)
-	if err := parse(fs, args); err != nil {
+	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
 	if kafkaCfg.Brokers == "" || postgresCfg.URL == "" {

@@ -12,22 +12,28 @@ import (
 	"golang.org/x/term"
 )
 
-// progress shows how far a long job is: a bar on a terminal, a line every two
-// seconds elsewhere. A total of 0 is one that is not known.
+// Intervals between two updates of the progress.
+const (
+	lineInterval = 2 * time.Second        // short enough for a person, long enough for a log file
+	barInterval  = 100 * time.Millisecond // a moving bar, without much output
+)
+
+// progress shows the progress of a long job: a bar on a terminal, and a line every
+// two seconds elsewhere. A total of 0 means that the total is unknown.
 type progress struct {
 	out   io.Writer
 	name  string
 	total int
-	bar   *progressbar.ProgressBar // nil elsewhere than on a terminal
+	bar   *progressbar.ProgressBar // nil unless out is a terminal
 	since time.Time
 
-	mu    sync.Mutex
-	count int
-	said  time.Time
+	mu      sync.Mutex
+	count   int
+	printed time.Time // time of the last line
 }
 
 func newProgress(out io.Writer, name string, total int) *progress {
-	p := &progress{out: out, name: name, total: total, since: time.Now(), said: time.Now()}
+	p := &progress{out: out, name: name, total: total, since: time.Now(), printed: time.Now()}
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		if total == 0 {
 			total = -1 // a spinner
@@ -35,21 +41,21 @@ func newProgress(out io.Writer, name string, total int) *progress {
 		p.bar = progressbar.NewOptions(total,
 			progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(name),
 			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("products"),
-			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+			progressbar.OptionThrottle(barInterval), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
 	}
 	return p
 }
 
 func (p *progress) add(n int) {
 	if p.bar != nil {
-		_ = p.bar.Add(n) // a bar that cannot be drawn stops no job
+		_ = p.bar.Add(n) // a bar that cannot be drawn must not stop the job
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count += n
-	if time.Since(p.said) >= 2*time.Second {
-		p.said = time.Now()
+	if time.Since(p.printed) >= lineInterval {
+		p.printed = time.Now()
 		of := ""
 		if p.total > 0 {
 			of = fmt.Sprintf(" of %d", p.total)

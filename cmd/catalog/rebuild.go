@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	catalogv1 "catalog/api/catalog/v1"
@@ -14,47 +12,44 @@ import (
 
 func rebuild(ctx context.Context, args []string) error {
 	var readers string
-	var view, index, back, forget bool
+	var view, index, rollback, dropPrevious bool
 	fs := flags("rebuild", `rebuild [flags]
 
-Makes the view and the search index anew from the truth, beside those that are in
-use, while the system runs. The new ones are compared with the truth and then take
-the place of the old ones; no read fails. Killed at any moment it does no harm:
-start it again.
+Rebuilds the view and the search index from the store while the system runs: beside the
+ones in use, which they replace after a comparison with the store. No read fails. If the
+command is interrupted, run it again.
 
-The old ones are kept and written too, so that -rollback can go back to them at once.
--drop-previous gives them up. The view is that of all readers; each has an index of its
-own: name all readers. Where the index is in OpenSearch, it is that of all: name one.
+The previous view and index are kept and updated, so that -rollback can return to them
+immediately, until -drop-previous deletes them. All readers share one view, and each has
+its own index, so -reader must list all readers. If the index is in OpenSearch, readers
+share it, and one reader is enough.
 `)
 	readersFlag(fs, &readers)
-	fs.BoolVar(&view, "view", false, "only the view")
-	fs.BoolVar(&index, "index", false, "only the search indexes")
-	fs.BoolVar(&back, "rollback", false, "go back to what was before the last rebuild")
-	fs.BoolVar(&forget, "drop-previous", false, "give up what was before the last rebuild")
-	if err := parse(fs, args); err != nil {
+	fs.BoolVar(&view, "view", false, "rebuild only the view")
+	fs.BoolVar(&index, "index", false, "rebuild only the search indexes")
+	fs.BoolVar(&rollback, "rollback", false, "return to the view and index from before the last rebuild")
+	fs.BoolVar(&dropPrevious, "drop-previous", false, "delete the view and index from before the last rebuild")
+	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
-	if fs.NArg() > 0 {
-		return wrongUsage("%q is not a flag; see catalog rebuild -h", fs.Arg(0))
-	}
-	do, done := catalogv1.RebuildAction_REBUILD_ACTION_UNSPECIFIED, "made anew"
+	action, done := catalogv1.RebuildAction_REBUILD_ACTION_UNSPECIFIED, "rebuilt"
 	switch {
-	case back && forget:
-		return wrongUsage("-rollback and -drop-previous do not go together")
-	case back:
-		do, done = catalogv1.RebuildAction_REBUILD_ACTION_ROLLBACK, "as before"
-	case forget:
-		do, done = catalogv1.RebuildAction_REBUILD_ACTION_DROP_PREVIOUS, "alone: what was before is given up"
+	case rollback && dropPrevious:
+		return wrongUsage("give -rollback or -drop-previous, not both")
+	case rollback:
+		action, done = catalogv1.RebuildAction_REBUILD_ACTION_ROLLBACK, "rolled back"
+	case dropPrevious:
+		action, done = catalogv1.RebuildAction_REBUILD_ACTION_DROP_PREVIOUS, "deleted the previous version of"
 	}
 	if view == index {
 		view, index = true, true
 	}
-	return eachReader(strings.Split(readers, ","), func(address string, c catalogv1.ReaderServiceClient) error {
+	return eachReader(readers, func(address string, c catalogv1.ReaderServiceClient) error {
 		since := time.Now()
 		var stores, names []string
 		if view {
 			stores, names = append(stores, "view"), append(names, "the view")
-			view = false // all readers share it
+			view = false // the first reader did it for all
 		}
 		if index {
 			stores, names = append(stores, "index"), append(names, "the search index of "+address)
@@ -62,31 +57,24 @@ own: name all readers. Where the index is in OpenSearch, it is that of all: name
 		if len(stores) == 0 {
 			return nil
 		}
-		if err := runRebuild(ctx, c, &catalogv1.RebuildRequest{Stores: stores, Action: do}, os.Stderr); err != nil {
+		if err := runRebuild(ctx, c, &catalogv1.RebuildRequest{Stores: stores, Action: action}, os.Stderr); err != nil {
 			return err
 		}
 		for _, name := range names {
-			fmt.Fprintf(os.Stdout, "%s is %s, in %v\n", name, done, time.Since(since).Round(time.Millisecond))
+			fmt.Printf("%s %s in %v\n", done, name, time.Since(since).Round(time.Millisecond))
 		}
 		return nil
 	})
 }
 
-func runRebuild(ctx context.Context, c catalogv1.ReaderServiceClient, r *catalogv1.RebuildRequest, progress io.Writer) error {
+func runRebuild(ctx context.Context, c catalogv1.ReaderServiceClient, r *catalogv1.RebuildRequest, status io.Writer) error {
 	stream, err := c.Rebuild(ctx, r)
 	if err != nil {
 		return err
 	}
-	var bars steps
+	bars := jobProgress{out: status}
 	defer bars.done()
-	for {
-		m, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		bars.show(progress, m.GetProgress().GetStep(), m.GetProgress())
-	}
+	return receive(stream, func(m *catalogv1.RebuildResponse) {
+		bars.show(m.GetProgress().GetStep(), m.GetProgress())
+	})
 }

@@ -33,11 +33,8 @@ func repairStore(ctx context.Context, args []string) error {
 	fs.BoolVar(&dry, "dry-run", false, "only list the inconsistencies and what would be done")
 	fs.BoolVar(&yes, "yes", false, "do not ask for confirmation")
 	cfg.StoreFlags(fs)
-	if err := parse(fs, args); err != nil {
+	if err := parseFlags(fs, args); err != nil {
 		return err
-	}
-	if fs.NArg() > 0 {
-		return wrongUsage("%q is not a flag; see catalog repair -h", fs.Arg(0))
 	}
 	p, err := program.Open(ctx, "repair", program.Config{}, os.Stderr)
 	if err != nil {

@@ -29,13 +29,16 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs what people type. In a script $HTTP, $GRPC and $ADMIN are addresses
-// that nobody listens on, and the default of every command. `eventually
-// PATTERN COMMAND …` repeats the command until it succeeds and answers what the
-// pattern matches; `id NAME` keeps the id that was printed as $NAME. `broker`
-// starts a log that scripts can spoil and names it $BROKER; `append PARTITION VALUE`
-// appends a record to its commands topic, and `stray PARTITION NAME` a command that
-// belongs to another partition, whose product is then $NAME.
+// TestScripts runs the scripts in testdata, which call the program as users do. $HTTP,
+// $GRPC and $ADMIN are unused addresses, and the defaults of all commands. Scripts have
+// these commands:
+//
+//	eventually PATTERN COMMAND …  repeats COMMAND until it succeeds and its output matches
+//	id NAME                       sets $NAME to the id printed by the last command
+//	broker                        starts a Kafka broker and sets $BROKER to its address
+//	append PARTITION VALUE        appends a record to the broker's commands topic
+//	misplaced PARTITION NAME      appends a command to PARTITION that belongs to another
+//	                              one, and sets $NAME to the id of its product
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -55,7 +58,7 @@ func TestScripts(t *testing.T) {
 				deadline := time.Now().Add(20 * time.Second)
 				for ts.Exec(args[1], args[2:]...) != nil || !pattern.MatchString(ts.ReadFile("stdout")) {
 					if time.Now().After(deadline) {
-						ts.Fatalf("after 20 s still nothing like %q", pattern)
+						ts.Fatalf("no output matches %q after 20 s", pattern)
 					}
 					<-time.After(20 * time.Millisecond)
 				}
@@ -69,7 +72,7 @@ func TestScripts(t *testing.T) {
 			"append": func(ts *testscript.TestScript, _ bool, args []string) {
 				appendRecord(ts, args[0], nil, []byte(args[1]))
 			},
-			"stray": func(ts *testscript.TestScript, _ bool, args []string) {
+			"misplaced": func(ts *testscript.TestScript, _ bool, args []string) {
 				c := catalog.Command{
 					ID: catalog.DerivedID("stray"), AcceptedAt: time.Now(),
 					Op: catalog.CreateProduct{Data: catalog.ProductData{Name: "Stray chair", Price: catalog.Money{Decimal: catalog.Decimal{Units: 5}, Currency: "EUR"}}},
@@ -85,7 +88,7 @@ func TestScripts(t *testing.T) {
 			"id": func(ts *testscript.TestScript, _ bool, args []string) {
 				var label, id string
 				if _, err := fmt.Sscan(ts.ReadFile("stdout"), &label, &id); err != nil || label != "id" {
-					ts.Fatalf("the answer begins with no id")
+					ts.Fatalf("the output does not begin with an id")
 				}
 				ts.Setenv(args[0], id)
 			},

@@ -43,11 +43,8 @@ real engine.
 	cfg.gateway.Flags(fs)
 	cfg.reader.Flags(fs)
 	cfg.engines.Flags(fs)
-	if err := parse(fs, args); err != nil {
+	if err := parseFlags(fs, args); err != nil {
 		return err
-	}
-	if fs.NArg() > 0 {
-		return wrongUsage("%q is not a flag; see catalog up -h", fs.Arg(0))
 	}
 	if cfg.demo < 0 {
 		return wrongUsage("-demo must be 0 or more")

@@ -3,17 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc/status"
-
 	catalogv1 "catalog/api/catalog/v1"
-	"catalog/internal/rpc"
 	"catalog/internal/wire"
 )
 
@@ -22,97 +17,63 @@ func verify(ctx context.Context, args []string) error {
 	var repair bool
 	fs := flags("verify", `verify [flags]
 
-Compares the view, the cache and the search index with the truth, product by
-product, while writes go on. What is only late is no difference. Each reader
-compares its own index, and view and cache in the shards that it keeps: name all
-readers.
+Compares the view, the cache and the search index with the store, product by product,
+while writes continue. Changes that are not yet applied do not count as differences. A
+reader compares its own index, and view and cache for the shards assigned to it, so
+-reader must list all readers.
 
-With -repair, what differs is made right. The exit code is 0 when all is equal, or
-has been made so, else 1.
+With -repair, differences are repaired. The exit code is 0 if everything is equal or was
+repaired, else 1.
 `)
 	readersFlag(fs, &readers)
-	fs.BoolVar(&repair, "repair", false, "make right what differs")
-	if err := parse(fs, args); err != nil {
+	fs.BoolVar(&repair, "repair", false, "repair differences")
+	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
-	if fs.NArg() > 0 {
-		return wrongUsage("%q is not a flag; see catalog verify -h", fs.Arg(0))
-	}
-	return runVerify(ctx, strings.Split(readers, ","), repair, os.Stdout, os.Stderr)
+	return runVerify(ctx, readers, repair, os.Stdout, os.Stderr)
 }
 
-func readersFlag(fs *flag.FlagSet, to *string) {
-	fs.StringVar(to, "reader", "127.0.0.1:8082", "`addresses` of the readers' gRPC, separated by commas")
-}
-
-// eachReader calls do with a client of each of the readers.
-func eachReader(readers []string, do func(address string, c catalogv1.ReaderServiceClient) error) error {
-	reg := prometheus.NewRegistry()
-	for _, address := range readers {
-		conn, err := rpc.Dial(address, reg)
-		if err != nil {
-			return err
-		}
-		err = do(address, catalogv1.NewReaderServiceClient(conn))
-		conn.Close()
-		if err != nil {
-			if s, ok := status.FromError(err); ok {
-				err = errors.New(s.Message())
-			}
-			return fmt.Errorf("reader %s: %w", address, err)
-		}
-	}
-	return nil
-}
-
-// compared is what all readers together say of a store.
-type compared struct {
-	shards                        map[int32]bool
-	of                            int32
-	products, differing, repaired int64
-}
-
-func runVerify(ctx context.Context, readers []string, repair bool, out, progress io.Writer) error {
-	stores := map[string]*compared{}
+func runVerify(ctx context.Context, readers string, repair bool, out, status io.Writer) error {
+	stores := map[string]*comparison{}
 	err := eachReader(readers, func(_ string, c catalogv1.ReaderServiceClient) error {
 		stream, err := c.Verify(ctx, &catalogv1.VerifyRequest{Repair: repair})
 		if err != nil {
 			return err
 		}
-		var bars steps
+		bars := jobProgress{out: status}
 		defer bars.done()
-		for {
-			m, err := stream.Recv()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			switch n := m.Update.(type) {
+		return receive(stream, func(m *catalogv1.VerifyResponse) {
+			switch u := m.Update.(type) {
 			case *catalogv1.VerifyResponse_Progress:
-				bars.show(progress, "compare "+n.Progress.Step, n.Progress)
+				bars.show("compare "+u.Progress.Step, u.Progress)
 			case *catalogv1.VerifyResponse_Difference:
 				bars.done()
-				printDifference(out, n.Difference)
+				printDifference(out, u.Difference)
 			case *catalogv1.VerifyResponse_Comparison:
-				s := stores[n.Comparison.Store]
+				s := stores[u.Comparison.Store]
 				if s == nil {
-					s = &compared{shards: map[int32]bool{}}
-					stores[n.Comparison.Store] = s
+					s = &comparison{shards: map[int32]bool{}}
+					stores[u.Comparison.Store] = s
 				}
-				s.add(n.Comparison)
+				s.add(u.Comparison)
 			}
-		}
+		})
 	})
 	if err != nil {
 		return err
 	}
-	return summary(out, stores)
+	return summarize(out, stores)
 }
 
-func (s *compared) add(c *catalogv1.Comparison) {
-	s.of = c.GetOfShards()
+// comparison is the result of all readers for one store: view, cache or index.
+type comparison struct {
+	shards                        map[int32]bool // compared
+	ofShards                      int32
+	products, differing, repaired int64
+}
+
+func (s *comparison) add(c *catalogv1.Comparison) {
+	s.ofShards = c.GetOfShards()
 	s.products = max(s.products, c.GetProducts())
 	s.differing += c.GetDiffering()
 	s.repaired += c.GetRepaired()
@@ -121,17 +82,17 @@ func (s *compared) add(c *catalogv1.Comparison) {
 	}
 }
 
-// summary prints one line, and is an error when something is not known to be
-// equal.
-func summary(out io.Writer, stores map[string]*compared) error {
+// summarize prints one line. It returns an error if a store differs, or if shards of a
+// store were not compared.
+func summarize(out io.Writer, stores map[string]*comparison) error {
 	var (
 		words    []string
 		open     []error
-		products int64 // of which the index of each reader has all, and no tombstones
+		products int64 // number in the index, which has all products and no deleted ones
 	)
 	for _, name := range []string{"view", "cache", "index"} {
 		s := stores[name]
-		if s == nil { // there may be no cache
+		if s == nil { // as when the readers have no cache
 			continue
 		}
 		products = s.products
@@ -142,10 +103,10 @@ func summary(out io.Writer, stores map[string]*compared) error {
 			words = append(words, fmt.Sprintf("%s repaired in %d", name, s.repaired))
 		default:
 			words = append(words, fmt.Sprintf("%s differs in %d", name, s.differing-s.repaired))
-			open = append(open, fmt.Errorf("%d products of the %s differ from the truth; catalog verify -repair makes them right", s.differing-s.repaired, name))
+			open = append(open, fmt.Errorf("%d products of the %s differ from the store; catalog verify -repair repairs them", s.differing-s.repaired, name))
 		}
-		if missing := int(s.of) - len(s.shards); missing > 0 {
-			open = append(open, fmt.Errorf("%d of %d shards of the %s were compared by nobody; name all readers with -reader, and come again if one has just come or gone", missing, s.of, name))
+		if missing := int(s.ofShards) - len(s.shards); missing > 0 {
+			open = append(open, fmt.Errorf("%d of %d shards of the %s were not compared; list every reader in -reader, and retry if one just joined or left", missing, s.ofShards, name))
 		}
 	}
 	fmt.Fprintf(out, "%d products: %s\n", products, strings.Join(words, ", "))
@@ -162,43 +123,19 @@ func printDifference(out io.Writer, d *catalogv1.Difference) {
 		fmt.Fprintf(out, "%s: %v\n", d.GetStore(), err)
 		return
 	}
-	has, want := state(d.GetGot()), state(d.GetWant())
-	if has == want {
-		has = "another " + has
+	got, want := versionText(d.GetGot()), versionText(d.GetWant())
+	if got == want {
+		got = "another " + got
 	}
-	fmt.Fprintf(out, "%s: product %s (shard %d) is %s, and should be %s%s\n", d.GetStore(), id, d.GetShard(), has, want, end)
+	fmt.Fprintf(out, "%s: product %s (shard %d) is %s, and should be %s%s\n", d.GetStore(), id, d.GetShard(), got, want, end)
 }
 
-// state says in a few words how a product is.
-func state(p *catalogv1.Product) string {
+func versionText(p *catalogv1.Product) string {
 	switch {
 	case p.GetVersion() == 0:
-		return "not there"
+		return "missing"
 	case p.GetDeleted():
 		return fmt.Sprintf("deleted at version %d", p.GetVersion())
 	}
 	return fmt.Sprintf("version %d", p.GetVersion())
-}
-
-// steps shows the progress of one step after the other.
-type steps struct {
-	step  string
-	bar   *progress
-	shown int64
-}
-
-func (s *steps) show(out io.Writer, name string, p *catalogv1.JobProgress) {
-	if s.bar == nil || s.step != name {
-		s.done()
-		s.step, s.bar, s.shown = name, newProgress(out, name, int(p.GetOf())), 0
-	}
-	s.bar.add(int(p.GetProducts() - s.shown))
-	s.shown = p.GetProducts()
-}
-
-func (s *steps) done() {
-	if s.bar != nil {
-		s.bar.done()
-		s.bar = nil
-	}
 }

@@ -240,7 +240,7 @@ func checkReadersEqual(t testing.TB, products int, readers ...string) {
 	var code int
 	eventually(t, "each shard has a reader", func() bool {
 		stdout, stderr, code = command(t, "verify", "-reader", strings.Join(readers, ","))
-		return !strings.Contains(stderr, "compared by nobody")
+		return !strings.Contains(stderr, "were not compared")
 	})
 	checkVerifyOutput(t, products, "view equal, cache equal, index equal", stdout, stderr, code)
 }

@@ -210,7 +210,7 @@ func TestImport_errors(t *testing.T) {
 			[]string{"5 rows: 2 created, 0 updated, 0 unchanged, 3 refused", "line 3: name is missing", "line 4: column price", "line 5: price.amount must have at most 2 digits"}},
 		{"a missing column: the message lists the columns", "a.csv", "id;title\n", []string{"-delimiter", ";", "-map", "sku=number"}, 1, []string{`no column "number"`, "id, title", "nothing was sent"}},
 		{"a quote that does not close", "a.csv", "sku,name\nA,\"Chair\nB,Lamp\n", nil, 1, []string{"line 2", "quote", "nothing was sent"}},
-		{"too few columns in one row", "a.csv", "sku,name,price,currency\nX,Chair\nY,Lamp,10,EUR\n", nil, 1, []string{"line 2: has 2 columns, not 4", "1 created"}},
+		{"too few columns in one row", "a.csv", "sku,name,price,currency\nX,Chair\nY,Lamp,10,EUR\n", nil, 1, []string{"line 2: has 2 columns, and the first line has 4", "1 created"}},
 		{"Latin-1", "a.csv", "sku,name,price,currency\nZ,Caf\xe9,10,EUR\n", nil, 1, []string{"line 2: column name is not UTF-8", "iconv"}},
 		{"UTF-16", "a.csv", "\xff\xfes\x00k\x00u\x00", nil, 1, []string{"line 1", "UTF-16", "iconv"}},
 		{"an empty file", "a.csv", "", nil, 1, []string{"line 1: the file is empty"}},

@@ -126,7 +126,7 @@ func TestOpenSearch(t *testing.T) {
 		stdout, stderr, code := command(t, "rebuild", "-index", "-reader", readers[0])
 		close(stop)
 		clients.Wait()
-		if code != 0 || !strings.Contains(stdout, "is made anew") {
+		if code != 0 || !strings.Contains(stdout, "rebuilt the search index") {
 			t.Fatalf("rebuild exits with %d:\n%s%s", code, stdout, stderr)
 		}
 		if searches.Load() < 10 || wrong.Load() > 0 {

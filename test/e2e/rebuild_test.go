@@ -63,7 +63,7 @@ func TestRebuild_lost(t *testing.T) {
 	s.checkStoresEqual(n)
 	since := time.Now()
 	stdout, stderr, code := command(t, "rebuild", "-reader", s.grpc)
-	if code != 0 || !strings.Contains(stdout, "the view is made anew") || !strings.Contains(stdout, "is made anew, in") {
+	if code != 0 || !strings.Contains(stdout, "rebuilt the view in") || !strings.Contains(stdout, "rebuilt the search index of") {
 		t.Fatalf("rebuild exits with %d:\n%s%s", code, stdout, stderr)
 	}
 	t.Logf("view and index of %d products rebuilt in %v", n, time.Since(since))
