@@ -10,8 +10,9 @@ import (
 	"catalog/eventlog"
 )
 
-// Topics answers which topics the store belongs to: at first those given.
-func (s *Store) BindTopics(ctx context.Context, now eventlog.Topics) (was eventlog.Topics, err error) {
+// BindTopics returns the topics to which the store belongs. The first call binds
+// the store to the given topics.
+func (s *Store) BindTopics(ctx context.Context, topics eventlog.Topics) (bound eventlog.Topics, err error) {
 	read := func(name string, id *catalog.ID) error {
 		got, err := scanID(s.db.read.QueryRowContext(ctx, "SELECT id FROM topics WHERE name = ?", name))
 		if err == nil {
@@ -19,32 +20,23 @@ func (s *Store) BindTopics(ctx context.Context, now eventlog.Topics) (was eventl
 		}
 		return err
 	}
-	if err := errors.Join(read("commands", &was.Commands), read("events", &was.Events)); err == nil {
-		return was, nil
+	if err := errors.Join(read("commands", &bound.Commands), read("events", &bound.Events)); err == nil {
+		return bound, nil
 	} else if !errors.Is(err, sql.ErrNoRows) {
-		return was, fmt.Errorf("read topics: %w", err)
+		return bound, fmt.Errorf("read topics: %w", err)
 	}
 	err = s.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "INSERT INTO topics (name, id) VALUES ('commands', ?), ('events', ?) ON CONFLICT DO NOTHING", now.Commands[:], now.Events[:])
+		_, err := tx.ExecContext(ctx, "INSERT INTO topics (name, id) VALUES ('commands', ?), ('events', ?) ON CONFLICT DO NOTHING", topics.Commands[:], topics.Events[:])
 		return err
 	})
 	if err != nil {
-		return was, fmt.Errorf("write topics: %w", err)
+		return bound, fmt.Errorf("write topics: %w", err)
 	}
-	return s.BindTopics(ctx, now) // another may have been first
+	return s.BindTopics(ctx, topics) // a concurrent call may have been first
 }
 
-// States answers the stored states of all shards, in order.
-func (s *Store) States(ctx context.Context) ([]eventlog.ShardState, error) {
-	states, err := query(ctx, s.db.read, scanState, "SELECT "+stateColumns+" FROM shards ORDER BY shard")
-	if err != nil {
-		return nil, fmt.Errorf("states of shards: %w", err)
-	}
-	return states, nil
-}
-
-// Reset makes the store belong to the topics and moves shards to offsets of the
-// commands topic. Whoever owns a shard owns it no more.
+// ResetShards binds the store to the topics and moves shards to offsets of the
+// commands topic. It fences the owners of all shards.
 func (s *Store) ResetShards(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error {
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO topics (name, id) VALUES ('commands', ?), ('events', ?) ON CONFLICT (name) DO UPDATE SET id = excluded.id",
@@ -63,14 +55,15 @@ func (s *Store) ResetShards(ctx context.Context, topics eventlog.Topics, offsets
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("reset offsets: %w", err)
+		return fmt.Errorf("reset shards: %w", err)
 	}
 	return nil
 }
 
-// Restore puts events, in the order of shard and seq, behind those that the
-// journal has, and products as they leave them: all or nothing. It is for a store
-// that was set back. Whoever owns one of the shards owns it no more.
+// AppendEvents appends events, ordered by shard and seq, to the journal and
+// writes the last version of their products, in one transaction. It is for a
+// store that was restored from a backup and lacks events that are in the topic.
+// It fences the owners of the shards.
 func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error {
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		products := eventlog.LastVersions(events)
@@ -81,8 +74,9 @@ func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error 
 		for _, e := range events {
 			byShard[e.Shard] = append(byShard[e.Shard], e)
 		}
-		// SKUs that change hands must be free before their next owners are written.
-		if _, err := tx.ExecContext(ctx, "UPDATE products SET sku = NULL WHERE id IN (SELECT unhex(value) FROM json_each(?))", idList(ids)); err != nil {
+		// SKUs that move to other products must be free before their new owners are
+		// written.
+		if _, err := tx.ExecContext(ctx, freeSKUs, idList(ids)); err != nil {
 			return err
 		}
 		for shard, part := range byShard {
@@ -92,16 +86,16 @@ func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error 
 				return err
 			}
 			if n, err := result.RowsAffected(); err != nil || n != 1 {
-				return errors.Join(err, fmt.Errorf("%w: event %s does not come next", catalog.ErrFenced, part[0].Position))
+				return errors.Join(err, fmt.Errorf("%w: event %s is not the next one of its shard", catalog.ErrFenced, part[0].Position))
 			}
-			if err := save(ctx, tx, shard, eventlog.BatchState{}, part); err != nil {
+			if err := saveEvents(ctx, tx, shard, eventlog.BatchState{}, part); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("restore %d events: %w", len(events), err)
+		return fmt.Errorf("append %d events: %w", len(events), err)
 	}
 	return nil
 }

@@ -1,10 +1,10 @@
-// Package sqlite keeps the truth and the view in one SQLite file, for the
-// system that runs in one process: [Store] is what package postgres is in
-// production, [View] what package mongo is.
+// Package sqlite implements the store of the writer and the view of the reader in
+// one SQLite file, for the system that runs in one process: [Store] stands in for
+// package postgres, [View] for package mongo. It is the only importer of the
+// driver.
 //
-// It is the only importer of the driver. It promises that a batch that was
-// settled is on the disk; the view is written without waiting for the disk,
-// because it can be projected again.
+// It promises that a settled batch is on disk when Settle returns. Writes of the
+// view do not wait for the disk, because the view can be rebuilt from the store.
 package sqlite
 
 import (
@@ -27,40 +27,42 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// DB is an open database file. One process at a time may have it open.
-type DB struct {
-	truth *sql.DB // the one connection that writes the truth and waits for the disk
-	view  *sql.DB // the one connection that writes the view and does not
-	read  *sql.DB // connections that only read, at the same time as the others write
+const readConns = 4 // connections for reads, which run while a transaction writes
 
-	// lock is held by a writing transaction on truth or view. SQLite has one
-	// writer at a time and lets the second poll; a mutex gives each its turn.
-	lock sync.Mutex
+// DB is an open database file. Only one process at a time may open it.
+type DB struct {
+	store *sql.DB // one connection that writes the store and waits for the disk
+	view  *sql.DB // one connection that writes the view and does not wait
+	read  *sql.DB // connections that only read
+
+	// mu is held during a write transaction on store or view. SQLite allows one
+	// writer and makes the second one poll; the mutex lets it wait instead.
+	mu sync.Mutex
 }
 
-// Open opens the database in the file at path and brings its tables up to
-// date. Where there is no file it makes one; the folder must be there.
+// Open opens the database in the file at path and migrates its tables. It creates
+// the file if it does not exist; the folder must exist.
 func Open(ctx context.Context, path string) (*DB, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return nil, fmt.Errorf("open sqlite: %w", err)
+		return nil, fmt.Errorf("open SQLite file: %w", err)
 	}
 	db := &DB{
-		truth: connect(path, 1, "synchronous(FULL)", "cache_size(-16000)"),
+		store: connect(path, 1, "synchronous(FULL)", "cache_size(-16000)"),
 		view:  connect(path, 1, "synchronous(NORMAL)", "cache_size(-8000)"),
-		read:  connect(path, 4, "query_only(1)"),
+		read:  connect(path, readConns, "query_only(1)"),
 	}
-	if err := migrate(ctx, db.truth); err != nil {
-		return nil, fmt.Errorf("open sqlite file %s: %w", path, errors.Join(err, db.Close()))
+	if err := migrate(ctx, db.store); err != nil {
+		return nil, fmt.Errorf("open SQLite file %s: %w", path, errors.Join(err, db.Close()))
 	}
 	return db, nil
 }
 
-// connect opens no connection yet. SQLite keeps settings such as synchronous
-// for each connection, and the driver takes them from the address.
+// connect returns a pool that opens its connections when they are used. SQLite
+// keeps settings such as synchronous per connection, so they are in the address.
 func connect(path string, connections int, pragmas ...string) *sql.DB {
 	pragmas = append([]string{
-		"busy_timeout(5000)", // first, because the others can be busy
+		"busy_timeout(5000)", // milliseconds; must come first, since the next pragmas can find the file locked
 		"journal_mode(WAL)",
 		"wal_autocheckpoint(4000)", // pages: fewer pauses than with the default of 1,000
 		"journal_size_limit(67108864)",
@@ -73,7 +75,8 @@ func connect(path string, connections int, pragmas ...string) *sql.DB {
 	return db
 }
 
-// connector opens connections to the database of its name.
+// connector is the data source name of a database. It implements
+// driver.Connector without registering a driver globally.
 type connector string
 
 func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(string(c)) }
@@ -93,17 +96,32 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
-// Ping answers an error when the database cannot be read.
+// Ping returns an error when the database cannot be read.
 func (db *DB) Ping(ctx context.Context) error {
 	var n int
 	if err := db.read.QueryRowContext(ctx, "SELECT count(*) FROM shards").Scan(&n); err != nil {
-		return fmt.Errorf("sqlite: %w", err)
+		return fmt.Errorf("read SQLite file: %w", err)
 	}
 	return nil
 }
 
-// Close closes all connections. The last one moves what is in the write-ahead
-// log into the file.
+// Close closes all connections. Closing the last one moves the write-ahead log
+// into the file.
 func (db *DB) Close() error {
-	return errors.Join(db.read.Close(), db.view.Close(), db.truth.Close())
+	return errors.Join(db.read.Close(), db.view.Close(), db.store.Close())
+}
+
+// write runs f in one transaction on conn, which is db.store or db.view.
+func (db *DB) write(ctx context.Context, conn *sql.DB, f func(*sql.Tx) error) error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
 }

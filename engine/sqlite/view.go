@@ -11,31 +11,24 @@ import (
 	"catalog/internal/wire"
 )
 
-// View keeps the products as the events left them: it implements projection.View.
+// scanPage is the number of products per query of Scan.
+const scanPage = 1000
+
+// View implements projection.View: the products as the events left them.
 type View struct {
-	db                 *DB
-	products, progress string // tables of the generation
+	db                    *DB
+	products, checkpoints string // names of the tables of this generation
 }
 
-// NewView is the view in db, of generation 0.
+// NewView returns the view in db, generation 0.
 func NewView(db *DB) *View { return (&View{db: db}).Generation(0) }
 
-// write does what f does in one transaction that does not wait for the disk.
+// write runs f in one transaction that does not wait for the disk.
 func (v *View) write(ctx context.Context, f func(*sql.Tx) error) error {
-	v.db.lock.Lock()
-	defer v.db.lock.Unlock()
-	tx, err := v.db.view.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	if err := f(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
+	return v.db.write(ctx, v.db.view, f)
 }
 
-// Apply stores the products that are newer than what is stored.
+// Apply stores the products that are newer than the stored ones.
 func (v *View) Apply(ctx context.Context, products []catalog.Product) error {
 	err := v.write(ctx, func(tx *sql.Tx) error {
 		upsert, err := tx.PrepareContext(ctx, `
@@ -63,7 +56,7 @@ func (v *View) Apply(ctx context.Context, products []catalog.Product) error {
 	return nil
 }
 
-// Product answers the product, which may be a tombstone.
+// Product returns the product, which may be a tombstone, or ErrNotFound.
 func (v *View) Product(ctx context.Context, id catalog.ID) (catalog.Product, error) {
 	var data []byte
 	err := v.db.read.QueryRowContext(ctx, "SELECT data FROM "+v.products+" WHERE id = ?", id[:]).Scan(&data)
@@ -76,29 +69,30 @@ func (v *View) Product(ctx context.Context, id catalog.ID) (catalog.Product, err
 	return wire.DecodeProduct(data)
 }
 
-// Each shows all products by id, a page at a time.
+// Scan calls handle with pages of all products, tombstones included, in the order
+// of their ids. It stops at the first error of handle and returns it.
 func (v *View) Scan(ctx context.Context, handle func([]catalog.Product) error) error {
 	type row struct {
 		id []byte
 		catalog.Product
 	}
-	for after := []byte{}; ; {
+	for last := []byte{}; ; {
 		page, err := query(ctx, v.db.read, func(s scanner) (r row, err error) {
 			var data []byte
 			if err = s.Scan(&r.id, &data); err == nil {
 				r.Product, err = wire.DecodeProduct(data)
 			}
 			return r, err
-		}, "SELECT id, data FROM "+v.products+" WHERE id > ? ORDER BY id LIMIT 1000", after)
+		}, "SELECT id, data FROM "+v.products+" WHERE id > ? ORDER BY id LIMIT ?", last, scanPage)
 		if err != nil {
-			return fmt.Errorf("all products of the view: %w", err)
+			return fmt.Errorf("scan the view: %w", err)
 		}
 		if len(page) == 0 {
 			return nil
 		}
 		products := make([]catalog.Product, len(page))
 		for i, r := range page {
-			products[i], after = r.Product, r.id
+			products[i], last = r.Product, r.id
 		}
 		if err := handle(products); err != nil {
 			return err
@@ -106,49 +100,51 @@ func (v *View) Scan(ctx context.Context, handle func([]catalog.Product) error) e
 	}
 }
 
-// Correct replaces what is stored at the version was.
-func (v *View) Overwrite(ctx context.Context, was int64, p catalog.Product) error {
+// Overwrite replaces the stored product if its version is old. old 0 means that no
+// product may be stored; p.Version 0 deletes the stored one.
+func (v *View) Overwrite(ctx context.Context, old int64, p catalog.Product) error {
 	data, err := wire.EncodeProduct(p)
 	if err != nil {
 		return err
 	}
-	statement, args := "UPDATE "+v.products+" SET version = ?1, data = ?2 WHERE id = ?3 AND version = ?4", []any{p.Version, data, p.ID[:], was}
+	statement, args := "UPDATE "+v.products+" SET version = ?1, data = ?2 WHERE id = ?3 AND version = ?4", []any{p.Version, data, p.ID[:], old}
 	switch {
 	case p.Version == 0:
-		statement, args = "DELETE FROM "+v.products+" WHERE id = ?1 AND version = ?2", []any{p.ID[:], was}
-	case was == 0:
+		statement, args = "DELETE FROM "+v.products+" WHERE id = ?1 AND version = ?2", []any{p.ID[:], old}
+	case old == 0:
 		statement, args = "INSERT INTO "+v.products+" (version, data, id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", args[:3]
 	}
 	if err := v.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, statement, args...)
 		return err
 	}); err != nil {
-		return fmt.Errorf("correct product %s: %w", p.ID, err)
+		return fmt.Errorf("overwrite product %s in the view: %w", p.ID, err)
 	}
 	return nil
 }
 
-// Progress answers the progress saved for the shard.
+// Checkpoint returns the checkpoint of the shard. Its position is 0 when none is
+// stored.
 func (v *View) Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error) {
 	p := eventlog.Checkpoint{Position: catalog.Position{Shard: shard}}
-	err := v.db.read.QueryRowContext(ctx, `SELECT seq, "offset" FROM `+v.progress+` WHERE shard = ?`, shard).Scan(&p.Seq, &p.Offset)
+	err := v.db.read.QueryRowContext(ctx, `SELECT seq, "offset" FROM `+v.checkpoints+` WHERE shard = ?`, shard).Scan(&p.Seq, &p.Offset)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return p, fmt.Errorf("progress of shard %d: %w", shard, err)
+		return p, fmt.Errorf("checkpoint of shard %d: %w", shard, err)
 	}
 	return p, nil
 }
 
-// Save stores the progress of a shard, unless a higher seq is stored.
+// SaveCheckpoint stores the checkpoint of a shard, unless a higher seq is stored.
 func (v *View) SaveCheckpoint(ctx context.Context, p eventlog.Checkpoint) error {
 	err := v.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO `+v.progress+` (shard, seq, "offset") VALUES (?, ?, ?)
+			INSERT INTO `+v.checkpoints+` (shard, seq, "offset") VALUES (?, ?, ?)
 			ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq, "offset" = excluded."offset"
 			WHERE excluded.seq >= seq`, p.Shard, p.Seq, p.Offset)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("save progress %s: %w", p.Position, err)
+		return fmt.Errorf("save checkpoint %s: %w", p.Position, err)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a batch is settled without compare-and-set",
-		file: "engine/sqlite/store.go", old: "st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq", new: "st.Shard != b.Shard",
+		file: "engine/sqlite/settle.go", old: "st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq", new: "st.Shard != b.Shard",
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
@@ -89,7 +89,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "an undecodable record is dropped",
-		file: "engine/sqlite/store.go", old: "each(ctx, tx, addDead, b.DeadLetters, deadValues)", new: "each(ctx, tx, addDead, nil, deadValues)",
+		file: "engine/sqlite/settle.go", old: "execEach(ctx, tx, insertDeadLetter, b.DeadLetters, deadLetterArgs)", new: "execEach(ctx, tx, insertDeadLetter, nil, deadLetterArgs)",
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{

@@ -10,10 +10,10 @@ import (
 	"catalog/internal/wire"
 )
 
-const addDead = `INSERT INTO dead (shard, number, "offset", cause, at, size, payload) VALUES (?, ?, ?, ?, ?, ?, ?)`
+const insertDeadLetter = `INSERT INTO dead_letters (shard, number, "offset", cause, at, size, payload) VALUES (?, ?, ?, ?, ?, ?, ?)`
 
-// deadValues are the values of addDead.
-func deadValues(d eventlog.DeadLetter) ([]any, error) {
+// deadLetterArgs returns the arguments of insertDeadLetter.
+func deadLetterArgs(d eventlog.DeadLetter) ([]any, error) {
 	payload, err := wire.EncodeDeadLetter(d)
 	if err != nil {
 		return nil, fmt.Errorf("dead letter %s: %w", d.Position, err)
@@ -21,7 +21,8 @@ func deadValues(d eventlog.DeadLetter) ([]any, error) {
 	return []any{d.Shard, d.Seq, d.Offset, d.Cause, d.At.UnixMicro(), d.Size, payload}, nil
 }
 
-// Dead answers a range of the shard's dead letters.
+// DeadLetters returns the dead letters of the shard from a number on in order, at
+// most limit of them.
 func (s *Store) DeadLetters(ctx context.Context, shard int32, from int64, limit int) ([]eventlog.DeadLetter, error) {
 	letters, err := query(ctx, s.db.read, func(row scanner) (eventlog.DeadLetter, error) {
 		var payload []byte
@@ -29,14 +30,16 @@ func (s *Store) DeadLetters(ctx context.Context, shard int32, from int64, limit 
 			return eventlog.DeadLetter{}, err
 		}
 		return wire.DecodeDeadLetter(payload)
-	}, "SELECT payload FROM dead WHERE shard = ? AND number >= ? ORDER BY number LIMIT ?", shard, from, limit)
+	}, "SELECT payload FROM dead_letters WHERE shard = ? AND number >= ? ORDER BY number LIMIT ?", shard, from, limit)
 	if err != nil {
-		return nil, fmt.Errorf("dead letters of shard %d from %d: %w", shard, from, err)
+		return nil, fmt.Errorf("dead letters of shard %d from number %d: %w", shard, from, err)
 	}
 	return letters, nil
 }
 
-// ListDead answers dead letters, newest first.
+// ListDeadLetters returns dead letters without key, value and headers, newest
+// first, at most limit of them. shard nil means all shards. after is the last
+// position of the previous page; the zero position means the first page.
 func (s *Store) ListDeadLetters(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]eventlog.DeadLetter, error) {
 	letters, err := query(ctx, s.db.read, func(row scanner) (d eventlog.DeadLetter, err error) {
 		var at int64
@@ -44,9 +47,9 @@ func (s *Store) ListDeadLetters(ctx context.Context, shard *int32, after catalog
 		d.At = wire.TruncateTime(time.UnixMicro(at))
 		return d, err
 	}, `
-		SELECT shard, number, "offset", cause, at, size FROM dead
+		SELECT shard, number, "offset", cause, at, size FROM dead_letters
 		WHERE (?1 IS NULL OR shard = ?1)
-			AND (?3 = 0 OR (at, shard, number) < (SELECT at, shard, number FROM dead WHERE shard = ?2 AND number = ?3))
+			AND (?3 = 0 OR (at, shard, number) < (SELECT at, shard, number FROM dead_letters WHERE shard = ?2 AND number = ?3))
 		ORDER BY at DESC, shard DESC, number DESC LIMIT ?4`, shard, after.Shard, after.Seq, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
