@@ -61,6 +61,7 @@ var imports = map[string]string{
 	"internal/engines/store": "engine/postgres internal/engines",                                                                   // opens PostgreSQL, for the writer
 	"internal/engines/query": "engine/bleve engine/mongo engine/opensearch engine/redis internal/engines reader reader/projection", // opens the reader's engines
 	"internal/engines/local": "*",                                                                                                  // opens all engines, or a data folder in their place, for cmd/catalog
+	"internal/errordoc":      ".",                                                                                                  // generates docs/errors.md from the error model
 	"internal/failpoint":     "",                                                                                                   // places at which tests kill a process
 	"internal/journal":       ". api/catalog/v1 internal/wire",                                                                     // client of the writer's journal service
 	"internal/productfile":   ". internal/wire",                                                                                    // reads and writes products as CSV and NDJSON

@@ -96,7 +96,6 @@ func (e Outcome) Valid() bool {
 
 // Defines values for ProblemCode.
 const (
-	ProblemCodeBehind               ProblemCode = "behind"
 	ProblemCodeBusy                 ProblemCode = "busy"
 	ProblemCodeExists               ProblemCode = "exists"
 	ProblemCodeInternal             ProblemCode = "internal"
@@ -104,10 +103,13 @@ const (
 	ProblemCodeKeyReused            ProblemCode = "key_reused"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
 	ProblemCodeNotFound             ProblemCode = "not_found"
+	ProblemCodeOutcomeUnknown       ProblemCode = "outcome_unknown"
+	ProblemCodeOverloaded           ProblemCode = "overloaded"
 	ProblemCodeSkuTaken             ProblemCode = "sku_taken"
+	ProblemCodeStale                ProblemCode = "stale"
 	ProblemCodeTooLarge             ProblemCode = "too_large"
+	ProblemCodeTooSlow              ProblemCode = "too_slow"
 	ProblemCodeUnavailable          ProblemCode = "unavailable"
-	ProblemCodeUnknown              ProblemCode = "unknown"
 	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
 	ProblemCodeVersionMismatch      ProblemCode = "version_mismatch"
 )
@@ -115,8 +117,6 @@ const (
 // Valid indicates whether the value is a known member of the ProblemCode enum.
 func (e ProblemCode) Valid() bool {
 	switch e {
-	case ProblemCodeBehind:
-		return true
 	case ProblemCodeBusy:
 		return true
 	case ProblemCodeExists:
@@ -131,13 +131,19 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeNotFound:
 		return true
+	case ProblemCodeOutcomeUnknown:
+		return true
+	case ProblemCodeOverloaded:
+		return true
 	case ProblemCodeSkuTaken:
+		return true
+	case ProblemCodeStale:
 		return true
 	case ProblemCodeTooLarge:
 		return true
-	case ProblemCodeUnavailable:
+	case ProblemCodeTooSlow:
 		return true
-	case ProblemCodeUnknown:
+	case ProblemCodeUnavailable:
 		return true
 	case ProblemCodeUnsupportedMediaType:
 		return true

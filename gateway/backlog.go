@@ -1,50 +1,48 @@
 package gateway
 
 import (
-	"net/http"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
-	"catalog/api"
 )
 
-// backlog knows how far behind the writers are. Commands of a shard are settled
-// in order, so of each shard it watches one command that went out from here and
-// is not settled: while that one waits, all behind it do. Where it waits for
-// longer than the limit no more commands are taken, but for one now and again,
-// which shows by its event that the shard is worked on. So a writer or a
-// PostgreSQL that is gone does not fill the log for ever, with commands that
-// nobody waits for any more.
+// backlog measures how far the writers are behind, and rejects commands when
+// they are too far behind. Without it, a writer or a PostgreSQL that is down
+// would let the log fill with commands whose clients no longer wait.
+//
+// Commands of a shard are settled in order, so backlog watches one unsettled
+// command of each shard: while that command waits, all later ones wait too. A
+// shard whose watched command is older than the limit gets one command every
+// probeInterval; the event of that command shows that the shard makes progress.
 type backlog struct {
-	limit time.Duration // 0 for none
-	now   func() time.Time
+	maxAge time.Duration // 0 for no limit
+	now    func() time.Time
 
 	mu      sync.Mutex
 	shards  int
-	watched map[int32]watch
+	watched map[int32]watchedCommand
 }
 
-type watch struct {
+type watchedCommand struct {
 	command  catalog.ID
 	accepted time.Time
-	tried    time.Time // when a command was last let through in spite of the limit
+	probed   time.Time // when a command was last let through in spite of the limit
 }
 
-// tryEvery is how often a command is let through to a shard that is behind.
-const tryEvery = time.Second
-
-func newBacklog(limit time.Duration, now func() time.Time, reg prometheus.Registerer) *backlog {
-	b := &backlog{limit: limit, now: now, watched: map[int32]watch{}}
+func newBacklog(maxAge time.Duration, now func() time.Time, reg prometheus.Registerer) *backlog {
+	b := &backlog{maxAge: maxAge, now: now, watched: map[int32]watchedCommand{}}
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "catalog_gateway_backlog_seconds", Help: "For how long the oldest command that is watched here has waited to be settled.",
-	}, func() float64 { return b.oldest().Seconds() }))
+		Name: "catalog_gateway_backlog_age_seconds", Help: "Age of the oldest unsettled command that this gateway watches.",
+	}, func() float64 { return b.age().Seconds() }))
 	return b
 }
 
-func (b *backlog) oldest() (age time.Duration) {
+// age returns the age of the oldest watched command.
+func (b *backlog) age() (age time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, w := range b.watched {
@@ -53,24 +51,18 @@ func (b *backlog) oldest() (age time.Duration) {
 	return age
 }
 
-// begin tells in how many shards the products are.
-func (b *backlog) begin(shards int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.shards = shards
-}
-
-// enter watches over commands that are about to be sent. It is a problem when
-// one of their shards is too far behind.
-func (b *backlog) enter(commands []catalog.Command) error {
+// admit starts to watch commands that are about to be sent. It returns an
+// overloaded problem, and the caller must not send, when the backlog of one of
+// their shards is too old.
+func (b *backlog) admit(commands []catalog.Command) error {
 	now := b.now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, c := range commands {
 		w, ok := b.watched[b.shard(c)]
-		if ok && b.limit > 0 && now.Sub(w.accepted) > b.limit && now.Sub(w.tried) < tryEvery {
-			p := problem(http.StatusServiceUnavailable, api.ProblemCodeUnavailable, "nothing was taken, since what was taken before is still waiting to be done; try again")
-			p.retryAfter = "5"
+		if age := now.Sub(w.accepted); ok && b.maxAge > 0 && age > b.maxAge && now.Sub(w.probed) < probeInterval {
+			p := problem(catalog.CodeOverloaded, fmt.Sprintf("not accepted: the write backlog is %d s old (limit %v); retry after %d s", int(age.Seconds()), b.maxAge, backlogRetryAfter))
+			p.retryAfter = backlogRetryAfter
 			return p
 		}
 	}
@@ -79,17 +71,17 @@ func (b *backlog) enter(commands []catalog.Command) error {
 		w, ok := b.watched[shard]
 		switch {
 		case !ok:
-			w = watch{command: c.ID, accepted: c.AcceptedAt}
-		case now.Sub(w.accepted) > b.limit:
-			w.tried = now
+			w = watchedCommand{command: c.ID, accepted: c.AcceptedAt}
+		case now.Sub(w.accepted) > b.maxAge:
+			w.probed = now
 		}
 		b.watched[shard] = w
 	}
 	return nil
 }
 
-// leave forgets commands that may not have been stored.
-func (b *backlog) leave(commands []catalog.Command) {
+// cancel stops watching commands that may not have been stored.
+func (b *backlog) cancel(commands []catalog.Command) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, c := range commands {
@@ -99,9 +91,16 @@ func (b *backlog) leave(commands []catalog.Command) {
 	}
 }
 
-// settled is told of all events. A command that was settled before has none: it
-// is done when one that was accepted later is.
-func (b *backlog) settled(events []catalog.Event) {
+// Begin sets the number of shards. It implements subscriber.
+func (b *backlog) Begin(_ int32, shards int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shards = shards
+}
+
+// Publish stops watching commands that are settled. A repeated command has no
+// event of its own: it counts as settled when a command accepted later is.
+func (b *backlog) Publish(_ int32, events []catalog.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, e := range events {
@@ -110,5 +109,8 @@ func (b *backlog) settled(events []catalog.Event) {
 		}
 	}
 }
+
+// End does nothing: commands stay watched while the shard is not followed.
+func (b *backlog) End(int32) {}
 
 func (b *backlog) shard(c catalog.Command) int32 { return catalog.Shard(c.Product, max(b.shards, 1)) }

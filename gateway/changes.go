@@ -19,106 +19,102 @@ import (
 	"catalog/internal/wire"
 )
 
-const (
-	heartbeat  = 15 * time.Second // a quiet stream says that it is alive
-	streamWait = 30 * time.Second // until a client has taken what was sent, or is cut off
-)
-
-// WatchChanges answers GET /api/v1/changes: server-sent events until the client
-// or the gateway goes.
+// WatchChanges handles GET /api/v1/changes. It sends server-sent events until the
+// client disconnects or the gateway stops.
 func (g *Gateway) WatchChanges(c *echo.Context, params api.WatchChangesParams) error {
 	ctx := c.Request().Context()
-	if err := g.answers.await(ctx); err != nil {
+	if err := g.events.waitReady(ctx); err != nil {
 		return err
 	}
-	var from changefeed.Cursor // nil for what comes from now on
+	var from changefeed.Cursor // nil for changes from now on
 	if params.LastEventID != "" {
 		var err error
 		if from, err = changefeed.ParseCursor(params.LastEventID, g.feed.Shards()); err != nil {
 			return catalog.Invalid("Last-Event-ID", err.Error())
 		}
 	}
-	joining, cancel := context.WithTimeout(ctx, callWait)
+	subscribeCtx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	consumer, err := g.feed.Subscribe(joining, from)
+	sub, err := g.feed.Subscribe(subscribeCtx, from)
 	if errors.Is(err, changefeed.ErrTooManySubscribers) {
-		p := problem(http.StatusServiceUnavailable, api.ProblemCodeUnavailable, "as many clients as may be follow changes already")
-		p.retryAfter = "10"
+		p := problem(catalog.CodeOverloaded, "the maximum number of clients follows changes already")
+		p.retryAfter = subscribersRetryAfter
 		return p
 	}
 	if err != nil {
 		return err
 	}
-	defer consumer.Close()
+	defer sub.Close()
 
 	header := c.Response().Header()
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store")
-	header.Set("X-Accel-Buffering", "no") // a proxy between must not gather what comes
+	header.Set("X-Accel-Buffering", "no") // proxies must not buffer the stream
 	c.Response().WriteHeader(http.StatusOK)
 	s := stream{
 		to: c.Response(), control: http.NewResponseController(c.Response()),
 		filter: changefeed.Filter{Product: catalog.ID(params.Product), Category: params.Category},
 	}
-	// The answer has begun: whatever ends it, the client goes on from its last id.
-	if err := s.run(ctx, consumer); !errors.Is(err, changefeed.ErrClosed) && ctx.Err() == nil {
-		g.logger.WarnContext(ctx, "a client that follows changes was cut off", "err", err)
+	// The response has begun, so no problem can be sent. The client resumes after
+	// its last id.
+	if err := s.run(ctx, sub); !errors.Is(err, changefeed.ErrClosed) && ctx.Err() == nil {
+		g.logger.WarnContext(ctx, "change stream ended early", "err", err)
 	}
 	return nil
 }
 
-// stream is the answer to one client.
+// stream is the response to one client.
 type stream struct {
 	to      io.Writer
 	control *http.ResponseController
 	filter  changefeed.Filter
-	text    bytes.Buffer // of what is sent next
+	buffer  bytes.Buffer // events to be sent next
 }
 
-// run sends what the consumer gets, until that ends, and says why.
-func (s *stream) run(ctx context.Context, consumer *changefeed.Subscriber) error {
-	// An id without data is kept by the client, too: it can go on from here
-	// before there was any change that it wants.
-	fmt.Fprintf(&s.text, "retry: 1000\nid: %s\n\n", consumer.Cursor())
+// run sends the changes of the subscription until it ends, and returns the reason.
+func (s *stream) run(ctx context.Context, sub *changefeed.Subscriber) error {
+	// Clients keep an id without data, too, and so can resume here before the first
+	// change that matches their filter.
+	fmt.Fprintf(&s.buffer, "retry: 1000\nid: %s\n\n", sub.Cursor())
 	for {
 		if err := s.send(); err != nil {
 			return err
 		}
-		sent := consumer.Cursor()
-		beat, cancel := context.WithTimeout(ctx, heartbeat)
-		items, err := consumer.Next(beat)
-		quiet := beat.Err() != nil && ctx.Err() == nil
+		sent := sub.Cursor()
+		nextCtx, cancel := context.WithTimeout(ctx, heartbeatInterval)
+		items, err := sub.Next(nextCtx)
+		idle := nextCtx.Err() != nil && ctx.Err() == nil
 		cancel()
 		switch {
 		case err == nil:
 			for _, i := range items {
 				if sent.Advance(i.Position); s.filter.Match(i) {
-					fmt.Fprintf(&s.text, "id: %s\nevent: %s\ndata: %s\n\n", sent, i.Kind, i.Data)
+					fmt.Fprintf(&s.buffer, "id: %s\nevent: %s\ndata: %s\n\n", sent, i.Kind, i.Data)
 				}
 			}
-		case quiet:
-			fmt.Fprintf(&s.text, ": still here\nid: %s\n\n", sent)
+		case idle:
+			fmt.Fprintf(&s.buffer, ": heartbeat\nid: %s\n\n", sent)
 		default:
 			return err
 		}
 	}
 }
 
-// send sends the text, if there is any.
+// send sends the buffered events, if there are any.
 func (s *stream) send() error {
-	if s.text.Len() == 0 {
+	if s.buffer.Len() == 0 {
 		return nil
 	}
-	if err := s.control.SetWriteDeadline(time.Now().Add(streamWait)); err != nil {
+	if err := s.control.SetWriteDeadline(time.Now().Add(streamWriteTimeout)); err != nil {
 		return err
 	}
-	if _, err := s.text.WriteTo(s.to); err != nil {
+	if _, err := s.buffer.WriteTo(s.to); err != nil {
 		return err
 	}
 	return s.control.Flush()
 }
 
-// changeData is the data of an event, in one line.
+// changeData returns the data of a server-sent event, in one line.
 func changeData(e catalog.Event) []byte {
 	m := api.ProductChange{
 		ProductId: uuid.UUID(e.Product.ID), Version: e.Product.Version, Position: e.Position.String(), At: e.SettledAt,
@@ -129,6 +125,6 @@ func changeData(e catalog.Event) []byte {
 	var b bytes.Buffer
 	j := json.NewEncoder(&b)
 	j.SetEscapeHTML(false)
-	_ = j.Encode(m) // what is made of an event cannot fail to be JSON
+	_ = j.Encode(m) // an event always encodes
 	return bytes.TrimSpace(b.Bytes())
 }

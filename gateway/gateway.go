@@ -1,9 +1,9 @@
-// Package gateway is the door of the system: HTTP comes in, commands go to the
-// log, queries to the reader.
+// Package gateway serves the HTTP API. Writes become commands in the log,
+// queries become calls to the reader.
 //
-// It promises: a command is answered as accepted only when the log has stored
-// it; the same request with the same Idempotency-Key has one effect, through
-// whichever gateway it comes; and no input makes an answer of 5xx.
+// It promises: a command is reported as accepted only after the log has stored
+// it; requests with the same Idempotency-Key have one effect, through whichever
+// gateway they come; and no input causes a 5xx response. DESIGN.md describes how.
 package gateway
 
 import (
@@ -26,86 +26,109 @@ import (
 	"catalog/internal/journal"
 )
 
-// Log is where commands go and where it is seen what became of them. Package
+// Log stores commands and delivers the events that result from them. Package
 // kafka implements it.
 type Log interface {
-	// Send appends the commands and waits until all are stored. Its errors are
-	// ErrUnavailable, when none was taken, and ErrUnknown.
+	// SendCommands appends the commands and waits until all are stored. It returns
+	// ErrUnavailable when none is stored, and ErrOutcomeUnknown when some may be.
 	SendCommands(ctx context.Context, commands ...catalog.Command) error
-	// Follow works on all shards of the events until ctx ends.
+	// ConsumeAllShards delivers the events of all shards to c until ctx ends.
 	ConsumeAllShards(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error
-	// EventBounds answers, by shard, the offset of the first event that is there
-	// and the offset that the next one will have.
+	// EventOffsets returns, by shard, the offset of the first stored event and the
+	// offset of the next one.
 	EventOffsets(ctx context.Context) (starts, ends []int64, err error)
 }
 
-// Config says what a gateway may use.
+// Config holds the settings of a gateway.
 type Config struct {
-	Near      int64         // bytes of products that are read often; 0 for none
-	Consumers int           // of changes, at once
-	Backlog   time.Duration // that what was accepted may wait to be settled, before no more is; 0 for as long as it takes
-	Writes    int           // that are being answered at once, at most; 0 for 1000
+	// CacheSize is the memory for products that are read often, in bytes. Raise it
+	// when the hit rate is low. The flag's default is 64 MiB; 0 disables the cache.
+	CacheSize int64
+	// MaxSubscribers is how many clients may follow changes at once. Each holds a
+	// connection and a few kilobytes. The flag's default is 1000; 0 allows none.
+	MaxSubscribers int
+	// MaxBacklogAge is how long accepted commands may wait for the writers before
+	// the gateway rejects further writes. Raise it to accept writes during longer
+	// outages of the store. The flag's default is 30 s; 0 means no limit.
+	MaxBacklogAge time.Duration
+	// MaxConcurrentWrites is how many writes are handled at once; the gateway
+	// rejects more with 429. 0 means the default of 1000.
+	MaxConcurrentWrites int
 }
 
 // Flags declares the flags of c, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
-	fs.Int64Var(&c.Near, "near", 64<<20, "`bytes` of products that are read often, kept in the gateway; 0 for none")
-	fs.IntVar(&c.Consumers, "changes.consumers", 1_000, "`number` of clients that may follow changes at once")
-	fs.DurationVar(&c.Backlog, "backlog", 30*time.Second, "`time` that what was accepted may wait for the writers, before no more is accepted until they have caught up; 0 for as long as it takes")
-	fs.IntVar(&c.Writes, "writes", defaultWrites, "`number` of writes that are answered at once; more are told to come again")
+	fs.Int64Var(&c.CacheSize, "cache.size", 64<<20, "`bytes` of memory for products that are read often; 0 disables the cache")
+	fs.IntVar(&c.MaxSubscribers, "changes.max-subscribers", 1_000, "`number` of clients that may follow changes at once")
+	fs.DurationVar(&c.MaxBacklogAge, "max-backlog-age", 30*time.Second, "`time` that accepted commands may wait for the writers before further writes are rejected with 503; 0 for no limit")
+	fs.IntVar(&c.MaxConcurrentWrites, "max-concurrent-writes", defaultMaxWrites, "`number` of writes that are handled at once; more are rejected with 429")
 }
 
-// defaultWrites is far more than the writers settle while a client waits, so
-// that more at once does not mean more done.
-const defaultWrites = 1000
+// Dependencies are the parts that a gateway uses. All are required.
+type Dependencies struct {
+	Log     Log
+	Reader  catalogv1.ReaderServiceClient
+	Writer  catalogv1.WriterServiceClient
+	Logger  *slog.Logger
+	Now     func() time.Time
+	Metrics prometheus.Registerer
+}
 
-// Gateway answers HTTP. It implements api.ServerInterface.
+// Gateway serves the HTTP API. It implements api.ServerInterface.
 type Gateway struct {
-	log      Log
-	reader   catalogv1.ReaderServiceClient
-	writer   catalogv1.WriterServiceClient
-	logger   *slog.Logger
-	now      func() time.Time
-	metrics  *metrics
-	near     *near
-	together *together
-	feed     *changefeed.Feed
-	answers  *answers
-	backlog  *backlog
-	sending  *breaker.Breaker // in front of the log
-	writes   chan struct{}    // has one for each write that is being answered
-	imports  chan struct{}
+	log     Log
+	reader  catalogv1.ReaderServiceClient
+	writer  catalogv1.WriterServiceClient
+	logger  *slog.Logger
+	now     func() time.Time
+	metrics *metrics
 
-	stopping context.Context // ends when the server is shut down
+	cache   *nearCache
+	batcher *readBatcher
+	feed    *changefeed.Feed
+	backlog *backlog
+	pending *pendingCommands
+	events  *eventFollower
+
+	logBreaker  *breaker.Breaker
+	writeSlots  chan struct{} // one element for each write in progress
+	importSlots chan struct{} // one element for each import in progress
+
+	stopping context.Context // ends when the server begins to shut down
 	stop     context.CancelFunc
 }
 
-// New makes a gateway. Metrics go to reg.
-func New(cfg Config, log Log, reader catalogv1.ReaderServiceClient, writer catalogv1.WriterServiceClient, logger *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Gateway {
-	near, backlog := newNear(cfg.Near, reg), newBacklog(cfg.Backlog, now, reg)
-	changes := changefeed.New(cfg.Consumers, journal.Journal{Client: writer}, changeData, prometheus.WrapRegistererWith(prometheus.Labels{"service": "gateway"}, reg))
-	if cfg.Writes <= 0 {
-		cfg.Writes = defaultWrites
+// New returns a gateway. Start its Run before its Handler receives requests.
+func New(cfg Config, d Dependencies) *Gateway {
+	if cfg.MaxConcurrentWrites <= 0 {
+		cfg.MaxConcurrentWrites = defaultMaxWrites
 	}
-	stopping, stop := context.WithCancel(context.Background())
-	return &Gateway{
-		stopping: stopping, stop: stop,
-		log: log, reader: reader, writer: writer, logger: logger, now: now,
-		metrics: newMetrics(reg), near: near, together: &together{reader: reader}, feed: changes, answers: newAnswers(log, near, changes, backlog), backlog: backlog,
-		sending: breaker.New("log", reg), writes: make(chan struct{}, cfg.Writes), imports: make(chan struct{}, maxImports),
+	g := &Gateway{
+		log: d.Log, reader: d.Reader, writer: d.Writer, logger: d.Logger, now: d.Now, metrics: newMetrics(d.Metrics),
+		cache:       newNearCache(cfg.CacheSize, d.Metrics),
+		batcher:     &readBatcher{reader: d.Reader},
+		feed:        changefeed.New(cfg.MaxSubscribers, journal.Journal{Client: d.Writer}, changeData, prometheus.WrapRegistererWith(prometheus.Labels{"service": "gateway"}, d.Metrics)),
+		backlog:     newBacklog(cfg.MaxBacklogAge, d.Now, d.Metrics),
+		pending:     newPendingCommands(),
+		logBreaker:  breaker.New("log", d.Metrics),
+		writeSlots:  make(chan struct{}, cfg.MaxConcurrentWrites),
+		importSlots: make(chan struct{}, maxImports),
 	}
+	g.events = newEventFollower(d.Log, g.pending, g.cache, g.feed, g.backlog)
+	g.stopping, g.stop = context.WithCancel(context.Background())
+	return g
 }
 
-// Run follows the events, which settle the requests that wait, until ctx ends.
+// Run follows the events of all shards until ctx ends.
 func (g *Gateway) Run(ctx context.Context) error {
-	return g.log.ConsumeAllShards(ctx, "gateway", g.answers)
+	return g.log.ConsumeAllShards(ctx, "gateway", g.events)
 }
 
-// Ping is an error until the gateway follows the events of all shards.
-func (g *Gateway) Ping(context.Context) error { return g.answers.ready() }
+// Ping returns an error until the gateway follows the events of all shards.
+func (g *Gateway) Ping(context.Context) error { return g.events.ready() }
 
-// Handler answers the API, its description at /openapi.json, the pages to try
-// it at /docs, and pages by their paths.
+// Handler returns the handler of the API, of its description at /openapi.json, of
+// the interactive documentation at /docs, and of pages, by path.
 func (g *Gateway) Handler(pages map[string]http.Handler) (http.Handler, error) {
 	contract, err := readContract(api.OpenAPI)
 	if err != nil {
@@ -113,8 +136,8 @@ func (g *Gateway) Handler(pages map[string]http.Handler) (http.Handler, error) {
 	}
 	e := echo.New()
 	e.Logger = g.logger
-	e.HTTPErrorHandler = g.answerProblem
-	e.Use(g.observe, contract.check)
+	e.HTTPErrorHandler = g.writeProblem
+	e.Use(g.observe, contract.validate)
 	api.RegisterHandlers(e, g)
 	e.GET("/openapi.json", func(c *echo.Context) error { return c.JSONBlob(http.StatusOK, contract.json) })
 	docs := docs()
@@ -126,16 +149,16 @@ func (g *Gateway) Handler(pages map[string]http.Handler) (http.Handler, error) {
 	return e, nil
 }
 
-// Server is an HTTP server with limits that keep a slow or greedy client from
-// harming others. Answers have their own time-outs, since an import may take
-// long. When it is shut down, who follows changes is sent away, an import ends,
-// and who waits for a command does not wait much longer.
+// Server returns an HTTP server for h with the limits of limits.go. It has no
+// write timeout, because imports and change streams take long. When the server
+// shuts down, change streams and imports end, and requests that wait for a
+// command wait at most shutdownWait longer.
 func (g *Gateway) Server(h http.Handler) *http.Server {
 	s := &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(g.logger.Handler(), slog.LevelDebug),
 	}
 	s.RegisterOnShutdown(g.feed.Close)
@@ -143,5 +166,5 @@ func (g *Gateway) Server(h http.Handler) *http.Server {
 	return s
 }
 
-// newID is a UUID of version 7: ids made later sort later.
+// newID returns a UUID of version 7: later ids sort after earlier ones.
 func newID() catalog.ID { return catalog.ID(uuid.Must(uuid.NewV7())) }

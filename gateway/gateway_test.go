@@ -1,14 +1,10 @@
 package gateway_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -19,14 +15,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
-	"go.yaml.in/yaml/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"catalog"
-	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
 	"catalog/eventlog"
 	"catalog/gateway"
@@ -37,25 +31,25 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }
 
-// system is a log, a writer and a reader that are one map. It settles what is
-// sent to it by the rules of the catalog.
+// system is a fake of log, writer and reader on one map. It settles commands by
+// the rules of the catalog.
 type system struct {
-	catalogv1.ReaderServiceClient // only what is overridden is called
+	catalogv1.ReaderServiceClient // only the overridden methods are called
 	catalogv1.WriterServiceClient
 
 	mu        sync.Mutex
 	products  map[catalog.ID]catalog.Product
 	events    []catalog.Event
 	followers []eventlog.Consumer[catalog.Event]
-	sendErr   error // of the next sends
+	sendErr   error // returned by Send
 	sends     int
-	gone      bool  // the log does not answer at all
-	readErr   error // of the reads
+	gone      bool  // the log does not respond at all
+	readErr   error // returned by reads
 	silent    bool  // events are not published
 	panics    bool
 	onFind    func() // called when SKUs are looked up
-	reads     int    // of products
-	several   int    // calls for more than one
+	reads     int    // products read
+	batches   int    // calls of GetProducts
 	slow      map[catalog.ID]*slow
 	gateway   *gateway.Gateway
 	followed  chan struct{}
@@ -121,6 +115,9 @@ func (s *system) EventOffsets(context.Context) (starts, ends []int64, err error)
 func (s *system) GetReceipt(_ context.Context, r *catalogv1.GetReceiptRequest, _ ...grpc.CallOption) (*catalogv1.GetReceiptResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.readErr != nil {
+		return nil, s.readErr
+	}
 	for _, e := range s.events {
 		if string(e.Command[:]) == string(r.GetCommandId()) {
 			return &catalogv1.GetReceiptResponse{Event: wire.EventToProto(e)}, nil
@@ -146,8 +143,8 @@ func (s *system) FindSKUs(_ context.Context, r *catalogv1.FindSKUsRequest, _ ...
 	return found, nil
 }
 
-// slow is a product that the reader answers when it is told to.
-type slow struct{ asked, answer chan struct{} }
+// slow is a product whose read ends when release is closed.
+type slow struct{ asked, release chan struct{} }
 
 func (s *system) GetProduct(_ context.Context, r *catalogv1.GetProductRequest, _ ...grpc.CallOption) (*catalogv1.GetProductResponse, error) {
 	s.mu.Lock()
@@ -155,7 +152,7 @@ func (s *system) GetProduct(_ context.Context, r *catalogv1.GetProductRequest, _
 	s.mu.Unlock()
 	if p != nil {
 		close(p.asked)
-		<-p.answer
+		<-p.release
 	}
 	return s.product(r)
 }
@@ -177,7 +174,7 @@ func (s *system) product(r *catalogv1.GetProductRequest) (*catalogv1.GetProductR
 
 func (s *system) GetProducts(_ context.Context, r *catalogv1.GetProductsRequest, _ ...grpc.CallOption) (*catalogv1.GetProductsResponse, error) {
 	s.mu.Lock()
-	s.several++
+	s.batches++
 	s.mu.Unlock()
 	all := &catalogv1.GetProductsResponse{}
 	for _, q := range r.GetProducts() {
@@ -196,16 +193,91 @@ func (s *system) GetProducts(_ context.Context, r *catalogv1.GetProductsRequest,
 	return all, nil
 }
 
-// serve runs a gateway on s, and answers its address.
-func serve(t *testing.T, s *system) string {
-	t.Helper()
-	return serveAs(t, s, gateway.Config{Near: 1 << 20, Consumers: 8})
+// replies is a stream of a server's replies.
+type replies[T any] struct {
+	grpc.ClientStream
+	list []*T
 }
 
-func serveAs(t *testing.T, s *system, cfg gateway.Config) string {
+func (a *replies[T]) Recv() (*T, error) {
+	if len(a.list) == 0 {
+		return nil, io.EOF
+	}
+	m := a.list[0]
+	a.list = a.list[1:]
+	return m, nil
+}
+
+func (s *system) Snapshot(context.Context, *catalogv1.SnapshotRequest, ...grpc.CallOption) (grpc.ServerStreamingClient[catalogv1.SnapshotResponse], error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &replies[catalogv1.SnapshotResponse]{list: []*catalogv1.SnapshotResponse{{NextSeq: int64(len(s.events) + 1)}}}, s.readErr
+}
+
+func (s *system) Replay(_ context.Context, r *catalogv1.ReplayRequest, _ ...grpc.CallOption) (grpc.ServerStreamingClient[catalogv1.ReplayResponse], error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := &replies[catalogv1.ReplayResponse]{}
+	for _, e := range s.events[r.GetFromSeq()-1 : r.GetToSeq()] {
+		a.list = append(a.list, &catalogv1.ReplayResponse{Events: []*catalogv1.Event{wire.EventToProto(e)}})
+	}
+	return a, s.readErr
+}
+
+func (s *system) ListHistory(_ context.Context, r *catalogv1.ListHistoryRequest, _ ...grpc.CallOption) (*catalogv1.ListHistoryResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.readErr != nil {
+		return nil, s.readErr
+	}
+	a := &catalogv1.ListHistoryResponse{}
+	there := false
+	for _, e := range slices.Backward(s.events) {
+		if e.Product.ID != catalog.ID(r.GetProductId()) || !e.Applied() {
+			continue
+		}
+		there = true
+		if (r.GetBeforeVersion() == 0 || e.Product.Version < r.GetBeforeVersion()) && len(a.Events) < int(r.GetLimit()) {
+			a.Events = append(a.Events, wire.EventToProto(e))
+		}
+	}
+	if !there {
+		return nil, status.Error(codes.NotFound, "")
+	}
+	return a, nil
+}
+
+func (s *system) SearchProducts(context.Context, *catalogv1.SearchProductsRequest, ...grpc.CallOption) (*catalogv1.SearchProductsResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &catalogv1.SearchProductsResponse{}, s.readErr
+}
+
+func (s *system) SuggestProducts(context.Context, *catalogv1.SuggestProductsRequest, ...grpc.CallOption) (*catalogv1.SuggestProductsResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &catalogv1.SuggestProductsResponse{}, s.readErr
+}
+
+// set changes the system under its lock.
+func (s *system) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+// serve runs a gateway on s and returns its address.
+func serve(t *testing.T, s *system) string {
+	t.Helper()
+	return serveConfig(t, s, gateway.Config{CacheSize: 1 << 20, MaxSubscribers: 8})
+}
+
+func serveConfig(t *testing.T, s *system, cfg gateway.Config) string {
 	t.Helper()
 	s.products, s.followed = map[catalog.ID]catalog.Product{}, make(chan struct{})
-	g := gateway.New(cfg, s, s, s, slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry())
+	g := gateway.New(cfg, gateway.Dependencies{
+		Log: s, Reader: s, Writer: s, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Metrics: prometheus.NewRegistry(),
+	})
 	s.gateway = g
 	h, err := g.Handler(nil)
 	if err != nil {
@@ -253,233 +325,22 @@ func call(t *testing.T, method, url, body string, headers ...string) (*http.Resp
 	return w, string(b)
 }
 
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !condition(); {
+		if time.Now().After(end) {
+			t.Fatalf("still not after 20 s: %s", what)
+		}
+	}
+}
+
 const lamp = `{"sku":"LAMP","name":"Lamp","price":{"amount":"20","currency":"EUR"}}`
 
-func TestAnswersWhenOthersFail(t *testing.T) {
-	id := catalog.DerivedID("p").String()
-	for _, test := range []struct {
-		name         string
-		system       *system
-		method, path string
-		status       int
-		code         string
-		has          []string // headers
-	}{
-		{"a log that takes nothing", &system{sendErr: fmt.Errorf("send: %w", catalog.ErrUnavailable)}, "POST", "/api/v1/products", 503, "unavailable", []string{"Retry-After"}},
-		{"a log that may have taken it", &system{sendErr: fmt.Errorf("send: %w", catalog.ErrOutcomeUnknown)}, "POST", "/api/v1/products", 504, "unknown", []string{"Command-Id"}},
-		{"a reader that is gone", &system{readErr: status.Error(codes.Unavailable, "10.1.2.3 refused")}, "GET", "/api/v1/products/" + id, 503, "unavailable", []string{"Retry-After"}},
-		{"a reader that is behind", &system{readErr: status.Error(codes.FailedPrecondition, "")}, "GET", "/api/v1/products/" + id, 503, "behind", []string{"Retry-After"}},
-		{"a reader that is slow", &system{readErr: status.Error(codes.DeadlineExceeded, "")}, "GET", "/api/v1/products/" + id, 503, "unavailable", []string{"Retry-After"}},
-		{"a question that takes too long", &system{readErr: status.Error(codes.ResourceExhausted, "")}, "GET", "/api/v1/products/" + id, 503, "unavailable", []string{"Retry-After"}},
-		{"a mistake of ours", &system{readErr: errors.New("password is hunter2")}, "GET", "/api/v1/products/" + id, 500, "internal", nil},
-		{"a panic", &system{panics: true}, "POST", "/api/v1/products", 500, "internal", nil},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			w, body := call(t, test.method, serve(t, test.system)+test.path, lamp, "Idempotency-Key", "k-1")
-			var p api.Problem
-			if err := json.Unmarshal([]byte(body), &p); err != nil || w.StatusCode != test.status || string(p.Code) != test.code {
-				t.Fatalf("answered %d %s, want %d with code %s", w.StatusCode, body, test.status, test.code)
-			}
-			for _, name := range test.has {
-				if w.Header.Get(name) == "" {
-					t.Errorf("there is no %s", name)
-				}
-			}
-			if test.status == 504 && p.IdempotencyKey != "k-1" {
-				t.Errorf("the key to repeat it with is not told: %s", body)
-			}
-			for _, secret := range []string{"hunter2", "10.1.2.3", "secret", "goroutine"} {
-				if strings.Contains(body, secret) {
-					t.Errorf("the answer tells %q", secret)
-				}
-			}
-		})
-	}
-}
-
-func TestACommandThatIsNotSettledInTimeIsAccepted(t *testing.T) {
-	s := &system{silent: true}
-	url := serve(t, s)
-	w, body := call(t, "POST", url+"/api/v1/products", lamp, "Prefer", "wait=0")
-	if w.StatusCode != http.StatusAccepted || !strings.Contains(body, `"pending"`) {
-		t.Fatalf("answered %d %s", w.StatusCode, body)
-	}
-	// What the stream of events did not bring, the journal knows.
-	if w, body := call(t, "GET", url+w.Header.Get("Location"), ""); w.StatusCode != http.StatusOK || !strings.Contains(body, `"applied"`) {
-		t.Fatalf("the receipt is %d %s", w.StatusCode, body)
-	}
-}
-
-func TestWhoAsksNotToWaitIsAlwaysAnsweredTheReceipt(t *testing.T) {
-	url := serve(t, &system{}) // settles before it answers that it took the command
-	for range 50 {
-		if w, body := call(t, "POST", url+"/api/v1/products", lamp, "Prefer", "respond-async"); w.StatusCode != http.StatusAccepted {
-			t.Fatalf("answered %d %s", w.StatusCode, body)
-		}
-	}
-}
-
-func TestARepeatedKeyIsAnsweredFromTheJournal(t *testing.T) {
-	s := &system{}
-	url := serve(t, s)
-	first, body := call(t, "POST", url+"/api/v1/products", lamp, "Idempotency-Key", "k")
-	s.mu.Lock()
-	s.sendErr = catalog.ErrUnavailable // a repeat needs no log
-	s.mu.Unlock()
-	again, same := call(t, "POST", url+"/api/v1/products", lamp, "Idempotency-Key", "k")
-	if first.StatusCode != http.StatusCreated || again.StatusCode != first.StatusCode || body != same {
-		t.Fatalf("answered %d %s and then %d %s", first.StatusCode, body, again.StatusCode, same)
-	}
-	if other, body := call(t, "POST", url+"/api/v1/products", strings.Replace(lamp, "20", "21", 1), "Idempotency-Key", "k"); other.StatusCode != http.StatusUnprocessableEntity {
-		t.Fatalf("another request with the key is answered %d %s", other.StatusCode, body)
-	}
-}
-
-func TestAProductThatIsReadAgainIsAnsweredByTheGateway(t *testing.T) {
-	s := &system{}
-	url := serve(t, s)
-	w, body := call(t, "POST", url+"/api/v1/products", lamp)
-	url += w.Header.Get("Location")
-	get := func(status int, headers ...string) (string, int) {
-		t.Helper()
-		s.mu.Lock()
-		before := s.reads
-		s.mu.Unlock()
-		r, got := call(t, "GET", url, "", headers...)
-		if r.StatusCode != status || status == http.StatusOK && r.Header.Get("Content-Type") != "application/json" {
-			t.Fatalf("answered %d %s", r.StatusCode, got)
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return r.Header.Get("ETag") + got, s.reads - before
-	}
-	first, _ := get(200)
-	if first != `"1"`+body {
-		t.Fatalf("answered %s, want %s", first, body)
-	}
-	// An answer is kept for a second, which may be over on a busy machine.
-	kept := func(status int, want string, headers ...string) {
-		t.Helper()
-		for range 100 {
-			got, reads := get(status, headers...)
-			if got != want {
-				t.Fatalf("answered %s, want %s", got, want)
-			}
-			if reads == 0 {
-				return
-			}
-		}
-		t.Error("the reader is asked each time")
-	}
-	kept(200, first)
-	kept(200, first, "Catalog-Position", w.Header.Get("Catalog-Position"))
-	kept(304, `"1"`, "If-None-Match", `"1"`)
-
-	w, body = call(t, "PATCH", url, `{"name":"Table lamp"}`)
-	second, reads := get(200)
-	if second != `"2"`+body || reads != 1 {
-		t.Fatalf("after a change answered %s with %d reads, want %s", second, reads, body)
-	}
-	kept(200, second, "Catalog-Position", w.Header.Get("Catalog-Position"))
-	kept(200, second, "Catalog-Position", "9.1, "+w.Header.Get("Catalog-Position")) // of other shards it needs to know nothing
-	if _, reads := get(200, "Catalog-Position", "0.99"); reads != 1 {
-		t.Error("a position that was not followed yet is answered by the gateway")
-	}
-	call(t, "DELETE", url, "")
-	if _, reads := get(404); reads != 1 {
-		t.Error("a product that was deleted is answered by the gateway")
-	}
-}
-
-func TestImport(t *testing.T) {
-	results := func(t *testing.T, url string, lines ...string) []api.ImportResult {
-		t.Helper()
-		w, body := call(t, "POST", url+"/api/v1/imports", strings.Join(lines, "\n"), "Content-Type", "application/x-ndjson")
-		if w.StatusCode != http.StatusOK {
-			t.Fatalf("answered %d %s", w.StatusCode, body)
-		}
-		var all []api.ImportResult
-		for s := bufio.NewScanner(strings.NewReader(body)); s.Scan(); {
-			var r api.ImportResult
-			if err := json.Unmarshal(s.Bytes(), &r); err != nil {
-				t.Fatalf("%v: %s", err, s.Text())
-			}
-			all = append(all, r)
-		}
-		return all
-	}
-	outcomes := func(all []api.ImportResult) string {
-		var words []string
-		for _, r := range all {
-			words = append(words, fmt.Sprintf("%d %s", r.Line, r.Outcome))
-		}
-		return strings.Join(words, ", ")
-	}
-	t.Run("each line has its answer, in order", func(t *testing.T) {
-		got := outcomes(results(t, serve(t, &system{}), lamp, "", `{"sku":"X"}`, `{"name":"no sku"}`, lamp, `{"sku":"LAMP","name":"Table lamp"}`, "nonsense", `{"sku":"`+strings.Repeat("x", 2<<20)+`"}`))
-		if want := "1 created, 3 refused, 4 refused, 5 unchanged, 6 changed, 7 refused, 8 refused"; got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
-		}
-	})
-	t.Run("an SKU that is taken meanwhile is found again", func(t *testing.T) {
-		s := &system{}
-		url := serve(t, s)
-		s.onFind = func() { call(t, "POST", url+"/api/v1/products", lamp) }
-		if got := outcomes(results(t, url, `{"sku":"LAMP","name":"Table lamp","price":{"amount":"20","currency":"EUR"}}`)); got != "1 changed" {
-			t.Errorf("got %s, want 1 changed", got)
-		}
-	})
-	t.Run("more lines than a window holds", func(t *testing.T) {
-		var lines []string
-		for i := range 1_203 {
-			lines = append(lines, fmt.Sprintf(`{"sku":"S%d","name":"x","price":{"amount":"1","currency":"EUR"}}`, i))
-		}
-		all := results(t, serve(t, &system{}), lines...)
-		if len(all) != 1_203 || all[1_202].Line != 1_203 || all[1_202].Outcome != "created" {
-			t.Errorf("%d answers, the last %+v", len(all), all[len(all)-1])
-		}
-	})
-	t.Run("a log that is gone is told before the answer begins", func(t *testing.T) {
-		if w, body := call(t, "POST", serve(t, &system{sendErr: catalog.ErrUnavailable})+"/api/v1/imports", lamp, "Content-Type", "application/x-ndjson"); w.StatusCode != http.StatusServiceUnavailable {
-			t.Errorf("answered %d %s", w.StatusCode, body)
-		}
-	})
-}
-
-func TestRoutesAreThoseOfTheContract(t *testing.T) {
-	var contract struct {
-		Paths      map[string]map[string]any
-		Components struct {
-			Examples map[string]struct{ Value any }
-		}
-	}
-	if err := yaml.Unmarshal(api.OpenAPI, &contract); err != nil {
-		t.Fatal(err)
-	}
-	url := serve(t, &system{})
-	id := "0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b"
-	for _, path := range slices.Sorted(maps.Keys(contract.Paths)) {
-		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
-			_, said := contract.Paths[path][strings.ToLower(method)]
-			w, body := call(t, method, url+strings.Replace(path, "{id}", id, 1)+"?nonsense=1", lamp)
-			if is := w.StatusCode != http.StatusMethodNotAllowed; is != said {
-				t.Errorf("%s %s: the contract says %v, the gateway %v: %s", method, path, said, is, body)
-			}
-		}
-	}
-	example, err := json.Marshal(contract.Components.Examples["productData"].Value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := wire.ParseProductData(example); err != nil {
-		t.Errorf("the example of product data is refused: %v", err)
-	}
-	var product api.Product
-	d, err := json.Marshal(contract.Components.Examples["product"].Value)
-	if err == nil {
-		err = json.Unmarshal(d, &product)
-	}
-	if err != nil || product.Version != 1 {
-		t.Errorf("the example of a product cannot be read: %v", err)
+// lamps returns a function that returns product data with a new SKU.
+func lamps() func() string {
+	n := 0
+	return func() string {
+		n++
+		return strings.Replace(lamp, "LAMP", fmt.Sprintf("LAMP-%d", n), 1)
 	}
 }

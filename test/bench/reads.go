@@ -58,7 +58,7 @@ func measureReads(program, dir string) (hot, cold float64, err error) {
 		return 0, 0, err
 	}
 	defer stop()
-	coldServer, err := start(program, filepath.Join(dir, "far"), "-near", "0", "-redis.url", redis, "-redis.prefix", fmt.Sprint("bench-", time.Now().UnixNano()))
+	coldServer, err := start(program, filepath.Join(dir, "far"), "-cache.size", "0", "-redis.url", redis, "-redis.prefix", fmt.Sprint("bench-", time.Now().UnixNano()))
 	if err != nil {
 		return 0, 0, err
 	}

@@ -87,7 +87,7 @@ func TestEngineOutage(t *testing.T) {
 func TestEngineOutage_mongoDB(t *testing.T) {
 	env := engineEnvMap(t)
 	mongo, url := startProxy(t, env["CATALOG_MONGO_URL"])
-	s := up(t, dataDir(t), "-near", "0", "-mongo.url", url, "-mongo.database", env["CATALOG_MONGO_DATABASE"],
+	s := up(t, dataDir(t), "-cache.size", "0", "-mongo.url", url, "-mongo.database", env["CATALOG_MONGO_DATABASE"],
 		"-redis.url", env["CATALOG_REDIS_URL"], "-redis.prefix", env["CATALOG_REDIS_PREFIX"])
 	id, at := s.create(chair)
 	cached := "/api/v1/products/" + id

@@ -68,7 +68,7 @@ func writeConcurrently(t *testing.T, s *server, name string, clients int, while 
 
 func TestOverload(t *testing.T) {
 	const slots = 32
-	s := up(t, dataDir(t), "-writes", strconv.Itoa(slots))
+	s := up(t, dataDir(t), "-max-concurrent-writes", strconv.Itoa(slots))
 	admin := &server{t: t, api: s.admin}
 	writeConcurrently(t, s, "WARM", slots, time.Second)
 	peak, none, _ := writeConcurrently(t, s, "PEAK", slots, 3*time.Second)

@@ -139,8 +139,8 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "the near cache stores an old response of the reader",
-		file: "gateway/near.go", old: "case p != nil && alone && at >= f.seq:", new: "case p != nil && alone:",
-		pkg: "./gateway", test: "TestAnAnswerThatIsOlderThanAnEventIsNotKept",
+		file: "gateway/near_cache.go", old: "case p != nil && alone && seq >= i.seq:", new: "case p != nil && alone:",
+		pkg: "./gateway", test: "TestNearCache_lateRead",
 	},
 	{
 		bug:  "a read does not wait for its position",
@@ -169,12 +169,12 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "batched reads return each other's products",
-		file: "gateway/together.go", old: "encoded: answers[i].GetProduct()", new: "encoded: answers[len(all)-1-i].GetProduct()",
-		pkg: "./gateway", test: "TestWhoReadsTogetherGetsHisOwnAndWaitsForNobody",
+		file: "gateway/read_batcher.go", old: "encoded: results[i].GetProduct()", new: "encoded: results[len(batch)-1-i].GetProduct()",
+		pkg: "./gateway", test: "TestReadBatcher",
 	},
 	{
 		bug:  "the near cache keeps a changed product",
-		file: "gateway/near.go", old: "				n.pages.Invalidate(e.Product.ID)\n", new: "",
+		file: "gateway/near_cache.go", old: "				n.products.Invalidate(e.Product.ID)\n", new: "",
 		pkg: "./gateway", test: "Test.*",
 	},
 	{

@@ -33,10 +33,15 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // ReaderService serves queries from the read side: view, cache and search index.
-// A request with a position waits until the reader has applied that position. If
-// the deadline passes first, the call fails with FAILED_PRECONDITION.
+// A request with a position waits until the reader has applied that position.
+// A status has a google.rpc.ErrorInfo with the code of docs/errors.md:
+// FAILED_PRECONDITION (stale) when the position is not applied in time,
+// DEADLINE_EXCEEDED (too_slow) when a query exceeds its time limit,
+// RESOURCE_EXHAUSTED (overloaded) when too many calls are in progress,
+// UNAVAILABLE (unavailable) when an engine does not respond, and
+// INVALID_ARGUMENT (invalid) with the fields in a google.rpc.BadRequest.
 type ReaderServiceClient interface {
-	// GetProduct returns one product, or NOT_FOUND.
+	// GetProduct returns one product, or NOT_FOUND (not_found).
 	GetProduct(ctx context.Context, in *GetProductRequest, opts ...grpc.CallOption) (*GetProductResponse, error)
 	// GetProducts returns those of several products that the reader can load within
 	// milliseconds. Callers use GetProduct for the others.
@@ -169,10 +174,15 @@ type ReaderService_RebuildClient = grpc.ServerStreamingClient[RebuildResponse]
 // for forward compatibility.
 //
 // ReaderService serves queries from the read side: view, cache and search index.
-// A request with a position waits until the reader has applied that position. If
-// the deadline passes first, the call fails with FAILED_PRECONDITION.
+// A request with a position waits until the reader has applied that position.
+// A status has a google.rpc.ErrorInfo with the code of docs/errors.md:
+// FAILED_PRECONDITION (stale) when the position is not applied in time,
+// DEADLINE_EXCEEDED (too_slow) when a query exceeds its time limit,
+// RESOURCE_EXHAUSTED (overloaded) when too many calls are in progress,
+// UNAVAILABLE (unavailable) when an engine does not respond, and
+// INVALID_ARGUMENT (invalid) with the fields in a google.rpc.BadRequest.
 type ReaderServiceServer interface {
-	// GetProduct returns one product, or NOT_FOUND.
+	// GetProduct returns one product, or NOT_FOUND (not_found).
 	GetProduct(context.Context, *GetProductRequest) (*GetProductResponse, error)
 	// GetProducts returns those of several products that the reader can load within
 	// milliseconds. Callers use GetProduct for the others.

@@ -98,7 +98,10 @@ func (p *Process) Gateway(cfg gateway.Config, log gateway.Log, reader, writer *g
 	if err != nil {
 		return nil, nil, err
 	}
-	g := gateway.New(cfg, log, catalogv1.NewReaderServiceClient(reader), catalogv1.NewWriterServiceClient(writer), t.Log, time.Now, t.Registry)
+	g := gateway.New(cfg, gateway.Dependencies{
+		Log: log, Reader: catalogv1.NewReaderServiceClient(reader), Writer: catalogv1.NewWriterServiceClient(writer),
+		Logger: t.Log, Now: time.Now, Metrics: t.Registry,
+	})
 	h, err := g.Handler(web.Pages())
 	if err != nil {
 		return nil, nil, err

@@ -21,7 +21,7 @@ import (
 	"catalog/internal/rpc"
 )
 
-// writer counts receipts, and answers none while it is frozen.
+// writer counts receipts, and does not respond while it is frozen.
 type writer struct {
 	catalogv1.UnimplementedWriterServiceServer
 	address string
@@ -59,7 +59,9 @@ func serve(t testing.TB, address string) *writer {
 	return w
 }
 
-func dial(t testing.TB, targets ...string) (call func(patience time.Duration) codes.Code) {
+// dial returns a function that calls a writer at one of the targets, with a
+// timeout, and returns the code of the call.
+func dial(t testing.TB, targets ...string) (call func(timeout time.Duration) codes.Code) {
 	t.Helper()
 	c, err := rpc.Dial(strings.Join(targets, ","), prometheus.NewRegistry())
 	if err != nil {
@@ -67,8 +69,8 @@ func dial(t testing.TB, targets ...string) (call func(patience time.Duration) co
 	}
 	t.Cleanup(func() { c.Close() })
 	client, request := catalogv1.NewWriterServiceClient(c), &catalogv1.GetReceiptRequest{CommandId: make([]byte, 16)}
-	return func(patience time.Duration) codes.Code {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+	return func(timeout time.Duration) codes.Code {
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
 		_, err := client.GetReceipt(ctx, request)
 		return status.Code(err)
@@ -79,21 +81,21 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !condition(); {
 		if time.Now().After(end) {
-			t.Fatalf("still not: %s", what)
+			t.Fatalf("still not after 20 s: %s", what)
 		}
 	}
 }
 
-func TestSeveralServersAreAsOne(t *testing.T) {
-	const anHour = time.Hour // no call may take it
+func TestBalancer(t *testing.T) {
+	const noTimeout = time.Hour // no call takes that long
 	one, two := serve(t, freeport.Address()), serve(t, freeport.Address())
 	call := dial(t, one.address, two.address)
 	for one.calls.Load() == 0 || two.calls.Load() == 0 {
-		if code := call(anHour); code != codes.NotFound {
-			t.Fatalf("answered %v", code)
+		if code := call(noTimeout); code != codes.NotFound {
+			t.Fatalf("call = %v", code)
 		}
 	}
-	t.Run("one that freezes costs a few calls their time, and no more", func(t *testing.T) {
+	t.Run("a server that freezes costs a few timeouts", func(t *testing.T) {
 		two.frozen.Store(true)
 		lost := 0
 		for range 200 {
@@ -102,72 +104,72 @@ func TestSeveralServersAreAsOne(t *testing.T) {
 			case codes.DeadlineExceeded:
 				lost++
 			default:
-				t.Fatalf("answered %v", code)
+				t.Fatalf("call = %v", code)
 			}
 		}
 		if lost < 1 || lost > 60 {
-			t.Errorf("%d calls of 200 were lost", lost)
+			t.Errorf("%d calls of 200 timed out, want 1 to 60", lost)
 		}
 	})
-	t.Run("it is asked again when it wakes", func(t *testing.T) {
+	t.Run("the server gets calls again when it responds", func(t *testing.T) {
 		two.frozen.Store(false)
 		before := two.calls.Load()
-		eventually(t, "both are asked", func() bool { call(time.Second); return two.calls.Load() > before+10 })
+		eventually(t, "both servers get calls", func() bool { call(time.Second); return two.calls.Load() > before+10 })
 	})
-	t.Run("one that dies costs nothing", func(t *testing.T) {
+	t.Run("a server that dies costs no call", func(t *testing.T) {
 		one.stop()
 		for range 200 {
-			if code := call(anHour); code != codes.NotFound {
-				t.Fatalf("answered %v", code)
+			if code := call(noTimeout); code != codes.NotFound {
+				t.Fatalf("call = %v", code)
 			}
 		}
 	})
-	t.Run("one that comes back is asked again", func(t *testing.T) {
+	t.Run("a server that comes back gets calls again", func(t *testing.T) {
 		again := serve(t, one.address)
-		eventually(t, "both are asked", func() bool { call(anHour); return again.calls.Load() > 10 })
+		eventually(t, "both servers get calls", func() bool { call(noTimeout); return again.calls.Load() > 10 })
 	})
 }
 
-func TestWithoutServersCallsFailAtOnce(t *testing.T) {
+func TestBalancer_noServer(t *testing.T) {
 	for _, test := range []struct {
-		name string
-		fail func(*writer)
-		mend func(*testing.T, *writer)
+		name   string
+		fail   func(*writer)
+		repair func(*testing.T, *writer)
 	}{
-		{"one that is frozen", func(w *writer) { w.frozen.Store(true) }, func(_ *testing.T, w *writer) { w.frozen.Store(false) }},
-		{"one that is dead", func(w *writer) { w.stop() }, func(t *testing.T, w *writer) { serve(t, w.address) }},
+		{"a frozen server", func(w *writer) { w.frozen.Store(true) }, func(_ *testing.T, w *writer) { w.frozen.Store(false) }},
+		{"a dead server", func(w *writer) { w.stop() }, func(t *testing.T, w *writer) { serve(t, w.address) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := serve(t, freeport.Address())
 			call := dial(t, w.address)
 			if code := call(time.Hour); code != codes.NotFound {
-				t.Fatalf("answered %v", code)
+				t.Fatalf("call = %v", code)
 			}
 			test.fail(w)
-			eventually(t, "that is known", func() bool { return call(100*time.Millisecond) == codes.Unavailable })
-			// Of those who come now, one in a quarter of a second is asked to try.
+			eventually(t, "calls fail at once", func() bool { return call(100*time.Millisecond) == codes.Unavailable })
+			// The breaker lets one call in a quarter of a second through.
 			slow := 0
 			for range 1000 {
-				since := time.Now()
+				start := time.Now()
 				if code := call(100 * time.Millisecond); code == codes.NotFound {
-					t.Fatalf("answered %v", code)
+					t.Fatalf("call = %v", code)
 				}
-				if time.Since(since) > 50*time.Millisecond {
+				if time.Since(start) > 50*time.Millisecond {
 					slow++
 				}
 			}
 			if slow > 100 {
-				t.Errorf("%d calls of 1000 were not answered within 50 ms", slow)
+				t.Errorf("%d calls of 1000 took longer than 50 ms, want at most 100", slow)
 			}
-			test.mend(t, w)
-			eventually(t, "it answers again", func() bool { return call(time.Second) == codes.NotFound })
+			test.repair(t, w)
+			eventually(t, "calls succeed again", func() bool { return call(time.Second) == codes.NotFound })
 		})
 	}
 }
 
-// refuser is a server, not one of ours, that answers every call, but health,
-// that it is not available.
-func refuser(t *testing.T) (address string, calls *atomic.Int64) {
+// unavailableServer starts a server that fails every call with UNAVAILABLE, except
+// health checks, and does not tell the client to stop retrying.
+func unavailableServer(t *testing.T) (address string, calls *atomic.Int64) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -179,17 +181,17 @@ func refuser(t *testing.T) (address string, calls *atomic.Int64) {
 		return nil, status.Error(codes.Unavailable, "")
 	}))
 	catalogv1.RegisterWriterServiceServer(s, catalogv1.UnimplementedWriterServiceServer{})
-	healthpb.RegisterHealthServer(s, well{})
+	healthpb.RegisterHealthServer(s, healthy{})
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
 	return l.Addr().String(), calls
 }
 
-type well struct {
+type healthy struct {
 	healthpb.UnimplementedHealthServer
 }
 
-func (well) Watch(_ *healthpb.HealthCheckRequest, s healthpb.Health_WatchServer) error {
+func (healthy) Watch(_ *healthpb.HealthCheckRequest, s healthpb.Health_WatchServer) error {
 	if err := s.Send(&healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_SERVING}); err != nil {
 		return err
 	}
@@ -197,17 +199,17 @@ func (well) Watch(_ *healthpb.HealthCheckRequest, s healthpb.Health_WatchServer)
 	return nil
 }
 
-func TestRetriesAreNoStorm(t *testing.T) {
-	const asked = 2000
-	address, calls := refuser(t)
+func TestDial_retryBudget(t *testing.T) {
+	const requests = 2000
+	address, calls := unavailableServer(t)
 	call := dial(t, address)
-	for range asked {
+	for range requests {
 		if code := call(time.Hour); code != codes.Unavailable {
-			t.Fatalf("answered %v", code)
+			t.Fatalf("call = %v", code)
 		}
 	}
-	if got := calls.Load(); got <= asked || got > asked*11/10 {
-		t.Errorf("%d calls were made of %d: void without retries, a storm with more than a tenth", got, asked)
+	if got := calls.Load(); got <= requests || got > requests*11/10 {
+		t.Errorf("%d calls for %d requests; want some retries, and at most a tenth", got, requests)
 	}
 }
 

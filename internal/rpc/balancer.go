@@ -13,48 +13,50 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"catalog"
 	"catalog/internal/breaker"
 )
 
-// balancing is the name of how calls are spread: over all servers in turn that
-// say they serve, without those that do not answer.
-const balancing = "catalog"
+// balancerName is the name of the balancing policy: round robin over the healthy
+// servers, without servers whose circuit breaker is open.
+const balancerName = "catalog"
 
-// gRPC knows ways to balance by name, for the whole process, and wants to be
-// told of them before the first client is made.
+// gRPC keeps balancers by name, for the whole process, and requires registration
+// before the first client is made.
 func init() {
-	balancer.Register(base.NewBalancerBuilder(balancing, pickers{}, base.Config{HealthCheck: true}))
+	balancer.Register(base.NewBalancerBuilder(balancerName, pickerBuilder{}, base.Config{HealthCheck: true}))
 }
 
-// breakers are those of the servers behind one target, by address.
+// breakers holds the circuit breakers of the servers behind one target.
 type breakers struct {
-	reg    prometheus.Registerer
-	all    sync.Map      // of address to *breaker.Breaker
-	flying chan struct{} // has one for each call
+	reg       prometheus.Registerer
+	byAddress sync.Map      // string to *breaker.Breaker
+	calls     chan struct{} // one element for each call in progress
 }
 
+// of returns the breaker of the server at the address.
 func (b *breakers) of(address string) *breaker.Breaker {
-	if at, ok := b.all.Load(address); ok {
-		return at.(*breaker.Breaker)
+	if found, ok := b.byAddress.Load(address); ok {
+		return found.(*breaker.Breaker)
 	}
-	at, _ := b.all.LoadOrStore(address, breaker.New(address, b.reg))
-	return at.(*breaker.Breaker)
+	found, _ := b.byAddress.LoadOrStore(address, breaker.New(address, b.reg))
+	return found.(*breaker.Breaker)
 }
 
-// breakersKey is where a call carries the breakers of its target to the picker,
-// which gRPC makes out of reach of who dials.
+// breakersKey is the context key under which a call carries the breakers of its
+// target to the picker. gRPC makes the picker, so Dial cannot give it the breakers.
 type breakersKey struct{}
 
 func (b *breakers) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	select {
-	case b.flying <- struct{}{}:
-		defer func() { <-b.flying }()
+	case b.calls <- struct{}{}:
+		defer func() { <-b.calls }()
 	default:
-		return status.Error(codes.ResourceExhausted, "too many calls at once")
+		return errTooManyCalls
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, patience)
+		ctx, cancel = context.WithTimeout(ctx, defaultTimeout)
 		defer cancel()
 	}
 	return invoke(context.WithValue(ctx, breakersKey{}, b), method, req, reply, cc, opts...)
@@ -64,10 +66,13 @@ func (b *breakers) stream(ctx context.Context, d *grpc.StreamDesc, cc *grpc.Clie
 	return open(context.WithValue(ctx, breakersKey{}, b), d, cc, method, opts...)
 }
 
-type pickers struct{}
+// errTooManyCalls is returned when maxCalls calls are in progress.
+var errTooManyCalls = ToStatus(catalog.ErrOverloaded)
 
-// Build makes a picker among the servers that serve.
-func (pickers) Build(info base.PickerBuildInfo) balancer.Picker {
+type pickerBuilder struct{}
+
+// Build returns a picker over the ready servers.
+func (pickerBuilder) Build(info base.PickerBuildInfo) balancer.Picker {
 	if len(info.ReadySCs) == 0 {
 		return base.NewErrPicker(balancer.ErrNoSubConnAvailable)
 	}
@@ -89,10 +94,10 @@ type server struct {
 	address string
 }
 
-// errSilent ends a call at once: it is a status, so gRPC does not try again.
-var errSilent = status.Error(codes.Unavailable, "no server has answered lately")
+// errNoServer fails a call at once: gRPC does not retry a status from a picker.
+var errNoServer = status.Error(codes.Unavailable, "no server responds")
 
-// Pick picks the next server whose breaker allows it.
+// Pick returns the next server whose breaker allows the call.
 func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	all := info.Ctx.Value(breakersKey{}).(*breakers)
 	first, n := p.next.Add(1), uint32(len(p.servers))
@@ -102,11 +107,11 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 			return balancer.PickResult{SubConn: s.conn, Done: func(d balancer.DoneInfo) { b.Record(outcome(d)) }}, nil
 		}
 	}
-	return balancer.PickResult{}, errSilent
+	return balancer.PickResult{}, errNoServer
 }
 
-// outcome is what a call says about the server. One that answers anything is
-// well, be it that an engine is away.
+// outcome returns what a call shows about the server. A server that sends any
+// reply works, even when the reply says that an engine does not respond.
 func outcome(d balancer.DoneInfo) breaker.Outcome {
 	if d.Err == nil || d.BytesReceived {
 		return breaker.Succeeded

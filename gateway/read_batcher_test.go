@@ -15,19 +15,19 @@ import (
 	"catalog/gateway"
 )
 
-// Many products are read at once, some of which take long. Each reader gets
-// what he asked for, and waits for no other.
-func TestWhoReadsTogetherGetsHisOwnAndWaitsForNobody(t *testing.T) {
+// TestReadBatcher reads many products at once, some of them slowly. Each read
+// returns its own product and waits for no other.
+func TestReadBatcher(t *testing.T) {
 	const products = 40
 	s := &system{slow: map[catalog.ID]*slow{}}
-	url := serveAs(t, s, gateway.Config{}) // nothing is answered from near
+	url := serveConfig(t, s, gateway.Config{}) // no near cache
 	paths := make([]string, products)
 	for i := range paths {
 		w, _ := call(t, "POST", url+"/api/v1/products", fmt.Sprintf(`{"name":"Lamp %d","price":{"amount":"20","currency":"EUR"}}`, i))
 		paths[i] = w.Header.Get("Location")
 	}
-	slowly := func(path string) *slow {
-		p := &slow{asked: make(chan struct{}), answer: make(chan struct{})}
+	makeSlow := func(path string) *slow {
+		p := &slow{asked: make(chan struct{}), release: make(chan struct{})}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.slow[catalog.ID(uuid.MustParse(path[strings.LastIndex(path, "/")+1:]))] = p
@@ -35,20 +35,20 @@ func TestWhoReadsTogetherGetsHisOwnAndWaitsForNobody(t *testing.T) {
 	}
 	read := func(i int) {
 		if r, body := call(t, "GET", url+paths[i], ""); r.StatusCode != http.StatusOK || !strings.Contains(body, fmt.Sprintf(`"Lamp %d"`, i)) {
-			t.Errorf("product %d is answered %d %s", i, r.StatusCode, body)
+			t.Errorf("product %d: response %d %s", i, r.StatusCode, body)
 		}
 	}
 
-	// All calls that may be under way at once are for products that take long.
-	var late []*slow
+	// Slow products occupy all call slots.
+	var held []*slow
 	var waiting sync.WaitGroup
 	for i := range 3 {
-		late = append(late, slowly(paths[i]))
+		held = append(held, makeSlow(paths[i]))
 		waiting.Go(func() { read(i) })
-		<-late[i].asked
+		<-held[i].asked
 	}
-	// Somebody does not wait for such a product.
-	left := slowly(paths[3])
+	// A client disconnects before its slow product is read.
+	left := makeSlow(paths[3])
 	ctx, leave := context.WithCancel(t.Context())
 	waiting.Go(func() {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+paths[3], nil)
@@ -58,7 +58,7 @@ func TestWhoReadsTogetherGetsHisOwnAndWaitsForNobody(t *testing.T) {
 		}
 		if a, err := http.DefaultClient.Do(r); err == nil {
 			_ = a.Body.Close()
-			t.Error("who has left is answered", a.Status)
+			t.Error("the canceled read returned", a.Status)
 		}
 	})
 	<-left.asked
@@ -71,22 +71,22 @@ func TestWhoReadsTogetherGetsHisOwnAndWaitsForNobody(t *testing.T) {
 		}
 		others.Go(func() {
 			if r, body := call(t, "GET", url+"/api/v1/products/"+uuid.NewString(), ""); r.StatusCode != http.StatusNotFound {
-				t.Errorf("a product that there is not is answered %d %s", r.StatusCode, body)
+				t.Errorf("a product that does not exist: response %d %s", r.StatusCode, body)
 			}
 		})
 		others.Wait()
 		s.mu.Lock()
-		several := s.several
+		batches := s.batches
 		s.mu.Unlock()
-		if several > 0 {
+		if batches > 0 {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatal("void: nothing is asked for together")
+			t.Fatal("void: no reads shared a call")
 		}
 	}
-	for _, p := range append(late, left) {
-		close(p.answer)
+	for _, p := range append(held, left) {
+		close(p.release)
 	}
 	waiting.Wait()
 }

@@ -19,30 +19,31 @@ import (
 )
 
 type metrics struct {
-	seconds *prometheus.HistogramVec // of requests, by route, method and status
-	flying  prometheus.Gauge
+	duration *prometheus.HistogramVec
+	inFlight prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "catalog_http_request_seconds", Help: "Duration of HTTP requests, by route, method and status.",
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "catalog_http_request_duration_seconds", Help: "Duration of HTTP requests in seconds, by route, method and status.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
 		}, []string{"route", "method", "status"}),
-		flying: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "catalog_http_requests_in_flight", Help: "HTTP requests that are being answered.",
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "catalog_http_requests_in_flight", Help: "HTTP requests in progress.",
 		}),
 	}
-	reg.MustRegister(m.seconds, m.flying)
+	reg.MustRegister(m.duration, m.inFlight)
 	return m
 }
 
-// observe is around everything: it makes a span, a measure and a log line of
-// each request, a problem of each error, and an internal error of a panic.
+// observe is the outermost middleware. It records a span, a metric and a log line
+// of each request, writes the problem of an error, and turns a panic into an
+// internal error.
 func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	tracer := otel.Tracer("catalog/gateway")
 	return func(c *echo.Context) error {
-		since := time.Now()
+		start := time.Now()
 		r := c.Request()
 		route := c.Path()
 		if route == "" {
@@ -52,11 +53,11 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		ctx, span := tracer.Start(ctx, r.Method+" "+route, trace.WithSpanKind(trace.SpanKindServer))
 		defer span.End()
 		c.SetRequest(r.WithContext(ctx))
-		g.metrics.flying.Inc()
-		defer g.metrics.flying.Dec()
+		g.metrics.inFlight.Inc()
+		defer g.metrics.inFlight.Dec()
 
-		if err := guard(c, next, g); err != nil {
-			g.answerProblem(c, err)
+		if err := g.recoverPanic(c, next); err != nil {
+			g.writeProblem(c, err)
 		}
 		status := http.StatusOK
 		if w, err := echo.UnwrapResponse(c.Response()); err == nil && w.Status != 0 {
@@ -69,16 +70,17 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			span.SetAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", route),
 				attribute.Int("http.response.status_code", status))
 		}
-		took := time.Since(since)
-		g.metrics.seconds.WithLabelValues(route, method(r.Method), strconv.Itoa(status)).Observe(took.Seconds())
-		if g.logger.Enabled(ctx, slog.LevelDebug) { // its arguments cost more than a read that is answered from near
+		took := time.Since(start)
+		g.metrics.duration.WithLabelValues(route, methodLabel(r.Method), strconv.Itoa(status)).Observe(took.Seconds())
+		if g.logger.Enabled(ctx, slog.LevelDebug) { // building the arguments costs more than a read from the near cache
 			g.logger.DebugContext(ctx, "request", "method", r.Method, "route", route, "status", status, "took", took)
 		}
 		return nil
 	}
 }
 
-func guard(c *echo.Context, next echo.HandlerFunc, g *Gateway) (err error) {
+// recoverPanic calls next and returns a panic as an error.
+func (g *Gateway) recoverPanic(c *echo.Context, next echo.HandlerFunc) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			g.logger.ErrorContext(c.Request().Context(), "request panicked", "route", c.Path(), "err", p, "stack", string(debug.Stack()))
@@ -88,8 +90,9 @@ func guard(c *echo.Context, next echo.HandlerFunc, g *Gateway) (err error) {
 	return next(c)
 }
 
-// method keeps people from making metrics by inventing methods.
-func method(m string) string {
+// methodLabel returns the method as a metric label. Unknown methods share one
+// label, so that clients cannot create time series.
+func methodLabel(m string) string {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
 		return m
@@ -97,7 +100,7 @@ func method(m string) string {
 	return "other"
 }
 
-// traceparent is the trace context of ctx, as it travels with a command.
+// traceparent returns the trace context of ctx in the form that a command carries.
 func traceparent(ctx context.Context) string {
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
@@ -20,75 +20,71 @@ import (
 	"catalog/internal/wire"
 )
 
-const (
-	maxImport  = 256 << 20        // bytes of a request
-	importRows = 500              // settled together
-	importWait = 10 * time.Second // for the rows of a window to be settled
-	maxImports = 16               // at once
-	rowsWait   = time.Minute      // until the rows of a window have arrived
-)
-
-// row is a line of an import on its way.
-type row struct {
+// importRow is a line of an import.
+type importRow struct {
 	line    int64
-	id      catalog.ID // zero until it is known
+	id      catalog.ID // of the product; zero until identify has run
 	patch   catalog.Patch
 	command catalog.Command
 	event   catalog.Event
-	problem *problemError // why it is refused
+	problem *problemError // the reason of a refusal
 	pending bool          // accepted, and not settled in time
 }
 
-// ImportProducts answers POST /api/v1/imports. Lines are taken some hundreds at
-// a time; each window is answered before the next is read, so that a client
-// that leaves stops the import within one.
+// ImportProducts handles POST /api/v1/imports. It reads a window of rows, settles
+// them and sends their results before it reads the next window, so an import
+// stops within one window when the client disconnects.
 func (g *Gateway) ImportProducts(c *echo.Context) error {
-	if err := checkType(c, "application/x-ndjson"); err != nil {
+	if err := checkContentType(c, "application/x-ndjson"); err != nil {
 		return err
 	}
-	leave, err := enter(g.imports)
+	release, err := acquireSlot(g.importSlots)
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer release()
 	ctx := c.Request().Context()
-	if err := g.answers.await(ctx); err != nil {
+	if err := g.events.waitReady(ctx); err != nil {
 		return err
 	}
-	// Answers begin before the request ends. Where the connection cannot do
-	// that (HTTP/1.0), the client's body is read first as far as it is small.
+	// The response begins before the request ends. A connection that does not
+	// support this (HTTP/1.0) works for small bodies, which net/http reads first.
 	_ = http.NewResponseController(c.Response()).EnableFullDuplex()
-	lines := bufio.NewReaderSize(http.MaxBytesReader(c.Response(), c.Request().Body, maxImport), 64<<10)
+	lines := bufio.NewReaderSize(http.MaxBytesReader(c.Response(), c.Request().Body, maxImportBody), 64<<10)
 	out := json.NewEncoder(c.Response())
 	out.SetEscapeHTML(false)
-	begun := false
-	for number, end := int64(0), false; !end; {
-		var rows []*row
-		arrive(c, rowsWait)
+	started := false
+	for number, done, end := int64(0), int64(0), false; !end; {
+		var rows []*importRow
+		setReadDeadline(c, windowTimeout)
 		rows, number, end, err = readRows(lines, number)
 		if err == nil && g.stopping.Err() != nil {
-			err = fmt.Errorf("the gateway stops: %w", catalog.ErrUnavailable)
+			err = fmt.Errorf("the gateway is shutting down: %w", catalog.ErrUnavailable)
 		}
 		if err == nil {
-			arrive(c, 0)
-			err = g.importRows(ctx, rows)
+			setReadDeadline(c, 0)
+			err = g.settleWindow(ctx, rows)
 		}
-		if err != nil && !begun {
-			return err
+		if err != nil && !started {
+			p := *asProblem(err)
+			p.Detail = importAdvice(p, 0)
+			return &p
 		}
-		if !begun {
-			begun = true
+		if !started {
+			started = true
 			c.Response().Header().Set("Content-Type", "application/x-ndjson")
 			c.Response().WriteHeader(http.StatusOK)
 		}
-		if err != nil { // the status has gone out; the last line says it
-			p := asProblem(err)
+		if err != nil { // the status has been sent, so the last line has the problem
+			p := *asProblem(err)
+			p.Detail = importAdvice(p, done)
 			g.logger.WarnContext(ctx, "import stopped", "line", number, "err", err)
 			return out.Encode(map[string]api.Problem{"problem": p.Problem})
 		}
+		done = number
 		for _, r := range rows {
 			if err := out.Encode(r.result()); err != nil {
-				return nil // the client has gone
+				return nil // the client has disconnected
 			}
 		}
 		if err := http.NewResponseController(c.Response()).Flush(); err != nil {
@@ -98,25 +94,44 @@ func (g *Gateway) ImportProducts(c *echo.Context) error {
 	return nil
 }
 
-// readRows reads the next lines, and says whether they were the last. Blank
-// lines count, but are no rows.
-func readRows(lines *bufio.Reader, number int64) (rows []*row, last int64, end bool, err error) {
-	for len(rows) < importRows && !end {
+// importAdvice returns the detail of the problem that ends an import after line
+// done. The advice for writes would say that nothing has changed, but the rows up
+// to that line have their results.
+func importAdvice(p problemError, done int64) string {
+	detail := p.Detail
+	if detail == "" {
+		switch p.ErrorCode().Kind().Retry {
+		case catalog.RetryLater:
+			detail = "the other rows were not accepted; import the file again, which is safe"
+		case catalog.RetrySameKey:
+			detail = "other rows may have been accepted; import the file again, which is safe"
+		}
+	}
+	if done > 0 {
+		detail = strings.TrimSuffix(fmt.Sprintf("the rows up to line %d have their results; %s", done, detail), "; ")
+	}
+	return detail
+}
+
+// readRows reads the next window and reports whether its last line is the last of
+// the import. Blank lines are counted and skipped.
+func readRows(lines *bufio.Reader, number int64) (rows []*importRow, last int64, end bool, err error) {
+	for len(rows) < importWindow && !end {
 		line, tooLong, err := readLine(lines)
 		switch {
 		case errors.Is(err, io.EOF):
 			end = true
 		case err != nil:
-			return nil, number, false, arrived(err)
+			return nil, number, false, bodyError(err)
 		}
 		if len(line) == 0 && end {
 			break
 		}
 		number++
-		r := &row{line: number}
+		r := &importRow{line: number}
 		switch {
 		case tooLong:
-			r.problem = problem(http.StatusRequestEntityTooLarge, api.ProblemCodeTooLarge, "a line must not have more than 1 MiB")
+			r.problem = problem(catalog.CodeTooLarge, "a line must not have more than 1 MiB")
 		case len(bytes.TrimSpace(line)) == 0:
 			continue
 		default:
@@ -129,8 +144,8 @@ func readRows(lines *bufio.Reader, number int64) (rows []*row, last int64, end b
 	return rows, number, end, nil
 }
 
-// readLine reads a line without its end. Of one that is too long it drops the
-// rest. It answers io.EOF with the last one.
+// readLine reads a line without its line end. It drops the rest of a line that is
+// too long, and returns io.EOF with the last line.
 func readLine(r *bufio.Reader) (line []byte, tooLong bool, err error) {
 	for {
 		part, err := r.ReadSlice('\n')
@@ -145,21 +160,22 @@ func readLine(r *bufio.Reader) (line []byte, tooLong bool, err error) {
 	}
 }
 
-// importRows has the rows settled. An error means that the import cannot go on.
-func (g *Gateway) importRows(ctx context.Context, rows []*row) error {
-	var good []*row
+// settleWindow settles the valid rows of a window. After an error the import
+// cannot continue.
+func (g *Gateway) settleWindow(ctx context.Context, rows []*importRow) error {
+	var valid []*importRow
 	for _, r := range rows {
 		if r.problem == nil {
-			good = append(good, r)
+			valid = append(valid, r)
 		}
 	}
-	if err := g.settleRows(ctx, good); err != nil {
+	if err := g.settleRows(ctx, valid); err != nil {
 		return err
 	}
-	// An SKU that was free when it was looked up and taken when it was settled
-	// was given away between: the row is about that other product now.
-	var again []*row
-	for _, r := range good {
+	// When another client took the SKU of a new product between look-up and
+	// settlement, the row belongs to that client's product: look up and send again.
+	var again []*importRow
+	for _, r := range valid {
 		if e := r.event; e.Outcome == catalog.Refused && e.Refusal.Code == catalog.CodeSKUTaken && e.Product.Version == 0 {
 			r.id, r.event = catalog.ID{}, catalog.Event{}
 			again = append(again, r)
@@ -168,9 +184,9 @@ func (g *Gateway) importRows(ctx context.Context, rows []*row) error {
 	return g.settleRows(ctx, again)
 }
 
-// settleRows finds out what products the rows are about, sends their commands
-// and waits until they are settled.
-func (g *Gateway) settleRows(ctx context.Context, rows []*row) error {
+// settleRows identifies the products of the rows, sends their commands and waits
+// for their events.
+func (g *Gateway) settleRows(ctx context.Context, rows []*importRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -184,14 +200,14 @@ func (g *Gateway) settleRows(ctx context.Context, rows []*row) error {
 			ID: newID(), Product: r.id, Op: catalog.PatchProduct{Patch: r.patch, Create: true},
 			AcceptedAt: wire.TruncateTime(g.now()), Trace: traceparent(ctx),
 		}
-		settled, forget := g.answers.expect(r.command.ID)
-		defer forget()
-		commands[i], waiting[i] = r.command, settled
+		event, remove := g.pending.add(r.command.ID)
+		defer remove()
+		commands[i], waiting[i] = r.command, event
 	}
 	if err := g.send(ctx, commands...); err != nil {
 		return err
 	}
-	timeout, cancel := context.WithTimeout(ctx, importWait)
+	timeout, cancel := context.WithTimeout(ctx, importTimeout)
 	defer cancel()
 	for i, r := range rows {
 		select {
@@ -203,18 +219,18 @@ func (g *Gateway) settleRows(ctx context.Context, rows []*row) error {
 	return nil
 }
 
-// identify gives each row its product: by id, else by SKU, else a new one.
-func (g *Gateway) identify(ctx context.Context, rows []*row) error {
+// identify sets the product of each row: by id, else by SKU, else a new product.
+func (g *Gateway) identify(ctx context.Context, rows []*importRow) error {
 	var skus []string
 	for _, r := range rows {
 		if r.id == (catalog.ID{}) {
-			skus = append(skus, *r.patch.SKU) // ParseRow has seen to it that there is one
+			skus = append(skus, *r.patch.SKU) // ParseRow requires an id or an SKU
 		}
 	}
 	if len(skus) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, callWait)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	found, err := g.writer.FindSKUs(ctx, &catalogv1.FindSKUsRequest{Skus: skus})
 	if err != nil {
@@ -231,7 +247,7 @@ func (g *Gateway) identify(ctx context.Context, rows []*row) error {
 			continue
 		}
 		id, ok := ids[*r.patch.SKU]
-		if !ok { // two rows with one new SKU are about one new product
+		if !ok { // rows with the same new SKU share one new product
 			id = newID()
 			ids[*r.patch.SKU] = id
 		}
@@ -240,8 +256,8 @@ func (g *Gateway) identify(ctx context.Context, rows []*row) error {
 	return nil
 }
 
-// result is the line that answers the row.
-func (r *row) result() api.ImportResult {
+// result returns the result line of the row.
+func (r *importRow) result() api.ImportResult {
 	out := api.ImportResult{Line: r.line, Id: uuid.UUID(r.id)}
 	switch {
 	case r.problem != nil:

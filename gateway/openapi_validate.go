@@ -20,14 +20,14 @@ import (
 	"catalog"
 )
 
-// contract is what requests are checked against before a handler sees them:
-// the parameters of each operation, as the OpenAPI document says them.
+// contract validates requests before a handler runs. It has the parameters of
+// each operation from the OpenAPI document.
 type contract struct {
-	json   []byte // the document
+	json   []byte // the OpenAPI document
 	params map[operation][]parameter
 }
 
-// operation is a method and a route, such as GET and /api/v1/products/:id.
+// operation is a method and an Echo route, such as GET and /api/v1/products/:id.
 type operation struct{ method, route string }
 
 type parameter struct {
@@ -44,32 +44,33 @@ type schema struct {
 	MinLength        int `yaml:"minLength"`
 	MaxLength        int `yaml:"maxLength"`
 	Minimum, Maximum *int64
-	Items            *schema // of an array: a parameter that may be given several times
+	Items            *schema // of an array: the parameter may be repeated
 	MaxItems         int     `yaml:"maxItems"`
 }
 
+// readContract parses the OpenAPI document.
 func readContract(document []byte) (*contract, error) {
 	var tree any
 	if err := yaml.Unmarshal(document, &tree); err != nil {
-		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
+		return nil, fmt.Errorf("parse the OpenAPI document: %w", err)
 	}
 	c := &contract{params: map[operation][]parameter{}}
 	var err error
 	if c.json, err = json.Marshal(tree); err != nil {
-		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
+		return nil, fmt.Errorf("parse the OpenAPI document: %w", err)
 	}
 	var d struct {
 		Paths      map[string]map[string]yaml.Node
 		Components struct{ Parameters map[string]parameter }
 	}
 	if err := yaml.Unmarshal(document, &d); err != nil {
-		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
+		return nil, fmt.Errorf("parse the OpenAPI document: %w", err)
 	}
 	for path, item := range d.Paths {
 		var shared []parameter
 		if node, ok := item["parameters"]; ok {
 			if err := node.Decode(&shared); err != nil {
-				return nil, fmt.Errorf("read the parameters of %s: %w", path, err)
+				return nil, fmt.Errorf("parse the parameters of %s: %w", path, err)
 			}
 		}
 		route := strings.NewReplacer("{", ":", "}", "").Replace(path)
@@ -79,7 +80,7 @@ func readContract(document []byte) (*contract, error) {
 			}
 			var o struct{ Parameters []parameter }
 			if err := node.Decode(&o); err != nil {
-				return nil, fmt.Errorf("read %s %s: %w", method, path, err)
+				return nil, fmt.Errorf("parse %s %s: %w", method, path, err)
 			}
 			params := slices.Concat(shared, o.Parameters)
 			for i, p := range params {
@@ -98,10 +99,10 @@ func readContract(document []byte) (*contract, error) {
 	return c, nil
 }
 
-// check refuses requests whose parameters are not as the contract says. Reads
-// that are answered from near take little longer than this, so it gathers nothing
-// that is not asked for.
-func (k *contract) check(next echo.HandlerFunc) echo.HandlerFunc {
+// validate is a middleware that rejects requests whose parameters break the
+// contract. It allocates little: a read from the near cache takes hardly longer
+// than this.
+func (k *contract) validate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
 		params, ok := k.params[operation{r.Method, c.Path()}]
@@ -109,7 +110,7 @@ func (k *contract) check(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		refusal := &catalog.Refusal{}
-		var query url.Values // nil for none, which is often
+		var query url.Values // stays nil without a query string, the common case
 		if r.URL.RawQuery != "" {
 			query = r.URL.Query()
 		}
@@ -119,7 +120,7 @@ func (k *contract) check(next echo.HandlerFunc) echo.HandlerFunc {
 		for i := range params {
 			switch p := &params[i]; p.In {
 			case "path":
-				if reason := p.wrong(c.Param(p.Name)); reason != "" {
+				if reason := p.violation(c.Param(p.Name)); reason != "" {
 					refusal.Add(p.Name, reason)
 				}
 			case "query":
@@ -130,7 +131,7 @@ func (k *contract) check(next echo.HandlerFunc) echo.HandlerFunc {
 			}
 		}
 		if len(query) > 0 {
-			refuse(query, params, refusal)
+			refuseUnknown(query, params, refusal)
 		}
 		if err := refusal.Err(); err != nil {
 			return err
@@ -139,17 +140,17 @@ func (k *contract) check(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// check adds to the refusal what is wrong with the values of a parameter.
+// check adds the parameter to the refusal when its values break the contract.
 func (p *parameter) check(values []string, refusal *catalog.Refusal) {
-	most := max(1, p.Schema.MaxItems)
+	limit := max(1, p.Schema.MaxItems)
 	switch {
-	case len(values) > most && most == 1:
-		refusal.Add(p.Name, "is there more than once")
-	case len(values) > most:
-		refusal.Add(p.Name, fmt.Sprintf("is there more than %d times", most))
+	case len(values) > limit && limit == 1:
+		refusal.Add(p.Name, "must not be repeated")
+	case len(values) > limit:
+		refusal.Add(p.Name, fmt.Sprintf("must not be given more than %d times", limit))
 	default:
 		for _, v := range values {
-			if reason := p.wrong(v); reason != "" {
+			if reason := p.violation(v); reason != "" {
 				refusal.Add(p.Name, reason)
 				break
 			}
@@ -157,25 +158,25 @@ func (p *parameter) check(values []string, refusal *catalog.Refusal) {
 	}
 }
 
-// refuse adds to the refusal the parameters that the operation does not have.
-func refuse(unknown url.Values, params []parameter, refusal *catalog.Refusal) {
+// refuseUnknown adds the parameters that the operation does not have to the refusal.
+func refuseUnknown(unknown url.Values, params []parameter, refusal *catalog.Refusal) {
 	var known []string
 	for _, p := range params {
 		if p.In == "query" {
 			known = append(known, p.Name)
 		}
 	}
-	list := "there are none here"
+	list := "this operation has no query parameters"
 	if len(known) > 0 {
-		list = "there are " + strings.Join(known, ", ")
+		list = "known parameters: " + strings.Join(known, ", ")
 	}
 	for _, name := range slices.Sorted(maps.Keys(unknown)) {
-		refusal.Add(strings.ToValidUTF8(fmt.Sprintf("%.80s", name), "\uFFFD"), "is not a parameter; "+list)
+		refusal.Add(strings.ToValidUTF8(fmt.Sprintf("%.80s", name), "\uFFFD"), "is unknown; "+list)
 	}
 }
 
-// wrong is what is wrong with a value, or "".
-func (p *parameter) wrong(v string) string {
+// violation returns the rule that the value breaks, or "".
+func (p *parameter) violation(v string) string {
 	s := &p.Schema
 	if s.Items != nil {
 		s = s.Items
@@ -211,16 +212,16 @@ func (p *parameter) wrong(v string) string {
 	return ""
 }
 
-// patternHelp says in words what the patterns in the contract say to programs.
+// patternHelp describes the patterns in the contract, by parameter.
 var patternHelp = map[string]string{
 	"minPrice":         "must be a decimal number such as 149.90",
 	"maxPrice":         "must be a decimal number such as 149.90",
 	"currency":         "must be a code of ISO 4217 such as EUR",
-	"Catalog-Position": "must be a position such as 5.1207, as an earlier answer gave it",
+	"Catalog-Position": "must be a position such as 5.1207, as in the Catalog-Position of a response",
 }
 
-// docs are the pages to read and try the API with. All they need is in this
-// program.
+// docs returns the interactive documentation of the API. It loads nothing from
+// other hosts.
 func docs() http.Handler {
 	return v5emb.NewWithConfig(swgui.Config{
 		ShowTopBar: false, HideCurl: false, JsonEditor: false,

@@ -1,0 +1,117 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"catalog"
+	"catalog/eventlog"
+)
+
+// subscriber receives the events that the gateway follows, those of one shard in
+// order. changefeed.Feed is a subscriber.
+type subscriber interface {
+	// Begin is called before the first event of the shard, one of shards, and again
+	// when the gateway starts to follow the shard from another offset.
+	Begin(shard int32, shards int)
+	// Publish is called with the next events. Events may come twice.
+	Publish(shard int32, events []catalog.Event)
+	// End is called when the gateway stops following the shard.
+	End(shard int32)
+}
+
+// eventFollower follows the events of all shards from their end at the time it
+// starts, and passes them to subscribers. It implements eventlog.Consumer.
+type eventFollower struct {
+	log         Log
+	pending     *pendingCommands
+	subscribers []subscriber
+
+	mu       sync.Mutex
+	followed map[int32]bool
+	shards   int           // 0 until the log has reported the number
+	complete chan struct{} // closed while the events of all shards are followed
+}
+
+func newEventFollower(log Log, pending *pendingCommands, subscribers ...subscriber) *eventFollower {
+	return &eventFollower{
+		log: log, pending: pending, subscribers: subscribers,
+		followed: map[int32]bool{}, complete: make(chan struct{}),
+	}
+}
+
+// errNotFollowing is returned while the result of a command could be missed.
+var errNotFollowing = fmt.Errorf("the gateway does not follow the events of all shards yet: %w", catalog.ErrUnavailable)
+
+// ready returns an error until the events of all shards are followed.
+func (f *eventFollower) ready() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.isComplete() {
+		return errNotFollowing
+	}
+	return nil
+}
+
+// waitReady waits until the events of all shards are followed, at most
+// callTimeout: a gateway that starts needs a moment.
+func (f *eventFollower) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	f.mu.Lock()
+	complete := f.complete
+	f.mu.Unlock()
+	select {
+	case <-complete:
+		return nil
+	case <-ctx.Done():
+		return errNotFollowing
+	}
+}
+
+func (f *eventFollower) isComplete() bool { return f.shards > 0 && len(f.followed) == f.shards }
+
+// Begin starts to follow the shard at its end.
+func (f *eventFollower) Begin(ctx context.Context, shard int32) (int64, error) {
+	_, ends, err := f.log.EventOffsets(ctx)
+	if err != nil {
+		return 0, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.subscribers {
+		s.Begin(shard, len(ends))
+	}
+	was := f.isComplete()
+	f.shards = len(ends)
+	f.followed[shard] = true
+	if !was && f.isComplete() {
+		close(f.complete)
+	}
+	return ends[shard], nil
+}
+
+// Handle passes events to the subscribers, and then to the requests that wait
+// for them. The near cache comes before the requests, so that a client that
+// reads after its write does not get the old version.
+func (f *eventFollower) Handle(_ context.Context, r eventlog.Records[catalog.Event]) error {
+	for _, s := range f.subscribers {
+		s.Publish(r.Shard, r.Items)
+	}
+	f.pending.publish(r.Items)
+	return nil
+}
+
+// End stops following the shard.
+func (f *eventFollower) End(shard int32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.isComplete() {
+		f.complete = make(chan struct{})
+	}
+	delete(f.followed, shard)
+	for _, s := range f.subscribers {
+		s.End(shard)
+	}
+}

@@ -1,0 +1,71 @@
+package gateway_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"catalog"
+)
+
+func TestHistory_oldProduct(t *testing.T) {
+	s := &system{}
+	url := serve(t, s)
+	id := catalog.DerivedID("old").String()
+	path := url + "/api/v1/products/" + id
+	const many = 9
+	for i := range many {
+		call(t, "PUT", path, fmt.Sprintf(`{"name":"V%d","price":{"amount":"1","currency":"EUR"}}`, i+1))
+	}
+	call(t, "DELETE", path, "")
+	s.mu.Lock()
+	var times []time.Time
+	for i := range s.events { // one a minute
+		at := time.Date(2026, 3, 1, 12, i, 0, 0, time.UTC)
+		s.events[i].Product.UpdatedAt = at
+		times = append(times, at)
+	}
+	s.mu.Unlock()
+
+	for v := 1; v <= many; v++ {
+		for _, query := range []string{
+			fmt.Sprintf("?version=%d", v), "?at=" + times[v-1].Format(time.RFC3339), "?at=" + times[v-1].Add(59*time.Second).Format(time.RFC3339),
+			"?at=" + times[v-1].In(time.FixedZone("", -7*3600)).Format(time.RFC3339),
+		} {
+			w, body := call(t, "GET", path+query, "")
+			if w.StatusCode != http.StatusOK || w.Header.Get("ETag") != fmt.Sprintf(`"%d"`, v) || !strings.Contains(body, fmt.Sprintf(`"name":"V%d"`, v)) {
+				t.Errorf("%s: %d %s", query, w.StatusCode, body)
+			}
+			if w, _ := call(t, "GET", path+query, "", "If-None-Match", w.Header.Get("ETag")); w.StatusCode != http.StatusNotModified {
+				t.Errorf("%s again: %d", query, w.StatusCode)
+			}
+		}
+	}
+	missing := url + "/api/v1/products/" + catalog.DerivedID("missing").String()
+	for _, test := range []struct {
+		url    string
+		status int
+		has    string
+	}{
+		{path + "?version=10", 404, "deleted"},
+		{path + "?version=11", 404, "no such version"},
+		{path + "?version=9007199254740991", 404, "no such version"},
+		{path + "?at=2026-03-01T11:59:59Z", 404, "did not exist then"},
+		{path + "?at=2030-01-01T00:00:00Z", 404, "deleted"},
+		{missing + "?version=1", 404, ""},
+		{missing + "?at=2030-01-01T00:00:00Z", 404, ""},
+		{path + "?version=0", 400, `"version"`},
+		{path + "?version=9223372036854775807", 400, `"version"`},
+		{path + "?version=one", 400, `"version"`},
+		{path + "?at=", 400, `"at"`},
+		{path + "?at=yesterday", 400, `"at"`},
+		{path + "?at=2026-03-01T12:00:00+01:00", 400, `"at"`}, // the plus sign decodes to a space
+		{path + "?version=1&at=2026-03-01T12:00:00Z", 400, `"at"`},
+	} {
+		if w, body := call(t, "GET", test.url, ""); w.StatusCode != test.status || !strings.Contains(body, test.has) {
+			t.Errorf("%s: %d %s", test.url, w.StatusCode, body)
+		}
+	}
+}

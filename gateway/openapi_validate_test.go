@@ -1,0 +1,53 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"catalog/api"
+	"catalog/internal/wire"
+)
+
+func TestOpenAPI_routes(t *testing.T) {
+	var contract struct {
+		Paths      map[string]map[string]any
+		Components struct {
+			Examples map[string]struct{ Value any }
+		}
+	}
+	if err := yaml.Unmarshal(api.OpenAPI, &contract); err != nil {
+		t.Fatal(err)
+	}
+	url := serve(t, &system{})
+	id := "0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b"
+	for _, path := range slices.Sorted(maps.Keys(contract.Paths)) {
+		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
+			_, documented := contract.Paths[path][strings.ToLower(method)]
+			w, body := call(t, method, url+strings.Replace(path, "{id}", id, 1)+"?nonsense=1", lamp)
+			if is := w.StatusCode != http.StatusMethodNotAllowed; is != documented {
+				t.Errorf("%s %s: in the contract %v, in the gateway %v: %s", method, path, documented, is, body)
+			}
+		}
+	}
+	example, err := json.Marshal(contract.Components.Examples["draft"].Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := wire.ParseProductData(example); err != nil {
+		t.Errorf("the example of product data is refused: %v", err)
+	}
+	var product api.Product
+	d, err := json.Marshal(contract.Components.Examples["product"].Value)
+	if err == nil {
+		err = json.Unmarshal(d, &product)
+	}
+	if err != nil || product.Version != 1 {
+		t.Errorf("the example of a product cannot be parsed: %v", err)
+	}
+}
