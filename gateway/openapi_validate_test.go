@@ -35,7 +35,7 @@ func TestOpenAPI_routes(t *testing.T) {
 			}
 		}
 	}
-	example, err := json.Marshal(contract.Components.Examples["draft"].Value)
+	example, err := json.Marshal(contract.Components.Examples["productData"].Value)
 	if err != nil {
 		t.Fatal(err)
 	}
