@@ -18,8 +18,8 @@ test: ## run all tests that need nothing but Go (5 minutes on two cores)
 .PHONY: test-real
 test-real: ## run all tests, on real engines too (start them with make engines-up)
 	@test -e .engines/env || { echo "no engines: run make engines-up first; it also takes addresses from the environment"; exit 1; }
-	. .engines/env && go test -race -tags real $$(go list ./... | grep -v '/test/e2e$$')
-	. .engines/env && go test -race -tags real ./test/e2e
+	. .engines/env && go test -race -timeout 30m -tags real $$(go list ./... | grep -v '/test/e2e$$')
+	. .engines/env && go test -race -timeout 30m -tags real ./test/e2e
 
 .PHONY: mutants
 mutants: ## plant bugs, one at a time, and check that a test catches each

@@ -11,9 +11,8 @@ import (
 	"catalog/engine/enginetest/freeport"
 )
 
-// TestCrash kills `catalog up`,
-// all three services in one process on embedded engines, at each failpoint
-// while commands flow.
+// TestCrash kills `catalog up`, all three services in one process on embedded
+// engines, at each failpoint while clients send commands.
 func TestCrash(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "catalog")

@@ -60,10 +60,18 @@ func newSystem(ctx context.Context, dir, programs string) (*System, error) {
 		fmt.Sprintf("CATALOG_POSTGRES_URL=postgres://catalog@127.0.0.1:%d/catalog?sslmode=disable", ports[1]),
 		fmt.Sprintf("CATALOG_REDIS_URL=redis://127.0.0.1:%d/0", ports[2]),
 		fmt.Sprintf("CATALOG_MONGO_URL=mongodb://127.0.0.1:%d/", ports[3]))
+	if err := s.startServices(ctx, env, programs); err != nil {
+		return s, err
+	}
+	return s, s.ready(ctx)
+}
+
+// startServices creates schema and topics and starts two of each service.
+func (s *System) startServices(ctx context.Context, env []string, programs string) error {
 	migrate := exec.CommandContext(ctx, filepath.Join(programs, "catalog"), "migrate")
 	migrate.Env = env
 	if out, err := migrate.CombinedOutput(); err != nil {
-		return s, fmt.Errorf("migrate: %w\n%s", err, out)
+		return fmt.Errorf("migrate: %w\n%s", err, out)
 	}
 	writers := []string{freeport.Address(), freeport.Address()}
 	readers := []string{freeport.Address(), freeport.Address()}
@@ -73,17 +81,17 @@ func newSystem(ctx context.Context, dir, programs string) (*System, error) {
 		s.APIs = append(s.APIs, "http://"+api)
 		for name, args := range map[string][]string{
 			"writer":  {"-grpc", writers[i]},
-			"reader":  {"-grpc", readers[i], "-writer", s.Writers, "-index", filepath.Join(dir, fmt.Sprintf("index%d", i+1))},
+			"reader":  {"-grpc", readers[i], "-writer", s.Writers, "-index", filepath.Join(s.dir, fmt.Sprintf("index%d", i+1))},
 			"gateway": {"-http", api, "-writer", s.Writers, "-reader", strings.Join(readers, ",")},
 		} {
-			p := &Process{Name: fmt.Sprintf("%s%d", name, i+1), Path: filepath.Join(programs, name), Args: args, Env: env, Dir: dir}
+			p := &Process{Name: fmt.Sprintf("%s%d", name, i+1), Path: filepath.Join(programs, name), Args: args, Env: env, Dir: s.dir}
 			s.processes[name] = append(s.processes[name], p)
 			if err := p.Start(""); err != nil {
-				return s, err
+				return err
 			}
 		}
 	}
-	return s, s.ready(ctx)
+	return nil
 }
 
 // ready waits until all services are ready.

@@ -91,16 +91,7 @@ func TestEventGaps(t *testing.T) {
 	startProcess(t, env, "gateway", "-http", api, "-writer", writers, "-reader", readers)
 	reader := startProcess(t, copied, "reader", "-grpc", leaky, "-writer", writers, "-index", filepath.Join(t.TempDir(), "index"))
 
-	events := func(env []string) string {
-		prefix := ""
-		for _, v := range env {
-			if value, ok := strings.CutPrefix(v, "CATALOG_KAFKA_TOPIC_PREFIX="); ok {
-				prefix = value
-			}
-		}
-		return prefix + ".events"
-	}
-	l := &lossyCopy{from: events(env), to: events(copied), lost: map[catalog.Position]bool{}, followed: map[catalog.Position]time.Time{}, waiting: map[int32][]catalog.Position{}}
+	l := &lossyCopy{from: eventsTopic(env), to: eventsTopic(copied), lost: map[catalog.Position]bool{}, followed: map[catalog.Position]time.Time{}, waiting: map[int32][]catalog.Position{}}
 	ctx, stop := context.WithCancel(t.Context())
 	var copying sync.WaitGroup
 	copying.Go(func() { l.run(ctx, t) })
@@ -112,32 +103,6 @@ func TestEventGaps(t *testing.T) {
 	}
 	defer conn.Close()
 	client := catalogv1.NewReaderServiceClient(conn)
-	// read repeats a read until the reader has reached the position, and returns
-	// when that was.
-	read := func(id string, version int, at string) (position catalog.Position, there time.Time) {
-		positions, err := catalog.ParsePositions(at)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		u := uuid.MustParse(id)
-		for {
-			r, err := client.GetProduct(t.Context(), &catalogv1.GetProductRequest{Id: u[:], Position: wire.PositionToProto(positions[0])})
-			switch {
-			case status.Code(err) == codes.FailedPrecondition: // the position is not reached yet
-				continue
-			case err != nil:
-				t.Errorf("product %s at %s: %v", id, at, err)
-			default:
-				has, text := r.GetProduct().GetVersion(), r.GetProduct().GetData().GetDescription()
-				if has < int64(version) || text != fmt.Sprint(has) {
-					t.Errorf("product %s at %s = version %d, description %q; want version %d", id, at, has, text, version)
-				}
-			}
-			return positions[0], time.Now()
-		}
-	}
-
 	s := &server{t: t, api: "http://" + api}
 	var (
 		all  sync.WaitGroup
@@ -153,7 +118,7 @@ func TestEventGaps(t *testing.T) {
 				}
 				at := at
 				all.Go(func() {
-					position, there := read(id, v, at)
+					position, there := readAt(t, client, id, v, at)
 					mu.Lock()
 					defer mu.Unlock()
 					when[position] = there
@@ -201,4 +166,40 @@ func TestEventGaps(t *testing.T) {
 		t.Errorf("a gap was filled only after %v", longest)
 	}
 	t.Logf("%d of %d records lost, %v gaps detected by view and index, filled after %v at most", len(l.lost), l.copied, gaps, longest)
+}
+
+// readAt repeats a read until the reader has reached the position, and returns
+// when that was.
+func readAt(t *testing.T, client catalogv1.ReaderServiceClient, id string, version int, at string) (position catalog.Position, there time.Time) {
+	positions, err := catalog.ParsePositions(at)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	u := uuid.MustParse(id)
+	for {
+		r, err := client.GetProduct(t.Context(), &catalogv1.GetProductRequest{Id: u[:], Position: wire.PositionToProto(positions[0])})
+		switch {
+		case status.Code(err) == codes.FailedPrecondition: // the position is not reached yet
+			continue
+		case err != nil:
+			t.Errorf("product %s at %s: %v", id, at, err)
+		default:
+			has, text := r.GetProduct().GetVersion(), r.GetProduct().GetData().GetDescription()
+			if has < int64(version) || text != fmt.Sprint(has) {
+				t.Errorf("product %s at %s = version %d, description %q; want version %d", id, at, has, text, version)
+			}
+		}
+		return positions[0], time.Now()
+	}
+}
+
+// eventsTopic returns the events topic of a system with this environment.
+func eventsTopic(env []string) string {
+	for _, v := range env {
+		if prefix, ok := strings.CutPrefix(v, "CATALOG_KAFKA_TOPIC_PREFIX="); ok {
+			return prefix + ".events"
+		}
+	}
+	return ""
 }

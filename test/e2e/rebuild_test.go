@@ -74,8 +74,8 @@ func TestRebuild_lost(t *testing.T) {
 	s.checkStoresEqual(n)
 }
 
-// TestARebuildThatIsKilledDoesNoHarm kills the whole system in the middle of a
-// rebuild, while clients read.
+// TestRebuild_killed kills the whole system during a rebuild, at several moments.
+// Then it runs a complete rebuild while clients read and write.
 func TestRebuild_killed(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
