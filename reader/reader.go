@@ -1,4 +1,4 @@
-// Package reader is the read side of the catalogue: it answers queries over
+// Package reader is the read side of the catalogue: it serves queries over
 // gRPC, products from the cache and the view, lists and searches from the index.
 // Its subpackages keep these stores up to date: projection (view and cache),
 // indexer (index) and audit (verification, repair, rebuild). DESIGN.md describes
@@ -68,7 +68,7 @@ type Deps struct {
 	Registry prometheus.Registerer // for metrics
 }
 
-// Reader answers queries. Its Projector, Indexer and Auditor have a Run method
+// Reader serves queries. Its Projector, Indexer and Auditor have a Run method
 // each, which keeps the stores up to date while the process runs.
 type Reader struct {
 	Projector *projection.Projector
