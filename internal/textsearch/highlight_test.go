@@ -48,7 +48,7 @@ func highlighter(text string, stems ...string) *textsearch.Highlighter {
 }
 
 func TestHighlighter(t *testing.T) {
-	p := catalog.Product{ProductData: catalog.ProductData{Name: "Oak tables", SKU: "OAK-12", Category: "Furniture/Tables", Description: "Made of oak by Chef's 椅子"}}
+	p := catalog.Product{ProductData: catalog.ProductData{Name: "Oak tables", SKU: "OAK-12", GTIN: "4006381333931", Brand: "Carl Hansen", Category: "Furniture/Tables", Description: "Made of oak by Chef's 椅子"}}
 	for name, c := range map[string]struct {
 		h    *textsearch.Highlighter
 		want string
@@ -57,6 +57,9 @@ func TestHighlighter(t *testing.T) {
 		"words with the prefix match":       {highlighter("furn"), "category: [Furniture]/Tables; "},
 		"words with an added stem match":    {highlighter("tabel", "table"), "name: Oak [tables]; category: Furniture/[Tables]; "},
 		"a whole SKU matches as a whole":    {highlighter("oak-12"), "name: [Oak] tables; sku: [OAK-12]; description: Made of [oak] by Chef's 椅子; "},
+		"a whole GTIN, padded, matches":     {highlighter("04006381333931"), "gtin: [4006381333931]; "},
+		"a part of a GTIN does not match":   {highlighter("400638"), ""},
+		"words of the brand match":          {highlighter("hansen"), "brand: Carl [Hansen]; "},
 		"a word keeps its apostrophe":       {highlighter("chefs"), "description: Made of oak by [Chef's] 椅子; "},
 		"in unspaced scripts, a character":  {highlighter("椅"), "description: Made of oak by Chef's [椅]子; "},
 		"a product without a match is left": {highlighter("sofa"), ""},

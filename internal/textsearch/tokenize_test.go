@@ -51,6 +51,7 @@ func TestTokenize(t *testing.T) {
 		"words are folded":                         {"RÅSKOG Straße", []string{"raskog", "strasse"}},
 		"a combining mark belongs to its word":     {"cafe\u0301", []string{"cafe"}},
 		"in scripts without spaces, one character": {"木の椅子 x", []string{"木", "の", "椅", "子", "x"}},
+		"Thai is such a script":                    {"ไม้ oak", []string{"ไ", "ม", "oak"}},
 		"a word ends where such a script begins":   {"oak椅ok", []string{"oak", "椅", "ok"}},
 		"no word":                                  {"*** !", nil},
 		"emojis are no words":                      {"🪑 chair", []string{"chair"}},

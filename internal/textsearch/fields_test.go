@@ -1,0 +1,125 @@
+package textsearch_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"catalog"
+	"catalog/internal/textsearch"
+)
+
+// termsOf returns the terms of p by field, sorted and without duplicates.
+func termsOf(p catalog.Product) map[string][]string {
+	all := map[string][]string{}
+	for _, f := range textsearch.FieldsOf(p) {
+		all[f.Name] = slices.Compact(slices.Sorted(slices.Values(f.Terms)))
+	}
+	return all
+}
+
+func TestFieldsOf(t *testing.T) {
+	long := strings.Repeat("long ", 20)
+	p := catalog.Product{CreatedAt: time.UnixMicro(0x1234), ProductData: catalog.ProductData{
+		SKU: "AB-12", GTIN: "614141000036", Name: "Çhairs", Brand: "Carl Hansen", Description: "Oak bench, 90 cm",
+		Price: catalog.Money{Decimal: catalog.Decimal{Units: 5, Nanos: 900_000_000}, Currency: "EUR"}, Category: "A/Beds/C",
+		Tags: []string{"New", "oak"}, Attributes: map[string]string{"colour": "red", "care": long},
+	}}
+	got := termsOf(p)
+	for field, want := range map[string][]string{
+		textsearch.Name:         {"chair"},
+		textsearch.Labels:       {"a", "bed", "c", "carl", "hansen"},
+		textsearch.Text:         {"12", "90", "ab", "ab12", "bench", "cm", "oak"},
+		textsearch.FirstPhrase:  {"=oak bench", "bench", "oak"},
+		textsearch.SKU:          {"ab-12"},
+		textsearch.GTIN:         {"00614141000036"},
+		textsearch.Brand:        {"Carl Hansen"},
+		textsearch.Category:     {"A/Beds/C"},
+		textsearch.CategoryPath: {"A", "A/Beds", "A/Beds/C"},
+		textsearch.Tag:          {"New", "oak"},
+		textsearch.Currency:     {"EUR"},
+		textsearch.Price:        {"000000000000005900000000"},
+		textsearch.Created:      {"0000000000001234"},
+		textsearch.Title:        {"chairs"},
+		textsearch.Attributes:   {textsearch.AttributeTerm("care", long), textsearch.AttributeTerm("colour", "red")},
+	} {
+		if !slices.Equal(got[field], want) {
+			t.Errorf("terms of %s = %q; want %q", field, got[field], want)
+		}
+	}
+	t.Run("a field without a value has no terms", func(t *testing.T) {
+		got := termsOf(catalog.Product{ProductData: catalog.ProductData{Name: "x"}})
+		for _, field := range []string{
+			textsearch.SKU, textsearch.GTIN, textsearch.Brand, textsearch.Category, textsearch.CategoryPath, textsearch.Tag,
+			textsearch.Attributes, textsearch.Currency, textsearch.Labels, textsearch.Text, textsearch.FirstPhrase,
+		} {
+			if terms, ok := got[field]; ok {
+				t.Errorf("terms of %s = %q; want none", field, terms)
+			}
+		}
+	})
+	t.Run("a name of accents alone sorts as it is written", func(t *testing.T) {
+		if got := termsOf(catalog.Product{ProductData: catalog.ProductData{Name: "\u0301"}})[textsearch.Title]; !slices.Equal(got, []string{"\u0301"}) {
+			t.Errorf("terms of the title = %q; want the name", got)
+		}
+	})
+	t.Run("a long first phrase is no phrase", func(t *testing.T) {
+		for words, want := range map[int]bool{16: true, 17: false} { // 80 and 85 bytes
+			description := strings.Repeat("word ", words) + ". The end"
+			if _, got := termsOf(catalog.Product{ProductData: catalog.ProductData{Description: description}})[textsearch.FirstPhrase]; got != want {
+				t.Errorf("first phrase of %d words: %v; want %v", words, got, want)
+			}
+		}
+	})
+	t.Run("every field is listed with its type", func(t *testing.T) {
+		types := textsearch.FieldTypes()
+		for _, f := range textsearch.FieldsOf(p) {
+			if !slices.Contains(types, f.FieldType) {
+				t.Errorf("FieldTypes lacks %+v", f.FieldType)
+			}
+		}
+		for _, field := range []string{
+			textsearch.Price, textsearch.Created, textsearch.Title, textsearch.Category, textsearch.Brand, textsearch.Tag, textsearch.Currency, textsearch.Attributes,
+		} {
+			if !slices.Contains(types, textsearch.FieldType{Name: field, DocValues: true}) {
+				t.Errorf("%s has no doc values; it is needed to sort or count", field)
+			}
+		}
+	})
+}
+
+func TestAttributeTerm(t *testing.T) {
+	long := strings.Repeat("x", 65)
+	for name, pair := range map[string][4]string{
+		"different values":                 {"a", "1", "a", "2"},
+		"different keys":                   {"a", "1", "b", "1"},
+		"the border between key and value": {"a", "b1", "ab", "1"},
+		"different long values":            {"a", long + "1", "a", long + "2"},
+	} {
+		if a, b := textsearch.AttributeTerm(pair[0], pair[1]), textsearch.AttributeTerm(pair[2], pair[3]); a == b {
+			t.Errorf("%s: both terms are %q", name, a)
+		}
+	}
+	if n := len(textsearch.AttributeTerm("a", strings.Repeat(long, 100))); n > 100 {
+		t.Errorf("the term of a long value has %d bytes; want a hash", n)
+	}
+	if got := textsearch.AttributeTerm("a", long[:64]); !strings.HasSuffix(got, long[:64]) {
+		t.Errorf("the term of 64 bytes is %q; want the value", got)
+	}
+}
+
+func TestPriceKey(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		decimal := rapid.Custom(func(t *rapid.T) catalog.Decimal {
+			return catalog.Decimal{Units: rapid.Int64Range(0, 999_999_999_999_999).Draw(t, "units"), Nanos: rapid.Int32Range(0, 999_999_999).Draw(t, "nanos")}
+		})
+		a, b := decimal.Draw(t, "a"), decimal.Draw(t, "b")
+		ka, kb := textsearch.PriceKey(a), textsearch.PriceKey(b)
+		if len(ka) != textsearch.PriceDigits || strings.Compare(ka, kb) != a.Cmp(b) {
+			t.Fatalf("keys %s and %s of %v and %v; want %d digits in the order of the prices", ka, kb, a, b, textsearch.PriceDigits)
+		}
+	})
+}
