@@ -1,12 +1,16 @@
-// Package kafka is the log: commands in, events out, dead letters aside. It
-// speaks to Apache Kafka, or to anything with its protocol, and is the only
-// importer of franz-go.
+// Package kafka implements the log on Apache Kafka or any broker that speaks
+// its protocol: a topic of commands, a topic of events and a topic of dead
+// letters. No other package imports franz-go, the Kafka client.
 //
-// It promises: a record goes to the partition that [catalog.Shard] names and
-// nowhere else; what was acknowledged is stored on all in-sync replicas; a
-// consumer gets the records of a shard in order, from the offset it asked for,
-// without a gap, and an offset that the log no longer has stops the shard
-// instead of skipping.
+// Promises:
+//   - A record goes to the partition that [catalog.Shard] computes for its
+//     product, never to another.
+//   - An acknowledged record is stored on all in-sync replicas.
+//   - A consumer gets the records of a shard in order and without a gap, from
+//     the offset that it asked for. An offset that the log no longer has stops
+//     the shard; no record is skipped.
+//
+// DESIGN.md follows a record through the package.
 package kafka
 
 import (
@@ -16,7 +20,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,71 +30,95 @@ import (
 	"catalog"
 )
 
-// Config says where the log is.
+// Config holds the settings of a Log.
 type Config struct {
-	Brokers        string        // host:port, comma separated
-	TopicPrefix    string        // of the topics' names and of the groups'; "" for catalog
-	Partitions     int           // of commands and events, when they are made; fixed for life
-	Replicas       int           // of a topic, when it is made; 0 for the brokers' default
-	SessionTimeout time.Duration // after which the shards of a process that is not heard of go to others; 0 for 10 s
+	// Brokers lists the addresses of the Kafka brokers as host:port, separated
+	// by commas. It is required. One reachable broker is enough to find the
+	// others; name several so that one may be down.
+	Brokers string
+
+	// TopicPrefix is the first part of the names of topics and consumer groups.
+	// Change it to run several catalogues on one cluster. "" means "catalog".
+	TopicPrefix string
+
+	// Partitions is the number of partitions of the commands and the events
+	// topic. It is read only when the topics are created and cannot change
+	// afterwards. It limits how many writers and readers can share the work.
+	Partitions int
+
+	// Replicas is the replication factor of a topic that is created. 0 means
+	// the default of the brokers.
+	Replicas int
+
+	// SessionTimeout is the time after which the group assigns the shards of a
+	// process without heartbeats to other processes. A shorter time makes a
+	// takeover faster, a longer one tolerates longer pauses. 0 means 10 s.
+	SessionTimeout time.Duration
 }
 
 // Flags declares the flags of c, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
-	fs.StringVar(&c.Brokers, "kafka.brokers", c.Brokers, "`addresses` of Kafka brokers, host:port, comma separated")
-	fs.StringVar(&c.TopicPrefix, "kafka.topic-prefix", "catalog", "first part of the `name` of topics and groups")
-	fs.IntVar(&c.Partitions, "kafka.partitions", 64, "`number` of partitions of the commands and the events topic; used only when they are made, and fixed for life")
-	fs.IntVar(&c.Replicas, "kafka.replicas", 3, "`number` of copies of each topic; used only when they are made, 0 for the brokers' default")
-	fs.DurationVar(&c.SessionTimeout, "kafka.session-timeout", 10*time.Second, "`time` after which the shards of a process that is not heard of go to others; Kafka allows 6s and more")
+	fs.StringVar(&c.Brokers, "kafka.brokers", c.Brokers, "`addresses` of the Kafka brokers, host:port, comma separated")
+	fs.StringVar(&c.TopicPrefix, "kafka.topic-prefix", defaultPrefix, "first part of the `name` of topics and consumer groups")
+	fs.IntVar(&c.Partitions, "kafka.partitions", 64, "`number` of partitions of the commands and the events topic; used only to create them, cannot change afterwards")
+	fs.IntVar(&c.Replicas, "kafka.replicas", 3, "replication `factor` of each topic; used only to create it, 0 for the default of the brokers")
+	fs.DurationVar(&c.SessionTimeout, "kafka.session-timeout", defaultSession, "`time` without heartbeats after which the shards of a process go to others; Kafka allows 6s and more")
 }
 
-// Log is an open log.
-type Log struct {
-	cfg     Config
-	log     *slog.Logger
-	metrics *metrics
-	admin   *kadm.Client
-	// Commands and events have a client each: a command that cannot be sent is
-	// given up after a while, an event never.
-	commands, events *kgo.Client
-	unsent           *semaphore.Weighted // places for events on their way
-	shards           int
-	ids              map[string]kadm.TopicID // of the topics that were joined
-
-	mu     sync.Mutex
-	halted map[haltKey]error // why shards have stopped
-}
-
-// Limits of what is buffered on its way to the brokers, by each client.
 const (
-	unsentRecords = 20_000
-	unsentBytes   = 64 << 20
+	defaultPrefix  = "catalog"
+	defaultSession = 10 * time.Second
+
+	dialTimeout  = 3 * time.Second // to connect to one broker
+	pingTimeout  = 5 * time.Second // for Ping, so that a readiness check ends in time
+	flushTimeout = 3 * time.Second // for Close to send buffered records
+
+	// metadataMinAge is the shortest time between two metadata requests. It is
+	// below the client's default so that a topic created a moment ago is found
+	// on the next attempt.
+	metadataMinAge = 100 * time.Millisecond
 )
 
-// Open connects to the brokers, or says in one line why not. Call [Log.Prepare]
-// or [Log.Join] before anything else.
-func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Log, error) {
+// Log is an open connection to the three topics.
+type Log struct {
+	cfg     Config
+	logger  *slog.Logger
+	metrics *metrics
+	admin   *kadm.Client
+	// Commands and events have a client each, because a command that cannot be
+	// sent fails after deliveryTimeout and an event is retried forever.
+	commands, events *kgo.Client
+	eventSlots       *semaphore.Weighted // one slot for each event that is not acknowledged yet
+	shards           int
+	topicIDs         map[string]kadm.TopicID // by topic name, as of LoadTopics
+	stopped          stoppedShards
+}
+
+// Open connects to the brokers. Its error is one line. Call [Log.CreateTopics]
+// or [Log.LoadTopics] before any other method, and [Log.Close] at the end.
+func Open(ctx context.Context, cfg Config, logger *slog.Logger, reg prometheus.Registerer) (*Log, error) {
 	if cfg.TopicPrefix == "" {
-		cfg.TopicPrefix = "catalog"
+		cfg.TopicPrefix = defaultPrefix
 	}
 	if cfg.SessionTimeout == 0 {
-		cfg.SessionTimeout = 10 * time.Second
+		cfg.SessionTimeout = defaultSession
 	}
-	l := &Log{cfg: cfg, log: log, halted: map[haltKey]error{}, unsent: semaphore.NewWeighted(unsentRecords)}
+	l := &Log{cfg: cfg, logger: logger, eventSlots: semaphore.NewWeighted(maxBufferedRecords)}
 	producer := []kgo.Opt{
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(0), // the client's default of 10 ms would be the largest part of an answer
+		kgo.ProducerLinger(0), // the client's default of 10 ms would be most of the response time
 	}
 	var err error
-	if l.commands, err = l.client(append(producer,
-		kgo.MaxBufferedRecords(unsentRecords), kgo.MaxBufferedBytes(unsentBytes),
-		kgo.RecordDeliveryTimeout(10*time.Second),
+	if l.commands, err = l.newClient(append(producer,
+		kgo.MaxBufferedRecords(maxBufferedRecords), kgo.MaxBufferedBytes(maxBufferedBytes),
+		kgo.RecordDeliveryTimeout(deliveryTimeout),
 	)...); err != nil {
 		return nil, err
 	}
-	// Publish keeps the number of events in bounds, so that it can give up
-	// waiting; the client could not.
-	if l.events, err = l.client(append(producer, kgo.MaxBufferedRecords(2*unsentRecords))...); err != nil {
+	// appendToPartition limits the number of events with eventSlots, because it
+	// can stop waiting when its context ends; the client cannot. The client's
+	// own limit is never reached.
+	if l.events, err = l.newClient(append(producer, kgo.MaxBufferedRecords(2*maxBufferedRecords))...); err != nil {
 		l.commands.Close()
 		return nil, err
 	}
@@ -104,20 +131,21 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 	return l, nil
 }
 
-func (l *Log) client(opts ...kgo.Opt) (*kgo.Client, error) {
+// newClient returns a client with the settings that all clients share, and
+// opts.
+func (l *Log) newClient(opts ...kgo.Opt) (*kgo.Client, error) {
 	brokers := strings.FieldsFunc(l.cfg.Brokers, func(r rune) bool { return r == ',' || r == ' ' })
 	if len(brokers) == 0 {
-		return nil, errors.New("no Kafka brokers are named; give -kafka.brokers host:port")
+		return nil, errors.New("no Kafka brokers given; set -kafka.brokers host:port")
 	}
 	c, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(brokers...),
 		kgo.ClientID("catalog"),
-		kgo.WithLogger(clientLog{l.log}),
-		kgo.DisableClientMetrics(), // what the brokers ask clients to push
-		kgo.DialTimeout(3 * time.Second),
+		kgo.WithLogger(clientLog{l.logger}),
+		kgo.DisableClientMetrics(), // brokers would otherwise ask the client to push metrics to them
+		kgo.DialTimeout(dialTimeout),
 		kgo.RetryBackoffFn(backoff),
-		// A topic that was made a moment ago is found at the next try.
-		kgo.MetadataMinAge(100 * time.Millisecond),
+		kgo.MetadataMinAge(metadataMinAge),
 	}, opts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
@@ -125,8 +153,8 @@ func (l *Log) client(opts ...kgo.Opt) (*kgo.Client, error) {
 	return c, nil
 }
 
-// clientLog passes on what the client has to tell people who look after it. Its
-// errors are warnings here: it tries again by itself.
+// clientLog writes the warnings and errors of the client to the logger. It logs
+// errors as warnings, because the client retries.
 type clientLog struct{ *slog.Logger }
 
 func (clientLog) Level() kgo.LogLevel { return kgo.LogLevelWarn }
@@ -139,37 +167,34 @@ func (l clientLog) Log(level kgo.LogLevel, msg string, attrs ...any) {
 	l.Logger.Log(context.Background(), to, "kafka: "+msg, attrs...)
 }
 
-// Ping says whether a broker answers, and no shard has stopped.
+// Ping returns an error when no broker responds or when a shard of this process
+// is stopped.
 func (l *Log) Ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	if err := l.events.Ping(ctx); err != nil {
-		return fmt.Errorf("no Kafka broker answers at %s (%w); start one there, or set -kafka.brokers", l.cfg.Brokers, err)
+		return fmt.Errorf("no Kafka broker responds at %s (%w); start one there, or set -kafka.brokers", l.cfg.Brokers, err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, err := range l.halted {
-		return err // one is enough; the log has all
-	}
-	return nil
+	return l.stopped.any()
 }
 
-// Shards is the number of partitions of the commands and the events topic.
+// Shards returns the number of partitions of the commands and the events topic.
 func (l *Log) Shards() int { return l.shards }
 
-// Close sends what is buffered, for at most three seconds, and disconnects.
+// Close sends the buffered records, for at most three seconds, and disconnects.
 func (l *Log) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
 	for _, c := range []*kgo.Client{l.commands, l.events} {
 		if err := c.Flush(ctx); err != nil {
-			l.log.Warn("records were not sent before the end", "err", err)
+			l.logger.Warn("buffered records not sent before close", "err", err)
 		}
 		c.Close()
 	}
 }
 
+// topic returns the full name of a topic.
 func (l *Log) topic(name string) string { return l.cfg.TopicPrefix + "." + name }
 
-// shard is the partition of all records of the product.
+// shard returns the partition of all records of the product.
 func (l *Log) shard(product catalog.ID) int32 { return catalog.Shard(product, l.shards) }

@@ -4,13 +4,14 @@ package kafka
 
 import (
 	"os"
+	"slices"
 	"testing"
 )
 
-func TestLogOnKafka(t *testing.T) {
+func TestRealKafka(t *testing.T) {
 	brokers := os.Getenv("CATALOG_TEST_KAFKA_BROKERS")
 	if brokers == "" {
 		t.Fatal("CATALOG_TEST_KAFKA_BROKERS is not set")
 	}
-	testLog(t, brokers)
+	runBrokerTests(t, brokers, slices.Concat(producerTests, consumerTests, workerTests, topicCheckTests, deadLetterTests, topicTests))
 }

@@ -11,118 +11,131 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
-// Prepare makes the topics that are not there, with the number of partitions
-// given, and joins.
+const (
+	// retention is how long the commands and the events topic keep a record, in
+	// milliseconds: one week. A consumer that falls further behind reads from the
+	// journal. Dead letters are kept forever.
+	retention        = "604800000"
+	retentionForever = "-1"
+
+	// metadataTimeout is how long CreateTopics waits until all brokers know a
+	// topic that was just created.
+	metadataTimeout = 10 * time.Second
+)
+
+// CreateTopics creates the topics that do not exist, with the given number of
+// partitions, and then does what [Log.LoadTopics] does.
 func (l *Log) CreateTopics(ctx context.Context, partitions int) error {
-	week := "604800000" // ms; who falls further behind takes the journal
-	for _, t := range []struct {
-		name       string
-		partitions int
-		config     map[string]*string
-	}{
-		{"commands", partitions, map[string]*string{"retention.ms": &week}},
-		{"events", partitions, map[string]*string{"retention.ms": &week}},
-		{"dead-letters", partitions, map[string]*string{"retention.ms": kadm.StringPtr("-1")}},
+	for _, t := range []struct{ name, retention string }{
+		{"commands", retention}, {"events", retention}, {"dead-letters", retentionForever},
 	} {
+		config := map[string]*string{"retention.ms": kadm.StringPtr(t.retention)}
 		replicas := int16(l.cfg.Replicas)
 		if replicas == 0 {
 			replicas = -1
 		}
-		if replicas > 2 { // else acknowledged by all in sync can mean by one
-			t.config["min.insync.replicas"] = kadm.StringPtr("2")
+		if replicas > 2 { // by default, one replica alone can be "all in-sync replicas"
+			config["min.insync.replicas"] = kadm.StringPtr("2")
 		}
-		r, err := l.admin.CreateTopic(ctx, int32(t.partitions), replicas, t.config, l.topic(t.name))
+		r, err := l.admin.CreateTopic(ctx, int32(partitions), replicas, config, l.topic(t.name))
 		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-			return fmt.Errorf("make topic %s: %w %s", l.topic(t.name), err, r.ErrMessage)
+			return fmt.Errorf("create topic %s: %w %s", l.topic(t.name), err, r.ErrMessage)
 		}
 	}
-	// A topic that was made is there, but not every broker knows it at once.
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
 	defer cancel()
 	for try := 0; ; try++ {
 		err := l.LoadTopics(ctx)
-		if err == nil || !errors.Is(err, kerr.UnknownTopicOrPartition) || !pause(ctx, backoff(try)) {
+		if err == nil || !errors.Is(err, kerr.UnknownTopicOrPartition) || !sleep(ctx, backoff(try)) {
 			return err
 		}
 	}
 }
 
-// Join reads how many shards there are from the topics.
+// LoadTopics reads the ids of the topics and the number of shards from the
+// brokers. It returns an error when a topic is missing or when the commands and
+// the events topic differ in their number of partitions.
 func (l *Log) LoadTopics(ctx context.Context) error {
 	names := []string{l.topic("commands"), l.topic("events"), l.topic("dead-letters")}
 	topics, err := l.admin.ListTopics(ctx, names...)
 	if err != nil {
-		return fmt.Errorf("read topics at %s: %w", l.cfg.Brokers, err)
+		return fmt.Errorf("list topics at %s: %w", l.cfg.Brokers, err)
 	}
 	for _, n := range names {
 		if err := topics[n].Err; err != nil {
-			return fmt.Errorf("topic %s: %w; make the topics with: catalog migrate", n, err)
+			return fmt.Errorf("topic %s: %w; create the topics with: catalog migrate", n, err)
 		}
 	}
 	commands, events := len(topics[names[0]].Partitions), len(topics[names[1]].Partitions)
 	if commands != events {
-		return fmt.Errorf("topic %s has %d partitions and %s has %d; they must have the same number, fixed for life", names[0], commands, names[1], events)
+		return fmt.Errorf("topic %s has %d partitions and topic %s has %d; both must have the same number, which cannot change", names[0], commands, names[1], events)
 	}
 	if dead := len(topics[names[2]].Partitions); dead < commands {
-		return fmt.Errorf("topic %s has %d partitions and %s has %d; add those that are missing", names[2], dead, names[0], commands)
+		return fmt.Errorf("topic %s has %d partitions and topic %s has %d; add the missing partitions to %s", names[2], dead, names[0], commands, names[2])
 	}
-	l.shards, l.ids = commands, map[string]kadm.TopicID{}
+	l.shards, l.topicIDs = commands, map[string]kadm.TopicID{}
 	for _, n := range names {
-		l.ids[n] = topics[n].ID
+		l.topicIDs[n] = topics[n].ID
 	}
 	return nil
 }
 
-// EventBounds answers, by shard, the offset of the first event that the log
-// still has and the offset that the next one will have.
-func (l *Log) EventOffsets(ctx context.Context) (starts, ends []int64, err error) {
-	return l.bounds(ctx, l.topic("events"))
+// Topics returns the ids of the topics, as of [Log.LoadTopics].
+func (l *Log) Topics() eventlog.Topics {
+	return eventlog.Topics{Commands: catalog.ID(l.topicIDs[l.topic("commands")]), Events: catalog.ID(l.topicIDs[l.topic("events")])}
 }
 
-func (l *Log) bounds(ctx context.Context, topic string) (starts, ends []int64, err error) {
+// EventOffsets returns, by shard, the offset of the first event that the log
+// still has (starts) and the offset that the next event will get (ends).
+func (l *Log) EventOffsets(ctx context.Context) (starts, ends []int64, err error) {
+	return l.offsets(ctx, l.topic("events"))
+}
+
+// CommandOffsets returns, by shard, the offset of the first command that the
+// log still has (starts) and the offset that the next command will get (ends).
+func (l *Log) CommandOffsets(ctx context.Context) (starts, ends []int64, err error) {
+	return l.offsets(ctx, l.topic("commands"))
+}
+
+func (l *Log) offsets(ctx context.Context, topic string) (starts, ends []int64, err error) {
 	first, err := l.admin.ListStartOffsets(ctx, topic)
 	if err == nil {
 		err = first.Error()
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the starts of %s: %w", topic, err)
+		return nil, nil, fmt.Errorf("list start offsets of %s: %w", topic, err)
 	}
 	last, err := l.admin.ListEndOffsets(ctx, topic)
 	if err == nil {
 		err = last.Error()
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the ends of %s: %w", topic, err)
+		return nil, nil, fmt.Errorf("list end offsets of %s: %w", topic, err)
 	}
 	starts, ends = make([]int64, l.shards), make([]int64, l.shards)
 	for i := range int32(l.shards) {
 		s, _ := first.Lookup(topic, i)
 		e, ok := last.Lookup(topic, i)
 		if !ok {
-			return nil, nil, fmt.Errorf("read the ends of %s: partition %d is missing", topic, i)
+			return nil, nil, fmt.Errorf("list end offsets of %s: partition %d is missing", topic, i)
 		}
 		starts[i], ends[i] = s.Offset, e.Offset
 	}
 	return starts, ends, nil
 }
 
-// CommandBounds answers, by shard, the offset of the first command that the log
-// still has and the offset that the next one will have.
-func (l *Log) CommandOffsets(ctx context.Context) (starts, ends []int64, err error) {
-	return l.bounds(ctx, l.topic("commands"))
-}
-
-// EventsFrom reads the shard's events from seq on, up to the first that is
-// missing or the end of their topic.
+// ReadEvents returns the events of the shard from seq on, up to the first
+// missing seq or the end of the topic.
 func (l *Log) ReadEvents(ctx context.Context, shard int32, seq int64) ([]catalog.Event, error) {
 	topic := l.topic("events")
-	starts, ends, err := l.bounds(ctx, topic)
+	starts, ends, err := l.offsets(ctx, topic)
 	if err != nil || starts[shard] >= ends[shard] {
 		return nil, err
 	}
-	c, err := l.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {shard: kgo.NoResetOffset().At(starts[shard])}}))
+	c, err := l.clientAt(topic, shard, starts[shard])
 	if err != nil {
 		return nil, err
 	}
@@ -131,15 +144,15 @@ func (l *Log) ReadEvents(ctx context.Context, shard int32, seq int64) ([]catalog
 	for next := starts[shard]; next < ends[shard]; {
 		fetches := c.PollFetches(ctx)
 		if err := errors.Join(fetches.Err(), ctx.Err()); err != nil {
-			return nil, fmt.Errorf("read the events of shard %d: %w", shard, err)
+			return nil, fmt.Errorf("read events of shard %d: %w", shard, err)
 		}
 		for _, r := range fetches.Records() {
 			next = r.Offset + 1
 			e, err := decodeEvent(r, l.shards)
 			if err != nil {
-				return nil, fmt.Errorf("read the events of shard %d: offset %d: %w", shard, r.Offset, err)
+				return nil, fmt.Errorf("read events of shard %d: offset %d: %w", shard, r.Offset, err)
 			}
-			if e.Seq == seq+int64(len(events)) { // some are there more than once
+			if e.Seq == seq+int64(len(events)) { // republished events are in the topic more than once
 				events = append(events, e)
 			}
 		}
@@ -147,10 +160,10 @@ func (l *Log) ReadEvents(ctx context.Context, shard int32, seq int64) ([]catalog
 	return events, nil
 }
 
-// LastSeq answers the seq of the last event in the shard's partition of the
-// events topic, or 0 when the partition holds no record.
+// LastSeq returns the seq of the last event in the shard's partition of the
+// events topic, or 0 when the partition is empty.
 func (l *Log) LastSeq(ctx context.Context, shard int32) (int64, error) {
-	r, err := l.last(ctx, "events", shard)
+	r, err := l.lastRecord(ctx, "events", shard)
 	if err != nil || r == nil {
 		return 0, err
 	}
@@ -161,15 +174,16 @@ func (l *Log) LastSeq(ctx context.Context, shard int32) (int64, error) {
 	return e.Seq, nil
 }
 
-// last reads the last record of a partition, or answers nil when it has none.
-func (l *Log) last(ctx context.Context, name string, partition int32) (*kgo.Record, error) {
+// lastRecord returns the last record of a partition, or nil when the partition
+// is empty.
+func (l *Log) lastRecord(ctx context.Context, name string, partition int32) (*kgo.Record, error) {
 	topic := l.topic(name)
-	starts, ends, err := l.bounds(ctx, topic)
+	starts, ends, err := l.offsets(ctx, topic)
 	if err != nil || starts[partition] >= ends[partition] {
 		return nil, err
 	}
 	offset := ends[partition] - 1
-	c, err := l.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: kgo.NoResetOffset().At(offset)}}))
+	c, err := l.clientAt(topic, partition, offset)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +194,12 @@ func (l *Log) last(ctx context.Context, name string, partition int32) (*kgo.Reco
 	}
 	records := fetches.Records()
 	if len(records) == 0 {
-		return nil, fmt.Errorf("read the last record of %s, partition %d: nothing at offset %d", topic, partition, offset)
+		return nil, fmt.Errorf("read the last record of %s, partition %d: no record at offset %d", topic, partition, offset)
 	}
 	return records[0], nil
+}
+
+// clientAt returns a client that reads one partition from the offset on.
+func (l *Log) clientAt(topic string, partition int32, offset int64) (*kgo.Client, error) {
+	return l.newClient(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: kgo.NoResetOffset().At(offset)}}))
 }

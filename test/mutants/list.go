@@ -5,22 +5,22 @@ var mutants = []mutant{
 	{
 		bug:  "records go to the wrong partition",
 		file: "engine/kafka/kafka.go", old: "return catalog.Shard(product, l.shards)", new: "return int32(int(product[15]) % l.shards)",
-		pkg: "./engine/kafka", test: "TestLog",
+		pkg: "./engine/kafka", test: "TestProducer",
 	},
 	{
 		bug:  "a command is accepted before the log has stored it",
-		file: "engine/kafka/produce.go", old: "	case <-done:\n	}\n	l.metrics.sendSeconds", new: "	default:\n	}\n	l.metrics.sendSeconds",
-		pkg: "./engine/kafka", test: "TestACommandThatGetsNoAnswerIsUnknown",
+		file: "engine/kafka/producer.go", old: "	case <-done:\n	}\n	l.metrics.sendSeconds", new: "	default:\n	}\n	l.metrics.sendSeconds",
+		pkg: "./engine/kafka", test: "TestSendCommands",
 	},
 	{
 		bug:  "a missing offset is skipped",
-		file: "engine/kafka/consume.go", old: "kgo.ConsumeResetOffset(kgo.NoResetOffset())", new: "kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd())",
-		pkg: "./engine/kafka", test: "TestLog",
+		file: "engine/kafka/fetcher.go", old: "kgo.ConsumeResetOffset(kgo.NoResetOffset())", new: "kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd())",
+		pkg: "./engine/kafka", test: "TestFetcher",
 	},
 	{
 		bug:  "records that could not be handled are skipped",
-		file: "engine/kafka/shard.go", old: "		if err == nil || errors.Is(err, catalog.ErrFenced) || lost(err) {\n			return err", new: "		if true {\n			return nil",
-		pkg: "./engine/kafka", test: "TestLog",
+		file: "engine/kafka/partition_worker.go", old: "		if err == nil || errors.Is(err, catalog.ErrFenced) || unrecoverable(err) {\n			return err", new: "		if true {\n			return nil",
+		pkg: "./engine/kafka", test: "TestPartitionWorker",
 	},
 	{
 		bug:  "a batch is settled without compare-and-set",

@@ -1,0 +1,132 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const (
+	// fetchMaxWait is how long a broker holds a fetch that has no records. A
+	// newly assigned shard waits at most this long for the fetch in progress.
+	// Records never wait.
+	fetchMaxWait = 250 * time.Millisecond
+
+	fetchMaxBytes     = 8 << 20 // response of one broker, which bounds memory
+	partitionMaxBytes = 1 << 20 // part of one partition in it, so that one shard does not delay the others
+)
+
+// fetcher fetches the records of some partitions of a topic, each into its own
+// fetchBuffer. Workers start and stop partitions while it runs.
+type fetcher struct {
+	name, topic string
+	logger      *slog.Logger
+	client      *kgo.Client
+	buffers     map[int32]*fetchBuffer // by partition; only the goroutine of run uses it
+
+	mu            sync.Mutex
+	changes       []func()           // to make before the next poll
+	interruptPoll context.CancelFunc // ends the poll in progress
+}
+
+func newFetcher(l *Log, name, topic string) (*fetcher, error) {
+	client, err := l.newClient(
+		// A missing offset is an error. By default the client would continue at
+		// another offset and lose records without notice.
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		// A fetch session saves a few bytes per fetch. To end a session, the client
+		// writes to fields that a fetch starting at the same time reads.
+		kgo.DisableFetchSessions(),
+		kgo.FetchMinBytes(1), kgo.FetchMaxWait(fetchMaxWait),
+		kgo.FetchMaxBytes(fetchMaxBytes), kgo.FetchMaxPartitionBytes(partitionMaxBytes),
+	)
+	return &fetcher{
+		name: name, topic: topic, logger: l.logger, client: client,
+		buffers: map[int32]*fetchBuffer{}, interruptPoll: func() {},
+	}, err
+}
+
+func (f *fetcher) close() { f.client.Close() }
+
+// run polls until ctx ends and puts the records into the buffers.
+func (f *fetcher) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		fetches := f.client.PollFetches(f.applyChanges(ctx))
+		fetches.EachError(func(_ string, partition int32, err error) {
+			switch b := f.buffers[partition]; {
+			case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrClientClosed):
+			case b != nil:
+				f.stop(partition) // otherwise the client would retry forever
+				b.fail(err)
+			default:
+				f.logger.Warn("fetch failed", "consumer", f.name, "topic", f.topic, "partition", partition, "err", err)
+			}
+		})
+		fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+			if b := f.buffers[p.Partition]; b != nil && len(p.Records) > 0 {
+				b.put(p.Records, p.HighWatermark)
+			}
+		})
+	}
+}
+
+// beforeNextPoll runs change between two polls, so that no record of an earlier
+// poll is delivered after it. It interrupts the poll in progress and does not
+// wait for the change.
+func (f *fetcher) beforeNextPoll(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.changes = append(f.changes, change)
+	f.interruptPoll()
+}
+
+// applyChanges makes the changes of beforeNextPoll. It returns the context of
+// the next poll, which ends at the next change.
+func (f *fetcher) applyChanges(ctx context.Context) context.Context {
+	f.mu.Lock()
+	changes := f.changes
+	f.changes = nil
+	f.interruptPoll()
+	ctx, f.interruptPoll = context.WithCancel(ctx)
+	f.mu.Unlock()
+	for _, change := range changes {
+		change()
+	}
+	return ctx
+}
+
+// startAt fetches the partition from the offset on, into the buffer that it
+// returns. It replaces an earlier buffer of the partition.
+func (f *fetcher) startAt(partition int32, offset int64) *fetchBuffer {
+	partitions := map[string][]int32{f.topic: {partition}}
+	b := newFetchBuffer(
+		func() { f.client.PauseFetchPartitions(partitions) },
+		func() { f.client.ResumeFetchPartitions(partitions) },
+	)
+	f.beforeNextPoll(func() {
+		f.buffers[partition] = b
+		f.client.ResumeFetchPartitions(partitions)
+		f.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{f.topic: {partition: kgo.NoResetOffset().At(offset)}})
+	})
+	return b
+}
+
+// release stops fetching into b. It does nothing when another buffer has
+// replaced b.
+func (f *fetcher) release(partition int32, b *fetchBuffer) {
+	f.beforeNextPoll(func() {
+		if f.buffers[partition] == b {
+			f.stop(partition)
+		}
+	})
+}
+
+// stop stops fetching the partition. Only the goroutine of run may call it.
+func (f *fetcher) stop(partition int32) {
+	delete(f.buffers, partition)
+	f.client.RemoveConsumePartitions(map[string][]int32{f.topic: {partition}})
+}

@@ -1,0 +1,214 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"catalog"
+	"catalog/eventlog"
+)
+
+func TestPartitionWorker(t *testing.T) { runBrokerTests(t, fakeBroker(t), workerTests) }
+
+var workerTests = []brokerTest{
+	{"a shard starts at the offset that Begin returns", startsAtOffset},
+	{"records that arrive during Handle are handled together", batchesGrow},
+	{"no record is lost or reordered when the buffer is full", bufferIsFull},
+	{"a failed batch is retried with the same records", batchIsRetried},
+	{"a fenced shard restarts at the offset that Begin returns", fencedShardRestarts},
+	{"a failed Begin is retried until the consumer stops", beginIsRetried},
+	{"a Handle in progress may finish after the shard is revoked", handleFinishes},
+	{"an undecodable event stops its shard and no other", undecodableEvent},
+}
+
+func startsAtOffset(t *testing.T, brokers string) {
+	l := openLog(t, testConfig(t, brokers))
+	for i := range int64(10) {
+		publish(t, l, event(1, i+1))
+	}
+	c := newRecorder[catalog.Event]()
+	c.begin = func(_ context.Context, shard int32) (int64, error) {
+		if shard == 1 {
+			return 7, nil
+		}
+		return 0, nil
+	}
+	start(t, c, l.ConsumeEvents)
+	c.wait(t, "3 events", func() bool { return c.total() == 3 })
+	if got := c.items[1][0].Seq; got != 8 {
+		t.Errorf("seq of the first event = %d, want 8", got)
+	}
+}
+
+func batchesGrow(t *testing.T, brokers string) {
+	l := openLog(t, testConfig(t, brokers))
+	c := newRecorder[catalog.Command]()
+	busy, proceed := make(chan struct{}, 10), make(chan struct{})
+	c.handle = func(context.Context, eventlog.Records[catalog.Command]) error {
+		busy <- struct{}{}
+		<-proceed
+		return nil
+	}
+	start(t, c, l.ConsumeCommands)
+	send(t, l, command(0, 0))
+	<-busy
+	for i := range 50 {
+		send(t, l, command(i+1, 0))
+	}
+	close(proceed)
+	c.wait(t, "51 commands", func() bool { return c.total() == 51 })
+	if len(c.batches) > 10 {
+		t.Errorf("51 commands, 50 of them sent during the first Handle, came in batches of %v; want at most 10 batches", c.batches)
+	}
+}
+
+func bufferIsFull(t *testing.T, brokers string) {
+	l := openLog(t, testConfig(t, brokers))
+	n := int64(3 * maxBufferRecords)
+	var events []catalog.Event
+	for i := range n {
+		events = append(events, event(2, i+1))
+	}
+	publish(t, l, events...)
+	c := newRecorder[catalog.Event]()
+	proceed := make(chan struct{})
+	c.handle = func(context.Context, eventlog.Records[catalog.Event]) error { <-proceed; return nil }
+	start(t, c, func(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
+		return l.ConsumeAllShards(ctx, "test", c)
+	})
+	c.wait(t, "Begin of all shards", func() bool { return c.activeShards() == shards })
+	publish(t, l, event(3, 1)) // while the buffer of shard 2 is full
+	close(proceed)
+	c.wait(t, "all events", func() bool { return c.total() == int(n)+1 })
+	for i, e := range c.items[2] {
+		if e.Seq != int64(i)+1 {
+			t.Fatalf("seq of event %d = %d, want %d", i, e.Seq, i+1)
+		}
+	}
+	if longest := slices.Max(c.batches); longest > maxBatchRecords {
+		t.Errorf("largest batch has %d records, want at most %d", longest, maxBatchRecords)
+	}
+}
+
+func batchIsRetried(t *testing.T, brokers string) {
+	l := openLog(t, testConfig(t, brokers))
+	c := newRecorder[catalog.Command]()
+	tries := 0
+	c.handle = func(context.Context, eventlog.Records[catalog.Command]) error {
+		if tries++; tries < 4 {
+			return errors.New("store unreachable")
+		}
+		return nil
+	}
+	start(t, c, l.ConsumeCommands)
+	send(t, l, command(1, 1), command(2, 1))
+	c.wait(t, "2 commands", func() bool { return c.total() == 2 })
+	handled := c.handled()
+	if len(slices.Compact(slices.Clone(handled[:4]))) != 1 {
+		t.Errorf("calls of Handle = %v; want the first four to be equal", handled)
+	}
+	if n := len(l.logs.lines("level=WARN", "store unreachable")); n != 1 {
+		t.Errorf("%d warnings for one failure, want 1", n)
+	}
+}
+
+func fencedShardRestarts(t *testing.T, brokers string) {
+	l := openLog(t, testConfig(t, brokers))
+	for i := range int64(20) {
+		publish(t, l, event(0, i+1))
+	}
+	c := newRecorder[catalog.Event]()
+	var mu sync.Mutex
+	begins := 0
+	c.begin = func(_ context.Context, shard int32) (int64, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if shard != 0 {
+			return 0, nil
+		}
+		begins++
+		return []int64{15, 3, 18}[begins-1], nil // backward, then forward
+	}
+	fenced := map[int64]bool{}
+	c.handle = func(_ context.Context, r eventlog.Records[catalog.Event]) error {
+		if (r.From == 15 || r.From == 3) && !fenced[r.From] {
+			fenced[r.From] = true
+			return fmt.Errorf("in the store: %w", catalog.ErrFenced)
+		}
+		return nil
+	}
+	stop := start(t, c, l.ConsumeEvents)
+	c.wait(t, "2 events", func() bool { return len(c.items[0]) == 2 })
+	stop()
+	if got := []int64{c.items[0][0].Seq, c.items[0][1].Seq}; !slices.Equal(got, []int64{19, 20}) {
+		t.Errorf("seqs of the events = %v, want 19 and 20", got)
+	}
+}
+
+func beginIsRetried(t *testing.T, brokers string) {
+	l := openLog(t, testConfig(t, brokers))
+	c := newRecorder[catalog.Command]()
+	c.begin = func(context.Context, int32) (int64, error) { return 0, errors.New("store unreachable") }
+	stop := start(t, c, l.ConsumeCommands)
+	c.wait(t, "3 calls of Begin for each shard", func() bool {
+		for shard := range shards {
+			if c.count(fmt.Sprint("begin ", shard)) < 3 {
+				return false
+			}
+		}
+		return true
+	})
+	stop()
+	if n := len(l.logs.lines("store unreachable")); n != shards {
+		t.Errorf("%d log lines for %d shards that cannot begin, want one for each", n, shards)
+	}
+}
+
+func handleFinishes(t *testing.T, brokers string) {
+	l := openLog(t, testConfig(t, brokers))
+	c := newRecorder[catalog.Command]()
+	handling, proceed := make(chan struct{}), make(chan struct{})
+	c.handle = func(ctx context.Context, _ eventlog.Records[catalog.Command]) error {
+		close(handling)
+		<-proceed
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- l.ConsumeCommands(ctx, c) }()
+	send(t, l, command(1, 1))
+	<-handling
+	cancel()
+	select {
+	case <-done:
+		t.Error("ConsumeCommands returned before Handle")
+	case proceed <- struct{}{}:
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if c.total() != 1 {
+		t.Error("the context of Handle ended when the shard was revoked")
+	}
+	c.check(t)
+}
+
+func undecodableEvent(t *testing.T, brokers string) {
+	l := openLog(t, testConfig(t, brokers))
+	publish(t, l, event(1, 1))
+	produce(t, l, "events", 1, nil, []byte("junk"))
+	publish(t, l, event(2, 1))
+	c := newRecorder[catalog.Event]()
+	stop := start(t, c, l.ConsumeEvents)
+	c.wait(t, "End of shard 1", func() bool { return c.count("end 1") > 0 })
+	publish(t, l, event(2, 2))
+	c.wait(t, "2 events of shard 2", func() bool { return len(c.items[2]) == 2 })
+	stop()
+	if lines := l.logs.lines("level=ERROR"); len(lines) != 1 {
+		t.Errorf("%d errors logged, want 1: %v", len(lines), lines)
+	}
+}

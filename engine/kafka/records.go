@@ -1,0 +1,70 @@
+package kafka
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"catalog"
+	"catalog/internal/wire"
+)
+
+// commandRecord returns the record of a command.
+func (l *Log) commandRecord(c catalog.Command) (*kgo.Record, error) {
+	value, err := wire.EncodeCommand(c)
+	if err != nil {
+		return nil, err
+	}
+	return &kgo.Record{
+		Topic: l.topic("commands"), Partition: l.shard(c.Product), Key: c.Product[:], Value: value,
+		Headers: headers("command-id", c.ID.String(), "traceparent", c.Trace),
+	}, nil
+}
+
+// eventRecord returns the record of an event.
+func (l *Log) eventRecord(e catalog.Event) (*kgo.Record, error) {
+	value, err := wire.EncodeEvent(e)
+	if err != nil {
+		return nil, err
+	}
+	return &kgo.Record{
+		Topic: l.topic("events"), Partition: e.Shard, Key: e.Product.ID[:], Value: value,
+		Headers: headers("seq", strconv.FormatInt(e.Seq, 10), "version", strconv.FormatInt(e.Product.Version, 10),
+			"command-id", e.Command.String(), "traceparent", e.Trace),
+	}, nil
+}
+
+// headers returns record headers from pairs of name and value. It leaves out
+// pairs with an empty value.
+func headers(pairs ...string) []kgo.RecordHeader {
+	h := make([]kgo.RecordHeader, 0, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			h = append(h, kgo.RecordHeader{Key: pairs[i], Value: []byte(pairs[i+1])})
+		}
+	}
+	return h
+}
+
+// decodeCommand returns the command in r. A command in a partition that is not
+// its product's is an error: another command of the product could overtake it.
+func decodeCommand(r *kgo.Record, shards int) (catalog.Command, error) {
+	c, err := wire.DecodeCommand(r.Value)
+	if err == nil && catalog.Shard(c.Product, shards) != r.Partition {
+		err = fmt.Errorf("product %s belongs to another partition", c.Product)
+	}
+	if err == nil && string(r.Key) != string(c.Product[:]) {
+		err = fmt.Errorf("the record key differs from the id of the product, %s", c.Product)
+	}
+	return c, err
+}
+
+// decodeEvent returns the event in r.
+func decodeEvent(r *kgo.Record, _ int) (catalog.Event, error) {
+	e, err := wire.DecodeEvent(r.Value)
+	if err == nil && e.Shard != r.Partition {
+		err = fmt.Errorf("event %s belongs to another partition", e.Position)
+	}
+	return e, err
+}

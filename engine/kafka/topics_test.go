@@ -1,0 +1,83 @@
+package kafka
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+func TestTopics(t *testing.T) { runBrokerTests(t, fakeBroker(t), topicTests) }
+
+var topicTests = []brokerTest{
+	{"LastSeq, EventOffsets and ReadEvents read the events topic", eventsAreRead},
+	{"topics are created once and keep their number of partitions", topicsAreCreatedOnce},
+}
+
+func eventsAreRead(t *testing.T, brokers string) {
+	l := openLog(t, testConfig(t, brokers))
+	if seq, err := l.LastSeq(t.Context(), 1); seq != 0 || err != nil {
+		t.Errorf("LastSeq of an empty shard = %d, %v; want 0", seq, err)
+	}
+	publish(t, l, event(1, 5), event(1, 6))
+	publish(t, l, event(1, 7), event(1, 6), event(1, 8), event(1, 9))
+	if seq, err := l.LastSeq(t.Context(), 1); seq != 9 || err != nil {
+		t.Errorf("LastSeq = %d, %v; want 9", seq, err)
+	}
+	starts, ends, err := l.EventOffsets(t.Context())
+	if err != nil || !slices.Equal(starts, []int64{0, 0, 0, 0}) || !slices.Equal(ends, []int64{0, 6, 0, 0}) {
+		t.Errorf("EventOffsets = %v, %v, %v; want 0 to 6 for shard 1", starts, ends, err)
+	}
+	events, err := l.ReadEvents(t.Context(), 1, 6)
+	if err != nil || len(events) != 4 || events[0].Seq != 6 || events[3].Seq != 9 {
+		t.Errorf("ReadEvents from 6 = %d events, %v; want 6 to 9", len(events), err)
+	}
+	if events, err := l.ReadEvents(t.Context(), 1, 1); len(events) != 0 || err != nil {
+		t.Errorf("ReadEvents from a missing seq = %d events, %v; want none", len(events), err)
+	}
+}
+
+func topicsAreCreatedOnce(t *testing.T, brokers string) {
+	cfg := testConfig(t, brokers)
+	fresh, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fresh.Close()
+	if err := fresh.LoadTopics(t.Context()); err == nil || !strings.Contains(err.Error(), "catalog migrate") {
+		t.Errorf("LoadTopics without topics = %v; want an error that names catalog migrate", err)
+	}
+	l := openLog(t, cfg)
+	if err := l.CreateTopics(t.Context(), shards+1); err != nil || l.Shards() != shards {
+		t.Errorf("second CreateTopics: %v, %d shards; want no error and %d", err, l.Shards(), shards)
+	}
+	if _, err := l.admin.CreatePartitions(t.Context(), 1, l.topic("events")); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.LoadTopics(t.Context()); err == nil || !strings.Contains(err.Error(), "the same number") {
+		t.Errorf("LoadTopics with %d and %d partitions = %v; want an error", shards, shards+1, err)
+	}
+}
+
+func TestTopics_replicas(t *testing.T) {
+	t.Run("with three replicas two must have a record", func(t *testing.T) {
+		c := newCluster(t, kfake.NumBrokers(3))
+		cfg := testConfig(t, strings.Join(c.ListenAddrs(), ","))
+		cfg.Replicas = 3
+		l := openLog(t, cfg)
+		for _, name := range []string{"commands", "events", "dead-letters"} {
+			topics, err := l.admin.DescribeTopicConfigs(t.Context(), l.topic(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(topics[0].Configs, func(c kadm.Config) bool { return c.Key == "min.insync.replicas" && c.MaybeValue() == "2" }) {
+				t.Errorf("%s: min.insync.replicas is not 2", name)
+			}
+		}
+		send(t, l, command(1, 1))
+	})
+}
