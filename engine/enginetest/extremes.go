@@ -24,9 +24,10 @@ func extremes() map[string]catalog.ProductData {
 		attributes[key] = strings.Repeat("👩‍🚀", catalog.MaxAttributeValue/3)
 	}
 	return map[string]catalog.ProductData{
-		"least": {Name: "x", Price: price(0, 0, "EUR")},
+		"every field": everyField(),
+		"least":       {Name: "x", Price: price(0, 0, "EUR")},
 		"most": {
-			SKU: strings.Repeat("ß", catalog.MaxSKU), Name: strings.Repeat("漢", catalog.MaxName),
+			SKU: strings.Repeat("ß", catalog.MaxSKU), GTIN: "99999999999997", Brand: strings.Repeat("ø", catalog.MaxBrand), Name: strings.Repeat("漢", catalog.MaxName),
 			Description: strings.Repeat("𝄞", catalog.MaxDescription), Category: strings.Repeat("é", catalog.MaxCategory),
 			Price:      price(999_999_999_999_999, 990_000_000, "EUR"),
 			Tags:       many(catalog.MaxTags, func(i int) string { return fmt.Sprint(i, strings.Repeat("Ж", catalog.MaxTag-2)) }),
