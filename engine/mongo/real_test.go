@@ -26,12 +26,12 @@ import (
 	"catalog/reader/projection"
 )
 
-// server answers the URL of the server and a client of its own.
-func server(t *testing.T) (string, *driver.Client) {
+// server returns the URL of the server and a client for the test itself.
+func server(t testing.TB) (string, *driver.Client) {
 	t.Helper()
 	url := os.Getenv("CATALOG_TEST_MONGO_URL")
 	if url == "" {
-		t.Fatal("set CATALOG_TEST_MONGO_URL to the URL of a MongoDB server that may be written to")
+		t.Fatal("CATALOG_TEST_MONGO_URL is not set; set it to the URL of a MongoDB server for tests")
 	}
 	client, err := driver.Connect(options.Client().ApplyURI(url))
 	if err != nil {
@@ -45,13 +45,14 @@ func server(t *testing.T) (string, *driver.Client) {
 	return url, client
 }
 
-// open opens a view in a database of its own at the URL.
-func open(t *testing.T, url string, client *driver.Client) *mongo.View {
+// open opens a view in a new database. The database is dropped at the end of the
+// test.
+func open(t testing.TB, url string, client *driver.Client) *mongo.View {
 	t.Helper()
 	return openAt(t, url, client, "test_"+strings.ToLower(rand.Text()[:12]))
 }
 
-func openAt(t *testing.T, url string, client *driver.Client, database string) *mongo.View {
+func openAt(t testing.TB, url string, client *driver.Client, database string) *mongo.View {
 	t.Helper()
 	v, err := mongo.Open(t.Context(), mongo.Config{URL: url, Database: database})
 	if err != nil {
@@ -66,8 +67,8 @@ func openAt(t *testing.T, url string, client *driver.Client, database string) *m
 	return v
 }
 
-// One reader loads what another projects at the same moment.
-func TestOfTwoWhoStoreTheSameNewProductsNoneFails(t *testing.T) {
+// Two readers that insert the same new products both succeed.
+func TestView_concurrentInserts(t *testing.T) {
 	url, client := server(t)
 	database := "test_" + strings.ToLower(rand.Text()[:12])
 	first, second := openAt(t, url, client, database), openAt(t, url, client, database)
@@ -84,7 +85,7 @@ func TestOfTwoWhoStoreTheSameNewProductsNoneFails(t *testing.T) {
 	}
 	for _, p := range products {
 		if got, err := first.Product(t.Context(), p.ID); err != nil || got.Version != 1 {
-			t.Fatalf("product %s has version %d, %v", p.ID, got.Version, err)
+			t.Fatalf("Product %s = version %d, %v; want 1", p.ID, got.Version, err)
 		}
 	}
 }
@@ -102,25 +103,25 @@ func TestView(t *testing.T) {
 	enginetest.TestView(t, func(t *testing.T) projection.View { return open(t, url, client) }, lacks...)
 }
 
-// TestAMongoDBThatGoesAwayIsNotAvailableUntilItIsBack talks to the server over
-// a line that is cut and mended.
-func TestAMongoDBThatGoesAwayIsNotAvailableUntilItIsBack(t *testing.T) {
+// While the connection is cut, calls return ErrUnavailable; when it is back, they
+// succeed.
+func TestView_outage(t *testing.T) {
 	direct, client := server(t)
 	u, err := url.Parse(direct)
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := newLine(t, "127.0.0.1:0", u.Host)
-	u.Host = line.Addr().String()
+	server := newProxy(t, "127.0.0.1:0", u.Host)
+	u.Host = server.Addr().String()
 	u.RawQuery = "directConnection=true"
 	v := open(t, u.String(), client)
 	p := catalog.Product{ID: catalog.DerivedID("p"), Version: 1}
 	if err := v.Apply(t.Context(), []catalog.Product{p}); err != nil {
 		t.Fatal(err)
 	}
-	var many errgroup.Group // who are at it when the line is cut
+	var calls errgroup.Group // in progress when the connection is cut
 	for i := range 30 {
-		many.Go(func() (err error) {
+		calls.Go(func() (err error) {
 			for err == nil {
 				if _, err = v.Product(t.Context(), p.ID); i%2 == 0 {
 					err = v.Apply(t.Context(), []catalog.Product{p})
@@ -132,39 +133,39 @@ func TestAMongoDBThatGoesAwayIsNotAvailableUntilItIsBack(t *testing.T) {
 			return nil
 		})
 	}
-	line.cut()
-	if err := many.Wait(); err != nil {
-		t.Errorf("somebody is told %v, want ErrUnavailable", err)
+	server.cut()
+	if err := calls.Wait(); err != nil {
+		t.Errorf("call during the cut = %v; want ErrUnavailable", err)
 	}
 	if _, err := v.Product(t.Context(), p.ID); !errors.Is(err, catalog.ErrUnavailable) {
-		t.Errorf("Product = %v, want ErrUnavailable", err)
+		t.Errorf("Product = %v; want ErrUnavailable", err)
 	}
 	if err := v.Apply(t.Context(), []catalog.Product{p}); !errors.Is(err, catalog.ErrUnavailable) {
-		t.Errorf("Apply = %v, want ErrUnavailable", err)
+		t.Errorf("Apply = %v; want ErrUnavailable", err)
 	}
-	newLine(t, u.Host, line.server)
+	newProxy(t, u.Host, server.server)
 	if got, err := v.Product(t.Context(), p.ID); err != nil || got.Version != 1 {
-		t.Errorf("Product = %+v, %v", got, err)
+		t.Errorf("Product after the reconnect = version %d, %v; want 1", got.Version, err)
 	}
 }
 
-// line is a TCP line to a server.
-type line struct {
+// proxy is a TCP proxy to a server.
+type proxy struct {
 	net.Listener
 	server string
-	ends   sync.WaitGroup
+	wg     sync.WaitGroup
 	mu     sync.Mutex
 	open   []net.Conn
 }
 
-func newLine(t *testing.T, at, server string) *line {
+func newProxy(t testing.TB, address, server string) *proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", at)
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &line{Listener: l, server: server}
-	n.ends.Go(func() {
+	n := &proxy{Listener: l, server: server}
+	n.wg.Go(func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
@@ -178,10 +179,10 @@ func newLine(t *testing.T, at, server string) *line {
 			n.mu.Lock()
 			n.open = append(n.open, c, s)
 			n.mu.Unlock()
-			for _, way := range [][2]net.Conn{{c, s}, {s, c}} {
-				n.ends.Go(func() {
-					io.Copy(way[0], way[1])
-					way[0].Close()
+			for _, pair := range [][2]net.Conn{{c, s}, {s, c}} {
+				n.wg.Go(func() {
+					io.Copy(pair[0], pair[1])
+					pair[0].Close()
 				})
 			}
 		}
@@ -190,13 +191,13 @@ func newLine(t *testing.T, at, server string) *line {
 	return n
 }
 
-// cut ends all connections and takes no more.
-func (n *line) cut() {
+// cut closes all connections and the listener.
+func (n *proxy) cut() {
 	n.Close()
 	n.mu.Lock()
 	for _, c := range n.open {
 		c.Close()
 	}
 	n.mu.Unlock()
-	n.ends.Wait()
+	n.wg.Wait()
 }

@@ -80,7 +80,8 @@ func appendJSON(b []byte, s string) []byte {
 }
 
 // DecodeProductData decodes the result of EncodeProductData, also with other white
-// space and another order. It returns an error for an unknown field.
+// space and another order. An unknown field is an error, because writing the
+// product again would lose it: a newer version of this program has written it.
 func DecodeProductData(b []byte) (catalog.ProductData, error) {
 	var d catalog.ProductData
 	r := payloadReader{s: string(b)}
@@ -125,7 +126,7 @@ func (r *payloadReader) expect(c byte) error {
 func (r *payloadReader) field(d *catalog.ProductData, name string) error {
 	f := catalog.FieldByName(name)
 	if f == nil {
-		return fmt.Errorf("unknown field %q", name)
+		return fmt.Errorf("unknown field %q; upgrade this program", name)
 	}
 	switch f.Kind {
 	case catalog.KindMoney:
