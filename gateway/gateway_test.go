@@ -47,9 +47,10 @@ type system struct {
 	readErr   error // returned by reads
 	silent    bool  // events are not published
 	panics    bool
-	onFind    func() // called when SKUs are looked up
-	reads     int    // products read
-	batches   int    // calls of GetProducts
+	onFind    func()                           // called when SKUs are looked up
+	reads     int                              // products read
+	search    *catalogv1.SearchProductsRequest // the last search
+	batches   int                              // calls of GetProducts
 	slow      map[catalog.ID]*slow
 	gateway   *gateway.Gateway
 	followed  chan struct{}
@@ -247,9 +248,10 @@ func (s *system) ListHistory(_ context.Context, r *catalogv1.ListHistoryRequest,
 	return a, nil
 }
 
-func (s *system) SearchProducts(context.Context, *catalogv1.SearchProductsRequest, ...grpc.CallOption) (*catalogv1.SearchProductsResponse, error) {
+func (s *system) SearchProducts(_ context.Context, r *catalogv1.SearchProductsRequest, _ ...grpc.CallOption) (*catalogv1.SearchProductsResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.search = r
 	return &catalogv1.SearchProductsResponse{}, s.readErr
 }
 

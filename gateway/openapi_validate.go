@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -191,7 +192,7 @@ func (p *parameter) violation(v string) string {
 	case s.Enum != nil && !slices.Contains(s.Enum, v):
 		return "must be one of " + strings.Join(s.Enum, ", ")
 	case p.pattern != nil && !p.pattern.MatchString(v):
-		return patternHelp[p.Name]
+		return cmp.Or(patternHelp[p.Name], "must match "+s.Pattern)
 	}
 	switch {
 	case s.Type == "boolean" && v != "true" && v != "false":
@@ -216,6 +217,7 @@ func (p *parameter) violation(v string) string {
 var patternHelp = map[string]string{
 	"minPrice":         "must be a decimal number such as 149.90",
 	"maxPrice":         "must be a decimal number such as 149.90",
+	"gtin":             "must be a GTIN: 8, 12, 13 or 14 digits",
 	"currency":         "must be a code of ISO 4217 such as EUR",
 	"Catalog-Position": "must be a position such as 5.1207, as in the Catalog-Position of a response",
 }

@@ -21,9 +21,14 @@ func (g *Gateway) ListProducts(c *echo.Context, params api.ListProductsParams) e
 		return catalog.Invalid("Catalog-Position", err.Error())
 	}
 	q := catalog.Query{
-		Text: params.Q, Category: params.Category, Tag: params.Tag, Currency: params.Currency,
+		Text: params.Q, Category: params.Category, Brand: params.Brand, GTIN: params.Gtin, Tag: params.Tag, Currency: params.Currency,
 		Sort: catalog.Sort(params.Sort), Limit: cmp.Or(params.Limit, catalog.DefaultLimit), Cursor: params.Cursor, Facets: params.Facets,
 		FacetAttributes: params.Facet, Highlight: params.Highlight,
+	}
+	if q.GTIN != "" {
+		if reason := catalog.FieldByName("gtin").Check(q.GTIN); reason != "" {
+			return catalog.Invalid("gtin", reason)
+		}
 	}
 	if q.Attributes, err = parseAttributes(params.Attribute); err != nil {
 		return err

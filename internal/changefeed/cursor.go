@@ -9,11 +9,12 @@ import (
 	"catalog"
 )
 
-// Cursor says how far a consumer has come: the seq of the last event of each
-// shard. It means the same to every process, and for ever.
+// Cursor is the progress of a subscriber: the seq of the last event of each shard.
+// It is valid in every process, without a time limit.
 type Cursor []int64
 
-// String is the form that ParseCursor reads: letters, digits, - and _.
+// String returns the cursor in the form that ParseCursor parses: letters, digits,
+// - and _.
 func (c Cursor) String() string {
 	b := make([]byte, 0, 3*len(c))
 	for _, seq := range c {
@@ -22,8 +23,8 @@ func (c Cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// ParseCursor reads the form that String writes, of so many shards. "0" is the
-// beginning of everything.
+// ParseCursor parses a cursor of the given number of shards in the form that
+// String returns. "0" is before the first event of every shard.
 func ParseCursor(s string, shards int) (Cursor, error) {
 	c := make(Cursor, shards)
 	if s == "0" {
@@ -33,18 +34,18 @@ func ParseCursor(s string, shards int) (Cursor, error) {
 	for i := range c {
 		seq, n := binary.Uvarint(b)
 		if err != nil || n <= 0 || seq > math.MaxInt64 {
-			return nil, fmt.Errorf("%.40q is not one that this catalogue gave", s)
+			return nil, fmt.Errorf("%.40q is not an event id of this catalogue", s)
 		}
 		c[i], b = int64(seq), b[n:]
 	}
 	if len(b) > 0 {
-		return nil, fmt.Errorf("%.40q is not one that this catalogue gave", s)
+		return nil, fmt.Errorf("%.40q is not an event id of this catalogue", s)
 	}
 	return c, nil
 }
 
-// Pass moves the cursor behind the position. It answers false where it was
-// there already.
+// Advance moves the cursor to the position. It reports false, and does nothing,
+// when the cursor is at or after the position already.
 func (c Cursor) Advance(p catalog.Position) bool {
 	if p.Seq <= c[p.Shard] {
 		return false

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// journal keeps the events of all shards.
+// journal has the events of all shards in memory.
 type journal struct {
 	mu     sync.Mutex
 	events [][]catalog.Event // by shard
@@ -30,7 +30,7 @@ type journal struct {
 
 func newJournal(shards int) *journal { return &journal{events: make([][]catalog.Event, shards)} }
 
-// add makes the next event of the shard.
+// add appends an event to the shard.
 func (j *journal) add(shard int32, size int) catalog.Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -67,15 +67,14 @@ var data = make([]byte, 5<<20)
 
 func render(e catalog.Event) []byte { return data[:len(e.Product.Description)+1] }
 
-func newFeed(j *journal, consumers int) *changefeed.Feed {
-	return changefeed.New(consumers, j, render, prometheus.NewRegistry())
+func newFeed(j *journal, maxSubscribers int) *changefeed.Feed {
+	return changefeed.New(maxSubscribers, j, render, prometheus.NewRegistry())
 }
 
-// Whatever is published in whatever batches, with what was published before,
-// with gaps, with a follower that begins again, to consumers that come, go and
-// come back with their cursor: each gets each event behind where it began, in
-// the order of its shard.
-func TestAConsumerGetsEverythingBehindItsCursorInOrder(t *testing.T) {
+// TestSubscriber publishes events in random batches, with repeats, gaps and
+// restarts, to subscribers that join, leave and resume with their cursor. Each
+// must get each event after its cursor, in the order of the shard.
+func TestSubscriber(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		const shards = 3
 		j := newJournal(shards)
@@ -86,18 +85,18 @@ func TestAConsumerGetsEverythingBehindItsCursorInOrder(t *testing.T) {
 				feed.Begin(shard, shards)
 			}
 		}
-		type consumer struct {
+		type client struct {
 			*changefeed.Subscriber
 			seen changefeed.Cursor
 		}
-		var all []*consumer
+		var all []*client
 		defer func() {
 			for _, c := range all {
 				c.Close()
 			}
 		}()
-		take := func(c *consumer, patience time.Duration) {
-			ctx, cancel := context.WithTimeout(r.Context(), patience)
+		next := func(c *client, timeout time.Duration) {
+			ctx, cancel := context.WithTimeout(r.Context(), timeout)
 			defer cancel()
 			items, err := c.Next(ctx)
 			if err != nil && ctx.Err() == nil {
@@ -105,25 +104,25 @@ func TestAConsumerGetsEverythingBehindItsCursorInOrder(t *testing.T) {
 			}
 			for _, i := range items {
 				if i.Seq != c.seen[i.Shard]+1 {
-					r.Fatalf("shard %d: event %d comes behind %d", i.Shard, i.Seq, c.seen[i.Shard])
+					r.Fatalf("shard %d: Next returns event %d after %d", i.Shard, i.Seq, c.seen[i.Shard])
 				}
 				c.seen[i.Shard] = i.Seq
 			}
 		}
 		r.Repeat(map[string]func(*rapid.T){
-			"publish": func(r *rapid.T) {
+			"settle": func(r *rapid.T) {
 				shard := rapid.Int32Range(0, shards-1).Draw(r, "shard")
 				if rapid.IntRange(0, 9).Draw(r, "small") > 0 {
 					for range rapid.IntRange(1, 250).Draw(r, "n") {
 						j.add(shard, 0)
 					}
 				} else {
-					for range 5 { // more than is held
+					for range 5 { // more than the buffer holds
 						j.add(shard, 4<<20)
 					}
 				}
 			},
-			"follow": func(r *rapid.T) {
+			"publish to a feed": func(r *rapid.T) {
 				f := rapid.IntRange(0, 1).Draw(r, "feed")
 				shard := rapid.Int32Range(0, shards-1).Draw(r, "shard")
 				from := max(0, followed[f][shard]-rapid.Int64Range(0, 3).Draw(r, "again"))
@@ -131,14 +130,14 @@ func TestAConsumerGetsEverythingBehindItsCursorInOrder(t *testing.T) {
 				feeds[f].Publish(shard, j.events[shard][from:])
 				followed[f][shard] = int64(len(j.events[shard]))
 			},
-			"begin again": func(r *rapid.T) {
+			"restart": func(r *rapid.T) {
 				f := rapid.IntRange(0, 1).Draw(r, "feed")
 				shard := rapid.Int32Range(0, shards-1).Draw(r, "shard")
 				feeds[f].End(shard)
 				feeds[f].Begin(shard, shards)
 				followed[f][shard] = int64(len(j.events[shard]))
 			},
-			"join": func(r *rapid.T) {
+			"subscribe": func(r *rapid.T) {
 				f := rapid.IntRange(0, 1).Draw(r, "feed")
 				var from changefeed.Cursor
 				if rapid.Bool().Draw(r, "from the beginning") {
@@ -146,16 +145,16 @@ func TestAConsumerGetsEverythingBehindItsCursorInOrder(t *testing.T) {
 				}
 				c, err := feeds[f].Subscribe(r.Context(), from)
 				if err == nil {
-					all = append(all, &consumer{c, c.Cursor()})
+					all = append(all, &client{c, c.Cursor()})
 				} else if !errors.Is(err, changefeed.ErrTooManySubscribers) {
 					r.Fatal(err)
 				}
 			},
-			"move": func(r *rapid.T) {
+			"resume": func(r *rapid.T) {
 				if len(all) == 0 {
 					return
 				}
-				c := all[rapid.IntRange(0, len(all)-1).Draw(r, "consumer")]
+				c := all[rapid.IntRange(0, len(all)-1).Draw(r, "client")]
 				at, err := changefeed.ParseCursor(c.Cursor().String(), shards)
 				if err != nil {
 					r.Fatal(err)
@@ -167,13 +166,13 @@ func TestAConsumerGetsEverythingBehindItsCursorInOrder(t *testing.T) {
 				c.Close()
 				c.Subscriber = again
 			},
-			"take": func(r *rapid.T) {
+			"next": func(r *rapid.T) {
 				if len(all) > 0 {
-					take(all[rapid.IntRange(0, len(all)-1).Draw(r, "consumer")], time.Millisecond)
+					next(all[rapid.IntRange(0, len(all)-1).Draw(r, "client")], time.Millisecond)
 				}
 			},
 		})
-		// In the end all is followed, and all get all.
+		// In the end, every feed gets every event, and so must every client.
 		for shard := range int32(shards) {
 			e := j.add(shard, 0)
 			for _, f := range feeds {
@@ -183,14 +182,14 @@ func TestAConsumerGetsEverythingBehindItsCursorInOrder(t *testing.T) {
 		for _, c := range all {
 			for shard := range c.seen {
 				for c.seen[shard] < int64(len(j.events[shard])) {
-					take(c, 10*time.Second)
+					next(c, 10*time.Second)
 				}
 			}
 		}
 	})
 }
 
-func TestAConsumerThatIsSlowReadsTheJournalAndHoldsNobodyUp(t *testing.T) {
+func TestSubscriber_slow(t *testing.T) {
 	j := newJournal(1)
 	f := newFeed(j, 2)
 	f.Begin(0, 1)
@@ -205,14 +204,14 @@ func TestAConsumerThatIsSlowReadsTheJournalAndHoldsNobodyUp(t *testing.T) {
 	}
 	defer slow.Close()
 	const many = 200
-	for range many { // in all, several times what is held
+	for range many { // in all, several times the size of the buffer
 		f.Publish(0, []catalog.Event{j.add(0, 500_000)})
 		if items, err := fast.Next(t.Context()); err != nil || len(items) != 1 {
-			t.Fatalf("the fast one gets %d items, %v", len(items), err)
+			t.Fatalf("Next of the fast subscriber = %d items, %v; want 1", len(items), err)
 		}
 	}
 	if j.reads != 0 {
-		t.Fatalf("the fast one has read the journal %d times", j.reads)
+		t.Fatalf("the fast subscriber read the journal %d times", j.reads)
 	}
 	got := 0
 	for got < many {
@@ -223,11 +222,11 @@ func TestAConsumerThatIsSlowReadsTheJournalAndHoldsNobodyUp(t *testing.T) {
 		got += len(items)
 	}
 	if j.reads == 0 {
-		t.Error("void: the slow one was not behind what is held")
+		t.Error("void: the slow subscriber was not behind the buffer")
 	}
 }
 
-func TestConsumersAreAsManyAsMayBe(t *testing.T) {
+func TestSubscribe_limit(t *testing.T) {
 	f := newFeed(newJournal(1), 1)
 	f.Begin(0, 1)
 	c, err := f.Subscribe(t.Context(), nil)
@@ -235,17 +234,17 @@ func TestConsumersAreAsManyAsMayBe(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := f.Subscribe(t.Context(), nil); !errors.Is(err, changefeed.ErrTooManySubscribers) {
-		t.Errorf("a second one: %v", err)
+		t.Errorf("second Subscribe = %v, want ErrTooManySubscribers", err)
 	}
 	c.Close()
 	again, err := f.Subscribe(t.Context(), nil)
 	if err != nil {
-		t.Fatalf("when the first has left: %v", err)
+		t.Fatalf("Subscribe after Close = %v", err)
 	}
 	again.Close()
 }
 
-func TestClosingEndsThoseWhoWait(t *testing.T) {
+func TestFeed_close(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFeed(newJournal(1), 1)
 		f.Begin(0, 1)
@@ -262,19 +261,19 @@ func TestClosingEndsThoseWhoWait(t *testing.T) {
 		synctest.Wait()
 		f.Close()
 		if err := <-ended; !errors.Is(err, changefeed.ErrClosed) {
-			t.Errorf("Next = %v", err)
+			t.Errorf("Next = %v, want ErrClosed", err)
 		}
 	})
 }
 
-func TestNobodyIsLetInWhileTheEventsAreNotFollowed(t *testing.T) {
+func TestSubscribe_notFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFeed(newJournal(2), 1)
 		f.Begin(0, 2)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := f.Subscribe(ctx, nil); !errors.Is(err, catalog.ErrUnavailable) {
-			t.Errorf("Join = %v", err)
+			t.Errorf("Subscribe = %v, want ErrUnavailable", err)
 		}
 		f.Begin(1, 2)
 		c, err := f.Subscribe(t.Context(), nil)
@@ -285,8 +284,9 @@ func TestNobodyIsLetInWhileTheEventsAreNotFollowed(t *testing.T) {
 	})
 }
 
-// An error of the journal, half way through a page, loses nothing.
-func TestAConsumerGoesOnWhereTheJournalFailed(t *testing.T) {
+// TestSubscriber_journalError fails the journal half way through a page. No event
+// is lost.
+func TestSubscriber_journalError(t *testing.T) {
 	j := newJournal(1)
 	for range 10 {
 		j.add(0, 0)
@@ -308,7 +308,7 @@ func TestAConsumerGoesOnWhereTheJournalFailed(t *testing.T) {
 	}
 }
 
-func TestFilters(t *testing.T) {
+func TestFilter(t *testing.T) {
 	j := newJournal(1)
 	f := newFeed(j, 1)
 	f.Begin(0, 1)
@@ -342,10 +342,10 @@ func TestFilters(t *testing.T) {
 		filter changefeed.Filter
 		want   []int64
 	}{
-		{"all that changed something", changefeed.Filter{}, []int64{1, 2, 3, 5, 6, 7}},
+		{"every change", changefeed.Filter{}, []int64{1, 2, 3, 5, 6, 7}},
 		{"one product", changefeed.Filter{Product: lamp}, []int64{2, 6, 7}},
-		{"a category and those below it, and deletions from who knows where", changefeed.Filter{Category: "Furniture"}, []int64{1, 3, 5, 7}},
-		{"what leaves a category too", changefeed.Filter{Category: "Furniture/Chairs"}, []int64{1, 3, 7}},
+		{"a category, those below it, and deletions without a previous category", changefeed.Filter{Category: "Furniture"}, []int64{1, 3, 5, 7}},
+		{"a product that leaves the category", changefeed.Filter{Category: "Furniture/Chairs"}, []int64{1, 3, 7}},
 		{"a product in a category", changefeed.Filter{Product: chair, Category: "Furniture/Chairs"}, []int64{1, 3}},
 	} {
 		var got []int64
@@ -360,14 +360,14 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-func TestCursorsReadWhatTheyWrite(t *testing.T) {
+func TestCursor(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		c := changefeed.Cursor(rapid.SliceOfN(rapid.Int64Min(0), 1, 80).Draw(r, "cursor"))
 		if got, err := changefeed.ParseCursor(c.String(), len(c)); err != nil || !slices.Equal(got, c) {
-			r.Fatalf("%v reads as %v, %v", c, got, err)
+			r.Fatalf("ParseCursor of %v = %v, %v", c, got, err)
 		}
 		if _, err := changefeed.ParseCursor(c.String(), len(c)+1); err == nil {
-			r.Fatal("a cursor of another number of shards is read")
+			r.Fatal("ParseCursor accepts a cursor of another number of shards")
 		}
 	})
 }
