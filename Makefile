@@ -41,6 +41,10 @@ nightly: ## long runs: full-size randomised tests, 100,000 chaos commands, mutan
 bench: ## measure the system from outside; each figure is printed beside its limit
 	go run ./test/bench
 
+.PHONY: field-recipe
+field-recipe: ## add a field to a scratch copy by the recipe, run its tests, count the files
+	go run -C tools ./addfield
+
 .PHONY: engines-up
 engines-up: ## start Kafka, PostgreSQL, Redis, FerretDB, OpenSearch and Prometheus on loopback
 	deploy/engines/up

@@ -203,6 +203,8 @@ func (c *Client) Search(ctx context.Context, q catalog.Query) (catalog.Page, err
 	}
 	set("q", q.Text)
 	set("category", q.Category)
+	set("brand", q.Brand)
+	set("gtin", q.GTIN)
 	set("tag", q.Tag)
 	set("currency", q.Currency)
 	set("sort", string(q.Sort))

@@ -4,13 +4,13 @@
 // Reads carry Catalog-Position (api.js), so that what was written here is there.
 
 import { call, explain } from "./api.js";
-import { attributes, categories } from "./facets.js";
+import { attributes, brands, categories } from "./facets.js";
 import { follow } from "./live.js";
 import { $, element, marked, money } from "./page.js";
 import { open, prepare, refresh } from "./product.js";
 import { suggest } from "./suggest.js";
 
-const state = { q: "", category: "", attributes: new Map(), cursor: "", asked: 0 };
+const state = { q: "", category: "", brand: "", attributes: new Map(), cursor: "", asked: 0 };
 
 // show shows a product. Where there are highlights, they say where it has what
 // was looked for.
@@ -23,7 +23,7 @@ function show(product, highlights = {}) {
   const price = element("span", money(product.price), { class: "price" });
   if (product.lowestPrice30d) price.title = `lowest in the 30 days before: ${money(product.lowestPrice30d)}`;
   const about = element("small", "");
-  for (const field of ["sku", "category"]) if (product[field]) about.append(...text(field), " · ");
+  for (const field of ["sku", "brand", "category"]) if (product[field]) about.append(...text(field), " · ");
   about.append(`version ${product.version}`);
   li.append(name, price, about);
   if (product.description) {
@@ -36,7 +36,7 @@ function show(product, highlights = {}) {
 
 // find looks for a text, in all categories again.
 function find(q) {
-  Object.assign(state, { q: q.trim(), category: "", attributes: new Map() });
+  Object.assign(state, { q: q.trim(), category: "", brand: "", attributes: new Map() });
   load();
 }
 
@@ -52,6 +52,11 @@ function inCategory(category) {
   load();
 }
 
+function ofBrand(brand) {
+  state.brand = brand;
+  load();
+}
+
 function withAttribute(key, value) {
   if (value) state.attributes.set(key, value); else state.attributes.delete(key);
   load();
@@ -62,6 +67,7 @@ async function load(more = false) {
   const query = new URLSearchParams({ limit: 30 });
   if (state.q) query.set("q", state.q);
   if (state.category) query.set("category", state.category);
+  if (state.brand) query.set("brand", state.brand);
   for (const [key, value] of state.attributes) query.append("attribute", `${key}:${value}`);
   const narrowed = String(query);
   if (state.q) query.set("highlight", "true");
@@ -79,6 +85,7 @@ async function load(more = false) {
     if (more) return;
     $("did-you-mean").replaceChildren(...(body.didYouMean ? ["Did you mean ", offer(body.didYouMean), "?"] : []));
     categories(body.facets, state.category, inCategory);
+    brands(body.facets, state.brand, ofBrand);
     await attributes(narrowed, body.items, state.attributes, withAttribute, () => asked === state.asked);
   } catch (problem) {
     if (asked === state.asked) $("count").textContent = explain(problem);

@@ -1,10 +1,10 @@
-// Ways to narrow what was found: by category, and by attributes that most of it
-// has.
+// Filters for the search results: category, brand, and the attributes that most of
+// the products have.
 
 import { call } from "./api.js";
 import { $, element } from "./page.js";
 
-const maxCategories = 8, maxValues = 6, maxAttributes = 3; // more than that nobody reads
+const maxCategories = 8, maxBrands = 8, maxValues = 6, maxAttributes = 3; // longer rows are hard to scan
 
 // row is a row of buttons, one for each value with its count. The chosen one is
 // pressed; pressing it again gives the choice up.
@@ -23,6 +23,12 @@ function row(name, values, chosen, choose) {
 export function categories(facets, chosen, choose) {
   const values = facets?.find((f) => f.field === "category")?.values ?? [];
   $("categories").replaceChildren(...(values.length ? row("category", values.slice(0, maxCategories), chosen, choose) : []));
+}
+
+// brands shows the brands of the search results.
+export function brands(facets, chosen, choose) {
+  const values = facets?.find((f) => f.field === "brand")?.values ?? [];
+  $("brands").replaceChildren(...(values.length ? row("brand", values.slice(0, maxBrands), chosen, choose) : []));
 }
 
 // attributes shows those of what the query finds, of which items are the first.

@@ -3,8 +3,8 @@
 import { call, write, explain } from "./api.js";
 import { $, element, money, day, button } from "./page.js";
 
-const fields = ["name", "sku", "category", "amount", "currency", "description"];
 const form = () => $("edit").elements;
+const fields = () => [...form()].map((input) => input.name).filter(Boolean); // index.html lists them
 let current = null; // the product that is shown; null for a new one
 let oldest = 0; // version that is shown
 let busy = false; // a command is on its way
@@ -47,7 +47,7 @@ function fill(product) {
     prior && `lowest price in the 30 days before this one: ${money(prior)}`, product?.id,
   ].filter(Boolean).join(" · ");
   const values = { currency: "EUR", ...product, ...product?.price };
-  for (const f of fields) form()[f].value = values[f] ?? "";
+  for (const f of fields()) form()[f].value = values[f] ?? "";
   $("edit").hidden = Boolean(product?.gone);
   $("delete").hidden = !product;
   $("past").hidden = !product;
@@ -112,7 +112,7 @@ async function command(label, method, path, options) {
 }
 
 function save() {
-  const { name, amount, currency, ...rest } = Object.fromEntries(fields.map((f) => [f, form()[f].value.trim()]));
+  const { name, amount, currency, ...rest } = Object.fromEntries(fields().map((f) => [f, form()[f].value.trim()]));
   const body = { name, price: { amount, currency } };
   for (const [k, v] of Object.entries(rest)) if (v || current) body[k] = v || null;
   return current
