@@ -5,10 +5,10 @@ import "time"
 // The limits and timeouts of the reader service. Those of the projection, the
 // indexer and the audit stand at the top of their files.
 const (
-	// positionTimeout is the longest that a query waits for a position to be
-	// applied, and the longest that the view has for one product. Events usually
-	// arrive within 50 ms; a reader that is later is catching up, and the gateway
-	// tries another one.
+	// positionTimeout is how long a query waits for a position to be applied, how
+	// long the view has to return one product, and how long WatchChanges waits for
+	// the feed. A reader that needs longer is catching up or has lost its engine;
+	// an error lets the caller decide.
 	positionTimeout = 2 * time.Second
 
 	// searchTimeout is the time that the index has for one search or suggestion.
@@ -16,8 +16,8 @@ const (
 	// queries need.
 	searchTimeout = time.Second
 
-	// multiGetTimeout is the time that GetProducts waits for the products that are
-	// not in the cache: one slow product must not delay the others.
+	// multiGetTimeout is how long GetProducts waits for products that are not in the
+	// cache. It is short, because one slow product must not delay the others.
 	multiGetTimeout = 20 * time.Millisecond
 
 	// cacheTimeout is the time for one call of the cache. After that the view is
@@ -28,8 +28,8 @@ const (
 	// few of them wait for cacheTimeout.
 	cacheBypass = 100 * time.Millisecond
 
-	// maxWatchers is the number of concurrent WatchChanges calls. Each takes
-	// memory for the events that it has not sent yet.
+	// maxWatchers is the number of concurrent WatchChanges calls. A further call is
+	// refused with ErrUnavailable.
 	maxWatchers = 1_000
 
 	// watchHeartbeat is the longest time without a message in a WatchChanges call.

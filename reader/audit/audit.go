@@ -1,11 +1,11 @@
-// Package audit compares the copies of the products that a reader keeps (view,
-// cache and search index) with the journal, repairs single products, and rebuilds
-// a whole view or index beside the live one.
+// Package audit compares the replicas of a reader (view, cache and search index)
+// with the journal, repairs single products, and rebuilds a whole view or index
+// beside the live one.
 //
-// the journal is read through the writer's journal. All of this works while
-// events are applied and queries are served. A product is reported as different
-// only after the replica has applied all events that the journal has: a delay is
-// not a difference. The package knows no engine.
+// The journal is that of the writer, which reads it from its store. All of this
+// works while events are applied and queries are served. A product is reported as
+// different only after the replica has applied all events that the journal has: a
+// delay is not a difference. The package knows no engine.
 package audit
 
 import (
@@ -55,7 +55,7 @@ type Index interface {
 	Overwrite(ctx context.Context, products []catalog.Product) error
 }
 
-// Journal reads the products of the journal.
+// Journal reads the products from the writer, over gRPC.
 type Journal interface {
 	// Snapshot calls handle with the products of the shard, tombstones included,
 	// as they are at one moment. A non-empty only limits the products to those

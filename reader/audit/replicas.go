@@ -17,14 +17,14 @@ type replica struct {
 	// scan calls handle with all products; nil for a cache, which has only some.
 	scan func(ctx context.Context, handle func([]catalog.Product) error) error
 
-	// product returns the product, or false where the replica does not hold it and
-	// need not.
+	// product returns the product, or false if the replica need not hold it and
+	// does not.
 	product func(ctx context.Context, id catalog.ID) (catalog.Product, bool, error)
 
 	// wait waits until the replica has applied the events up to the position.
 	wait func(ctx context.Context, at catalog.Position) error
 
-	// repair gives products the contents of the journal.
+	// repair replaces products with those of the journal.
 	repair func(ctx context.Context, shard int32, differences []Difference) error
 
 	// tombstones says that deleted products are kept as tombstones.
@@ -80,8 +80,8 @@ func (a *Auditor) indexReplica() replica {
 	}
 }
 
-// held returns the product function of a replica that should hold all products:
-// one that is not found has version 0.
+// held adapts the Product method of a store that should hold all products: it
+// returns version 0 for a product that is not found.
 func held(product func(context.Context, catalog.ID) (catalog.Product, error)) func(context.Context, catalog.ID) (catalog.Product, bool, error) {
 	return func(ctx context.Context, id catalog.ID) (catalog.Product, bool, error) {
 		p, err := product(ctx, id)
@@ -107,7 +107,7 @@ func (a *Auditor) repairView(ctx context.Context, shard int32, differences []Dif
 	})
 }
 
-// repairCache removes products from the cache.
+// repairCache invalidates products in the cache.
 func (a *Auditor) repairCache(ctx context.Context, shard int32, differences []Difference) error {
 	return a.deps.Projector.Correct(ctx, shard, ids(differences), func() error { return nil })
 }

@@ -29,8 +29,8 @@ const (
 	maxCacheLookups = 32
 )
 
-// Difference is a product that a replica holds otherwise than the journal. A
-// product that does not exist has version 0.
+// Difference is a product of a replica that differs from the journal. A product
+// that does not exist has version 0.
 type Difference struct {
 	Store     string // view, cache or index
 	Shard     int32
@@ -210,8 +210,8 @@ func (s *sourceDigest) compare(ctx context.Context, r replica) (Comparison, erro
 	return c, nil
 }
 
-// suspectsByScan returns, by shard, the products of a scan that seem to differ:
-// the recheck sorts out those that have changed meanwhile.
+// suspectsByScan returns, by shard, the products that seem to differ in a scan of
+// the replica. Some have only changed meanwhile; recheck drops those.
 func (s *sourceDigest) suspectsByScan(ctx context.Context, r replica, c Comparison) (map[int32][]catalog.ID, error) {
 	want, err := s.hashesWhereDigestsDiffer(ctx, r, c)
 	if err != nil || len(want) == 0 {
@@ -280,8 +280,8 @@ func (s *sourceDigest) hashesWhereDigestsDiffer(ctx context.Context, r replica, 
 	return want, nil
 }
 
-// suspectsByLookup does the same for a replica that holds only some products: it
-// looks up every product of the journal.
+// suspectsByLookup returns the products that seem to differ in a replica that
+// holds only some products. It looks up every product of the journal.
 func (s *sourceDigest) suspectsByLookup(ctx context.Context, r replica, c Comparison) (map[int32][]catalog.ID, error) {
 	suspects := make(map[int32][]catalog.ID)
 	for _, shard := range c.Shards {
@@ -311,8 +311,8 @@ func (s *sourceDigest) suspectsByLookup(ctx context.Context, r replica, c Compar
 	return suspects, nil
 }
 
-// recheck compares suspects again, repairs those that differ if that is asked
-// for, and reports them.
+// recheck compares suspects again, repairs those that differ if s.Repair is set,
+// and reports them.
 func (s *sourceDigest) recheck(ctx context.Context, r replica, c *Comparison, shard int32, suspects []catalog.ID) error {
 	differences, err := s.differences(ctx, r, shard, suspects)
 	if err != nil || len(differences) == 0 {
@@ -350,8 +350,8 @@ func (s *sourceDigest) repair(ctx context.Context, r replica, shard int32, diffe
 
 // differences returns those of the products that differ. A product differs when
 // the journal holds the same version before and after the replica was read, and
-// the replica, which had applied all events by then, holds another one. Products
-// that change meanwhile are compared again until they do not.
+// the replica, which had applied all events by then, holds another one. A product
+// that changes meanwhile is compared again until it stays the same.
 func (s *sourceDigest) differences(ctx context.Context, r replica, shard int32, ids []catalog.ID) (differ []Difference, err error) {
 	for seen := map[catalog.ID]Difference{}; ; {
 		now := make(map[catalog.ID]catalog.Product, len(ids))

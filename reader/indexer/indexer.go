@@ -43,8 +43,8 @@ type Index interface {
 
 // Log is where events come from.
 type Log interface {
-	// ConsumeAllShards calls c for all shards, without joining a group, until ctx ends. The
-	// name labels the metrics of the consumer.
+	// ConsumeAllShards calls c for all shards, without joining a group, until ctx
+	// ends. The name labels the metrics of the consumer.
 	ConsumeAllShards(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error
 
 	projection.Offsets

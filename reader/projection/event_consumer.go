@@ -53,7 +53,7 @@ type Change struct {
 	// or a part of a snapshot.
 	Products []catalog.Product
 
-	// ConsumeEvents is empty for a snapshot, and where all records were duplicates.
+	// Events is empty for a snapshot, and where all records were duplicates.
 	Events []catalog.Event
 
 	// To is the checkpoint of the shard after the change.

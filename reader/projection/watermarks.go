@@ -9,8 +9,8 @@ import (
 	"catalog/eventlog"
 )
 
-// pollInterval is the time between two polls of a position that another process
-// advances. A read that carries a position waits for it 2.5 ms longer on average.
+// pollInterval is the time between two polls of a watermark that another process
+// advances. It makes such waits 2.5 ms longer on average.
 const pollInterval = 5 * time.Millisecond
 
 // Watermarks holds, by shard, how far a store has applied the events, and lets
@@ -65,8 +65,8 @@ func (w *Watermarks) reached(p catalog.Position) (bool, <-chan struct{}) {
 // Wait waits until p is applied. It returns ErrStale when that takes longer than
 // limit, or than nine tenths of the time that ctx leaves: the rest is for the
 // error to reach the caller. Where other processes advance the shard too, poll
-// must refresh its watermark; Wait calls it at once and then every pollInterval,
-// and returns its error. poll may be nil.
+// must refresh the watermark of a shard; Wait calls it at once and then every
+// pollInterval, and returns its error. poll may be nil.
 func (w *Watermarks) Wait(ctx context.Context, p catalog.Position, limit time.Duration, poll func(ctx context.Context, shard int32) error) error {
 	if ok, _ := w.reached(p); ok {
 		return nil
