@@ -86,7 +86,7 @@ func TestRebuild_underLoad(t *testing.T) {
 		h, j, _ := startRebuildable(t, products)
 		ctx, stop := context.WithCancel(t.Context())
 		var busy sync.WaitGroup
-		var reads atomic.Int64
+		var reads, slow atomic.Int64 // slow ones fail on a busy machine only
 		busy.Go(func() {
 			for offset := int64(products); ctx.Err() == nil; offset++ {
 				h.Feed(t, offset, j.Settle(fmt.Sprint(offset%10), false))
@@ -96,13 +96,18 @@ func TestRebuild_underLoad(t *testing.T) {
 			busy.Go(func() {
 				for last := int64(0); ctx.Err() == nil; reads.Add(1) {
 					p, err := h.Product(context.Background(), catalog.DerivedID(fmt.Sprint(i)), catalog.Position{})
+					if readertest.Slow(err) {
+						slow.Add(1)
+						continue
+					}
 					if err != nil || p.Version < last {
 						t.Errorf("Product = version %d, %v; want version %d or later", p.Version, err, last)
 						return
 					}
 					last = p.Version
 					page, err := h.Search(context.Background(), catalog.Query{Limit: 1}, catalog.Position{})
-					if errors.Is(err, catalog.ErrTooSlow) { // on a busy machine
+					if readertest.Slow(err) {
+						slow.Add(1)
 						continue
 					}
 					if err != nil || page.Total != products {
@@ -117,8 +122,8 @@ func TestRebuild_underLoad(t *testing.T) {
 		stop()
 		busy.Wait()
 		wantEqual(t, h)
-		if reads.Load() < 100 {
-			t.Errorf("void: %d reads; want at least 100", reads.Load())
+		if reads.Load() < 100 || slow.Load() > reads.Load()/20 {
+			t.Errorf("void: %d reads, of which %d timed out; want at least 100, and at most one in 20", reads.Load(), slow.Load())
 		}
 	})
 }

@@ -183,6 +183,12 @@ func Eventually(t testing.TB, f func() error, retry error) {
 	}
 }
 
+// Slow reports whether err comes from a time limit of the reader. On a busy
+// machine it proves nothing.
+func Slow(err error) bool {
+	return errors.Is(err, catalog.ErrStale) || errors.Is(err, catalog.ErrTooSlow) || errors.Is(err, catalog.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+}
+
 // Counter returns the value of a counter whose first label has that value.
 func Counter(t testing.TB, reg *prometheus.Registry, name, label string) float64 {
 	t.Helper()
@@ -203,7 +209,15 @@ func Counter(t testing.TB, reg *prometheus.Registry, name, label string) float64
 // WantVersion reads product "p" of History at the seq and checks its version.
 func (h *Harness) WantVersion(t testing.TB, seq, version int64) {
 	t.Helper()
-	p, err := h.Product(t.Context(), catalog.DerivedID("p"), catalog.Position{Seq: seq})
+	var p catalog.Product
+	var err error
+	Eventually(t, func() error {
+		p, err = h.Product(t.Context(), catalog.DerivedID("p"), catalog.Position{Seq: seq})
+		if errors.Is(err, catalog.ErrStale) {
+			return err
+		}
+		return nil
+	}, catalog.ErrStale)
 	if version%5 == 0 {
 		if !errors.Is(err, catalog.ErrNotFound) {
 			t.Fatalf("Product = version %d, %v; want ErrNotFound", p.Version, err)
