@@ -54,7 +54,7 @@ func TestIdle(t *testing.T) {
 	var topics []string
 	for _, v := range system.env {
 		if prefix, ok := strings.CutPrefix(v, "CATALOG_KAFKA_TOPIC_PREFIX="); ok {
-			topics = []string{prefix + ".commands", prefix + ".events", prefix + ".dead"}
+			topics = []string{prefix + ".commands", prefix + ".events", prefix + ".dead-letters"}
 		}
 	}
 	records := func() (n int64) {
