@@ -1,9 +1,9 @@
-// Package embedded makes a folder on this machine do what a cluster does in
-// production: a log with Kafka's protocol and a file for SQLite, held by one
-// process at a time. It is for `catalog up` and for tests.
+// Package embedded replaces a cluster by a folder on this machine: a log with the
+// protocol of Kafka, and the place of the SQLite file. One process at a time holds
+// the folder. It serves `catalog up` and tests.
 //
-// It promises that what was acknowledged is on the disk, so that it survives
-// the end of the process at any moment.
+// It promises that an acknowledged write is on disk: it survives the end of the
+// process at any moment.
 package embedded
 
 import (
@@ -18,23 +18,24 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// Shards is the number of partitions of a log on one machine.
+// Shards is the number of partitions of the log.
 const Shards = 8
 
-// Dir is an open folder.
+// Dir is an open data folder.
 type Dir struct {
 	path string
 	lock *os.File
 	log  *kfake.Cluster
 }
 
-// ErrInUse says that another process has the folder.
+// ErrInUse means that another process holds the folder.
 var ErrInUse = errors.New("the data folder is in use")
 
-// Open makes the folder if it is not there, and takes it for this process.
+// Open locks the folder for this process. It creates the folder if it does not
+// exist. It returns ErrInUse when another process holds the lock.
 func Open(path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o750); err != nil {
-		return nil, fmt.Errorf("make the data folder: %w", err)
+		return nil, fmt.Errorf("create the data folder: %w", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(path, "LOCK"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -43,19 +44,20 @@ func Open(path string) (*Dir, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		owner, _ := io.ReadAll(lock)
 		lock.Close()
-		return nil, fmt.Errorf("%w: process %s has %s; stop it, or choose another folder with -data", ErrInUse, strings.TrimSpace(string(owner)), path)
+		return nil, fmt.Errorf("%w: process %s has locked %s; stop it, or choose another folder with -data", ErrInUse, strings.TrimSpace(string(owner)), path)
 	}
-	// The number is for people; what counts is the lock, which ends with us.
+	// The process id in the file is for error messages. The lock itself belongs to
+	// the open file, and ends with the process.
 	_ = lock.Truncate(0)
 	_, _ = lock.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
 	return &Dir{path: path, lock: lock}, nil
 }
 
-// Path is the place of a file or folder in the folder.
+// Path returns the path of a file or folder in the data folder.
 func (d *Dir) Path(name string) string { return filepath.Join(d.path, name) }
 
-// Kafka starts the log, on a free port of the loopback interface, and answers
-// its address.
+// Kafka starts the log on a free port of the loopback interface and returns its
+// address.
 func (d *Dir) Kafka() (string, error) {
 	log, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
@@ -69,7 +71,7 @@ func (d *Dir) Kafka() (string, error) {
 	return log.ListenAddrs()[0], nil
 }
 
-// Close stops the log and gives the folder back.
+// Close stops the log and unlocks the folder.
 func (d *Dir) Close() {
 	if d.log != nil {
 		d.log.Close()

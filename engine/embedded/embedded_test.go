@@ -24,19 +24,23 @@ import (
 	"catalog/eventlog"
 )
 
-// victim names the folder of a process that is there to be killed: this test
-// program, started again.
-const victim = "CATALOG_TEST_VICTIM"
+// senderDir is the variable that makes this test program a sender: a process that
+// sends commands to the log in the folder until it is killed.
+const senderDir = "CATALOG_TEST_SENDER_DIR"
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(victim); dir != "" {
-		if err := sendForEver(dir); err != nil {
+	if dir := os.Getenv(senderDir); dir != "" {
+		if err := sendUntilKilled(dir); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
 	}
 	goleak.VerifyTestMain(m)
 }
+
+// sessionTimeout is longer than any wait of the tests, so that a test that waits for
+// it fails even on a busy machine.
+const sessionTimeout = 2 * time.Minute
 
 func command(i int) catalog.Command {
 	id := catalog.DerivedID("test", strconv.Itoa(i))
@@ -52,16 +56,16 @@ func open(ctx context.Context, dir string) (*embedded.Dir, *kafka.Log, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	l, err := kafka.Open(ctx, kafka.Config{Brokers: addr, Replicas: 1}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	l, err := kafka.Open(ctx, kafka.Config{Brokers: addr, Replicas: 1, SessionTimeout: sessionTimeout}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		return nil, nil, err
 	}
 	return d, l, l.CreateTopics(ctx, embedded.Shards)
 }
 
-// sendForEver says the number of each command that is stored, while it is in
-// the group of writers.
-func sendForEver(dir string) error {
+// sendUntilKilled sends commands and prints the number of each one that the log has
+// acknowledged. It is a member of the group of writers meanwhile.
+func sendUntilKilled(dir string) error {
 	ctx := context.Background()
 	_, l, err := open(ctx, dir)
 	if err != nil {
@@ -70,7 +74,7 @@ func sendForEver(dir string) error {
 	w := newWriter()
 	go func() { _ = l.ConsumeCommands(ctx, w) }()
 	for range embedded.Shards {
-		<-w.begun
+		<-w.assigned
 	}
 	for i := 0; ; i++ {
 		if err := l.SendCommands(ctx, command(i)); err != nil {
@@ -80,16 +84,16 @@ func sendForEver(dir string) error {
 	}
 }
 
-// writer counts commands.
+// writer is a consumer that counts the commands by id.
 type writer struct {
-	begun   chan int32
-	handled chan struct{} // holds something after a Handle
-	mu      sync.Mutex
-	items   map[catalog.ID]int
+	assigned chan int32
+	handled  chan struct{} // receives a value after Handle
+	mu       sync.Mutex
+	items    map[catalog.ID]int
 }
 
 func newWriter() *writer {
-	return &writer{begun: make(chan int32, embedded.Shards), handled: make(chan struct{}, 1), items: map[catalog.ID]int{}}
+	return &writer{assigned: make(chan int32, embedded.Shards), handled: make(chan struct{}, 1), items: map[catalog.ID]int{}}
 }
 
 func (w *writer) count(id catalog.ID) int {
@@ -99,7 +103,7 @@ func (w *writer) count(id catalog.ID) int {
 }
 
 func (w *writer) Begin(_ context.Context, shard int32) (int64, error) {
-	w.begun <- shard
+	w.assigned <- shard
 	return 0, nil
 }
 func (w *writer) End(int32) {}
@@ -116,12 +120,14 @@ func (w *writer) Handle(_ context.Context, r eventlog.Records[catalog.Command]) 
 	return nil
 }
 
-func TestWhatWasStoredSurvivesTheDeathOfTheProcessAndTheNextStartsAtOnce(t *testing.T) {
+// Acknowledged commands survive kill -9, and the next process gets the shards without
+// waiting for the session timeout of the killed one.
+func TestKafka_kill(t *testing.T) {
 	dir := t.TempDir()
 	stored := -1
 	for range 3 {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), victim+"="+dir)
+		cmd.Env = append(os.Environ(), senderDir+"="+dir)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -129,25 +135,25 @@ func TestWhatWasStoredSurvivesTheDeathOfTheProcessAndTheNextStartsAtOnce(t *test
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		lines := bufio.NewScanner(out)
-		said := 0
-		for lines.Scan() {
-			n, err := strconv.Atoi(lines.Text())
+		scanner := bufio.NewScanner(out)
+		lines := 0
+		for scanner.Scan() {
+			n, err := strconv.Atoi(scanner.Text())
 			if err != nil {
-				t.Fatal(lines.Text())
+				t.Fatal(scanner.Text())
 			}
 			stored = max(stored, n)
-			if said++; said == 200 {
+			if lines++; lines == 200 {
 				_ = cmd.Process.Kill()
 			}
 		}
 		_ = cmd.Wait()
-		if said < 200 {
-			t.Fatalf("the process that was to be killed said %d lines and died", said)
+		if lines < 200 {
+			t.Fatalf("the sender ended after %d lines; want 200", lines)
 		}
 	}
 
-	since := time.Now()
+	start := time.Now()
 	d, l, err := open(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
@@ -160,15 +166,15 @@ func TestWhatWasStoredSurvivesTheDeathOfTheProcessAndTheNextStartsAtOnce(t *test
 	go func() { done <- l.ConsumeCommands(ctx, w) }()
 	for range embedded.Shards {
 		select {
-		case <-w.begun:
-		case <-time.After(30 * time.Second):
-			t.Fatal("the shards were not given to the new process")
+		case <-w.assigned:
+		case <-time.After(time.Minute):
+			t.Fatal("the new process has not got all shards after 1 min")
 		}
 	}
-	if took := time.Since(since); took > 3*time.Second {
-		t.Errorf("ready after %v; the dead process was waited for", took)
+	if took := time.Since(start); took > sessionTimeout/2 {
+		t.Errorf("ready after %v; want no wait for the session timeout of the killed process", took)
 	}
-	late := time.After(30 * time.Second)
+	timeout := time.After(time.Minute)
 	for missing := 0; missing <= stored; {
 		if w.count(command(missing).ID) > 0 {
 			missing++
@@ -176,8 +182,8 @@ func TestWhatWasStoredSurvivesTheDeathOfTheProcessAndTheNextStartsAtOnce(t *test
 		}
 		select {
 		case <-w.handled:
-		case <-late:
-			t.Fatalf("command %d of %d is lost", missing, stored)
+		case <-timeout:
+			t.Fatalf("command %d of %d is missing after 1 min", missing, stored)
 		}
 	}
 	cancel()
@@ -186,7 +192,8 @@ func TestWhatWasStoredSurvivesTheDeathOfTheProcessAndTheNextStartsAtOnce(t *test
 	}
 }
 
-func TestAFolderInUseSaysWhoHasIt(t *testing.T) {
+// Opening a locked folder names the process that holds it.
+func TestOpen_inUse(t *testing.T) {
 	dir := t.TempDir()
 	d, err := embedded.Open(dir)
 	if err != nil {
@@ -194,16 +201,16 @@ func TestAFolderInUseSaysWhoHasIt(t *testing.T) {
 	}
 	_, err = embedded.Open(dir)
 	if !errors.Is(err, embedded.ErrInUse) || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) || !strings.Contains(err.Error(), dir) {
-		t.Errorf("the second Open: %v; want ErrInUse with process %d", err, os.Getpid())
+		t.Errorf("second Open = %v; want ErrInUse with process %d", err, os.Getpid())
 	}
 	d.Close()
 	if d, err = embedded.Open(dir); err != nil {
-		t.Fatalf("after Close: %v", err)
+		t.Fatalf("Open after Close = %v; want nil", err)
 	}
 	d.Close()
 }
 
-func TestTheLogListensOnThisMachineOnly(t *testing.T) {
+func TestKafka_loopback(t *testing.T) {
 	d, err := embedded.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -215,6 +222,6 @@ func TestTheLogListensOnThisMachineOnly(t *testing.T) {
 	}
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil || !net.ParseIP(host).IsLoopback() {
-		t.Errorf("listens on %s", addr)
+		t.Errorf("Kafka = %s; want an address on the loopback interface", addr)
 	}
 }

@@ -11,28 +11,10 @@ import (
 // store wrongly: the largest and smallest value of every field, and text with a
 // meaning in some engine.
 func extremes() map[string]catalog.ProductData {
-	many := func(n int, f func(i int) string) []string {
-		list := make([]string, n)
-		for i := range list {
-			list[i] = f(i)
-		}
-		return list
-	}
-	attributes := map[string]string{}
-	for i := range catalog.MaxAttributes {
-		key := fmt.Sprint(i, strings.Repeat("ключ", 15))
-		attributes[key] = strings.Repeat("👩‍🚀", catalog.MaxAttributeValue/3)
-	}
 	return map[string]catalog.ProductData{
-		"every field": everyField(),
-		"least":       {Name: "x", Price: price(0, 0, "EUR")},
-		"most": {
-			SKU: strings.Repeat("ß", catalog.MaxSKU), GTIN: "99999999999997", Brand: strings.Repeat("ø", catalog.MaxBrand), Name: strings.Repeat("漢", catalog.MaxName),
-			Description: strings.Repeat("𝄞", catalog.MaxDescription), Category: strings.Repeat("é", catalog.MaxCategory),
-			Price:      price(999_999_999_999_999, 990_000_000, "EUR"),
-			Tags:       many(catalog.MaxTags, func(i int) string { return fmt.Sprint(i, strings.Repeat("Ж", catalog.MaxTag-2)) }),
-			Attributes: attributes,
-		},
+		"every field":  everyField(),
+		"least":        {Name: "x", Price: price(0, 0, "EUR")},
+		"most":         longestFields(),
 		"no digits":    {Name: "x", Price: price(999_999_999_999_999, 0, "JPY")},
 		"three digits": {Name: "x", Price: price(999_999_999_999_999, 999_000_000, "KWD")},
 		"a cent":       {Name: "x", Price: price(0, 10_000_000, "EUR")},
@@ -50,4 +32,29 @@ func extremes() map[string]catalog.ProductData {
 		},
 		"empty lists": {Name: "x", Price: price(1, 0, "EUR"), Tags: []string{}, Attributes: map[string]string{}},
 	}
+}
+
+// longestFields returns product data in which every field has its largest value, in
+// characters of several bytes.
+func longestFields() catalog.ProductData {
+	d := catalog.ProductData{Price: price(999_999_999_999_999, 990_000_000, "EUR"), Attributes: map[string]string{}}
+	for i := range catalog.Fields {
+		switch f := &catalog.Fields[i]; f.Kind {
+		case catalog.KindMoney:
+		case catalog.KindList:
+			for i := range f.MaxEntries {
+				*f.List(&d) = append(*f.List(&d), fmt.Sprint(i, strings.Repeat("Ж", f.MaxLen-2)))
+			}
+		case catalog.KindMap:
+			for i := range f.MaxEntries {
+				d.Attributes[fmt.Sprint(i, strings.Repeat("ключ", (f.MaxKeyLen-2)/4))] = strings.Repeat("👩‍🚀", f.MaxLen/3)
+			}
+		default:
+			text := f.Text(&d)
+			if *text = strings.Repeat("𝄞", f.MaxLen); f.Check(*text) != "" {
+				*text = f.Example // the field allows only some characters, such as digits
+			}
+		}
+	}
+	return d
 }
