@@ -18,7 +18,7 @@ func id(t testing.TB, s string) catalog.ID {
 	return id
 }
 
-// ids are all but the nil UUID.
+// ids draws any id but the nil UUID.
 func ids() *rapid.Generator[catalog.ID] {
 	return rapid.Custom(func(t *rapid.T) catalog.ID {
 		return catalog.ID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
@@ -26,7 +26,7 @@ func ids() *rapid.Generator[catalog.ID] {
 }
 
 func TestID(t *testing.T) {
-	t.Run("an id is what its text says, in either case", func(t *testing.T) {
+	t.Run("the text of an id parses to the same id, in upper and lower case", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			id := ids().Draw(t, "id")
 			for _, s := range []string{id.String(), strings.ToUpper(id.String())} {
@@ -36,14 +36,14 @@ func TestID(t *testing.T) {
 			}
 		})
 	})
-	t.Run("the text is the usual one", func(t *testing.T) {
+	t.Run("the text has the usual form", func(t *testing.T) {
 		got := catalog.ID{0x01, 0x91, 0xe4, 0xa0, 0x7c, 0x1e, 0x7d, 0x5a, 0x8f, 0x6b, 0x3c, 0x2d, 0x1e, 0x0f, 0x9a, 0x8b}.String()
 		if want := "0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b"; got != want {
 			t.Fatalf("String = %q, want %q", got, want)
 		}
 	})
 	for name, s := range map[string]string{
-		"nothing":         "",
+		"an empty text":   "",
 		"the nil UUID":    "00000000-0000-0000-0000-000000000000",
 		"no hyphens":      "0191e4a07c1e7d5a8f6b3c2d1e0f9a8b",
 		"braces":          "{0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b}",
@@ -51,10 +51,10 @@ func TestID(t *testing.T) {
 		"a letter":        "0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8g",
 		"too short":       "0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8",
 		"too long":        "0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b0",
-		"a blank":         "0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8 ",
+		"a space":         "0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8 ",
 		"no ASCII digits": "٠191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8",
 	} {
-		t.Run(name+" is no id", func(t *testing.T) {
+		t.Run(name+" is refused", func(t *testing.T) {
 			if id, err := catalog.ParseID(s); err == nil || id != (catalog.ID{}) {
 				t.Fatalf("ParseID(%q) = %v, %v; want an error", s, id, err)
 			}
@@ -63,13 +63,13 @@ func TestID(t *testing.T) {
 }
 
 func TestDerivedID(t *testing.T) {
-	t.Run("it never changes", func(t *testing.T) {
+	t.Run("the result never changes", func(t *testing.T) {
 		got := catalog.DerivedID("key", "POST", "/api/v1/products", "order 7").String()
 		if want := "fe42d1db-ef0c-81ec-a17a-baec8e9972fa"; got != want {
 			t.Fatalf("DerivedID = %s, want %s", got, want)
 		}
 	})
-	t.Run("it is a UUID of version 8", func(t *testing.T) {
+	t.Run("the id is a UUID of version 8", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			s := catalog.DerivedID(rapid.SliceOf(rapid.String()).Draw(t, "parts")...).String()
 			if s[14] != '8' || !strings.ContainsRune("89ab", rune(s[19])) {
@@ -77,7 +77,7 @@ func TestDerivedID(t *testing.T) {
 			}
 		})
 	})
-	t.Run("other parts give another id, also where they join to the same text", func(t *testing.T) {
+	t.Run("other parts give another id, even if their concatenation is the same", func(t *testing.T) {
 		seen := map[catalog.ID][]string{}
 		for _, parts := range [][]string{{}, {""}, {"", ""}, {"ab"}, {"a", "b"}, {"", "ab"}, {"ab", ""}, {"1:a"}, {"1", "a"}, {"b", "a"}} {
 			id := catalog.DerivedID(parts...)
@@ -90,8 +90,8 @@ func TestDerivedID(t *testing.T) {
 }
 
 func TestShard(t *testing.T) {
-	t.Run("it never changes", func(t *testing.T) {
-		// Commands, events and rows of these products lie where this says.
+	t.Run("the result never changes", func(t *testing.T) {
+		// The commands, events and rows of existing products are in these shards.
 		for s, want := range map[string][3]int32{
 			"0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b": {3, 11, 603},
 			"00000000-0000-0000-0000-000000000001": {2, 50, 10},
@@ -104,7 +104,7 @@ func TestShard(t *testing.T) {
 			}
 		}
 	})
-	t.Run("it is in range", func(t *testing.T) {
+	t.Run("the shard is in range", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			n := rapid.IntRange(1, 10_000).Draw(t, "shards")
 			if s := catalog.Shard(ids().Draw(t, "id"), n); s < 0 || int(s) >= n {
@@ -112,12 +112,12 @@ func TestShard(t *testing.T) {
 			}
 		})
 	})
-	t.Run("ids made one after the other are spread over all shards", func(t *testing.T) {
+	t.Run("consecutive ids are spread over all shards", func(t *testing.T) {
 		var count [64]int
 		next := id(t, "019ab1f2-0000-7000-8000-000000000000")
 		for i := range 64_000 {
 			next[14], next[15] = byte(i>>8), byte(i)
-			next[5] = byte(i >> 4) // the clock
+			next[5] = byte(i >> 4) // the timestamp
 			count[catalog.Shard(next, len(count))]++
 		}
 		for s, n := range count {
@@ -129,7 +129,7 @@ func TestShard(t *testing.T) {
 }
 
 func TestPosition(t *testing.T) {
-	t.Run("a position is what its text says", func(t *testing.T) {
+	t.Run("the text of a position parses to the same position", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			p := catalog.Position{
 				Shard: rapid.Int32Range(0, 1<<31-1).Draw(t, "shard"),
@@ -140,7 +140,7 @@ func TestPosition(t *testing.T) {
 			}
 		})
 	})
-	t.Run("nothing is the beginning", func(t *testing.T) {
+	t.Run("an empty text is the zero position", func(t *testing.T) {
 		if p, err := catalog.ParsePosition(""); err != nil || p != (catalog.Position{}) {
 			t.Fatalf("ParsePosition = %v, %v", p, err)
 		}
@@ -149,7 +149,7 @@ func TestPosition(t *testing.T) {
 		".", "5", "5.", ".5", "5.-1", "-5.1", "+5.1", "5.+1", " 5.1", "5.1 ", "5.1.2", "5,1", "a.1", "5.b", "1e3.1", "0x5.1", "5_0.1",
 		"2147483648.1", "5.9223372036854775808", "٥.1",
 	} {
-		t.Run(s+" is no position", func(t *testing.T) {
+		t.Run(s+" is refused", func(t *testing.T) {
 			if p, err := catalog.ParsePosition(s); err == nil || p != (catalog.Position{}) {
 				t.Fatalf("ParsePosition(%q) = %v, %v; want an error", s, p, err)
 			}

@@ -16,8 +16,8 @@ func TestFingerprint(t *testing.T) {
 	command := func(op catalog.Operation, only catalog.Condition) catalog.Command {
 		return catalog.Command{Product: id(t, "0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b"), Op: op, If: only}
 	}
-	t.Run("it never changes", func(t *testing.T) {
-		// It is in the journal: a repeated request is compared with these.
+	t.Run("the result never changes", func(t *testing.T) {
+		// The journal has these fingerprints and compares repeated requests with them.
 		branded := chair()
 		branded.Brand, branded.GTIN = "Carl Hansen", "4006381333931"
 		for _, c := range []struct {
@@ -39,23 +39,23 @@ func TestFingerprint(t *testing.T) {
 			}
 		}
 	})
-	t.Run("who sends a wish when, under which id, makes no difference", func(t *testing.T) {
+	t.Run("id, actor, trace and time make no difference", func(t *testing.T) {
 		a := command(catalog.PutProduct{Data: chair()}, catalog.Condition{Version: 1})
 		b := a
 		b.ID, b.Actor, b.Trace, b.AcceptedAt = name("other"), "maria", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", now
 		if a.Fingerprint() != b.Fingerprint() {
-			t.Fatal("it differs")
+			t.Fatal("the fingerprints differ")
 		}
 	})
-	t.Run("whether a list or map is empty or absent makes no difference in a draft", func(t *testing.T) {
+	t.Run("an empty and an absent list or map make no difference in product data", func(t *testing.T) {
 		a := command(catalog.PutProduct{Data: catalog.ProductData{Name: "x"}}, catalog.Condition{})
 		b := command(catalog.PutProduct{Data: catalog.ProductData{Name: "x", Tags: []string{}, Attributes: map[string]string{}}}, catalog.Condition{})
 		if a.Fingerprint() != b.Fingerprint() {
-			t.Fatal("it differs")
+			t.Fatal("the fingerprints differ")
 		}
 	})
-	t.Run("any other difference is one", func(t *testing.T) {
-		wishes := map[string]catalog.Command{
+	t.Run("every other difference counts", func(t *testing.T) {
+		commands := map[string]catalog.Command{
 			"create": command(catalog.CreateProduct{Data: chair()}, catalog.Condition{}),
 			"put":    command(catalog.PutProduct{Data: chair()}, catalog.Condition{}),
 			"delete": command(catalog.DeleteProduct{}, catalog.Condition{}),
@@ -70,21 +70,21 @@ func TestFingerprint(t *testing.T) {
 			"patch nothing or make": command(catalog.PatchProduct{Create: true}, catalog.Condition{}),
 			"patch everything":      command(catalog.PatchProduct{Patch: everything()}, catalog.Condition{}),
 		}
-		other := wishes["put"]
+		other := commands["put"]
 		other.Product = name("other")
-		wishes["another product"] = other
+		commands["another product"] = other
 		for name, change := range differences() {
 			d := chair()
 			change(&d)
-			wishes["put with other "+name] = command(catalog.PutProduct{Data: d}, catalog.Condition{})
+			commands["put with other "+name] = command(catalog.PutProduct{Data: d}, catalog.Condition{})
 		}
 		for name, change := range patchDifferences() {
 			p := everything()
 			change(&p)
-			wishes["patch with other "+name] = command(catalog.PatchProduct{Patch: p}, catalog.Condition{})
+			commands["patch with other "+name] = command(catalog.PatchProduct{Patch: p}, catalog.Condition{})
 		}
 		seen := map[[32]byte]string{}
-		for name, c := range wishes {
+		for name, c := range commands {
 			f := c.Fingerprint()
 			if other, ok := seen[f]; ok {
 				t.Errorf("%s and %s have the same fingerprint", name, other)
@@ -92,7 +92,7 @@ func TestFingerprint(t *testing.T) {
 			seen[f] = name
 		}
 	})
-	t.Run("two patches have the same where they wish the same, and only there", func(t *testing.T) {
+	t.Run("two patches have the same fingerprint exactly if they make the same changes", func(t *testing.T) {
 		same := func(p, q catalog.Patch) bool {
 			tags := func(p catalog.Patch) []string {
 				if p.Tags == nil {
@@ -116,25 +116,26 @@ func TestFingerprint(t *testing.T) {
 			}
 			a, b := command(catalog.PatchProduct{Patch: p}, catalog.Condition{}), command(catalog.PatchProduct{Patch: q}, catalog.Condition{})
 			if got, want := a.Fingerprint() == b.Fingerprint(), same(p, q); got != want {
-				t.Fatalf("same fingerprint: %t, same wish: %t", got, want)
+				t.Fatalf("same fingerprint = %t; want %t", got, want)
 			}
 		})
 	})
-	t.Run("all fields are known to these tests", func(t *testing.T) {
-		// A new field must be in the fingerprint unless it says who or when.
+	t.Run("every field is covered here", func(t *testing.T) {
+		// A new field must be in the fingerprint, unless it states the origin or the time.
 		for typ, want := range map[reflect.Type]int{
 			reflect.TypeFor[catalog.Command](): 7, reflect.TypeFor[catalog.Condition](): 3,
 			reflect.TypeFor[catalog.CreateProduct](): 1, reflect.TypeFor[catalog.PutProduct](): 1,
 			reflect.TypeFor[catalog.PatchProduct](): 2, reflect.TypeFor[catalog.DeleteProduct](): 0,
 		} {
 			if got := typ.NumField(); got != want {
-				t.Errorf("%s has %d fields, not %d: add what changes the new one above, then correct this number", typ, got, want)
+				t.Errorf("%s has %d fields, not %d: add a difference for the new field above, then correct this number", typ, got, want)
 			}
 		}
 	})
 }
 
-// everything is a patch that changes every field.
+// everything returns a patch of the fields that have a fixed place in the
+// fingerprint.
 func everything() catalog.Patch {
 	return catalog.Patch{
 		SKU: ptr("CH-1"), Name: ptr("Chair"), Description: ptr("Oak."), Currency: ptr("EUR"), Category: ptr("Furniture"),
@@ -143,8 +144,8 @@ func everything() catalog.Patch {
 	}
 }
 
-// patchDifferences make everything another patch, each by one field. They can
-// be applied one after the other.
+// patchDifferences returns changes of the patch everything, each of one field. They
+// can be combined.
 func patchDifferences() map[string]func(*catalog.Patch) {
 	return map[string]func(*catalog.Patch){
 		"no sku":         func(p *catalog.Patch) { p.SKU = nil },

@@ -30,11 +30,11 @@ func decimals() *rapid.Generator[catalog.Decimal] {
 }
 
 func TestDecimal(t *testing.T) {
-	t.Run("what is read is exact", func(t *testing.T) {
+	t.Run("parsing is exact", func(t *testing.T) {
 		for s, want := range map[string]catalog.Decimal{
 			"0": {}, "0.0": {}, "00": {}, "0.000000001": {Nanos: 1}, "1": {Units: 1}, "007.50": {Units: 7, Nanos: 500_000_000},
 			"0.1": {Nanos: 100_000_000}, "0.10": {Nanos: 100_000_000}, "19.99": {Units: 19, Nanos: 990_000_000},
-			"12345678901234.89":           {Units: 12_345_678_901_234, Nanos: 890_000_000}, // no double holds it
+			"12345678901234.89":           {Units: 12_345_678_901_234, Nanos: 890_000_000}, // a float64 cannot represent it
 			"999999999999999.999999999":   {Units: 999_999_999_999_999, Nanos: 999_999_999},
 			"0000000000000000000000001.5": {Units: 1, Nanos: 500_000_000},
 		} {
@@ -43,7 +43,7 @@ func TestDecimal(t *testing.T) {
 			}
 		}
 	})
-	t.Run("what is written reads the same, and is the shortest", func(t *testing.T) {
+	t.Run("String returns the shortest text that parses to the same value", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			d := decimals().Draw(t, "decimal")
 			s := d.String()
@@ -51,11 +51,11 @@ func TestDecimal(t *testing.T) {
 				t.Fatalf("ParseDecimal(%q) = %v, %v; want %v", s, got, err, d)
 			}
 			if strings.Contains(s, ".") && strings.HasSuffix(s, "0") {
-				t.Fatalf("%q has a zero at its end", s)
+				t.Fatalf("String = %q; want no trailing zero", s)
 			}
 		})
 	})
-	t.Run("the order is that of the numbers", func(t *testing.T) {
+	t.Run("Cmp orders by numeric value", func(t *testing.T) {
 		number := func(d catalog.Decimal) *big.Rat {
 			r, _ := new(big.Rat).SetString(d.String())
 			return r
@@ -76,7 +76,7 @@ func TestDecimal(t *testing.T) {
 		"0.0000000001", "0.0000000000", // ten digits
 		"1000000000000000", "9223372036854775808", strings.Repeat("9", 400),
 	} {
-		t.Run(s+" is no amount", func(t *testing.T) {
+		t.Run(s+" is refused", func(t *testing.T) {
 			if d, err := catalog.ParseDecimal(s); err == nil || d != (catalog.Decimal{}) {
 				t.Fatalf("ParseDecimal(%q) = %v, %v; want an error", s, d, err)
 			}
@@ -85,7 +85,7 @@ func TestDecimal(t *testing.T) {
 }
 
 func TestMoney(t *testing.T) {
-	t.Run("an amount has the digits of its currency", func(t *testing.T) {
+	t.Run("Amount has the digits of the currency", func(t *testing.T) {
 		for _, c := range []struct{ amount, currency, want string }{
 			{"265", "SAR", "265.00"}, {"265.5", "EUR", "265.50"}, {"265", "JPY", "265"}, {"1.5", "KWD", "1.500"},
 			{"0", "EUR", "0.00"}, {"0", "JPY", "0"}, {"999999999999999.99", "EUR", "999999999999999.99"},
@@ -95,21 +95,21 @@ func TestMoney(t *testing.T) {
 			}
 		}
 	})
-	t.Run("no digit is ever cut off", func(t *testing.T) {
+	t.Run("Amount drops no digit", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			m := catalog.Money{
 				Decimal:  decimals().Draw(t, "amount"),
 				Currency: rapid.SampledFrom([]string{"EUR", "JPY", "KWD", "", "???"}).Draw(t, "currency"),
 			}
 			if got, err := catalog.ParseDecimal(m.Amount()); err != nil || got != m.Decimal {
-				t.Fatalf("Amount = %q, which reads %v, %v; want %v", m.Amount(), got, err, m.Decimal)
+				t.Fatalf("Amount = %q, which parses to %v, %v; want %v", m.Amount(), got, err, m.Decimal)
 			}
 		})
 	})
 }
 
 func TestCurrencyDigits(t *testing.T) {
-	t.Run("the currencies of the world are known", func(t *testing.T) {
+	t.Run("current currencies have their digits", func(t *testing.T) {
 		for digits, codes := range map[int]string{
 			0: "CLP ISK JPY KRW PYG UGX VND XAF XOF XPF",
 			2: "AED AUD BRL CAD CHF CNY CZK DKK EGP EUR GBP HKD HUF IDR ILS INR MXN NOK NZD PLN RON RUB SAR SEK SGD SLE THB TRY TWD UAH USD VED XCG ZAR ZWG",
@@ -122,7 +122,7 @@ func TestCurrencyDigits(t *testing.T) {
 			}
 		}
 	})
-	t.Run("what is no currency, or none any more, or none that shops have prices in, is not known", func(t *testing.T) {
+	t.Run("other codes, former currencies, funds and metals have none", func(t *testing.T) {
 		for _, code := range []string{
 			"", " ", "   ", "E", "EU", "EURO", "eur", "Eur", "R E", "EUR ", " EUR", "UR ", "€", "\x00\x00\x00", "DEM", "HRK", "ANG", "SLL", "ZWL", "CUC",
 			"XAU", "XXX", "XTS", "CHE", "CLF", "UYI", "BTC", "ABC",
@@ -132,7 +132,7 @@ func TestCurrencyDigits(t *testing.T) {
 			}
 		}
 	})
-	t.Run("there are as many as ISO 4217 lists", func(t *testing.T) {
+	t.Run("the number of currencies is that of ISO 4217", func(t *testing.T) {
 		var known []string
 		for a := 'A'; a <= 'Z'; a++ {
 			for b := 'A'; b <= 'Z'; b++ {
@@ -144,7 +144,7 @@ func TestCurrencyDigits(t *testing.T) {
 			}
 		}
 		if len(known) != 156 {
-			t.Errorf("%d currencies are known, want 156: %s", len(known), slices.Collect(slices.Values(known)))
+			t.Errorf("%d currencies; want 156: %s", len(known), slices.Collect(slices.Values(known)))
 		}
 	})
 }

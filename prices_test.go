@@ -10,8 +10,8 @@ import (
 	"catalog"
 )
 
-// prices has a product take prices, each so long after the one before, and
-// answers what it is in the end.
+// prices changes the price of a product through the list, each after the given
+// time, and returns the product and the time at which each price began.
 func prices(t rapid.TB, list []catalog.Money, after []time.Duration) (catalog.Product, []time.Time) {
 	t.Helper()
 	p := catalog.Product{ID: catalog.DerivedID("p")}
@@ -33,7 +33,7 @@ func inEuro(units int64) catalog.Money {
 	return catalog.Money{Decimal: catalog.Decimal{Units: units}, Currency: "EUR"}
 }
 
-func TestTheLowestPriorPrice(t *testing.T) {
+func TestLowestPrior(t *testing.T) {
 	const day = 24 * time.Hour
 	yen := catalog.Money{Decimal: catalog.Decimal{Units: 5}, Currency: "JPY"}
 	for _, test := range []struct {
@@ -43,31 +43,31 @@ func TestTheLowestPriorPrice(t *testing.T) {
 		want   int64 // euros; 0 for none
 	}{
 		{"a price that never changed", []catalog.Money{inEuro(100)}, []time.Duration{0}, 0},
-		{"a reduction is compared with what was before it, not with itself", []catalog.Money{inEuro(100), inEuro(80)}, []time.Duration{0, 90 * day}, 100},
-		{"a price raised before it is reduced", []catalog.Money{inEuro(100), inEuro(150), inEuro(90)}, []time.Duration{0, 60 * day, 10 * day}, 100},
+		{"a reduction is compared with the price before it, not with itself", []catalog.Money{inEuro(100), inEuro(80)}, []time.Duration{0, 90 * day}, 100},
+		{"a price raised shortly before it is reduced", []catalog.Money{inEuro(100), inEuro(150), inEuro(90)}, []time.Duration{0, 60 * day, 10 * day}, 100},
 		{"a price raised long enough before it is reduced", []catalog.Money{inEuro(100), inEuro(150), inEuro(90)}, []time.Duration{0, 60 * day, 30 * day}, 150},
 		{"a moment less than 30 days is not enough", []catalog.Money{inEuro(100), inEuro(150), inEuro(90)}, []time.Duration{0, 60 * day, 30*day - time.Microsecond}, 100},
 		{"one offer after another", []catalog.Money{inEuro(100), inEuro(80), inEuro(100), inEuro(85)}, []time.Duration{0, day, day, day}, 80},
-		{"what was said again changes nothing", []catalog.Money{inEuro(100), inEuro(80), inEuro(80)}, []time.Duration{0, day, 90 * day}, 100},
-		{"another currency is not compared", []catalog.Money{yen, inEuro(100)}, []time.Duration{0, day}, 0},
-		{"the same currency again is", []catalog.Money{inEuro(70), yen, inEuro(100)}, []time.Duration{0, day, day}, 70},
+		{"a repeated price changes nothing", []catalog.Money{inEuro(100), inEuro(80), inEuro(80)}, []time.Duration{0, day, 90 * day}, 100},
+		{"a price in another currency does not count", []catalog.Money{yen, inEuro(100)}, []time.Duration{0, day}, 0},
+		{"an earlier price in the same currency counts", []catalog.Money{inEuro(70), yen, inEuro(100)}, []time.Duration{0, day, day}, 70},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p, _ := prices(t, test.prices, test.after)
 			if got, ok := p.LowestPrior(); ok != (test.want > 0) || got.Units != test.want {
-				t.Errorf("it is %v, %v, want %d", got, ok, test.want)
+				t.Errorf("LowestPrior = %v, %v; want %d", got, ok, test.want)
 			}
 		})
 	}
-	t.Run("a change of something else keeps it", func(t *testing.T) {
+	t.Run("a change of another field keeps the result", func(t *testing.T) {
 		p, _ := prices(t, []catalog.Money{inEuro(100), inEuro(80)}, []time.Duration{0, day})
 		name := "y"
 		e, err := catalog.Decide(p, catalog.Command{Product: p.ID, Op: catalog.PatchProduct{Patch: catalog.Patch{Name: &name}}}, p.UpdatedAt.Add(400*day))
 		if got, _ := e.Product.LowestPrior(); err != nil || got != inEuro(100) {
-			t.Errorf("it is %v, %v", got, err)
+			t.Errorf("LowestPrior = %v, %v; want 100 EUR", got, err)
 		}
 	})
-	t.Run("a product that is made again begins anew", func(t *testing.T) {
+	t.Run("a product that is deleted and created again has no past prices", func(t *testing.T) {
 		p, _ := prices(t, []catalog.Money{inEuro(100), inEuro(80)}, []time.Duration{0, day})
 		e, err := catalog.Decide(p, catalog.Command{Product: p.ID, Op: catalog.DeleteProduct{}}, p.UpdatedAt)
 		if err != nil || len(e.Product.PastPrices) > 0 {
@@ -75,14 +75,15 @@ func TestTheLowestPriorPrice(t *testing.T) {
 		}
 		e, err = catalog.Decide(e.Product, catalog.Command{Product: p.ID, Op: catalog.PutProduct{Data: p.ProductData}}, p.UpdatedAt)
 		if _, ok := e.Product.LowestPrior(); err != nil || ok {
-			t.Errorf("made again: %+v, %v", e.Product, err)
+			t.Errorf("created again: %+v, %v", e.Product, err)
 		}
 	})
 }
 
-// What a product carries says the same as all the prices that it ever had. Where
-// there were more than it can carry, it may say less, and never more.
-func TestTheLowestPriorPriceIsThatOfAllPrices(t *testing.T) {
+// TestLowestPrior_allPrices compares the result with one computed from all prices
+// that the product ever had. With more prices than a product carries, the result
+// may be lower, but never higher.
+func TestLowestPrior_allPrices(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		few := rapid.Bool().Draw(t, "few")
 		n := rapid.IntRange(2, 20).Draw(t, "n")
@@ -121,13 +122,13 @@ func TestTheLowestPriorPriceIsThatOfAllPrices(t *testing.T) {
 		}
 		got, _ := p.LowestPrior()
 		if got != want && (few || got.Currency != want.Currency || got.Cmp(want.Decimal) > 0) {
-			t.Fatalf("it is %v, want %v, of %v", got, want, p.PastPrices)
+			t.Fatalf("LowestPrior = %v; want %v, of %v", got, want, p.PastPrices)
 		}
 		if len(p.PastPrices) > catalog.MaxPastPrices {
-			t.Fatalf("it carries %d", len(p.PastPrices))
+			t.Fatalf("%d past prices; want at most %d", len(p.PastPrices), catalog.MaxPastPrices)
 		}
 		if !slices.IsSortedFunc(p.PastPrices, func(a, b catalog.PastPrice) int { return a.Until.Compare(b.Until) }) {
-			t.Fatalf("they are not in order: %v", p.PastPrices)
+			t.Fatalf("past prices are not in order: %v", p.PastPrices)
 		}
 	})
 }

@@ -25,18 +25,18 @@ func chair() catalog.ProductData {
 	return catalog.ProductData{SKU: "CHA-7", Name: "Chair", Price: euros(10), Tags: []string{"new"}}
 }
 
-// world is what a store keeps, in memory.
-type world struct {
+// memoryStore is a store in memory.
+type memoryStore struct {
 	products map[catalog.ID]catalog.Product
 	settled  map[catalog.ID]bool
 	journal  []catalog.Event
 }
 
-func newWorld() *world {
-	return &world{products: map[catalog.ID]catalog.Product{}, settled: map[catalog.ID]bool{}}
+func newMemoryStore() *memoryStore {
+	return &memoryStore{products: map[catalog.ID]catalog.Product{}, settled: map[catalog.ID]bool{}}
 }
 
-func (w *world) settle(commands []catalog.Command) []catalog.Event {
+func (w *memoryStore) settle(commands []catalog.Command) []catalog.Event {
 	skus := map[string]catalog.ID{}
 	for _, p := range w.products {
 		if p.SKU != "" {
@@ -55,8 +55,8 @@ func (w *world) settle(commands []catalog.Command) []catalog.Event {
 	return events
 }
 
-// drawCommands draws commands on few products with few SKUs, some of them sent
-// more than once.
+// drawCommands draws commands on a few products with a few SKUs. Some commands are
+// sent more than once.
 func drawCommands(t *rapid.T) []catalog.Command {
 	op := rapid.Custom(func(t *rapid.T) catalog.Operation {
 		sku := rapid.SampledFrom([]string{"", "A", "B", "C"}).Draw(t, "sku")
@@ -88,7 +88,7 @@ func drawCommands(t *rapid.T) []catalog.Command {
 	return commands
 }
 
-// cut cuts commands into batches at random.
+// cut divides commands into batches at random.
 func cut(t *rapid.T, commands []catalog.Command, label string) (batches [][]catalog.Command) {
 	for len(commands) > 0 {
 		n := rapid.IntRange(1, len(commands)).Draw(t, label)
@@ -97,16 +97,16 @@ func cut(t *rapid.T, commands []catalog.Command, label string) (batches [][]cata
 	return batches
 }
 
-// TestSettle asks for what must hold whatever is wished in whatever batches.
+// TestSettle checks the invariants for random commands in random batches.
 func TestSettle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		commands := drawCommands(t)
-		w := newWorld()
+		w := newMemoryStore()
 		for _, b := range cut(t, commands, "batch") {
 			before := len(w.journal)
 			events := w.settle(b)
 			if again := w.settle(b); len(again) > 0 {
-				t.Fatalf("a batch that was settled makes %d events the second time", len(again))
+				t.Fatalf("settling a batch again makes %d events; want 0", len(again))
 			}
 			versions := map[catalog.ID]int64{}
 			for _, e := range w.journal[:before] {
@@ -114,18 +114,18 @@ func TestSettle(t *testing.T) {
 			}
 			for i, e := range events {
 				if e.Seq != int64(before+i+1) {
-					t.Fatalf("event %d has seq %d", before+i+1, e.Seq)
+					t.Fatalf("event %d has sequence number %d", before+i+1, e.Seq)
 				}
 				step := int64(0)
 				if e.Applied() {
 					step = 1
 				}
 				if e.Product.Version != versions[e.Product.ID]+step {
-					t.Fatalf("%s takes product %s from version %d to %d", e.Outcome, e.Product.ID, versions[e.Product.ID], e.Product.Version)
+					t.Fatalf("outcome %s changes product %s from version %d to %d", e.Outcome, e.Product.ID, versions[e.Product.ID], e.Product.Version)
 				}
 				versions[e.Product.ID] = e.Product.Version
 				if (e.Outcome == catalog.Refused) != (e.Refusal != nil) {
-					t.Fatalf("%s with refusal %v", e.Outcome, e.Refusal)
+					t.Fatalf("outcome %s has the refusal %v", e.Outcome, e.Refusal)
 				}
 			}
 			owners := map[string]catalog.ID{}
@@ -149,27 +149,27 @@ func TestSettle(t *testing.T) {
 			}
 		}
 
-		// Where batches are cut makes no difference.
-		other := newWorld()
+		// The division into batches makes no difference.
+		other := newMemoryStore()
 		for _, b := range cut(t, commands, "other batch") {
 			other.settle(b)
 		}
 		if !slices.EqualFunc(w.journal, other.journal, func(a, b catalog.Event) bool {
 			return a.Position == b.Position && a.Outcome == b.Outcome && a.Command == b.Command && a.Product.Version == b.Product.Version && a.Product.ProductData.Equal(b.Product.ProductData)
 		}) {
-			t.Fatal("the same commands in other batches have other outcomes")
+			t.Fatal("the same commands in other batches have other events")
 		}
 
-		// The products are what the journal says.
+		// The products are the last versions in the journal.
 		for _, p := range eventlog.LastVersions(w.journal) {
 			if got := w.products[p.ID]; got.Version != p.Version || !got.ProductData.Equal(p.ProductData) || got.Deleted != p.Deleted {
-				t.Fatalf("product %s is %+v, and the journal says %+v", p.ID, got, p)
+				t.Fatalf("product %s = %+v; the journal has %+v", p.ID, got, p)
 			}
 		}
 	})
 }
 
-func TestEventsSayWhoseTheyAre(t *testing.T) {
+func TestSettle_eventFields(t *testing.T) {
 	c := catalog.Command{
 		ID: name("c"), Product: name("p"), Op: catalog.CreateProduct{Data: chair()},
 		Actor: "maria", Trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", AcceptedAt: now.Add(-time.Second),
@@ -177,7 +177,7 @@ func TestEventsSayWhoseTheyAre(t *testing.T) {
 	b := eventlog.Batch{Shard: 5, NextSeq: 1207, Commands: []catalog.Command{c, {ID: name("d"), Product: name("p"), Op: catalog.CreateProduct{Data: chair()}, Actor: "ole"}}}
 	events := eventlog.Settle(b, eventlog.BatchState{}, now)
 	if len(events) != 2 {
-		t.Fatalf("%d events for two commands", len(events))
+		t.Fatalf("%d events; want 2", len(events))
 	}
 	want := catalog.Event{
 		Position: catalog.Position{Shard: 5, Seq: 1207}, Outcome: catalog.Created,

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -20,13 +19,13 @@ import (
 	"catalog/internal/wire"
 )
 
-var write = flag.Bool("write", false, "write golden files that are not there; those that are stay as they are")
+var write = flag.Bool("write", false, "write missing golden files; existing ones stay as they are")
 
 var moment = time.Date(2026, 3, 1, 9, 30, 0, 123456000, time.UTC)
 
 func text(s string) *string { return &s }
 
-// chair says something of everything.
+// chair returns product data as the first version of the format had it.
 func chair() catalog.ProductData {
 	return catalog.ProductData{
 		SKU: "CHA-7", Name: "Folding chair", Description: "Beech.\nPaper cord.", Category: "Furniture/Chairs",
@@ -96,8 +95,8 @@ func events() map[string]catalog.Event {
 	}
 }
 
-// golden reads the bytes that an earlier version wrote. They are never removed:
-// what was written once must be read for ever.
+// golden returns the bytes that an earlier version encoded. Golden files are never
+// removed: stored records must stay readable.
 func golden(t *testing.T, name string, now []byte) []byte {
 	t.Helper()
 	file := filepath.Join("testdata", strings.ReplaceAll(name, " ", "-")+".golden")
@@ -117,7 +116,7 @@ func golden(t *testing.T, name string, now []byte) []byte {
 	return old
 }
 
-func TestCommandsOfEveryVersionAreRead(t *testing.T) {
+func TestDecodeCommand_golden(t *testing.T) {
 	for name, c := range commands() {
 		t.Run(name, func(t *testing.T) {
 			b, err := wire.EncodeCommand(c)
@@ -126,14 +125,14 @@ func TestCommandsOfEveryVersionAreRead(t *testing.T) {
 			}
 			for _, bytes := range [][]byte{b, golden(t, "command "+name, b)} {
 				if got, err := wire.DecodeCommand(bytes); err != nil || !reflect.DeepEqual(got, c) || got.Fingerprint() != c.Fingerprint() {
-					t.Fatalf("read as %+v, %v; want %+v", got, err, c)
+					t.Fatalf("DecodeCommand = %+v, %v; want %+v", got, err, c)
 				}
 			}
 		})
 	}
 }
 
-func TestEventsOfEveryVersionAreRead(t *testing.T) {
+func TestDecodeEvent_golden(t *testing.T) {
 	for name, e := range events() {
 		t.Run(name, func(t *testing.T) {
 			b, err := wire.EncodeEvent(e)
@@ -142,14 +141,14 @@ func TestEventsOfEveryVersionAreRead(t *testing.T) {
 			}
 			for _, bytes := range [][]byte{b, golden(t, "event "+name, b)} {
 				if got, err := wire.DecodeEvent(bytes); err != nil || !reflect.DeepEqual(got, e) {
-					t.Fatalf("read as %+v, %v; want %+v", got, err, e)
+					t.Fatalf("DecodeEvent = %+v, %v; want %+v", got, err, e)
 				}
 			}
 		})
 	}
 }
 
-func TestWhatIsNoCommandIsAnError(t *testing.T) {
+func TestDecodeCommand_invalid(t *testing.T) {
 	good, err := wire.EncodeCommand(commands()["create"])
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +163,7 @@ func TestWhatIsNoCommandIsAnError(t *testing.T) {
 		"nothing": nil, "cut off": good[:len(good)-3], "text": []byte("hello"), "zeros": make([]byte, 100), "a time that no engine can store": noTime,
 	} {
 		if c, err := wire.DecodeCommand(b); err == nil {
-			t.Errorf("%s is read as %+v", name, c)
+			t.Errorf("%s: DecodeCommand = %+v; want an error", name, c)
 		}
 	}
 }
@@ -186,7 +185,7 @@ func FuzzDecodeCommand(f *testing.F) {
 		if d, err := wire.DecodeCommand(again); err != nil || d.Fingerprint() != c.Fingerprint() {
 			t.Fatalf("%+v becomes %+v, %v", c, d, err)
 		}
-		// Whatever it wishes, it can be settled.
+		// Every decoded command can be settled.
 		eventlog.Settle(eventlog.Batch{NextSeq: 1, Commands: []catalog.Command{c}}, eventlog.BatchState{}, moment)
 	})
 }
@@ -199,7 +198,7 @@ func FuzzDecodeEvent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if e, err := wire.DecodeEvent(b); err == nil {
 			if e.Outcome == "" {
-				t.Fatal("an event of no kind")
+				t.Fatal("DecodeEvent returns an event without an outcome")
 			}
 			sameBytes(t, e, wire.EncodeEvent, wire.DecodeEvent)
 		}
@@ -218,7 +217,8 @@ func FuzzDecodeProduct(f *testing.F) {
 	})
 }
 
-// sameBytes writes v, reads it and writes it again.
+// sameBytes encodes v, decodes it and encodes it again: both encodings must be
+// equal.
 func sameBytes[T any](t rapid.TB, v T, encode func(T) ([]byte, error), decode func([]byte) (T, error)) {
 	t.Helper()
 	first, err := encode(v)
@@ -230,18 +230,18 @@ func sameBytes[T any](t rapid.TB, v T, encode func(T) ([]byte, error), decode fu
 		t.Fatal(err)
 	}
 	if second, err := encode(again); err != nil || !bytes.Equal(first, second) {
-		t.Fatalf("%+v\nis read as %+v, %v", v, again, err)
+		t.Fatalf("%+v\nis decoded as %+v, %v", v, again, err)
 	}
 }
 
-func TestWhateverIsWrittenIsReadTheSame(t *testing.T) {
-	texts := rapid.String() // also where no rule allows them: a refused command has passed here too
+func TestRoundTrip(t *testing.T) {
+	texts := rapid.String() // invalid ones too: a command that is refused later is also encoded
 	ids := rapid.Map(rapid.SliceOfN(rapid.Byte(), 16, 16), func(b []byte) catalog.ID { return catalog.ID(b) })
 	times := rapid.Map(rapid.Int64Range(0, 4_000_000_000_000_000), func(us int64) time.Time { return time.UnixMicro(us).UTC() })
 	decimals := rapid.Custom(func(t *rapid.T) catalog.Decimal {
 		return catalog.Decimal{Units: rapid.Int64().Draw(t, "units"), Nanos: rapid.Int32().Draw(t, "nanos")}
 	})
-	drafts := rapid.Custom(func(t *rapid.T) catalog.ProductData {
+	data := rapid.Custom(func(t *rapid.T) catalog.ProductData {
 		return catalog.ProductData{
 			SKU: texts.Draw(t, "sku"), GTIN: texts.Draw(t, "gtin"), Name: "x" + texts.Draw(t, "name"), Brand: texts.Draw(t, "brand"), Description: texts.Draw(t, "description"),
 			Price:    catalog.Money{Decimal: decimals.Draw(t, "amount"), Currency: texts.Draw(t, "currency")},
@@ -252,9 +252,9 @@ func TestWhateverIsWrittenIsReadTheSame(t *testing.T) {
 	operations := rapid.Custom(func(t *rapid.T) catalog.Operation {
 		switch rapid.IntRange(0, 3).Draw(t, "operation") {
 		case 0:
-			return catalog.CreateProduct{Data: drafts.Draw(t, "draft")}
+			return catalog.CreateProduct{Data: data.Draw(t, "draft")}
 		case 1:
-			return catalog.PutProduct{Data: drafts.Draw(t, "draft")}
+			return catalog.PutProduct{Data: data.Draw(t, "draft")}
 		case 2:
 			return catalog.DeleteProduct{}
 		}
@@ -282,16 +282,16 @@ func TestWhateverIsWrittenIsReadTheSame(t *testing.T) {
 			got, err := wire.DecodeCommand(b)
 			if err != nil || got.ID != c.ID || got.Product != c.Product || got.If != c.If || got.Actor != c.Actor || got.Trace != c.Trace ||
 				got.AcceptedAt != c.AcceptedAt || got.Fingerprint() != c.Fingerprint() {
-				t.Fatalf("%+v\nis read as %+v, %v", c, got, err)
+				t.Fatalf("%+v\nis decoded as %+v, %v", c, got, err)
 			}
 		})
 	})
-	t.Run("what becomes of them", func(t *testing.T) {
+	t.Run("events and products", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			b := eventlog.Batch{Shard: rapid.Int32Range(0, 1000).Draw(t, "shard"), NextSeq: rapid.Int64Range(1, 1<<62).Draw(t, "seq")}
 			c := commands.Draw(t, "command")
 			p := catalog.Product{
-				ID: c.Product, ProductData: drafts.Draw(t, "draft"), Version: rapid.Int64Range(1, 1<<62).Draw(t, "version"),
+				ID: c.Product, ProductData: data.Draw(t, "draft"), Version: rapid.Int64Range(1, 1<<62).Draw(t, "version"),
 				CreatedAt: times.Draw(t, "created"), UpdatedAt: times.Draw(t, "updated"),
 			}
 			if rapid.Bool().Draw(t, "gone") {
@@ -306,11 +306,11 @@ func TestWhateverIsWrittenIsReadTheSame(t *testing.T) {
 				if err != nil || got.Position != e.Position || got.Outcome != e.Outcome || got.Command != e.Command || got.Fingerprint != e.Fingerprint ||
 					got.Actor != e.Actor || got.PreviousCategory != e.PreviousCategory || got.Trace != e.Trace || got.AcceptedAt != e.AcceptedAt || got.SettledAt != e.SettledAt ||
 					!reflect.DeepEqual(got.Refusal, e.Refusal) || !sameProduct(got.Product, e.Product) {
-					t.Fatalf("%+v\nis read as %+v, %v", e, got, err)
+					t.Fatalf("%+v\nis decoded as %+v, %v", e, got, err)
 				}
 				raw, _ = wire.EncodeProduct(p)
 				if got, err := wire.DecodeProduct(raw); err != nil || !sameProduct(got, p) {
-					t.Fatalf("%+v\nis read as %+v, %v", p, got, err)
+					t.Fatalf("%+v\nis decoded as %+v, %v", p, got, err)
 				}
 			}
 		})
@@ -325,76 +325,7 @@ func sameProduct(a, b catalog.Product) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-func TestDraftsInJSON(t *testing.T) {
-	const good = `{"sku":"A","name":"Chair","price":{"amount":"1.50","currency":"EUR"},"tags":["a"],"attributes":{"k":"v"}}`
-	d, err := wire.ParseProductData([]byte(good))
-	if err != nil || d.SKU != "A" || d.Price.Amount() != "1.50" || len(d.Tags) != 1 || d.Attributes["k"] != "v" {
-		t.Fatalf("ParseDraft = %+v, %v", d, err)
-	}
-	t.Run("every bad field is named at once", func(t *testing.T) {
-		_, err := wire.ParseProductData([]byte(`{"sku":7,"nmae":"x","price":{"amount":1.5,"currency":"EUX"},"tags":["a",2],"attributes":{"k":null,"l":[]}}`))
-		var r *catalog.Refusal
-		if !errors.As(err, &r) {
-			t.Fatal(err)
-		}
-		var fields []string
-		for _, f := range r.Fields {
-			fields = append(fields, f.Field)
-		}
-		for _, want := range []string{"sku", "nmae", "name", "price.amount", "price.currency", "tags[1]", "attributes.l"} {
-			if !strings.Contains(fmt.Sprint(fields), want) {
-				t.Errorf("%s is not among %v", want, fields)
-			}
-		}
-	})
-	t.Run("where JSON breaks is told", func(t *testing.T) {
-		_, err := wire.ParseProductData([]byte("{\n  \"name\": x\n}"))
-		if err == nil || !strings.Contains(err.Error(), "line 2") {
-			t.Fatalf("%v; want the line", err)
-		}
-	})
-}
-
-func TestPatchesInJSON(t *testing.T) {
-	p, err := wire.ParsePatch([]byte(`{"sku":null,"description":null,"price":{"amount":"2"},"tags":null,"attributes":{"a":"1","b":null}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := p.Apply(chair())
-	if d.SKU != "" || d.Description != "" || d.Name != "Folding chair" || d.Price.Amount() != "2.00" || d.Price.Currency != "EUR" ||
-		len(d.Tags) != 0 || d.Attributes["a"] != "1" || d.Attributes["width"] != "45" {
-		t.Fatalf("patched to %+v", d)
-	}
-	if p, err = wire.ParsePatch([]byte(`{"attributes":null}`)); err != nil || len(p.Apply(chair()).Attributes) != 0 {
-		t.Fatalf("attributes null leaves %v, %v", p.Apply(chair()).Attributes, err)
-	}
-}
-
-func FuzzParseBodies(f *testing.F) {
-	f.Add([]byte(`{"sku":"A","name":"Chair","price":{"amount":"1.50","currency":"EUR"},"tags":["a"],"attributes":{"k":"v"}}`))
-	f.Add([]byte(`{"id":"0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b","attributes":null,"price":{"amount":null}}`))
-	f.Add([]byte(`[[[[[[[[[[`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, parse := range []func() error{
-			func() error { _, err := wire.ParsePatch(b); return err },
-			func() error { _, _, err := wire.ParseRow(b); return err },
-			func() error {
-				d, err := wire.ParseProductData(b)
-				if err == nil {
-					err = d.Validate()
-				}
-				return err
-			},
-		} {
-			var r *catalog.Refusal
-			if err := parse(); err != nil && (!errors.As(err, &r) || len(r.Fields) == 0) {
-				t.Fatalf("an error that names no field: %v", err)
-			}
-		}
-	})
-}
-
-func TestPagesAndSuggestionsComeThroughGRPCAndHTTP(t *testing.T) {
+func TestRoundTrip_queries(t *testing.T) {
 	product := func(name string) catalog.Product {
 		at := time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
 		return catalog.Product{
@@ -420,13 +351,13 @@ func TestPagesAndSuggestionsComeThroughGRPCAndHTTP(t *testing.T) {
 		err  error
 		want any
 	}{
-		through("a page by gRPC", page, wire.PageToProto, wire.PageFromProto),
-		through("a page by HTTP", page, wire.PageToJSON, wire.PageFromJSON),
-		through("suggestions by gRPC", suggestions, wire.SuggestionsToProto, wire.SuggestionsFromProto),
-		through("suggestions by HTTP", suggestions, wire.SuggestionsToJSON, wire.SuggestionsFromJSON),
+		roundTrip("a page in protobuf", page, wire.PageToProto, wire.PageFromProto),
+		roundTrip("a page in JSON", page, wire.PageToJSON, wire.PageFromJSON),
+		roundTrip("suggestions in protobuf", suggestions, wire.SuggestionsToProto, wire.SuggestionsFromProto),
+		roundTrip("suggestions in JSON", suggestions, wire.SuggestionsToJSON, wire.SuggestionsFromJSON),
 	} {
 		if test.err != nil || !reflect.DeepEqual(test.got, test.want) {
-			t.Errorf("%s comes through as\n%+v, %v; want\n%+v", test.name, test.got, test.err, test.want)
+			t.Errorf("%s: got\n%+v, %v; want\n%+v", test.name, test.got, test.err, test.want)
 		}
 	}
 	q := catalog.Query{
@@ -434,17 +365,17 @@ func TestPagesAndSuggestionsComeThroughGRPCAndHTTP(t *testing.T) {
 		Currency: "EUR", Sort: catalog.PriceAscending, Limit: 7, Cursor: "c", Facets: true, FacetAttributes: []string{"width"}, Highlight: true,
 	}
 	if got := wire.QueryFromProto(wire.QueryToProto(q)); !reflect.DeepEqual(got, q) {
-		t.Errorf("a query comes through as %+v", got)
+		t.Errorf("QueryFromProto = %+v; want %+v", got, q)
 	}
 }
 
-func through[T, M any](name string, value T, there func(T) M, back func(M) (T, error)) (test struct {
+func roundTrip[T, M any](name string, value T, encode func(T) M, decode func(M) (T, error)) (test struct {
 	name string
 	got  any
 	err  error
 	want any
 }) {
 	test.name, test.want = name, value
-	test.got, test.err = back(there(value))
+	test.got, test.err = decode(encode(value))
 	return test
 }
