@@ -1,6 +1,11 @@
 # make help lists the targets. None of them changes anything outside of this folder.
 export GOBIN := $(CURDIR)/bin
-export PATH := $(GOBIN):$(PATH)
+# The PATH in "make module PATH=…" is not the search path of programs: take that from the environment.
+ifeq ($(origin PATH),command line)
+module_path := $(PATH)
+override PATH := $(shell echo "$$PATH"):/usr/local/go/bin:/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin
+endif
+override export PATH := $(GOBIN):$(PATH)
 
 .PHONY: help
 help: ## list the targets
@@ -60,6 +65,14 @@ tools: ## install the pinned tools into bin/
 .PHONY: generate
 generate: ## regenerate the generated code
 	go generate ./...
+
+.PHONY: module
+module: ## change the import path of the module: make module PATH=example.org/you/catalog
+	go run -C tools ./module $(module_path)
+	@command -v buf >/dev/null && command -v protoc-gen-go >/dev/null && command -v protoc-gen-go-grpc >/dev/null || \
+		go install -C tools $$(cd tools && go list tool | grep -E '/(buf|protoc-gen-go|protoc-gen-go-grpc)$$')
+	cd api && buf generate
+	go build ./...
 
 .PHONY: fmt
 fmt: ## format Go and protobuf
