@@ -135,8 +135,8 @@ func exactMatches(text string) []Clause {
 	return all
 }
 
-// newWord returns the clauses of a word: the whole word, words that begin with it, and words at most
-// edits edits away.
+// newWord returns the clauses of a word: the whole word, words that begin with it, and words that
+// differ by no more than the given edits.
 func newWord(w string, edits int) Word {
 	stem := Stem(w)
 	word := Word{Word: w, MaxEdits: edits, Clauses: []Clause{
