@@ -21,7 +21,8 @@ type Server struct {
 	Reader *Reader
 }
 
-// GetProduct returns one product, and the position that it is valid at or after.
+// GetProduct returns one product and a position: the product is as of that
+// position or later.
 func (s Server) GetProduct(ctx context.Context, r *catalogv1.GetProductRequest) (*catalogv1.GetProductResponse, error) {
 	at := wire.PositionFromProto(r.GetPosition())
 	applied := s.Reader.positions.view.Position(at.Shard) // taken before the read: the product is as of this position or later
@@ -33,8 +34,8 @@ func (s Server) GetProduct(ctx context.Context, r *catalogv1.GetProductRequest) 
 	return &catalogv1.GetProductResponse{Product: wire.ProductToProto(p), Position: wire.PositionToProto(applied)}, nil
 }
 
-// GetProducts returns those of several products that can be read quickly. The
-// others are marked as not known, as are those whose position is not reached.
+// GetProducts returns several products. It marks a product as not known when it
+// cannot be read quickly or when the view has not reached its position.
 func (s Server) GetProducts(ctx context.Context, r *catalogv1.GetProductsRequest) (*catalogv1.GetProductsResponse, error) {
 	results, ids := make([]*catalogv1.ProductResult, len(r.GetProducts())), make([]catalog.ID, 0, len(r.GetProducts()))
 	for i, q := range r.GetProducts() {

@@ -172,8 +172,8 @@ func (v *GenerationalView) Checkpoint(ctx context.Context, shard int32) (eventlo
 	return view.Checkpoint(ctx, shard)
 }
 
-// enter marks the beginning of a call on a view that is not shared, so that
-// change waits for its end, which leave marks.
+// enter registers a call on a view that is not shared. change waits until leave
+// is called.
 func (v *GenerationalView) enter() (leave func()) {
 	if v.shared {
 		return func() {}
