@@ -4,8 +4,8 @@ package catalog
 // value with a Limit selects the newest products.
 type Query struct {
 	// Text holds words in any order, as a person typed them. Each must match a word
-	// or the beginning of a word in name, brand, description, category, SKU or GTIN.
-	// No character has a special meaning.
+	// or the beginning of a word in name, brand, description, category or SKU, or be
+	// the whole GTIN. No character has a special meaning.
 	Text     string
 	Category string // the category itself and those below it
 	Brand    string // exactly this brand

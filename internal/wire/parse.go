@@ -80,7 +80,7 @@ func ParseRestore(body []byte) (version int64, err error) {
 	v, ok := o.take("version")
 	n, isNumber := v.(json.Number)
 	if version, err = n.Int64(); !ok {
-		r.Add("version", "is missing; give the version to go back to")
+		r.Add("version", "is missing; give the version to restore")
 	} else if err != nil || version < 1 || version > maxVersion {
 		why := "must be a whole number, 1 or more"
 		if !isNumber {
@@ -97,7 +97,7 @@ func ParseRestore(body []byte) (version int64, err error) {
 func validatePatch(p catalog.Patch) error {
 	minimal := catalog.ProductData{Name: "x", Price: catalog.Money{Currency: "EUR"}}
 	if p.Currency == nil {
-		p.Amount = nil // the currency of the product limits its digits, and is not known here
+		p.Amount = nil // its number of digits depends on the product's currency
 	}
 	return p.Apply(minimal).Validate()
 }
@@ -153,7 +153,7 @@ func (o object) patch(r *catalog.Refusal) catalog.Patch {
 	return p
 }
 
-// readText returns v as a text. A null clears the field when it is clearable.
+// readText returns v as a text. If the field is clearable, null becomes "".
 func readText(r *catalog.Refusal, field string, v any, clearable bool) *string {
 	switch s, ok := v.(string); {
 	case ok:

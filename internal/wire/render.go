@@ -25,8 +25,8 @@ func ProductToJSON(p catalog.Product) api.Product {
 	return m
 }
 
-// ProductFromJSON returns the product that a client reads. Its PastPrices hold
-// only the lowest prior price, since the contract has no others.
+// ProductFromJSON converts the product that a client receives. Its PastPrices hold
+// only the lowest prior price, because the contract has no others.
 func ProductFromJSON(m api.Product) (catalog.Product, error) {
 	price, err := moneyFromJSON(m.Price)
 	if err != nil {
@@ -93,7 +93,7 @@ func PageToJSON(p catalog.Page) api.Page {
 	return m
 }
 
-// PageFromJSON returns the page that a client reads.
+// PageFromJSON converts the page that a client receives.
 func PageFromJSON(m api.Page) (catalog.Page, error) {
 	items, err := productsFromJSON(m.Items)
 	if err != nil {
@@ -126,7 +126,7 @@ func SuggestionsToJSON(s catalog.Suggestions) api.Suggestions {
 	return api.Suggestions{Texts: append([]string{}, s.Texts...), Categories: facetValuesToJSON(s.Categories), Products: productsToJSON(s.Products)}
 }
 
-// SuggestionsFromJSON returns the suggestions that a client reads.
+// SuggestionsFromJSON converts the suggestions that a client receives.
 func SuggestionsFromJSON(m api.Suggestions) (catalog.Suggestions, error) {
 	list, err := productsFromJSON(m.Products)
 	return catalog.Suggestions{Texts: m.Texts, Categories: facetValuesFromJSON(m.Categories), Products: list}, err
