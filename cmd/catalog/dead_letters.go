@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -90,9 +89,9 @@ func deadLetters(ctx context.Context, args []string) error {
 	case !ok || err == nil:
 		return err
 	case s.Code() == codes.NotFound:
-		return errors.New("there is no such dead letter; catalog dead-letters list shows the IDs")
+		return &catalog.Refusal{Code: catalog.CodeNotFound, Reason: "there is no such dead letter; catalog dead-letters list shows the IDs"}
 	default:
-		return fmt.Errorf("writer %s: %s; -writer selects another writer", writer, s.Message())
+		return fmt.Errorf("writer %s: %w; -writer selects another writer", writer, callError{err})
 	}
 }
 

@@ -42,13 +42,12 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stderr))
 }
 
-// run runs the subcommand and returns the exit code: 0, 2 for a command line that is not
-// valid, and 1 for any other error.
+// run runs the subcommand, prints its error on one line and returns the exit code.
 func run(ctx context.Context, args []string, stderr io.Writer) int {
 	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" || args[0] == "help" {
 		help(stderr)
 		if len(args) == 0 {
-			return 2
+			return exitUsage
 		}
 		return 0
 	}
@@ -57,20 +56,15 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 			continue
 		}
 		err := c.run(ctx, args[1:])
-		var usage *usageError
-		switch {
-		case err == nil, errors.Is(err, flag.ErrHelp):
-			return 0
-		case errors.As(err, &usage):
+		code := exitCode(err)
+		if code != 0 {
 			fmt.Fprintf(stderr, "catalog %s: %v\n", c.name, err)
-			return 2
 		}
-		fmt.Fprintf(stderr, "catalog %s: %v\n", c.name, err)
-		return 1
+		return code
 	}
 	fmt.Fprintf(stderr, "catalog: there is no command %q\n\n", args[0])
 	help(stderr)
-	return 2
+	return exitUsage
 }
 
 func help(w io.Writer) {
@@ -78,7 +72,7 @@ func help(w io.Writer) {
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  catalog %-12s %s\n", c.name, c.about)
 	}
-	fmt.Fprint(w, "\ncatalog COMMAND -h explains a command. Each flag is also an environment variable:\n-kafka.brokers is $CATALOG_KAFKA_BROKERS.\n")
+	fmt.Fprint(w, "\ncatalog COMMAND -h explains a command. Each flag is also an environment variable:\n-kafka.brokers is $CATALOG_KAFKA_BROKERS. docs/errors.md lists the exit codes.\n")
 }
 
 func printVersion(context.Context, []string) error {

@@ -104,7 +104,7 @@ func (p *productCall) id(ctx context.Context) (catalog.ID, error) {
 		return catalog.ID{}, err
 	}
 	if len(page.Items) == 0 || !strings.EqualFold(page.Items[0].SKU, p.args[0]) {
-		return catalog.ID{}, fmt.Errorf("no product has the id or SKU %q: %w", p.args[0], catalog.ErrNotFound)
+		return catalog.ID{}, &catalog.Refusal{Code: catalog.CodeNotFound, Reason: fmt.Sprintf("no product has the id or SKU %q", p.args[0])}
 	}
 	return page.Items[0].ID, nil
 }

@@ -29,8 +29,8 @@ func eachReader(addresses string, do func(address string, c catalogv1.ReaderServ
 		err = do(address, catalogv1.NewReaderServiceClient(conn))
 		conn.Close()
 		if err != nil {
-			if s, ok := status.FromError(err); ok {
-				err = errors.New(s.Message())
+			if _, ok := status.FromError(err); ok {
+				err = callError{err}
 			}
 			return fmt.Errorf("reader %s: %w", address, err)
 		}
