@@ -53,7 +53,7 @@ func sizeIsZero(v reflect.Value) bool {
 }
 
 // sameFields fails the test when got and want differ, and prints the fields that
-// do. what names the call that returned got.
+// differ. what is the name of the call that returned got.
 func sameFields(t rapid.TB, what string, got, want catalog.Product) {
 	t.Helper()
 	if d := differences(got, want); d != "" || !equal(got, want) {

@@ -68,4 +68,26 @@ func TestMigrate(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a view with other columns is replaced, one with the same columns stays", func(t *testing.T) {
+		t.Parallel()
+		url := migrated(t)
+		conn := connect(t, url)
+		exec := func(statement string) {
+			t.Helper()
+			if _, err := conn.Exec(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exec("CREATE VIEW report AS SELECT sku FROM product_fields")
+		if err := postgres.Migrate(t.Context(), url); err != nil {
+			t.Errorf("Migrate with a view that uses product_fields = %v; want nil", err)
+		}
+		exec("DROP VIEW report")
+		exec("DROP VIEW product_fields")
+		exec("CREATE VIEW product_fields AS SELECT id FROM products")
+		if err := postgres.Migrate(t.Context(), url); err != nil {
+			t.Fatal(err)
+		}
+		exec("SELECT sku FROM product_fields")
+	})
 }

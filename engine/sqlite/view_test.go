@@ -1,7 +1,6 @@
 package sqlite_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"catalog/engine/enginetest"
@@ -10,12 +9,6 @@ import (
 )
 
 func TestView(t *testing.T) {
-	enginetest.TestView(t, func(t *testing.T) projection.View {
-		db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
-		return sqlite.NewView(db)
-	})
+	t.Parallel()
+	enginetest.TestView(t, func(t *testing.T) projection.View { return sqlite.NewView(open(t)) })
 }
