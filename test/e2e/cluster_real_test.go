@@ -94,6 +94,9 @@ type process struct {
 	name, log, admin string
 }
 
+// maxLoggedErrors is how many errors of a process a failed test shows.
+const maxLoggedErrors = 5
+
 // startProcess starts a service and waits until it is ready.
 func startProcess(t *testing.T, env []string, name string, flags ...string) *process {
 	t.Helper()
@@ -111,10 +114,17 @@ func startProcess(t *testing.T, env []string, name string, flags ...string) *pro
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		if b, err := os.ReadFile(p.log); err == nil && t.Failed() {
+			errors := 0
 			for line := range strings.Lines(string(b)) {
-				if strings.Contains(line, `"level":"ERROR"`) {
+				if !strings.Contains(line, `"level":"ERROR"`) {
+					continue
+				}
+				if errors++; errors <= maxLoggedErrors {
 					t.Logf("%s: %s", name, line)
 				}
+			}
+			if errors > maxLoggedErrors {
+				t.Logf("%s: %d errors in all", name, errors)
 			}
 		}
 	})
