@@ -22,7 +22,6 @@ var (
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	files, tests := repositoryFiles(t)
-	report := t.Logf // TODO: t.Errorf
 	exists := func(dir, name string) bool {
 		_, err := os.Stat(filepath.Join(dir, name))
 		return err == nil
@@ -36,18 +35,18 @@ func TestDocs(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range mdLink.FindAllStringSubmatch(string(content), -1) {
-			if !strings.Contains(m[1], "://") && !exists(path.Dir(name), m[1]) {
-				report("%s links to %s, which does not exist", name, m[1])
+			if !strings.Contains(m[1], "://") && !exists(path.Dir(name), m[1]) && !strings.HasSuffix(m[1], "/DESIGN.md") { // TODO: DESIGN.md, too
+				t.Errorf("%s links to %s, which does not exist", name, m[1])
 			}
 		}
 		for _, m := range mdFile.FindAllStringSubmatch(string(content), -1) {
 			if !exists(".", m[1]) && !hasFile(files, m[1]) {
-				report("%s names the file %s, which does not exist", name, m[1])
+				t.Errorf("%s names the file %s, which does not exist", name, m[1])
 			}
 		}
 		for _, m := range mdTestName.FindAllStringSubmatch(string(content), -1) {
 			if !tests[m[1]] && !strings.HasPrefix(m[1], "TestSubject") {
-				report("%s names the test %s, which does not exist", name, m[1])
+				t.Errorf("%s names the test %s, which does not exist", name, m[1])
 			}
 		}
 	}

@@ -70,17 +70,17 @@ func TestLanguage(t *testing.T) {
 	}
 }
 
-// languageDone lists the folders whose language is plain, with what is below them.
-// TODO: every folder.
-var languageDone = []string{"docs", ".ci", "Makefile", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples", "docs_test.go", ".golangci.yaml", "arch_test.go", "language_test.go", "tools", "reader", "api", "eventlog", "internal/wire", "internal/breaker", "engine/redis", "engine/postgres", "engine/sqlite", "engine/mongo", "engine/embedded", "engine/enginetest"}
+// languagePending lists the folders and files that are still being rewritten.
+// TODO: none.
+var languagePending = []string{"client", "deploy", "web", "writer", "test/e2e/repair_test.go"}
 
 func checkLanguage(name string) bool {
-	for _, folder := range languageDone {
+	for _, folder := range languagePending {
 		if name == folder || strings.HasPrefix(name, folder+"/") {
-			return true
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // bannedWord is a line of the word list.
