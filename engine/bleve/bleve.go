@@ -75,7 +75,7 @@ func Open(dir string, log *slog.Logger) (*Index, error) {
 	case errors.Is(err, bolt.ErrTimeout):
 		return nil, fmt.Errorf("the search index in %s is in use by another process: %w", dir, err)
 	}
-	log.Warn("search index is unusable, rebuilding it", "dir", dir, "err", err)
+	log.Warn("search index discarded: unusable", "dir", dir, "err", err)
 	if err := removeFiles(dir); err != nil {
 		return nil, fmt.Errorf("remove the search index: %w", err)
 	}

@@ -54,7 +54,7 @@ func OpenGenerations(dir string, log *slog.Logger) (*Generations, error) {
 			_, err = fmt.Sscan(string(b), &number)
 		}
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			log.Warn("live search index unknown, using the first", "dir", dir, "err", err)
+			log.Warn("live search index unknown: using the first", "dir", dir, "err", err)
 		}
 	}
 	x, err := Open(g.path(number), log)
