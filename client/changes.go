@@ -21,27 +21,38 @@ import (
 
 // Change is one new version of a product.
 type Change struct {
-	ID       string // to go on behind it later; see [Watch]
+	ID       string // resume after this change with Watch.After
 	Kind     catalog.Outcome
-	Product  catalog.Product // of a deleted one only ID and Version
+	Product  catalog.Product // after a deletion, only ID, Version and Deleted are set
 	Position catalog.Position
 	At       time.Time
 }
 
-// Watch says what changes to follow. The zero value is all from now on.
+// Watch selects changes. The zero value selects all changes from now on.
 type Watch struct {
-	Product  catalog.ID // only this one
-	Category string     // only those in it or below it, or that have just left it
-	After    string     // the ID of a Change, which is gone on behind; "0" is the beginning
+	// Product selects the changes of one product; zero selects all products.
+	Product catalog.ID
+	// Category selects products in this category or below it, and changes by which
+	// a product leaves it. "" selects all categories.
+	Category string
+	// After is the ID of a Change to resume after; "0" is before the first change,
+	// and "" means from now on.
+	After string
 }
 
-// quiet is after how long without a sign of life a stream is given up.
-const quiet = 45 * time.Second
+// Limits of a change stream.
+const (
+	// silenceTimeout is the time without data after which a stream is reconnected:
+	// three heartbeats of the server.
+	silenceTimeout = 45 * time.Second
+	// maxReconnectPause is the longest pause before a stream is reconnected.
+	maxReconnectPause = 5 * time.Second
+)
 
-// Changes answers what changes, in order for each product, until ctx ends, and
-// goes on by itself where a connection ends. Nothing is missed; what came
-// shortly before a connection ended may come twice. It ends with an error that
-// asking again cannot help, or with that of ctx.
+// Changes returns the changes that w selects, those of one product in order,
+// until ctx ends. It reconnects when a connection ends. No change is missed; the
+// last changes before a reconnect may come twice. The sequence ends with the
+// error of ctx, or with one that a retry does not help.
 func (c *Client) Changes(ctx context.Context, w Watch) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		for try := 0; ; try++ {
@@ -49,19 +60,17 @@ func (c *Client) Changes(ctx context.Context, w Watch) iter.Seq2[Change, error] 
 				try = 0
 				return yield(change, nil)
 			})
-			var p *Problem
-			var cut *interrupted
 			switch {
 			case done:
 				return
 			case ctx.Err() != nil:
 				yield(Change{}, ctx.Err())
 				return
-			case errors.As(err, &p) && p.Status < 500 && p.Status != http.StatusTooManyRequests, p == nil && !errors.As(err, &cut):
+			case !reconnectable(err):
 				yield(Change{}, err)
 				return
 			}
-			pause := min(50*time.Millisecond<<min(try, 10), 5*time.Second)
+			pause := min(minPause<<min(try, 10), maxReconnectPause)
 			select {
 			case <-time.After(pause/2 + rand.N(pause)):
 			case <-ctx.Done():
@@ -70,12 +79,19 @@ func (c *Client) Changes(ctx context.Context, w Watch) iter.Seq2[Change, error] 
 	}
 }
 
-// watch follows one stream to its end, and keeps in w how far it has come. It
-// is done when yield wants no more.
+// reconnectable reports whether a new connection may help. A stream outlives
+// errors of the server that would fail a call.
+func reconnectable(err error) bool {
+	var p *Problem
+	return retryable(err) || errors.As(err, &p) && p.Status >= http.StatusInternalServerError
+}
+
+// watch reads one stream to its end and keeps its progress in w.After. done is
+// true when yield returned false.
 func (c *Client) watch(ctx context.Context, w *Watch, yield func(Change) bool) (done bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	silence := time.AfterFunc(quiet, cancel)
+	silence := time.AfterFunc(silenceTimeout, cancel)
 	defer silence.Stop()
 	query, header := url.Values{}, http.Header{"Accept": {"text/event-stream"}}
 	if w.Product != (catalog.ID{}) {
@@ -94,9 +110,9 @@ func (c *Client) watch(ctx context.Context, w *Watch, yield func(Change) bool) (
 		for {
 			line, err := lines.ReadString('\n')
 			if err != nil {
-				return &interrupted{err}
+				return &interruptedError{error: err}
 			}
-			silence.Reset(quiet)
+			silence.Reset(silenceTimeout)
 			field, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
 			value = strings.TrimPrefix(value, " ")
 			switch field {
@@ -119,7 +135,7 @@ func (c *Client) watch(ctx context.Context, w *Watch, yield func(Change) bool) (
 					return nil
 				}
 			}
-			if change.ID != "" { // whoever asks again has what came before
+			if change.ID != "" { // resume here after a reconnect
 				w.After = change.ID
 			}
 			change, data = Change{}, ""
@@ -128,11 +144,11 @@ func (c *Client) watch(ctx context.Context, w *Watch, yield func(Change) bool) (
 	return done, err
 }
 
-// read reads the data of an event.
+// read parses the data of an event.
 func (c *Change) read(data string) error {
 	var m api.ProductChange
 	if err := json.Unmarshal([]byte(data), &m); err != nil {
-		return fmt.Errorf("read a change: %w", err)
+		return fmt.Errorf("parse a change: %w", err)
 	}
 	var err error
 	if c.Position, err = catalog.ParsePosition(m.Position); err != nil {

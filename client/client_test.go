@@ -14,9 +14,8 @@ import (
 	"catalog/internal/wire"
 )
 
-// TestReadsCarryWhatWasWritten asks a server that remembers the positions it
-// was sent.
-func TestReadsCarryWhatWasWritten(t *testing.T) {
+// TestPositions reads from a server that records the positions it receives.
+func TestPositions(t *testing.T) {
 	var next, sent string
 	product := wire.ProductToJSON(catalog.Product{ID: catalog.DerivedID("p"), Version: 1, ProductData: catalog.ProductData{Name: "Lamp", Price: catalog.Money{Currency: "EUR"}}})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -56,7 +55,7 @@ func TestReadsCarryWhatWasWritten(t *testing.T) {
 			all := strings.FieldsFunc(got, func(r rune) bool { return r == ',' })
 			slices.Sort(all)
 			if !slices.Equal(all, want) {
-				t.Fatalf("a read carries %q, want %q", all, want)
+				t.Fatalf("Catalog-Position of a read = %q, want %q", all, want)
 			}
 		}
 	}
@@ -64,7 +63,7 @@ func TestReadsCarryWhatWasWritten(t *testing.T) {
 	write("2.5")
 	carry("2.5")
 	write("1.9")
-	write("2.4") // an answer that was overtaken
+	write("2.4") // an older position arrives late
 	carry("1.9", "2.5")
 	next = "2.8"
 	if _, err := c.Import(t.Context(), []byte("{}\n{}\n")); err != nil {
@@ -78,6 +77,6 @@ func TestReadsCarryWhatWasWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	if all, err := catalog.ParsePositions(sent); err != nil || len(all) > catalog.MaxPositions || !slices.Contains(all, catalog.Position{Shard: 100 + 2*catalog.MaxPositions - 1, Seq: 1}) {
-		t.Fatalf("a read carries %d positions, %v", len(all), err)
+		t.Fatalf("a read has %d positions, %v", len(all), err)
 	}
 }

@@ -84,7 +84,7 @@ func importFile(ctx context.Context, args []string) error {
 	}
 	defer done()
 	c := client.New(server)
-	c.Patience = retry
+	c.RetryTimeout = retry
 	result, err := runImport(ctx, c, format, in, os.Stderr)
 	if result != nil {
 		result.print(os.Stdout, os.Stderr)

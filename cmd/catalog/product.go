@@ -119,7 +119,7 @@ func getProduct(ctx context.Context, p *productCall) error {
 	case p.version != 0 && p.at != "":
 		return wrongUsage("give -version or -at, not both")
 	case p.version != 0:
-		item, err = p.client.ProductAs(ctx, id, p.version)
+		item, err = p.client.ProductVersion(ctx, id, p.version)
 	case p.at != "":
 		at, invalid := time.Parse(time.RFC3339, p.at)
 		if invalid != nil {
