@@ -18,8 +18,8 @@ import (
 	"catalog/writer"
 )
 
-// newBench starts what `catalog up` writes with: the log with synced writes,
-// SQLite, a writer, and somebody who follows the events.
+// newBench starts the write path of `catalog up`: the log with synced writes,
+// SQLite, a writer, and a consumer of the events.
 func newBench(b *testing.B) (*kafka.Log, *events) {
 	b.Helper()
 	dir, err := embedded.Open(b.TempDir())
@@ -61,7 +61,8 @@ func product(i int) catalog.Command {
 	}
 }
 
-// BenchmarkOneCommand takes one command at a time from Send to its event.
+// BenchmarkOneCommand measures one command at a time, from SendCommands to its
+// event.
 func BenchmarkOneCommand(b *testing.B) {
 	l, seen := newBench(b)
 	one := func(i int) time.Duration {
@@ -72,7 +73,7 @@ func BenchmarkOneCommand(b *testing.B) {
 		seen.wait(b, i+1)
 		return time.Since(since)
 	}
-	one(0) // when all have begun
+	one(0) // waits until all shards have begun
 	var took []time.Duration
 	for b.Loop() {
 		took = append(took, one(len(took)+1))
@@ -82,8 +83,8 @@ func BenchmarkOneCommand(b *testing.B) {
 	b.ReportMetric(took[len(took)*99/100].Seconds()*1000, "p99-ms")
 }
 
-// BenchmarkManyCommands takes 20,000 commands, 500 at a time, from the first
-// Send to the last event.
+// BenchmarkManyCommands measures 20,000 commands, 500 at a time, from the first
+// SendCommands to the last event.
 func BenchmarkManyCommands(b *testing.B) {
 	const n = 20_000
 	l, seen := newBench(b)

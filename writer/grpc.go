@@ -12,16 +12,16 @@ import (
 	"catalog/internal/wire"
 )
 
-// Server answers what only the truth can answer. It implements
-// catalogv1.WriterServiceServer; package rpc makes statuses of its errors.
+// Server is the gRPC service of the writer: reads that need the store, which
+// no view can serve. Package rpc converts its errors to statuses.
 type Server struct {
 	catalogv1.UnimplementedWriterServiceServer
 	Store   Store
-	Breaker *breaker.Breaker // in front of the store where somebody waits for it
-	Log     Log              // where dead letters are sent again
+	Breaker *breaker.Breaker // for the calls that a client of the gateway waits for
+	Log     Log              // for ReplayDeadLetter
 }
 
-// GetReceipt answers the event of a command.
+// GetReceipt returns the event of a command.
 func (s Server) GetReceipt(ctx context.Context, r *catalogv1.GetReceiptRequest) (*catalogv1.GetReceiptResponse, error) {
 	var e catalog.Event
 	err := s.Breaker.Do(ctx, s.probe, func(ctx context.Context) (err error) {
@@ -34,7 +34,7 @@ func (s Server) GetReceipt(ctx context.Context, r *catalogv1.GetReceiptRequest) 
 	return &catalogv1.GetReceiptResponse{Event: wire.EventToProto(e)}, nil
 }
 
-// ListHistory answers the events that made the versions of a product.
+// ListHistory returns the events that made the versions of a product.
 func (s Server) ListHistory(ctx context.Context, r *catalogv1.ListHistoryRequest) (*catalogv1.ListHistoryResponse, error) {
 	var events []catalog.Event
 	err := s.Breaker.Do(ctx, s.probe, func(ctx context.Context) (err error) {
@@ -44,10 +44,10 @@ func (s Server) ListHistory(ctx context.Context, r *catalogv1.ListHistoryRequest
 	if err != nil {
 		return nil, err
 	}
-	return &catalogv1.ListHistoryResponse{Events: messages(events)}, nil
+	return &catalogv1.ListHistoryResponse{Events: eventsToProto(events)}, nil
 }
 
-// FindSKUs answers which products have the SKUs.
+// FindSKUs returns the products that own the SKUs.
 func (s Server) FindSKUs(ctx context.Context, r *catalogv1.FindSKUsRequest) (*catalogv1.FindSKUsResponse, error) {
 	var owners map[string]catalog.ID
 	err := s.Breaker.Do(ctx, s.probe, func(ctx context.Context) (err error) {
@@ -57,20 +57,20 @@ func (s Server) FindSKUs(ctx context.Context, r *catalogv1.FindSKUsRequest) (*ca
 	if err != nil {
 		return nil, err
 	}
-	answer := &catalogv1.FindSKUsResponse{Products: make(map[string][]byte, len(owners))}
+	response := &catalogv1.FindSKUsResponse{Products: make(map[string][]byte, len(owners))}
 	for sku, id := range owners {
-		answer.Products[sku] = id[:]
+		response.Products[sku] = id[:]
 	}
-	return answer, nil
+	return response, nil
 }
 
-// probe asks the store for little, to see whether it answers.
+// probe is a cheap read by which the breaker detects that the store is back.
 func (s Server) probe(ctx context.Context) error {
 	_, err := s.Store.State(ctx, 0)
 	return err
 }
 
-// Replay streams events of a shard, in order.
+// Replay streams events of a shard from the journal, in order.
 func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingServer[catalogv1.ReplayResponse]) error {
 	ctx := stream.Context()
 	state, err := s.Store.State(ctx, r.GetShard())
@@ -82,14 +82,14 @@ func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingSe
 		to = min(to, r.GetToSeq())
 	}
 	for from := r.GetFromSeq(); from <= to; {
-		events, err := s.Store.Journal(ctx, r.GetShard(), from, to, replayed)
+		events, err := s.Store.Journal(ctx, r.GetShard(), from, to, replayBatch)
 		if err != nil {
 			return err
 		}
 		if len(events) == 0 {
-			return fmt.Errorf("shard %d: the journal has no event %d", r.GetShard(), from)
+			return fmt.Errorf("shard %d: event %d is missing in the journal", r.GetShard(), from)
 		}
-		if err := stream.Send(&catalogv1.ReplayResponse{Events: messages(events)}); err != nil {
+		if err := stream.Send(&catalogv1.ReplayResponse{Events: eventsToProto(events)}); err != nil {
 			return err
 		}
 		from = events[len(events)-1].Seq + 1
@@ -97,9 +97,9 @@ func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingSe
 	return nil
 }
 
-// Snapshot streams the products of a shard, and its next seq at last.
+// Snapshot streams the products of a shard, then the seq of the next event.
 func (s Server) Snapshot(r *catalogv1.SnapshotRequest, stream grpc.ServerStreamingServer[catalogv1.SnapshotResponse]) error {
-	var only []catalog.ID // nil for all
+	var only []catalog.ID // nil means all products
 	for _, id := range r.GetProductIds() {
 		only = append(only, catalog.ID(id))
 	}
@@ -116,7 +116,7 @@ func (s Server) Snapshot(r *catalogv1.SnapshotRequest, stream grpc.ServerStreami
 	return stream.Send(&catalogv1.SnapshotResponse{NextSeq: next})
 }
 
-func messages(events []catalog.Event) []*catalogv1.Event {
+func eventsToProto(events []catalog.Event) []*catalogv1.Event {
 	m := make([]*catalogv1.Event, len(events))
 	for i, e := range events {
 		m[i] = wire.EventToProto(e)

@@ -20,7 +20,7 @@ import (
 	"catalog/writer"
 )
 
-// serve answers a client of a server on the store.
+// serve starts a server on the store and returns a client of it.
 func serve(t *testing.T, store writer.Store, log writer.Log) catalogv1.WriterServiceClient {
 	t.Helper()
 	s := rpc.NewServer(slog.New(slog.DiscardHandler), prometheus.NewRegistry())
@@ -46,17 +46,21 @@ func serve(t *testing.T, store writer.Store, log writer.Log) catalogv1.WriterSer
 	return catalogv1.NewWriterServiceClient(c)
 }
 
-func TestTheServerAnswersWhatOnlyTheTruthKnows(t *testing.T) {
+func TestServer(t *testing.T) {
+	t.Run("receipts, history, SKUs and the journal are read from the store", testServer)
+}
+
+func testServer(t *testing.T) {
 	store := newStore(t)
 	w, l := newWriter(t, store)
 	begin(t, w, 0)
 	r := records(0, 1200)
 	first := r.Items[0]
-	draft := first.Op.(catalog.CreateProduct).Data
-	draft.SKU = "A-1"
-	r.Items[0].Op = catalog.CreateProduct{Data: draft}
-	draft.Name = "Armchair"
-	r.Items[1199] = catalog.Command{ID: id("put"), Product: first.Product, Op: catalog.PutProduct{Data: draft}, AcceptedAt: first.AcceptedAt}
+	data := first.Op.(catalog.CreateProduct).Data
+	data.SKU = "A-1"
+	r.Items[0].Op = catalog.CreateProduct{Data: data}
+	data.Name = "Armchair"
+	r.Items[1199] = catalog.Command{ID: id("put"), Product: first.Product, Op: catalog.PutProduct{Data: data}, AcceptedAt: first.AcceptedAt}
 	handle(t, w, r)
 	c := serve(t, store, l)
 	ctx := t.Context()
@@ -67,15 +71,15 @@ func TestTheServerAnswersWhatOnlyTheTruthKnows(t *testing.T) {
 		t.Fatal(err)
 	}
 	if e, err := wire.EventFromProto(receipt.Event); err != nil || e.Seq != 1 || e.Outcome != catalog.Created || e.Product.SKU != "A-1" {
-		t.Errorf("receipt %v, %v", e, err)
+		t.Errorf("GetReceipt = %v, %v; want event 1 of A-1", e, err)
 	}
 	history, err := c.ListHistory(ctx, &catalogv1.ListHistoryRequest{ProductId: product[:], Limit: 10})
 	if err != nil || len(history.Events) != 2 || history.Events[0].Product.Version != 2 {
-		t.Errorf("history %v, %v", history, err)
+		t.Errorf("ListHistory = %d events, %v; want versions 2 and 1", len(history.GetEvents()), err)
 	}
 	owners, err := c.FindSKUs(ctx, &catalogv1.FindSKUsRequest{Skus: []string{"A-1", "A-2"}})
 	if err != nil || len(owners.Products) != 1 || string(owners.Products["A-1"]) != string(product[:]) {
-		t.Errorf("owners %v, %v", owners, err)
+		t.Errorf("FindSKUs = %v, %v; want the owner of A-1 alone", owners, err)
 	}
 
 	replay := func(from, to int64) (seqs []int64, err error) {
@@ -97,11 +101,11 @@ func TestTheServerAnswersWhatOnlyTheTruthKnows(t *testing.T) {
 	} {
 		seqs, err := replay(want.from, want.to)
 		if err != nil || int64(len(seqs)) != want.last-want.first+1 || seqs[0] != want.first || seqs[len(seqs)-1] != want.last {
-			t.Errorf("replay from %d to %d: %d events, %v", want.from, want.to, len(seqs), err)
+			t.Errorf("Replay from %d to %d = %d events, %v; want %d to %d", want.from, want.to, len(seqs), err, want.first, want.last)
 		}
 	}
 	if seqs, err := replay(1201, 0); len(seqs) != 0 || err != nil {
-		t.Errorf("replay behind the end: %v, %v", seqs, err)
+		t.Errorf("Replay after the end = %d events, %v; want none", len(seqs), err)
 	}
 
 	_, err1 := c.GetReceipt(ctx, &catalogv1.GetReceiptRequest{CommandId: unknown[:]})
@@ -110,7 +114,7 @@ func TestTheServerAnswersWhatOnlyTheTruthKnows(t *testing.T) {
 	_, err4 := replay(0, 0)
 	for i, want := range []codes.Code{codes.NotFound, codes.NotFound, codes.InvalidArgument, codes.InvalidArgument} {
 		if err := []error{err1, err2, err3, err4}[i]; status.Code(err) != want {
-			t.Errorf("error %d is %v, want %v", i+1, err, want)
+			t.Errorf("error %d = %v, want %v", i+1, err, want)
 		}
 	}
 }

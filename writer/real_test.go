@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// realSystem makes a system on the brokers of the environment, with topics of
-// its own.
+// realSystem returns a system on the brokers of the environment, with its own
+// topics.
 func realSystem(t *testing.T) *system {
 	t.Helper()
 	brokers := os.Getenv("CATALOG_TEST_KAFKA_BROKERS")
@@ -20,10 +20,7 @@ func realSystem(t *testing.T) *system {
 	return systemOn(t, brokers, fmt.Sprintf("writer-%d", time.Now().UnixNano()))
 }
 
-func TestOnKafkaWritersThatAreKilledUnderLoadLoseDoubleAndReorderNothing(t *testing.T) {
-	writersKilled(t, realSystem(t))
-}
-
-func TestOnKafkaAWriterThatWasFrozenAndWakesUpChangesNothing(t *testing.T) {
-	writerFrozen(t, realSystem(t))
+func TestTakeover_realKafka(t *testing.T) {
+	t.Run("writers killed under load lose, repeat and reorder no command", func(t *testing.T) { writersKilled(t, realSystem(t)) })
+	t.Run("a writer that was frozen changes nothing when it resumes", func(t *testing.T) { writerFrozen(t, realSystem(t)) })
 }

@@ -1,107 +1,154 @@
-// Package writer turns commands into events: it takes batches of one shard
-// from the log, settles them in the store, one transaction a batch, and
-// publishes what became of them in the order of the journal.
+// Package writer turns commands into events. It takes batches of commands of
+// one shard from the log, settles each batch in the store in one transaction,
+// and publishes the events in the order of the journal.
 //
-// It knows no engine. What it promises: every command is settled exactly once,
-// in the order of its shard, whoever dies when; and every event of the journal
-// reaches the events topic, in order, at least once.
+// The package knows the log and the store as interfaces only. Promises:
+//   - Every command is settled exactly once, in the order of its shard,
+//     whichever process dies at whichever moment.
+//   - Every event of the journal reaches the events topic, in order, at least
+//     once.
+//
+// DESIGN.md follows a batch through the package.
 package writer
 
 import (
 	"context"
+	"log/slog"
+	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
 	"catalog/eventlog"
 )
 
-// Store keeps the truth: products, the journal of every settled command, and
-// one row for each shard. Packages postgres and sqlite implement it;
-// catalogtest.TestStore says what an implementation must do.
+// Store keeps the products, the journal of every settled command, the dead
+// letters and one row for each shard. Packages postgres and sqlite implement it;
+// enginetest.TestStore is the test of an implementation.
 type Store interface {
-	// Prepare makes the rows of shards 0 to shards-1 when there are none. When
-	// there is another number of them it changes nothing and answers an error
-	// that names both numbers.
+	// InitShards creates the rows of shards 0 to shards-1 when the store has none.
+	// When the store has another number of shards it changes nothing and returns
+	// an error that names both numbers.
 	InitShards(ctx context.Context, shards int) error
 
-	// Claim makes the caller the owner of the shard, by a new epoch, and answers
-	// the state it takes over.
+	// Claim makes the caller the owner of the shard, with a new epoch, and
+	// returns the state of the shard.
 	Claim(ctx context.Context, shard int32) (eventlog.ShardState, error)
 
-	// Topics answers which topics the store belongs to: those of the first call.
+	// BindTopics returns the topics that the store belongs to. The first call
+	// sets them to now.
 	BindTopics(ctx context.Context, now eventlog.Topics) (eventlog.Topics, error)
 
-	// States answers the stored states of all shards, in order.
+	// States returns the states of all shards, in the order of their numbers.
 	States(ctx context.Context) ([]eventlog.ShardState, error)
 
-	// State answers the stored state of the shard.
+	// State returns the state of the shard.
 	State(ctx context.Context, shard int32) (eventlog.ShardState, error)
 
-	// Settle does one transaction: it moves the shard from b.From to b.To and
-	// from b.NextSeq on by the number of events, and stores the events and the
-	// products as eventlog.Settle and eventlog.Latest make them of what it reads,
-	// and the dead letters. It answers the events. When the shard is not at b.Epoch, b.From and
-	// b.NextSeq it changes nothing and answers ErrFenced. After any other error
-	// the transaction may or may not have been committed: State tells.
+	// Settle runs one transaction. It moves the shard from offset b.From to b.To
+	// and from seq b.NextSeq on by the number of events, and stores the events of
+	// eventlog.Settle, the products of eventlog.LastVersions, and the dead
+	// letters. It returns the events. When the shard is not at b.Epoch, b.From
+	// and b.NextSeq it changes nothing and returns ErrFenced. After any other
+	// error the transaction may or may not be committed; State tells which.
 	Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error)
 
-	// Journal answers the events of the shard with from ≤ seq ≤ to, in order, at
+	// Journal returns the events of the shard with from ≤ seq ≤ to, in order, at
 	// most limit of them.
 	Journal(ctx context.Context, shard int32, from, to int64, limit int) ([]catalog.Event, error)
 
-	// Snapshot calls handle with the products of the shard, tombstones too, by
-	// id; with only those that are named, unless only is nil. It answers the seq
-	// that the next event will have. All of that is what one moment was.
+	// Snapshot calls handle with the products of the shard, including
+	// tombstones, in the order of their ids; only with the products in only,
+	// unless only is nil. It returns the seq of the next event. Products and seq
+	// are of one moment.
 	Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (nextSeq int64, err error)
 
-	// Dead answers the dead letters of the shard with from ≤ number, in order, at
-	// most limit of them.
+	// DeadLetters returns the dead letters of the shard with number ≥ from, in
+	// order, at most limit of them.
 	DeadLetters(ctx context.Context, shard int32, from int64, limit int) ([]eventlog.DeadLetter, error)
 
-	// ListDead answers the dead letters of the shard, or with nil of all, newest
-	// first and without key, value and headers: those after the one named (the
-	// zero Position for all), at most limit of them.
+	// ListDeadLetters returns dead letters without key, value and headers,
+	// newest first, at most limit of them. A nil shard means all shards. The list
+	// starts behind the position after; the zero Position starts at the newest.
 	ListDeadLetters(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]eventlog.DeadLetter, error)
 
-	// Receipt answers the event of the command, or ErrNotFound.
+	// Receipt returns the event of the command, or ErrNotFound.
 	Receipt(ctx context.Context, command catalog.ID) (catalog.Event, error)
 
-	// History answers the events that made the versions of the product below
-	// before (0 for all), newest first, at most limit of them; or ErrNotFound
-	// when it has none at all.
+	// History returns the events that made the versions of the product below
+	// before (0 for all versions), newest first, at most limit of them. It
+	// returns ErrNotFound when the product has no event at all.
 	History(ctx context.Context, product catalog.ID, before int64, limit int) ([]catalog.Event, error)
 
-	// SKUs answers which products have the SKUs. Those that nobody has are left
-	// out.
+	// SKUs returns the products that own the SKUs, by SKU. It leaves out SKUs
+	// without an owner.
 	SKUs(ctx context.Context, skus []string) (map[string]catalog.ID, error)
 }
 
-// Log is where commands come from, and where events and dead letters go to.
-// Package kafka implements it.
+// Log delivers commands and stores events and dead letters. Package kafka
+// implements it.
 type Log interface {
-	// Commands joins the group of writers and works on the shards it is given
-	// until ctx ends.
+	// ConsumeCommands joins the consumer group of the writers and passes the
+	// records of its assigned shards to w until ctx ends.
 	ConsumeCommands(ctx context.Context, w eventlog.Consumer[catalog.Command]) error
 
-	// Topics answers which topics it is that this process works with.
+	// Topics returns the ids of the topics that this process uses.
 	Topics() eventlog.Topics
 
-	// LastSeq answers the seq of the last event in the shard's partition of the
-	// events topic, or 0 when the partition holds no record.
+	// LastSeq returns the seq of the last event in the shard's partition of the
+	// events topic, or 0 when the partition is empty.
 	LastSeq(ctx context.Context, shard int32) (int64, error)
 
-	// Publish sends the events of one shard, in order. It waits only while its
-	// buffer is full. When all are stored it calls done with nil; when one can
-	// no longer be sent it calls done with the error, and those behind it may be
-	// missing.
+	// PublishEvents appends the events of one shard, in order. It blocks only
+	// while its buffer is full. It calls done with nil when all are stored, or
+	// with an error when an event cannot be sent; the events after it may or may
+	// not be stored. The calls of done are in the order of the calls.
 	PublishEvents(ctx context.Context, events []catalog.Event, done func(error))
 
-	// LastDead and Bury are for dead letters what LastSeq and Publish are for
-	// events.
+	// LastDeadLetter and PublishDeadLetters are LastSeq and PublishEvents for
+	// dead letters.
 	LastDeadLetter(ctx context.Context, shard int32) (int64, error)
 	PublishDeadLetters(ctx context.Context, letters []eventlog.DeadLetter, done func(error))
 
-	// Send appends commands, each to the partition of its product, and waits
-	// until they are stored.
+	// SendCommands appends commands, each to the partition of its product, and
+	// waits until they are stored.
 	SendCommands(ctx context.Context, commands ...catalog.Command) error
 }
+
+// Deps are the parts that a Writer needs. All of them are required.
+type Deps struct {
+	Store    Store
+	Log      Log
+	Logger   *slog.Logger
+	Now      func() time.Time      // time.Now, except in tests
+	Registry prometheus.Registerer // receives the metrics of the writer
+}
+
+// Writer settles the commands of the shards that the log assigns to it. It is
+// the eventlog.Consumer of the commands topic.
+type Writer struct {
+	store   Store
+	log     Log
+	logger  *slog.Logger
+	now     func() time.Time
+	metrics *metrics
+
+	mu     sync.Mutex
+	shards map[int32]*ownedShard
+	resume map[int32]published // of shards in which a publish failed: what is published for certain
+
+	states storedStates
+}
+
+// New returns a writer on the parts in d. Call [Writer.Run] to start it.
+func New(d Deps) *Writer {
+	return &Writer{
+		store: d.Store, log: d.Log, logger: d.Logger, now: d.Now, metrics: newMetrics(d.Registry),
+		shards: map[int32]*ownedShard{}, resume: map[int32]published{},
+	}
+}
+
+// Run settles commands until ctx ends. Batches that are settled by then are
+// published by this process or by the next owner of their shard.
+func (w *Writer) Run(ctx context.Context) error { return w.log.ConsumeCommands(ctx, w) }

@@ -112,7 +112,7 @@ func TestRepair_restoredBackup(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(s.data, "catalog.db"), backup, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.checkShardStops("was set back")
+	s.checkShardStops("restored to an older state")
 	s.repair("copy ")
 	s.start()
 	s.checkComplete(ids)
@@ -128,7 +128,7 @@ func TestRepair_recreatedTopics(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(s.data, "kafka")); err != nil {
 		t.Fatal(err)
 	}
-	s.checkShardStops("made anew")
+	s.checkShardStops("recreated")
 	s.repair("the topic was recreated")
 	s.start()
 	s.checkComplete(ids)

@@ -65,27 +65,27 @@ var mutants = []mutant{
 	{
 		bug:  "events are published before they are committed",
 		file: "writer/shard.go", old: "	events, err := w.settle(ctx, b, now)\n", new: "	w.log.PublishEvents(ctx, eventlog.Settle(b, eventlog.BatchState{}, now), func(error) {})\n	events, err := w.settle(ctx, b, now)\n",
-		pkg: "./writer", test: "TestWhatIsSettledIsPublishedInTheOrderOfTheJournal",
+		pkg: "./writer", test: "TestHandle",
 	},
 	{
 		bug:  "a takeover does not publish what the previous owner left unpublished",
-		file: "writer/shard.go", old: "for from := s.events.Load() + 1; from < s.state.NextSeq;", new: "for from := s.state.NextSeq; from < s.state.NextSeq;",
-		pkg: "./writer", test: "TestATakeoverPublishesWhatWasSettledAndNotPublished",
+		file: "writer/publisher.go", old: "for from := p.seq.Load() + 1; from < s.state.NextSeq;", new: "for from := s.state.NextSeq; from < s.state.NextSeq;",
+		pkg: "./writer", test: "TestBegin",
 	},
 	{
 		bug:  "a commit with a lost response counts as failed",
 		file: "writer/shard.go", old: "	case state.Offset != b.To:\n", new: "	default:\n",
-		pkg: "./writer", test: "TestACommitWhoseAnswerIsLostCountsOnce",
+		pkg: "./writer", test: "TestHandle_lostResponse",
 	},
 	{
 		bug:  "a failed publish is not repeated",
-		file: "writer/shard.go", old: "		s.failed.CompareAndSwap(nil, &err)\n", new: "",
-		pkg: "./writer", test: "TestAPublishThatFailsIsMadeUpForByBeginningAgain",
+		file: "writer/publisher.go", old: "			p.err.CompareAndSwap(nil, &err)\n", new: "",
+		pkg: "./writer", test: "TestPublisher",
 	},
 	{
 		bug:  "a store restored from a backup is accepted",
 		file: "writer/shard.go", old: "last >= state.NextSeq", new: "false",
-		pkg: "./writer", test: "TestATopicThatIsAheadOfTheStoreIsRefused",
+		pkg: "./writer", test: "TestBegin",
 	},
 	{
 		bug:  "an undecodable record is dropped",

@@ -11,33 +11,35 @@ import (
 	"catalog/internal/wire"
 )
 
-// ListDeadLetters answers dead letters, newest first.
+// ListDeadLetters returns dead letters without key, value and headers, newest
+// first.
 func (s Server) ListDeadLetters(ctx context.Context, r *catalogv1.ListDeadLettersRequest) (*catalogv1.ListDeadLettersResponse, error) {
-	letters, err := s.Store.ListDeadLetters(ctx, r.Shard, letterID(r.GetAfter()), int(r.GetLimit()))
+	letters, err := s.Store.ListDeadLetters(ctx, r.Shard, deadLetterPosition(r.GetAfter()), int(r.GetLimit()))
 	if err != nil {
 		return nil, err
 	}
-	answer := &catalogv1.ListDeadLettersResponse{Letters: make([]*catalogv1.DeadLetter, len(letters))}
+	response := &catalogv1.ListDeadLettersResponse{Letters: make([]*catalogv1.DeadLetter, len(letters))}
 	for i, d := range letters {
-		answer.Letters[i] = wire.DeadLetterToProto(d)
+		response.Letters[i] = wire.DeadLetterToProto(d)
 	}
-	return answer, nil
+	return response, nil
 }
 
-// GetDeadLetter answers a dead letter, whole.
+// GetDeadLetter returns a whole dead letter.
 func (s Server) GetDeadLetter(ctx context.Context, r *catalogv1.GetDeadLetterRequest) (*catalogv1.GetDeadLetterResponse, error) {
-	d, err := s.letter(ctx, letterID(r.GetId()))
+	d, err := s.deadLetter(ctx, deadLetterPosition(r.GetId()))
 	if err != nil {
 		return nil, err
 	}
 	return &catalogv1.GetDeadLetterResponse{Letter: wire.DeadLetterToProto(d)}, nil
 }
 
-// ReplayDeadLetter sends the command that can be made of a dead letter now: one
-// that an older version could not read, or that stood in a partition that is not
-// its product's. That the command has an id makes it safe to do so twice.
+// ReplayDeadLetter decodes a dead letter again and sends its command: one that
+// an older version could not decode, or that was in a partition that is not its
+// product's. A second replay is safe, because a command is settled once by its
+// id.
 func (s Server) ReplayDeadLetter(ctx context.Context, r *catalogv1.ReplayDeadLetterRequest) (*catalogv1.ReplayDeadLetterResponse, error) {
-	d, err := s.letter(ctx, letterID(r.GetId()))
+	d, err := s.deadLetter(ctx, deadLetterPosition(r.GetId()))
 	if err != nil {
 		return nil, err
 	}
@@ -45,24 +47,25 @@ func (s Server) ReplayDeadLetter(ctx context.Context, r *catalogv1.ReplayDeadLet
 	if err != nil {
 		return &catalogv1.ReplayDeadLetterResponse{Cause: err.Error()}, nil
 	}
-	answer := &catalogv1.ReplayDeadLetterResponse{CommandId: c.ID[:]}
+	response := &catalogv1.ReplayDeadLetterResponse{CommandId: c.ID[:]}
 	switch _, err := s.Store.Receipt(ctx, c.ID); {
 	case err == nil:
-		answer.Settled = true
-		return answer, nil
+		response.Settled = true
+		return response, nil
 	case !errors.Is(err, catalog.ErrNotFound):
 		return nil, err
 	}
 	if !r.GetDryRun() {
 		if err := s.Log.SendCommands(ctx, c); err != nil {
-			return nil, fmt.Errorf("%w: %w", catalog.ErrUnavailable, err) // to ask again is safe
+			return nil, fmt.Errorf("%w: %w", catalog.ErrUnavailable, err) // a retry is safe
 		}
-		answer.Sent = true
+		response.Sent = true
 	}
-	return answer, nil
+	return response, nil
 }
 
-func (s Server) letter(ctx context.Context, id catalog.Position) (eventlog.DeadLetter, error) {
+// deadLetter returns the dead letter with the id, or ErrNotFound.
+func (s Server) deadLetter(ctx context.Context, id catalog.Position) (eventlog.DeadLetter, error) {
 	letters, err := s.Store.DeadLetters(ctx, id.Shard, id.Seq, 1)
 	if err == nil && (len(letters) == 0 || letters[0].Seq != id.Seq) {
 		err = catalog.ErrNotFound
@@ -73,6 +76,6 @@ func (s Server) letter(ctx context.Context, id catalog.Position) (eventlog.DeadL
 	return letters[0], nil
 }
 
-func letterID(m *catalogv1.DeadLetterID) catalog.Position {
+func deadLetterPosition(m *catalogv1.DeadLetterID) catalog.Position {
 	return catalog.Position{Shard: m.GetShard(), Seq: m.GetNumber()}
 }
