@@ -44,7 +44,9 @@ func (f *Field) validateText(r *Refusal, s string) {
 	case s == "" && f.Required:
 		r.Add(f.Name, fmt.Sprintf("is missing; give 1 to %d characters", f.MaxLen))
 	case s != "":
-		addReason(r, f.Name, f.Check(s))
+		if reason := f.Check(s); reason != "" {
+			r.Add(f.Name, reason)
+		}
 	}
 }
 
@@ -53,10 +55,11 @@ func (f *Field) validateList(r *Refusal, list []string) {
 		r.Add(f.Name, fmt.Sprintf("must have at most %d entries, not %d", f.MaxEntries, len(list)))
 	}
 	for i, s := range list[:min(len(list), f.MaxEntries)] {
-		name := fmt.Sprintf("%s[%d]", f.Name, i)
-		addReason(r, name, checkText(s, KindLine, f.MaxLen))
+		if reason := checkText(s, KindLine, f.MaxLen); reason != "" {
+			r.Add(fmt.Sprintf("%s[%d]", f.Name, i), reason)
+		}
 		if slices.Index(list, s) < i {
-			r.Add(name, fmt.Sprintf("repeats %.80q; list each entry once", s))
+			r.Add(fmt.Sprintf("%s[%d]", f.Name, i), fmt.Sprintf("repeats %.80q; list each entry once", s))
 		}
 	}
 }
@@ -70,16 +73,12 @@ func (f *Field) validateMap(r *Refusal, m map[string]string) {
 		if reason := checkText(k, KindLine, f.MaxKeyLen); reason != "" {
 			r.Add(f.Name, fmt.Sprintf("has the key %.80q, which %s", k, reason))
 		}
-		if m[k] != "" {
-			addReason(r, f.Name+"."+strings.ToValidUTF8(k, "\uFFFD"), checkText(m[k], KindProse, f.MaxLen))
+		if m[k] == "" {
+			continue
 		}
-	}
-}
-
-// addReason adds reason to r, unless it is "".
-func addReason(r *Refusal, field, reason string) {
-	if reason != "" {
-		r.Add(field, reason)
+		if reason := checkText(m[k], KindProse, f.MaxLen); reason != "" {
+			r.Add(f.Name+"."+strings.ToValidUTF8(k, "\uFFFD"), reason)
+		}
 	}
 }
 

@@ -63,7 +63,7 @@ var recipe = []edit{
 }
 
 // tests are the packages whose tests concern a field.
-var tests = []string{".", "./api", "./client", "./engine/sqlite", "./internal/productfile", "./internal/wire", "./web"}
+var tests = []string{".", "./api", "./client", "./engine/sqlite", "./gateway", "./internal/productfile", "./internal/wire", "./web"}
 
 // conversions are the files in which a forgotten field must fail the tests of the
 // root or of wire.
