@@ -1,6 +1,5 @@
-// Command ferretdb answers the MongoDB protocol on top of PostgreSQL, so that
-// tests can run where there is no MongoDB. It is a module of its own: nothing
-// of it gets into the catalogue.
+// Command ferretdb serves the MongoDB protocol on top of PostgreSQL, for tests on machines
+// without MongoDB. It is a separate module, so that the catalogue does not depend on it.
 package main
 
 import (

@@ -22,6 +22,6 @@ public class Engine {
         .putList("discovery.seed_hosts")
         .put("cluster.routing.allocation.disk.threshold_enabled", false));
     node.build(newConfigs().clusterName("catalog").numOfNode(1).basePath(args[0]).useLogger());
-    new CountDownLatch(1).await(); // until it is told to stop
+    new CountDownLatch(1).await(); // runs until SIGTERM
   }
 }
