@@ -38,7 +38,7 @@ const (
 	deadLettersListed = 50    // default of -limit
 )
 
-// deadLetters is catalog dead-letters.
+// deadLetters runs catalog dead-letters.
 func deadLetters(ctx context.Context, args []string) error {
 	actions := map[string]func(context.Context, *deadLettersCall) error{
 		"list": listDeadLetters, "show": showDeadLetter, "replay": replayDeadLetters,
@@ -95,7 +95,7 @@ func deadLetters(ctx context.Context, args []string) error {
 	}
 }
 
-// deadLettersCall is one call of catalog dead-letters.
+// deadLettersCall holds the arguments and flags of one call of catalog dead-letters.
 type deadLettersCall struct {
 	client catalogv1.WriterServiceClient
 	out    io.Writer

@@ -31,7 +31,7 @@ const productManual = `product ACTION [flags] …
 
 `
 
-// product is catalog product.
+// product runs catalog product.
 func product(ctx context.Context, args []string) error {
 	actions := map[string]func(context.Context, *productCall) error{
 		"get": getProduct, "create": createProduct, "update": updateProduct, "delete": deleteProduct,
@@ -69,7 +69,7 @@ func product(ctx context.Context, args []string) error {
 	return action(ctx, &p)
 }
 
-// productCall is one call of catalog product.
+// productCall holds the arguments and flags of one call of catalog product.
 type productCall struct {
 	client *client.Client
 	out    io.Writer

@@ -23,7 +23,7 @@ once you agree. Run it after a topic was recreated or lost records, or after the
 was restored from a backup. No process may have the data folder open.
 `
 
-// repairStore is catalog repair.
+// repairStore runs catalog repair.
 func repairStore(ctx context.Context, args []string) error {
 	var (
 		cfg      local.Config

@@ -107,11 +107,13 @@ func TestWriter(t *testing.T) {
 		if len(fields) != len(names) {
 			t.Errorf("%d fields in %s; want %v", len(fields), line, names)
 		}
-		rest, found := line, true
+		rest := line
 		for _, name := range names {
-			if _, rest, found = strings.Cut(rest, `"`+name+`":`); !found {
-				t.Errorf("%s is missing or not in its place in %s", name, line)
+			_, after, found := strings.Cut(rest, `"`+name+`":`)
+			if !found {
+				t.Fatalf("%s is missing or not in its place in %s", name, line)
 			}
+			rest = after
 		}
 	})
 	t.Run("NDJSON does not escape characters for HTML", func(t *testing.T) {

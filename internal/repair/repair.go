@@ -4,7 +4,7 @@
 //
 // It handles topics that were recreated, a commands topic that lost records, and a store
 // that was restored from a backup. Every step may be repeated, so a repair that was
-// interrupted is simply run again.
+// interrupted is run again.
 package repair
 
 import (
@@ -66,8 +66,9 @@ func (p *Plan) add(where, problem, remedy string) {
 	p.Findings = append(p.Findings, Finding{where, problem, remedy})
 }
 
-// Examine compares the store with the log, and changes neither. It returns an error for
-// an inconsistency that cannot be repaired.
+// Examine compares the store with the log. It changes neither, except that it binds an
+// unbound store to the topics. It returns an error for an inconsistency that cannot be
+// repaired.
 func Examine(ctx context.Context, store Store, log Log) (*Plan, error) {
 	p := &Plan{topics: log.Topics(), offsets: map[int32]int64{}}
 	states, err := store.States(ctx)
