@@ -3,24 +3,57 @@ package client_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
 	"testing"
 
 	"catalog"
+	"catalog/client"
 )
 
+// TestSearch sets one field of a Query after the other, by reflection: a field
+// that the client does not send leaves no parameter.
 func TestSearch(t *testing.T) {
-	s, c := run(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"items":[],"total":0}`) })
-	low, err := catalog.ParseDecimal("1.5")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = c.Search(t.Context(), catalog.Query{
-		Text: "oak", Category: "Furniture", Brand: "Oak & Co", GTIN: "4006381333931", Tag: "new", Currency: "EUR", MinPrice: &low, MaxPrice: &low,
-		Attributes: map[string]string{"colour": "black"}, Sort: "price", Cursor: "c", Limit: 7, Facets: true, FacetAttributes: []string{"width"}, Highlight: true,
-	})
-	want := "attribute=colour%3Ablack&brand=Oak+%26+Co&category=Furniture&currency=EUR&cursor=c&facet=width&facets=true&gtin=4006381333931&highlight=true" +
-		"&limit=7&maxPrice=1.5&minPrice=1.5&q=oak&sort=price&tag=new"
-	if got := s.requests[0].URL.Query().Encode(); err != nil || got != want {
-		t.Errorf("query %s, %v; want %s", got, err, want)
+	var sent url.Values
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent = r.URL.Query()
+		fmt.Fprint(w, `{"items":[],"total":0}`)
+	}))
+	defer server.Close()
+	c := client.New(server.URL)
+	for i := range reflect.TypeFor[catalog.Query]().NumField() {
+		var q catalog.Query
+		field := reflect.ValueOf(&q).Elem().Field(i)
+		want := "x"
+		switch f := field.Addr().Interface().(type) {
+		case *string:
+			*f = want
+		case *catalog.Sort:
+			*f = catalog.Sort(want)
+		case *bool:
+			*f, want = true, "true"
+		case *int:
+			*f, want = 7, "7"
+		case **catalog.Decimal:
+			*f, want = &catalog.Decimal{Units: 7}, "7"
+		case *[]string:
+			*f = []string{want}
+		case *map[string]string:
+			*f, want = map[string]string{"width": "45"}, "width:45"
+		default:
+			t.Fatalf("no rule to set a %s: add one", field.Type())
+		}
+		if _, err := c.Search(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+		if len(sent) != 1 {
+			t.Fatalf("Search with %s sends %v; want one parameter", reflect.TypeFor[catalog.Query]().Field(i).Name, sent)
+		}
+		for name, values := range sent {
+			if len(values) != 1 || values[0] != want {
+				t.Errorf("parameter %s = %q; want %q", name, values, want)
+			}
+		}
 	}
 }

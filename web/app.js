@@ -1,7 +1,5 @@
-// The start page: products with a search box, what changes live, and the way
-// of each command.
-//
-// Reads carry Catalog-Position (api.js), so that what was written here is there.
+// The start page: products with a search box, live changes, and the timeline of
+// each command.
 
 import { call, explain } from "./api.js";
 import { attributes, brands, categories } from "./facets.js";
@@ -12,8 +10,7 @@ import { suggest } from "./suggest.js";
 
 const state = { q: "", category: "", brand: "", attributes: new Map(), cursor: "", asked: 0 };
 
-// show shows a product. Where there are highlights, they say where it has what
-// was looked for.
+// show returns the list item of a product, with the matches of the search marked.
 function show(product, highlights = {}) {
   const text = (field) => (highlights[field] ? marked(highlights[field]) : [product[field] ?? ""]);
   const li = element("li", "", { "data-id": product.id });
@@ -34,13 +31,13 @@ function show(product, highlights = {}) {
   return li;
 }
 
-// find looks for a text, in all categories again.
+// find searches for a text and resets the filters.
 function find(q) {
   Object.assign(state, { q: q.trim(), category: "", brand: "", attributes: new Map() });
   load();
 }
 
-// offer is a button that looks for a text.
+// offer returns a button that searches for a text.
 function offer(text) {
   const b = element("button", text, { type: "button" });
   b.onclick = () => { $("q").value = text; find(text); };
@@ -72,15 +69,15 @@ async function load(more = false) {
   const narrowed = String(query);
   if (state.q) query.set("highlight", "true");
   if (more) query.set("cursor", state.cursor); else query.set("facets", "true");
-  const since = performance.now();
+  const start = performance.now();
   try {
     const { body } = await call(`/api/v1/products?${query}`);
-    if (asked !== state.asked) return; // a newer question is on its way
+    if (asked !== state.asked) return; // a newer request is in progress
     const items = body.items.map((product) => show(product, body.highlights?.[product.id]));
     if (more) $("items").append(...items); else $("items").replaceChildren(...items);
     state.cursor = body.nextCursor ?? "";
     $("more").hidden = !state.cursor;
-    const ms = Math.round(performance.now() - since);
+    const ms = Math.round(performance.now() - start);
     $("count").textContent = `${body.total.toLocaleString()} ${body.total === 1 ? "product" : "products"} in ${ms} ms`;
     if (more) return;
     $("did-you-mean").replaceChildren(...(body.didYouMean ? ["Did you mean ", offer(body.didYouMean), "?"] : []));
@@ -92,7 +89,7 @@ async function load(more = false) {
   }
 }
 
-// changed shows in place what has changed of a product that is on the page.
+// changed updates the list item of a changed product, if it is on the page.
 function changed(kind, { productId, product }) {
   const old = $("items").querySelector(`[data-id="${productId}"]`);
   refresh(productId);

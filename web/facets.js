@@ -7,7 +7,7 @@ import { $, element } from "./page.js";
 const maxCategories = 8, maxBrands = 8, maxValues = 6, maxAttributes = 3; // longer rows are hard to scan
 
 // row is a row of buttons, one for each value with its count. The chosen one is
-// pressed; pressing it again gives the choice up.
+// pressed; pressing it again clears the choice.
 function row(name, values, chosen, choose) {
   const group = element("div", "", { role: "group", "aria-label": name });
   for (const { value, count } of values) {
@@ -19,7 +19,7 @@ function row(name, values, chosen, choose) {
   return [element("span", name, { class: "kind", "aria-hidden": "true" }), group];
 }
 
-// categories shows the categories of what was found.
+// categories shows the categories of the search results.
 export function categories(facets, chosen, choose) {
   const values = facets?.find((f) => f.field === "category")?.values ?? [];
   $("categories").replaceChildren(...(values.length ? row("category", values.slice(0, maxCategories), chosen, choose) : []));
@@ -31,15 +31,15 @@ export function brands(facets, chosen, choose) {
   $("brands").replaceChildren(...(values.length ? row("brand", values.slice(0, maxBrands), chosen, choose) : []));
 }
 
-// attributes shows those of what the query finds, of which items are the first.
-// chosen is a map of those that are chosen. When the answer comes and still()
-// says no, it is not shown.
-export async function attributes(query, items, chosen, choose, still) {
+// attributes shows the attributes of the products that the query finds; items is
+// the first page. chosen maps the chosen attributes to their values. The response
+// is dropped when isCurrent() is false by then.
+export async function attributes(query, items, chosen, choose, isCurrent) {
   const had = new Map();
   for (const item of items) for (const key of Object.keys(item.attributes ?? {})) had.set(key, (had.get(key) ?? 0) + 1);
-  const often = [...had.keys()].filter((key) => had.get(key) * 2 >= items.length && !key.includes(":")) // at which a key ends in a query
+  const often = [...had.keys()].filter((key) => had.get(key) * 2 >= items.length && !key.includes(":")) // a colon would end the key in a query
     .sort((a, b) => had.get(b) - had.get(a) || a.localeCompare(b));
-  const keys = [...new Set([...chosen.keys(), ...often])].slice(0, 10); // as many as may be counted by
+  const keys = [...new Set([...chosen.keys(), ...often])].slice(0, 10); // the API counts by at most 10 attributes
   let facets = [];
   if (keys.length) {
     const asked = new URLSearchParams(query);
@@ -47,12 +47,12 @@ export async function attributes(query, items, chosen, choose, still) {
     for (const key of keys) asked.append("facet", key);
     ({ body: { facets } } = await call(`/api/v1/products?${asked}`));
   }
-  if (!still()) return;
+  if (!isCurrent()) return;
   const shown = facets.filter(({ attribute, values }) => chosen.has(attribute) || chooses(values)).slice(0, Math.max(maxAttributes, chosen.size));
   $("attributes").replaceChildren(...shown.flatMap(({ attribute, values }) =>
     row(attribute, values.slice(0, maxValues), chosen.get(attribute), (value) => choose(attribute, value))));
 }
 
-// chooses says whether people choose by such values: not by one alone, by
-// numbers, or by very many.
+// chooses reports whether the values make a useful filter: not a single value, not
+// numbers, and not very many values.
 const chooses = (values) => values.length > 1 && values.length < 50 && values.some(({ value }) => Number.isNaN(Number(value)));

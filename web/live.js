@@ -1,5 +1,5 @@
-// What changes, as it happens. The browser connects again by itself and goes on
-// behind the last change that it got.
+// Live changes. The browser reconnects by itself and resumes after the last change
+// that it received.
 
 import { $, element, money, clock } from "./page.js";
 

@@ -1,4 +1,4 @@
-// Small things that make up the page. Text from the catalogue is text, never
+// Helpers to build the page. Text from the catalogue is inserted as text, never as
 // markup.
 
 export const $ = (id) => document.getElementById(id);
@@ -10,7 +10,7 @@ export function element(name, text, attributes = {}) {
   return e;
 }
 
-// marked is a text in fragments, those that match marked.
+// marked returns the fragments of a text as nodes, with a mark around each match.
 export const marked = (fragments) => fragments.map(({ text, match }) => (match ? element("mark", text) : text));
 
 export const money = (p) => `${p.amount} ${p.currency}`;
@@ -19,7 +19,7 @@ export const clock = (time) => new Date(time).toLocaleTimeString([], { hour12: f
 
 export const day = (time) => new Date(time).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
 
-// button is a button that does what it says and cannot be pressed meanwhile.
+// button returns a button that is disabled while its action runs.
 export function button(text, label, action) {
   const b = element("button", text, { type: "button", "aria-label": label });
   b.onclick = async () => {

@@ -1,24 +1,24 @@
-// One product: what it is, what it was, and what it shall be.
+// The dialog of one product: its form and its history.
 
 import { call, write, explain } from "./api.js";
 import { $, element, money, day, button } from "./page.js";
 
 const form = () => $("edit").elements;
 const fields = () => [...form()].map((input) => input.name).filter(Boolean); // index.html lists them
-let current = null; // the product that is shown; null for a new one
-let oldest = 0; // version that is shown
-let busy = false; // a command is on its way
-let settled = () => {};
+let current = null; // the product in the dialog; null for a new one
+let oldest = 0; // the oldest version in the list
+let busy = false; // a command is in progress
+let onWrite = () => {};
 
-// prepare makes the dialog work. done is called when something was written.
+// prepare connects the buttons of the dialog. done is called after each write.
 export function prepare(done) {
-  settled = done;
+  onWrite = done;
   $("edit").onsubmit = (event) => { event.preventDefault(); send(save); };
   $("delete").onclick = () => send(remove);
   $("older").onclick = () => versions(oldest);
 }
 
-// open shows a product, or with no id the form for a new one.
+// open shows a product, or without an id the form for a new one.
 export async function open(id) {
   $("wrong").textContent = "";
   if (!id) return fill(null);
@@ -26,13 +26,13 @@ export async function open(id) {
     fill((await call(`/api/v1/products/${id}`)).body);
   } catch (problem) {
     if (problem?.status !== 404) throw problem;
-    fill({ id, gone: true }); // it can be restored
+    fill({ id, deleted: true }); // its history remains, for a restore
   }
   await versions();
 }
 
-// refresh shows the product again if it is the one that has changed, unless
-// somebody is writing in it.
+// refresh reloads the product if it is the one in the dialog. While the form has
+// the focus, it reloads only the history.
 export function refresh(id) {
   if (busy || !$("product").open || current?.id !== id) return;
   if ($("edit").contains(document.activeElement)) versions(); else open(id);
@@ -48,7 +48,7 @@ function fill(product) {
   ].filter(Boolean).join(" · ");
   const values = { currency: "EUR", ...product, ...product?.price };
   for (const f of fields()) form()[f].value = values[f] ?? "";
-  $("edit").hidden = Boolean(product?.gone);
+  $("edit").hidden = Boolean(product?.deleted);
   $("delete").hidden = !product;
   $("past").hidden = !product;
   $("versions").replaceChildren();
@@ -80,17 +80,17 @@ function version(v) {
   return li;
 }
 
-// send writes, shows the way of the command, and the product as it is then.
-async function send(what) {
+// send runs a write, shows its timeline and then the new state of the product.
+async function send(action) {
   if (busy) return;
   busy = true;
   $("wrong").textContent = "";
   for (const li of $("steps").children) { li.className = ""; li.lastChild.textContent = ""; }
   try {
-    const { id, receipt } = await what();
+    const { id, receipt } = await action();
     $("what").textContent = `${receipt.outcome}, version ${receipt.version}, position ${receipt.position}`;
     if (receipt.outcome === "deleted") $("product").close(); else await open(id);
-    settled();
+    onWrite();
   } catch (problem) {
     $("what").textContent = $("wrong").textContent = explain(problem);
   } finally {

@@ -1,26 +1,26 @@
-// What a search box suggests while somebody is typing: words, categories and
-// products. It is a combobox with a list: up and down go through it, enter takes
-// what is marked, escape closes it, and the text stays where it is.
+// Suggestions of the search box: words, categories and products. The box is a
+// combobox with a list: up and down move through the list, enter chooses the
+// marked option, escape closes the list, and the text in the box stays.
 
 import { call } from "./api.js";
 import { $, element, money } from "./page.js";
 
-let asked = 0; // a number for each question: only the last one's answer is shown
-let active = -1; // of the options; -1 for none
-let options = []; // on the page, each with what taking it does
+let asked = 0; // number of the last request; older responses are dropped
+let active = -1; // index of the marked option; -1 for none
+let options = []; // elements of the list, each with its action
 
-// suggest makes the box suggest. take has what is done with a text, a category or
-// a product's id that somebody takes.
-export function suggest(take) {
+// suggest connects the search box. actions has a function for each kind of
+// suggestion: text(text), category(path) and product(id).
+export function suggest(actions) {
   const box = $("q");
-  box.addEventListener("input", () => ask(box.value, take));
+  box.addEventListener("input", () => ask(box.value, actions));
   box.addEventListener("blur", close);
   box.addEventListener("keydown", (event) => {
-    if (event.isComposing) return; // the keys are an input method's
+    if (event.isComposing) return; // an input method uses the keys
     const open = !$("suggestions").hidden;
     if (event.key === "Escape" && open) close();
-    else if (event.key === "Enter" && open && active >= 0) options[active].take();
-    else if (event.key === "ArrowDown" && !open && box.value) ask(box.value, take);
+    else if (event.key === "Enter" && open && active >= 0) options[active].choose();
+    else if (event.key === "ArrowDown" && !open && box.value) ask(box.value, actions);
     else if (event.key === "ArrowDown" && open) mark(active + 1);
     else if (event.key === "ArrowUp" && open) mark(active - 1);
     else {
@@ -31,28 +31,28 @@ export function suggest(take) {
   });
 }
 
-async function ask(text, take) {
+async function ask(text, actions) {
   const mine = ++asked;
   if (!text.trim()) return close();
   try {
     const { body } = await call(`/api/v1/suggest?${new URLSearchParams({ q: text })}`);
-    if (mine === asked) show(text, body, take);
+    if (mine === asked) show(text, body, actions);
   } catch {
-    if (mine === asked) close(); // the search itself says what is wrong
+    if (mine === asked) close(); // the search shows the error
   }
 }
 
-function show(text, { texts, categories, products }, take) {
+function show(text, { texts, categories, products }, actions) {
   options = [];
   const group = (name, list, fill) => {
     if (!list.length) return [];
     const ul = element("ul", "", { role: "group", "aria-label": name });
     ul.append(...list.map((item) => {
       const li = element("li", "", { role: "option", id: `option-${options.length}`, "aria-selected": "false" });
-      const then = fill(li, item);
-      options.push({ li, take: () => { close(); then(); } });
+      const action = fill(li, item);
+      options.push({ li, choose: () => { close(); action(); } });
       li.onmousedown = (event) => event.preventDefault(); // the box keeps the focus
-      li.onclick = options.at(-1).take;
+      li.onclick = options.at(-1).choose;
       return li;
     }));
     return [element("div", name, { class: "kind", "aria-hidden": "true" }), ul];
@@ -63,15 +63,15 @@ function show(text, { texts, categories, products }, take) {
       const words = element("span", completed.slice(0, typed));
       words.append(element("b", completed.slice(typed)));
       li.append(words);
-      return () => take.text(completed);
+      return () => actions.text(completed);
     }),
     ...group("Categories", categories, (li, { value, count }) => {
       li.append(element("span", value), element("small", count.toLocaleString()));
-      return () => take.category(value);
+      return () => actions.category(value);
     }),
     ...group("Products", products, (li, product) => {
       li.append(element("span", product.name), element("small", [product.sku, money(product.price)].filter(Boolean).join(" · ")));
-      return () => take.product(product.id);
+      return () => actions.product(product.id);
     }),
   );
   active = -1;
@@ -85,11 +85,11 @@ function open(yes) {
 }
 
 function close() {
-  asked++; // an answer that is on its way comes too late
+  asked++; // drops the response of a request in progress
   open(false);
 }
 
-// mark marks an option. Before the first and behind the last there is none.
+// mark marks the option at i. Before the first and after the last, no option is marked.
 function mark(i) {
   options[active]?.li.setAttribute("aria-selected", "false");
   active = (i + 1 + options.length + 1) % (options.length + 1) - 1;

@@ -1,5 +1,5 @@
-// Package web is the start page: static files that are part of the program, so
-// that it works without a network.
+// Package web has the console: static files that are embedded in the program, so
+// that the console works without a network.
 package web
 
 import (
@@ -10,7 +10,8 @@ import (
 //go:embed *.html *.js *.css *.svg
 var files embed.FS
 
-// Pages are the files by their paths. They may load from here only.
+// Pages returns a handler for each file, by path. A content security policy keeps
+// the pages from loading anything from other hosts.
 func Pages() map[string]http.Handler {
 	server := http.FileServerFS(files)
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -22,9 +23,9 @@ func Pages() map[string]http.Handler {
 		server.ServeHTTP(w, r)
 	})
 	pages := map[string]http.Handler{"/": page}
-	entries, _ := files.ReadDir(".") // what is embedded can be read
+	entries, _ := files.ReadDir(".") // reading embedded files cannot fail
 	for _, f := range entries {
-		if f.Name() != "index.html" { // which is at /
+		if f.Name() != "index.html" { // served at /
 			pages["/"+f.Name()] = page
 		}
 	}

@@ -25,24 +25,24 @@ func pages(t *testing.T) map[string]*httptest.ResponseRecorder {
 	return all
 }
 
-func TestPagesMayLoadFromHereOnlyAndNeedNothingElse(t *testing.T) {
+func TestPages_policy(t *testing.T) {
 	for path, page := range pages(t) {
 		policy := page.Header().Get("Content-Security-Policy")
 		if !strings.HasPrefix(policy, "default-src 'self';") || strings.Contains(policy, "unsafe") || !strings.Contains(policy, "frame-ancestors 'none'") {
-			t.Errorf("%s: the policy is %q", path, policy)
+			t.Errorf("%s: Content-Security-Policy %q", path, policy)
 		}
 		body := strings.ReplaceAll(page.Body.String(), "http://www.w3.org/2000/svg", "")
 		for _, bad := range []string{`<script>`, `<style`, ` style=`, ` on\w+=`, `javascript:`, `https?://`, `innerHTML`, `insertAdjacentHTML`, `\.style\b`, `eval\(`, `data:,`} {
 			if found := regexp.MustCompile(bad).FindString(body); found != "" {
-				t.Errorf("%s has %q", path, found)
+				t.Errorf("%s contains %q", path, found)
 			}
 		}
 	}
 }
 
-// What the scripts take by its id is on the page, once, and what they import is
-// there.
-func TestTheScriptsFindWhatTheyAskFor(t *testing.T) {
+// TestPages_references checks that every id that a script or attribute uses is on
+// the page exactly once, and that every file that a page loads exists.
+func TestPages_references(t *testing.T) {
 	all := pages(t)
 	ids := map[string]int{}
 	for _, m := range regexp.MustCompile(` id="([^"]+)"`).FindAllStringSubmatch(all["/"].Body.String(), -1) {
@@ -52,17 +52,17 @@ func TestTheScriptsFindWhatTheyAskFor(t *testing.T) {
 		body := all[path].Body.String()
 		for _, m := range regexp.MustCompile(`\$\("([^"]+)"\)`).FindAllStringSubmatch(body, -1) {
 			if ids[m[1]] != 1 {
-				t.Errorf("%s asks for %s, which is there %d times", path, m[1], ids[m[1]])
+				t.Errorf("%s uses the id %s, which is on the page %d times", path, m[1], ids[m[1]])
 			}
 		}
 		for _, m := range regexp.MustCompile(`(?:from "\.|src="|rel="\w+" href=")/?([^"]+)"`).FindAllStringSubmatch(body, -1) {
 			if all["/"+strings.TrimPrefix(m[1], "/")] == nil {
-				t.Errorf("%s needs %s, which is not there", path, m[1])
+				t.Errorf("%s loads %s, which does not exist", path, m[1])
 			}
 		}
 		for _, m := range regexp.MustCompile(`(?:aria-labelledby|aria-controls|for)="([^"]+)"`).FindAllStringSubmatch(body, -1) {
 			if ids[m[1]] != 1 {
-				t.Errorf("%s names %s, which is there %d times", path, m[1], ids[m[1]])
+				t.Errorf("%s refers to the id %s, which is on the page %d times", path, m[1], ids[m[1]])
 			}
 		}
 	}
