@@ -37,14 +37,14 @@ type readiness struct {
 	positions *positions
 
 	mu     sync.Mutex
-	goal   []int64 // by shard, the end of the events topic at the first check
-	caught bool    // up with goal
+	goal     []int64 // by shard, the end of the events topic at the first check
+	caughtUp bool    // with goal
 }
 
 func (r *readiness) check(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.caught {
+	if r.caughtUp {
 		return nil
 	}
 	if r.goal == nil {
@@ -65,6 +65,6 @@ func (r *readiness) check(ctx context.Context) error {
 			return fmt.Errorf("shard %d is %d events behind", shard, lag)
 		}
 	}
-	r.caught = true
+	r.caughtUp = true
 	return nil
 }

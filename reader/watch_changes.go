@@ -29,8 +29,8 @@ type watcher struct {
 	send   func(*catalogv1.WatchChangesResponse) error
 }
 
-// watch sends the watcher the changes after the id, or the future ones if the id
-// is empty, until ctx ends.
+// watch sends the watcher the changes after the id, or future changes if the id is
+// empty, until ctx ends.
 func (r *Reader) watch(ctx context.Context, after string, w watcher) error {
 	subscriber, err := r.subscribe(ctx, after)
 	if err != nil {
@@ -38,8 +38,8 @@ func (r *Reader) watch(ctx context.Context, after string, w watcher) error {
 	}
 	defer subscriber.Close()
 
-	// A send that the client does not receive returns when this function does, and
-	// with it the gRPC call.
+	// A send that the client does not receive blocks until the gRPC call ends.
+	// Therefore watch returns without waiting for it.
 	timedOut, done := make(chan struct{}, 1), make(chan error, 1)
 	timeout := time.AfterFunc(watchSendTimeout, func() { timedOut <- struct{}{} })
 	defer timeout.Stop()
@@ -58,8 +58,8 @@ func (r *Reader) watch(ctx context.Context, after string, w watcher) error {
 	}
 }
 
-// subscribe subscribes to the changes after the id, or to the future ones if the
-// id is empty.
+// subscribe subscribes to the changes after the id, or to future changes if the id
+// is empty.
 func (r *Reader) subscribe(ctx context.Context, after string) (*changefeed.Subscriber, error) {
 	var from changefeed.Cursor // nil for future changes
 	if after != "" {

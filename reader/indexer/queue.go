@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// maxQueuedChanges is the number of changes that may wait. A shard that brings
-	// another one waits itself, and so does its consumer.
+	// maxQueuedChanges is the number of changes that may wait in the queue. While it
+	// is full, add blocks, and with it the consumer of the shard.
 	maxQueuedChanges = 1_000
 	// maxQueuedBytes is the estimated memory of the products of those changes.
 	maxQueuedBytes = 8 << 20

@@ -1,5 +1,6 @@
 // Package readertest runs a reader on fakes, for the tests of package reader and
-// its subpackages. The fakes keep everything in memory and have one shard.
+// its subpackages. The view is in SQLite, all fakes are in memory, and there is
+// one shard.
 package readertest
 
 import (
