@@ -36,7 +36,7 @@ type readiness struct {
 	projector *projection.Projector
 	positions *positions
 
-	mu     sync.Mutex
+	mu       sync.Mutex
 	goal     []int64 // by shard, the end of the events topic at the first check
 	caughtUp bool    // with goal
 }
