@@ -64,7 +64,7 @@ func TestCache_coherence(t *testing.T) {
 		}
 		defer cache.Close()
 		registries[i] = prometheus.NewRegistry()
-		r := readertest.New(view, cache, readertest.NewIndex(), log.of(i), nil, registries[i])
+		r := readertest.New(reader.Deps{View: view, Cache: cache, Index: readertest.NewIndex(), Log: log.of(i), Registry: registries[i]})
 		readers[i] = r
 		running.Go(func() { _ = r.Projector.Run(ctx) })
 	}

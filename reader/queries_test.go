@@ -7,15 +7,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"catalog"
+	"catalog/reader"
 	"catalog/reader/internal/readertest"
 )
 
 func TestSearch_timeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := readertest.New(nil, nil, &readertest.Index{Endless: true}, nil, nil, prometheus.NewRegistry())
+		r := readertest.New(reader.Deps{Index: &readertest.Index{Endless: true}})
 		for name, query := range map[string]func(context.Context) error{
 			"Search":  func(ctx context.Context) error { _, err := r.Search(ctx, catalog.Query{}); return err },
 			"Suggest": func(ctx context.Context) error { _, err := r.Suggest(ctx, "oak", 5); return err },

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
 	"catalog/engine/bleve"
@@ -54,7 +53,7 @@ func TestReader_replay(t *testing.T) {
 		}
 		t.Cleanup(cache.Close)
 		log := readertest.NewManualLog(1)
-		r := readertest.New(v, cache, x, log, history, prometheus.NewRegistry())
+		r := readertest.New(reader.Deps{View: v, Cache: cache, Index: x, Log: log, Journal: history})
 		consumers := log.Run(t, r)
 		for _, c := range consumers {
 			if _, err := c.Begin(t.Context(), 0); err != nil {

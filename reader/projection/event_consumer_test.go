@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"pgregory.net/rapid"
 
 	"catalog"
 	"catalog/eventlog"
+	"catalog/reader"
 	"catalog/reader/internal/readertest"
 )
 
@@ -115,7 +115,7 @@ func TestEventConsumer_snapshot(t *testing.T) {
 	})
 	t.Run("a snapshot that fails is loaded again from its start", func(t *testing.T) {
 		v, l := readertest.NewView(t), newLog()
-		r := readertest.New(v, nil, readertest.NewIndex(), l, truncatedJournal{all[:8]}, prometheus.NewRegistry())
+		r := readertest.New(reader.Deps{View: v, Index: readertest.NewIndex(), Log: l, Journal: truncatedJournal{all[:8]}})
 		if err := r.Projector.Run(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatalf("Run = %v; want %v", err, io.ErrUnexpectedEOF)
 		}

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"catalog"
 	"catalog/eventlog"
 	"catalog/reader"
@@ -70,7 +68,7 @@ func newPlayer(t *testing.T, shards int) *player {
 		log:      readertest.NewManualLog(shards),
 		journals: make(journals, shards),
 	}
-	p.Reader = readertest.New(p.view, readertest.NewCache(), p.index, p.log, p.journals, prometheus.NewRegistry())
+	p.Reader = readertest.New(reader.Deps{View: p.view, Cache: readertest.NewCache(), Index: p.index, Log: p.log, Journal: p.journals})
 	p.consumers = p.log.Run(t, p.Reader)
 	return p
 }

@@ -126,7 +126,7 @@ func Start(t testing.TB, cfg Config) *Harness {
 	if cfg.Journal == nil {
 		cfg.Journal = Journal(nil)
 	}
-	h.Reader = New(cfg.View, h.Cache, cfg.Index, h.Log, cfg.Journal, h.Registry)
+	h.Reader = New(reader.Deps{View: cfg.View, Cache: h.Cache, Index: cfg.Index, Log: h.Log, Journal: cfg.Journal, Registry: h.Registry})
 	begun := h.Log.start()
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -138,12 +138,14 @@ func Start(t testing.TB, cfg Config) *Harness {
 	return h
 }
 
-// New returns a reader that is not running and logs nothing. cache may be nil.
-func New(view projection.View, cache reader.Cache, index reader.Index, log reader.Log, journal reader.Journal, reg prometheus.Registerer) *reader.Reader {
-	return reader.New(reader.Deps{
-		View: view, Cache: cache, Index: index, Log: log, Journal: journal,
-		Logger: slog.New(slog.DiscardHandler), Now: time.Now, Registry: reg,
-	})
+// New returns a reader that is not running. It logs nothing, and has a registry of
+// its own unless deps names one.
+func New(deps reader.Deps) *reader.Reader {
+	deps.Logger, deps.Now = slog.New(slog.DiscardHandler), time.Now
+	if deps.Registry == nil {
+		deps.Registry = prometheus.NewRegistry()
+	}
+	return reader.New(deps)
 }
 
 // Fataler is a test of package testing or rapid.
