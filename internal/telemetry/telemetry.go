@@ -1,6 +1,6 @@
-// Package telemetry makes a process watchable: JSON logs that carry the trace,
-// a registry of Prometheus metrics, and spans sent by OTLP when an endpoint is
-// given.
+// Package telemetry sets up the logs, metrics and traces of a process: JSON logs
+// with the trace id, a registry of Prometheus metrics, and spans that are sent by
+// OTLP when an endpoint is given.
 package telemetry
 
 import (
@@ -24,45 +24,53 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Config says where the process can be watched.
+// Config holds the settings of the telemetry.
 type Config struct {
+	// LogLevel is the lowest level that is logged. Zero means info.
 	LogLevel slog.Level
-	OTLP     string  // host:port of an OTLP/gRPC endpoint; "" for no spans
-	Sample   float64 // share of the traces that begin here, 0 to 1
+
+	// OTLP is the host:port of an OTLP/gRPC endpoint that receives the spans. ""
+	// sends no spans.
+	OTLP string
+
+	// Sample is the share, from 0 to 1, of the traces starting in this process
+	// that are sent. A trace that a caller started follows the decision of the
+	// caller. Lower it to reduce the load on the endpoint.
+	Sample float64
 }
 
 // Flags declares the flags of c, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.TextVar(&c.LogLevel, "log.level", slog.LevelInfo, "lowest `level` that is logged: debug, info, warn or error")
-	fs.StringVar(&c.OTLP, "otlp.endpoint", "", "`host:port` that takes spans by OTLP over gRPC, such as Jaeger's 127.0.0.1:4317; none are sent without it")
-	fs.Float64Var(&c.Sample, "otlp.sample", 1, "`share` of the traces that are sent, 0 to 1")
+	fs.StringVar(&c.OTLP, "otlp.endpoint", "", "`host:port` that receives spans by OTLP over gRPC, such as Jaeger's 127.0.0.1:4317; empty sends no spans")
+	fs.Float64Var(&c.Sample, "otlp.sample", 1, "`share` of the traces starting here that are sent, 0 to 1")
 }
 
-// Telemetry is what the parts of a process report to.
+// Telemetry holds the logger and the registry that the parts of a process use.
 type Telemetry struct {
 	Log      *slog.Logger
 	Registry *prometheus.Registry
 
-	spans *sdktrace.TracerProvider // nil when no spans are sent
+	spans *sdktrace.TracerProvider
 }
 
-// Open starts the telemetry of a service. Logs go to w. The trace provider and
-// the W3C propagator become OpenTelemetry's global ones, which is where the
-// drivers look for them.
+// Open starts the telemetry of a service. It writes logs to w. It sets the tracer
+// provider, the W3C propagator and the error handler of OpenTelemetry's globals,
+// because the drivers take them from there. Call [Telemetry.Close] at the end.
 func Open(ctx context.Context, service, version string, c Config, w io.Writer) (*Telemetry, error) {
 	t := &Telemetry{
-		Log:      slog.New(traced{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel})}).With("service", service),
+		Log:      slog.New(traceHandler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel})}).With("service", service),
 		Registry: prometheus.NewRegistry(),
 	}
 	t.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	otel.SetTextMapPropagator(propagation.TraceContext{})
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { t.Log.Warn("spans were not sent", "err", err) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { t.Log.Warn("spans not sent", "err", err) }))
 
 	options := []sdktrace.TracerProviderOption{
 		sdktrace.WithResource(resource.NewSchemaless(semconv.ServiceName(service), semconv.ServiceVersion(version))),
 	}
 	if c.OTLP == "" {
-		// Trace ids are made all the same: logs and problems carry them.
+		// Traces still get ids, which logs and problem responses carry.
 		options = append(options, sdktrace.WithSampler(sdktrace.NeverSample()))
 	} else {
 		exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpoint(c.OTLP), otlptracegrpc.WithInsecure())
@@ -77,29 +85,36 @@ func Open(ctx context.Context, service, version string, c Config, w io.Writer) (
 	return t, nil
 }
 
-// Metrics serves the registry.
+// Metrics returns the handler that serves the registry in the Prometheus format.
 func (t *Telemetry) Metrics() http.Handler {
 	return promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{})
 }
 
-// Close sends what spans are left, for at most two seconds.
+// closeTimeout limits the time in which Close sends the last spans.
+const closeTimeout = 2 * time.Second
+
+// Close sends the remaining spans, for at most two seconds.
 func (t *Telemetry) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	if err := t.spans.Shutdown(ctx); err != nil {
-		t.Log.Warn("the last spans were not sent", "err", err)
+		t.Log.Warn("last spans not sent before close", "err", err)
 	}
 }
 
-// traced adds the trace id of the context to each record.
-type traced struct{ slog.Handler }
+// traceHandler adds the trace id of the context to each log record.
+type traceHandler struct{ slog.Handler }
 
-func (h traced) Handle(ctx context.Context, r slog.Record) error {
+func (h traceHandler) Handle(ctx context.Context, r slog.Record) error {
 	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
 		r.AddAttrs(slog.String("trace", span.TraceID().String()))
 	}
 	return h.Handler.Handle(ctx, r)
 }
 
-func (h traced) WithAttrs(attrs []slog.Attr) slog.Handler { return traced{h.Handler.WithAttrs(attrs)} }
-func (h traced) WithGroup(name string) slog.Handler       { return traced{h.Handler.WithGroup(name)} }
+func (h traceHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return traceHandler{h.Handler.WithAttrs(attrs)}
+}
+func (h traceHandler) WithGroup(name string) slog.Handler {
+	return traceHandler{h.Handler.WithGroup(name)}
+}
