@@ -43,20 +43,19 @@ func (v *fieldFlags) declare(fs *flag.FlagSet) {
 	v.values = map[string]*stringsFlag{}
 	for i := range catalog.Fields {
 		f := &catalog.Fields[i]
-		value := "text"
 		usage := f.Help + ", such as " + f.Example
 		switch f.Kind {
 		case catalog.KindProse:
 			usage = f.Help
 		case catalog.KindMoney:
-			value, usage = "amount", f.Help+", such as '"+f.Example+"'"
+			usage = f.Help + ", such as '" + f.Example + "'"
 		case catalog.KindList:
 			usage += "; may be given several times"
 		case catalog.KindMap:
-			value, usage = "key=value", usage+"; may be given several times; key= removes the entry"
+			usage = "`key=value`; " + usage + "; may be given several times; key= removes the entry"
 		}
 		v.values[f.Name] = new(stringsFlag)
-		fs.Var(v.values[f.Name], flagName(f), "`"+value+"`: "+usage)
+		fs.Var(v.values[f.Name], flagName(f), usage)
 	}
 }
 

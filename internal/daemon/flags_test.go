@@ -56,7 +56,7 @@ func TestPrintFlags(t *testing.T) {
 	if err := daemon.Parse(fs, []string{"-h"}); !errors.Is(err, flag.ErrHelp) {
 		t.Fatalf("Parse = %v; want ErrHelp", err)
 	}
-	const want = `  -json 
+	const want = `  -json
     	print JSON [$CATALOG_JSON]
   -kafka.brokers addresses
     	addresses of the brokers (default 127.0.0.1:9092) [$CATALOG_KAFKA_BROKERS]
