@@ -64,7 +64,7 @@ func ExampleClient_Changes() {
 	last := "0" // from the beginning
 	for change, err := range c.Changes(context.Background(), client.Watch{Category: "Furniture", After: last}) {
 		if err != nil {
-			log.Fatal(err)
+			log.Fatalf("after change %s: %v", last, err)
 		}
 		last = change.ID
 		fmt.Println(change.Kind, change.Product.ID, change.Product.Version)

@@ -186,7 +186,7 @@ func TestProblem(t *testing.T) {
 	})
 	t.Run("the text has title, detail and fields", func(t *testing.T) {
 		_, c := run(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			fmt.Fprint(w, `{"title":"The request is not valid","status":400,"code":"invalid","detail":"2 fields","errors":[{"field":"name","reason":"must not be empty"}]}`)
 		})
 		if _, err := c.Create(t.Context(), catalog.ProductData{}); err == nil || err.Error() != "The request is not valid: 2 fields; name must not be empty" {
