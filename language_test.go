@@ -6,7 +6,6 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -33,7 +32,6 @@ func TestLanguage(t *testing.T) {
 	t.Parallel()
 	words := loadWords(t)
 	used := make([]bool, len(allowedWords))
-	counts := map[string]int{} // hits by folder
 	for _, name := range textFiles(t) {
 		content, err := os.ReadFile(name)
 		if err != nil {
@@ -50,37 +48,17 @@ func TestLanguage(t *testing.T) {
 					if allowWord(used, name, line) {
 						continue
 					}
-					counts[path.Dir(name)]++
 					where := fmt.Sprintf("%s:%d", name, text.line+strings.Count(text.s[:at[0]], "\n"))
-					if !checkLanguage(name) {
-						continue
-					}
 					t.Errorf("%s: %q in %q; write: %s", where, text.s[at[0]:at[1]], shorten(line, 80), word.instead)
 				}
 			}
 		}
-	}
-	for _, folder := range slices.Sorted(maps.Keys(counts)) {
-		t.Logf("%4d %s", counts[folder], folder)
 	}
 	for i, a := range allowedWords {
 		if !used[i] {
 			t.Errorf("allowedWords has %s: %q, which is not needed any more", a.file, a.fragment)
 		}
 	}
-}
-
-// languagePending lists the folders and files that are still being rewritten.
-// TODO: none.
-var languagePending = []string{"client", "web", "writer", "test/e2e/repair_test.go"}
-
-func checkLanguage(name string) bool {
-	for _, folder := range languagePending {
-		if name == folder || strings.HasPrefix(name, folder+"/") {
-			return false
-		}
-	}
-	return true
 }
 
 // bannedWord is a line of the word list.
