@@ -1,7 +1,6 @@
 package catalog_test
 
 import (
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -43,13 +42,10 @@ func TestLanguage(t *testing.T) {
 		}
 		for _, text := range texts {
 			for _, word := range words {
-				for _, at := range word.pattern.FindAllStringIndex(text.s, -1) {
-					line := lineAt(text.s, at[0])
-					if allowWord(used, name, line) {
-						continue
+				for _, hit := range word.find(text) {
+					if !allowWord(used, name, hit.line) {
+						t.Errorf("%s:%d: %q in %q; write: %s", name, hit.number, hit.word, shorten(hit.line, 80), word.instead)
 					}
-					where := fmt.Sprintf("%s:%d", name, text.line+strings.Count(text.s[:at[0]], "\n"))
-					t.Errorf("%s: %q in %q; write: %s", where, text.s[at[0]:at[1]], shorten(line, 80), word.instead)
 				}
 			}
 		}
@@ -65,6 +61,22 @@ func TestLanguage(t *testing.T) {
 type bannedWord struct {
 	pattern *regexp.Regexp
 	instead string
+}
+
+// wordHit is a place where a text has a banned word.
+type wordHit struct {
+	word   string
+	line   string
+	number int // of the line in its file
+}
+
+func (w bannedWord) find(text text) (hits []wordHit) {
+	for _, at := range w.pattern.FindAllStringIndex(text.s, -1) {
+		hits = append(hits, wordHit{
+			word: text.s[at[0]:at[1]], line: lineAt(text.s, at[0]), number: text.line + strings.Count(text.s[:at[0]], "\n"),
+		})
+	}
+	return hits
 }
 
 func loadWords(t *testing.T) []bannedWord {
