@@ -89,7 +89,7 @@ func fieldsViewColumns() []viewColumn {
 		case catalog.KindMoney:
 			columns = append(columns, viewColumn{f.Name, "(" + value + "->>'amount')::numeric"}, viewColumn{"currency", value + "->>'currency'"})
 		case catalog.KindList:
-			columns = append(columns, viewColumn{f.Name, "ARRAY(SELECT jsonb_array_elements_text(" + value + "))"})
+			columns = append(columns, viewColumn{f.Name, "ARRAY(SELECT json_array_elements_text(" + value + "))"})
 		case catalog.KindMap:
 			columns = append(columns, viewColumn{f.Name, value})
 		default:

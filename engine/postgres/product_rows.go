@@ -73,7 +73,7 @@ func queueProducts(batch *pgx.Batch, shard int32, products []catalog.Product) er
 	}
 	batch.Queue(`
 		INSERT INTO products (id, shard, version, deleted, sku, data, past_prices, created_at, updated_at)
-		SELECT id, $1, version, deleted, nullif(sku, ''), data::jsonb, past_prices, created_at, updated_at
+		SELECT id, $1, version, deleted, nullif(sku, ''), data::json, past_prices, created_at, updated_at
 		FROM unnest($2::uuid[], $3::bigint[], $4::boolean[], $5::text[], $6::text[], $7::bytea[], $8::timestamptz[], $9::timestamptz[])
 			AS p (id, version, deleted, sku, data, past_prices, created_at, updated_at)
 		ON CONFLICT (id) DO UPDATE SET
