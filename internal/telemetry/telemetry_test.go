@@ -7,6 +7,7 @@ import (
 	"flag"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -129,7 +130,7 @@ func TestMetrics(t *testing.T) {
 		tel, _ := open(t, configOf(t))
 		defer tel.Close()
 		w := httptest.NewRecorder()
-		tel.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		tel.Metrics().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		for _, want := range []string{"go_goroutines ", "process_open_fds "} {
 			if !strings.Contains(w.Body.String(), want) {
 				t.Errorf("no metric %s", want)
