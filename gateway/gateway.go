@@ -130,7 +130,7 @@ func (g *Gateway) Ping(context.Context) error { return g.events.ready() }
 // Handler returns the handler of the API, of its description at /openapi.json, of
 // the interactive documentation at /docs, and of pages, by path.
 func (g *Gateway) Handler(pages map[string]http.Handler) (http.Handler, error) {
-	contract, err := readContract(api.OpenAPI)
+	contract, err := embeddedContract()
 	if err != nil {
 		return nil, err
 	}

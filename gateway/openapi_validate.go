@@ -11,7 +11,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
+
+	"catalog/api"
 
 	"github.com/labstack/echo/v5"
 	"github.com/swaggest/swgui"
@@ -48,6 +51,10 @@ type schema struct {
 	Items            *schema // of an array: the parameter may be repeated
 	MaxItems         int     `yaml:"maxItems"`
 }
+
+// embeddedContract returns the contract of this program. It is parsed once: the
+// document never changes, and tests make hundreds of gateways.
+var embeddedContract = sync.OnceValues(func() (*contract, error) { return readContract(api.OpenAPI) })
 
 // readContract parses the OpenAPI document.
 func readContract(document []byte) (*contract, error) {
