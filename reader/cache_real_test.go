@@ -178,7 +178,8 @@ var productModel = porcupine.Model{
 	},
 }
 
-// injectFaults disturbs Redis and the shards, and returns how often it did what.
+// injectFaults injects faults into Redis and the shards until the given time. It
+// returns the number of times that each fault happened.
 func injectFaults(t *testing.T, server *redisServer, log *sharedLog, until time.Time) map[string]int {
 	did := map[string]int{}
 	steps := []func(){

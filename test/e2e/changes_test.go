@@ -100,9 +100,9 @@ func followGRPC(ctx context.Context, address, after string, handle func(change) 
 // follower follows changes as followHTTP and followGRPC do.
 type follower func(ctx context.Context, after string, handle func(change) bool) (last string)
 
-// followAll follows changes with one follower after the other, the next whenever
-// a stream ends, until that many products have come in that many versions, each
-// once and in order. It returns how many streams have ended.
+// followAll follows changes, with the next follower whenever a stream ends, until
+// it has received every version of every product. It fails the test when a version
+// comes twice or out of order, and returns the number of streams that ended.
 func followAll(ctx context.Context, t *testing.T, products int, versions int64, followers ...follower) (ends int) {
 	last := "0"
 	seen := map[string]int64{}
