@@ -71,3 +71,15 @@ func (b Batch) SKUs() []string {
 	}
 	return slices.Sorted(maps.Keys(skus))
 }
+
+// FreedSKUs returns the ids of the products that no longer have the SKU that
+// they had before the batch. products are their last versions.
+func (s BatchState) FreedSKUs(products []catalog.Product) []catalog.ID {
+	var freed []catalog.ID
+	for _, p := range products {
+		if old := s.Products[p.ID].SKU; old != "" && old != p.SKU {
+			freed = append(freed, p.ID)
+		}
+	}
+	return freed
+}

@@ -119,13 +119,7 @@ func writeBatch(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch, state
 
 	// An SKU that moves to another product must be free before its new owner is
 	// written.
-	var freed []catalog.ID
-	for _, p := range products {
-		if old := state.Products[p.ID].SKU; old != "" && old != p.SKU {
-			freed = append(freed, p.ID)
-		}
-	}
-	if len(freed) > 0 {
+	if freed := state.FreedSKUs(products); len(freed) > 0 {
 		batch.Queue(freeSKUs, uuids(freed))
 	}
 	if len(products) > 0 {

@@ -108,13 +108,7 @@ func saveEvents(ctx context.Context, tx *sql.Tx, shard int32, state eventlog.Bat
 
 	// An SKU that moves to another product must be free before its new owner is
 	// written.
-	var freed []catalog.ID
-	for _, p := range products {
-		if old := state.Products[p.ID].SKU; old != "" && old != p.SKU {
-			freed = append(freed, p.ID)
-		}
-	}
-	if len(freed) > 0 {
+	if freed := state.FreedSKUs(products); len(freed) > 0 {
 		if _, err := tx.ExecContext(ctx, freeSKUs, idList(freed)); err != nil {
 			return fmt.Errorf("free SKUs: %w", err)
 		}
