@@ -16,11 +16,8 @@ import (
 // TestIndex is the suite of reader.Index. Each call of open returns a new, empty
 // index; open registers its closing with t.Cleanup.
 func TestIndex(t *testing.T, open func(t *testing.T) reader.Index) {
-	for _, subject := range []struct {
-		name  string
-		tests []indexTest
-	}{
-		{"text", []indexTest{
+	runSubjects(t, open, []subject[reader.Index]{
+		{"text", []engineTest[reader.Index]{
 			{"words are found in any order, whole, by prefix, in the plural or misspelt", indexWords},
 			{"the best matches come first", indexRelevance},
 			{"the words of the brand are found", indexBrandWords},
@@ -28,28 +25,28 @@ func TestIndex(t *testing.T, open func(t *testing.T) reader.Index) {
 			{"text is data, whatever characters it has", indexAnyText},
 			{"no character is an operator", indexOperators},
 		}},
-		{"filters", []indexTest{
+		{"filters", []engineTest[reader.Index]{
 			{"a filter matches exact values", indexFilters},
 			{"a GTIN matches in any of its lengths", indexGTIN},
 			{"a price range includes its ends", indexPriceRange},
 			{"an invalid query is refused", indexInvalidQueries},
 			{"filters and totals agree with a list on random queries", indexRandom},
 		}},
-		{"facets", []indexTest{
+		{"facets", []engineTest[reader.Index]{
 			{"count the matching products by field", indexFacets},
 			{"count the matching products by attribute", indexAttributeFacets},
 		}},
-		{"highlights", []indexTest{{"mark the words that match", indexHighlights}}},
-		{"suggestions", []indexTest{
+		{"highlights", []engineTest[reader.Index]{{"mark the words that match", indexHighlights}}},
+		{"suggestions", []engineTest[reader.Index]{
 			{"complete and correct the last word", indexSuggestions},
 			{"respect their limits", indexSuggestionLimits},
 		}},
-		{"pages", []indexTest{
+		{"pages", []engineTest[reader.Index]{
 			{"neither repeat nor miss a product in any order", indexPages},
 			{"a cursor belongs to its query", indexCursors},
 			{"a page has at most MaxLimit products", indexPageLimits},
 		}},
-		{"writes", []indexTest{
+		{"writes", []engineTest[reader.Index]{
 			{"a repeated write changes nothing", indexReplay},
 			{"a deleted product is not found, until it is created again", indexTombstones},
 			{"Overwrite replaces any version, and later versions are applied", indexOverwrite},
@@ -57,23 +54,8 @@ func TestIndex(t *testing.T, open func(t *testing.T) reader.Index) {
 			{"every field comes back exactly", indexFields},
 			{"Scan and Product return each product", indexScan},
 		}},
-		{"context", []indexTest{{"a canceled search ends", indexCanceled}}},
-	} {
-		t.Run(subject.name, func(t *testing.T) {
-			t.Parallel()
-			for _, c := range subject.tests {
-				t.Run(c.name, func(t *testing.T) {
-					t.Parallel()
-					c.run(t, open(t))
-				})
-			}
-		})
-	}
-}
-
-type indexTest struct {
-	name string
-	run  func(t *testing.T, x reader.Index)
+		{"context", []engineTest[reader.Index]{{"a canceled search ends", indexCanceled}}},
+	})
 }
 
 // item returns a product to search for. Its creation time grows with its price.

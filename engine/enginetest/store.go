@@ -28,17 +28,14 @@ type Store interface {
 // TestStore is the suite of writer.Store. Each call of open returns a new store
 // without shards; open registers its closing with t.Cleanup.
 func TestStore(t *testing.T, open func(t *testing.T) Store) {
-	for _, subject := range []struct {
-		name  string
-		tests []storeTest
-	}{
-		{"shards", []storeTest{
+	runSubjects(t, open, []subject[Store]{
+		{"shards", []engineTest[Store]{
 			{"the first InitShards fixes the number of shards", storeInitShards},
 			{"InitShards may run concurrently", storeInitShardsConcurrent},
 			{"an unknown shard is an error", storeUnknownShard},
 			{"Claim raises the epoch and keeps all else", storeClaim},
 		}},
-		{"settle", []storeTest{
+		{"settle", []engineTest[Store]{
 			{"events, products and offset change in one transaction", settleTransaction},
 			{"an empty batch moves the offset", settleEmptyBatch},
 			{"published never decreases", settlePublished},
@@ -56,7 +53,7 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 			{"a thousand commands fit into one batch", settleThousand},
 			{"store and domain rules agree on random batches", settleRandom},
 		}},
-		{"skus", []storeTest{
+		{"skus", []engineTest[Store]{
 			{"an SKU has one owner within a batch", skuOneBatch},
 			{"an SKU has one owner across batches and shards", skuTwoBatches},
 			{"one of several concurrent commands gets an SKU", skuConcurrent},
@@ -65,39 +62,24 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 			{"two products swap their SKUs in one batch", skuSwapped},
 			{"an SKU is free after its product is deleted", skuFreed},
 		}},
-		{"journal", []storeTest{
+		{"journal", []engineTest[Store]{
 			{"ranges are returned in order", journalRanges},
 			{"a command without an event has no receipt", receipts},
 			{"history is paged from the newest version", historyPages},
 		}},
-		{"dead letters", []storeTest{
+		{"dead letters", []engineTest[Store]{
 			{"are stored unchanged in the transaction of their batch", deadLetterSettle},
 			{"are listed from the newest, page by page", deadLetterPages},
 		}},
-		{"repair", []storeTest{
+		{"repair", []engineTest[Store]{
 			{"ResetShards binds the store to other topics", repairReset},
 			{"AppendEvents brings a restored store up to date", repairAppendEvents},
 		}},
-		{"snapshot", []storeTest{
+		{"snapshot", []engineTest[Store]{
 			{"has every product of its shard and no other", snapshotShard},
 			{"reads all pages at one moment", snapshotIsolation},
 		}},
-	} {
-		t.Run(subject.name, func(t *testing.T) {
-			t.Parallel()
-			for _, c := range subject.tests {
-				t.Run(c.name, func(t *testing.T) {
-					t.Parallel()
-					c.run(t, open(t))
-				})
-			}
-		})
-	}
-}
-
-type storeTest struct {
-	name string
-	run  func(t *testing.T, s Store)
+	})
 }
 
 // owner settles batches of one shard, of which it has the newest epoch.
