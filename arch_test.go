@@ -55,6 +55,7 @@ var imports = map[string]string{
 
 	// Packages that several of the above share.
 	"internal/breaker":       ".", // circuit breakers for servers and engines
+	"internal/buildinfo":     "",
 	"internal/changefeed":    ".", // recent changes, shared by all subscribers of a gateway or reader
 	"internal/daemon":        "",
 	"internal/engines":       "engine/kafka internal/daemon",                                                                       // opens Kafka, for every program
@@ -72,7 +73,7 @@ var imports = map[string]string{
 	"internal/wire":          ". api api/catalog/v1 eventlog",
 
 	// Programs, and what they share.
-	"cmd/internal/program": "api/catalog/v1 gateway internal/breaker internal/daemon internal/engines internal/journal internal/rpc internal/telemetry reader reader/projection web writer",
+	"cmd/internal/program": "api/catalog/v1 gateway internal/breaker internal/buildinfo internal/daemon internal/engines internal/journal internal/rpc internal/telemetry reader reader/projection web writer",
 	"cmd/catalog":          "*",
 	"cmd/gateway":          "*",
 	"cmd/reader":           "*",
@@ -101,7 +102,7 @@ var drivers = map[string]string{
 
 // stdlibOnly lists the packages that import nothing but the standard library
 // and each other.
-var stdlibOnly = ". internal/daemon internal/failpoint web"
+var stdlibOnly = ". internal/buildinfo internal/daemon internal/failpoint web"
 
 // notIn lists the packages and modules that a program must not contain: the
 // embedded engines belong to cmd/catalog alone.

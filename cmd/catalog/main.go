@@ -11,7 +11,7 @@ import (
 	"os"
 	"strings"
 
-	"catalog/cmd/internal/program"
+	"catalog/internal/buildinfo"
 	"catalog/internal/daemon"
 )
 
@@ -76,7 +76,7 @@ func help(w io.Writer) {
 }
 
 func printVersion(context.Context, []string) error {
-	_, err := fmt.Println("catalog", program.Version)
+	_, err := fmt.Println("catalog", buildinfo.Read())
 	return err
 }
 

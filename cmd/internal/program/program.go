@@ -14,13 +14,11 @@ import (
 	"slices"
 	"time"
 
+	"catalog/internal/buildinfo"
 	"catalog/internal/daemon"
 	"catalog/internal/engines"
 	"catalog/internal/telemetry"
 )
-
-// Version is the version of all programs. The linker sets it in a release.
-var Version = "dev"
 
 // adminHeaderTimeout limits the time in which a client of the admin port must send
 // the header of its request; slower connections are closed.
@@ -83,7 +81,9 @@ func runService(name string, cfg Config, run func(context.Context, *Process) err
 		return err
 	}
 	defer p.Close()
-	p.Started = func(adminAddr string) { p.Telemetry.Log.Info("started", "version", Version, "admin", adminAddr) }
+	p.Started = func(adminAddr string) {
+		p.Telemetry.Log.Info("started", "version", buildinfo.Read().Version, "admin", adminAddr)
+	}
 	return run(ctx, p)
 }
 
@@ -101,7 +101,7 @@ type Process struct {
 
 // Open opens the telemetry of a program. Logs go to w.
 func Open(ctx context.Context, name string, cfg Config, w io.Writer) (*Process, error) {
-	t, err := telemetry.Open(ctx, name, Version, cfg.Telemetry, w)
+	t, err := telemetry.Open(ctx, name, buildinfo.Read().Version, cfg.Telemetry, w)
 	if err != nil {
 		return nil, err
 	}
