@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"sync"
 	"time"
 )
@@ -95,14 +96,16 @@ func Listen(address string) (net.Listener, error) {
 // Admin returns the handler of the admin port:
 //
 //	/livez         200 while the process responds at all
-//	/readyz        200 if all checks pass within one second, else 503; lists each check
+//	/readyz        200 if all checks pass within one second, else 503; lists each check;
+//	               ?exclude=NAME, which may be repeated, leaves out a check
 //	/metrics       the metrics handler
 //	/debug/pprof/  profiles
 func Admin(metrics http.Handler, checks ...Check) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		results, ok := probe(r.Context(), checks)
+		excluded := r.URL.Query()["exclude"]
+		results, ok := probe(r.Context(), slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return slices.Contains(excluded, c.Name) }))
 		w.Header().Set("Content-Type", "application/json")
 		if !ok {
 			w.WriteHeader(http.StatusServiceUnavailable)

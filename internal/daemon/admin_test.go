@@ -51,6 +51,14 @@ func TestAdmin(t *testing.T) {
 			t.Fatalf("GET /livez = %d; want 200", w.Code)
 		}
 	})
+	t.Run("readyz leaves out the checks that exclude names", func(t *testing.T) {
+		if w := get("/readyz?exclude=postgres&exclude=kafka"); w.Code != http.StatusOK || strings.Contains(w.Body.String(), "kafka") {
+			t.Fatalf("GET /readyz?exclude=kafka = %d %s; want 200 without kafka", w.Code, w.Body)
+		}
+		if w := get("/readyz?exclude=postgres"); w.Code != http.StatusServiceUnavailable {
+			t.Fatalf("GET /readyz?exclude=postgres = %d %s; want 503, since kafka fails", w.Code, w.Body)
+		}
+	})
 	t.Run("a check that hangs fails after one second", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := daemon.Admin(http.NotFoundHandler(), daemon.Check{Name: "slow", Ping: func(ctx context.Context) error {
