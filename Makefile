@@ -51,7 +51,7 @@ field-recipe: ## add a field to a scratch copy by the recipe, run its tests, cou
 	go run -C tools ./addfield
 
 .PHONY: engines-up
-engines-up: ## start Kafka, PostgreSQL, Redis, FerretDB, OpenSearch and Prometheus on loopback
+engines-up: ## start Kafka, PostgreSQL, Redis, MongoDB stand-ins, OpenSearch, Prometheus on loopback
 	deploy/engines/up
 
 .PHONY: engines-down

@@ -6,13 +6,16 @@ import (
 	"errors"
 	"testing"
 
+	driver "go.mongodb.org/mongo-driver/v2/mongo"
+
 	"catalog"
 	"catalog/eventlog"
 )
 
 // Generations are stored side by side, and one process at a time switches them.
-func TestGenerations(t *testing.T) {
-	url, client := server(t)
+func TestGenerations(t *testing.T) { onServers(t, testGenerations) }
+
+func testGenerations(t *testing.T, url string, client *driver.Client) {
 	v, ctx := open(t, url, client), t.Context()
 	wantGenerations := func(want eventlog.ViewGenerations) {
 		t.Helper()

@@ -1,8 +1,8 @@
 // Package mongo implements projection.View in MongoDB. It is the only importer of
 // the driver.
 //
-// It uses only features that MongoDB and FerretDB share: the tests run on
-// FerretDB where MongoDB is not available.
+// It uses only features that MongoDB, FerretDB and mongo-java-server share: the
+// tests run on the latter two where MongoDB is not available.
 package mongo
 
 import (

@@ -26,23 +26,27 @@ import (
 	"catalog/reader/projection"
 )
 
-// server returns the URL of the server and a client for the test itself.
-func server(t testing.TB) (string, *driver.Client) {
-	t.Helper()
-	url := os.Getenv("CATALOG_TEST_MONGO_URL")
-	if url == "" {
-		t.Fatal("CATALOG_TEST_MONGO_URL is not set; set it to the URL of a MongoDB server for tests")
+// onServers runs a test on MongoDB, or FerretDB in its place, and on mongo-java-server. The client is
+// for the test itself.
+func onServers(t *testing.T, test func(t *testing.T, url string, client *driver.Client)) {
+	for name, variable := range map[string]string{"mongo": "CATALOG_TEST_MONGO_URL", "mongo-java-server": "CATALOG_TEST_MONGO_JAVA_URL"} {
+		t.Run(name, func(t *testing.T) {
+			url := os.Getenv(variable)
+			if url == "" {
+				t.Fatalf("%s is not set; make engines-up starts the engines", variable)
+			}
+			client, err := driver.Connect(options.Client().ApplyURI(url))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := client.Disconnect(context.WithoutCancel(t.Context())); err != nil {
+					t.Error(err)
+				}
+			})
+			test(t, url, client)
+		})
 	}
-	client, err := driver.Connect(options.Client().ApplyURI(url))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := client.Disconnect(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	})
-	return url, client
 }
 
 // open opens a view in a new database. The database is dropped at the end of the
@@ -68,8 +72,9 @@ func openAt(t testing.TB, url string, client *driver.Client, database string) *m
 }
 
 // Two readers that insert the same new products both succeed.
-func TestView_concurrentInserts(t *testing.T) {
-	url, client := server(t)
+func TestView_concurrentInserts(t *testing.T) { onServers(t, testConcurrentInserts) }
+
+func testConcurrentInserts(t *testing.T, url string, client *driver.Client) {
 	database := "test_" + strings.ToLower(rand.Text()[:12])
 	first, second := openAt(t, url, client, database), openAt(t, url, client, database)
 	var products []catalog.Product
@@ -90,8 +95,9 @@ func TestView_concurrentInserts(t *testing.T) {
 	}
 }
 
-func TestView(t *testing.T) {
-	url, client := server(t)
+func TestView(t *testing.T) { onServers(t, testView) }
+
+func testView(t *testing.T, url string, client *driver.Client) {
 	info, err := client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "buildInfo", Value: 1}}).Raw()
 	if err != nil {
 		t.Fatal(err)
@@ -105,8 +111,9 @@ func TestView(t *testing.T) {
 
 // While the connection is cut, calls return ErrUnavailable; when it is back, they
 // succeed.
-func TestView_outage(t *testing.T) {
-	direct, client := server(t)
+func TestView_outage(t *testing.T) { onServers(t, testOutage) }
+
+func testOutage(t *testing.T, direct string, client *driver.Client) {
 	u, err := url.Parse(direct)
 	if err != nil {
 		t.Fatal(err)

@@ -41,7 +41,7 @@ func newSystem(ctx context.Context, dir, programs string) (*System, error) {
 		}
 	}
 	env := slices.Clone(s.up)
-	s.up = append(s.up, "ENGINES_DIR="+dir, "CATALOG_TEST_PROMETHEUS_URL=none", "CATALOG_TEST_OPENSEARCH_URL=none")
+	s.up = append(s.up, "ENGINES_DIR="+dir)
 	// The engines become children of this process when the script that starts them
 	// ends. So Wait4 shows when a killed engine has ended.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -108,7 +108,7 @@ func (s *System) ready(ctx context.Context) error {
 // startEngines starts the engines that do not run.
 func (s *System) startEngines(ctx context.Context) (err error) {
 	for range 5 { // a killed engine may block its successor for a moment, by a lock or port
-		up := exec.CommandContext(ctx, "deploy/engines/up")
+		up := exec.CommandContext(ctx, "deploy/engines/up", engines...)
 		up.Env = s.up
 		var out []byte
 		if out, err = up.CombinedOutput(); err == nil {

@@ -39,8 +39,10 @@ func (o *openSearchServer) start() {
 func (o *openSearchServer) script(do string) *exec.Cmd {
 	_, port, _ := net.SplitHostPort(o.address)
 	c := exec.Command(filepath.Join("..", "..", "deploy", "engines", do))
-	c.Env = append(os.Environ(), "ENGINES_DIR="+o.dir, "ENGINES_OPENSEARCH_PORT="+port, "CATALOG_TEST_OPENSEARCH_URL=",
-		"CATALOG_TEST_KAFKA_BROKERS=none", "CATALOG_TEST_POSTGRES_URL=none", "CATALOG_TEST_MONGO_URL=none", "CATALOG_TEST_REDIS_URL=none", "CATALOG_TEST_PROMETHEUS_URL=none")
+	if do == "up" {
+		c.Args = append(c.Args, "opensearch")
+	}
+	c.Env = append(os.Environ(), "ENGINES_DIR="+o.dir, "ENGINES_OPENSEARCH_PORT="+port, "CATALOG_TEST_OPENSEARCH_URL=")
 	return c
 }
 
