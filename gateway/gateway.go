@@ -128,7 +128,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 func (g *Gateway) Ping(context.Context) error { return g.events.ready() }
 
 // Handler returns the handler of the API, of its description at /openapi.json, of
-// the interactive documentation at /docs, and of pages, by path.
+// the interactive documentation at /docs, to which /swagger leads, and of pages, by
+// path.
 func (g *Gateway) Handler(pages map[string]http.Handler) (http.Handler, error) {
 	contract, err := embeddedContract()
 	if err != nil {
@@ -143,6 +144,7 @@ func (g *Gateway) Handler(pages map[string]http.Handler) (http.Handler, error) {
 	docs := docs()
 	e.GET("/docs", echo.WrapHandler(docs))
 	e.GET("/docs/*", echo.WrapHandler(docs))
+	e.GET("/swagger/*", func(c *echo.Context) error { return c.Redirect(http.StatusFound, "/docs/") }) // where generators for Go put it
 	for path, page := range pages {
 		e.GET(path, echo.WrapHandler(page))
 	}

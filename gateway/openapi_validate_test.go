@@ -51,3 +51,15 @@ func TestOpenAPI_routes(t *testing.T) {
 		t.Errorf("the example of a product cannot be parsed: %v", err)
 	}
 }
+
+func TestDocs_swagger(t *testing.T) {
+	url := serve(t, &system{})
+	for _, path := range []string{"/docs/", "/swagger/", "/swagger/index.html"} {
+		t.Run(path+" shows the API documentation", func(t *testing.T) {
+			w, body := call(t, http.MethodGet, url+path, "")
+			if w.StatusCode != http.StatusOK || w.Request.URL.Path != "/docs/" || !strings.Contains(body, "/openapi.json") {
+				t.Errorf("GET %s = %d from %s; want 200 from /docs/ with the address of the contract", path, w.StatusCode, w.Request.URL.Path)
+			}
+		})
+	}
+}

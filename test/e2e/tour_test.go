@@ -103,7 +103,7 @@ func TestTour(t *testing.T) {
 		s.must(http.StatusNotFound, "DELETE", path, "")
 	})
 	t.Run("the console and the API documentation are served", func(t *testing.T) {
-		for path, text := range map[string]string{"/": "<title>Catalog</title>", "/docs/": "swagger", "/openapi.json": `"openapi":"3.1.0"`, "/app.js": "./api.js", "/api.js": "Catalog-Position"} {
+		for path, text := range map[string]string{"/": "<title>Catalog</title>", "/docs/": "swagger", "/swagger/index.html": "swagger", "/openapi.json": `"openapi":"3.1.0"`, "/app.js": "./api.js", "/api.js": "Catalog-Position"} {
 			if a := s.must(http.StatusOK, "GET", path, ""); !strings.Contains(a.body, text) {
 				t.Errorf("GET %s has no %q", path, text)
 			}
