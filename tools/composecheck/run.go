@@ -1,0 +1,5 @@
+package main
+
+import "context"
+
+func runStack(ctx context.Context, r repository) error { return nil }
