@@ -90,3 +90,8 @@ verify: generate ## fail when generated code or go.mod is out of date
 	cd api && buf lint && buf format -d --exit-code --path catalog
 	go mod tidy -diff
 	git diff --exit-code --stat -- api docs examples go.mod go.sum
+
+# Dashboards, alerts and their checks.
+.PHONY: dashboards
+dashboards: ## generate the Grafana dashboards from tools/dashboards
+	go run -C tools ./dashboards

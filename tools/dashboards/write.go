@@ -1,0 +1,73 @@
+package main
+
+func writePath() board {
+	return board{
+		uid: "catalog-write-path", title: "Catalog: write path",
+		about: "Where a write loses its time: gateway → Kafka → writer → PostgreSQL → Kafka → reader. Look at the steps from left to right.",
+		rows: []row{
+			{title: "Is the write path healthy?", height: 5, panels: []panel{
+				{kind: number, title: "Oldest accepted write not settled", unit: "s", width: 6, runbook: "catalogwritesnotsettled",
+					normal: "below 0.1 s.", act: "look at the steps below: no batches means that no writer owns the shard, slow batches mean PostgreSQL.",
+					queries: []query{{expr: `max(catalog_backlog_age_seconds{` + selector + `})`}}, steps: []step{{1, warn}, {5, bad}}},
+				{kind: number, title: "Commands settled", unit: "cps", width: 6,
+					normal: "the rate at which clients write.", act: "0 while clients write means that nothing is settled.",
+					queries: []query{rate("catalog_writer_commands_total", selector, "")}},
+				{kind: number, title: "Shards stopped", unit: "none", width: 6, runbook: "catalogshardstopped",
+					normal: "0.", act: "the log of the service says which command repairs the shard.",
+					queries: []query{{expr: `sum(max by (service, consumer) (catalog_shards_stopped{` + selector + `}))`}}, steps: []step{{1, bad}}},
+				{kind: number, title: "Dead letters (24 h)", unit: "none", width: 6, runbook: "catalogdeadletters",
+					normal: "0.", act: "list them with catalog dead-letters list.",
+					queries: []query{{expr: `sum(increase(catalog_writer_dead_letters_total{` + selector + `}[24h]))`}}, steps: []step{{0.5, warn}}},
+			}},
+			{title: "The steps of a write, in order", panels: []panel{
+				{kind: graph, title: "1. Send to Kafka", unit: "s", width: 6, min: ptr(0.0),
+					normal: "p99 of some milliseconds: all in-sync replicas have the command.", act: "slow sends mean slow disks or a lost replica of Kafka.",
+					queries: quantiles("messaging_client_operation_duration_seconds", selector+`, messaging_destination_name="commands"`)},
+				{kind: graph, title: "2. Accepted to settled", unit: "s", width: 6, min: ptr(0.0), steps: []step{{1, bad}},
+					normal: "p50 of some milliseconds, p99 below 0.1 s.", act: "if step 3 is fast, commands wait for their turn: look at lag and batch size.",
+					queries: quantiles("catalog_writer_command_age_seconds", selector)},
+				{kind: graph, title: "3. Batch steps in the writer (p95)", unit: "s", width: 6, min: ptr(0.0),
+					normal: "settle (one PostgreSQL transaction) below 20 ms; publish a few ms.", act: "slow settle: PostgreSQL (engines dashboard); slow publish: Kafka.",
+					queries: []query{quantile("0.95", "catalog_writer_step_duration_seconds", selector, "{{step}}", "step")}},
+				{kind: graph, title: "4. Committed to readable, findable (p95)", unit: "s", width: 6, min: ptr(0.0), steps: []step{{1, bad}},
+					normal: "p95 below 0.1 s for view and index.", act: "the read path dashboard has the steps of the reader.",
+					queries: []query{quantile("0.95", "catalog_view_delay_seconds", selector, "{{consumer}}", "consumer")}},
+			}},
+			{title: "Load", panels: []panel{
+				{kind: graph, title: "Commands by outcome", unit: "cps", width: 8, stacked: true, min: ptr(0.0),
+					normal: "created, changed, deleted and unchanged; few refused.", act: "many refusals: see their reasons.",
+					queries: []query{rate("catalog_writer_commands_total", selector, "{{outcome}}", "outcome")}},
+				{kind: graph, title: "Refusals by reason", unit: "cps", width: 8, min: ptr(0.0),
+					normal: "none or few.", act: "version_mismatch: clients race for the same product; sku_taken: an import with duplicate SKUs.",
+					queries: []query{rate("catalog_writer_refusals_total", selector, "{{reason}}", "reason")}},
+				{kind: graph, title: "Commands per batch", unit: "none", width: 8, min: ptr(0.0),
+					normal: "1 to some dozen. Batches grow with the load, which keeps the writer efficient.", act: "batches of hundreds mean that the writer is at its limit.",
+					queries: []query{quantile("0.5", "catalog_writer_batch_commands", selector, "p50"), quantile("0.99", "catalog_writer_batch_commands", selector, "p99")}},
+			}},
+			{title: "Backlog", panels: []panel{
+				{kind: graph, title: "Lag in records", unit: "short", width: 8, min: ptr(0.0), runbook: "cataloglag",
+					normal: "near 0.", act: "a line that only rises is a consumer that is too slow or stopped.",
+					queries: []query{{expr: `sum by (consumer) (catalog_kafka_lag_records{` + selector + `})`, legend: "{{consumer}}"}}},
+				{kind: graph, title: "Slowest partitions of commands", unit: "s", width: 8, min: ptr(0.0), steps: []step{{10, bad}}, runbook: "cataloglag",
+					normal: "below 0.1 s.", act: "one partition alone: a shard that waits for its owner or is stopped; all: writer or PostgreSQL.",
+					queries: []query{{expr: `topk(5, max by (partition) (catalog_kafka_lag_seconds{` + selector + `, consumer="writer"}))`, legend: "partition {{partition}}"}}},
+				{kind: graph, title: "Refused because of overload", unit: "reqps", width: 8, min: ptr(0.0), runbook: "catalogrequestsshed",
+					normal: "0.", act: "backlog: the writers are behind; writes or imports: too many at once at one gateway.",
+					queries: []query{rate("catalog_requests_shed_total", selector, "{{reason}}", "reason")}},
+			}},
+			{title: "Ownership and retries", panels: []panel{
+				{kind: graph, title: "Shards owned", unit: "none", width: 8, min: ptr(0.0), stacked: true,
+					normal: "the instances of a consumer share all shards evenly.", act: "a gap is a rebalance; a missing instance is listed on the overview.",
+					queries: []query{{expr: `sum by (consumer, instance) (catalog_shards_owned{` + selector + `, consumer=~"writer|view"})`, legend: "{{consumer}} {{instance}}"}}},
+				{kind: graph, title: "Shards taken over", unit: "cpm", width: 8, min: ptr(0.0),
+					normal: "0, except at starts and stops.", act: "a steady rate means that instances are lost and come back: look for restarts.",
+					queries: []query{{expr: `60 * sum by (consumer) (rate(catalog_shard_takeovers_total{` + selector + `, consumer=~"writer|view"}[$__rate_interval]))`, legend: "{{consumer}}"}}},
+				{kind: graph, title: "Retries", unit: "cpm", width: 8, min: ptr(0.0),
+					normal: "0.", act: "retries of a consumer: its engine fails; settle retries: deadlocks, or the same SKU at once.",
+					queries: []query{
+						{expr: `60 * sum by (consumer) (rate(catalog_kafka_retries_total{` + selector + `}[$__rate_interval]))`, legend: "{{consumer}}"},
+						{expr: `60 * sum (rate(catalog_writer_settle_retries_total{` + selector + `}[$__rate_interval]))`, legend: "settle"}}},
+			}},
+		},
+	}
+}
