@@ -46,6 +46,9 @@ real engine.
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
+	if cfg.program.Daemon.HealthCheck {
+		return program.HealthCheck(ctx, cfg.program, os.Stdout)
+	}
 	if cfg.demo < 0 {
 		return wrongUsage("-demo must be 0 or more")
 	}

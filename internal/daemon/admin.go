@@ -41,6 +41,10 @@ type Config struct {
 	// the process exits with an error. It should be shorter than the time after
 	// which the supervisor sends SIGKILL. The default is 8 s.
 	ShutdownTimeout time.Duration
+
+	// HealthCheck makes the program ask a running process at AdminAddr whether it is
+	// ready, instead of starting one. See [HealthCheck].
+	HealthCheck bool
 }
 
 // defaultShutdownTimeout is below the 10 s after which container runtimes kill.
@@ -52,6 +56,7 @@ func (c *Config) Flags(fs *flag.FlagSet, adminAddr string) {
 	fs.StringVar(&c.AdminAddr, "admin", adminAddr, "`address` of /livez, /readyz, /metrics and /debug/pprof; keep it off public networks")
 	fs.DurationVar(&c.ShutdownDelay, "shutdown-delay", c.ShutdownDelay, "`time` to keep serving after SIGTERM while /readyz returns 503, so that load balancers stop sending requests first")
 	fs.DurationVar(&c.ShutdownTimeout, "shutdown-timeout", defaultShutdownTimeout, "`time` limit of the whole shutdown, -shutdown-delay included; after it the process exits with an error")
+	fs.BoolVar(&c.HealthCheck, "healthcheck", false, "ask the process that runs at -admin whether it is ready, print the answer on one line and exit with code 0 (ready) or 1; for containers, which have no shell")
 }
 
 // Drain delays a shutdown by d. When ctx ends, the returned check fails at once, so
@@ -110,7 +115,7 @@ func Admin(metrics http.Handler, checks ...Check) http.Handler {
 		if !ok {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		json.NewEncoder(w).Encode(map[string]any{"ready": ok, "checks": results})
+		json.NewEncoder(w).Encode(readiness{ok, results})
 	})
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)

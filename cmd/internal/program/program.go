@@ -68,9 +68,25 @@ func Main(i Info, declare func(*flag.FlagSet), run func(context.Context, *Proces
 	case fs.NArg() > 0:
 		exit(2, fmt.Errorf("%q is not a flag; see %s -h", fs.Arg(0), i.Name))
 	}
+	if cfg.Daemon.HealthCheck {
+		if err := HealthCheck(context.Background(), cfg, os.Stdout); err != nil {
+			exit(1, err)
+		}
+		return
+	}
 	if err := runService(i.Name, cfg, run); err != nil {
 		exit(1, err)
 	}
+}
+
+// HealthCheck asks the running process with the admin address of cfg whether it is
+// ready, and prints "ready" to w if it is.
+func HealthCheck(ctx context.Context, cfg Config, w io.Writer) error {
+	err := daemon.HealthCheck(ctx, cfg.Daemon.AdminAddr)
+	if err == nil {
+		fmt.Fprintln(w, "ready")
+	}
+	return err
 }
 
 func runService(name string, cfg Config, run func(context.Context, *Process) error) error {
