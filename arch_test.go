@@ -31,12 +31,12 @@ var imports = map[string]string{
 	"web":            "",
 
 	// The three services.
-	"gateway": ". api api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/journal internal/rpc internal/wire",
-	"writer":  ". api/catalog/v1 eventlog internal/breaker internal/failpoint internal/telemetry internal/wire",
-	"reader":  ". api/catalog/v1 internal/breaker internal/changefeed internal/wire reader/audit reader/indexer reader/projection",
+	"gateway": ". api api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/journal internal/metrics internal/rpc internal/wire",
+	"writer":  ". api/catalog/v1 eventlog internal/breaker internal/failpoint internal/metrics internal/telemetry internal/wire",
+	"reader":  ". api/catalog/v1 internal/breaker internal/changefeed internal/metrics internal/wire reader/audit reader/indexer reader/projection",
 
 	// Parts of the reader.
-	"reader/projection":          ". eventlog internal/failpoint internal/telemetry",
+	"reader/projection":          ". eventlog internal/failpoint internal/metrics internal/telemetry",
 	"reader/indexer":             ". eventlog internal/failpoint reader/projection", // shares the event consumer and the watermarks
 	"reader/audit":               ". internal/wire",
 	"reader/internal/readertest": ". engine/sqlite eventlog internal/wire reader reader/indexer reader/projection", // fakes for the tests of the reader packages
@@ -54,23 +54,25 @@ var imports = map[string]string{
 	"engine/enginetest/freeport": "",
 
 	// Packages that several of the above share.
-	"internal/breaker":       ".", // circuit breakers for servers and engines
-	"internal/buildinfo":     "",
-	"internal/changefeed":    ".", // recent changes, shared by all subscribers of a gateway or reader
-	"internal/daemon":        "",
-	"internal/engines":       "engine/kafka internal/daemon",                                                                       // opens Kafka, for every program
-	"internal/engines/store": "engine/postgres internal/engines",                                                                   // opens PostgreSQL, for the writer
-	"internal/engines/query": "engine/bleve engine/mongo engine/opensearch engine/redis internal/engines reader reader/projection", // opens the reader's engines
-	"internal/engines/local": "*",                                                                                                  // opens all engines, or a data folder in their place, for cmd/catalog
-	"internal/errordoc":      ".",                                                                                                  // generates docs/errors.md from the error model
-	"internal/failpoint":     "",                                                                                                   // places at which tests kill a process
-	"internal/journal":       ". api/catalog/v1 internal/wire",                                                                     // client of the writer's journal service
-	"internal/productfile":   ". internal/wire",                                                                                    // reads and writes products as CSV and NDJSON
-	"internal/repair":        ". eventlog",                                                                                         // makes store and topics consistent
-	"internal/rpc":           ". internal/breaker",                                                                                 // health, validation, metrics and statuses of every gRPC server and client
-	"internal/telemetry":     ".",
-	"internal/textsearch":    ".", // text analysis and query plans, shared by the indexes
-	"internal/wire":          ". api api/catalog/v1 eventlog",
+	"internal/breaker":             ". internal/metrics", // circuit breakers for servers and engines
+	"internal/buildinfo":           "",
+	"internal/changefeed":          ".", // recent changes, shared by all subscribers of a gateway or reader
+	"internal/daemon":              "",
+	"internal/engines":             "engine/kafka internal/daemon",                                                                       // opens Kafka, for every program
+	"internal/engines/store":       "engine/postgres internal/engines",                                                                   // opens PostgreSQL, for the writer
+	"internal/engines/query":       "engine/bleve engine/mongo engine/opensearch engine/redis internal/engines reader reader/projection", // opens the reader's engines
+	"internal/engines/local":       "*",                                                                                                  // opens all engines, or a data folder in their place, for cmd/catalog
+	"internal/errordoc":            ".",                                                                                                  // generates docs/errors.md from the error model
+	"internal/failpoint":           "",                                                                                                   // places at which tests kill a process
+	"internal/journal":             ". api/catalog/v1 internal/wire",                                                                     // client of the writer's journal service
+	"internal/metrics":             "",                                                                                                   // buckets, exemplars and registration of the metrics of all packages
+	"internal/metrics/metricstest": "",                                                                                                   // reads metrics in tests
+	"internal/productfile":         ". internal/wire",                                                                                    // reads and writes products as CSV and NDJSON
+	"internal/repair":              ". eventlog",                                                                                         // makes store and topics consistent
+	"internal/rpc":                 ". internal/breaker internal/metrics",                                                                // health, validation, metrics and statuses of every gRPC server and client
+	"internal/telemetry":           ".",
+	"internal/textsearch":          ".", // text analysis and query plans, shared by the indexes
+	"internal/wire":                ". api api/catalog/v1 eventlog",
 
 	// Programs, and what they share.
 	"cmd/internal/program": "api/catalog/v1 gateway internal/breaker internal/buildinfo internal/daemon internal/engines internal/journal internal/rpc internal/telemetry reader reader/projection web writer",

@@ -36,7 +36,7 @@ type watchedCommand struct {
 func newBacklog(maxAge time.Duration, now func() time.Time, reg prometheus.Registerer) *backlog {
 	b := &backlog{maxAge: maxAge, now: now, watched: map[int32]watchedCommand{}}
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "catalog_gateway_backlog_age_seconds", Help: "Age of the oldest unsettled command that this gateway watches.",
+		Name: "catalog_backlog_age_seconds", Help: "Age of the oldest accepted command that this gateway has not seen settled; 0 without one. Above -max-backlog-age writes are rejected.",
 	}, func() float64 { return b.age().Seconds() }))
 	return b
 }

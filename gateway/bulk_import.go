@@ -38,7 +38,7 @@ func (g *Gateway) ImportProducts(c *echo.Context) error {
 	if err := checkContentType(c, "application/x-ndjson"); err != nil {
 		return err
 	}
-	release, err := acquireSlot(g.importSlots)
+	release, err := acquireSlot(g.importSlots, g.metrics.shedImports)
 	if err != nil {
 		return err
 	}
@@ -82,8 +82,13 @@ func (g *Gateway) ImportProducts(c *echo.Context) error {
 			return out.Encode(map[string]api.Problem{"problem": p.Problem})
 		}
 		done = number
-		for _, r := range rows {
-			if err := out.Encode(r.result()); err != nil {
+		results := make([]api.ImportResult, len(rows))
+		for i, r := range rows {
+			results[i] = r.result()
+			g.metrics.rows.WithLabelValues(string(results[i].Outcome)).Inc()
+		}
+		for _, r := range results {
+			if err := out.Encode(r); err != nil {
 				return nil // the client has disconnected
 			}
 		}

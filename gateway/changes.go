@@ -37,6 +37,7 @@ func (g *Gateway) WatchChanges(c *echo.Context, params api.WatchChangesParams) e
 	defer cancel()
 	sub, err := g.feed.Subscribe(subscribeCtx, from)
 	if errors.Is(err, changefeed.ErrTooManySubscribers) {
+		g.metrics.shedSubscribers.Inc()
 		p := problem(catalog.CodeOverloaded, "the maximum number of clients follows changes already")
 		p.retryAfter = subscribersRetryAfter
 		return p

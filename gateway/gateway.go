@@ -81,7 +81,7 @@ type Gateway struct {
 	writer  catalogv1.WriterServiceClient
 	logger  *slog.Logger
 	now     func() time.Time
-	metrics *metrics
+	metrics *gatewayMetrics
 
 	cache   *nearCache
 	batcher *readBatcher

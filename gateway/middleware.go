@@ -6,36 +6,17 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v5"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"catalog/internal/metrics"
 )
-
-type metrics struct {
-	duration *prometheus.HistogramVec
-	inFlight prometheus.Gauge
-}
-
-func newMetrics(reg prometheus.Registerer) *metrics {
-	m := &metrics{
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "catalog_http_request_duration_seconds", Help: "Duration of HTTP requests in seconds, by route, method and status.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
-		}, []string{"route", "method", "status"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "catalog_http_requests_in_flight", Help: "HTTP requests in progress.",
-		}),
-	}
-	reg.MustRegister(m.duration, m.inFlight)
-	return m
-}
 
 // observe is the outermost middleware. It records a span, a metric and a log line
 // of each request, writes the problem of an error, and turns a panic into an
@@ -47,14 +28,16 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		r := c.Request()
 		route := c.Path()
 		if route == "" {
-			route = "none"
+			route = metrics.Other
 		}
+		method := methodLabel(r.Method)
 		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 		ctx, span := tracer.Start(ctx, r.Method+" "+route, trace.WithSpanKind(trace.SpanKindServer))
 		defer span.End()
 		c.SetRequest(r.WithContext(ctx))
-		g.metrics.inFlight.Inc()
-		defer g.metrics.inFlight.Dec()
+		active := g.metrics.active.Get(method)
+		active.Inc()
+		defer active.Dec()
 
 		if err := g.recoverPanic(c, next); err != nil {
 			g.writeProblem(c, err)
@@ -71,7 +54,7 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 				attribute.Int("http.response.status_code", status))
 		}
 		took := time.Since(start)
-		g.metrics.duration.WithLabelValues(route, methodLabel(r.Method), strconv.Itoa(status)).Observe(took.Seconds())
+		metrics.Observe(ctx, g.metrics.duration.Get(response{route, method, status}), took.Seconds())
 		if g.logger.Enabled(ctx, slog.LevelDebug) { // building the arguments costs more than a read from the near cache
 			g.logger.DebugContext(ctx, "request", "method", r.Method, "route", route, "status", status, "took", took)
 		}
@@ -97,7 +80,7 @@ func methodLabel(m string) string {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
 		return m
 	}
-	return "other"
+	return metrics.Other
 }
 
 // traceparent returns the trace context of ctx in the form that a command carries.

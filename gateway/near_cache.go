@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
+	"catalog/internal/metrics"
 	"catalog/internal/wire"
 )
 
@@ -67,11 +68,8 @@ type invalidation struct {
 }
 
 func newNearCache(size int64, reg prometheus.Registerer) *nearCache {
-	lookups := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "catalog_gateway_cache_lookups_total", Help: "Near-cache lookups by result: hit, miss, or bypass (cache disabled, or freshness unknown).",
-	}, []string{"result"})
-	n := &nearCache{hits: lookups.WithLabelValues("hit"), misses: lookups.WithLabelValues("miss"), bypasses: lookups.WithLabelValues("bypass")}
-	reg.MustRegister(lookups)
+	lookups := metrics.CacheLookups(reg, "near")
+	n := &nearCache{hits: lookups.Hits, misses: lookups.Misses, bypasses: lookups.Bypasses}
 	if size > 0 {
 		n.products = otter.Must(&otter.Options[catalog.ID, *cachedProduct]{
 			MaximumWeight: uint64(size),

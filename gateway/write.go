@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
 	"catalog/api"
@@ -89,7 +90,7 @@ func (g *Gateway) write(c *echo.Context, cmd catalog.Command, prefer, key string
 	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return catalog.Invalid("Idempotency-Key", "must have visible ASCII characters only")
 	}
-	release, err := acquireSlot(g.writeSlots)
+	release, err := acquireSlot(g.writeSlots, g.metrics.shedWrites)
 	if err != nil {
 		return err
 	}
@@ -174,6 +175,7 @@ func (g *Gateway) settle(ctx context.Context, cmd catalog.Command, repeated bool
 // other error the log has stored none.
 func (g *Gateway) send(ctx context.Context, commands ...catalog.Command) error {
 	if err := g.backlog.admit(commands); err != nil {
+		g.metrics.shedBacklog.Inc()
 		return err
 	}
 	err := g.logBreaker.Do(ctx, g.probeLog, func(ctx context.Context) error {
@@ -198,12 +200,13 @@ func (g *Gateway) probeLog(ctx context.Context) error {
 
 // acquireSlot takes a free slot, or returns a busy problem when none is free. It
 // does not queue: a request at the end of a queue would finish too late for its
-// client.
-func acquireSlot(slots chan struct{}) (release func(), err error) {
+// client. shed counts the rejections.
+func acquireSlot(slots chan struct{}, shed prometheus.Counter) (release func(), err error) {
 	select {
 	case slots <- struct{}{}:
 		return func() { <-slots }, nil
 	default:
+		shed.Inc()
 		return nil, problem(catalog.CodeBusy, fmt.Sprintf("not accepted: %d such requests are in progress; retry after %d s", cap(slots), catalog.CodeBusy.Kind().RetryAfter))
 	}
 }

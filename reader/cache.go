@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
+	"catalog/internal/metrics"
 	"catalog/reader/projection"
 )
 
@@ -40,15 +41,16 @@ type Cache interface {
 type cacheClient struct {
 	cache       Cache // nil for none
 	bypassUntil atomic.Int64
-	results     *prometheus.CounterVec
+	lookups     metrics.Lookups
+	errors      prometheus.Counter
 	logger      *slog.Logger
 }
 
 func newCacheClient(cache Cache, logger *slog.Logger, reg prometheus.Registerer) *cacheClient {
-	c := &cacheClient{cache: cache, logger: logger, results: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "catalog_reader_cache_total", Help: "Cache lookups by result (hit, miss, bypass after an error) and failed calls of the cache (error).",
-	}, []string{"result"})}
-	reg.MustRegister(c.results)
+	c := &cacheClient{cache: cache, logger: logger, lookups: metrics.CacheLookups(reg, "redis"), errors: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "catalog_cache_errors_total", Help: "Calls of Redis that failed; after each, the cache is bypassed for 100 ms.",
+	})}
+	reg.MustRegister(c.errors)
 	return c
 }
 
@@ -62,7 +64,7 @@ func (c *cacheClient) bypassed() bool {
 func (c *cacheClient) product(ctx context.Context, id catalog.ID) (p catalog.Product, found bool, ticket string) {
 	if c.bypassed() {
 		if c.cache != nil {
-			c.results.WithLabelValues("bypass").Inc()
+			c.lookups.Bypasses.Inc()
 		}
 		return p, false, ""
 	}
@@ -73,9 +75,9 @@ func (c *cacheClient) product(ctx context.Context, id catalog.ID) (p catalog.Pro
 	case err != nil:
 		c.onError(ctx, err)
 	case found:
-		c.results.WithLabelValues("hit").Inc()
+		c.lookups.Hits.Inc()
 	default:
-		c.results.WithLabelValues("miss").Inc()
+		c.lookups.Misses.Inc()
 	}
 	return p, found, ticket
 }
@@ -91,7 +93,7 @@ func (c *cacheClient) products(ctx context.Context, ids []catalog.ID) map[catalo
 	if err != nil {
 		c.onError(ctx, err)
 	}
-	c.results.WithLabelValues("hit").Add(float64(len(all)))
+	c.lookups.Hits.Add(float64(len(all)))
 	return all
 }
 
@@ -110,7 +112,7 @@ func (c *cacheClient) fill(ctx context.Context, ticket string, p catalog.Product
 
 // onError bypasses the cache for a moment.
 func (c *cacheClient) onError(ctx context.Context, err error) {
-	c.results.WithLabelValues("error").Inc()
+	c.errors.Inc()
 	c.bypassUntil.Store(time.Now().Add(cacheBypass).UnixNano())
 	c.logger.DebugContext(ctx, "cache failed; bypassing it", "for", cacheBypass, "err", err)
 }

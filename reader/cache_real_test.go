@@ -140,7 +140,7 @@ func TestCache_coherence(t *testing.T) {
 	}
 	hits := 0.0
 	for _, reg := range registries {
-		hits += readertest.Counter(t, reg, "catalog_reader_cache_total", "hit")
+		hits += readertest.Counter(t, reg, "catalog_cache_lookups_total", "hit")
 	}
 	t.Logf("%d reads with a position, %d without, %d versions, %.0f cache hits, %d times ErrStale; faults: %v", reads.Load(), plain.Load(), log.written(), hits, late.Load(), faults)
 	for _, fault := range []string{"killed", "frozen", "shards moved"} {

@@ -97,7 +97,7 @@ func New(deps Deps) *Reader {
 	})
 	indexer := indexer.New(indexer.Deps{
 		Index: deps.Index, Log: deps.Log, Journal: deps.Journal, Feed: changes,
-		Watermarks: indexApplied, Metrics: consumers, Logger: deps.Logger, Registry: deps.Registry,
+		Watermarks: indexApplied, Metrics: consumers, Logger: deps.Logger,
 	})
 	view := newViewClient(deps.View, projector, deps.Registry)
 	positions := &positions{view: viewApplied, index: indexApplied, pollView: view.poll}

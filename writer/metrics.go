@@ -6,55 +6,124 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
+	"catalog/internal/metrics"
 )
 
-type metrics struct {
-	commands    *prometheus.CounterVec // by outcome
-	seconds     prometheus.Histogram
-	batch       prometheus.Histogram
-	wait        prometheus.Histogram
-	published   prometheus.Counter
-	republished prometheus.Counter
-	deadLetters prometheus.Counter
+// writerMetrics are the metrics of settled batches.
+type writerMetrics struct {
+	commands     map[catalog.Outcome]prometheus.Counter
+	refusals     metrics.Children[catalog.Code, prometheus.Counter]
+	priceChanges map[priceChange]prometheus.Counter
+	batch, age   prometheus.Histogram
+
+	settle, publish prometheus.Observer // steps
+
+	published, republished, deadLetters prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
-	m := &metrics{
-		commands: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "catalog_writer_commands_total", Help: "Commands settled, by outcome.",
-		}, []string{"outcome"}),
-		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "catalog_writer_settle_seconds", Help: "Duration of the transaction of a batch.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
-		}),
+// priceChange is the direction in which an event changed the price of its product.
+type priceChange string
+
+const (
+	priceUp       priceChange = "up"
+	priceDown     priceChange = "down"
+	priceCurrency priceChange = "currency" // amounts of two currencies do not compare
+)
+
+func newMetrics(reg prometheus.Registerer) *writerMetrics {
+	commands := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "catalog_writer_commands_total", Help: "Commands settled, by outcome. Refused commands are settled, too.",
+	}, []string{"outcome"})
+	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "catalog_writer_refusals_total", Help: "Commands refused, by the code of the reason (docs/errors.md).",
+	}, []string{"reason"})
+	priceChanges := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "catalog_writer_price_changes_total", Help: "Changes of a product's price: up, down, or to another currency.",
+	}, []string{"direction"})
+	steps := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "catalog_writer_step_duration_seconds", Help: "Time of a step for one batch: settle is the transaction of the store, publish lasts until the events are stored in the log.",
+		Buckets: metrics.Seconds,
+	}, []string{"step"})
+	m := &writerMetrics{
+		commands: map[catalog.Outcome]prometheus.Counter{},
+		refusals: metrics.Children[catalog.Code, prometheus.Counter]{New: func(c catalog.Code) prometheus.Counter {
+			return refusals.WithLabelValues(string(c))
+		}},
+		priceChanges: map[priceChange]prometheus.Counter{},
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "catalog_writer_batch_events", Help: "Events settled in one transaction.",
-			Buckets: prometheus.ExponentialBuckets(1, 2, 11),
+			Name: "catalog_writer_batch_commands", Help: "Commands settled in one transaction. Larger batches mean that commands wait for each other: more throughput, longer waits.",
+			Buckets: metrics.Sizes,
 		}),
-		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "catalog_writer_wait_seconds", Help: "Time from the acceptance of a command until it was settled.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
+		age: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "catalog_writer_command_age_seconds", Help: "Time from the acceptance of a command at the gateway until it was settled.",
+			Buckets: metrics.Delays,
 		}),
+		settle: steps.WithLabelValues("settle"), publish: steps.WithLabelValues("publish"),
 		published: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "catalog_writer_published_events_total", Help: "Events published after their batch was settled.",
 		}),
 		republished: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "catalog_writer_republished_events_total", Help: "Events published from the journal at a takeover.",
+			Name: "catalog_writer_republished_events_total", Help: "Events published from the journal at a takeover, because the previous owner of the shard had not published them.",
 		}),
 		deadLetters: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "catalog_writer_dead_letters_total", Help: "Records of the commands topic that could not be decoded.",
+			Name: "catalog_writer_dead_letters_total", Help: "Records of the commands topic that could not be decoded. Should be 0; catalog dead-letters list shows them.",
 		}),
 	}
-	reg.MustRegister(m.commands, m.seconds, m.batch, m.wait, m.published, m.republished, m.deadLetters)
+	reg.MustRegister(commands, refusals, priceChanges, steps, m.batch, m.age, m.published, m.republished, m.deadLetters)
+	// A rate needs the 0 before the first event.
+	for _, o := range []catalog.Outcome{catalog.Created, catalog.Changed, catalog.Deleted, catalog.Unchanged, catalog.Refused} {
+		m.commands[o] = commands.WithLabelValues(string(o))
+	}
+	for _, c := range []catalog.Code{catalog.CodeInvalid, catalog.CodeNotFound, catalog.CodeExists, catalog.CodeVersion, catalog.CodeSKUTaken, catalog.CodeKeyReused} {
+		m.refusals.Get(c)
+	}
+	for _, d := range []priceChange{priceUp, priceDown, priceCurrency} {
+		m.priceChanges[d] = priceChanges.WithLabelValues(string(d))
+	}
 	return m
 }
 
-// settled records a settled batch.
-func (m *metrics) settled(events []catalog.Event, took time.Duration) {
-	m.seconds.Observe(took.Seconds())
+// settled records a settled batch. The oldest command is the exemplar of its age.
+func (m *writerMetrics) settled(events []catalog.Event, took time.Duration) {
+	m.settle.Observe(took.Seconds())
 	m.batch.Observe(float64(len(events)))
-	for _, e := range events {
-		m.commands.WithLabelValues(string(e.Outcome)).Inc()
-		m.wait.Observe(e.SettledAt.Sub(e.AcceptedAt).Seconds())
+	oldest := 0
+	for i, e := range events {
+		m.commands[e.Outcome].Inc()
+		if e.Refusal != nil {
+			m.refusals.Get(e.Refusal.Code).Inc()
+		}
+		if change, ok := priceChangeOf(e); ok {
+			m.priceChanges[change].Inc()
+		}
+		if e.AcceptedAt.Before(events[oldest].AcceptedAt) {
+			oldest = i
+		}
 	}
+	for i, e := range events {
+		trace := ""
+		if i == oldest {
+			trace = e.Trace
+		}
+		metrics.ObserveTrace(m.age, e.SettledAt.Sub(e.AcceptedAt).Seconds(), trace)
+	}
+}
+
+// priceChangeOf returns how the event changed the price of its product, and false
+// when it did not.
+func priceChangeOf(e catalog.Event) (priceChange, bool) {
+	past := e.Product.PastPrices
+	if e.Outcome != catalog.Changed || len(past) == 0 {
+		return "", false
+	}
+	last := past[len(past)-1]
+	switch {
+	case !last.Until.Equal(e.Product.UpdatedAt): // an earlier event ended that price
+		return "", false
+	case last.Currency != e.Product.Price.Currency:
+		return priceCurrency, true
+	case last.Cmp(e.Product.Price.Decimal) < 0:
+		return priceUp, true
+	}
+	return priceDown, true
 }

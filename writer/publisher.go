@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"catalog"
 	"catalog/eventlog"
@@ -56,8 +57,10 @@ func (w *Writer) publishEvents(ctx context.Context, s *ownedShard, events []cata
 	if len(events) == 0 { // the batch had repeated commands only
 		return
 	}
+	start := time.Now()
 	w.log.PublishEvents(ctx, events, s.publisher.onPublished(&s.publisher.seq, events[len(events)-1].Seq, func() {
 		failpoint.Here(failpoint.WriterPublished)
+		w.metrics.publish.Observe(time.Since(start).Seconds())
 		w.metrics.published.Add(float64(len(events)))
 	}))
 }

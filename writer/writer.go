@@ -132,7 +132,7 @@ type Writer struct {
 	log     Log
 	logger  *slog.Logger
 	now     func() time.Time
-	metrics *metrics
+	metrics *writerMetrics
 
 	mu     sync.Mutex
 	shards map[int32]*ownedShard

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
+	"catalog/internal/metrics"
 )
 
 const (
@@ -38,13 +39,9 @@ type Breaker struct {
 // New returns a breaker for the target of that name. Its metric goes to reg;
 // breakers with different names may share a registry.
 func New(name string, reg prometheus.Registerer) *Breaker {
-	open := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+	open := metrics.Register(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "catalog_breaker_open", Help: "1 while calls to a server or engine fail at once because it did not respond, by target.",
-	}, []string{"target"})
-	var registered prometheus.AlreadyRegisteredError
-	if err := reg.Register(open); errors.As(err, &registered) { // by another breaker of this process
-		open = registered.ExistingCollector.(*prometheus.GaugeVec)
-	}
+	}, []string{"target"}))
 	state := open.WithLabelValues(name)
 	state.Set(0)
 	return &Breaker{name: name, circuit: circuitbreaker.NewBuilder[any]().

@@ -116,9 +116,9 @@ type Feed struct {
 }
 
 type metrics struct {
-	subscribers             prometheus.Gauge
-	rejected, journalEvents prometheus.Counter
-	buffered                prometheus.Gauge
+	subscribers   prometheus.Gauge
+	journalEvents prometheus.Counter
+	buffered      prometheus.Gauge
 }
 
 // New returns a feed for at most maxSubscribers. render makes an item's Data from
@@ -128,13 +128,12 @@ func New(maxSubscribers int, journal Journal, render func(catalog.Event) []byte,
 		journal: journal, render: render, limit: maxSubscribers,
 		readers: semaphore.NewWeighted(maxReaders), asking: make(chan struct{}, 1), changed: make(chan struct{}),
 		metrics: metrics{
-			subscribers:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "catalog_changefeed_subscribers", Help: "Connected subscribers."}),
-			rejected:      prometheus.NewCounter(prometheus.CounterOpts{Name: "catalog_changefeed_rejected_total", Help: "Subscribers rejected because too many were connected."}),
-			journalEvents: prometheus.NewCounter(prometheus.CounterOpts{Name: "catalog_changefeed_journal_events_total", Help: "Events that subscribers behind the buffer read from the journal."}),
-			buffered:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "catalog_changefeed_buffer_bytes", Help: "Size of the buffered events in bytes."}),
+			subscribers:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "catalog_changefeed_subscribers", Help: "Clients that follow changes."}),
+			journalEvents: prometheus.NewCounter(prometheus.CounterOpts{Name: "catalog_changefeed_journal_events_total", Help: "Events that clients behind the buffer read from the journal, at the cost of the writers."}),
+			buffered:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "catalog_changefeed_buffer_bytes", Help: "Size of the buffered events, at most 16 MiB."}),
 		},
 	}
-	reg.MustRegister(f.metrics.subscribers, f.metrics.rejected, f.metrics.journalEvents, f.metrics.buffered)
+	reg.MustRegister(f.metrics.subscribers, f.metrics.journalEvents, f.metrics.buffered)
 	return f
 }
 

@@ -30,7 +30,6 @@ func (f *Feed) Subscribe(ctx context.Context, after Cursor) (*Subscriber, error)
 	}
 	f.mu.Unlock()
 	if full {
-		f.metrics.rejected.Inc()
 		return nil, ErrTooManySubscribers
 	}
 	s := &Subscriber{feed: f}

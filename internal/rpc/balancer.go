@@ -15,6 +15,7 @@ import (
 
 	"catalog"
 	"catalog/internal/breaker"
+	"catalog/internal/metrics"
 )
 
 // balancerName is the name of the balancing policy: round robin over the healthy
@@ -32,6 +33,11 @@ type breakers struct {
 	reg       prometheus.Registerer
 	byAddress sync.Map      // string to *breaker.Breaker
 	calls     chan struct{} // one element for each call in progress
+	shed      prometheus.Counter
+}
+
+func newBreakers(reg prometheus.Registerer) *breakers {
+	return &breakers{reg: reg, calls: make(chan struct{}, maxCalls), shed: metrics.Shed(reg, "calls")}
 }
 
 // of returns the breaker of the server at the address.
@@ -52,6 +58,7 @@ func (b *breakers) unary(ctx context.Context, method string, req, reply any, cc 
 	case b.calls <- struct{}{}:
 		defer func() { <-b.calls }()
 	default:
+		b.shed.Inc()
 		return errTooManyCalls
 	}
 	if _, ok := ctx.Deadline(); !ok {

@@ -53,7 +53,7 @@ const serviceConfig = `{
 // when no server responds, calls fail at once. It connects and reconnects in the
 // background.
 func Dial(target string, reg prometheus.Registerer) (*grpc.ClientConn, error) {
-	m, b := newMetrics(reg, "client"), &breakers{reg: reg, calls: make(chan struct{}, maxCalls)}
+	m, b := newClientMetrics(reg), newBreakers(reg)
 	list := manual.NewBuilderWithScheme("list")
 	if strings.Contains(target, ",") {
 		var addresses []resolver.Address

@@ -58,7 +58,7 @@ func (s *Server) OnStop(f func()) { s.onStop = append(s.onStop, f) }
 
 // NewServer returns a server without services. It registers its metrics with reg.
 func NewServer(log *slog.Logger, reg prometheus.Registerer) *Server {
-	m := newMetrics(reg, "server")
+	m := newServerMetrics(reg)
 	s := &Server{
 		Server: grpc.NewServer(
 			grpc.StatsHandler(otelgrpc.NewServerHandler()),

@@ -117,7 +117,7 @@ type Auditor struct {
 // New returns an auditor.
 func New(deps Deps) *Auditor {
 	a := &Auditor{deps: deps, differing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "catalog_reader_products_differing", Help: "Products that differed from the journal in the last verification and were not repaired, by store (view, cache, index). Should be 0; catalog verify -repair repairs them.",
+		Name: "catalog_products_differing", Help: "Products that differed from the journal in the last verification and were not repaired, by store: view, cache or index. Should be 0; catalog verify -repair repairs them.",
 	}, []string{"store"})}
 	deps.Registry.MustRegister(a.differing)
 	return a

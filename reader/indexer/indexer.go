@@ -68,7 +68,6 @@ type Deps struct {
 	Watermarks *projection.Watermarks      // advanced when searches find the events
 	Metrics    *projection.ConsumerMetrics // shared with the projection
 	Logger     *slog.Logger
-	Registry   prometheus.Registerer
 }
 
 // Indexer writes the events of all shards to the index. It implements
@@ -79,7 +78,7 @@ type Indexer struct {
 	feed       Feed
 	watermarks *projection.Watermarks
 	metrics    *projection.ConsumerMetrics
-	batchSize  prometheus.Histogram
+	writeTime  prometheus.Observer
 	logger     *slog.Logger
 
 	events  *projection.EventConsumer
@@ -99,13 +98,8 @@ type step struct {
 func New(deps Deps) *Indexer {
 	x := &Indexer{
 		index: deps.Index, log: deps.Log, feed: deps.Feed, watermarks: deps.Watermarks, metrics: deps.Metrics, logger: deps.Logger,
-		queue: newIndexQueue(),
-		batchSize: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "catalog_reader_index_write_products", Help: "Products in one write to the search index.",
-			Buckets: prometheus.ExponentialBuckets(1, 2, 12),
-		}),
+		queue: newIndexQueue(), writeTime: deps.Metrics.Step("index", "write"),
 	}
-	deps.Registry.MustRegister(x.batchSize)
 	x.events = projection.NewEventConsumer(projection.EventConsumerDeps{
 		Name: "index", Target: indexTarget{x}, Log: deps.Log, Journal: deps.Journal, Metrics: deps.Metrics, Logger: deps.Logger,
 		Exclusive: true,
@@ -239,7 +233,7 @@ func (x *Indexer) write(ctx context.Context, b indexBatch) bool {
 			return false
 		}
 	}
-	x.metrics.ObserveDelay("index", b.settledAt)
+	x.metrics.ObserveDelay("index", b.settled)
 	return true
 }
 
@@ -248,12 +242,13 @@ func (x *Indexer) write(ctx context.Context, b indexBatch) bool {
 func (x *Indexer) writeIndex(ctx context.Context, b indexBatch) error {
 	if len(b.products) > 0 {
 		x.writing.Lock()
+		start := time.Now()
 		err := x.index.Apply(ctx, b.products, b.checkpoints)
 		x.writing.Unlock()
 		if err != nil {
 			return err
 		}
-		x.batchSize.Observe(float64(len(b.products)))
+		x.writeTime.Observe(time.Since(start).Seconds())
 	}
 	failpoint.Here(failpoint.ReaderIndexed)
 	return nil

@@ -58,10 +58,9 @@ func (f *recordingFeed) Publish(_ int32, events []catalog.Event) {
 func start(t *testing.T, x *recordingIndex) (feed *recordingFeed, marks *projection.Watermarks, deliver func(from int64, events ...catalog.Event)) {
 	log := readertest.NewManualLog(1)
 	feed, marks = &recordingFeed{}, projection.NewWatermarks()
-	reg := prometheus.NewRegistry()
 	i := indexer.New(indexer.Deps{
 		Index: x, Log: log, Journal: readertest.Journal(nil), Feed: feed, Watermarks: marks,
-		Metrics: projection.NewConsumerMetrics(reg, time.Now), Logger: slog.New(slog.DiscardHandler), Registry: reg,
+		Metrics: projection.NewConsumerMetrics(prometheus.NewRegistry(), time.Now), Logger: slog.New(slog.DiscardHandler),
 	})
 	c := log.RunIndexer(t, i)
 	if _, err := c.Begin(t.Context(), 0); err != nil {

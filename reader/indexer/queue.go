@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -33,17 +32,17 @@ type indexQueue struct {
 
 // queuedChange is a change of one shard with its estimated size.
 type queuedChange struct {
-	products  []catalog.Product
-	to        eventlog.Checkpoint
-	settledAt []time.Time // of the events
-	size      int64       // in bytes
+	products []catalog.Product
+	to       eventlog.Checkpoint
+	settled  []projection.Settled // the events
+	size     int64                // in bytes
 }
 
 // indexBatch is several changes to be written together.
 type indexBatch struct {
 	products    []catalog.Product     // the last version of each
 	checkpoints []eventlog.Checkpoint // the last of each shard
-	settledAt   []time.Time           // of all events
+	settled     []projection.Settled  // all events
 	size        int64                 // in bytes
 }
 
@@ -53,7 +52,7 @@ func newIndexQueue() *indexQueue {
 
 // add queues a change, and waits while the queue is full.
 func (q *indexQueue) add(ctx context.Context, change projection.Change) error {
-	c := queuedChange{products: change.Products, to: change.To, settledAt: change.SettledAt()}
+	c := queuedChange{products: change.Products, to: change.To, settled: change.Settled()}
 	for _, p := range c.products {
 		c.size += estimateSize(p)
 	}
@@ -113,7 +112,7 @@ func merge(changes []queuedChange) indexBatch {
 	for _, c := range changes {
 		products = append(products, c.products...)
 		checkpoints[c.to.Shard] = c.to
-		b.settledAt = append(b.settledAt, c.settledAt...)
+		b.settled = append(b.settled, c.settled...)
 		b.size += c.size
 	}
 	b.products = lastVersions(products)

@@ -30,8 +30,8 @@ func TestIndexQueue(t *testing.T) {
 			}
 		}
 		b, err := q.next(t.Context())
-		if err != nil || len(b.products) != 3 || len(b.checkpoints) != 2 || len(b.settledAt) != 4 {
-			t.Fatalf("next = %d products, %d checkpoints, %d times, %v; want 3, 2, 4", len(b.products), len(b.checkpoints), len(b.settledAt), err)
+		if err != nil || len(b.products) != 3 || len(b.checkpoints) != 2 || len(b.settled) != 4 {
+			t.Fatalf("next = %d products, %d checkpoints, %d times, %v; want 3, 2, 4", len(b.products), len(b.checkpoints), len(b.settled), err)
 		}
 		if a := b.products[0]; a.ID != catalog.DerivedID("a") || a.Version != 2 {
 			t.Errorf("the first product is %s, version %d; want a, version 2", a.Name, a.Version)

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"catalog"
 	"catalog/eventlog"
@@ -60,13 +59,13 @@ type Change struct {
 	To eventlog.Checkpoint
 }
 
-// SettledAt returns when each of the events was settled by the writer.
-func (c Change) SettledAt() []time.Time {
-	times := make([]time.Time, len(c.Events))
+// Settled returns when each of the events was settled by the writer, and its trace.
+func (c Change) Settled() []Settled {
+	settled := make([]Settled, len(c.Events))
 	for i, e := range c.Events {
-		times[i] = e.SettledAt
+		settled[i] = Settled{e.SettledAt, e.Trace}
 	}
-	return times
+	return settled
 }
 
 func (c Change) productIDs() []catalog.ID {

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"catalog/internal/metrics"
 )
 
 // ConsumerMetrics holds the metrics of the event consumers of one process, by
@@ -13,6 +15,8 @@ type ConsumerMetrics struct {
 	dropped *prometheus.CounterVec
 	gaps    *prometheus.CounterVec
 	delay   *prometheus.HistogramVec
+	batch   *prometheus.HistogramVec
+	steps   *prometheus.HistogramVec
 	now     func() time.Time
 }
 
@@ -22,28 +26,60 @@ func NewConsumerMetrics(reg prometheus.Registerer, now func() time.Time) *Consum
 	m := &ConsumerMetrics{
 		now: now,
 		applied: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "catalog_reader_events_applied_total", Help: "Events applied, by consumer (view, index).",
+			Name: "catalog_reader_events_applied_total", Help: "Events applied to the view or the index.",
 		}, []string{"consumer"}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "catalog_reader_events_dropped_total", Help: "Duplicate events dropped because they were already applied, by consumer (view, index).",
+			Name: "catalog_reader_events_dropped_total", Help: "Duplicate events dropped because they were already applied. Takeovers and restarts cause some.",
 		}, []string{"consumer"}),
 		gaps: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "catalog_reader_gaps_total", Help: "Gaps found in the events topic, by consumer (view, index). Should be 0; each gap is filled from the writer's journal.",
+			Name: "catalog_reader_gaps_total", Help: "Gaps found in the events topic. Should be 0; each gap is filled from the writer's journal.",
 		}, []string{"consumer"}),
 		delay: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "catalog_reader_delay_seconds", Help: "Seconds from the commit of an event in the writer until it was applied, by consumer (view, index).",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
+			Name: "catalog_view_delay_seconds", Help: "Time from the commit of an event in the writer until reads return it (view) or searches find it (index). The objective is 1 s.",
+			Buckets: metrics.Delays,
 		}, []string{"consumer"}),
+		batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "catalog_reader_batch_events", Help: "Events applied together to the view or the index.",
+			Buckets: metrics.Sizes,
+		}, []string{"consumer"}),
+		steps: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "catalog_reader_step_duration_seconds", Help: "Time of a step for one batch: invalidate the cache, write the products, save the checkpoint.",
+			Buckets: metrics.Seconds,
+		}, []string{"consumer", "step"}),
 	}
-	reg.MustRegister(m.applied, m.dropped, m.gaps, m.delay)
+	reg.MustRegister(m.applied, m.dropped, m.gaps, m.delay, m.batch, m.steps)
 	return m
 }
 
-// ObserveDelay records, for events that were settled at these times and that the
-// consumer has just applied, how long that took.
-func (m *ConsumerMetrics) ObserveDelay(consumer string, settledAt []time.Time) {
-	now, delay := m.now(), m.delay.WithLabelValues(consumer)
-	for _, t := range settledAt {
-		delay.Observe(now.Sub(t).Seconds())
+// Settled is what the metrics need of an event.
+type Settled struct {
+	At    time.Time // when the writer settled it
+	Trace string    // traceparent of its command
+}
+
+// ObserveDelay records, for events that the consumer has just applied together, how
+// long ago they were settled. The oldest one is the exemplar.
+func (m *ConsumerMetrics) ObserveDelay(consumer string, events []Settled) {
+	if len(events) == 0 {
+		return
 	}
+	now, delay, oldest := m.now(), m.delay.WithLabelValues(consumer), 0
+	for i, e := range events {
+		if e.At.Before(events[oldest].At) {
+			oldest = i
+		}
+	}
+	for i, e := range events {
+		trace := ""
+		if i == oldest {
+			trace = e.Trace
+		}
+		metrics.ObserveTrace(delay, now.Sub(e.At).Seconds(), trace)
+	}
+	m.batch.WithLabelValues(consumer).Observe(float64(len(events)))
+}
+
+// Step returns the metric of a step of the consumer, in seconds.
+func (m *ConsumerMetrics) Step(consumer, step string) prometheus.Observer {
+	return m.steps.WithLabelValues(consumer, step)
 }

@@ -19,6 +19,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"catalog"
 	"catalog/eventlog"
 	"catalog/internal/failpoint"
@@ -126,6 +128,7 @@ type Projector struct {
 type step struct {
 	name string
 	run  func(ctx context.Context, c Change) error
+	took prometheus.Observer // nil for a step that takes no time
 }
 
 // New returns a projector. Run starts it.
@@ -138,10 +141,10 @@ func New(deps Deps) *Projector {
 		p.leases = &cacheLeases{cache: deps.Cache, onError: deps.OnCacheError, fillFrom: map[int32]int64{}}
 	}
 	p.steps = []step{
-		{"invalidate the cache", p.invalidateCache},
-		{"write the view", p.writeView},
-		{"save the checkpoint", p.saveCheckpoint},
-		{"advance the watermark", p.advanceWatermark},
+		{"invalidate the cache", p.invalidateCache, deps.Metrics.Step("view", "invalidate")},
+		{"write the view", p.writeView, deps.Metrics.Step("view", "write")},
+		{"save the checkpoint", p.saveCheckpoint, deps.Metrics.Step("view", "checkpoint")},
+		{"advance the watermark", p.advanceWatermark, nil},
 	}
 	return p
 }
@@ -262,12 +265,16 @@ func (v viewTarget) Apply(ctx context.Context, c Change) error {
 	since := time.Now()
 	failpoint.Here(failpoint.ReaderPolled)
 	for _, s := range v.p.steps {
+		start := time.Now()
 		if err := s.run(ctx, c); err != nil {
 			return fmt.Errorf("project shard %d: %s: %w", c.To.Shard, s.name, err)
 		}
+		if s.took != nil {
+			s.took.Observe(time.Since(start).Seconds())
+		}
 	}
 	telemetry.RecordEventSpans(ctx, "project", c.Events, since)
-	v.p.metrics.ObserveDelay("view", c.SettledAt())
+	v.p.metrics.ObserveDelay("view", c.Settled())
 	return nil
 }
 

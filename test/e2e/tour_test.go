@@ -153,8 +153,8 @@ func TestAdminPort(t *testing.T) {
 	admin := &server{t: t, api: s.admin}
 	metrics := admin.must(http.StatusOK, "GET", "/metrics", "").body
 	for _, name := range []string{
-		`catalog_http_request_duration_seconds_count{method="POST",route="/api/v1/products",status="201"} 1`,
-		"catalog_kafka_batch_records", "catalog_kafka_lag_records", "catalog_reader_delay_seconds", "catalog_writer_commands_total", "catalog_grpc_server_duration_seconds",
+		`http_server_request_duration_seconds_count{http_request_method="POST",http_response_status_code="201",http_route="/api/v1/products"} 1`,
+		"catalog_kafka_lag_records", "catalog_view_delay_seconds", "catalog_writer_commands_total", "rpc_server_call_duration_seconds",
 	} {
 		if !strings.Contains(metrics, name) {
 			t.Errorf("no metric %s", name)
