@@ -19,6 +19,7 @@ const (
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
 	undefinedTable       = "42P01"
+	lockNotAvailable     = "55P03"
 )
 
 // retriable reports whether the transaction was rolled back because of a
@@ -30,7 +31,7 @@ func retriable(err error) bool {
 	}
 	switch pgErr.Code {
 	case uniqueViolation:
-		return pgErr.ConstraintName == "products_sku" || pgErr.ConstraintName == "journal_command"
+		return pgErr.ConstraintName == "products_sku" || strings.HasPrefix(pgErr.TableName, "journal")
 	case deadlockDetected, serializationFailure:
 		return true
 	}

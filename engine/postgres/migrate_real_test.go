@@ -23,7 +23,7 @@ func TestMigrate(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
-				if err := postgres.Migrate(t.Context(), url); err != nil {
+				if err := postgres.Migrate(t.Context(), url, nil); err != nil {
 					t.Error(err)
 				}
 			})
@@ -79,13 +79,13 @@ func TestMigrate(t *testing.T) {
 			}
 		}
 		exec("CREATE VIEW report AS SELECT sku FROM product_fields")
-		if err := postgres.Migrate(t.Context(), url); err != nil {
+		if err := postgres.Migrate(t.Context(), url, nil); err != nil {
 			t.Errorf("Migrate with a view that uses product_fields = %v; want nil", err)
 		}
 		exec("DROP VIEW report")
 		exec("DROP VIEW product_fields")
 		exec("CREATE VIEW product_fields AS SELECT id FROM products")
-		if err := postgres.Migrate(t.Context(), url); err != nil {
+		if err := postgres.Migrate(t.Context(), url, nil); err != nil {
 			t.Fatal(err)
 		}
 		exec("SELECT sku FROM product_fields")

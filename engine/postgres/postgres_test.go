@@ -34,7 +34,7 @@ func TestOpen_errors(t *testing.T) {
 				_, err := postgres.Open(t.Context(), postgres.Config{URL: url})
 				return err
 			},
-			"Migrate": func() error { return postgres.Migrate(t.Context(), url) },
+			"Migrate": func() error { return postgres.Migrate(t.Context(), url, nil) },
 		} {
 			t.Run(name+" of "+strings.ReplaceAll(url, "/", "_")+" names the problem in one line", func(t *testing.T) {
 				err := call()

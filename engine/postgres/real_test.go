@@ -62,7 +62,7 @@ func schema(t testing.TB) string {
 func migrated(t testing.TB) string {
 	t.Helper()
 	url := schema(t)
-	if err := postgres.Migrate(t.Context(), url); err != nil {
+	if err := postgres.Migrate(t.Context(), url, nil); err != nil {
 		t.Fatal(err)
 	}
 	return url

@@ -89,7 +89,7 @@ func readBatchState(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch) (
 		}
 		return rows.Err()
 	})
-	batch.Queue("SELECT command FROM journal WHERE command = ANY($1)", uuids(b.CommandIDs())).Query(func(rows pgx.Rows) error {
+	batch.Queue("SELECT command FROM journal WHERE shard = $1 AND command = ANY($2)", b.Shard, uuids(b.CommandIDs())).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var id [16]byte
 			if err := rows.Scan(&id); err != nil {

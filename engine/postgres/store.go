@@ -110,7 +110,7 @@ func (s *Store) Receipt(ctx context.Context, command catalog.ID) (catalog.Event,
 func (s *Store) History(ctx context.Context, product catalog.ID, before int64, limit int) ([]catalog.Event, error) {
 	events, err := s.queryEvents(ctx, `
 		SELECT payload FROM journal
-		WHERE product = $1 AND outcome IN ('created', 'changed', 'deleted') AND ($2 = 0 OR version < $2)
+		WHERE product = $1 AND shard = (SELECT shard FROM products WHERE id = $1) AND outcome IN ('created', 'changed', 'deleted') AND ($2 = 0 OR version < $2)
 		ORDER BY version DESC LIMIT $3`, [16]byte(product), before, limit)
 	if err == nil && len(events) == 0 {
 		_, err = s.Product(ctx, product)

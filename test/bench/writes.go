@@ -104,7 +104,7 @@ func measureCommands(ctx context.Context, brokers, url string) (through, alone f
 		id := catalog.DerivedID(p.SKU)
 		made[i] = catalog.Command{ID: id, Product: id, AcceptedAt: wire.TruncateTime(time.Now()), Op: catalog.CreateProduct{Data: p.ProductData}}
 	}
-	if err := postgres.Migrate(ctx, url); err != nil {
+	if err := postgres.Migrate(ctx, url, nil); err != nil {
 		return 0, 0, err
 	}
 	store, err := postgres.Open(ctx, postgres.Config{URL: url})

@@ -25,13 +25,7 @@ CREATE INDEX products_shard ON products (shard, id);
 -- One row for every settled command, in the order of its shard. The journal is
 -- the outbox, the history of the products, the receipts of the commands and the
 -- record that makes commands idempotent.
---
--- When the journal is too large for one table, it can be partitioned BY RANGE
--- (shard, seq): both columns are in the primary key, and within a shard seq grows
--- with time, so a partition is a period of one shard. The unique indexes then
--- become plain indexes. They are a second safeguard only: a product and its
--- commands belong to one shard, and the transaction that inserts here has locked
--- the row of that shard.
+-- Migration 2, in journal_partitions.go, partitions it by shard.
 CREATE TABLE journal (
     shard       integer NOT NULL,
     seq         bigint NOT NULL,

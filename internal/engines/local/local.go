@@ -97,7 +97,7 @@ func openMigrated(ctx context.Context, s *engines.Set, cfg Config, db *sqlite.DB
 	if cfg.Postgres.URL == "" {
 		return sqlite.NewStore(db), nil
 	}
-	if err := postgres.Migrate(ctx, cfg.Postgres.URL); err != nil {
+	if err := postgres.Migrate(ctx, cfg.Postgres.URL, nil); err != nil {
 		return nil, err
 	}
 	return store.Open(ctx, s, cfg.Postgres)
