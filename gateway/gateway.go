@@ -37,6 +37,9 @@ type Log interface {
 	// EventOffsets returns, by shard, the offset of the first stored event and the
 	// offset of the next one.
 	EventOffsets(ctx context.Context) (starts, ends []int64, err error)
+	// Writable returns an error unless the log can store commands of all shards. It
+	// stores nothing.
+	Writable(ctx context.Context) error
 }
 
 // Config holds the settings of a gateway.

@@ -113,6 +113,11 @@ func (s *system) EventOffsets(context.Context) (starts, ends []int64, err error)
 	return []int64{0}, []int64{0}, nil
 }
 
+func (s *system) Writable(ctx context.Context) error {
+	_, _, err := s.EventOffsets(ctx)
+	return err
+}
+
 func (s *system) GetReceipt(_ context.Context, r *catalogv1.GetReceiptRequest, _ ...grpc.CallOption) (*catalogv1.GetReceiptResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

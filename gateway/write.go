@@ -178,7 +178,7 @@ func (g *Gateway) send(ctx context.Context, commands ...catalog.Command) error {
 		g.metrics.shedBacklog.Inc()
 		return err
 	}
-	err := g.logBreaker.Do(ctx, g.probeLog, func(ctx context.Context) error {
+	err := g.logBreaker.Do(ctx, g.log.Writable, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 		defer cancel()
 		return g.log.SendCommands(ctx, commands...)
@@ -187,15 +187,6 @@ func (g *Gateway) send(ctx context.Context, commands ...catalog.Command) error {
 		g.backlog.cancel(commands)
 	}
 	return err
-}
-
-// probeLog reports whether the log responds, for all of its shards. It closes the
-// circuit breaker without sending a command.
-func (g *Gateway) probeLog(ctx context.Context) error {
-	if _, _, err := g.log.EventOffsets(ctx); err != nil {
-		return fmt.Errorf("%w: %w", catalog.ErrUnavailable, err)
-	}
-	return nil
 }
 
 // acquireSlot takes a free slot, or returns a busy problem when none is free. It

@@ -91,6 +91,7 @@ type Log struct {
 	eventSlots       *semaphore.Weighted // one slot for each event that is not acknowledged yet
 	shards           int
 	topicIDs         map[string]kadm.TopicID // by topic name, as of LoadTopics
+	minInSync        int                     // in-sync replicas that a command needs, as of LoadTopics
 	stopped          stoppedShards
 }
 

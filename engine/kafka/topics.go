@@ -38,9 +38,12 @@ func (l *Log) CreateTopics(ctx context.Context, partitions int) error {
 			replicas = -1
 		}
 		if replicas > 2 { // by default, one replica alone can be "all in-sync replicas"
-			config["min.insync.replicas"] = kadm.StringPtr("2")
+			config[minInSyncConfig] = kadm.StringPtr("2")
 		}
 		r, err := l.admin.CreateTopic(ctx, int32(partitions), replicas, config, l.topic(t.name))
+		if errors.Is(err, kerr.InvalidReplicationFactor) {
+			return fmt.Errorf("create topic %s: the cluster has too few brokers for -kafka.replicas %d; start that many brokers, or set -kafka.replicas 1 where losing the disk of one broker may lose data", l.topic(t.name), l.cfg.Replicas)
+		}
 		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 			return fmt.Errorf("create topic %s: %w %s", l.topic(t.name), err, r.ErrMessage)
 		}
@@ -80,6 +83,7 @@ func (l *Log) LoadTopics(ctx context.Context) error {
 	for _, n := range names {
 		l.topicIDs[n] = topics[n].ID
 	}
+	l.loadReplication(ctx, topics)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"catalog"
 )
 
 func TestTopics(t *testing.T) { runBrokerTests(t, fakeBroker(t), topicTests) }
@@ -79,5 +82,43 @@ func TestTopics_replicas(t *testing.T) {
 			}
 		}
 		send(t, l, command(1, 1))
+
+		if err := l.Writable(t.Context()); err != nil {
+			t.Errorf("Writable with 3 in-sync replicas of 2 = %v; want nil", err)
+		}
+		l.minInSync = 4
+		if err := l.Writable(t.Context()); !errors.Is(err, catalog.ErrUnavailable) {
+			t.Errorf("Writable with 3 in-sync replicas of 4 = %v; want ErrUnavailable", err)
+		}
+		if lines := l.logs.lines("level=WARN"); len(lines) > 0 {
+			t.Errorf("logged %q; want no warning", lines)
+		}
+		for _, name := range []string{"commands", "events", "dead-letters"} {
+			if _, err := l.admin.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Name: minInSyncConfig, Value: kadm.StringPtr("1")}}, l.topic(name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.LoadTopics(t.Context()); err != nil || len(l.logs.lines("set min.insync.replicas of the topic to 2")) != 3 {
+			t.Errorf("LoadTopics = %v, logged %q; want a warning for each topic that names min.insync.replicas", err, l.logs.lines())
+		}
+	})
+	t.Run("more replicas than brokers is an error that names the flag", func(t *testing.T) {
+		cfg := testConfig(t, fakeBroker(t))
+		cfg.Replicas = 3
+		l, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if err := l.CreateTopics(t.Context(), shards); err == nil || !strings.Contains(err.Error(), "-kafka.replicas 1") {
+			t.Errorf("CreateTopics = %v; want an error that names -kafka.replicas 1", err)
+		}
+	})
+	t.Run("a topic with fewer replicas than wanted is a warning", func(t *testing.T) {
+		l := openLog(t, testConfig(t, fakeBroker(t)))
+		l.cfg.Replicas = 3
+		if err := l.LoadTopics(t.Context()); err != nil || len(l.logs.lines("fewer replicas than -kafka.replicas")) != 3 {
+			t.Errorf("LoadTopics = %v, logged %q; want a warning for each topic", err, l.logs.lines())
+		}
 	})
 }

@@ -176,10 +176,10 @@ type cluster struct {
 	readers   []string          // addresses of their gRPC
 }
 
-// startCluster starts a cluster.
-func startCluster(t *testing.T) *cluster {
+// startCluster starts a cluster. env replaces settings of engineEnv.
+func startCluster(t *testing.T, env ...string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, env: append(engineEnv(t), "CATALOG_SHUTDOWN_DELAY=200ms")}
+	c := &cluster{t: t, env: append(append(engineEnv(t), "CATALOG_SHUTDOWN_DELAY=200ms"), env...)}
 	migrate(t, c.env)
 	writers, readers := []string{freeport.Address(), freeport.Address()}, []string{freeport.Address(), freeport.Address()}
 	c.readers = readers

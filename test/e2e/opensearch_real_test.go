@@ -3,78 +3,25 @@
 package e2e
 
 import (
-	"errors"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"catalog/engine/enginetest/freeport"
 )
 
-// openSearchServer is an OpenSearch that the test can kill.
-type openSearchServer struct {
-	t       *testing.T
-	dir     string
-	address string
-}
-
-// start starts the server on its data folder.
-func (o *openSearchServer) start() {
-	o.t.Helper()
-	if out, err := o.script("up").CombinedOutput(); err != nil {
-		o.t.Fatalf("%v\n%s", err, out)
-	}
-}
-
-// script returns deploy/engines/up or down for this server alone.
-func (o *openSearchServer) script(do string) *exec.Cmd {
-	_, port, _ := net.SplitHostPort(o.address)
-	c := exec.Command(filepath.Join("..", "..", "deploy", "engines", do))
-	if do == "up" {
-		c.Args = append(c.Args, "opensearch")
-	}
-	c.Env = append(os.Environ(), "ENGINES_DIR="+o.dir, "ENGINES_OPENSEARCH_PORT="+port, "CATALOG_TEST_OPENSEARCH_URL=")
-	return c
-}
-
-// kill sends SIGKILL and waits until the process has ended.
-func (o *openSearchServer) kill() {
-	o.t.Helper()
-	b, err := os.ReadFile(filepath.Join(o.dir, "opensearch.pid"))
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err == nil {
-		err = syscall.Kill(pid, syscall.SIGKILL)
-	}
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	eventually(o.t, "OpenSearch has ended", func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) })
-}
-
 // TestOpenSearch has two readers write to one index, rebuilds it while clients
 // search, and kills OpenSearch.
 func TestOpenSearch(t *testing.T) {
-	o := &openSearchServer{t: t, dir: t.TempDir(), address: freeport.Address()}
-	t.Cleanup(func() {
-		if out, err := o.script("down").CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-	})
-	o.start()
+	address := freeport.Address()
+	_, port, _ := net.SplitHostPort(address)
+	own := startEngines(t, []string{"opensearch"}, "ENGINES_OPENSEARCH_PORT="+port)
 
-	env := append(engineEnv(t), "CATALOG_OPENSEARCH_URL=http://"+o.address)
+	env := append(engineEnv(t), "CATALOG_OPENSEARCH_URL=http://"+address)
 	migrate(t, env)
 	writer, readers, api := freeport.Address(), []string{freeport.Address(), freeport.Address()}, freeport.Address()
 	startProcess(t, env, "writer", "-grpc", writer)
@@ -140,7 +87,7 @@ func TestOpenSearch(t *testing.T) {
 	})
 
 	t.Run("after a kill and a restart the index has everything written meanwhile", func(t *testing.T) {
-		o.kill()
+		own.kill("opensearch")
 		at := s.must(http.StatusOK, "PATCH", product, `{"name":"Garden bench"}`).header.Get("Catalog-Position")
 		eventually(t, "searches fail at once", func() bool {
 			since := time.Now()
@@ -150,7 +97,7 @@ func TestOpenSearch(t *testing.T) {
 		if p := s.must(http.StatusOK, "GET", product, "", "Catalog-Position", at).json(t); p["name"] != "Garden bench" {
 			t.Errorf("without OpenSearch: product = %v", p)
 		}
-		o.start()
+		own.up()
 		eventually(t, "search is back", func() bool {
 			return s.call("GET", "/api/v1/products?q=garden", "", "Catalog-Position", at).status == http.StatusOK
 		})
