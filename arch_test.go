@@ -42,7 +42,7 @@ var imports = map[string]string{
 	"reader/internal/readertest": ". engine/sqlite eventlog internal/wire reader reader/indexer reader/projection", // fakes for the tests of the reader packages
 
 	// Engines: each is the only importer of its driver.
-	"engine/kafka":               ". eventlog internal/wire",
+	"engine/kafka":               ". eventlog internal/metrics internal/wire",
 	"engine/postgres":            ". eventlog internal/failpoint internal/wire",
 	"engine/sqlite":              ". eventlog internal/failpoint internal/wire",
 	"engine/mongo":               ". eventlog internal/wire",

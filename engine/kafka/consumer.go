@@ -30,7 +30,7 @@ const (
 // records of its assigned shards to c until ctx ends. A record that cannot be
 // decoded is passed as a dead letter.
 func (l *Log) ConsumeCommands(ctx context.Context, c eventlog.Consumer[catalog.Command]) error {
-	g, err := newGroupConsumer(l, "writer", c, codec[catalog.Command]{topic: "commands", decode: decodeCommand, undecodable: deadLetter})
+	g, err := newGroupConsumer(l, "writer", "writer", c, codec[catalog.Command]{topic: "commands", decode: decodeCommand, undecodable: deadLetter})
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (l *Log) ConsumeCommands(ctx context.Context, c eventlog.Consumer[catalog.C
 // of its assigned shards to c until ctx ends. A record that cannot be decoded
 // stops its shard, because only writers append events.
 func (l *Log) ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
-	g, err := newGroupConsumer(l, "reader", c, eventCodec)
+	g, err := newGroupConsumer(l, "view", "reader", c, eventCodec)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (l *Log) ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.Eve
 // ConsumeAllShards passes the records of every shard of the events topic to c,
 // outside any group, until ctx ends. Metrics and logs name the consumer by name.
 func (l *Log) ConsumeAllShards(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error {
-	g, err := newGroupConsumer(l, name, c, eventCodec)
+	g, err := newGroupConsumer(l, name, "", c, eventCodec)
 	if err != nil {
 		return err
 	}
@@ -91,27 +91,29 @@ func stopShard(r *kgo.Record, cause error) (eventlog.DeadLetter, error) {
 // being reassigned.
 type groupConsumer[T any] struct {
 	log      *Log
-	name     string // of the consumer: the last part of the group's name, and a label
+	name     string // of the consumer, in logs and metrics
+	group    string // last part of the group's name; "" outside of a group
 	topic    string
 	codec    codec[T]
 	consumer eventlog.Consumer[T]
 	fetcher  *fetcher
 	checker  *topicChecker
+	metrics  consumerMetrics
 
 	mu          sync.Mutex
 	workers     map[int32]*partitionWorker[T] // by shard
 	uncommitted map[int32]kgo.EpochOffset     // by shard; handled and not yet committed
 }
 
-func newGroupConsumer[T any](l *Log, name string, c eventlog.Consumer[T], codec codec[T]) (*groupConsumer[T], error) {
+func newGroupConsumer[T any](l *Log, name, group string, c eventlog.Consumer[T], codec codec[T]) (*groupConsumer[T], error) {
 	topic := l.topic(codec.topic)
 	f, err := newFetcher(l, name, topic)
 	if err != nil {
 		return nil, err
 	}
 	return &groupConsumer[T]{
-		log: l, name: name, topic: topic, codec: codec, consumer: c, fetcher: f,
-		checker: &topicChecker{log: l, topic: topic},
+		log: l, name: name, group: group, topic: topic, codec: codec, consumer: c, fetcher: f,
+		checker: &topicChecker{log: l, topic: topic}, metrics: l.metrics.consumer(name, codec.topic),
 		workers: map[int32]*partitionWorker[T]{}, uncommitted: map[int32]kgo.EpochOffset{},
 	}, nil
 }
@@ -127,7 +129,7 @@ func (g *groupConsumer[T]) runGroup(ctx context.Context) error {
 	}
 	session := g.log.cfg.SessionTimeout
 	group, err := g.log.newClient(
-		kgo.ConsumerGroup(g.log.cfg.TopicPrefix+"."+g.name), kgo.ConsumeTopics(g.topic),
+		kgo.ConsumerGroup(g.log.cfg.TopicPrefix+"."+g.group), kgo.ConsumeTopics(g.topic),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(session), kgo.HeartbeatInterval(session/10), kgo.RebalanceTimeout(rebalanceTimeout),
 		kgo.DisableAutoCommit(), kgo.WithHooks(sessionTimeoutHook{end, session}),

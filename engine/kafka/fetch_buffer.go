@@ -115,4 +115,15 @@ func (b *fetchBuffer) lag(offset int64) int64 {
 	return max(b.end-offset, 0)
 }
 
+// oldest returns the timestamp of the first record in the buffer, and false when
+// the buffer is empty.
+func (b *fetchBuffer) oldest() (time.Time, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.records) == 0 {
+		return time.Time{}, false
+	}
+	return b.records[0].Timestamp, true
+}
+
 func size(r *kgo.Record) int { return len(r.Key) + len(r.Value) }

@@ -83,7 +83,7 @@ const (
 type Log struct {
 	cfg     Config
 	logger  *slog.Logger
-	metrics *metrics
+	metrics *logMetrics
 	admin   *kadm.Client
 	// Commands and events have a client each, because a command that cannot be
 	// sent fails after deliveryTimeout and an event is retried forever.

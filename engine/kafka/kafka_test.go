@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
@@ -65,16 +64,17 @@ func testConfig(t *testing.T, brokers string) Config {
 	return Config{Brokers: brokers, TopicPrefix: fmt.Sprintf("%.150s-%d", name, time.Now().UnixNano()), Replicas: 1, SessionTimeout: 6 * time.Second}
 }
 
-// testLog is a log whose topics exist, with the lines that it logs.
+// testLog is a log whose topics exist, with the lines that it logs and its metrics.
 type testLog struct {
 	*Log
-	logs *logCapture
+	logs     *logCapture
+	registry *prometheus.Registry
 }
 
 func openLog(t *testing.T, cfg Config) testLog {
 	t.Helper()
-	logs := &logCapture{}
-	l, err := Open(t.Context(), cfg, slog.New(slog.NewTextHandler(logs, nil)), prometheus.NewRegistry())
+	logs, registry := &logCapture{}, prometheus.NewRegistry()
+	l, err := Open(t.Context(), cfg, slog.New(slog.NewTextHandler(logs, nil)), registry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func openLog(t *testing.T, cfg Config) testLog {
 	if err := l.CreateTopics(t.Context(), shards); err != nil {
 		t.Fatal(err)
 	}
-	return testLog{l, logs}
+	return testLog{l, logs, registry}
 }
 
 // logCapture keeps log lines.
@@ -104,16 +104,6 @@ func (c *logCapture) lines(words ...string) []string {
 	return slices.DeleteFunc(strings.Split(c.b.String(), "\n"), func(line string) bool {
 		return slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) })
 	})
-}
-
-// metricValue returns the value of a counter or gauge.
-func metricValue(t *testing.T, m prometheus.Metric) float64 {
-	t.Helper()
-	var d dto.Metric
-	if err := m.Write(&d); err != nil {
-		t.Fatal(err)
-	}
-	return d.GetCounter().GetValue() + d.GetGauge().GetValue()
 }
 
 func id(i int) catalog.ID { return catalog.DerivedID("test", fmt.Sprint(i)) }

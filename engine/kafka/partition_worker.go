@@ -25,7 +25,8 @@ type partitionWorker[T any] struct {
 	group  *groupConsumer[T]
 	shard  int32
 	logger *slog.Logger // adds consumer, topic and shard
-	stop   func()       // revokes the shard; returns when the goroutine has ended
+	lag    partitionLag
+	stop   func() // revokes the shard; returns when the goroutine has ended
 }
 
 // startWorker starts the goroutine. It has two contexts: assigned ends when the
@@ -37,6 +38,7 @@ func startWorker[T any](g *groupConsumer[T], shard int32) *partitionWorker[T] {
 	w := &partitionWorker[T]{
 		group: g, shard: shard,
 		logger: g.log.logger.With("consumer", g.name, "topic", g.topic, "shard", shard),
+		lag:    partitionLag{labels: []string{g.name, g.codec.topic, partitionLabel(shard)}},
 	}
 	w.stop = func() {
 		revoke()
@@ -67,10 +69,10 @@ func unrecoverable(err error) bool {
 // run runs one session after another until the shard is revoked. It retries a
 // failed session after a backoff, and a stopped shard every checkInterval.
 func (w *partitionWorker[T]) run(assigned, workCtx context.Context) {
-	metrics, labels := w.group.log.metrics, w.labels()
-	defer metrics.lag.DeleteLabelValues(labels...)
-	defer metrics.stopped.DeleteLabelValues(labels...)
-	defer w.group.log.stopped.remove(w.key())
+	lags := &w.group.log.metrics.lags
+	lags.add(&w.lag)
+	defer lags.remove(&w.lag)
+	defer w.clearStopped()
 	for try := 0; ; try++ {
 		progress, err := w.session(assigned, workCtx)
 		if assigned.Err() != nil {
@@ -91,7 +93,7 @@ func (w *partitionWorker[T]) run(assigned, workCtx context.Context) {
 		case try == 0: // the first failure only; there may be many retries
 			w.logger.WarnContext(assigned, "shard failed; retrying", "err", err)
 		}
-		metrics.retries.WithLabelValues(w.group.name).Inc()
+		w.group.metrics.retries.Inc()
 		if !sleep(assigned, backoff(try)) {
 			return
 		}
@@ -106,11 +108,17 @@ func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progres
 		return false, fmt.Errorf("begin: %w", err)
 	}
 	defer w.group.consumer.End(w.shard)
+	w.group.metrics.takeovers.Inc()
+	w.group.metrics.owned.Inc()
+	defer w.group.metrics.owned.Dec()
 	if err := w.group.checker.check(assigned, w.shard, next, time.Now()); err != nil {
 		return false, err
 	}
 	buffer := w.group.fetcher.startAt(w.shard, next)
 	defer w.group.fetcher.release(w.shard, buffer)
+	w.lag.taken.Store(0)
+	w.lag.next.Store(next)
+	w.lag.buffer.Store(buffer)
 	idle := time.NewTicker(checkInterval)
 	defer idle.Stop()
 	for lastProgress := time.Now(); ; {
@@ -125,6 +133,8 @@ func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progres
 			w.markRunning()
 			continue
 		}
+		w.lag.taken.Store(records[0].Timestamp.UnixNano())
+		start := time.Now()
 		batch, err := w.decodeBatch(records, next)
 		if err != nil {
 			return progress, err
@@ -134,8 +144,9 @@ func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progres
 		}
 		progress, next, lastProgress = true, batch.To, time.Now()
 		w.markRunning()
-		w.group.log.metrics.batch.WithLabelValues(w.group.name).Observe(float64(len(records)))
-		w.group.log.metrics.lag.WithLabelValues(w.labels()...).Set(float64(buffer.lag(next)))
+		w.lag.next.Store(next)
+		w.lag.taken.Store(0)
+		w.group.metrics.process.Observe(time.Since(start).Seconds())
 		w.group.handled(w.shard, next)
 	}
 }
@@ -179,7 +190,7 @@ func (w *partitionWorker[T]) handle(assigned, workCtx context.Context, batch eve
 		if try == 0 && assigned.Err() == nil { // the first failure only; there may be many retries
 			w.logger.WarnContext(assigned, "batch failed; retrying", "offset", batch.From, "err", err)
 		}
-		w.group.log.metrics.retries.WithLabelValues(w.group.name).Inc()
+		w.group.metrics.retries.Inc()
 		if !sleep(assigned, backoff(try)) {
 			return err
 		}
@@ -210,23 +221,29 @@ func (w *partitionWorker[T]) checkIdle(ctx context.Context, next int64, lastProg
 // markStopped records that the shard is stopped. It logs err once, and not again
 // at each retry or for other shards that stop with the same text.
 func (w *partitionWorker[T]) markStopped(ctx context.Context, err error) {
-	w.group.log.metrics.stopped.WithLabelValues(w.labels()...).Set(1)
-	if w.group.log.stopped.add(w.key(), err) {
+	isNew := w.group.log.stopped.add(w.key(), err)
+	w.group.log.metrics.stoppedShard.WithLabelValues(w.lag.labels...).Set(1)
+	w.group.metrics.stopped.Set(float64(w.group.log.stopped.count(w.group.name)))
+	if isNew {
 		w.logger.ErrorContext(ctx, "shard stopped; no record is skipped", "err", err)
 	}
 }
 
 // markRunning records that the shard is not, or no longer, stopped.
 func (w *partitionWorker[T]) markRunning() {
-	if w.group.log.stopped.remove(w.key()) {
-		w.group.log.metrics.stopped.WithLabelValues(w.labels()...).Set(0)
+	if w.clearStopped() {
 		w.logger.Info("shard resumed")
 	}
 }
 
-func (w *partitionWorker[T]) key() shardKey { return shardKey{w.group.name, w.shard} }
-
-// labels returns the values of the labels consumer, topic and partition.
-func (w *partitionWorker[T]) labels() []string {
-	return []string{w.group.name, w.group.topic, partitionLabel(w.shard)}
+// clearStopped records that the shard is not stopped, and reports whether it was.
+func (w *partitionWorker[T]) clearStopped() bool {
+	was := w.group.log.stopped.remove(w.key())
+	if was {
+		w.group.log.metrics.stoppedShard.DeleteLabelValues(w.lag.labels...)
+		w.group.metrics.stopped.Set(float64(w.group.log.stopped.count(w.group.name)))
+	}
+	return was
 }
+
+func (w *partitionWorker[T]) key() shardKey { return shardKey{w.group.name, w.shard} }

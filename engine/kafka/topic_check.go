@@ -129,6 +129,18 @@ func (s *stoppedShards) remove(key shardKey) bool {
 	return was
 }
 
+// count returns how many shards of the consumer are stopped.
+func (s *stoppedShards) count(consumer string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.errs {
+		if key.consumer == consumer {
+			n++
+		}
+	}
+	return n
+}
+
 // any returns the error of one stopped shard, or nil when none is stopped. The
 // process log has the others.
 func (s *stoppedShards) any() error {

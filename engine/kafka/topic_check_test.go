@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"catalog"
+	"catalog/internal/metrics/metricstest"
 )
 
 func TestTopicCheck(t *testing.T) { runBrokerTests(t, fakeBroker(t), topicCheckTests) }
@@ -34,8 +35,13 @@ func missingOffset(t *testing.T, brokers string) {
 		}
 	}
 	c.wait(t, "the commands of the other shards", func() bool { return c.total() == want })
-	if v := metricValue(t, l.metrics.stopped.WithLabelValues("writer", l.topic("commands"), "1")); v != 1 {
-		t.Errorf("catalog_kafka_partition_stopped = %v, want 1", v)
+	for name, want := range map[string]float64{"catalog_shards_stopped": 1, "catalog_shard_stopped": 1} {
+		if v := metricstest.Value(t, l.registry, name, "consumer", "writer"); v != want {
+			t.Errorf("%s = %v, want %v", name, v, want)
+		}
+	}
+	if v := metricstest.Value(t, l.registry, "catalog_shard_stopped", "topic", "commands", "partition", "1"); v != 1 {
+		t.Errorf("catalog_shard_stopped of shard 1 = %v, want 1", v)
 	}
 	if err := l.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "offset is 1000") {
 		t.Errorf("Ping = %v, want the error of the stopped shard", err)
