@@ -95,3 +95,13 @@ verify: generate ## fail when generated code or go.mod is out of date
 .PHONY: dashboards
 dashboards: ## generate the Grafana dashboards from tools/dashboards
 	go run -C tools ./dashboards
+# The checks of chart, contracts and workflows have a module of their own: Helm, the types of Kubernetes and oasdiff
+# take minutes to build, and no other part needs them.
+.PHONY: chart-check
+chart-check: ## lint and render the Helm chart, and hold the objects against Kubernetes' types and rules
+	go run -C tools/checks ./chartcheck
+	go test -C tools/checks ./chartcheck
+
+.PHONY: chart-write
+chart-write: ## write the golden renderings and the table of values after a change of the chart
+	go run -C tools/checks ./chartcheck -write
