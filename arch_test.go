@@ -31,8 +31,8 @@ var imports = map[string]string{
 	"web":            "",
 
 	// The three services.
-	"gateway": ". api api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/journal internal/metrics internal/rpc internal/wire",
-	"writer":  ". api/catalog/v1 eventlog internal/breaker internal/failpoint internal/metrics internal/telemetry internal/wire",
+	"gateway": ". api api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/journal internal/logging internal/metrics internal/rpc internal/wire",
+	"writer":  ". api/catalog/v1 eventlog internal/breaker internal/failpoint internal/logging internal/metrics internal/telemetry internal/wire",
 	"reader":  ". api/catalog/v1 internal/breaker internal/changefeed internal/metrics internal/wire reader/audit reader/indexer reader/projection",
 
 	// Parts of the reader.
@@ -65,12 +65,13 @@ var imports = map[string]string{
 	"internal/errordoc":            ".",                                                                                                  // generates docs/errors.md from the error model
 	"internal/failpoint":           "",                                                                                                   // places at which tests kill a process
 	"internal/journal":             ". api/catalog/v1 internal/wire",                                                                     // client of the writer's journal service
+	"internal/logging":             "",                                                                                                   // text and JSON logs, and sampling
 	"internal/metrics":             "",                                                                                                   // buckets, exemplars and registration of the metrics of all packages
 	"internal/metrics/metricstest": "",                                                                                                   // reads metrics in tests
 	"internal/productfile":         ". internal/wire",                                                                                    // reads and writes products as CSV and NDJSON
 	"internal/repair":              ". eventlog",                                                                                         // makes store and topics consistent
 	"internal/rpc":                 ". internal/breaker internal/metrics",                                                                // health, validation, metrics and statuses of every gRPC server and client
-	"internal/telemetry":           ".",
+	"internal/telemetry":           ". internal/logging",
 	"internal/textsearch":          ".", // text analysis and query plans, shared by the indexes
 	"internal/wire":                ". api api/catalog/v1 eventlog",
 
@@ -104,7 +105,7 @@ var drivers = map[string]string{
 
 // stdlibOnly lists the packages that import nothing but the standard library
 // and each other.
-var stdlibOnly = ". internal/buildinfo internal/daemon internal/failpoint web"
+var stdlibOnly = ". internal/buildinfo internal/daemon internal/failpoint internal/logging web"
 
 // notIn lists the packages and modules that a program must not contain: the
 // embedded engines belong to cmd/catalog alone.

@@ -57,6 +57,10 @@ type Config struct {
 	// MaxConcurrentWrites is how many writes are handled at once; the gateway
 	// rejects more with 429. 0 means the default of 1000.
 	MaxConcurrentWrites int
+	// LogAccess logs a line for each request: method, route, status, duration, bytes of
+	// the response and trace id. Bodies, queries and headers are never logged. Without
+	// it, requests are logged at the level debug.
+	LogAccess bool
 }
 
 // Flags declares the flags of c, with their defaults.
@@ -65,6 +69,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.IntVar(&c.MaxSubscribers, "changes.max-subscribers", 1_000, "`number` of clients that may follow changes at once")
 	fs.DurationVar(&c.MaxBacklogAge, "max-backlog-age", 30*time.Second, "`time` that accepted commands may wait for the writers before further writes are rejected with 503; 0 for no limit")
 	fs.IntVar(&c.MaxConcurrentWrites, "max-concurrent-writes", defaultMaxWrites, "`number` of writes that are handled at once; more are rejected with 429")
+	fs.BoolVar(&c.LogAccess, "log.access", false, "log a line for each HTTP request: method, route, status, duration, bytes of the response and trace id, never bodies")
 }
 
 // Dependencies are the parts that a gateway uses. All are required.
@@ -85,6 +90,8 @@ type Gateway struct {
 	logger  *slog.Logger
 	now     func() time.Time
 	metrics *gatewayMetrics
+
+	accessLevel slog.Level // of the access log
 
 	cache   *nearCache
 	batcher *readBatcher
@@ -108,6 +115,7 @@ func New(cfg Config, d Dependencies) *Gateway {
 	}
 	g := &Gateway{
 		log: d.Log, reader: d.Reader, writer: d.Writer, logger: d.Logger, now: d.Now, metrics: newMetrics(d.Metrics),
+		accessLevel: slog.LevelDebug,
 		cache:       newNearCache(cfg.CacheSize, d.Metrics),
 		batcher:     &readBatcher{reader: d.Reader},
 		feed:        changefeed.New(cfg.MaxSubscribers, journal.Journal{Client: d.Writer}, changeData, prometheus.WrapRegistererWith(prometheus.Labels{"service": "gateway"}, d.Metrics)),
@@ -116,6 +124,9 @@ func New(cfg Config, d Dependencies) *Gateway {
 		logBreaker:  breaker.New("log", d.Metrics),
 		writeSlots:  make(chan struct{}, cfg.MaxConcurrentWrites),
 		importSlots: make(chan struct{}, maxImports),
+	}
+	if cfg.LogAccess {
+		g.accessLevel = slog.LevelInfo
 	}
 	g.events = newEventFollower(d.Log, g.pending, g.cache, g.feed, g.backlog)
 	g.stopping, g.stop = context.WithCancel(context.Background())

@@ -281,9 +281,14 @@ func serve(t *testing.T, s *system) string {
 
 func serveConfig(t *testing.T, s *system, cfg gateway.Config) string {
 	t.Helper()
+	return serveLogging(t, s, cfg, slog.New(slog.DiscardHandler))
+}
+
+func serveLogging(t *testing.T, s *system, cfg gateway.Config, logger *slog.Logger) string {
+	t.Helper()
 	s.products, s.followed = map[catalog.ID]catalog.Product{}, make(chan struct{})
 	g := gateway.New(cfg, gateway.Dependencies{
-		Log: s, Reader: s, Writer: s, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Metrics: prometheus.NewRegistry(),
+		Log: s, Reader: s, Writer: s, Logger: logger, Now: time.Now, Metrics: prometheus.NewRegistry(),
 	})
 	s.gateway = g
 	h, err := g.Handler(nil)

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"catalog/internal/logging"
 	"catalog/internal/metrics"
 )
 
@@ -42,9 +42,9 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := g.recoverPanic(c, next); err != nil {
 			g.writeProblem(c, err)
 		}
-		status := http.StatusOK
+		status, size := http.StatusOK, int64(0)
 		if w, err := echo.UnwrapResponse(c.Response()); err == nil && w.Status != 0 {
-			status = w.Status
+			status, size = w.Status, w.Size
 		}
 		if status >= http.StatusInternalServerError {
 			span.SetStatus(codes.Error, http.StatusText(status))
@@ -55,8 +55,8 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		took := time.Since(start)
 		metrics.Observe(ctx, g.metrics.duration.Get(response{route, method, status}), took.Seconds())
-		if g.logger.Enabled(ctx, slog.LevelDebug) { // building the arguments costs more than a read from the near cache
-			g.logger.DebugContext(ctx, "request", "method", r.Method, "route", route, "status", status, "took", took)
+		if g.logger.Enabled(ctx, g.accessLevel) { // building the arguments costs more than a read from the near cache
+			g.logger.Log(ctx, g.accessLevel, logging.AccessMessage, "method", method, "route", route, "status", status, "took", took, "bytes", size)
 		}
 		return nil
 	}

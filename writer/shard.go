@@ -25,6 +25,7 @@ type ownedShard struct {
 // Begin claims the shard and publishes the settled events and dead letters that
 // may be missing in their topics. It returns the offset of the next command.
 func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err error) {
+	began := time.Now()
 	if err := w.checkTopics(ctx, number); err != nil {
 		return 0, err
 	}
@@ -68,7 +69,8 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 	w.shards[number] = s
 	delete(w.resume, number)
 	w.mu.Unlock()
-	w.logger.InfoContext(ctx, "shard taken over", "shard", number, "epoch", state.Epoch, "offset", state.Offset, "seq", state.NextSeq-1)
+	w.takeovers.Add(number, began)
+	w.logger.DebugContext(ctx, "shard taken over", "shard", number, "epoch", state.Epoch, "offset", state.Offset, "seq", state.NextSeq-1)
 	return state.Offset, nil
 }
 

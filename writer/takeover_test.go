@@ -50,7 +50,7 @@ func runWriter(args []string) error {
 	if err != nil {
 		return err
 	}
-	logger := slog.New(slog.NewTextHandler(os.Stdout, nil))
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	l, err := kafka.Open(ctx, config(args[1], args[2]), logger, prometheus.NewRegistry())
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 
 	"catalog"
 	"catalog/eventlog"
+	"catalog/internal/logging"
 )
 
 // Store keeps the products, the journal of every settled command, the dead
@@ -138,6 +139,8 @@ type Writer struct {
 	shards map[int32]*ownedShard
 	resume map[int32]published // of shards in which a publish failed: what is published for certain
 
+	takeovers *logging.Shards
+
 	states storedStates
 }
 
@@ -145,10 +148,13 @@ type Writer struct {
 func New(d Deps) *Writer {
 	return &Writer{
 		store: d.Store, log: d.Log, logger: d.Logger, now: d.Now, metrics: newMetrics(d.Registry),
-		shards: map[int32]*ownedShard{}, resume: map[int32]published{},
+		shards: map[int32]*ownedShard{}, resume: map[int32]published{}, takeovers: logging.NewShards(d.Logger, "shards taken over"),
 	}
 }
 
 // Run settles commands until ctx ends. Batches that are settled by then are
 // published by this process or by the next owner of their shard.
-func (w *Writer) Run(ctx context.Context) error { return w.log.ConsumeCommands(ctx, w) }
+func (w *Writer) Run(ctx context.Context) error {
+	defer w.takeovers.Flush()
+	return w.log.ConsumeCommands(ctx, w)
+}

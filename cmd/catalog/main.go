@@ -45,11 +45,15 @@ func main() {
 // run runs the subcommand, prints its error on one line and returns the exit code.
 func run(ctx context.Context, args []string, stderr io.Writer) int {
 	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" || args[0] == "help" {
-		help(stderr)
 		if len(args) == 0 {
+			help(stderr)
 			return exitUsage
 		}
+		help(os.Stdout)
 		return 0
+	}
+	if args[0] == "-version" || args[0] == "--version" {
+		args[0] = "version"
 	}
 	for _, c := range commands() {
 		if c.name != args[0] {
@@ -91,6 +95,7 @@ func wrongUsage(format string, args ...any) error { return &usageError{fmt.Error
 // for -h.
 func flags(name, manual string) *flag.FlagSet {
 	fs := flag.NewFlagSet("catalog "+name, flag.ContinueOnError)
+	fs.SetOutput(os.Stdout) // of -h; run prints errors
 	fs.Usage = func() {
 		fmt.Fprintf(fs.Output(), "usage: catalog %s\n\n", strings.TrimSpace(manual))
 		daemon.PrintFlags(fs)

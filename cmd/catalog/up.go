@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -52,17 +52,17 @@ real engine.
 	if cfg.demo < 0 {
 		return wrongUsage("-demo must be 0 or more")
 	}
-	return runUp(ctx, cfg, os.Stdout, os.Stderr)
+	return runUp(ctx, fs, cfg, os.Stdout, os.Stderr)
 }
 
 // runUp opens the engines and runs the three services until ctx ends.
-func runUp(ctx context.Context, cfg upCfg, out, logs io.Writer) error {
-	since := time.Now()
+func runUp(ctx context.Context, fs *flag.FlagSet, cfg upCfg, out, logs io.Writer) error {
 	p, err := program.Open(ctx, "catalog", cfg.program, logs)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
+	p.LogStart(fs)
 	// Three services in one process make three times the garbage. With a heap that may
 	// grow further, less time goes into collection. $GOGC takes precedence.
 	if _, set := os.LookupEnv("GOGC"); !set {
@@ -88,48 +88,16 @@ func runUp(ctx context.Context, cfg upCfg, out, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var adminAddr string
-	p.Started = func(address string) { adminAddr = address }
-	checks := p.Engines.Checks()
-	banner := daemon.Part{Name: "banner", Run: func(ctx context.Context) error {
-		if !waitUntilReady(ctx, checks) {
-			return nil
-		}
+	p.Ready = func(ctx context.Context, adminAddr string, took time.Duration) {
 		url := "http://" + httpAddr.String()
-		printBanner(out, url, adminAddr, cfg.engines.Data, time.Since(since))
+		printBanner(out, url, adminAddr, cfg.engines.Data, took)
 		if cfg.demo > 0 {
 			if err := demo(ctx, client.New(url), cfg.demo, out); err != nil && ctx.Err() == nil {
 				p.Telemetry.Log.Error("demo products not created", "err", err)
 			}
 		}
-		<-ctx.Done()
-		return nil
-	}}
-	return p.Run(ctx, slices.Concat([]daemon.Part{grpcPart, writerPart}, readerParts, gatewayParts, []daemon.Part{banner})...)
-}
-
-// readyPoll is the time between two rounds of checks during the start: short, since
-// the start takes a fraction of a second.
-const readyPoll = 10 * time.Millisecond
-
-// waitUntilReady waits until all checks pass. It returns false if ctx ends first.
-func waitUntilReady(ctx context.Context, checks []daemon.Check) bool {
-	tick := time.NewTicker(readyPoll)
-	defer tick.Stop()
-	for {
-		var errs []error
-		for _, c := range checks {
-			errs = append(errs, c.Ping(ctx))
-		}
-		if errors.Join(errs...) == nil {
-			return true
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return false
-		}
 	}
+	return p.Run(ctx, slices.Concat([]daemon.Part{grpcPart, writerPart}, readerParts, gatewayParts)...)
 }
 
 func printBanner(out io.Writer, url, adminAddr, data string, took time.Duration) {

@@ -39,6 +39,14 @@ func TestParse(t *testing.T) {
 			t.Fatalf("Parse = %v; want an error that names CATALOG_SHUTDOWN_TIMEOUT", err)
 		}
 	})
+	t.Run("a flag that is no setting has no variable", func(t *testing.T) {
+		t.Setenv("CATALOG_VERSION", "1.2.3")
+		fs := flag.NewFlagSet("test", flag.ContinueOnError)
+		version := fs.Bool("version", false, "")
+		if err := daemon.Parse(fs, nil); err != nil || *version {
+			t.Fatalf("Parse with $CATALOG_VERSION = %v and -version %v; want nil, false", err, *version)
+		}
+	})
 	t.Run("an unknown flag is named", func(t *testing.T) {
 		if _, err := parse("-nonsense"); err == nil || !strings.Contains(err.Error(), "nonsense") {
 			t.Fatalf("Parse = %v; want an error that names the flag", err)
@@ -53,11 +61,16 @@ func TestPrintFlags(t *testing.T) {
 	fs.Usage = func() { daemon.PrintFlags(fs) }
 	fs.String("kafka.brokers", "127.0.0.1:9092", "`addresses` of the brokers")
 	fs.Bool("json", false, "print JSON")
+	fs.Bool("version", false, "print the version")
 	if err := daemon.Parse(fs, []string{"-h"}); !errors.Is(err, flag.ErrHelp) {
 		t.Fatalf("Parse = %v; want ErrHelp", err)
 	}
 	const want = `  -json
     	print JSON [$CATALOG_JSON]
+  -version
+    	print the version
+
+kafka:
   -kafka.brokers addresses
     	addresses of the brokers (default 127.0.0.1:9092) [$CATALOG_KAFKA_BROKERS]
 `

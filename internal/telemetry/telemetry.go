@@ -1,4 +1,4 @@
-// Package telemetry sets up the logs, metrics and traces of a process: JSON logs
+// Package telemetry sets up the logs, metrics and traces of a process: logs
 // with the trace id, a registry of Prometheus metrics, and spans that are sent by
 // OTLP when an endpoint is given.
 package telemetry
@@ -22,12 +22,13 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"catalog/internal/logging"
 )
 
 // Config holds the settings of the telemetry.
 type Config struct {
-	// LogLevel is the lowest level that is logged. Zero means info.
-	LogLevel slog.Level
+	Log logging.Config
 
 	// OTLP is the host:port of an OTLP/gRPC endpoint that receives the spans. ""
 	// sends no spans.
@@ -41,7 +42,7 @@ type Config struct {
 
 // Flags declares the flags of c, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
-	fs.TextVar(&c.LogLevel, "log.level", slog.LevelInfo, "lowest `level` that is logged: debug, info, warn or error")
+	c.Log.Flags(fs)
 	fs.StringVar(&c.OTLP, "otlp.endpoint", "", "`host:port` that receives spans by OTLP over gRPC, such as Jaeger's 127.0.0.1:4317; empty sends no spans")
 	fs.Float64Var(&c.Sample, "otlp.sample", 1, "`share` of the traces starting here that are sent, 0 to 1")
 }
@@ -59,7 +60,7 @@ type Telemetry struct {
 // because the drivers take them from there. Call [Telemetry.Close] at the end.
 func Open(ctx context.Context, service, version string, c Config, w io.Writer) (*Telemetry, error) {
 	t := &Telemetry{
-		Log:      slog.New(traceHandler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel})}).With("service", service),
+		Log:      slog.New(traceHandler{logging.NewHandler(w, service, c.Log)}),
 		Registry: prometheus.NewRegistry(),
 	}
 	t.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

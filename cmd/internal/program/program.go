@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"slices"
@@ -50,11 +51,13 @@ func (c *Config) Flags(fs *flag.FlagSet, adminAddr string) {
 func Main(i Info, declare func(*flag.FlagSet), run func(context.Context, *Process) error) {
 	cfg := Config{Daemon: daemon.Config{ShutdownDelay: time.Second}}
 	fs := flag.NewFlagSet(i.Name, flag.ContinueOnError)
+	fs.SetOutput(os.Stdout) // of -h; errors are printed below
 	fs.Usage = func() {
 		fmt.Fprintf(fs.Output(), "usage: %s [flags]\n\n%s\n\n", i.Name, i.About)
 		daemon.PrintFlags(fs)
 	}
 	cfg.Flags(fs, i.AdminAddr)
+	version := fs.Bool("version", false, "print the version, the commit and the version of Go")
 	declare(fs)
 	exit := func(code int, err error) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", i.Name, err)
@@ -68,13 +71,17 @@ func Main(i Info, declare func(*flag.FlagSet), run func(context.Context, *Proces
 	case fs.NArg() > 0:
 		exit(2, fmt.Errorf("%q is not a flag; see %s -h", fs.Arg(0), i.Name))
 	}
+	if *version {
+		fmt.Println(i.Name, buildinfo.Read())
+		return
+	}
 	if cfg.Daemon.HealthCheck {
 		if err := HealthCheck(context.Background(), cfg, os.Stdout); err != nil {
 			exit(1, err)
 		}
 		return
 	}
-	if err := runService(i.Name, cfg, run); err != nil {
+	if err := runService(fs, cfg, run); err != nil {
 		exit(1, err)
 	}
 }
@@ -89,17 +96,15 @@ func HealthCheck(ctx context.Context, cfg Config, w io.Writer) error {
 	return err
 }
 
-func runService(name string, cfg Config, run func(context.Context, *Process) error) error {
+func runService(fs *flag.FlagSet, cfg Config, run func(context.Context, *Process) error) error {
 	ctx, stop := daemon.Signals(context.Background())
 	defer stop()
-	p, err := Open(ctx, name, cfg, os.Stderr)
+	p, err := Open(ctx, fs.Name(), cfg, os.Stderr)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	p.Started = func(adminAddr string) {
-		p.Telemetry.Log.Info("started", "version", buildinfo.Read().Version, "admin", adminAddr)
-	}
+	p.LogStart(fs)
 	return run(ctx, p)
 }
 
@@ -108,20 +113,32 @@ type Process struct {
 	Telemetry *telemetry.Telemetry
 	Engines   *engines.Set // closed by Close
 
-	// Started, if set, is called with the address of the admin port when Run has
-	// opened it.
-	Started func(adminAddr string)
+	// Ready, if set, is called when all checks pass for the first time, with the address
+	// of the admin port and the time since Open.
+	Ready func(ctx context.Context, adminAddr string, took time.Duration)
 
-	daemon daemon.Config
+	daemon    daemon.Config
+	opened    time.Time
+	addresses []slog.Attr // on which the process listens, by the name of the flag
 }
 
 // Open opens the telemetry of a program. Logs go to w.
 func Open(ctx context.Context, name string, cfg Config, w io.Writer) (*Process, error) {
+	opened := time.Now()
 	t, err := telemetry.Open(ctx, name, buildinfo.Read().Version, cfg.Telemetry, w)
 	if err != nil {
 		return nil, err
 	}
-	return &Process{Telemetry: t, Engines: &engines.Set{Log: t.Log, Registry: t.Registry}, daemon: cfg.Daemon}, nil
+	return &Process{Telemetry: t, Engines: &engines.Set{Log: t.Log, Registry: t.Registry}, daemon: cfg.Daemon, opened: opened}, nil
+}
+
+// LogStart logs the version of the program, its addresses and the settings that differ
+// from their defaults, in one line and without secrets.
+func (p *Process) LogStart(fs *flag.FlagSet) {
+	b := buildinfo.Read()
+	p.Telemetry.Log.LogAttrs(context.Background(), slog.LevelInfo, "starting",
+		slog.String("version", b.Version), slog.String("commit", b.Commit), slog.String("go", b.Go), slog.Int("pid", os.Getpid()),
+		slog.GroupAttrs("settings", daemon.Settings(fs, "http", "grpc", "admin")...))
 }
 
 // Close closes the engines, then telemetry.
@@ -138,13 +155,44 @@ func (p *Process) Run(ctx context.Context, parts ...daemon.Part) error {
 		return err
 	}
 	stopping, drain := daemon.Drain(ctx, p.daemon.ShutdownDelay)
+	checks := p.Engines.Checks()
 	admin := daemon.Serve("admin", l, &http.Server{
-		Handler:           daemon.Admin(p.Telemetry.Metrics(), append(p.Engines.Checks(), stopping)...),
+		Handler:           daemon.Admin(p.Telemetry.Metrics(), append(checks, stopping)...),
 		ReadHeaderTimeout: adminHeaderTimeout,
 	})
-	if p.Started != nil {
-		p.Started(l.Addr().String())
-	}
+	ready := daemon.Part{Name: "ready", Run: func(ctx context.Context) error {
+		if waitUntilReady(ctx, checks) {
+			took := time.Since(p.opened)
+			p.Telemetry.Log.LogAttrs(ctx, slog.LevelInfo, "ready", append(p.addresses, slog.String("admin", l.Addr().String()), slog.Duration("took", took))...)
+			if p.Ready != nil {
+				p.Ready(ctx, l.Addr().String(), took)
+			}
+		}
+		<-ctx.Done()
+		return nil
+	}}
 	return daemon.Run(ctx, p.Telemetry.Log, p.daemon.ShutdownTimeout,
-		slices.Concat([]daemon.Part{admin}, parts, []daemon.Part{drain})...)
+		slices.Concat([]daemon.Part{admin}, parts, []daemon.Part{ready, drain})...)
+}
+
+// The time between two rounds of checks during the start: short at first, since an
+// embedded start takes a fraction of a second, and longer while engines are missing.
+const minReadyPoll, maxReadyPoll = 10 * time.Millisecond, time.Second
+
+// waitUntilReady waits until all checks pass. It returns false if ctx ends first.
+func waitUntilReady(ctx context.Context, checks []daemon.Check) bool {
+	for poll := minReadyPoll; ; poll = min(poll*5/4, maxReadyPoll) {
+		var errs []error
+		for _, c := range checks {
+			errs = append(errs, c.Ping(ctx))
+		}
+		if errors.Join(errs...) == nil {
+			return true
+		}
+		select {
+		case <-time.After(poll):
+		case <-ctx.Done():
+			return false
+		}
+	}
 }

@@ -3,6 +3,7 @@ package program
 import (
 	"context"
 	"flag"
+	"log/slog"
 	"net"
 	"time"
 
@@ -39,6 +40,7 @@ func (p *Process) GRPC(address string) (*rpc.Server, net.Addr, daemon.Part, erro
 	if err != nil {
 		return nil, nil, daemon.Part{}, err
 	}
+	p.addresses = append(p.addresses, slog.String("grpc", l.Addr().String()))
 	s := rpc.NewServer(p.Telemetry.Log, p.Telemetry.Registry)
 	return s, l.Addr(), daemon.Part{Name: "grpc", Run: func(ctx context.Context) error { return s.Run(ctx, l) }}, nil
 }
@@ -98,6 +100,7 @@ func (p *Process) Gateway(cfg gateway.Config, log gateway.Log, reader, writer *g
 	if err != nil {
 		return nil, nil, err
 	}
+	p.addresses = append(p.addresses, slog.String("http", l.Addr().String()))
 	g := gateway.New(cfg, gateway.Dependencies{
 		Log: log, Reader: catalogv1.NewReaderServiceClient(reader), Writer: catalogv1.NewWriterServiceClient(writer),
 		Logger: t.Log, Now: time.Now, Metrics: t.Registry,
