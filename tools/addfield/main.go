@@ -178,11 +178,14 @@ func copyTree(from, to string) error {
 		return fmt.Errorf("list the files of %s: %w", from, err)
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
-		info, err := os.Stat(filepath.Join(from, name))
+		info, err := os.Lstat(filepath.Join(from, name))
 		if os.IsNotExist(err) {
 			continue // deleted, and not yet committed
 		} else if err != nil {
 			return err
+		}
+		if info.Mode()&os.ModeSymlink != 0 {
+			continue // to a folder that is copied, too
 		}
 		text, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {

@@ -81,6 +81,9 @@ func rewrite(dir, path string) (int, error) {
 			}
 			return nil
 		}
+		if !e.Type().IsRegular() {
+			return nil // a symbolic link to a folder of this repository
+		}
 		content, err := os.ReadFile(name)
 		if err != nil {
 			return err
