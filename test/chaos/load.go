@@ -30,6 +30,7 @@ type Load struct {
 	http    *http.Client
 	random  *rand.Rand
 	clients []*client
+	tally   *tally // counts failed requests during upgrades; nil counts nothing
 }
 
 const (
@@ -212,6 +213,9 @@ func (c *client) attempt(ctx context.Context, cmd Command, prefer string) (Respo
 		r.Header.Set("If-Match", strconv.Quote(strconv.FormatInt(cmd.If, 10)))
 	}
 	w, err := c.load.http.Do(r)
+	if err != nil {
+		c.load.tally.request(cmd.Op, 0, err)
+	}
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return Response{}, Declined
 	}
@@ -220,6 +224,7 @@ func (c *client) attempt(ctx context.Context, cmd Command, prefer string) (Respo
 	}
 	defer w.Body.Close()
 	body, err := io.ReadAll(w.Body)
+	c.load.tally.request(cmd.Op, w.StatusCode, err)
 	if err != nil {
 		return Response{}, Unknown
 	}

@@ -5,7 +5,12 @@
 // folder of the repository.
 //
 //	go run ./test/chaos [-commands N] [-kills N] [-crashes N] [-seed N]
+//	go run ./test/chaos -upgrade [-previous REVISION] [-next FOLDER]
 //	go run ./test/chaos -check FILE
+//
+// With -upgrade, it kills nothing: it starts the previous version, migrates while that one
+// serves, and replaces one process after the other by the next version and back, in every
+// order. No request may fail.
 //
 // The exit code is 1 when a promise was broken, and 2 when the run is void because
 // a fault did not happen as often as requested.
@@ -40,6 +45,9 @@ func main() {
 	flag.IntVar(&o.products, "products", 400, "`number` of products")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of random commands and times")
 	flag.StringVar(&o.file, "history", "chaos-history.jsonl", "`file` for all observations, written when a promise was broken")
+	flag.BoolVar(&o.upgrade, "upgrade", false, "replace the processes of one version by those of another, instead of killing")
+	flag.StringVar(&o.previous, "previous", "", "`revision` to upgrade from (default the last tag)")
+	flag.StringVar(&o.next, "next", ".", "`folder` with the source of the version to upgrade to")
 	check := flag.String("check", "", "only check this `file` of an earlier run again")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -75,6 +83,8 @@ type options struct {
 	commands, kills, crashes, rate, products int
 	seed                                     uint64
 	only, file                               string
+	upgrade                                  bool
+	previous, next                           string
 }
 
 // fault is what happens repeatedly in a round.
@@ -96,14 +106,25 @@ func (o options) run(ctx context.Context) error {
 		return err
 	}
 	programs := filepath.Join(dir, "bin")
-	build := exec.CommandContext(ctx, "go", "build", "-o", programs+"/", "./cmd/...")
+	var flags []string
 	if o.crashes > 0 {
-		build.Args = append(build.Args[:2], append([]string{"-tags", "failpoint"}, build.Args[2:]...)...)
+		flags = []string{"-tags", "failpoint"}
 	}
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
+	if err := buildPrograms(ctx, o.next, programs, flags...); err != nil {
+		return err
 	}
-	s, err := newSystem(ctx, dir, programs)
+	first := programs // of the processes at the start
+	if o.upgrade {
+		if o.previous == "" {
+			if o.previous, err = lastTag(ctx); err != nil {
+				return err
+			}
+		}
+		if first, err = buildRevision(ctx, dir, o.previous); err != nil {
+			return err
+		}
+	}
+	s, err := newSystem(ctx, dir, first)
 	defer s.Stop()
 	if err != nil {
 		return err
@@ -117,6 +138,14 @@ func (o options) run(ctx context.Context) error {
 	fmt.Printf("seed %d\n", o.seed)
 	t := &table{out: os.Stdout}
 	faults := append(kills(s, o.kills, o.seed), crashes(s.processes, o.crashes, o.seed)...)
+	if o.upgrade {
+		l.tally, faults = newTally(), upgrades(s, first, programs)
+		reading, stop := context.WithCancel(ctx)
+		defer stop()
+		for i := range uint64(readers) {
+			go l.readContinuously(reading, o.seed+i)
+		}
+	}
 	faults = slices.DeleteFunc(faults, func(f fault) bool { return !strings.Contains(f.name, o.only) })
 	found, err := rounds(ctx, t, l, w, o.commands, faults)
 	if err == nil {
@@ -124,6 +153,9 @@ func (o options) run(ctx context.Context) error {
 			breaches := Check(l.history.all(), found)
 			t.total(l.history.all(), breaches)
 			err = report(os.Stdout, breaches)
+		}
+		if l.tally != nil {
+			err = errors.Join(err, l.tally.report(os.Stdout))
 		}
 	}
 	if err != nil {

@@ -25,6 +25,7 @@ type System struct {
 	Brokers   string
 	dir       string
 	up        []string // environment of deploy/engines/up
+	env       []string // environment of the services
 	processes map[string][]*Process
 }
 
@@ -66,12 +67,21 @@ func newSystem(ctx context.Context, dir, programs string) (*System, error) {
 	return s, s.ready(ctx)
 }
 
-// startServices creates schema and topics and starts two of each service.
-func (s *System) startServices(ctx context.Context, env []string, programs string) error {
+// migrate creates or updates tables and topics with the programs of a version.
+func (s *System) migrate(ctx context.Context, programs string) error {
 	migrate := exec.CommandContext(ctx, filepath.Join(programs, "catalog"), "migrate")
-	migrate.Env = env
+	migrate.Env = s.env
 	if out, err := migrate.CombinedOutput(); err != nil {
 		return fmt.Errorf("migrate: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// startServices creates schema and topics and starts two of each service.
+func (s *System) startServices(ctx context.Context, env []string, programs string) error {
+	s.env = env
+	if err := s.migrate(ctx, programs); err != nil {
+		return err
 	}
 	writers := []string{freeport.Address(), freeport.Address()}
 	readers := []string{freeport.Address(), freeport.Address()}
