@@ -105,3 +105,8 @@ chart-check: ## lint and render the Helm chart, and hold the objects against Kub
 .PHONY: chart-write
 chart-write: ## write the golden renderings and the table of values after a change of the chart
 	go run -C tools/checks ./chartcheck -write
+
+.PHONY: check-rules
+check-rules: ## check and test the alerts, and the settings of Prometheus and Alertmanager (installed by make engines-up)
+	promtool check config deploy/prometheus/prometheus.yml
+	promtool test rules deploy/prometheus/tests/*_test.yml
