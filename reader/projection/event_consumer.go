@@ -59,11 +59,11 @@ type Change struct {
 	To eventlog.Checkpoint
 }
 
-// Settled returns when each of the events was settled by the writer, and its trace.
+// Settled returns when each of the events was accepted and settled, and its trace.
 func (c Change) Settled() []Settled {
 	settled := make([]Settled, len(c.Events))
 	for i, e := range c.Events {
-		settled[i] = Settled{e.SettledAt, e.Trace}
+		settled[i] = Settled{Accepted: e.AcceptedAt, At: e.SettledAt, Trace: e.Trace}
 	}
 	return settled
 }

@@ -15,6 +15,7 @@ type ConsumerMetrics struct {
 	dropped *prometheus.CounterVec
 	gaps    *prometheus.CounterVec
 	delay   *prometheus.HistogramVec
+	write   prometheus.Histogram
 	batch   *prometheus.HistogramVec
 	steps   *prometheus.HistogramVec
 	now     func() time.Time
@@ -38,6 +39,10 @@ func NewConsumerMetrics(reg prometheus.Registerer, now func() time.Time) *Consum
 			Name: "catalog_view_delay_seconds", Help: "Time from the commit of an event in the writer until reads return it (view) or searches find it (index). The objective is 1 s.",
 			Buckets: metrics.Delays,
 		}, []string{"consumer"}),
+		write: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "catalog_write_readable_seconds", Help: "Time from the acceptance of a command by a gateway until reads return its result. 99.9 % within 1 s is an objective.",
+			Buckets: metrics.Delays,
+		}),
 		batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "catalog_reader_batch_events", Help: "Events applied together to the view or the index.",
 			Buckets: metrics.Sizes,
@@ -47,18 +52,20 @@ func NewConsumerMetrics(reg prometheus.Registerer, now func() time.Time) *Consum
 			Buckets: metrics.Seconds,
 		}, []string{"consumer", "step"}),
 	}
-	reg.MustRegister(m.applied, m.dropped, m.gaps, m.delay, m.batch, m.steps)
+	reg.MustRegister(m.applied, m.dropped, m.gaps, m.delay, m.write, m.batch, m.steps)
 	return m
 }
 
 // Settled is what the metrics need of an event.
 type Settled struct {
-	At    time.Time // when the writer settled it
-	Trace string    // traceparent of its command
+	Accepted time.Time // when a gateway accepted its command
+	At       time.Time // when the writer settled it
+	Trace    string    // traceparent of its command
 }
 
 // ObserveDelay records, for events that the consumer has just applied together, how
-// long ago they were settled. The oldest one is the exemplar.
+// long ago they were settled and, for the view, accepted. The oldest one is the
+// exemplar.
 func (m *ConsumerMetrics) ObserveDelay(consumer string, events []Settled) {
 	if len(events) == 0 {
 		return
@@ -75,6 +82,9 @@ func (m *ConsumerMetrics) ObserveDelay(consumer string, events []Settled) {
 			trace = e.Trace
 		}
 		metrics.ObserveTrace(delay, now.Sub(e.At).Seconds(), trace)
+		if consumer == "view" {
+			metrics.ObserveTrace(m.write, now.Sub(e.Accepted).Seconds(), trace)
+		}
 	}
 	m.batch.WithLabelValues(consumer).Observe(float64(len(events)))
 }
