@@ -42,16 +42,17 @@ var imports = map[string]string{
 	"reader/internal/readertest": ". engine/sqlite eventlog internal/wire reader reader/indexer reader/projection", // fakes for the tests of the reader packages
 
 	// Engines: each is the only importer of its driver.
-	"engine/kafka":               ". eventlog internal/metrics internal/wire",
-	"engine/postgres":            ". eventlog internal/failpoint internal/wire",
-	"engine/sqlite":              ". eventlog internal/failpoint internal/wire",
-	"engine/mongo":               ". eventlog internal/wire",
-	"engine/redis":               ". internal/wire",
-	"engine/bleve":               ". eventlog internal/textsearch internal/wire",
-	"engine/opensearch":          ". eventlog internal/breaker internal/textsearch internal/wire", // the index of catalogues larger than one machine
-	"engine/embedded":            "",
-	"engine/enginetest":          ". eventlog internal/wire reader reader/projection writer", // the suites that engines pass
-	"engine/enginetest/freeport": "",
+	"engine/kafka":                   ". eventlog internal/metrics internal/wire",
+	"engine/postgres":                ". eventlog internal/failpoint internal/wire",
+	"engine/sqlite":                  ". eventlog internal/failpoint internal/wire",
+	"engine/mongo":                   ". eventlog internal/wire",
+	"engine/redis":                   ". internal/wire",
+	"engine/bleve":                   ". eventlog internal/textsearch internal/wire",
+	"engine/opensearch":              ". eventlog internal/breaker internal/textsearch internal/wire", // the index of catalogues larger than one machine
+	"engine/embedded":                "",
+	"engine/enginetest":              ". eventlog internal/wire reader reader/projection writer", // the suites that engines pass
+	"engine/enginetest/freeport":     "",
+	"engine/enginetest/rediscluster": "engine/enginetest/freeport",
 
 	// Packages that several of the above share.
 	"internal/breaker":             ". internal/metrics", // circuit breakers for servers and engines

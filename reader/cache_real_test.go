@@ -23,6 +23,7 @@ import (
 
 	"catalog"
 	"catalog/engine/enginetest/freeport"
+	"catalog/engine/enginetest/rediscluster"
 	"catalog/engine/redis"
 	"catalog/eventlog"
 	"catalog/reader"
@@ -34,12 +35,29 @@ const (
 	sharedProducts = 40
 )
 
-// TestCache_coherence writes and reads products through two readers that share a
-// view and a Redis, while Redis is killed, restarted from an old snapshot, frozen,
-// and loses keys, and while the shards move between the readers. Reads with a
-// position are linearizable. Reads without one never go back in version, whichever
-// reader serves them, and are not older than the view.
+// TestCache_coherence kills Redis, restarts it from an old snapshot, freezes it,
+// deletes keys, and moves the shards between the readers.
 func TestCache_coherence(t *testing.T) {
+	server := startRedis(t)
+	testCoherence(t, "redis://"+server.address, func(log *sharedLog, until time.Time) map[string]int { return injectFaults(t, server, log, until) },
+		"killed", "frozen", "shards moved")
+}
+
+// TestCache_coherenceInCluster kills and freezes masters of a Redis Cluster, makes
+// replicas take over while their master lives, deletes keys, and moves the shards
+// between the readers.
+func TestCache_coherenceInCluster(t *testing.T) {
+	cluster := rediscluster.Start(t)
+	testCoherence(t, cluster.URL(), func(log *sharedLog, until time.Time) map[string]int { return injectClusterFaults(cluster, log, until) },
+		"master killed", "replica took over", "shards moved")
+}
+
+// testCoherence writes and reads products through two readers that share a view and
+// a Redis, while faults are injected. Reads with a position are linearizable. Reads
+// without one never go back in version, whichever reader serves them, and are not
+// older than the view. Each of the wanted faults must happen twice.
+func testCoherence(t *testing.T, redisURL string, inject func(log *sharedLog, until time.Time) map[string]int, wanted ...string) {
+	t.Helper()
 	length := 25 * time.Second
 	if s := os.Getenv("CATALOG_TEST_COHERENCE"); s != "" {
 		var err error
@@ -47,7 +65,6 @@ func TestCache_coherence(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	server := startRedis(t)
 	view := readertest.OpenSQLite(t)
 	log := newSharedLog()
 
@@ -58,7 +75,7 @@ func TestCache_coherence(t *testing.T) {
 	var readers [2]*reader.Reader
 	var registries [2]*prometheus.Registry
 	for i := range readers {
-		cache, err := redis.Open(ctx, redis.Config{URL: "redis://" + server.address, Shards: sharedShards})
+		cache, err := redis.Open(ctx, redis.Config{URL: redisURL, Shards: sharedShards})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +148,7 @@ func TestCache_coherence(t *testing.T) {
 			}
 		})
 	}
-	faults := injectFaults(t, server, log, until)
+	faults := inject(log, until)
 	clients.Wait()
 
 	result, _ := porcupine.CheckOperationsVerbose(productModel, history, time.Minute)
@@ -143,7 +160,7 @@ func TestCache_coherence(t *testing.T) {
 		hits += readertest.Counter(t, reg, "catalog_cache_lookups_total", "hit")
 	}
 	t.Logf("%d reads with a position, %d without, %d versions, %.0f cache hits, %d times ErrStale; faults: %v", reads.Load(), plain.Load(), log.written(), hits, late.Load(), faults)
-	for _, fault := range []string{"killed", "frozen", "shards moved"} {
+	for _, fault := range wanted {
 		if faults[fault] < 2 {
 			t.Errorf("void: fault %q %d times; want at least 2", fault, faults[fault])
 		}
@@ -207,6 +224,30 @@ func injectFaults(t *testing.T, server *redisServer, log *sharedLog, until time.
 				did["keys lost"]++
 			}
 		}
+	}
+	return did
+}
+
+// injectClusterFaults is injectFaults for a Redis Cluster. Faults of masters meet
+// the leases of both shards in turn.
+func injectClusterFaults(cluster *rediscluster.Cluster, log *sharedLog, until time.Time) map[string]int {
+	did := map[string]int{}
+	lease := func(n int) string { return fmt.Sprintf("catalog:{%d}:lease", n%sharedShards) }
+	steps := []func(n int){
+		func(n int) { cluster.Takeover(lease(n)); did["replica took over"]++ },
+		func(n int) { cluster.KillMaster(lease(n)); did["master killed"]++ },
+		func(n int) { cluster.FreezeMaster(lease(n), rand.N(1500*time.Millisecond)); did["master frozen"]++ },
+		func(int) { log.swap(); did["shards moved"]++ },
+	}
+	for n := 0; time.Now().Before(until) || n < 2*len(steps); n++ {
+		steps[n%len(steps)](n / len(steps))
+		for end := time.Now().Add(time.Second + rand.N(time.Second)); time.Now().Before(end) && time.Now().Before(until); {
+			<-time.After(10 * time.Millisecond)
+			if cluster.DeleteRandomKey() {
+				did["keys lost"]++
+			}
+		}
+		cluster.Healthy()
 	}
 	return did
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/rueidis"
+	"golang.org/x/sync/errgroup"
 
 	"catalog"
 	"catalog/internal/wire"
@@ -27,11 +29,7 @@ const leaseTokenSize = 26
 // fill token is for Fill; an empty fill token means that the product cannot be
 // stored at the moment.
 func (c *Cache) Product(ctx context.Context, id catalog.ID) (p catalog.Product, found bool, fillToken string, err error) {
-	replies := c.client.DoMulti(ctx,
-		c.client.B().Get().Key(c.productKey(id)).Build(),
-		c.client.B().Hmget().Key(c.leaseKey(catalog.Shard(id, c.shards))).Field("token", "fillable", bucket(id)).Build(),
-	)
-	lease, err := replies[1].ToArray()
+	entry, lease, err := c.entryAndLease(ctx, id)
 	if err != nil {
 		return p, false, "", fmt.Errorf("lease of cached product %s: %w", id, err)
 	}
@@ -39,7 +37,7 @@ func (c *Cache) Product(ctx context.Context, id catalog.ID) (p catalog.Product, 
 	if err != nil || !c.leasesTrusted() {
 		return p, false, "", nil // no valid lease
 	}
-	encoded, found, err := decodeEntry(id, replies[0], token)
+	encoded, found, err := decodeEntry(id, entry, token)
 	switch {
 	case err != nil:
 		return p, false, "", err
@@ -59,6 +57,34 @@ func (c *Cache) Product(ctx context.Context, id catalog.ID) (p catalog.Product, 
 	return p, false, token + revision, nil
 }
 
+// entryAndLease returns the entry of a product, and the fields token, fillable
+// and the product's bucket of its lease.
+func (c *Cache) entryAndLease(ctx context.Context, id catalog.ID) (entry, []rueidis.RedisMessage, error) {
+	lease, product := c.leaseKey(catalog.Shard(id, c.shards)), c.productKey(id)
+	if c.cluster {
+		reply, err := readScript.Exec(ctx, c.client, []string{lease, product}, []string{"fillable", bucket(id)}).ToArray()
+		if err != nil {
+			return nil, nil, err
+		}
+		return &reply[3], reply[:3], nil
+	}
+	replies := c.client.DoMulti(ctx,
+		c.client.B().Get().Key(product).Build(),
+		c.client.B().Hmget().Key(lease).Field("token", "fillable", bucket(id)).Build())
+	fields, err := replies[1].ToArray()
+	return &replies[0], fields, err
+}
+
+// readScript returns the token and further fields of a lease, then entries. The
+// token is nil when another server has made the lease: this server was promoted
+// or has received the slot, and the lease may lack the last calls.
+// KEYS: lease, products. ARGV: further fields.
+var readScript = rueidis.NewLuaScript(runID + `
+local reply = redis.call('HMGET', KEYS[1], 'server', 'token', unpack(ARGV))
+if table.remove(reply, 1) ~= run_id() then reply[1] = false end
+for i = 2, #KEYS do table.insert(reply, redis.call('GET', KEYS[i])) end
+return reply`)
+
 // Products returns the cached products among ids as encoded by
 // wire.EncodeProduct. The value is empty for a product that the view does not
 // have. Products that are not cached are absent from the map.
@@ -67,6 +93,9 @@ func (c *Cache) Products(ctx context.Context, ids []catalog.ID) (map[catalog.ID]
 	for _, id := range ids {
 		shard := catalog.Shard(id, c.shards)
 		byShard[shard] = append(byShard[shard], id)
+	}
+	if c.cluster {
+		return c.clusterProducts(ctx, byShard)
 	}
 	shards, commands := make([]int32, 0, len(byShard)), make(rueidis.Commands, 0, 2*len(byShard))
 	for shard, ids := range byShard {
@@ -94,14 +123,8 @@ func (c *Cache) Products(ctx context.Context, ids []catalog.ID) (map[catalog.ID]
 		if err != nil {
 			return nil, fmt.Errorf("lease of cached products of shard %d: %w", shard, err)
 		}
-		for j, id := range byShard[shard] {
-			encoded, found, err := decodeEntry(id, &entries[j], token)
-			if err != nil {
-				return nil, err
-			}
-			if found {
-				products[id] = encoded
-			}
+		if err := decodeEntries(products, byShard[shard], entries, token); err != nil {
+			return nil, err
 		}
 	}
 	if !c.leasesTrusted() {
@@ -110,18 +133,69 @@ func (c *Cache) Products(ctx context.Context, ids []catalog.ID) (map[catalog.ID]
 	return products, nil
 }
 
+// clusterProducts is Products in a Redis Cluster.
+func (c *Cache) clusterProducts(ctx context.Context, byShard map[int32][]catalog.ID) (map[catalog.ID][]byte, error) {
+	var mu sync.Mutex
+	products := map[catalog.ID][]byte{}
+	var calls errgroup.Group
+	for shard, ids := range byShard {
+		calls.Go(func() error {
+			keys := []string{c.leaseKey(shard)}
+			for _, id := range ids {
+				keys = append(keys, c.productKey(id))
+			}
+			reply, err := readScript.Exec(ctx, c.client, keys, nil).ToArray()
+			if err != nil {
+				return fmt.Errorf("cached products of shard %d: %w", shard, err)
+			}
+			token, err := reply[0].ToString()
+			if rueidis.IsRedisNil(err) {
+				return nil // no process holds the lease on this server
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			return decodeEntries(products, ids, reply[1:], token)
+		})
+	}
+	if err := calls.Wait(); err != nil {
+		return nil, err
+	}
+	return products, nil
+}
+
 // leasesTrusted reports whether the leases in Redis are current. A restarted
 // Redis can hold leases from before the restart until they expire. After a
-// connection has lasted for leaseTTL, all of them have expired.
+// connection has lasted for leaseTTL, all of them have expired. In a cluster,
+// readScript compares run ids instead.
 func (c *Cache) leasesTrusted() bool {
+	if c.cluster {
+		return true
+	}
 	return time.Since(time.Unix(0, c.dialed.Load())) >= leaseTTL
 }
+
+// decodeEntries adds to products those of ids whose entries are valid.
+func decodeEntries(products map[catalog.ID][]byte, ids []catalog.ID, entries []rueidis.RedisMessage, token string) error {
+	for i, id := range ids {
+		encoded, found, err := decodeEntry(id, &entries[i], token)
+		if err != nil {
+			return err
+		}
+		if found {
+			products[id] = encoded
+		}
+	}
+	return nil
+}
+
+// entry is a reply with an entry.
+type entry interface{ AsBytes() ([]byte, error) }
 
 // decodeEntry returns the encoded product in an entry, which is empty for a
 // product that the view does not have. found is false when the entry is absent
 // or was stored under another lease token.
-func decodeEntry(id catalog.ID, entry interface{ AsBytes() ([]byte, error) }, token string) (encoded []byte, found bool, err error) {
-	b, err := entry.AsBytes()
+func decodeEntry(id catalog.ID, e entry, token string) (encoded []byte, found bool, err error) {
+	b, err := e.AsBytes()
 	switch {
 	case rueidis.IsRedisNil(err):
 		return nil, false, nil

@@ -37,6 +37,20 @@ const changing = "x"
 // the other products in its bucket, and nothing else.
 func bucket(id catalog.ID) string { return strconv.Itoa(int(id[15])) }
 
+// runID is the beginning of the scripts. It defines a function that returns the
+// run id of the server, which differs for each start of each node. (A server
+// without that section of INFO, which only tests have, has the run id "".)
+const runID = `
+local function run_id()
+  local info = redis.pcall('INFO', 'server')
+  if type(info) == 'table' then
+    if string.find(info.err, 'section', 1, true) then return '' end
+    error(info.err)
+  end
+  return string.match(info, 'run_id:(%x+)') or ''
+end
+`
+
 // lease is the local half of a lease. Its holder is the only process that
 // changes the products of the shard in the view, and it invalidates the cache
 // before every change. The other half is a hash in Redis that expires.
@@ -51,28 +65,41 @@ type lease struct {
 	fillable bool       // AllowFill has been called
 	changing map[string]bool
 	expires  time.Time // time after which no state that Redis has or may still receive is valid
+
+	// Another node serves the shard after a failover or when its slot has moved.
+	// The former node may still serve the old lease until it expires.
+	server        string    // run id of the node that executed the last call
+	clock         clock     // of that node
+	formerExpires time.Time // when the lease on the former node has expired
 }
 
-// extendScript creates or extends a lease. When the hash is missing or is not
-// at the expected revision, Redis has lost calls: the lease gets a new token,
-// which makes all entries invalid.
+// extendScript creates or extends a lease. On another server than expected it
+// changes nothing. When the hash is missing or is not at the expected revision,
+// or is a copy from another server, Redis has lost calls: the lease gets a new
+// token, which makes all entries invalid.
 // KEYS: lease, then products to delete. ARGV: owner, "acquire" or "", token,
-// revision, next revision, new token, expiry, fillable, then pairs of bucket
-// and revision.
-var extendScript = rueidis.NewLuaScript(`
-local now = redis.call('TIME')
-local lease = redis.call('HMGET', KEYS[1], 'owner', 'token', 'revision')
-if lease[1] and lease[1] ~= ARGV[1] and ARGV[2] == '' then return {'', now[1], now[2]} end
+// revision, next revision, new token, expiry, fillable, expected run id, then
+// pairs of bucket and revision. It returns the token, or "" when another process
+// has the lease, the run id, and the time.
+var extendScript = rueidis.NewLuaScript(runID + `
+local now, server = redis.call('TIME'), run_id()
+if server ~= ARGV[9] then return {'', server, now[1], now[2]} end
+local lease = redis.call('HMGET', KEYS[1], 'owner', 'token', 'revision', 'server')
+if lease[1] and lease[1] ~= ARGV[1] and ARGV[2] == '' then return {'', server, now[1], now[2]} end
 local token = ARGV[3]
-if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[3] or lease[3] ~= ARGV[4] then
+if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[3] or lease[3] ~= ARGV[4] or lease[4] ~= server then
   token = ARGV[6]
   redis.call('DEL', KEYS[1])
 end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'token', token, 'revision', ARGV[5], 'fillable', ARGV[8])
-for i = 9, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'token', token, 'revision', ARGV[5], 'fillable', ARGV[8], 'server', server)
+for i = 10, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 for i = 2, #KEYS do redis.call('DEL', KEYS[i]) end
 redis.call('PEXPIREAT', KEYS[1], ARGV[7])
-return {token, now[1], now[2]}`)
+return {token, server, now[1], now[2]}`)
+
+// unknownServer is expected of a call that must not change anything: no server
+// has this run id.
+const unknownServer = "unknown"
 
 // extend runs extendScript. settled lists the buckets whose changes have ended,
 // invalidated the products whose entries are deleted. On an error the effect on
@@ -80,8 +107,34 @@ return {token, now[1], now[2]}`)
 func (c *Cache) extend(ctx context.Context, shard int32, l *lease, settled []string, invalidated []catalog.ID) error {
 	ctx, cancel := context.WithTimeout(ctx, extendTimeout)
 	defer cancel()
-	sent := time.Now()
-	l.expires = sent.Add(leaseTTL)
+	// Every call that Redis may execute late makes Invalidate wait for its expiry.
+	// So a lease without a token is extended only when its server has replied to a
+	// call that changes nothing.
+	server := l.server
+	if l.token == "" {
+		server = unknownServer
+	}
+	for {
+		token, at, err := c.extendOn(ctx, server, shard, l, settled, invalidated)
+		switch {
+		case err != nil:
+			return fmt.Errorf("extend the cache lease of shard %d: %w", shard, err)
+		case at != server:
+			server = at // a call has changed nothing, and l has the clock of this server
+			continue
+		case token == "":
+			l.lost = true
+			return leaseLost(shard)
+		}
+		l.token, l.acquire = token, false
+		return nil
+	}
+}
+
+// extendOn runs extendScript once. It changes the lease only on the given server;
+// at is the server that executed the script.
+func (c *Cache) extendOn(ctx context.Context, server string, shard int32, l *lease, settled []string, invalidated []catalog.ID) (token, at string, err error) {
+	sent, before := time.Now(), l.expires
 	acquire, fillable, revision := "", "0", strconv.FormatInt(l.revision+1, 10)
 	if l.acquire {
 		acquire = "acquire"
@@ -93,31 +146,37 @@ func (c *Cache) extend(ctx context.Context, shard int32, l *lease, settled []str
 	for _, id := range invalidated {
 		keys = append(keys, c.productKey(id))
 	}
-	// The expiry is a time of the clock of Redis: a call that Redis receives late
-	// does not extend the lease further.
-	expiry := strconv.FormatInt(c.redisTime(sent).Add(leaseTTL).UnixMilli(), 10)
-	args := []string{l.owner, acquire, l.token, strconv.FormatInt(l.revision, 10), revision, rand.Text(), expiry, fillable}
+	// The expiry is a time of the clock of the server: a call that the server
+	// receives late does not extend the lease further.
+	expiry := strconv.FormatInt(l.clock.at(sent).Add(leaseTTL).UnixMilli(), 10)
+	args := []string{l.owner, acquire, l.token, strconv.FormatInt(l.revision, 10), revision, rand.Text(), expiry, fillable, server}
 	for b := range l.changing {
 		args = append(args, b, changing)
 	}
 	for _, b := range settled {
 		args = append(args, b, revision)
 	}
-	l.token = ""
-	l.revision++
+	if server != unknownServer {
+		l.token = ""
+		l.revision++
+		l.expires = sent.Add(leaseTTL)
+	}
 	reply, err := extendScript.Exec(ctx, c.client, keys, args).AsStrSlice()
 	if err != nil {
-		return fmt.Errorf("extend the cache lease of shard %d: %w", shard, err)
+		return "", "", err
 	}
-	seconds, _ := strconv.ParseInt(reply[1], 10, 64)
-	micros, _ := strconv.ParseInt(reply[2], 10, 64)
-	c.setClock([]int64{seconds, micros})
-	if l.token = reply[0]; l.token == "" {
-		l.lost = true
-		return leaseLost(shard)
+	at = reply[1]
+	seconds, _ := strconv.ParseInt(reply[2], 10, 64)
+	micros, _ := strconv.ParseInt(reply[3], 10, 64)
+	l.clock = clock{server: time.Unix(seconds, micros*1000), local: time.Now()}
+	if at != server {
+		l.expires = before
 	}
-	l.acquire = false
-	return nil
+	if l.server != "" && at != l.server {
+		l.formerExpires = before
+	}
+	l.server = at
+	return reply[0], at, nil
 }
 
 func leaseLost(shard int32) error {
@@ -135,7 +194,7 @@ func (c *Cache) lease(shard int32) *lease {
 // AllowFill. After an error RenewLeases tries again; the caller may go on,
 // because Invalidate waits until no entry is valid.
 func (c *Cache) Acquire(ctx context.Context, shard int32) error {
-	l := &lease{owner: rand.Text(), acquire: true, changing: map[string]bool{}}
+	l := &lease{owner: rand.Text(), acquire: true, changing: map[string]bool{}, expires: time.Now().Add(leaseTTL)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c.mu.Lock()
@@ -146,8 +205,9 @@ func (c *Cache) Acquire(ctx context.Context, shard int32) error {
 
 // Invalidate removes products from the cache. After it returns, no process reads
 // them from the cache until AllowFill. When Redis does not reply, Invalidate
-// waits until the lease has expired, at most leaseTTL. It returns ErrFenced when
-// another process holds the lease.
+// waits until the lease has expired, at most leaseTTL; when another node serves
+// the shard than before, until the lease on the former node has expired. It
+// returns ErrFenced when another process holds the lease.
 func (c *Cache) Invalidate(ctx context.Context, shard int32, products []catalog.ID) error {
 	l := c.lease(shard)
 	l.mu.Lock()
@@ -158,17 +218,33 @@ func (c *Cache) Invalidate(ctx context.Context, shard int32, products []catalog.
 	for _, id := range products {
 		l.changing[bucket(id)] = true
 	}
+	until := l.expires
 	if l.token != "" {
-		if err := c.extend(ctx, shard, l, nil, products); err == nil || errors.Is(err, catalog.ErrFenced) {
+		switch err := c.extend(ctx, shard, l, nil, products); {
+		case errors.Is(err, catalog.ErrFenced):
 			return err
+		case err == nil:
+			until = l.formerExpires
+		default:
+			until = l.expires
 		}
 	}
+	if until = later(until, l.formerExpires); !time.Now().Before(until) {
+		return nil
+	}
 	select {
-	case <-time.After(time.Until(l.expires)):
+	case <-time.After(time.Until(until)):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // AllowFill allows Fill to store products of the shard again, including those
@@ -211,13 +287,6 @@ func (c *Cache) RenewLeases(ctx context.Context) {
 
 // renew extends every idle lease once.
 func (c *Cache) renew(ctx context.Context) {
-	// Every call that Redis may execute late makes Invalidate wait for its expiry.
-	// So a lease without a token is extended only when Redis replies to a ping.
-	reachable := sync.OnceValue(func() bool {
-		ctx, cancel := context.WithTimeout(ctx, extendTimeout)
-		defer cancel()
-		return c.Ping(ctx) == nil
-	})
 	c.mu.Lock()
 	leases := maps.Clone(c.leases)
 	c.mu.Unlock()
@@ -228,7 +297,7 @@ func (c *Cache) renew(ctx context.Context) {
 				return // a call in progress extends the lease as well
 			}
 			defer l.mu.Unlock()
-			if !l.lost && (l.token != "" || reachable()) {
+			if !l.lost {
 				_ = c.extend(ctx, shard, l, nil, nil) // on an error the next tick tries again
 			}
 		})

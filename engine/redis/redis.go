@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,7 +37,8 @@ const (
 // Config configures the connection to Redis and the entries.
 type Config struct {
 	// URL is the address of Redis, such as redis://127.0.0.1:6379/0. It is
-	// required.
+	// required. Of a Redis Cluster it lists a few nodes, of which one must respond:
+	// redis://10.0.0.1:6379?addr=10.0.0.2:6379&addr=10.0.0.3:6379.
 	URL string
 
 	// Prefix is the first part of every key. Change it to share one Redis
@@ -55,7 +57,7 @@ type Config struct {
 
 // Flags declares the flags of c, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
-	fs.StringVar(&c.URL, "redis.url", "", "`URL` of Redis, such as redis://127.0.0.1:6379/0; empty means no cache")
+	fs.StringVar(&c.URL, "redis.url", "", "`URL` of Redis, such as redis://127.0.0.1:6379/0, or of a Redis Cluster, with further nodes as redis://host1:6379?addr=host2:6379; empty means no cache")
 	fs.StringVar(&c.Prefix, "redis.prefix", defaultPrefix, "first `part` of every key in Redis")
 	fs.DurationVar(&c.TTL, "redis.ttl", defaultTTL, "`time` after which a cached product expires, varied by a tenth")
 }
@@ -63,12 +65,14 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 // Cache is the cache in Redis. It implements reader.Cache.
 type Cache struct {
 	client rueidis.Client
-	addr   string // for error messages: the host of the URL, without the password
-	prefix string
-	ttl    time.Duration
-	shards int
-	dialed atomic.Int64 // time of the last connection attempt, in nanoseconds since 1970
-	clock  atomic.Pointer[clock]
+	// cluster means that several nodes serve the keys. A read then checks that the
+	// node that it reaches is the one that made the lease.
+	cluster bool
+	addr    string // for error messages: the host of the URL, without the password
+	prefix  string
+	ttl     time.Duration
+	shards  int
+	dialed  atomic.Int64 // time of the last connection attempt, in nanoseconds since 1970
 
 	mu     sync.Mutex
 	leases map[int32]*lease // held by this process, by shard
@@ -110,20 +114,33 @@ func Open(ctx context.Context, c Config) (*Cache, error) {
 	if cache.client, err = rueidis.NewClient(o); err != nil {
 		return nil, cache.unreachable(err)
 	}
-	if err := cache.Ping(ctx); err != nil {
+	if err := cache.findCluster(ctx); err != nil {
 		cache.Close()
 		return nil, err
 	}
 	return cache, nil
 }
 
-// Ping returns an error when Redis cannot be reached.
-func (c *Cache) Ping(ctx context.Context) error {
-	now, err := c.client.Do(ctx, c.client.B().Time().Build()).AsIntSlice()
-	if err != nil {
+// findCluster sets cluster. The scripts ask a server for its run id by INFO, so the
+// user must be allowed to.
+func (c *Cache) findCluster(ctx context.Context) error {
+	info, err := c.client.Do(ctx, c.client.B().Info().Section("server").Build()).ToString()
+	reply, isReply := rueidis.IsRedisErr(err)
+	switch {
+	case isReply && strings.HasPrefix(reply.Error(), "NOPERM"):
+		return fmt.Errorf("the user in -redis.url may not run INFO at %s, by which the cache notices a failover; allow +info to the user", c.addr)
+	case err != nil && !isReply:
 		return c.unreachable(err)
 	}
-	c.setClock(now)
+	c.cluster = c.client.Mode() != rueidis.ClientModeStandalone && strings.Contains(info, "run_id:")
+	return nil
+}
+
+// Ping returns an error when Redis cannot be reached.
+func (c *Cache) Ping(ctx context.Context) error {
+	if err := c.client.Do(ctx, c.client.B().Ping().Build()).Error(); err != nil {
+		return c.unreachable(err)
+	}
 	return nil
 }
 
@@ -147,20 +164,10 @@ func (c *Cache) productKey(id catalog.ID) string {
 
 func (c *Cache) leaseKey(shard int32) string { return c.key(shard, "lease") }
 
-// clock is a reading of the clock of Redis and of the local clock at the same
+// clock is a reading of the clock of a server and of the local clock at the same
 // moment.
-type clock struct{ redis, local time.Time }
+type clock struct{ server, local time.Time }
 
-// setClock stores a reply of the TIME command that has just arrived.
-func (c *Cache) setClock(now []int64) {
-	if len(now) == 2 {
-		c.clock.Store(&clock{redis: time.Unix(now[0], now[1]*1000), local: time.Now()})
-	}
-}
-
-// redisTime converts a local time to the clock of Redis. The result is early by
-// at most the time that the reply of TIME took to arrive.
-func (c *Cache) redisTime(local time.Time) time.Time {
-	k := c.clock.Load()
-	return k.redis.Add(local.Sub(k.local))
-}
+// at converts a local time to the clock of the server. The result is early by at
+// most the time that the reply with the reading took to arrive.
+func (k clock) at(local time.Time) time.Time { return k.server.Add(local.Sub(k.local)) }
