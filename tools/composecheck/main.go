@@ -6,7 +6,7 @@
 //	go run -C tools ./composecheck [-dir ..] [-bin ../bin]
 //	go run -C tools ./composecheck -run
 //
-// With -run it also starts Kafka, PostgreSQL, Redis, and the programs of this repository as
+// With -run it instead starts Kafka, PostgreSQL, Redis, and the programs of this repository as
 // processes, with the settings of the Compose file, and writes and reads a product.
 package main
 
@@ -29,18 +29,17 @@ func main() {
 	log.SetFlags(0)
 	dir := flag.String("dir", "..", "`folder` of the repository")
 	bin := flag.String("bin", "../bin", "`folder` of the programs of this repository, built by make build")
-	run := flag.Bool("run", false, "also start the programs with the settings of the Compose file")
+	run := flag.Bool("run", false, "start the programs with the settings of the Compose file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	r := repository{dir: *dir, bin: *bin}
-	if err := check(ctx, r); err != nil {
-		log.Fatalf("composecheck: %v", err)
-	}
+	do := check
 	if *run {
-		if err := runStack(ctx, r); err != nil {
-			log.Fatalf("composecheck: %v", err)
-		}
+		do = runStack
+	}
+	if err := do(ctx, r); err != nil {
+		log.Fatalf("composecheck: %v", err)
 	}
 }
 
