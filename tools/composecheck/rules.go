@@ -17,8 +17,8 @@ import (
 // withoutHealthcheck names the services whose image has no program that could check it.
 var withoutHealthcheck = map[string]bool{"mongodb-exporter": true}
 
-// otherVariables are read by the Go runtime of the services.
-var otherVariables = map[string]bool{"GOMEMLIMIT": true, "GOGC": true, "GOMAXPROCS": true}
+// otherVariables are read by the Go runtime of the services, and SERVICE by compose.dev.yaml.
+var otherVariables = map[string]bool{"GOMEMLIMIT": true, "GOGC": true, "GOMAXPROCS": true, "SERVICE": true}
 
 // rules returns what is wrong in a project, sorted. flags are the variables that each program
 // reads. Containers of a development project build and debug, so they are not hardened.
@@ -44,11 +44,17 @@ func rules(p *types.Project, flags map[string]map[string]bool, development bool)
 	return append(problems, portProblems(p)...)
 }
 
-// program returns the program of a service whose image is built from this repository.
-func program(s types.ServiceConfig) (string, bool) {
-	name, ours := strings.CutPrefix(s.Image, "catalog/")
-	name, _, _ = strings.Cut(name, ":")
-	return name, ours
+// program returns the program of a service whose image is built from this repository. The image
+// catalog-dev has none: it builds the one that its variable SERVICE names.
+func program(s types.ServiceConfig) (name string, ours bool) {
+	image, _, _ := strings.Cut(s.Image, ":")
+	switch {
+	case image == "catalog":
+		return image, true
+	case image == "catalog-dev" && s.Environment["SERVICE"] != nil:
+		return *s.Environment["SERVICE"], true
+	}
+	return strings.CutPrefix(image, "catalog-")
 }
 
 // isJob reports whether a service ends by itself.
@@ -89,7 +95,7 @@ func checkOperation(s types.ServiceConfig, complain func(string, ...any)) {
 	}
 	if s.Deploy == nil || s.Deploy.Resources.Limits == nil || s.Deploy.Resources.Limits.MemoryBytes == 0 || s.Deploy.Resources.Limits.NanoCPUs == 0 {
 		complain("has no limit of memory and CPUs")
-	} else if limit, ok := s.Environment["GOMEMLIMIT"]; ok && limit != nil {
+	} else if limit := s.Environment["GOMEMLIMIT"]; limit != nil && *limit != "off" {
 		mib, err := strconv.ParseInt(strings.TrimSuffix(*limit, "MiB"), 10, 64)
 		if most := int64(s.Deploy.Resources.Limits.MemoryBytes) * 9 / 10; err != nil || mib<<20 > most {
 			complain("GOMEMLIMIT is %s; at most nine tenths of the memory limit (%d MiB) leave room for what is not of the Go heap", *limit, most>>20)
