@@ -7,9 +7,88 @@ override PATH := $(shell echo "$$PATH"):/usr/local/go/bin:/opt/homebrew/bin:/usr
 endif
 override export PATH := $(GOBIN):$(PATH)
 
+# Groups begin with a line "##@ title".
 .PHONY: help
 help: ## list the targets
-	@grep -Eh '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z_ -]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Run
+
+.PHONY: compose-up
+compose-up: ## Docker: build and start the complete system (deploy/.env selects the profile)
+	docker compose -f deploy/compose.yaml up --build --detach --wait
+
+.PHONY: compose-down
+compose-down: ## Docker: stop it; the data are kept
+	docker compose -f deploy/compose.yaml -f deploy/compose.dev.yaml down
+
+.PHONY: docker_dev
+docker_dev: ## Docker: the same with hot reload and a debugger port for each service
+	docker compose -f deploy/compose.yaml -f deploy/compose.dev.yaml up --build
+
+.PHONY: local
+local: ## without Docker: engines as processes, services with hot reload; Ctrl-C ends all of them
+	deploy/local up
+
+.PHONY: run_gateway run_writer run_reader
+run_gateway: ## without Docker: the gateway alone, after starting the engines
+run_writer: ## the writer
+run_reader: ## the reader
+run_gateway run_writer run_reader:
+	deploy/local run $(@:run_%=%)
+
+.PHONY: local-down
+local-down: ## stop the engines that make run_… or make migrate_up started
+	deploy/local down
+
+# With CATALOG_KAFKA_BROKERS and CATALOG_POSTGRES_URL in the environment, these two are migrated.
+.PHONY: migrate_up
+migrate_up: ## create and update topics and tables
+	@if [ -n "$$CATALOG_POSTGRES_URL" ]; then go run ./cmd/catalog migrate; else deploy/local engines; fi
+
+.PHONY: migrate_down
+migrate_down: ## delete the data of make local, to start again: CONFIRM=delete-all-data
+	@[ "$(CONFIRM)" = delete-all-data ] || { echo "Migrations only go forward: a program can be replaced by the version before it without a change of the tables (docs/adr/0048-compose.md)."; \
+	echo "To delete all products of make local, and its topics, tables and index: make migrate_down CONFIRM=delete-all-data"; \
+	echo "Of the Compose file: docker compose -f deploy/compose.yaml down --volumes"; exit 1; }
+	deploy/local down -clean
+
+.PHONY: mongo
+mongo: ## explain what replaces the initialisation of MongoDB
+	@echo "Nothing has to be initialised: the reader creates the collections and indexes of its view at its start."
+	@echo "In the Compose file, deploy/mongo/init.js makes MongoDB a replica set and creates its users."
+
+.PHONY: swagger
+swagger: ## serve the documentation of the API and open it
+	deploy/dev/swagger
+
+# The gateway's admin port is 9101, the writer's 9102, the reader's 9103: make pprof_heap ADMIN=127.0.0.1:9102
+ADMIN ?= 127.0.0.1:9101
+PPROF ?= go tool pprof -http 127.0.0.1:8006
+pprof_seconds ?= 10
+
+.PHONY: pprof_heap
+pprof_heap: ## show in a browser which code allocated the memory in use; ADMIN=host:port of a service
+	$(PPROF) http://$(ADMIN)/debug/pprof/heap
+
+.PHONY: pprof_cpu
+pprof_cpu: ## where the processor's time goes in the next 10 seconds
+	$(PPROF) "http://$(ADMIN)/debug/pprof/profile?seconds=$(pprof_seconds)"
+
+.PHONY: pprof_allocs
+pprof_allocs: ## which code allocates memory in the next 10 seconds
+	$(PPROF) "http://$(ADMIN)/debug/pprof/allocs?seconds=$(pprof_seconds)"
+
+.PHONY: compose-check
+compose-check: build ## check the Compose files without Docker
+	go run -C tools ./composecheck
+	go test -C tools ./composecheck
+
+.PHONY: compose-run
+compose-run: build ## start the programs as processes with the settings of the Compose file; write and read
+	go run -C tools ./composecheck -run
+
+##@ Build and test
 
 .PHONY: build
 build: ## build the four programs into bin/
@@ -50,6 +129,8 @@ bench: ## measure the system from outside; each figure is printed beside its lim
 field-recipe: ## add a field to a scratch copy by the recipe, run its tests, count the files
 	go run -C tools ./addfield
 
+##@ Engines for tests, without containers
+
 .PHONY: engines-up
 engines-up: ## start Kafka, PostgreSQL, Redis, MongoDB stand-ins, OpenSearch, Prometheus on loopback
 	deploy/engines/up
@@ -57,6 +138,8 @@ engines-up: ## start Kafka, PostgreSQL, Redis, MongoDB stand-ins, OpenSearch, Pr
 .PHONY: engines-down
 engines-down: ## stop them
 	deploy/engines/down
+
+##@ Source and generated files
 
 .PHONY: tools
 tools: ## install the pinned tools into bin/
