@@ -7,17 +7,61 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
 
 	"catalog"
 )
 
-// client calls the HTTP API of OpenSearch.
+// avoidFor is how long a node that did not respond gets no calls while another one
+// responds.
+const avoidFor = 5 * time.Second
+
+// client calls the HTTP API of OpenSearch. Calls go to the nodes in turn.
 type client struct {
-	url  string
-	host string // for errors: the URL without user and password
-	http *http.Client
+	nodes []*node
+	next  *atomic.Uint32
+	http  *http.Client
+}
+
+// node is an address of OpenSearch.
+type node struct {
+	url    string
+	host   string       // for errors: the URL without user and password
+	failed atomic.Int64 // time of the last call without a response, in nanoseconds since 1970; 0 after a response
+}
+
+// newClient returns a client for a list of URLs, separated by commas.
+func newClient(urls string, h *http.Client) (client, error) {
+	c := client{next: new(atomic.Uint32), http: h}
+	for s := range strings.SplitSeq(urls, ",") {
+		u, err := url.Parse(strings.TrimSpace(s))
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return client{}, errors.New("-opensearch.url: must be the URL of OpenSearch, such as http://127.0.0.1:9200, or several URLs separated by commas") // not the value: it may contain a password
+		}
+		c.nodes = append(c.nodes, &node{url: strings.TrimSuffix(u.String(), "/"), host: u.Host})
+	}
+	return c, nil
+}
+
+// order returns the nodes in the order in which a call tries them: those that
+// responded last time, beginning with another one for each call, then the others.
+func (c client) order() []*node {
+	first, now := int(c.next.Add(1)), time.Now().UnixNano()
+	order, avoided := make([]*node, 0, len(c.nodes)), []*node(nil)
+	for i := range c.nodes {
+		n := c.nodes[(first+i)%len(c.nodes)]
+		if failed := n.failed.Load(); failed > 0 && now-failed < int64(avoidFor) {
+			avoided = append(avoided, n)
+		} else {
+			order = append(order, n)
+		}
+	}
+	return append(order, avoided...)
 }
 
 // responseError is a response of OpenSearch with an error status.
@@ -54,45 +98,75 @@ func isErrorType(err error, kind string) bool {
 }
 
 // call sends a request and decodes the response, unless response is nil. A body of type []byte is
-// sent as lines of JSON; any other body is encoded to JSON.
+// sent as lines of JSON; any other body is encoded to JSON. When a node does not respond or is
+// not part of the cluster, the next one gets the request, if it may be repeated.
 func (c client) call(ctx context.Context, method, path string, body, response any) error {
-	var content io.Reader
+	var content []byte
 	contentType := "application/json"
 	switch b := body.(type) {
 	case nil:
 	case []byte:
-		content, contentType = bytes.NewReader(b), "application/x-ndjson"
+		content, contentType = b, "application/x-ndjson"
 	default:
-		encoded, err := json.Marshal(b)
-		if err != nil {
+		var err error
+		if content, err = json.Marshal(b); err != nil {
 			return err
 		}
-		content = bytes.NewReader(encoded)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.url+path, content)
+	// A switch of aliases and a conditional deletion fail when they are repeated after they succeeded.
+	repeatable := method != http.MethodDelete && path != "/_aliases"
+	var err error
+	for _, n := range c.order() {
+		var again bool
+		if again, err = c.callNode(ctx, n, method, path, contentType, content, response); !again || !repeatable && !notSent(err) {
+			break
+		}
+	}
+	return err
+}
+
+// callNode sends a request to one node. again reports whether another node may succeed.
+func (c client) callNode(ctx context.Context, n *node, method, path, contentType string, content []byte, response any) (again bool, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, n.url+path, bytes.NewReader(content))
 	if err != nil {
-		return err
+		return false, err
 	}
 	req.Header.Set("Content-Type", contentType)
 	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.transportError(ctx, err)
+	var b []byte
+	if err == nil {
+		defer resp.Body.Close()
+		b, err = io.ReadAll(resp.Body) // to the end, so that the connection can be reused
 	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body) // to the end, so that the connection can be reused
 	if err != nil {
-		return c.transportError(ctx, err)
+		if !errors.Is(ctx.Err(), context.Canceled) { // the caller has not given up before the node
+			n.failed.Store(time.Now().UnixNano())
+		}
+		return ctx.Err() == nil, transportError(ctx, n, err)
 	}
 	if resp.StatusCode >= 300 {
-		return decodeError(resp.StatusCode, b)
+		err := decodeError(resp.StatusCode, b)
+		// A node outside of the cluster returns 503; a search that fails on all shards fails on every node.
+		if resp.StatusCode == http.StatusServiceUnavailable && !isErrorType(err, errTypeShardsFailed) {
+			n.failed.Store(time.Now().UnixNano())
+			return true, err
+		}
+		return false, err
 	}
+	n.failed.Store(0)
 	if response == nil {
-		return nil
+		return false, nil
 	}
 	if err := json.Unmarshal(b, response); err != nil {
-		return fmt.Errorf("decode the response of OpenSearch: %w", err)
+		return false, fmt.Errorf("decode the response of OpenSearch: %w", err)
 	}
-	return nil
+	return false, nil
+}
+
+// notSent reports whether the request did not reach the node, because there is no connection.
+func notSent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }
 
 // decodeError returns the error of a response. It leaves out the reason that OpenSearch gives, which
@@ -111,7 +185,7 @@ func decodeError(status int, body []byte) error {
 
 // transportError returns the error of a call that got no response: that of ctx when it has ended,
 // else ErrUnavailable.
-func (c client) transportError(ctx context.Context, err error) error {
+func transportError(ctx context.Context, n *node, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -119,5 +193,5 @@ func (c client) transportError(ctx context.Context, err error) error {
 	if errors.As(err, &u) {
 		err = u.Err // without the URL, which may contain a password
 	}
-	return fmt.Errorf("OpenSearch at %s: %w: %w", c.host, err, catalog.ErrUnavailable)
+	return fmt.Errorf("OpenSearch at %s: %w: %w", n.host, err, catalog.ErrUnavailable)
 }

@@ -13,12 +13,9 @@ package opensearch
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -39,7 +36,8 @@ const (
 // Config configures the connection to OpenSearch and the shape of its indexes.
 type Config struct {
 	// URL is the address of OpenSearch, such as http://127.0.0.1:9200. It may contain a user and a
-	// password. It is required.
+	// password. It is required. Several URLs, separated by commas, are nodes of one cluster: calls
+	// go to all of them in turn, and to the others while one does not respond.
 	URL string
 	// Index is the first part of the names of the indexes. Change it to keep several catalogues in one
 	// OpenSearch. "" means catalog.
@@ -51,7 +49,7 @@ type Config struct {
 
 // Flags declares the flags of c with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
-	fs.StringVar(&c.URL, "opensearch.url", "", "`URL` of OpenSearch, such as http://127.0.0.1:9200, for one search index that all readers share; without it, each reader keeps an index on its own disk")
+	fs.StringVar(&c.URL, "opensearch.url", "", "`URL` of OpenSearch, such as http://127.0.0.1:9200, or of several of its nodes, comma separated, for one search index that all readers share; without it, each reader keeps an index on its own disk")
 	fs.StringVar(&c.Index, "opensearch.index", "catalog", "first part of the `name` of the indexes in OpenSearch")
 	fs.IntVar(&c.Shards, "opensearch.shards", 1, "`number` of primary shards of an index that is created in OpenSearch")
 }
@@ -74,19 +72,18 @@ type Index struct {
 // Open connects to OpenSearch and creates the index when there is none. Its errors are one line
 // without the password of the URL.
 func Open(ctx context.Context, c Config, reg prometheus.Registerer) (*Index, error) {
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("-opensearch.url: must be the URL of OpenSearch, such as http://127.0.0.1:9200") // not the value: it may contain a password
+	client, err := newClient(c.URL, &http.Client{
+		Transport: &http.Transport{MaxIdleConnsPerHost: maxIdlePerHost, IdleConnTimeout: idleTimeout, TLSHandshakeTimeout: tlsTimeout, ResponseHeaderTimeout: callTimeout},
+		Timeout:   callTimeout,
+	})
+	if err != nil {
+		return nil, err
 	}
 	if c.Index == "" {
 		c.Index = "catalog"
 	}
 	x := &Index{
-		client: client{url: strings.TrimSuffix(u.String(), "/"), host: u.Host, http: &http.Client{
-			Transport: &http.Transport{MaxIdleConnsPerHost: maxIdlePerHost, IdleConnTimeout: idleTimeout, TLSHandshakeTimeout: tlsTimeout, ResponseHeaderTimeout: callTimeout},
-			Timeout:   callTimeout,
-		}},
-		base: c.Index + "-v" + format, shards: max(c.Shards, 1), breaker: breaker.New("opensearch", reg),
+		client: client, base: c.Index + "-v" + format, shards: max(c.Shards, 1), breaker: breaker.New("opensearch", reg),
 	}
 	if err := x.Ping(ctx); err != nil {
 		return nil, fmt.Errorf("%w; start OpenSearch there, or set -opensearch.url", err)
