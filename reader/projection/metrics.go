@@ -52,6 +52,11 @@ func NewConsumerMetrics(reg prometheus.Registerer, now func() time.Time) *Consum
 			Buckets: metrics.Seconds,
 		}, []string{"consumer", "step"}),
 	}
+	for _, consumer := range []string{"view", "index"} { // from 0 on, so that the first event is an increase
+		m.applied.WithLabelValues(consumer)
+		m.dropped.WithLabelValues(consumer)
+		m.gaps.WithLabelValues(consumer)
+	}
 	reg.MustRegister(m.applied, m.dropped, m.gaps, m.delay, m.write, m.batch, m.steps)
 	return m
 }

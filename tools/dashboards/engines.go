@@ -26,7 +26,7 @@ func engines() board {
 					queries: []query{rate("db_client_operation_duration_seconds_count", selector, "{{db_system_name}}", "db_system_name")}},
 				{kind: graph, title: "Failed database calls", unit: "cps", width: 8, min: ptr(0.0), runbook: "catalogbreakeropen",
 					normal: "0.", act: "the type of the error says whether the engine is unreachable or refuses.",
-					queries: []query{{expr: `sum by (db_system_name, error_type) (rate(db_client_operation_duration_seconds_count{` + selector + `, error_type!=""}[$__rate_interval])) or vector(0)`, legend: "{{db_system_name}} {{error_type}}"}}},
+					queries: []query{{expr: `sum by (db_system_name, error_type) (rate(db_client_operation_duration_seconds_count{` + selector + `, error_type!=""}[$__rate_interval])) or label_replace(vector(0), "error_type", "none", "", "")`, legend: "{{db_system_name}} {{error_type}}"}}},
 			}},
 			{panels: []panel{
 				{kind: graph, title: "Kafka calls (p95)", unit: "s", width: 8, min: ptr(0.0),

@@ -182,6 +182,9 @@ func (p panel) build(id uint32, at dashboard.GridPos) (builtPanel, error) {
 	defaults := &built.FieldConfig.Defaults
 	defaults.Unit, defaults.Min, defaults.Max = &p.unit, p.min, p.max
 	defaults.Thresholds = &dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: p.thresholds()}
+	if p.kind == number && p.unit == "percentunit" {
+		defaults.Decimals = ptr(2.0) // 99.95 % must not be shown as 100 %
+	}
 	mode := dashboard.FieldColorModeIdPaletteClassic
 	if p.kind != graph {
 		mode = dashboard.FieldColorModeIdThresholds

@@ -32,11 +32,11 @@ func readPath() board {
 					queries: quantiles("http_server_request_duration_seconds", reads)},
 				{kind: graph, title: "Calls of the reader (p95)", unit: "s", width: 8, min: ptr(0.0),
 					normal: "some milliseconds.", act: "slow GetProducts: Redis and MongoDB; slow searches: the index. A read with a position waits for the view.",
-					queries: []query{quantile("0.95", "rpc_server_call_duration_seconds", selector+`, rpc_method=~"catalog.v1.ReaderService/.*"`, "{{rpc_method}}", "rpc_method")}},
+					queries: []query{{expr: `label_replace(histogram_quantile(0.95, sum by (le, rpc_method) (rate(rpc_server_call_duration_seconds_bucket{` + selector + `, rpc_method=~"catalog.v1.ReaderService/.*"}[$__rate_interval]))), "rpc_method", "$1", "rpc_method", ".*/(.*)")`, legend: "{{rpc_method}}", exemplars: true}}},
 				{kind: graph, title: "Failed calls of the reader", unit: "cps", width: 8, min: ptr(0.0),
 					normal: "NOT_FOUND and FAILED_PRECONDITION are normal results; others near 0.", act: "UNAVAILABLE or DEADLINE_EXCEEDED: the engine behind the reader does not respond.",
 					empty:   "no failed calls",
-					queries: []query{{expr: `sum by (rpc_response_status_code) (rate(rpc_server_call_duration_seconds_count{` + selector + `, rpc_response_status_code!="OK"}[$__rate_interval])) or vector(0)`, legend: "{{rpc_response_status_code}}"}}},
+					queries: []query{{expr: `sum by (rpc_response_status_code) (rate(rpc_server_call_duration_seconds_count{` + selector + `, rpc_response_status_code!="OK"}[$__rate_interval]))`, legend: "{{rpc_response_status_code}}"}}},
 			}},
 			{title: "Caches", panels: []panel{
 				{kind: graph, title: "Cache hits", unit: "percentunit", width: 8, min: ptr(0.0), max: ptr(1.0),

@@ -6,7 +6,7 @@ func writePath() board {
 		about: "Where a write loses its time: gateway → Kafka → writer → PostgreSQL → Kafka → reader. Look at the steps from left to right.",
 		rows: []row{
 			{title: "Is the write path healthy?", height: 5, panels: []panel{
-				{kind: number, title: "Oldest accepted write not settled", unit: "s", width: 6, runbook: "catalogwritesnotsettled",
+				{kind: number, title: "Oldest waiting write", unit: "s", width: 6, runbook: "catalogwritesnotsettled",
 					normal: "below 0.1 s.", act: "look at the steps below: no batches means that no writer owns the shard, slow batches mean PostgreSQL.",
 					queries: []query{{expr: `max(catalog_backlog_age_seconds{` + selector + `})`}}, steps: []step{{1, warn}, {5, bad}}},
 				{kind: number, title: "Commands settled", unit: "cps", width: 6,
