@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -17,8 +16,6 @@ import (
 	"catalog/api"
 
 	"github.com/labstack/echo/v5"
-	"github.com/swaggest/swgui"
-	"github.com/swaggest/swgui/v5emb"
 	"go.yaml.in/yaml/v3"
 
 	"catalog"
@@ -227,13 +224,4 @@ var patternHelp = map[string]string{
 	"gtin":             "must be a GTIN: 8, 12, 13 or 14 digits",
 	"currency":         "must be a code of ISO 4217 such as EUR",
 	"Catalog-Position": "must be a position such as 5.1207, as in the Catalog-Position of a response",
-}
-
-// docs returns the interactive documentation of the API. It loads nothing from
-// other hosts.
-func docs() http.Handler {
-	return v5emb.NewWithConfig(swgui.Config{
-		ShowTopBar: false, HideCurl: false, JsonEditor: false,
-		SettingsUI: map[string]string{"tryItOutEnabled": "true", "displayRequestDuration": "true", "defaultModelsExpandDepth": "0"},
-	})("Catalog API", "/openapi.json", "/docs")
 }

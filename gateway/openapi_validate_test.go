@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -62,4 +63,16 @@ func TestDocs_swagger(t *testing.T) {
 			}
 		})
 	}
+	t.Run("every file that the page names is served", func(t *testing.T) {
+		_, page := call(t, http.MethodGet, url+"/docs/", "")
+		names := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page, -1)
+		if len(names) < 4 {
+			t.Fatalf("the page names %d files; want the scripts, the style sheet and the icon", len(names))
+		}
+		for _, name := range names {
+			if w, body := call(t, http.MethodGet, url+name[1], ""); w.StatusCode != http.StatusOK || body == "" {
+				t.Errorf("GET %s = %d with %d bytes; want 200", name[1], w.StatusCode, len(body))
+			}
+		}
+	})
 }
