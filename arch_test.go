@@ -31,24 +31,24 @@ var imports = map[string]string{
 	"web":            "",
 
 	// The three services.
-	"gateway": ". api api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/journal internal/logging internal/metrics internal/rpc internal/wire",
+	"gateway": ". api api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/journal internal/logging internal/metrics internal/rpc internal/telemetry internal/wire",
 	"writer":  ". api/catalog/v1 eventlog internal/breaker internal/failpoint internal/logging internal/metrics internal/telemetry internal/wire",
 	"reader":  ". api/catalog/v1 internal/breaker internal/changefeed internal/metrics internal/wire reader/audit reader/indexer reader/projection",
 
 	// Parts of the reader.
 	"reader/projection":          ". eventlog internal/failpoint internal/metrics internal/telemetry",
-	"reader/indexer":             ". eventlog internal/failpoint reader/projection", // shares the event consumer and the watermarks
+	"reader/indexer":             ". eventlog internal/failpoint internal/telemetry reader/projection", // shares the event consumer and the watermarks
 	"reader/audit":               ". internal/wire",
 	"reader/internal/readertest": ". engine/sqlite eventlog internal/wire reader reader/indexer reader/projection", // fakes for the tests of the reader packages
 
 	// Engines: each is the only importer of its driver.
-	"engine/kafka":                   ". eventlog internal/metrics internal/wire",
-	"engine/postgres":                ". eventlog internal/failpoint internal/wire",
+	"engine/kafka":                   ". eventlog internal/metrics internal/telemetry internal/wire",
+	"engine/postgres":                ". eventlog internal/failpoint internal/telemetry internal/wire",
 	"engine/sqlite":                  ". eventlog internal/failpoint internal/wire",
-	"engine/mongo":                   ". eventlog internal/wire",
-	"engine/redis":                   ". internal/wire",
+	"engine/mongo":                   ". eventlog internal/telemetry internal/wire",
+	"engine/redis":                   ". internal/telemetry internal/wire",
 	"engine/bleve":                   ". eventlog internal/textsearch internal/wire",
-	"engine/opensearch":              ". eventlog internal/breaker internal/textsearch internal/wire", // the index of catalogues larger than one machine
+	"engine/opensearch":              ". eventlog internal/breaker internal/telemetry internal/textsearch internal/wire", // the index of catalogues larger than one machine
 	"engine/embedded":                "",
 	"engine/enginetest":              ". eventlog internal/wire reader reader/projection writer", // the suites that engines pass
 	"engine/enginetest/freeport":     "",
@@ -72,7 +72,7 @@ var imports = map[string]string{
 	"internal/productfile":         ". internal/wire",                                                                                    // reads and writes products as CSV and NDJSON
 	"internal/repair":              ". eventlog",                                                                                         // makes store and topics consistent
 	"internal/rpc":                 ". internal/breaker internal/metrics",                                                                // health, validation, metrics and statuses of every gRPC server and client
-	"internal/telemetry":           ". internal/logging",
+	"internal/telemetry":           ". eventlog internal/logging internal/metrics",
 	"internal/textsearch":          ".", // text analysis and query plans, shared by the indexes
 	"internal/wire":                ". api api/catalog/v1 eventlog",
 

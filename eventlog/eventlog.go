@@ -7,6 +7,7 @@ package eventlog
 
 import (
 	"context"
+	"time"
 
 	"catalog"
 )
@@ -19,6 +20,25 @@ type Records[T any] struct {
 	From, To    int64
 	Items       []T
 	DeadLetters []DeadLetter // records that cannot be decoded, without numbers; only of commands
+	Delivery
+}
+
+// Delivery tells how records came to this process, for their traces.
+type Delivery struct {
+	Topic     string // full name
+	Partition int32
+	Consumer  string    // name of the consumer group, or of the consumer without a group
+	PolledAt  time.Time // when the records were taken to be handled
+	Attempt   int       // number of calls of Handle with these records before this one
+	Traces    []Trace   // of the records whose trace is sampled
+}
+
+// Trace is a sampled trace and its records in a batch.
+type Trace struct {
+	Traceparent string    // W3C trace context of the span that sent the first of the records
+	SentAt      time.Time // when the first of the records was sent
+	Item        int       // index of the first of the records in Items
+	Records     int       // number of records in the batch
 }
 
 // Topics identifies the topics of a log. A topic that was deleted and created

@@ -17,6 +17,7 @@ import (
 	"catalog"
 	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/internal/telemetry"
 	"catalog/internal/wire"
 )
 
@@ -203,7 +204,7 @@ func (g *Gateway) settleRows(ctx context.Context, rows []*importRow) error {
 	for i, r := range rows {
 		r.command = catalog.Command{
 			ID: newID(), Product: r.id, Op: catalog.PatchProduct{Patch: r.patch, Create: true},
-			AcceptedAt: wire.TruncateTime(g.now()), Trace: traceparent(ctx),
+			AcceptedAt: wire.TruncateTime(g.now()), Trace: telemetry.Traceparent(ctx),
 		}
 		event, remove := g.pending.add(r.command.ID)
 		defer remove()

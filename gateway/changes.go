@@ -12,10 +12,12 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
+	"go.opentelemetry.io/otel/trace"
 
 	"catalog"
 	"catalog/api"
 	"catalog/internal/changefeed"
+	"catalog/internal/telemetry"
 	"catalog/internal/wire"
 )
 
@@ -23,6 +25,7 @@ import (
 // client disconnects or the gateway stops.
 func (g *Gateway) WatchChanges(c *echo.Context, params api.WatchChangesParams) error {
 	ctx := c.Request().Context()
+	trace.SpanFromContext(ctx).SetAttributes(telemetry.Endless.Bool(true))
 	if err := g.events.waitReady(ctx); err != nil {
 		return err
 	}

@@ -1,17 +1,17 @@
 package gateway
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v5"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"catalog/internal/logging"
@@ -35,6 +35,7 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		ctx, span := tracer.Start(ctx, r.Method+" "+route, trace.WithSpanKind(trace.SpanKindServer))
 		defer span.End()
 		c.SetRequest(r.WithContext(ctx))
+		c.Response().Header().Set("Trace-Id", span.SpanContext().TraceID().String())
 		active := g.metrics.active.Get(method)
 		active.Inc()
 		defer active.Dec()
@@ -48,10 +49,10 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if status >= http.StatusInternalServerError {
 			span.SetStatus(codes.Error, http.StatusText(status))
+			span.SetAttributes(semconv.ErrorTypeKey.String(strconv.Itoa(status)))
 		}
 		if span.IsRecording() {
-			span.SetAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", route),
-				attribute.Int("http.response.status_code", status))
+			span.SetAttributes(semconv.HTTPRequestMethodKey.String(methodLabel(r.Method)), semconv.HTTPRoute(route), semconv.HTTPResponseStatusCode(status))
 		}
 		took := time.Since(start)
 		metrics.Observe(ctx, g.metrics.duration.Get(response{route, method, status}), took.Seconds())
@@ -81,11 +82,4 @@ func methodLabel(m string) string {
 		return m
 	}
 	return metrics.Other
-}
-
-// traceparent returns the trace context of ctx in the form that a command carries.
-func traceparent(ctx context.Context) string {
-	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, carrier)
-	return carrier["traceparent"]
 }

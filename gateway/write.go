@@ -11,11 +11,14 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"catalog"
 	"catalog/api"
 	"catalog/internal/failpoint"
 	"catalog/internal/rpc"
+	"catalog/internal/telemetry"
 	"catalog/internal/wire"
 )
 
@@ -97,7 +100,10 @@ func (g *Gateway) write(c *echo.Context, cmd catalog.Command, prefer, key string
 	defer release()
 	ctx := c.Request().Context()
 	cmd.AcceptedAt = wire.TruncateTime(g.now())
-	cmd.Trace = traceparent(ctx)
+	cmd.Trace = telemetry.Traceparent(ctx)
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		span.SetAttributes(attribute.String("catalog.command", cmd.ID.String()), attribute.String("catalog.product", cmd.Product.String()))
+	}
 	c.Response().Header().Set("Command-Id", cmd.ID.String())
 	e, err := g.settle(ctx, cmd, key != "", wait)
 	switch {

@@ -97,7 +97,9 @@ func (w *Writer) checkTopics(ctx context.Context, number int32) error {
 // Handle settles the commands in one transaction and starts to publish their
 // events. It does not wait for the publish, so that the next batch is settled
 // meanwhile.
-func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]) error {
+func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]) (err error) {
+	ctx, batch := telemetry.StartCommands(ctx, r)
+	defer func() { batch.End(err) }()
 	s := w.shard(r.Shard)
 	if err := s.publisher.failure(); err != nil {
 		// The events that could not be published are in the journal. Begin
@@ -118,13 +120,13 @@ func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]
 	if err != nil {
 		return err
 	}
+	batch.SetEvents(events)
 	failpoint.Here(failpoint.WriterCommitted)
 	s.changedAt = time.Now()
 	s.state.Offset = r.To
 	s.state.NextSeq += int64(len(events))
 	s.state.NextDeadLetter += int64(len(r.DeadLetters))
 	w.metrics.settled(events, time.Since(start))
-	telemetry.RecordEventSpans(ctx, "settle", events, start)
 	w.publishEvents(ctx, s, events)
 	w.publishDeadLetters(ctx, s, r.DeadLetters)
 	return nil
@@ -132,8 +134,10 @@ func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]
 
 // settle settles the batch. When the outcome of the transaction is unknown it
 // reads the state of the shard, which tells whether the batch was committed.
-func (w *Writer) settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error) {
-	events, err := w.store.Settle(ctx, b, now)
+func (w *Writer) settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, err error) {
+	ctx, step := telemetry.StartStep(ctx, "settle")
+	defer func() { step.End(err) }()
+	events, err = w.store.Settle(ctx, b, now)
 	if err == nil || errors.Is(err, catalog.ErrFenced) {
 		return events, err
 	}

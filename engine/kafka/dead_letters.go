@@ -44,7 +44,7 @@ func (l *Log) PublishDeadLetters(ctx context.Context, letters []eventlog.DeadLet
 	for i, d := range letters {
 		records[i] = l.deadLetterRecord(d)
 	}
-	l.appendToPartition(ctx, records, func(err error) {
+	l.appendToPartition(ctx, "dead-letters", records, func(err error) {
 		if err != nil {
 			err = fmt.Errorf("publish dead letters from %s on: %w", letters[0].Position, err)
 		}

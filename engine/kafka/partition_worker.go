@@ -163,10 +163,15 @@ func fetchError(err error, offset int64) error {
 
 // decodeBatch decodes records. It returns an error when codec.undecodable does.
 func (w *partitionWorker[T]) decodeBatch(records []*kgo.Record, from int64) (eventlog.Records[T], error) {
-	batch := eventlog.Records[T]{Shard: w.shard, From: from, To: records[len(records)-1].Offset + 1, Items: make([]T, 0, len(records))}
+	batch := eventlog.Records[T]{
+		Shard: w.shard, From: from, To: records[len(records)-1].Offset + 1, Items: make([]T, 0, len(records)),
+		Delivery: eventlog.Delivery{Topic: w.group.topic, Partition: w.shard, Consumer: w.group.name, PolledAt: time.Now()},
+	}
+	var traces traceCollector
 	for _, record := range records {
 		item, err := w.group.codec.decode(record, w.group.log.shards)
 		if err == nil {
+			traces.add(record, len(batch.Items))
 			batch.Items = append(batch.Items, item)
 			continue
 		}
@@ -176,6 +181,7 @@ func (w *partitionWorker[T]) decodeBatch(records []*kgo.Record, from int64) (eve
 		}
 		batch.DeadLetters = append(batch.DeadLetters, letter)
 	}
+	batch.Traces = traces.list
 	return batch, nil
 }
 
@@ -183,6 +189,7 @@ func (w *partitionWorker[T]) decodeBatch(records []*kgo.Record, from int64) (eve
 // the shard is revoked, fenced or stopped.
 func (w *partitionWorker[T]) handle(assigned, workCtx context.Context, batch eventlog.Records[T]) error {
 	for try := 0; ; try++ {
+		batch.Attempt = try
 		err := w.group.consumer.Handle(workCtx, batch)
 		if err == nil || errors.Is(err, catalog.ErrFenced) || unrecoverable(err) {
 			return err

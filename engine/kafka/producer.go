@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"catalog"
+	"catalog/internal/telemetry"
 )
 
 const (
@@ -41,6 +42,14 @@ func (l *Log) SendCommands(ctx context.Context, commands ...catalog.Command) err
 			return err
 		}
 	}
+	call := telemetry.StartSend(ctx, "commands", l.topic("commands"), len(records))
+	setTraces(records, call)
+	err := l.sendCommands(ctx, records)
+	call.End(err)
+	return err
+}
+
+func (l *Log) sendCommands(ctx context.Context, records []*kgo.Record) error {
 	start := time.Now()
 	var wg sync.WaitGroup
 	var failed atomic.Pointer[error]
@@ -62,7 +71,7 @@ func (l *Log) SendCommands(ctx context.Context, commands ...catalog.Command) err
 	go func() { wg.Wait(); close(done) }()
 	select {
 	case <-ctx.Done():
-		return fmt.Errorf("send %d commands: %w: %w", len(commands), catalog.ErrOutcomeUnknown, context.Cause(ctx))
+		return fmt.Errorf("send %d commands: %w: %w", len(records), catalog.ErrOutcomeUnknown, context.Cause(ctx))
 	case <-done:
 	}
 	l.metrics.sendSeconds.Observe(time.Since(start).Seconds())
@@ -72,7 +81,7 @@ func (l *Log) SendCommands(ctx context.Context, commands ...catalog.Command) err
 		if rejected.Load() == int64(len(records)) {
 			kind = catalog.ErrUnavailable
 		}
-		return fmt.Errorf("send %d commands: %w: %w", len(commands), kind, *err)
+		return fmt.Errorf("send %d commands: %w: %w", len(records), kind, *err)
 	}
 	return nil
 }
@@ -91,7 +100,7 @@ func (l *Log) PublishEvents(ctx context.Context, events []catalog.Event, done fu
 			return
 		}
 	}
-	l.appendToPartition(ctx, records, func(err error) {
+	l.appendToPartition(ctx, "events", records, func(err error) {
 		if err != nil {
 			err = fmt.Errorf("publish events from %s on: %w", events[0].Position, err)
 		}
@@ -99,17 +108,21 @@ func (l *Log) PublishEvents(ctx context.Context, events []catalog.Event, done fu
 	})
 }
 
-// appendToPartition appends records to one partition, in order. It blocks only
+// appendToPartition appends records to one partition of the topic, in order. It blocks only
 // while the buffer is full. The calls of done are in the order of the calls of
 // appendToPartition.
-func (l *Log) appendToPartition(ctx context.Context, records []*kgo.Record, done func(error)) {
+func (l *Log) appendToPartition(ctx context.Context, topic string, records []*kgo.Record, done func(error)) {
 	if len(records) == 0 {
 		done(nil)
 		return
 	}
+	call := telemetry.StartSend(ctx, topic, l.topic(topic), len(records))
+	setTraces(records, call)
 	slots := min(int64(len(records)), maxBufferedRecords)
 	if err := l.eventSlots.Acquire(ctx, slots); err != nil {
-		done(fmt.Errorf("%w: %w", catalog.ErrUnavailable, err))
+		err = fmt.Errorf("%w: %w", catalog.ErrUnavailable, err)
+		call.End(err)
+		done(err)
 		return
 	}
 	start, remaining := time.Now(), len(records)
@@ -127,6 +140,7 @@ func (l *Log) appendToPartition(ctx context.Context, records []*kgo.Record, done
 		} else {
 			l.metrics.publishSeconds.Observe(time.Since(start).Seconds())
 		}
+		call.End(failed)
 		done(failed)
 	}
 	// The client does not get ctx: canceling a record in flight would make it

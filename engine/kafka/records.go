@@ -18,7 +18,7 @@ func (l *Log) commandRecord(c catalog.Command) (*kgo.Record, error) {
 	}
 	return &kgo.Record{
 		Topic: l.topic("commands"), Partition: l.shard(c.Product), Key: c.Product[:], Value: value,
-		Headers: headers("command-id", c.ID.String(), "traceparent", c.Trace),
+		Headers: headers("command-id", c.ID.String(), traceparentHeader, c.Trace),
 	}, nil
 }
 
@@ -31,7 +31,7 @@ func (l *Log) eventRecord(e catalog.Event) (*kgo.Record, error) {
 	return &kgo.Record{
 		Topic: l.topic("events"), Partition: e.Shard, Key: e.Product.ID[:], Value: value,
 		Headers: headers("seq", strconv.FormatInt(e.Seq, 10), "version", strconv.FormatInt(e.Product.Version, 10),
-			"command-id", e.Command.String(), "traceparent", e.Trace),
+			"command-id", e.Command.String(), traceparentHeader, e.Trace),
 	}, nil
 }
 

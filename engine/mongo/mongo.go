@@ -81,7 +81,7 @@ func Open(ctx context.Context, c Config) (*View, error) {
 	}
 	client, err := mongo.Connect(options.Client().ApplyURI(c.URL).
 		SetAppName("catalog").SetWriteConcern(writeconcern.Majority()).
-		SetServerSelectionTimeout(serverSelectionTimeout).SetTimeout(callTimeout).SetRetryWrites(true))
+		SetMonitor(newMonitor()).SetServerSelectionTimeout(serverSelectionTimeout).SetTimeout(callTimeout).SetRetryWrites(true))
 	if err != nil {
 		return nil, fmt.Errorf("-mongo.url: %w", err)
 	}

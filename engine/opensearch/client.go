@@ -10,11 +10,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"catalog"
+	"catalog/internal/telemetry"
 )
 
 // avoidFor is how long a node that did not respond gets no calls while another one
@@ -26,6 +28,7 @@ type client struct {
 	nodes []*node
 	next  *atomic.Uint32
 	http  *http.Client
+	db    *telemetry.DB
 }
 
 // node is an address of OpenSearch.
@@ -37,7 +40,7 @@ type node struct {
 
 // newClient returns a client for a list of URLs, separated by commas.
 func newClient(urls string, h *http.Client) (client, error) {
-	c := client{next: new(atomic.Uint32), http: h}
+	c := client{next: new(atomic.Uint32), http: h, db: telemetry.NewDB("opensearch", "")}
 	for s := range strings.SplitSeq(urls, ",") {
 		u, err := url.Parse(strings.TrimSpace(s))
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -118,7 +121,10 @@ func (c client) call(ctx context.Context, method, path string, body, response an
 	var err error
 	for _, n := range c.order() {
 		var again bool
-		if again, err = c.callNode(ctx, n, method, path, contentType, content, response); !again || !repeatable && !notSent(err) {
+		nodeCtx, measured := c.db.Start(ctx, apiName(method, path), "", telemetry.Server(n.host)...)
+		again, err = c.callNode(nodeCtx, n, method, path, contentType, content, response)
+		measured.End(errorType(err))
+		if !again || !repeatable && !notSent(err) {
 			break
 		}
 	}
@@ -167,6 +173,28 @@ func (c client) callNode(ctx context.Context, n *node, method, path, contentType
 func notSent(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// apiName returns the API that a call uses, such as bulk or search, for metrics
+// and traces. Calls on a whole index have the name of their method.
+func apiName(method, path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	for part := range strings.SplitSeq(path, "/") {
+		if name, ok := strings.CutPrefix(part, "_"); ok {
+			return name
+		}
+	}
+	return strings.ToLower(method)
+}
+
+// errorType returns the type of an error for metrics and traces: for an error
+// response its status.
+func errorType(err error) string {
+	var e *responseError
+	if errors.As(err, &e) {
+		return strconv.Itoa(e.status)
+	}
+	return telemetry.ErrorType(err)
 }
 
 // decodeError returns the error of a response. It leaves out the reason that OpenSearch gives, which

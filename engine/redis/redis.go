@@ -111,9 +111,11 @@ func Open(ctx context.Context, c Config) (*Cache, error) {
 		cache.dialed.Store(time.Now().UnixNano())
 		return conn, err
 	}
-	if cache.client, err = rueidis.NewClient(o); err != nil {
+	client, err := rueidis.NewClient(o)
+	if err != nil {
 		return nil, cache.unreachable(err)
 	}
+	cache.client = measure(client, cache.addr)
 	if err := cache.findCluster(ctx); err != nil {
 		cache.Close()
 		return nil, err

@@ -66,7 +66,7 @@ func Dial(target string, reg prometheus.Registerer) (*grpc.ClientConn, error) {
 	c, err := grpc.NewClient(target,
 		grpc.WithResolvers(list),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithStatsHandler(otelgrpc.NewClientHandler()),
+		grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithFilter(traced))),
 		grpc.WithChainUnaryInterceptor(m.unaryClient, b.unary),
 		grpc.WithChainStreamInterceptor(b.stream),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage)),

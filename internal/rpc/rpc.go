@@ -11,6 +11,7 @@ import (
 	"net"
 	"path"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"buf.build/go/protovalidate"
@@ -23,6 +24,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -61,7 +63,7 @@ func NewServer(log *slog.Logger, reg prometheus.Registerer) *Server {
 	m := newServerMetrics(reg)
 	s := &Server{
 		Server: grpc.NewServer(
-			grpc.StatsHandler(otelgrpc.NewServerHandler()),
+			grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithFilter(traced))),
 			grpc.ChainUnaryInterceptor(m.unaryServer, recoverUnary(log), validateUnary),
 			grpc.ChainStreamInterceptor(m.streamServer, recoverStream(log)),
 			grpc.MaxRecvMsgSize(maxRequest), grpc.MaxSendMsgSize(MaxMessage),
@@ -92,6 +94,12 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	})
 	defer stop()
 	return s.Serve(l)
+}
+
+// traced reports whether a call gets a span. Checks of readiness would be most of
+// the spans of an idle system, and a client follows changes for as long as it wants.
+func traced(call *stats.RPCTagInfo) bool {
+	return !strings.HasPrefix(call.FullMethodName, "/grpc.") && path.Base(call.FullMethodName) != "WatchChanges"
 }
 
 // validateUnary rejects requests that break the rules in the contract.

@@ -6,7 +6,6 @@ package telemetry
 import (
 	"context"
 	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -16,11 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"catalog/internal/logging"
@@ -30,21 +26,13 @@ import (
 type Config struct {
 	Log logging.Config
 
-	// OTLP is the host:port of an OTLP/gRPC endpoint that receives the spans. ""
-	// sends no spans.
-	OTLP string
-
-	// Sample is the share, from 0 to 1, of the traces starting in this process
-	// that are sent. A trace that a caller started follows the decision of the
-	// caller. Lower it to reduce the load on the endpoint.
-	Sample float64
+	Traces TraceConfig
 }
 
 // Flags declares the flags of c, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
 	c.Log.Flags(fs)
-	fs.StringVar(&c.OTLP, "otlp.endpoint", "", "`host:port` that receives spans by OTLP over gRPC, such as Jaeger's 127.0.0.1:4317; empty sends no spans")
-	fs.Float64Var(&c.Sample, "otlp.sample", 1, "`share` of the traces starting here that are sent, 0 to 1")
+	c.Traces.flags(fs)
 }
 
 // Telemetry holds the logger and the registry that the parts of a process use.
@@ -63,26 +51,14 @@ func Open(ctx context.Context, service, version string, c Config, w io.Writer) (
 		Log:      slog.New(traceHandler{logging.NewHandler(w, service, c.Log)}),
 		Registry: prometheus.NewRegistry(),
 	}
-	t.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	t.Registry.MustRegister(dbDuration, messagingDuration, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	otel.SetTextMapPropagator(propagation.TraceContext{})
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { t.Log.Warn("spans not sent", "err", err) }))
 
-	options := []sdktrace.TracerProviderOption{
-		sdktrace.WithResource(resource.NewSchemaless(semconv.ServiceName(service), semconv.ServiceVersion(version))),
+	var err error
+	if t.spans, err = openTraces(ctx, service, version, c.Traces); err != nil {
+		return nil, err
 	}
-	if c.OTLP == "" {
-		// Traces still get ids, which logs and problem responses carry.
-		options = append(options, sdktrace.WithSampler(sdktrace.NeverSample()))
-	} else {
-		exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpoint(c.OTLP), otlptracegrpc.WithInsecure())
-		if err != nil {
-			return nil, fmt.Errorf("send spans to %s: %w", c.OTLP, err)
-		}
-		options = append(options, sdktrace.WithBatcher(exporter),
-			sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(c.Sample))))
-	}
-	t.spans = sdktrace.NewTracerProvider(options...)
-	otel.SetTracerProvider(t.spans)
 	return t, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	common "go.opentelemetry.io/proto/otlp/common/v1"
 	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
 )
@@ -25,8 +27,9 @@ type endpoint struct {
 	collector.UnimplementedTraceServiceServer
 	addr string
 
-	mu    sync.Mutex
-	spans []*tracev1.Span
+	mu       sync.Mutex
+	spans    []*tracev1.Span
+	resource map[string]string // of the last spans
 }
 
 func newEndpoint(t *testing.T) *endpoint {
@@ -47,11 +50,24 @@ func (e *endpoint) Export(_ context.Context, r *collector.ExportTraceServiceRequ
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, resource := range r.GetResourceSpans() {
+		e.resource = attributes(resource.GetResource().GetAttributes())
 		for _, scope := range resource.GetScopeSpans() {
 			e.spans = append(e.spans, scope.GetSpans()...)
 		}
 	}
 	return &collector.ExportTraceServiceResponse{}, nil
+}
+
+// attributes returns attributes as text.
+func attributes(list []*common.KeyValue) map[string]string {
+	m := map[string]string{}
+	for _, a := range list {
+		m[a.GetKey()] = a.GetValue().GetStringValue()
+		if a.GetValue().GetStringValue() == "" {
+			m[a.GetKey()] = fmt.Sprint(a.GetValue().GetIntValue())
+		}
+	}
+	return m
 }
 
 // received returns the spans after Close has sent them.
@@ -135,46 +151,6 @@ func TestMetrics(t *testing.T) {
 			if !strings.Contains(w.Body.String(), want) {
 				t.Errorf("no metric %s", want)
 			}
-		}
-	})
-}
-
-func TestSampling(t *testing.T) {
-	// record ends n spans, each in its own trace, and returns those that arrive.
-	record := func(t *testing.T, n int, args ...string) []*tracev1.Span {
-		e := newEndpoint(t)
-		tel, logs := open(t, configOf(t, append([]string{"-otlp.endpoint", e.addr}, args...)...))
-		for range n {
-			_, span := otel.Tracer("test").Start(t.Context(), "span")
-			span.End()
-		}
-		tel.Close()
-		if logs.Len() > 0 {
-			t.Errorf("logged: %s", logs)
-		}
-		return e.received()
-	}
-	t.Run("all traces are sent by default", func(t *testing.T) {
-		if n := len(record(t, 10)); n != 10 {
-			t.Errorf("%d of 10 spans received, want all", n)
-		}
-	})
-	t.Run("-otlp.sample 0 sends no trace", func(t *testing.T) {
-		if n := len(record(t, 10, "-otlp.sample", "0")); n != 0 {
-			t.Errorf("%d spans received, want none", n)
-		}
-	})
-	t.Run("-otlp.sample 0.5 sends about half of the traces", func(t *testing.T) {
-		if n := len(record(t, 1000, "-otlp.sample", "0.5")); n < 350 || n > 650 {
-			t.Errorf("%d of 1000 spans received, want about 500", n)
-		}
-	})
-	t.Run("without an endpoint traces have ids and are not sampled", func(t *testing.T) {
-		tel, _ := open(t, configOf(t))
-		defer tel.Close()
-		_, span := otel.Tracer("test").Start(t.Context(), "span")
-		if c := span.SpanContext(); !c.HasTraceID() || c.IsSampled() {
-			t.Errorf("trace id %s, sampled %v; want an id, not sampled", c.TraceID(), c.IsSampled())
 		}
 	})
 }

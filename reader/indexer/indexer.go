@@ -19,6 +19,7 @@ import (
 	"catalog"
 	"catalog/eventlog"
 	"catalog/internal/failpoint"
+	"catalog/internal/telemetry"
 	"catalog/reader/projection"
 )
 
@@ -141,7 +142,9 @@ func (x *Indexer) Begin(ctx context.Context, shard int32) (offset int64, err err
 
 // Handle publishes records of a shard to the clients that watch changes, and
 // queues them for the index.
-func (x *Indexer) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) error {
+func (x *Indexer) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) (err error) {
+	ctx, batch := telemetry.StartEvents(ctx, r)
+	defer func() { batch.End(err) }()
 	x.feed.Publish(r.Shard, r.Items)
 	return x.events.Handle(ctx, r)
 }
@@ -241,10 +244,12 @@ func (x *Indexer) write(ctx context.Context, b indexBatch) bool {
 // after a restart the consumer reads the same events again.
 func (x *Indexer) writeIndex(ctx context.Context, b indexBatch) error {
 	if len(b.products) > 0 {
+		ctx, span := telemetry.StartStep(telemetry.WithBatches(ctx, b.traces...), "write index")
 		x.writing.Lock()
 		start := time.Now()
 		err := x.index.Apply(ctx, b.products, b.checkpoints)
 		x.writing.Unlock()
+		span.End(err)
 		if err != nil {
 			return err
 		}

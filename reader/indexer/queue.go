@@ -9,6 +9,7 @@ import (
 
 	"catalog"
 	"catalog/eventlog"
+	"catalog/internal/telemetry"
 	"catalog/reader/projection"
 )
 
@@ -36,6 +37,7 @@ type queuedChange struct {
 	to       eventlog.Checkpoint
 	settled  []projection.Settled // the events
 	size     int64                // in bytes
+	trace    *telemetry.Batch     // held until the change is in the index
 }
 
 // indexBatch is several changes to be written together.
@@ -44,6 +46,7 @@ type indexBatch struct {
 	checkpoints []eventlog.Checkpoint // the last of each shard
 	settled     []projection.Settled  // all events
 	size        int64                 // in bytes
+	traces      []*telemetry.Batch    // held until release
 }
 
 func newIndexQueue() *indexQueue {
@@ -60,10 +63,12 @@ func (q *indexQueue) add(ctx context.Context, change projection.Change) error {
 	if err := q.room.Acquire(ctx, c.size); err != nil {
 		return err
 	}
+	c.trace = telemetry.Hold(ctx)
 	select {
 	case q.changes <- c:
 		return nil
 	case <-ctx.Done():
+		c.trace.Release()
 		q.room.Release(c.size)
 		return ctx.Err()
 	}
@@ -92,8 +97,13 @@ func (q *indexQueue) next(ctx context.Context) (indexBatch, error) {
 	return merge(changes), nil
 }
 
-// release makes room for as much as the batch held.
-func (q *indexQueue) release(b indexBatch) { q.room.Release(b.size) }
+// release makes room for as much as the batch held, and ends its traces.
+func (q *indexQueue) release(b indexBatch) {
+	q.room.Release(b.size)
+	for _, t := range b.traces {
+		t.Release()
+	}
+}
 
 // full reports whether shards wait for room.
 func (q *indexQueue) full() bool {
@@ -114,6 +124,7 @@ func merge(changes []queuedChange) indexBatch {
 		checkpoints[c.to.Shard] = c.to
 		b.settled = append(b.settled, c.settled...)
 		b.size += c.size
+		b.traces = append(b.traces, c.trace)
 	}
 	b.products = lastVersions(products)
 	b.checkpoints = slices.Collect(maps.Values(checkpoints))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/internal/telemetry"
 )
 
 // cacheLeases holds the cache leases of the shards that this process projects,
@@ -47,8 +48,11 @@ func (l *cacheLeases) allowFill(ctx context.Context, shard int32, offset int64) 
 	if !caughtUp {
 		return
 	}
+	ctx, span := telemetry.StartStep(ctx, "allow cache fills")
 	// ErrFenced is left to the next Invalidate, which stops the shard.
-	if err := l.cache.AllowFill(ctx, shard); err != nil && !errors.Is(err, catalog.ErrFenced) {
+	err := l.cache.AllowFill(ctx, shard)
+	span.End(err)
+	if err != nil && !errors.Is(err, catalog.ErrFenced) {
 		l.onError(ctx, err)
 	}
 }

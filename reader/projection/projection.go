@@ -191,7 +191,9 @@ func (p *Projector) Begin(ctx context.Context, shard int32) (offset int64, err e
 }
 
 // Handle applies records of a shard and then lets the cache be filled with them.
-func (p *Projector) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) error {
+func (p *Projector) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) (err error) {
+	ctx, batch := telemetry.StartEvents(ctx, r)
+	defer func() { batch.End(err) }()
 	defer p.locks.lock(r.Shard)()
 	if err := p.events.Handle(ctx, r); err != nil {
 		return err
@@ -262,7 +264,6 @@ func (v viewTarget) Checkpoint(ctx context.Context, shard int32) (eventlog.Check
 // Apply runs the pipeline for a change. Each step makes its effect visible only
 // after the steps before it: a reader that sees the checkpoint sees the products.
 func (v viewTarget) Apply(ctx context.Context, c Change) error {
-	since := time.Now()
 	failpoint.Here(failpoint.ReaderPolled)
 	for _, s := range v.p.steps {
 		start := time.Now()
@@ -273,7 +274,6 @@ func (v viewTarget) Apply(ctx context.Context, c Change) error {
 			s.took.Observe(time.Since(start).Seconds())
 		}
 	}
-	telemetry.RecordEventSpans(ctx, "project", c.Events, since)
 	v.p.metrics.ObserveDelay("view", c.Settled())
 	return nil
 }
@@ -283,7 +283,10 @@ func (p *Projector) invalidateCache(ctx context.Context, c Change) error {
 		return nil
 	}
 	if p.leases != nil {
-		if err := p.leases.cache.Invalidate(ctx, c.To.Shard, c.productIDs()); err != nil {
+		stepCtx, span := telemetry.StartStep(ctx, "invalidate cache")
+		err := p.leases.cache.Invalidate(stepCtx, c.To.Shard, c.productIDs())
+		span.End(err)
+		if err != nil {
 			return err
 		}
 	}
@@ -295,7 +298,10 @@ func (p *Projector) writeView(ctx context.Context, c Change) error {
 	if len(c.Products) == 0 {
 		return nil
 	}
-	if err := p.view.Apply(ctx, c.Products); err != nil {
+	ctx, span := telemetry.StartStep(ctx, "write view")
+	err := p.view.Apply(ctx, c.Products)
+	span.End(err)
+	if err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.ReaderApplied)
@@ -303,7 +309,10 @@ func (p *Projector) writeView(ctx context.Context, c Change) error {
 }
 
 func (p *Projector) saveCheckpoint(ctx context.Context, c Change) error {
-	if err := p.view.SaveCheckpoint(ctx, c.To); err != nil {
+	ctx, span := telemetry.StartStep(ctx, "save checkpoint")
+	err := p.view.SaveCheckpoint(ctx, c.To)
+	span.End(err)
+	if err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.ReaderCheckpointed)
