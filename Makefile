@@ -174,10 +174,6 @@ verify: generate ## fail when generated code or go.mod is out of date
 	go mod tidy -diff
 	git diff --exit-code --stat -- api docs examples go.mod go.sum
 
-# Dashboards, alerts and their checks.
-.PHONY: dashboards
-dashboards: ## generate the Grafana dashboards from tools/dashboards
-	go run -C tools ./dashboards
 # The checks of chart, contracts and workflows have a module of their own: Helm, the types of Kubernetes and oasdiff
 # take minutes to build, and no other part needs them.
 .PHONY: chart-check
@@ -188,6 +184,30 @@ chart-check: ## lint and render the Helm chart, and hold the objects against Kub
 .PHONY: chart-write
 chart-write: ## write the golden renderings and the table of values after a change of the chart
 	go run -C tools/checks ./chartcheck -write
+
+.PHONY: api-compat
+api-compat: ## compare the contracts with those of the last release: fails on a breaking change
+	cd api && buf breaking --path catalog --against baseline/catalog.binpb
+	cd tools/checks && go tool oasdiff breaking ../../api/baseline/openapi.yaml ../../api/openapi.yaml --fail-on WARN
+
+.PHONY: baseline
+baseline: ## store the present contracts as those of the last release; run it when a release is tagged
+	cd api && buf build --path catalog --exclude-source-info -o baseline/catalog.binpb
+	cp api/openapi.yaml api/baseline/openapi.yaml
+
+.PHONY: workflow-check
+workflow-check: ## check the GitHub workflows
+	cd tools/checks && go tool actionlint ../../.github/workflows/*.yaml
+
+# UPGRADE='-previous REVISION' names the previous version; the default is the last tag.
+.PHONY: upgrade-test
+upgrade-test: ## run two versions side by side under load, in every order; no request may fail
+	go run ./test/chaos -upgrade $(UPGRADE)
+
+# Dashboards, alerts and their checks.
+.PHONY: dashboards
+dashboards: ## generate the Grafana dashboards from tools/dashboards
+	go run -C tools ./dashboards
 
 .PHONY: check-rules
 check-rules: ## check and test the alerts, and the settings of Prometheus and Alertmanager (installed by make engines-up)
