@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"catalog"
 	"catalog/eventlog"
@@ -52,10 +53,40 @@ func (l *Log) CreateTopics(ctx context.Context, partitions int) error {
 	defer cancel()
 	for try := 0; ; try++ {
 		err := l.LoadTopics(ctx)
+		if err == nil {
+			err = l.checkBrokersKnow(ctx, l.topic("commands"), l.topic("events"), l.topic("dead-letters"))
+		}
 		if err == nil || !errors.Is(err, kerr.UnknownTopicOrPartition) || !sleep(ctx, backoff(try)) {
 			return err
 		}
 	}
+}
+
+// checkBrokersKnow returns an error unless every broker that responds knows the
+// topics. A process that starts a moment later may ask any of them.
+func (l *Log) checkBrokersKnow(ctx context.Context, topics ...string) error {
+	brokers, err := l.admin.ListBrokers(ctx)
+	if err != nil {
+		return fmt.Errorf("list brokers at %s: %w", l.cfg.Brokers, err)
+	}
+	for _, b := range brokers {
+		request := kmsg.NewPtrMetadataRequest()
+		for _, t := range topics {
+			topic := kmsg.NewMetadataRequestTopic()
+			topic.Topic = kmsg.StringPtr(t)
+			request.Topics = append(request.Topics, topic)
+		}
+		response, err := request.RequestWith(ctx, l.events.Broker(int(b.NodeID)))
+		if err != nil {
+			continue // the broker is down, and learns of the topics when it starts
+		}
+		for _, t := range response.Topics {
+			if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
+				return fmt.Errorf("topic %s at broker %d: %w", *t.Topic, b.NodeID, err)
+			}
+		}
+	}
+	return nil
 }
 
 // LoadTopics reads the ids of the topics and the number of shards from the
