@@ -51,7 +51,7 @@ func Open(ctx context.Context, service, version string, c Config, w io.Writer) (
 		Log:      slog.New(traceHandler{logging.NewHandler(w, service, c.Log)}),
 		Registry: prometheus.NewRegistry(),
 	}
-	t.Registry.MustRegister(dbDuration, messagingDuration, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	t.Registry.MustRegister(dbDuration, messagingDuration, spansDropped, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	otel.SetTextMapPropagator(propagation.TraceContext{})
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { t.Log.Warn("spans not sent", "err", err) }))
 

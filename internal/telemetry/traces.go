@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -84,7 +85,7 @@ func openTraces(ctx context.Context, service, version string, c TraceConfig) (*s
 		if err != nil {
 			return nil, err
 		}
-		processor := sdktrace.NewBatchSpanProcessor(exporter)
+		processor := sdktrace.NewBatchSpanProcessor(countingExporter{exporter})
 		if c.KeepSlow > 0 {
 			t := newTail(c.KeepSlow, processor)
 			currentTail.Store(t)
@@ -101,6 +102,23 @@ func openTraces(ctx context.Context, service, version string, c TraceConfig) (*s
 	provider := sdktrace.NewTracerProvider(options...)
 	otel.SetTracerProvider(provider)
 	return provider, nil
+}
+
+// spansDropped counts spans for all telemetry of the process, as dbDuration does.
+var spansDropped = prometheus.NewCounter(prometheus.CounterOpts{
+	Name: "catalog_trace_spans_dropped_total", Help: "Spans that could not be sent to the collector of traces. Requests are not affected.",
+})
+
+// countingExporter counts the spans that its exporter could not send.
+type countingExporter struct{ sdktrace.SpanExporter }
+
+// ExportSpans implements sdktrace.SpanExporter.
+func (e countingExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	err := e.SpanExporter.ExportSpans(ctx, spans)
+	if err != nil {
+		spansDropped.Add(float64(len(spans)))
+	}
+	return err
 }
 
 // newExporter returns the exporter to the endpoint, or to that of the environment,
