@@ -55,7 +55,8 @@ var imports = map[string]string{
 	"engine/enginetest/rediscluster": "engine/enginetest/freeport",
 
 	// Packages that several of the above share.
-	"internal/breaker":             ". internal/metrics", // circuit breakers for servers and engines
+	"internal/archive":             ". api/catalog/v1 eventlog internal/wire", // moves old events of the journal to files
+	"internal/breaker":             ". internal/metrics",                      // circuit breakers for servers and engines
 	"internal/buildinfo":           "",
 	"internal/changefeed":          ".", // recent changes, shared by all subscribers of a gateway or reader
 	"internal/daemon":              "",
@@ -65,7 +66,7 @@ var imports = map[string]string{
 	"internal/engines/local":       "*",                                                                                                  // opens all engines, or a data folder in their place, for cmd/catalog
 	"internal/errordoc":            ".",                                                                                                  // generates docs/errors.md from the error model
 	"internal/failpoint":           "",                                                                                                   // places at which tests kill a process
-	"internal/journal":             ". api/catalog/v1 internal/wire",                                                                     // client of the writer's journal service
+	"internal/journal":             ". api/catalog/v1 internal/rpc internal/wire",                                                        // client of the writer's journal service
 	"internal/logging":             "",                                                                                                   // text and JSON logs, and sampling
 	"internal/metrics":             "",                                                                                                   // buckets, exemplars and registration of the metrics of all packages
 	"internal/metrics/metricstest": "",                                                                                                   // reads metrics in tests

@@ -31,6 +31,7 @@ const (
 	CodeTooLarge       Code = "too_large"       // the request body exceeds its size limit
 	CodeMediaType      Code = "unsupported_media_type"
 	CodeMethod         Code = "method_not_allowed"
+	CodeArchived       Code = "archived" // the journal no longer has the version or position
 	CodeInternal       Code = "internal" // a bug or a broken engine; the log has the details
 )
 
@@ -62,6 +63,10 @@ var (
 	// ErrOutcomeUnknown is returned when a command may or may not have been
 	// stored, and may still be settled. A retry with the same command id is safe.
 	ErrOutcomeUnknown = errors.New("the outcome is unknown")
+
+	// ErrArchived is returned when the journal no longer has an event, because it
+	// was moved to an archive.
+	ErrArchived = errors.New("the journal no longer has the event: it is archived")
 
 	// ErrFenced is returned when a shard is not at the epoch or offset that the
 	// caller expects, because another writer owns it now. That owner does, or has
@@ -174,6 +179,12 @@ var ErrorKinds = []ErrorKind{
 		Title:       "The outcome is unknown",
 		Meaning:     "The command may or may not have been stored, and may still be settled. Repeat the request with `idempotencyKey` of the problem as its `Idempotency-Key`, or read the receipt of `commandId`.",
 		WriteAdvice: "the command may have been stored, or may still be; repeat the request with idempotencyKey as its Idempotency-Key, or read the receipt of commandId",
+	},
+	{
+		Code: CodeArchived, Err: ErrArchived, HTTPStatus: 410, GRPCCode: 11, ExitCode: 4, Retry: RetryNever,
+		Title:      "The journal no longer has it",
+		Meaning:    "The version, or the position from which to follow changes, is older than the journal. `catalog journal read` prints it from the archive. Follow changes from now on, after reading the products again.",
+		ReadAdvice: "it is older than the journal; read it from the archive with catalog journal read, or continue without it",
 	},
 	{
 		Code: CodeTooLarge, HTTPStatus: 413, GRPCCode: 3, ExitCode: 3, Retry: RetryNever,

@@ -96,6 +96,7 @@ func (e Outcome) Valid() bool {
 
 // Defines values for ProblemCode.
 const (
+	ProblemCodeArchived             ProblemCode = "archived"
 	ProblemCodeBusy                 ProblemCode = "busy"
 	ProblemCodeExists               ProblemCode = "exists"
 	ProblemCodeInternal             ProblemCode = "internal"
@@ -117,6 +118,8 @@ const (
 // Valid indicates whether the value is a known member of the ProblemCode enum.
 func (e ProblemCode) Valid() bool {
 	switch e {
+	case ProblemCodeArchived:
+		return true
 	case ProblemCodeBusy:
 		return true
 	case ProblemCodeExists:
@@ -249,6 +252,9 @@ type History struct {
 
 	// NextBefore Absent on the last page.
 	NextBefore int64 `json:"nextBefore,omitempty,omitzero"`
+
+	// ArchivedBelow Set on the last page if the journal no longer has the versions below this one. `catalog journal read` prints them from the archive. The changes of this version are then unknown; its command is, too, if its `commandId` is all zeros.
+	ArchivedBelow int64 `json:"archivedBelow,omitempty,omitzero"`
 }
 
 // ImportResult defines model for ImportResult.

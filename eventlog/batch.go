@@ -30,6 +30,7 @@ type ShardState struct {
 	NextSeq        int64 // sequence number of the next event; the first is 1
 	NextDeadLetter int64 // number of the next dead letter; the first is 1
 	Published      int64 // lower bound of the last event in the events topic
+	Archived       int64 // the journal no longer has the events up to this seq
 }
 
 // BatchState is what a store must load before it can settle a batch.

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -76,10 +78,15 @@ func (g *Gateway) getOldProduct(c *echo.Context, id catalog.ID, params api.GetPr
 // eventOfVersion returns the event that made the version of the product.
 func (g *Gateway) eventOfVersion(ctx context.Context, id catalog.ID, version int64) (catalog.Event, error) {
 	e, ok, err := g.lastEvent(ctx, id, version+1)
-	if err == nil && (!ok || e.Product.Version != version) {
-		err = problem(catalog.CodeNotFound, "the product has no such version")
+	switch {
+	case err != nil:
+		return e, err
+	case !ok: // the current version is never missing, so this is an older one
+		return e, fmt.Errorf("version %d of product %s: %w", version, id, catalog.ErrArchived)
+	case e.Product.Version != version:
+		return e, problem(catalog.CodeNotFound, "the product has no such version")
 	}
-	return e, err
+	return e, nil
 }
 
 // eventAt returns the event that made the version which the product had at the
@@ -93,21 +100,27 @@ func (g *Gateway) eventAt(ctx context.Context, id catalog.ID, at time.Time) (cat
 		return e, nil
 	}
 	var found catalog.Event
+	var archived error
 	for low, high := int64(1), e.Product.Version; low < high; {
 		middle := (low + high) / 2
-		if e, err = g.eventOfVersion(ctx, id, middle); err != nil {
+		switch e, err = g.eventOfVersion(ctx, id, middle); {
+		case errors.Is(err, catalog.ErrArchived): // a later version may be the right one
+			archived, low = err, middle+1
+		case err != nil:
 			return e, err
-		}
-		if e.Product.UpdatedAt.After(at) {
+		case e.Product.UpdatedAt.After(at):
 			high = middle
-		} else {
+		default:
 			found, low = e, middle+1
 		}
 	}
-	if found.Product.Version == 0 {
-		return found, problem(catalog.CodeNotFound, "the product did not exist then")
+	switch {
+	case found.Product.Version != 0:
+		return found, nil
+	case archived != nil:
+		return found, archived
 	}
-	return found, nil
+	return found, problem(catalog.CodeNotFound, "the product did not exist then")
 }
 
 // lastEvent returns the event that made the last version of the product below

@@ -70,7 +70,8 @@ func (s Server) probe(ctx context.Context) error {
 	return err
 }
 
-// Replay streams events of a shard from the journal, in order.
+// Replay streams events of a shard from the journal, in order. It returns
+// ErrArchived when the first event is archived.
 func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingServer[catalogv1.ReplayResponse]) error {
 	ctx := stream.Context()
 	state, err := s.Store.State(ctx, r.GetShard())
@@ -86,8 +87,8 @@ func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingSe
 		if err != nil {
 			return err
 		}
-		if len(events) == 0 {
-			return fmt.Errorf("shard %d: event %d is missing in the journal", r.GetShard(), from)
+		if len(events) == 0 || events[0].Seq != from {
+			return s.missingEvent(ctx, r.GetShard(), from)
 		}
 		if err := stream.Send(&catalogv1.ReplayResponse{Events: eventsToProto(events)}); err != nil {
 			return err
@@ -95,6 +96,18 @@ func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingSe
 		from = events[len(events)-1].Seq + 1
 	}
 	return nil
+}
+
+// missingEvent returns the error for an event that the journal does not have.
+func (s Server) missingEvent(ctx context.Context, shard int32, seq int64) error {
+	state, err := s.Store.State(ctx, shard)
+	switch {
+	case err != nil:
+		return err
+	case seq <= state.Archived:
+		return fmt.Errorf("shard %d: event %d: %w", shard, seq, catalog.ErrArchived)
+	}
+	return fmt.Errorf("shard %d: event %d is missing in the journal", shard, seq)
 }
 
 // Snapshot streams the products of a shard, then the seq of the next event.

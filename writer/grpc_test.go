@@ -14,6 +14,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/eventlog"
 	"catalog/internal/breaker"
 	"catalog/internal/rpc"
 	"catalog/internal/wire"
@@ -44,6 +45,19 @@ func serve(t *testing.T, store writer.Store, log writer.Log) catalogv1.WriterSer
 		<-done
 	})
 	return catalogv1.NewWriterServiceClient(c)
+}
+
+// archivedStore is a store whose journal no longer has the events up to seq 100.
+type archivedStore struct{ writer.Store }
+
+func (s archivedStore) State(ctx context.Context, shard int32) (eventlog.ShardState, error) {
+	st, err := s.Store.State(ctx, shard)
+	st.Archived = 100
+	return st, err
+}
+
+func (s archivedStore) Journal(ctx context.Context, shard int32, from, to int64, limit int) ([]catalog.Event, error) {
+	return s.Store.Journal(ctx, shard, max(from, 101), to, limit)
 }
 
 func TestServer(t *testing.T) {
@@ -106,6 +120,14 @@ func testServer(t *testing.T) {
 	}
 	if seqs, err := replay(1201, 0); len(seqs) != 0 || err != nil {
 		t.Errorf("Replay after the end = %d events, %v; want none", len(seqs), err)
+	}
+
+	c = serve(t, archivedStore{store}, l)
+	if seqs, err := replay(100, 0); len(seqs) != 0 || rpc.CodeOf(err) != catalog.CodeArchived {
+		t.Errorf("Replay of an archived event = %d events, %v; want the code archived", len(seqs), err)
+	}
+	if seqs, err := replay(101, 0); len(seqs) != 1100 || err != nil {
+		t.Errorf("Replay of the first event that is not archived = %d events, %v; want 1100", len(seqs), err)
 	}
 
 	_, err1 := c.GetReceipt(ctx, &catalogv1.GetReceiptRequest{CommandId: unknown[:]})

@@ -78,8 +78,9 @@ type Store interface {
 	Receipt(ctx context.Context, command catalog.ID) (catalog.Event, error)
 
 	// History returns the events that made the versions of the product below
-	// before (0 for all versions), newest first, at most limit of them. It
-	// returns ErrNotFound when the product has no event at all.
+	// before (0 for all versions), newest first, at most limit of them. It leaves
+	// out archived events, and returns eventlog.CurrentVersion in place of that of
+	// the current version. It returns ErrNotFound when the product has no event.
 	History(ctx context.Context, product catalog.ID, before int64, limit int) ([]catalog.Event, error)
 
 	// SKUs returns the products that own the SKUs, by SKU. It leaves out SKUs

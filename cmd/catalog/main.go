@@ -31,6 +31,7 @@ func commands() []command {
 		{"rebuild", "rebuild view and search index from the store", rebuild},
 		{"dead-letters", "list, show and replay dead letters", deadLetters},
 		{"repair", "make store and topics consistent after a loss or a restore", repairStore},
+		{"journal", "move old events of the journal to files, and read these", journalCommand},
 		{"migrate", "create or update the topics and tables of real engines", migrate},
 		{"version", "print the version", printVersion},
 	}

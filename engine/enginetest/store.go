@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -23,6 +24,10 @@ type Store interface {
 	// ResetShards and AppendEvents are for `catalog repair`.
 	ResetShards(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error
 	AppendEvents(ctx context.Context, events []catalog.Event) error
+
+	// Archivable and RemoveEvents are for `catalog journal archive`.
+	Archivable(ctx context.Context, shard int32, before time.Time) (int64, error)
+	RemoveEvents(ctx context.Context, shard int32, to int64, limit int) (int64, error)
 }
 
 // TestStore is the suite of writer.Store. Each call of open returns a new store
@@ -74,6 +79,11 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 		{"repair", []engineTest[Store]{
 			{"ResetShards binds the store to other topics", repairReset},
 			{"AppendEvents brings a restored store up to date", repairAppendEvents},
+		}},
+		{"archive", []engineTest[Store]{
+			{"Archivable ends before the first event that is recent or may not be published", archivable},
+			{"RemoveEvents removes the oldest events of its shard", removeEvents},
+			{"history has the versions that are not archived, and always the current one", archivedHistory},
 		}},
 		{"snapshot", []engineTest[Store]{
 			{"has every product of its shard and no other", snapshotShard},

@@ -1,8 +1,8 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 	"time"
@@ -19,14 +19,18 @@ const (
 
 	copyBatch = 10_000 // rows of one shard that one transaction of the migration copies
 
-	// maxRowsUnderLock limits the rows that are copied while the journal is locked,
-	// which takes some tens of milliseconds.
+	// maxRowsUnderLock is the number of missing rows below which the journal is
+	// locked to copy them, which takes some tens of milliseconds.
 	maxRowsUnderLock = 2_000
+
+	maxLocked = 2 * time.Second // a transaction that locks the journal for longer is rolled back and repeated
 
 	maxCatchUps = 100 // attempts to come that close to the writers
 
 	progressInterval = 2 * time.Second
 )
+
+var errLockedTooLong = fmt.Errorf("the last rows of the journal could not be copied within %s", maxLocked)
 
 const journalColumns = "shard, seq, product, version, command, fingerprint, outcome, payload, actor, trace, accepted_at, settled_at"
 
@@ -134,25 +138,26 @@ func (m *migrator) fillNewJournal(ctx context.Context, partitioned bool) error {
 	if err := m.exec(ctx, journalTable("journal_new", partitioned)...); err != nil {
 		return err
 	}
-	if err := m.copyJournal(ctx); err != nil {
-		return err
-	}
-	for attempt := 1; ; attempt++ {
-		behind, err := m.rowsBehind(ctx, m.db)
-		switch {
-		case err != nil:
+	return m.retryLocks(ctx, func() error {
+		if err := m.catchUp(ctx); err != nil {
 			return err
-		case behind > maxRowsUnderLock && attempt == maxCatchUps:
-			return fmt.Errorf("writers append rows faster than they can be copied (%d are missing); run catalog migrate again when there is less load: it continues", behind)
-		case behind > maxRowsUnderLock:
-			if err := m.copyJournal(ctx); err != nil {
-				return err
-			}
-			continue
 		}
-		switched, err := m.switchJournals(ctx)
-		if err != nil || switched {
+		return m.switchJournals(ctx)
+	})
+}
+
+// catchUp copies rows until journal_new lacks only a few.
+func (m *migrator) catchUp(ctx context.Context) error {
+	for attempt := 1; ; attempt++ {
+		if err := m.copyJournal(ctx); err != nil {
 			return err
+		}
+		behind, err := m.rowsBehind(ctx)
+		switch {
+		case err != nil, behind <= maxRowsUnderLock:
+			return err
+		case attempt == maxCatchUps:
+			return fmt.Errorf("writers append rows faster than they can be copied (%d are missing); run catalog migrate again when there is less load: it continues", behind)
 		}
 	}
 }
@@ -160,7 +165,7 @@ func (m *migrator) fillNewJournal(ctx context.Context, partitioned bool) error {
 // copyJournal copies the rows that journal_new lacks, in transactions of at most
 // copyBatch rows. It locks no row and no table against writers.
 func (m *migrator) copyJournal(ctx context.Context) error {
-	total, err := m.rowsBehind(ctx, m.db)
+	total, err := m.rowsBehind(ctx)
 	if err != nil {
 		return err
 	}
@@ -202,10 +207,7 @@ func (m *migrator) copyRows(ctx context.Context, shard int32) (int64, error) {
 	if _, err := tx.ExecContext(ctx, "SET LOCAL synchronous_commit = off"); err != nil {
 		return 0, err
 	}
-	result, err := tx.ExecContext(ctx, `
-		INSERT INTO journal_new (`+journalColumns+`) SELECT `+journalColumns+` FROM journal
-		WHERE shard = $1 AND seq > coalesce((SELECT seq FROM journal_new WHERE shard = $1 ORDER BY seq DESC LIMIT 1), 0)
-		ORDER BY seq LIMIT $2`, shard, copyBatch)
+	result, err := tx.ExecContext(ctx, copyNextRows, shard, copyBatch)
 	if err != nil {
 		return 0, err
 	}
@@ -216,62 +218,67 @@ func (m *migrator) copyRows(ctx context.Context, shard int32) (int64, error) {
 	return n, tx.Commit()
 }
 
-// querier is *sql.DB or *sql.Tx.
-type querier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
-// lastCopied has the last seq of each shard in journal_new.
-const lastCopied = `(SELECT shard, next_seq, coalesce((SELECT seq FROM journal_new n WHERE n.shard = s.shard ORDER BY seq DESC LIMIT 1), 0) AS last FROM shards s)`
+// copyNextRows copies rows of one shard. It names the shard, so that its plan is
+// the same whatever is known about the new table.
+const copyNextRows = `
+	INSERT INTO journal_new (` + journalColumns + `) SELECT ` + journalColumns + ` FROM journal
+	WHERE shard = $1 AND seq > coalesce((SELECT seq FROM journal_new WHERE shard = $1 ORDER BY seq DESC LIMIT 1), 0)
+	ORDER BY seq LIMIT $2`
 
 // rowsBehind returns how many rows journal_new lacks. It is too high when the
 // first rows of the journal were removed, and nothing has been copied.
-func (m *migrator) rowsBehind(ctx context.Context, q querier) (n int64, err error) {
-	err = q.QueryRowContext(ctx, "SELECT coalesce(sum(next_seq - 1 - last), 0)::bigint FROM "+lastCopied+" AS s").Scan(&n)
+func (m *migrator) rowsBehind(ctx context.Context) (n int64, err error) {
+	err = m.db.QueryRowContext(ctx, `
+		SELECT coalesce(sum(next_seq - 1 - coalesce((SELECT seq FROM journal_new n WHERE n.shard = s.shard ORDER BY seq DESC LIMIT 1), 0)), 0)::bigint
+		FROM shards s`).Scan(&n)
 	return n, err
 }
 
 // switchJournals locks the journal, copies the last rows and renames the tables.
-// It reports false when too many rows are missing.
-func (m *migrator) switchJournals(ctx context.Context) (switched bool, err error) {
-	var held time.Duration
-	err = m.retryLocks(ctx, func() error {
-		switched = false
-		tx, err := m.db.BeginTx(ctx, nil)
+// It gives up with a temporary error when the journal would be locked for longer
+// than maxLocked.
+func (m *migrator) switchJournals(ctx context.Context) error {
+	shards, err := m.shards(ctx)
+	if err != nil {
+		return err
+	}
+	tx, err := m.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, "LOCK TABLE journal IN ACCESS EXCLUSIVE MODE"); err != nil {
+		return err
+	}
+	start := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, maxLocked, errLockedTooLong)
+	defer cancel()
+	for _, shard := range shards {
+		result, err := tx.ExecContext(ctx, copyNextRows, shard, copyBatch)
 		if err != nil {
-			return err
+			return cmp.Or(context.Cause(ctx), err)
 		}
-		defer tx.Rollback()
-		if _, err := tx.ExecContext(ctx, "LOCK TABLE journal IN ACCESS EXCLUSIVE MODE"); err != nil {
-			return err
+		if n, err := result.RowsAffected(); err != nil || n >= copyBatch { // there can be more
+			return cmp.Or(err, errLockedTooLong)
 		}
-		start := time.Now()
-		if behind, err := m.rowsBehind(ctx, tx); err != nil || behind > 2*maxRowsUnderLock {
-			return err
-		}
-		statements := []string{`
-			INSERT INTO journal_new (` + journalColumns + `) SELECT j.* FROM ` + lastCopied + ` AS s,
-				LATERAL (SELECT ` + journalColumns + ` FROM journal WHERE shard = s.shard AND seq > s.last) AS j`}
-		for _, rename := range [][2]string{{"journal", "journal_old"}, {"journal_new", "journal"}} {
-			from, to := rename[0], rename[1]
-			statements = append(statements, "ALTER TABLE "+from+" RENAME TO "+to)
-			for _, index := range []string{"_pkey", "_command", "_version"} {
-				statements = append(statements, "ALTER INDEX "+from+index+" RENAME TO "+to+index)
-			}
+	}
+	for _, rename := range [][2]string{{"journal", "journal_old"}, {"journal_new", "journal"}} {
+		from, to := rename[0], rename[1]
+		statements := []string{"ALTER TABLE " + from + " RENAME TO " + to}
+		for _, index := range []string{"_pkey", "_command", "_version"} {
+			statements = append(statements, "ALTER INDEX "+from+index+" RENAME TO "+to+index)
 		}
 		for _, s := range statements {
 			if _, err := tx.ExecContext(ctx, s); err != nil {
-				return err
+				return cmp.Or(context.Cause(ctx), err)
 			}
 		}
-		switched, err = true, tx.Commit()
-		held = time.Since(start)
-		return err
-	})
-	if err == nil && switched {
-		m.report(fmt.Sprintf("the tables were switched; the journal was locked for %s", held.Round(time.Millisecond)))
 	}
-	return switched, err
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	m.report(fmt.Sprintf("the tables are switched; the journal was locked for %s", time.Since(start).Round(time.Millisecond)))
+	return nil
 }
 
 // compareJournals returns an error unless the journal has all rows of journal_old.
@@ -324,7 +331,7 @@ func (m *migrator) planJournalPartitions(ctx context.Context) (string, error) {
 	return strings.Join([]string{
 		fmt.Sprintf("copy the journal (up to %d rows, %s) to a table of %d partitions, in transactions of %d rows", rows, size, journalPartitions, copyBatch),
 		"writers and readers continue during the copy",
-		fmt.Sprintf("then lock the journal, usually for less than 0.1 s, to copy its last rows (%d at most) and to rename both tables; the wait for this lock is limited to %s an attempt, and writers wait meanwhile", 2*maxRowsUnderLock, migrationLockTimeout),
+		fmt.Sprintf("then lock the journal, usually for less than 0.1 s, to copy its last rows and to rename both tables, at most %s; the wait for this lock is limited to %s an attempt; writers wait meanwhile", maxLocked, migrationLockTimeout),
 		fmt.Sprintf("needs %s of free disk until the old table is dropped at the end", size),
 	}, "; "), nil
 }

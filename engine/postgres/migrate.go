@@ -19,6 +19,9 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// archivedVersion is the version of the migration that adds shards.archived.
+const archivedVersion = 3
+
 // migrationsTable is the table in which goose records the migrations that ran.
 const migrationsTable = "migrations"
 
@@ -182,7 +185,14 @@ func (m *migrator) plan(ctx context.Context, version int64, empty bool) (string,
 
 // lostByDown describes the data that are lost when the migration is undone, or
 // returns "".
-func (m *migrator) lostByDown(context.Context, int64) (string, error) { return "", nil }
+func (m *migrator) lostByDown(ctx context.Context, version int64) (lost string, err error) {
+	if version != archivedVersion {
+		return "", nil
+	}
+	err = m.db.QueryRowContext(ctx, `
+		SELECT CASE WHEN max(archived) > 0 THEN 'which events of the journal are archived; programs would take them for missing' ELSE '' END FROM shards`).Scan(&lost)
+	return lost, err
+}
 
 // retryLocks calls do, and again after a pause while it fails because a lock is
 // not available.
@@ -191,14 +201,15 @@ func (m *migrator) retryLocks(ctx context.Context, do func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := do()
 		var pgErr *pgconn.PgError
-		if !errors.As(err, &pgErr) || pgErr.Code != lockNotAvailable && pgErr.Code != deadlockDetected {
+		temporary := errors.Is(err, errLockedTooLong) || errors.As(err, &pgErr) && (pgErr.Code == lockNotAvailable || pgErr.Code == deadlockDetected)
+		if !temporary {
 			return err
 		}
 		holders := m.lockHolders(ctx)
 		if attempt == maxLockAttempts {
 			return fmt.Errorf("no lock after %d attempts; end the transactions that hold it (%s) and run catalog migrate again, which continues: %w", attempt, holders, err)
 		}
-		m.report(fmt.Sprintf("a lock is not available after %s (%s); writers continue, next attempt in %s", migrationLockTimeout, holders, pause))
+		m.report(fmt.Sprintf("%v; %s; writers continue, next attempt in %s", err, holders, pause))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

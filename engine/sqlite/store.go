@@ -56,12 +56,12 @@ func (s *Store) InitShards(ctx context.Context, shards int) error {
 }
 
 const (
-	stateColumns = `shard, epoch, "offset", next_seq, next_dead_letter, published`
+	stateColumns = `shard, epoch, "offset", next_seq, next_dead_letter, published, archived`
 	selectState  = "SELECT " + stateColumns + " FROM shards WHERE shard = ?"
 )
 
 func scanState(row scanner) (st eventlog.ShardState, err error) {
-	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.NextDeadLetter, &st.Published)
+	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.NextDeadLetter, &st.Published, &st.Archived)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = errors.New("the store has no such shard")
 	}
@@ -124,15 +124,19 @@ func (s *Store) Receipt(ctx context.Context, command catalog.ID) (catalog.Event,
 }
 
 // History returns the events that created versions of the product below before,
-// newest first, at most limit of them. before 0 means all versions. It returns
-// ErrNotFound when the product never existed.
+// newest first, at most limit of them. before 0 means all versions. Instead of the
+// event of the current version, if it is archived, it returns
+// eventlog.CurrentVersion. It returns ErrNotFound when the product never existed.
 func (s *Store) History(ctx context.Context, product catalog.ID, before int64, limit int) ([]catalog.Event, error) {
 	events, err := query(ctx, s.db.read, scanEvent, `
 		SELECT payload FROM journal
 		WHERE product = ?1 AND outcome IN ('created', 'changed', 'deleted') AND (?2 = 0 OR version < ?2)
 		ORDER BY version DESC LIMIT ?3`, product[:], before, limit)
 	if err == nil && len(events) == 0 {
-		_, err = s.Product(ctx, product)
+		var p catalog.Product
+		if p, err = s.Product(ctx, product); err == nil && (before == 0 || p.Version < before) {
+			events = []catalog.Event{eventlog.CurrentVersion(p)}
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("history of product %s: %w", product, err)

@@ -25,12 +25,12 @@ import (
 	"catalog"
 )
 
-// Journal has every event that was ever settled.
+// Journal has every event that is not archived.
 type Journal interface {
 	// Next returns the seq that the next event of the shard will have.
 	Next(ctx context.Context, shard int32) (int64, error)
 	// Replay calls handle with the events of the shard with from ≤ seq ≤ to, in
-	// order.
+	// order. It returns ErrArchived when the first one is archived.
 	Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error
 }
 

@@ -308,6 +308,26 @@ func TestSubscriber_journalError(t *testing.T) {
 	}
 }
 
+// TestSubscribe_archived subscribes after events that the journal no longer has.
+func TestSubscribe_archived(t *testing.T) {
+	j := newJournal(1)
+	for range 10 {
+		j.add(0, 0)
+	}
+	f := newFeed(j, 1)
+	f.Begin(0, 1)
+	j.err = catalog.ErrArchived
+	if _, err := f.Subscribe(t.Context(), make(changefeed.Cursor, 1)); !errors.Is(err, catalog.ErrArchived) {
+		t.Errorf("Subscribe = %v; want ErrArchived", err)
+	}
+	j.err = nil
+	c, err := f.Subscribe(t.Context(), changefeed.Cursor{4})
+	if err != nil {
+		t.Fatalf("Subscribe after an error = %v; want nil", err)
+	}
+	c.Close()
+}
+
 func TestFilter(t *testing.T) {
 	j := newJournal(1)
 	f := newFeed(j, 1)

@@ -2,6 +2,7 @@ package changefeed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -20,7 +21,8 @@ type Subscriber struct {
 // Subscribe returns a subscriber for the events after the cursor, or, with nil,
 // for the events from now on. It waits until all shards are followed. The caller
 // must Close the subscriber. It returns ErrTooManySubscribers, ErrClosed, an
-// error of the journal, or ErrUnavailable when ctx ends first.
+// error of the journal, ErrArchived when the journal no longer has the next event,
+// or ErrUnavailable when ctx ends first.
 func (f *Feed) Subscribe(ctx context.Context, after Cursor) (*Subscriber, error) {
 	f.mu.Lock()
 	full := f.subscribers >= f.limit
@@ -42,7 +44,27 @@ func (f *Feed) Subscribe(ctx context.Context, after Cursor) (*Subscriber, error)
 		after = s.target
 	}
 	s.cursor = slices.Clone(after)
+	if err := s.checkJournal(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
 	return s, nil
+}
+
+// checkJournal returns ErrArchived when the journal no longer has the first event
+// after the cursor. It looks at the first shard that is behind: if another one is
+// archived, a later call of Next fails, and the next Subscribe looks at that one.
+func (s *Subscriber) checkJournal(ctx context.Context) error {
+	for shard := range s.cursor {
+		if next := s.cursor[shard] + 1; next <= s.target[shard] {
+			err := s.feed.journal.Replay(ctx, int32(shard), next, next, func([]catalog.Event) error { return nil })
+			if errors.Is(err, catalog.ErrArchived) {
+				return err
+			}
+			return nil // other errors are temporary; Next returns them
+		}
+	}
+	return nil
 }
 
 // Close ends the subscription. Call it once.

@@ -12,6 +12,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/internal/rpc"
 	"catalog/internal/wire"
 )
 
@@ -29,7 +30,7 @@ func (j Journal) Next(ctx context.Context, shard int32) (int64, error) {
 
 // Replay calls handle with the events of the shard with from ≤ seq ≤ to, in
 // order. A to of 0 means up to the last event. It stops at the first error of
-// handle and returns it.
+// handle and returns it. It returns ErrArchived when the first event is archived.
 func (j Journal) Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream when handle fails
 	defer cancel()
@@ -89,6 +90,8 @@ func receive[M any](stream grpc.ServerStreamingClient[M], what string, handle fu
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
+		case err != nil && rpc.CodeOf(err) == catalog.CodeArchived:
+			return fmt.Errorf("%s: %w: %w", what, catalog.ErrArchived, err)
 		case err != nil:
 			return fmt.Errorf("%s: %w", what, err)
 		}

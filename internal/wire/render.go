@@ -169,7 +169,9 @@ func facetValuesFromJSON(list []api.FacetValue) []catalog.FacetValue {
 
 // HistoryToJSON renders the events of a product, newest first, as its history.
 // Each version lists its changes to the version before it. With more set, older
-// events exist: the last event then serves only as the base of the comparison.
+// events exist: the last event then serves only as the base of the comparison. If
+// it does not, the last event is compared with nothing, or, when older events are
+// archived, not at all.
 func HistoryToJSON(events []catalog.Event, more bool) api.History {
 	h := api.History{Items: []api.Version{}}
 	for i, e := range events {
@@ -180,6 +182,9 @@ func HistoryToJSON(events []catalog.Event, more bool) api.History {
 		case more:
 			h.NextBefore = e.Product.Version + 1
 			return h
+		case e.Product.Version > 1 || e.Command == (catalog.ID{}): // the version before, or the command, is archived
+			h.ArchivedBelow = e.Product.Version
+			before = e.Product.ProductData
 		}
 		h.Items = append(h.Items, api.Version{
 			Version: e.Product.Version, Outcome: api.Outcome(e.Outcome), CommandId: uuid.UUID(e.Command),

@@ -2,6 +2,7 @@ package projection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -175,6 +176,9 @@ func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.E
 			if at, err = c.replay(ctx, at, e.Seq-1); err != nil {
 				return err
 			}
+			if e.Seq <= at.Seq { // the journal was replaced by a snapshot
+				continue
+			}
 		}
 		next = append(next, e)
 	}
@@ -218,7 +222,8 @@ func (c *EventConsumer) loadSnapshot(ctx context.Context, at eventlog.Checkpoint
 }
 
 // replay applies the events after at up to seq to from the journal; a to of 0
-// means all. It returns the new checkpoint, which keeps the offset of at.
+// means all. It returns the new checkpoint, which keeps the offset of at. When the
+// events are archived it loads a snapshot, which has all events up to a later seq.
 func (c *EventConsumer) replay(ctx context.Context, at eventlog.Checkpoint, to int64) (eventlog.Checkpoint, error) {
 	from := at.Seq + 1
 	err := c.deps.Journal.Replay(ctx, at.Shard, from, to, func(events []catalog.Event) error {
@@ -230,6 +235,10 @@ func (c *EventConsumer) replay(ctx context.Context, at eventlog.Checkpoint, to i
 		}
 		return c.apply(ctx, events, at)
 	})
+	if errors.Is(err, catalog.ErrArchived) {
+		c.deps.Logger.WarnContext(ctx, "events are archived; loading a snapshot instead", "consumer", c.deps.Name, "shard", at.Shard, "from", from)
+		return c.loadSnapshot(ctx, at, at.Offset)
+	}
 	if err == nil && at.Seq < to {
 		err = fmt.Errorf("the journal does not have the events %d to %d", at.Seq+1, to)
 	}

@@ -125,6 +125,25 @@ func TestEventConsumer_snapshot(t *testing.T) {
 	})
 }
 
+func TestEventConsumer_archived(t *testing.T) {
+	all := readertest.History(12)
+	t.Run("a snapshot replaces archived events that the log no longer has", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{Log: &readertest.Log{First: 8, End: 8}, Journal: readertest.Journal(all[4:8])})
+		h.WantVersion(t, 8, 8)
+		h.Feed(t, 8, all[7], all[8])
+		h.WantVersion(t, 9, 9)
+		wantCheckpoint(t, h.View, 9, 10)
+		h.WaitForIndex(t, 9)
+	})
+	t.Run("a snapshot replaces archived events that are missing in the log", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{Journal: readertest.Journal(all[4:8])})
+		h.Feed(t, 0, all[0], all[5], all[6], all[7], all[8])
+		h.WantVersion(t, 9, 9)
+		wantCheckpoint(t, h.View, 9, 5)
+		h.WaitForIndex(t, 9)
+	})
+}
+
 func TestEventConsumer_random(t *testing.T) {
 	t.Run("the view holds the last event whatever is repeated and wherever batches end", func(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {

@@ -14,6 +14,7 @@ import (
 	"catalog/engine/kafka"
 	"catalog/engine/postgres"
 	"catalog/engine/sqlite"
+	"catalog/internal/archive"
 	"catalog/internal/engines"
 	"catalog/internal/engines/query"
 	"catalog/internal/engines/store"
@@ -132,6 +133,27 @@ func OpenStore(ctx context.Context, s *engines.Set, cfg Config) (*kafka.Log, rep
 	}
 	log, err := engines.OpenKafka(ctx, s, cfg.Kafka)
 	return log, st, err
+}
+
+// OpenJournal opens the store whose journal is archived. It creates nothing: the
+// data folder or the tables must exist.
+func OpenJournal(ctx context.Context, s *engines.Set, cfg Config) (archive.Store, error) {
+	if cfg.Postgres.URL != "" {
+		return store.Open(ctx, s, cfg.Postgres)
+	}
+	if _, err := os.Stat(cfg.Data); err != nil {
+		return nil, fmt.Errorf("%w %s; name it with -data, or give -postgres.url", ErrNoFolder, cfg.Data)
+	}
+	dir, err := embedded.Open(cfg.Data)
+	if err != nil {
+		return nil, err
+	}
+	s.OnClose(func() { dir.Close() })
+	db, err := openSQLite(ctx, s, dir)
+	if err != nil {
+		return nil, err
+	}
+	return sqlite.NewStore(db), nil
 }
 
 // openDir opens the data folder. Without a broker's address it also starts the log

@@ -10,7 +10,8 @@ import (
 	"catalog/eventlog"
 )
 
-// Journal is a journal of fixed events of one shard.
+// Journal is a journal of fixed events of one shard. Events before the first one
+// are archived.
 type Journal []catalog.Event
 
 // Next returns the seq after the last event.
@@ -23,6 +24,9 @@ func (j Journal) Next(context.Context, int32) (int64, error) {
 
 // Replay calls handle with each event.
 func (j Journal) Replay(_ context.Context, _ int32, from, to int64, handle func([]catalog.Event) error) error {
+	if len(j) > 0 && from < j[0].Seq {
+		return fmt.Errorf("event %d: %w", from, catalog.ErrArchived)
+	}
 	for _, e := range j {
 		if e.Seq >= from && (to == 0 || e.Seq <= to) {
 			if err := handle([]catalog.Event{e}); err != nil {

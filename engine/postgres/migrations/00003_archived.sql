@@ -1,0 +1,7 @@
+-- The mark of `catalog journal archive`, which moves old events to files.
+
+-- +goose Up
+ALTER TABLE shards ADD COLUMN IF NOT EXISTS archived bigint NOT NULL DEFAULT 0; -- the journal no longer has the events up to this seq
+
+-- +goose Down
+ALTER TABLE shards DROP COLUMN archived;
