@@ -213,3 +213,8 @@ dashboards: ## generate the Grafana dashboards from tools/dashboards
 check-rules: ## check and test the alerts, and the settings of Prometheus and Alertmanager (installed by make engines-up)
 	promtool check config deploy/prometheus/prometheus.yml
 	promtool test rules deploy/prometheus/tests/*_test.yml
+
+# Images: see deploy/images. They need root, buildah, podman and runc, and engines (make engines-up).
+.PHONY: images
+images: ## build the four images, check them, and serve a write and a read from containers
+	deploy/images/check

@@ -59,6 +59,7 @@ var imports = map[string]string{
 	"internal/breaker":             ". internal/metrics",                      // circuit breakers for servers and engines
 	"internal/buildinfo":           "",
 	"internal/changefeed":          ".", // recent changes, shared by all subscribers of a gateway or reader
+	"internal/configdoc":           "",  // generates docs/configuration.md from the flags of the programs
 	"internal/daemon":              "",
 	"internal/engines":             "engine/kafka internal/daemon",                                                                       // opens Kafka, for every program
 	"internal/engines/store":       "engine/postgres internal/engines",                                                                   // opens PostgreSQL, for the writer

@@ -110,6 +110,7 @@ type ErrorKind struct {
 // ErrorKinds is the error model. docs/errors.md is generated from it.
 //
 //go:generate go run ./internal/errordoc -o docs/errors.md
+//go:generate go run ./internal/configdoc -o docs/configuration.md
 var ErrorKinds = []ErrorKind{
 	{
 		Code: CodeInvalid, Err: ErrInvalid, HTTPStatus: 400, GRPCCode: 3, ExitCode: 3, Retry: RetryNever,
