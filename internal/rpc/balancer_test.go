@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +14,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"catalog"
@@ -26,12 +29,16 @@ type writer struct {
 	catalogv1.UnimplementedWriterServiceServer
 	address string
 	calls   atomic.Int64
+	clients sync.Map // addresses of client connections
 	frozen  atomic.Bool
 	stop    func()
 }
 
 func (w *writer) GetReceipt(ctx context.Context, _ *catalogv1.GetReceiptRequest) (*catalogv1.GetReceiptResponse, error) {
 	w.calls.Add(1)
+	if client, ok := peer.FromContext(ctx); ok {
+		w.clients.Store(client.Addr.String(), true)
+	}
 	if w.frozen.Load() {
 		<-ctx.Done()
 	}
@@ -39,13 +46,13 @@ func (w *writer) GetReceipt(ctx context.Context, _ *catalogv1.GetReceiptRequest)
 }
 
 // serve starts a writer at the address.
-func serve(t testing.TB, address string) *writer {
+func serve(t testing.TB, address string, opts ...grpc.ServerOption) *writer {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := rpc.NewServer(slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	s := rpc.NewServer(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), opts...)
 	w := &writer{address: l.Addr().String(), stop: s.Stop}
 	catalogv1.RegisterWriterServiceServer(s, w)
 	done := make(chan error, 1)
@@ -127,6 +134,23 @@ func TestBalancer(t *testing.T) {
 	t.Run("a server that comes back gets calls again", func(t *testing.T) {
 		again := serve(t, one.address)
 		eventually(t, "both servers get calls", func() bool { call(noTimeout); return again.calls.Load() > 10 })
+	})
+}
+
+func TestBalancer_connectionAge(t *testing.T) {
+	t.Run("connections that a server ends because of their age cost no call", func(t *testing.T) {
+		old := serve(t, freeport.Address(), grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: 20 * time.Millisecond}))
+		call := dial(t, old.address)
+		connections := func() (n int) {
+			old.clients.Range(func(any, any) bool { n++; return true })
+			return n
+		}
+		eventually(t, "the client has opened five connections", func() bool {
+			if code := call(time.Hour); code != codes.NotFound {
+				t.Fatalf("call = %v", code)
+			}
+			return connections() >= 5
+		})
 	})
 }
 

@@ -42,6 +42,11 @@ const (
 	// minPing is the shortest interval of keepalive pings that a server accepts;
 	// clients ping every pingInterval.
 	minPing = 5 * time.Second
+	// maxConnectionAge is the time after which a server asks a client to open another
+	// connection. A client resolves a name again only when it loses a connection, so
+	// without this limit it would never learn of servers that were added. Calls and
+	// streams in progress end on the old connection.
+	maxConnectionAge = 5 * time.Minute
 	// drainTimeout is the time that calls in progress have to end when a server
 	// stops. Streams may not end by themselves.
 	drainTimeout = 3 * time.Second
@@ -59,16 +64,18 @@ type Server struct {
 func (s *Server) OnStop(f func()) { s.onStop = append(s.onStop, f) }
 
 // NewServer returns a server without services. It registers its metrics with reg.
-func NewServer(log *slog.Logger, reg prometheus.Registerer) *Server {
+// opts override its own options.
+func NewServer(log *slog.Logger, reg prometheus.Registerer, opts ...grpc.ServerOption) *Server {
 	m := newServerMetrics(reg)
 	s := &Server{
-		Server: grpc.NewServer(
+		Server: grpc.NewServer(append([]grpc.ServerOption{
 			grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithFilter(traced))),
 			grpc.ChainUnaryInterceptor(m.unaryServer, recoverUnary(log), validateUnary),
 			grpc.ChainStreamInterceptor(m.streamServer, recoverStream(log)),
 			grpc.MaxRecvMsgSize(maxRequest), grpc.MaxSendMsgSize(MaxMessage),
 			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
-		),
+			grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: maxConnectionAge}),
+		}, opts...)...),
 		health: health.NewServer(),
 	}
 	healthpb.RegisterHealthServer(s, s.health)
