@@ -29,6 +29,8 @@ type stack struct {
 	folder  string            // of data and logs
 	replace map[string]string // addresses in the Compose file → addresses here
 	started []*process        // in the order of their start
+
+	jaegerAPI string // URL
 }
 
 // process is a running program.
@@ -40,8 +42,9 @@ type process struct {
 
 // runStack starts Kafka with the settings that the image of Kafka makes of the Compose file,
 // PostgreSQL with its command line and init.sql, Redis with its script, FerretDB in place of
-// MongoDB, and then the migrations and the three services with their variables, in which only
-// addresses are replaced. It writes and reads a product, and ends all processes.
+// MongoDB, Jaeger with its mounted file, and then the migrations and the three services with
+// their variables, in which only addresses are replaced. It writes and reads a product, looks for
+// the traces, and ends all processes.
 func runStack(ctx context.Context, r repository) (err error) {
 	p, err := load(ctx, r, []string{"compose.yaml"}, []string{"minimal"})
 	if err != nil {
@@ -71,6 +74,7 @@ func runStack(ctx context.Context, r repository) (err error) {
 		{"Kafka", s.kafka},
 		{"Redis", s.redis},
 		{"FerretDB in place of MongoDB", s.ferretDB},
+		{"Jaeger", s.jaeger},
 		{"the migrations", s.migrate},
 		{"writer, reader, gateway", s.services},
 		{"a write and a read", s.writeAndRead},
@@ -358,6 +362,37 @@ func (s *stack) ferretDB(ctx context.Context) error {
 	return s.await(ctx, p, listens(address))
 }
 
+// jaeger runs Jaeger with the mounted file. Only the ports differ, by the variables of the file.
+func (s *stack) jaeger(ctx context.Context) error {
+	program, err := filepath.Abs(filepath.Join(s.dir, ".engines/bin/jaeger"))
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(program); err != nil {
+		return errors.New("Jaeger is not installed; run make engines-up once")
+	}
+	config, err := filepath.Abs(s.deploy("jaeger/config.yaml"))
+	if err != nil {
+		return err
+	}
+	env := []string{"JAEGER_HOST=127.0.0.1"}
+	address := map[string]string{}
+	for _, name := range []string{"JAEGER_QUERY_PORT", "JAEGER_QUERY_GRPC_PORT", "JAEGER_OTLP_PORT", "JAEGER_OTLP_HTTP_PORT", "JAEGER_HEALTH_PORT", "JAEGER_METRICS_PORT"} {
+		if address[name], err = freeAddress(); err != nil {
+			return err
+		}
+		_, port, _ := net.SplitHostPort(address[name])
+		env = append(env, name+"="+port)
+	}
+	s.replace["jaeger:4317"], s.jaegerAPI = address["JAEGER_OTLP_PORT"], "http://"+address["JAEGER_QUERY_PORT"]
+	p, err := s.start("jaeger", nil, env, program, "--config", config)
+	if err != nil {
+		return err
+	}
+	// The health check of the Compose file.
+	return s.await(ctx, p, func() error { _, _, err := get(ctx, "http://"+address["JAEGER_HEALTH_PORT"]+"/status"); return err })
+}
+
 func (s *stack) program(name string) string {
 	path, _ := filepath.Abs(filepath.Join(s.bin, name))
 	return path
@@ -435,7 +470,7 @@ func do(r *http.Request, status int) (*http.Response, []byte, error) {
 }
 
 // writeAndRead writes a product through the gateway, reads it back by id and by search, and
-// looks at the documentation and the metrics.
+// looks at the documentation, the metrics and, in Jaeger, the traces.
 func (s *stack) writeAndRead(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -470,5 +505,18 @@ func (s *stack) writeAndRead(ctx context.Context) error {
 			return cmp.Or(err, fmt.Errorf("%s has no metrics of its own", name))
 		}
 	}
-	return nil
+	for {
+		_, content, err := get(ctx, s.jaegerAPI+"/api/services")
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(content, []byte(`"gateway"`)) && bytes.Contains(content, []byte(`"writer"`)) && bytes.Contains(content, []byte(`"reader"`)) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("Jaeger has no traces of all three services: %s", content)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
