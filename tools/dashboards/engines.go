@@ -79,7 +79,7 @@ func engines() board {
 					queries: []query{{expr: `sum(kafka_topic_partition_under_replicated_partition{job="engines"})`, legend: "partitions"}}},
 				{kind: graph, title: "MongoDB operations", unit: "cps", width: 6, min: ptr(0.0),
 					normal: "writes follow the events, queries the cache misses.", act: "queries that jump: the cache does not hit.",
-					queries: []query{{expr: `sum by (legacy_op_type) (rate(mongodb_op_counters_total{job="engines"}[$__rate_interval]))`, legend: "{{legacy_op_type}}"}}},
+					queries: []query{{expr: `sum by (legacy_op_type) (rate(mongodb_ss_opcounters{job="engines"}[$__rate_interval]))`, legend: "{{legacy_op_type}}"}}},
 				{kind: graph, title: "CPU of the machines", unit: "percentunit", width: 6, min: ptr(0.0), max: ptr(1.0),
 					normal: "below 70 %.", act: "see which process on the machine uses it.",
 					queries: []query{{expr: `1 - avg by (instance) (rate(node_cpu_seconds_total{job="node", mode="idle"}[$__rate_interval]))`, legend: "{{instance}}"}}},

@@ -53,7 +53,7 @@ var (
 	legendLabel = regexp.MustCompile(`{{(\w+)}}`)
 	counterName = regexp.MustCompile(`(_total|_count|_sum|_bucket)$`)
 	// Counters of exporters that keep the names of their engines.
-	oddCounters = regexp.MustCompile(`^pg_stat_database_xact_(commit|rollback)$`)
+	oddCounters = regexp.MustCompile(`^(pg_stat_database_xact_(commit|rollback)|mongodb_ss_opcounters)$`)
 	// Gauges whose names end like those of counters.
 	oddGauges = regexp.MustCompile(`^(db_client_connection_count|pg_stat_activity_count)$`)
 	// Series that have no instance: recorded rules and alerts.
