@@ -29,24 +29,34 @@ import (
 // onServers runs a test on MongoDB, or FerretDB in its place, and on mongo-java-server. The client is
 // for the test itself.
 func onServers(t *testing.T, test func(t *testing.T, url string, client *driver.Client)) {
-	for name, variable := range map[string]string{"mongo": "CATALOG_TEST_MONGO_URL", "mongo-java-server": "CATALOG_TEST_MONGO_JAVA_URL"} {
+	for name, variable := range map[string]string{"mongo": mongoURL, "mongo-java-server": "CATALOG_TEST_MONGO_JAVA_URL"} {
 		t.Run(name, func(t *testing.T) {
-			url := os.Getenv(variable)
-			if url == "" {
-				t.Fatalf("%s is not set; make engines-up starts the engines", variable)
-			}
-			client, err := driver.Connect(options.Client().ApplyURI(url))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				if err := client.Disconnect(context.WithoutCancel(t.Context())); err != nil {
-					t.Error(err)
-				}
-			})
+			url, client := connect(t, variable)
 			test(t, url, client)
 		})
 	}
+}
+
+// mongoURL is the variable with the URL of MongoDB or FerretDB.
+const mongoURL = "CATALOG_TEST_MONGO_URL"
+
+// connect returns the URL in the variable and a client.
+func connect(t testing.TB, variable string) (string, *driver.Client) {
+	t.Helper()
+	url := os.Getenv(variable)
+	if url == "" {
+		t.Fatalf("%s is not set; make engines-up starts the engines", variable)
+	}
+	client, err := driver.Connect(options.Client().ApplyURI(url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := client.Disconnect(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return url, client
 }
 
 // open opens a view in a new database. The database is dropped at the end of the
@@ -154,6 +164,47 @@ func testOutage(t *testing.T, direct string, client *driver.Client) {
 	if got, err := v.Product(t.Context(), p.ID); err != nil || got.Version != 1 {
 		t.Errorf("Product after the reconnect = version %d, %v; want 1", got.Version, err)
 	}
+}
+
+// Of two addresses in the URL one may be down. They are two proxies to one server;
+// FerretDB looks like a mongos to the driver. (mongo-java-server does not, so the
+// driver uses only one of its addresses.)
+func TestView_addresses(t *testing.T) {
+	direct, client := connect(t, mongoURL)
+	u, err := url.Parse(direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := newProxy(t, "127.0.0.1:0", u.Host), newProxy(t, "127.0.0.1:0", u.Host)
+	u.Host = first.Addr().String() + "," + second.Addr().String()
+	v := open(t, u.String(), client)
+	p := catalog.Product{ID: catalog.DerivedID("p"), Version: 1}
+	works := func() error {
+		p.Version++
+		if err := v.Apply(t.Context(), []catalog.Product{p}); err != nil {
+			return err
+		}
+		_, err := v.Product(t.Context(), p.ID)
+		return err
+	}
+	for range 20 { // with both
+		if err := works(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first.cut()
+	failed := 0
+	for succeeded := 0; succeeded < 20; {
+		switch err := works(); {
+		case err == nil:
+			succeeded++
+		case errors.Is(err, catalog.ErrUnavailable) && failed < 20: // the driver has not noticed yet
+			failed++
+		default:
+			t.Fatalf("without one of two addresses, after %d calls: %v", succeeded, err)
+		}
+	}
+	t.Logf("%d calls failed before the driver avoided the address", failed)
 }
 
 // proxy is a TCP proxy to a server.
