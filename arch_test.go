@@ -43,10 +43,10 @@ var imports = map[string]string{
 
 	// Engines: each is the only importer of its driver.
 	"engine/kafka":                   ". eventlog internal/metrics internal/telemetry internal/wire",
-	"engine/postgres":                ". eventlog internal/failpoint internal/telemetry internal/wire",
+	"engine/postgres":                ". eventlog internal/failpoint internal/metrics internal/telemetry internal/wire",
 	"engine/sqlite":                  ". eventlog internal/failpoint internal/wire",
-	"engine/mongo":                   ". eventlog internal/telemetry internal/wire",
-	"engine/redis":                   ". internal/telemetry internal/wire",
+	"engine/mongo":                   ". eventlog internal/metrics internal/telemetry internal/wire",
+	"engine/redis":                   ". internal/metrics internal/telemetry internal/wire",
 	"engine/bleve":                   ". eventlog internal/textsearch internal/wire",
 	"engine/opensearch":              ". eventlog internal/breaker internal/telemetry internal/textsearch internal/wire", // the index of catalogues larger than one machine
 	"engine/embedded":                "",
@@ -61,7 +61,7 @@ var imports = map[string]string{
 	"internal/changefeed":          ".", // recent changes, shared by all subscribers of a gateway or reader
 	"internal/configdoc":           "",  // generates docs/configuration.md from the flags of the programs
 	"internal/daemon":              "",
-	"internal/engines":             "engine/kafka internal/daemon",                                                                       // opens Kafka, for every program
+	"internal/engines":             "engine/kafka internal/daemon internal/metrics",                                                      // opens Kafka, for every program
 	"internal/engines/store":       "engine/postgres internal/engines",                                                                   // opens PostgreSQL, for the writer
 	"internal/engines/query":       "engine/bleve engine/mongo engine/opensearch engine/redis internal/engines reader reader/projection", // opens the reader's engines
 	"internal/engines/local":       "*",                                                                                                  // opens all engines, or a data folder in their place, for cmd/catalog
@@ -74,7 +74,7 @@ var imports = map[string]string{
 	"internal/productfile":         ". internal/wire",                                                                                    // reads and writes products as CSV and NDJSON
 	"internal/repair":              ". eventlog",                                                                                         // makes store and topics consistent
 	"internal/rpc":                 ". internal/breaker internal/metrics",                                                                // health, validation, metrics and statuses of every gRPC server and client
-	"internal/telemetry":           ". eventlog internal/logging internal/metrics",
+	"internal/telemetry":           ". eventlog internal/buildinfo internal/logging internal/metrics",
 	"internal/textsearch":          ".", // text analysis and query plans, shared by the indexes
 	"internal/wire":                ". api api/catalog/v1 eventlog",
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"catalog"
 	"catalog/internal/wire"
@@ -83,13 +84,19 @@ func (r *Reader) load(ctx context.Context, id catalog.ID) (catalog.Product, erro
 // Search returns a page of the products that match the query, as of the
 // positions or later.
 func (r *Reader) Search(ctx context.Context, q catalog.Query, at ...catalog.Position) (catalog.Page, error) {
-	return queryIndex(ctx, r.positions, at, func(ctx context.Context) (catalog.Page, error) { return r.index.Search(ctx, q) })
+	return queryIndex(ctx, r.positions, at, func(ctx context.Context) (catalog.Page, error) {
+		defer r.metrics.observe(ctx, kindOf(q), time.Now())
+		return r.index.Search(ctx, q)
+	})
 }
 
 // Suggest returns completions of a text that is being typed, at most limit of
 // each kind, as of the positions or later.
 func (r *Reader) Suggest(ctx context.Context, text string, limit int, at ...catalog.Position) (catalog.Suggestions, error) {
-	return queryIndex(ctx, r.positions, at, func(ctx context.Context) (catalog.Suggestions, error) { return r.index.Suggest(ctx, text, limit) })
+	return queryIndex(ctx, r.positions, at, func(ctx context.Context) (catalog.Suggestions, error) {
+		defer r.metrics.observe(ctx, queryKind{kind: "suggest"}, time.Now())
+		return r.index.Suggest(ctx, text, limit)
+	})
 }
 
 // queryIndex waits until the index has applied the positions and calls query. It

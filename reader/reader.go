@@ -18,6 +18,7 @@ import (
 
 	"catalog"
 	"catalog/internal/changefeed"
+	"catalog/internal/metrics"
 	"catalog/reader/audit"
 	"catalog/reader/indexer"
 	"catalog/reader/projection"
@@ -38,6 +39,10 @@ type Index interface {
 	// Suggest returns completions of the text, at most limit of each kind, or a
 	// *catalog.Refusal. A search for a completion finds at least one product.
 	Suggest(ctx context.Context, text string, limit int) (catalog.Suggestions, error)
+
+	// Size returns the number of products that the index holds, and its space on disk
+	// in bytes, for metrics.
+	Size(ctx context.Context) (products, bytes int64, err error)
 }
 
 // Log is where events come from. Package kafka implements it.
@@ -78,6 +83,7 @@ type Reader struct {
 	view      *viewClient
 	cache     *cacheClient
 	index     Index
+	metrics   *queryMetrics
 	loader    *coalescingLoader
 	positions *positions
 	readiness *readiness
@@ -108,11 +114,24 @@ func New(deps Deps) *Reader {
 			Projector: projector, Indexer: indexer, Positions: positions,
 			Logger: deps.Logger, Registry: deps.Registry,
 		}),
-		view: view, cache: cache, index: deps.Index, positions: positions, changes: changes, logger: deps.Logger,
+		view: view, cache: cache, index: deps.Index, metrics: newQueryMetrics(deps.Registry), positions: positions, changes: changes, logger: deps.Logger,
 		readiness: &readiness{log: deps.Log, projector: projector, positions: positions},
 	}
 	r.loader = newCoalescingLoader(r.load)
 	return r
+}
+
+// RunMetrics updates the metrics of the index's size until ctx ends.
+func (r *Reader) RunMetrics(ctx context.Context) error {
+	metrics.Refresh(ctx, func(ctx context.Context) error {
+		products, bytes, err := r.index.Size(ctx)
+		if err == nil {
+			r.metrics.products.Set(float64(products))
+			r.metrics.bytes.Set(float64(bytes))
+		}
+		return err
+	})
+	return nil
 }
 
 // Ping returns an error until view and index have applied the events that the

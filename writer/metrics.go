@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/metrics"
 )
 
@@ -19,6 +20,8 @@ type writerMetrics struct {
 	settle, publish prometheus.Observer // steps
 
 	published, republished, deadLetters prometheus.Counter
+
+	products, productsBytes, journalEvents, journalBytes prometheus.Gauge
 }
 
 // priceChange is the direction in which an event changed the price of its product.
@@ -69,6 +72,19 @@ func newMetrics(reg prometheus.Registerer) *writerMetrics {
 			Name: "catalog_writer_dead_letters_total", Help: "Records of the commands topic that could not be decoded. Should be 0; catalog dead-letters list shows them.",
 		}),
 	}
+	m.products = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "catalog_products", Help: "Products in the store, tombstones of deleted ones included; an estimate, at most 30 s old. Every writer exports the same figure.",
+	})
+	m.productsBytes = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "catalog_products_bytes", Help: "Space of the products in PostgreSQL with all indexes; 0 with SQLite.",
+	})
+	m.journalEvents = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "catalog_journal_events", Help: "Events in the journal of the store; an estimate, at most 30 s old. Every writer exports the same figure.",
+	})
+	m.journalBytes = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "catalog_journal_bytes", Help: "Space of the journal in PostgreSQL with all indexes; 0 with SQLite.",
+	})
+	reg.MustRegister(m.products, m.productsBytes, m.journalEvents, m.journalBytes)
 	reg.MustRegister(commands, refusals, priceChanges, steps, m.batch, m.age, m.published, m.republished, m.deadLetters)
 	// A rate needs the 0 before the first event.
 	for _, o := range []catalog.Outcome{catalog.Created, catalog.Changed, catalog.Deleted, catalog.Unchanged, catalog.Refused} {
@@ -81,6 +97,13 @@ func newMetrics(reg prometheus.Registerer) *writerMetrics {
 		m.priceChanges[d] = priceChanges.WithLabelValues(string(d))
 	}
 	return m
+}
+
+func (m *writerMetrics) setSizes(z eventlog.Sizes) {
+	m.products.Set(float64(z.Products))
+	m.productsBytes.Set(float64(z.ProductsBytes))
+	m.journalEvents.Set(float64(z.JournalEvents))
+	m.journalBytes.Set(float64(z.JournalBytes))
 }
 
 // settled records a settled batch. The oldest command is the exemplar of its age.

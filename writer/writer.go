@@ -22,6 +22,7 @@ import (
 	"catalog"
 	"catalog/eventlog"
 	"catalog/internal/logging"
+	"catalog/internal/metrics"
 )
 
 // Store keeps the products, the journal of every settled command, the dead
@@ -82,6 +83,9 @@ type Store interface {
 	// out archived events, and returns eventlog.CurrentVersion in place of that of
 	// the current version. It returns ErrNotFound when the product has no event.
 	History(ctx context.Context, product catalog.ID, before int64, limit int) ([]catalog.Event, error)
+
+	// Sizes returns estimates of what the store holds, for metrics.
+	Sizes(ctx context.Context) (eventlog.Sizes, error)
 
 	// SKUs returns the products that own the SKUs, by SKU. It leaves out SKUs
 	// without an owner.
@@ -157,5 +161,19 @@ func New(d Deps) *Writer {
 // published by this process or by the next owner of their shard.
 func (w *Writer) Run(ctx context.Context) error {
 	defer w.takeovers.Flush()
+	var background sync.WaitGroup
+	ctx, stop := context.WithCancel(ctx)
+	defer background.Wait()
+	defer stop()
+	background.Go(func() { metrics.Refresh(ctx, w.readSizes) })
 	return w.log.ConsumeCommands(ctx, w)
+}
+
+// readSizes updates the metrics of what the store holds.
+func (w *Writer) readSizes(ctx context.Context) error {
+	z, err := w.store.Sizes(ctx)
+	if err == nil {
+		w.metrics.setSizes(z)
+	}
+	return err
 }

@@ -167,6 +167,19 @@ func removeFiles(dir string) error {
 	return nil
 }
 
+// Size returns the number of products, and the space of the index on disk.
+func (x *Index) Size(context.Context) (products, bytes int64, err error) {
+	err = x.read(func(r *scorch.IndexSnapshot) error {
+		n, err := r.DocCount()
+		products = int64(n)
+		return err
+	})
+	if used, ok := x.store.StatsMap()["num_bytes_used_disk"].(uint64); ok {
+		bytes = int64(used)
+	}
+	return products, bytes, err
+}
+
 // Close writes pending batches to disk and closes the index.
 func (x *Index) Close() error {
 	defer x.workers.Close()

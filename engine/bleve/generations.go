@@ -107,6 +107,13 @@ func (g *Generations) Close() error {
 	return err
 }
 
+// Size returns the number of products in the live index, and its space on disk.
+func (g *Generations) Size(ctx context.Context) (products, bytes int64, err error) {
+	x, release := g.acquireLive()
+	defer release()
+	return x.Size(ctx)
+}
+
 var errNoStandby = fmt.Errorf("there is no standby search index: %w", catalog.ErrNotFound)
 
 // acquireLive returns the live index, which stays open until release is called.

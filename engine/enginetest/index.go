@@ -53,6 +53,7 @@ func TestIndex(t *testing.T, open func(t *testing.T) reader.Index) {
 			{"checkpoints are stored", indexCheckpoints},
 			{"every field comes back exactly", indexFields},
 			{"Scan and Product return each product", indexScan},
+			{"Size counts the products that are not deleted", indexSize},
 		}},
 		{"context", []engineTest[reader.Index]{{"a canceled search ends", indexCanceled}}},
 	})

@@ -123,3 +123,13 @@ func indexScan(t *testing.T, x reader.Index) {
 		t.Errorf("Scan = %v; want the error of handle", err)
 	}
 }
+
+func indexSize(t *testing.T, x reader.Index) {
+	deleted := item("Deleted", "Furniture", "", 1)
+	put(t, x, append(furniture(), deleted)...)
+	deleted = catalog.Product{ID: deleted.ID, Version: 2, Deleted: true, CreatedAt: deleted.CreatedAt, UpdatedAt: deleted.UpdatedAt}
+	put(t, x, deleted)
+	if n, bytes, err := x.Size(t.Context()); err != nil || n != int64(len(furniture())) || bytes < 0 {
+		t.Errorf("Size = %d products, %d bytes, %v; want %d products", n, bytes, err, len(furniture()))
+	}
+}

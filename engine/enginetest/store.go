@@ -72,6 +72,9 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 			{"a command without an event has no receipt", receipts},
 			{"history is paged from the newest version", historyPages},
 		}},
+		{"sizes", []engineTest[Store]{
+			{"grow with products and events", storeSizes},
+		}},
 		{"dead letters", []engineTest[Store]{
 			{"are stored unchanged in the transaction of their batch", deadLetterSettle},
 			{"are listed from the newest, page by page", deadLetterPages},

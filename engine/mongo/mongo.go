@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -21,6 +22,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"catalog"
+	"catalog/internal/metrics"
 )
 
 // FerretDB 1 holds one connection to its PostgreSQL for each update of a command
@@ -52,6 +54,9 @@ type Config struct {
 	// With FerretDB, the sum over all readers must stay below its pool_max_conns.
 	// 0 means 60; values below 40 mean 40.
 	MaxInflight int
+
+	// Metrics registers the metrics. Nil means no metrics.
+	Metrics prometheus.Registerer
 }
 
 // Flags declares the flags of c, with their defaults.
@@ -79,9 +84,11 @@ func Open(ctx context.Context, c Config) (*View, error) {
 	if u, err := url.Parse(c.URL); err == nil {
 		addr = u.Host
 	}
+	var pool poolMonitor
 	client, err := mongo.Connect(options.Client().ApplyURI(c.URL).
 		SetAppName("catalog").SetWriteConcern(writeconcern.Majority()).
-		SetMonitor(newMonitor()).SetServerSelectionTimeout(serverSelectionTimeout).SetTimeout(callTimeout).SetRetryWrites(true))
+		SetMonitor(newMonitor()).SetServerSelectionTimeout(serverSelectionTimeout).SetTimeout(callTimeout).SetRetryWrites(true).
+		SetPoolMonitor(pool.monitor()))
 	if err != nil {
 		return nil, fmt.Errorf("-mongo.url: %w", err)
 	}
@@ -96,7 +103,11 @@ func Open(ctx context.Context, c Config) (*View, error) {
 		client: client, addr: addr, products: db.Collection("products"), checkpoints: db.Collection("checkpoints"),
 		inflight: semaphore.NewWeighted(int64(max(c.MaxInflight, 2*productsPerCommand))),
 	}
-	if err := v.Ping(ctx); err != nil {
+	err = v.Ping(ctx)
+	if err == nil && c.Metrics != nil {
+		err = metrics.Pool(c.Metrics, "mongodb", pool.stats)
+	}
+	if err != nil {
 		return nil, errors.Join(err, client.Disconnect(ctx))
 	}
 	return v, nil

@@ -22,6 +22,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
+
+	"catalog/internal/metrics"
 )
 
 const (
@@ -41,7 +43,7 @@ type Config struct {
 	URL string
 
 	// MaxConns is the maximum number of connections. One batch uses one
-	// connection. Raise it when catalog_postgres_wait_seconds_total grows; the sum
+	// connection. Raise it when db_client_connection_wait_time_seconds grows; the sum
 	// over all writers must stay below max_connections of the server. 0 means 10.
 	MaxConns int
 
@@ -78,7 +80,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{pool: pool, retries: newRetries(), snapshots: semaphore.NewWeighted(maxSnapshots)}
 	err = s.checkMigrated(ctx)
 	if err == nil && c.Metrics != nil {
-		err = errors.Join(c.Metrics.Register(s.retries), c.Metrics.Register(newPoolMetrics(pool)))
+		err = errors.Join(c.Metrics.Register(s.retries), metrics.Pool(c.Metrics, "postgresql", poolStats(pool)))
 	}
 	if err != nil {
 		pool.Close()

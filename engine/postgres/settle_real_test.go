@@ -66,7 +66,7 @@ func TestSettle_skuRace(t *testing.T) {
 	}
 	var retries float64
 	for _, f := range families {
-		if f.GetName() == "catalog_postgres_settle_retries_total" {
+		if f.GetName() == "catalog_writer_settle_retries_total" {
 			retries = f.Metric[0].GetCounter().GetValue()
 		}
 	}

@@ -22,9 +22,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/rueidis"
 
 	"catalog"
+	"catalog/internal/metrics"
 )
 
 const (
@@ -53,6 +55,9 @@ type Config struct {
 	// Shards is the number of shards of the log. It is required and must be the
 	// same in every process.
 	Shards int
+
+	// Metrics registers the metrics. Nil means no metrics.
+	Metrics prometheus.Registerer
 }
 
 // Flags declares the flags of c, with their defaults.
@@ -72,6 +77,7 @@ type Cache struct {
 	prefix  string
 	ttl     time.Duration
 	shards  int
+	open    atomic.Int64 // number of open connections
 	dialed  atomic.Int64 // time of the last connection attempt, in nanoseconds since 1970
 
 	mu     sync.Mutex
@@ -109,18 +115,47 @@ func Open(ctx context.Context, c Config) (*Cache, error) {
 		}
 		conn, err := dialer.DialContext(ctx, "tcp", address)
 		cache.dialed.Store(time.Now().UnixNano())
-		return conn, err
+		if err != nil {
+			return nil, err
+		}
+		cache.open.Add(1)
+		return &countedConn{Conn: conn, open: &cache.open}, nil
 	}
 	client, err := rueidis.NewClient(o)
 	if err != nil {
 		return nil, cache.unreachable(err)
 	}
 	cache.client = measure(client, cache.addr)
-	if err := cache.findCluster(ctx); err != nil {
+	err = cache.findCluster(ctx)
+	if err == nil && c.Metrics != nil {
+		err = metrics.Pool(c.Metrics, "redis", cache.poolStats)
+	}
+	if err != nil {
 		cache.Close()
 		return nil, err
 	}
 	return cache, nil
+}
+
+// countedConn is a connection that is counted while it is open.
+type countedConn struct {
+	net.Conn
+	open *atomic.Int64
+	once sync.Once
+}
+
+// Close closes the connection.
+func (c *countedConn) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
+}
+
+// poolStats returns the number of connections. All commands share them, so none is
+// idle and no command waits for one.
+func (c *Cache) poolStats() metrics.PoolStats {
+	return metrics.PoolStats{
+		Used: c.open.Load(), Idle: metrics.Unknown, Max: metrics.Unknown, Pending: metrics.Unknown, Acquired: metrics.Unknown, Failed: metrics.Unknown,
+	}
 }
 
 // findCluster sets cluster. The scripts ask a server for its run id by INFO, so the

@@ -8,12 +8,9 @@ import (
 	"flag"
 	"io"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -47,11 +44,12 @@ type Telemetry struct {
 // provider, the W3C propagator and the error handler of OpenTelemetry's globals,
 // because the drivers take them from there. Call [Telemetry.Close] at the end.
 func Open(ctx context.Context, service, version string, c Config, w io.Writer) (*Telemetry, error) {
+	reg := newRegistry()
 	t := &Telemetry{
-		Log:      slog.New(traceHandler{logging.NewHandler(w, service, c.Log)}),
-		Registry: prometheus.NewRegistry(),
+		Log:      slog.New(traceHandler{countingHandler{logging.NewHandler(w, service, c.Log), newLogLines(reg)}}),
+		Registry: reg,
 	}
-	t.Registry.MustRegister(dbDuration, messagingDuration, spansDropped, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reg.MustRegister(dbDuration, messagingDuration, spansDropped)
 	otel.SetTextMapPropagator(propagation.TraceContext{})
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { t.Log.Warn("spans not sent", "err", err) }))
 
@@ -60,11 +58,6 @@ func Open(ctx context.Context, service, version string, c Config, w io.Writer) (
 		return nil, err
 	}
 	return t, nil
-}
-
-// Metrics returns the handler that serves the registry in the Prometheus format.
-func (t *Telemetry) Metrics() http.Handler {
-	return promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{})
 }
 
 // closeTimeout limits the time in which Close sends the last spans.

@@ -56,6 +56,7 @@ func NewConsumerMetrics(reg prometheus.Registerer, now func() time.Time) *Consum
 		m.applied.WithLabelValues(consumer)
 		m.dropped.WithLabelValues(consumer)
 		m.gaps.WithLabelValues(consumer)
+		m.delay.WithLabelValues(consumer)
 	}
 	reg.MustRegister(m.applied, m.dropped, m.gaps, m.delay, m.write, m.batch, m.steps)
 	return m

@@ -70,7 +70,7 @@ func TestIdle(t *testing.T) {
 	measure := func() (q, c []float64) {
 		for i, p := range system.processes {
 			if i < writers {
-				q = append(q, p.metric("catalog_postgres_acquires_total"))
+				q = append(q, p.metric("db_client_connection_wait_time_seconds_count"))
 			}
 			c = append(c, p.metric("process_cpu_seconds_total"))
 		}

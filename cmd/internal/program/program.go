@@ -156,8 +156,9 @@ func (p *Process) Run(ctx context.Context, parts ...daemon.Part) error {
 	}
 	stopping, drain := daemon.Drain(ctx, p.daemon.ShutdownDelay)
 	checks := p.Engines.Checks()
+	measured, readiness := measureReadiness(p.Telemetry.Registry, append(checks, stopping))
 	admin := daemon.Serve("admin", l, &http.Server{
-		Handler:           daemon.Admin(p.Telemetry.Metrics(), append(checks, stopping)...),
+		Handler:           daemon.Admin(p.Telemetry.Metrics(), measured...),
 		ReadHeaderTimeout: adminHeaderTimeout,
 	})
 	ready := daemon.Part{Name: "ready", Run: func(ctx context.Context) error {
@@ -172,7 +173,7 @@ func (p *Process) Run(ctx context.Context, parts ...daemon.Part) error {
 		return nil
 	}}
 	return daemon.Run(ctx, p.Telemetry.Log, p.daemon.ShutdownTimeout,
-		slices.Concat([]daemon.Part{admin}, parts, []daemon.Part{ready, drain})...)
+		slices.Concat([]daemon.Part{admin, readiness}, parts, []daemon.Part{ready, drain})...)
 }
 
 // The time between two rounds of checks during the start: short at first, since an

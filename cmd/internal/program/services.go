@@ -87,6 +87,7 @@ func (p *Process) Reader(c ReaderConfig, s *rpc.Server) []daemon.Part {
 	return []daemon.Part{
 		{Name: "view", Run: r.Projector.Run},
 		{Name: "index", Run: r.Indexer.Run},
+		{Name: "metrics", Run: r.RunMetrics},
 		{Name: "verify", Run: func(ctx context.Context) error { return r.Auditor.Run(ctx, c.VerifyInterval) }},
 	}
 }

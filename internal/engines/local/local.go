@@ -66,6 +66,7 @@ func Open(ctx context.Context, s *engines.Set, cfg Config) (e Engines, err error
 	if err != nil {
 		return e, err
 	}
+	s.WatchDisk("data", cfg.Data)
 	if e.Log, err = engines.CreateKafka(ctx, s, cfg.Kafka); err != nil {
 		return e, err
 	}

@@ -42,6 +42,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 
 // OpenView connects to MongoDB.
 func OpenView(ctx context.Context, s *engines.Set, cfg Config) (projection.View, error) {
+	cfg.Mongo.Metrics = s.Registry
 	v, err := mongo.Open(ctx, cfg.Mongo)
 	if err != nil {
 		return nil, err
@@ -57,7 +58,7 @@ func OpenCache(ctx context.Context, s *engines.Set, cfg Config, shards int) (rea
 	if cfg.Redis.URL == "" {
 		return nil, nil
 	}
-	cfg.Redis.Shards = shards
+	cfg.Redis.Shards, cfg.Redis.Metrics = shards, s.Registry
 	c, err := redis.Open(ctx, cfg.Redis)
 	if err != nil {
 		return nil, err
@@ -82,5 +83,8 @@ func OpenIndex(ctx context.Context, s *engines.Set, cfg Config) (reader.Index, e
 		return nil, err
 	}
 	s.OnClose(func() { x.Close() })
+	if cfg.IndexFolder != "" {
+		s.WatchDisk("index", cfg.IndexFolder)
+	}
 	return x, nil
 }

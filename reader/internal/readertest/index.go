@@ -56,6 +56,12 @@ func (x *Index) Product(_ context.Context, id catalog.ID) (catalog.Product, erro
 	return catalog.Product{}, catalog.ErrNotFound
 }
 
+// Size returns the number of products.
+func (x *Index) Size(ctx context.Context) (products, bytes int64, err error) {
+	page, err := x.Search(ctx, catalog.Query{})
+	return int64(len(page.Items)), 0, err
+}
+
 // Scan calls handle with all products.
 func (x *Index) Scan(_ context.Context, handle func([]catalog.Product) error) error {
 	page, err := x.Search(context.Background(), catalog.Query{})

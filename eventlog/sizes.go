@@ -1,0 +1,7 @@
+package eventlog
+
+// Sizes are estimates of what a store holds.
+type Sizes struct {
+	Products, JournalEvents     int64
+	ProductsBytes, JournalBytes int64 // on disk, with indexes; 0 when the store cannot tell
+}
