@@ -69,6 +69,7 @@ var imports = map[string]string{
 	"internal/failpoint":           "",                                                                                                   // places at which tests kill a process
 	"internal/journal":             ". api/catalog/v1 internal/rpc internal/wire",                                                        // client of the writer's journal service
 	"internal/logging":             "",                                                                                                   // text and JSON logs, and sampling
+	"internal/metricdoc":           "",                                                                                                   // generates docs/metrics.md from the source
 	"internal/metrics":             "",                                                                                                   // buckets, exemplars and registration of the metrics of all packages
 	"internal/metrics/metricstest": "",                                                                                                   // reads metrics in tests
 	"internal/productfile":         ". internal/wire",                                                                                    // reads and writes products as CSV and NDJSON

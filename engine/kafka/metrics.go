@@ -21,11 +21,6 @@ type logMetrics struct {
 	stoppedShard  *prometheus.GaugeVec     // by consumer, topic and partition
 	retries       *prometheus.CounterVec   // by consumer
 	lags          lags
-
-	sendSeconds    prometheus.Histogram
-	sendErrors     prometheus.Counter
-	publishSeconds prometheus.Histogram
-	publishErrors  prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *logMetrics {
@@ -49,20 +44,6 @@ func newMetrics(reg prometheus.Registerer) *logMetrics {
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "catalog_kafka_retries_total", Help: "Retries of starting a shard or of handling a batch. They grow while an engine is down.",
 		}, []string{"consumer"}),
-		sendSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "catalog_kafka_send_seconds", Help: "Time until the commands of a call were stored on all in-sync replicas.",
-			Buckets: metrics.Seconds,
-		}),
-		sendErrors: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "catalog_kafka_send_errors_total", Help: "Calls to send commands that failed.",
-		}),
-		publishSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "catalog_kafka_publish_seconds", Help: "Time until the events or dead letters of a batch were stored on all in-sync replicas.",
-			Buckets: metrics.Seconds,
-		}),
-		publishErrors: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "catalog_kafka_publish_errors_total", Help: "Batches of events or dead letters that could not be sent; their shard restarts.",
-		}),
 		lags: lags{
 			records: prometheus.NewDesc("catalog_kafka_lag_records",
 				"Records of the partition that are not handled yet; at least so many, while the buffer of the process is full.", []string{"consumer", "topic", "partition"}, nil),
@@ -71,7 +52,7 @@ func newMetrics(reg prometheus.Registerer) *logMetrics {
 			all: map[*partitionLag]struct{}{},
 		},
 	}
-	reg.MustRegister(m.process, m.owned, m.takeovers, m.stoppedShards, m.stoppedShard, m.retries, &m.lags, m.publishSeconds, m.publishErrors, m.sendSeconds, m.sendErrors)
+	reg.MustRegister(m.process, m.owned, m.takeovers, m.stoppedShards, m.stoppedShard, m.retries, &m.lags)
 	return m
 }
 

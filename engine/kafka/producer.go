@@ -50,7 +50,6 @@ func (l *Log) SendCommands(ctx context.Context, commands ...catalog.Command) err
 }
 
 func (l *Log) sendCommands(ctx context.Context, records []*kgo.Record) error {
-	start := time.Now()
 	var wg sync.WaitGroup
 	var failed atomic.Pointer[error]
 	var rejected atomic.Int64 // records that did not fit into the buffer
@@ -74,9 +73,7 @@ func (l *Log) sendCommands(ctx context.Context, records []*kgo.Record) error {
 		return fmt.Errorf("send %d commands: %w: %w", len(records), catalog.ErrOutcomeUnknown, context.Cause(ctx))
 	case <-done:
 	}
-	l.metrics.sendSeconds.Observe(time.Since(start).Seconds())
 	if err := failed.Load(); err != nil {
-		l.metrics.sendErrors.Inc()
 		kind := catalog.ErrOutcomeUnknown
 		if rejected.Load() == int64(len(records)) {
 			kind = catalog.ErrUnavailable
@@ -125,7 +122,7 @@ func (l *Log) appendToPartition(ctx context.Context, topic string, records []*kg
 		done(err)
 		return
 	}
-	start, remaining := time.Now(), len(records)
+	remaining := len(records)
 	var failed error
 	stored := func(_ *kgo.Record, err error) { // the client calls it for one record at a time
 		if failed == nil {
@@ -135,11 +132,6 @@ func (l *Log) appendToPartition(ctx context.Context, topic string, records []*kg
 			return
 		}
 		l.eventSlots.Release(slots)
-		if failed != nil {
-			l.metrics.publishErrors.Inc()
-		} else {
-			l.metrics.publishSeconds.Observe(time.Since(start).Seconds())
-		}
 		call.End(failed)
 		done(failed)
 	}

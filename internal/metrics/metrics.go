@@ -13,6 +13,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
+//go:generate go run ../metricdoc
+
 // Bucket boundaries. Every bucket is a time series for each set of label values, so
 // there are few of them.
 var (

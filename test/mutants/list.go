@@ -9,7 +9,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a command is accepted before the log has stored it",
-		file: "engine/kafka/producer.go", old: "	case <-done:\n	}\n	l.metrics.sendSeconds", new: "	default:\n	}\n	l.metrics.sendSeconds",
+		file: "engine/kafka/producer.go", old: "	case <-done:\n	}\n	if err := failed.Load()", new: "	default:\n	}\n	if err := failed.Load()",
 		pkg: "./engine/kafka", test: "TestSendCommands",
 	},
 	{
