@@ -218,3 +218,7 @@ check-rules: ## check and test the alerts, and the settings of Prometheus and Al
 .PHONY: images
 images: ## build the four images, check them, and serve a write and a read from containers
 	deploy/images/check
+
+.PHONY: sbom
+sbom: build ## write the modules of each program to bin/PROGRAM.cdx.json (CycloneDX); needs make tools
+	for p in gateway writer reader catalog; do cyclonedx-gomod bin -json -std -output bin/$$p.cdx.json bin/$$p || exit 1; done
