@@ -33,6 +33,14 @@ const (
 	// idleInTransactionTimeout ends the transaction of a writer that hangs in a
 	// batch, so that the next owner can lock the row of the shard.
 	idleInTransactionTimeout = "10s"
+
+	// lockTimeout limits a wait for a lock. It is longer than
+	// idleInTransactionTimeout, so that the next owner of a shard outlasts an owner
+	// that hangs.
+	lockTimeout = "15s"
+
+	// statementTimeout ends a statement whose caller is gone or has given up.
+	statementTimeout = "30s"
 )
 
 // Config configures the connections to PostgreSQL.
@@ -101,6 +109,7 @@ func parseURL(url string) (*pgxpool.Config, error) {
 	}
 	c := conf.ConnConfig
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, connectTimeout)
+	c.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}).DialContext
 	for name, value := range map[string]string{
 		"application_name":   "catalog",
 		"synchronous_commit": "on",
@@ -109,6 +118,13 @@ func parseURL(url string) (*pgxpool.Config, error) {
 		"enable_seqscan":                      "off",
 		"plan_cache_mode":                     "force_generic_plan",
 		"idle_in_transaction_session_timeout": idleInTransactionTimeout,
+		"lock_timeout":                        lockTimeout,
+		"statement_timeout":                   statementTimeout,
+		// The server ends the session of a machine that is gone after 30 + 3 × 10 s,
+		// and so releases its locks.
+		"tcp_keepalives_idle":     "30",
+		"tcp_keepalives_interval": "10",
+		"tcp_keepalives_count":    "3",
 	} {
 		if _, given := c.RuntimeParams[name]; !given {
 			c.RuntimeParams[name] = value
