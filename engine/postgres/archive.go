@@ -55,7 +55,7 @@ func (s *Store) RemoveEvents(ctx context.Context, shard int32, to int64, limit i
 			return fmt.Errorf("event %d may not be published", archived)
 		}
 		// The writer's row is locked last, for the time of a commit.
-		if _, err := tx.Exec(ctx, "DELETE FROM journal WHERE shard = $1 AND seq <= $2", shard, archived); err != nil {
+		if _, err := tx.Exec(ctx, "DELETE FROM journal WHERE shard = $1 AND seq > $2 AND seq <= $3", shard, st.Archived, archived); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, "UPDATE shards SET archived = greatest(archived, $2) WHERE shard = $1", shard, archived)
