@@ -5,7 +5,7 @@
 // units, thresholds and exemplars. It is no copy of Grafana: colors and fonts
 // differ.
 //
-//	go run -C tools ./renderdash -prometheus http://127.0.0.1:9090 [-range 5m] [-out DIR] [dashboard.json …]
+//	go run -C tools ./renderdash -prometheus http://127.0.0.1:9090 [-range 5m] [-ago 0s] [-out DIR] [dashboard.json …]
 package main
 
 import (
@@ -21,6 +21,7 @@ import (
 func main() {
 	url := flag.String("prometheus", "http://127.0.0.1:9090", "`URL` of Prometheus")
 	span := flag.Duration("range", 5*time.Minute, "`time` that the pictures show")
+	ago := flag.Duration("ago", 0, "`time` between the end of the pictures and now")
 	out := flag.String("out", ".", "`folder` of the pictures")
 	flag.Parse()
 	files := flag.Args()
@@ -28,7 +29,7 @@ func main() {
 		files, _ = filepath.Glob("../deploy/grafana/dashboards/*.json")
 	}
 	for _, name := range files {
-		picture, err := render(name, *url, time.Now(), *span)
+		picture, err := render(name, *url, time.Now().Add(-*ago), *span)
 		if err == nil {
 			err = os.WriteFile(filepath.Join(*out, strings.TrimSuffix(filepath.Base(name), ".json")+".svg"), picture, 0o644)
 		}
