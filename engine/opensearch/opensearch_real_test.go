@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"catalog"
 	"catalog/engine/enginetest"
 	"catalog/engine/opensearch"
 	"catalog/reader"
@@ -54,6 +55,18 @@ func open(t testing.TB, c opensearch.Config) *opensearch.Index {
 	}
 	t.Cleanup(x.Close)
 	return x
+}
+
+// Of two addresses, one of which is dead, the other one gets all calls.
+func TestIndex_deadAddress(t *testing.T) {
+	c := newConfig(t)
+	c.URL = "http://127.0.0.1:1," + c.URL
+	x := open(t, c)
+	for range 4 {
+		if _, err := x.Search(t.Context(), catalog.Query{Limit: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestIndex(t *testing.T) {
