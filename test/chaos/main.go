@@ -154,9 +154,9 @@ func (o options) run(ctx context.Context) error {
 			t.total(l.history.all(), breaches)
 			err = report(os.Stdout, breaches)
 		}
-		if l.tally != nil {
-			err = errors.Join(err, l.tally.report(os.Stdout))
-		}
+	}
+	if l.tally != nil {
+		err = errors.Join(err, l.tally.report(os.Stdout))
 	}
 	if err != nil {
 		err = errors.Join(err, save(o.file, l.history.all(), found), keepLogs(dir, o.file))
