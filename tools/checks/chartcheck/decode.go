@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -157,4 +159,42 @@ func appendTo[T any](to *[]T, document []byte) error {
 func strictly[T any](document []byte) (v T, err error) {
 	err = yaml.UnmarshalStrict(document, &v)
 	return v, err
+}
+
+// checkExamples checks that each document of the examples names its type and object. Pods are
+// decoded strictly and held against the rules of security; the types of the operators are not
+// known here.
+func checkExamples(dir string) (findings []string, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "examples", "*.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	var r report
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		at := "examples/" + filepath.Base(file)
+		for _, document := range separator.Split(string(content), -1) {
+			var head struct {
+				meta.TypeMeta `json:",inline"`
+				Metadata      meta.ObjectMeta `json:"metadata"`
+			}
+			if err := yaml.Unmarshal([]byte(document), &head); err != nil || head.APIVersion == "" || head.Kind == "" || head.Metadata.Name == "" {
+				r.add("%s: a document has no apiVersion, kind or name: %v", at, err)
+				continue
+			}
+			if head.APIVersion != "v1" || head.Kind != "Pod" {
+				continue
+			}
+			pod, err := strictly[core.Pod]([]byte(document))
+			if err != nil {
+				r.add("%s: %v", at, err)
+				continue
+			}
+			checkSecurity(&r, at, pod.Spec)
+		}
+	}
+	return r, nil
 }

@@ -57,6 +57,11 @@ func check(dir string, flags programs, write bool) ([]string, error) {
 		return nil, err
 	}
 	findings = append(findings, readme...)
+	examples, err := checkExamples(dir)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, examples...)
 	files, err := filepath.Glob(filepath.Join(dir, "testdata", "*.values.yaml"))
 	if err != nil {
 		return nil, err
