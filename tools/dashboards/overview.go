@@ -17,7 +17,7 @@ func overview() board {
 				{kind: number, title: "Requests OK (1 h)", unit: "percentunit", width: 4, runbook: "catalogrequestsburnfast",
 					normal: "99.9 % or more.", act: "see which route and status below; 503 is overload or a missing engine, 504 a write that was not settled in time.",
 					queries: []query{{expr: `1 - slo:catalog_errors:ratio_rate1h{` + requests + `}`}}, steps: share, max: ptr(1.0)},
-				{kind: number, title: "Writes within 1 s (1 h)", unit: "percentunit", width: 4, runbook: "catalogwritesburnfast",
+				{kind: number, title: "Writes within 1 s (1 h)", unit: "percentunit", width: 4, runbook: "catalogwritesburnfast", empty: "none readable",
 					normal: "99.9 % or more, measured from acceptance to readable.", act: "the write path dashboard shows the step that takes the time.",
 					queries: []query{{expr: `1 - slo:catalog_errors:ratio_rate1h{` + writes + `}`}}, steps: share, max: ptr(1.0)},
 				{kind: number, title: "Requests: budget left", unit: "percentunit", width: 4, runbook: "catalogrequestsburnslow",
