@@ -28,6 +28,11 @@ var mutants = []mutant{
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
+		bug:  "events that may not be published are archived",
+		file: "engine/sqlite/archive.go", old: "archived > st.Published", new: "archived >= st.NextSeq",
+		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
 		bug:  "a takeover does not fence the previous owner",
 		file: "engine/sqlite/store.go", old: "SET epoch = epoch + 1 WHERE", new: "SET epoch = epoch WHERE",
 		pkg: "./engine/sqlite", test: "TestStore",
