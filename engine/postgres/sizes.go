@@ -14,8 +14,9 @@ const selectSizes = `
 SELECT coalesce(sum(CASE WHEN live > 0 THEN live ELSE greatest(estimate, 0) END), 0)::bigint, coalesce(sum(bytes), 0)::bigint
 FROM (
 	SELECT pg_stat_get_live_tuples(c.oid) AS live, c.reltuples AS estimate, pg_total_relation_size(c.oid) AS bytes
-	FROM pg_partition_tree($1::text::regclass) t JOIN pg_class c ON c.oid = t.relid
-	WHERE t.isleaf
+	FROM (SELECT $1::text::regclass::oid AS oid UNION SELECT relid FROM pg_partition_tree($1::text::regclass)) t
+	JOIN pg_class c ON c.oid = t.oid
+	WHERE c.relkind = 'r' -- the table or its partitions
 ) leaves`
 
 // Sizes returns estimates of the numbers of products and events, and their space on
