@@ -188,7 +188,7 @@ chart-write: ## write the golden renderings and the table of values after a chan
 .PHONY: api-compat
 api-compat: ## compare the contracts with those of the last release: fails on a breaking change
 	cd api && buf breaking --path catalog --against baseline/catalog.binpb
-	cd tools/checks && go tool oasdiff breaking ../../api/baseline/openapi.yaml ../../api/openapi.yaml --fail-on WARN
+	cd tools/checks && go tool oasdiff breaking ../../api/baseline/openapi.yaml ../../api/openapi.yaml --severity-levels ../../api/baseline/oasdiff-severity.txt --fail-on WARN
 
 .PHONY: baseline
 baseline: ## store the present contracts as those of the last release; run it when a release is tagged
