@@ -166,47 +166,6 @@ func testOutage(t *testing.T, direct string, client *driver.Client) {
 	}
 }
 
-// Of two addresses in the URL one may be down. They are two proxies to one server;
-// FerretDB looks like a mongos to the driver. (mongo-java-server does not, so the
-// driver uses only one of its addresses.)
-func TestView_addresses(t *testing.T) {
-	direct, client := connect(t, mongoURL)
-	u, err := url.Parse(direct)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, second := newProxy(t, "127.0.0.1:0", u.Host), newProxy(t, "127.0.0.1:0", u.Host)
-	u.Host = first.Addr().String() + "," + second.Addr().String()
-	v := open(t, u.String(), client)
-	p := catalog.Product{ID: catalog.DerivedID("p"), Version: 1}
-	works := func() error {
-		p.Version++
-		if err := v.Apply(t.Context(), []catalog.Product{p}); err != nil {
-			return err
-		}
-		_, err := v.Product(t.Context(), p.ID)
-		return err
-	}
-	for range 20 { // with both
-		if err := works(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	first.cut()
-	failed := 0
-	for succeeded := 0; succeeded < 20; {
-		switch err := works(); {
-		case err == nil:
-			succeeded++
-		case errors.Is(err, catalog.ErrUnavailable) && failed < 20: // the driver has not noticed yet
-			failed++
-		default:
-			t.Fatalf("without one of two addresses, after %d calls: %v", succeeded, err)
-		}
-	}
-	t.Logf("%d calls failed before the driver avoided the address", failed)
-}
-
 // proxy is a TCP proxy to a server.
 type proxy struct {
 	net.Listener
