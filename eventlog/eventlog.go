@@ -28,6 +28,7 @@ type Delivery struct {
 	Topic     string // full name
 	Partition int32
 	Consumer  string    // name of the consumer group, or of the consumer without a group
+	SentAt    time.Time // when the first record was sent
 	PolledAt  time.Time // when the records were taken to be handled
 	Attempt   int       // number of calls of Handle with these records before this one
 	Traces    []Trace   // of the records whose trace is sampled

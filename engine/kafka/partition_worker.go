@@ -165,7 +165,7 @@ func fetchError(err error, offset int64) error {
 func (w *partitionWorker[T]) decodeBatch(records []*kgo.Record, from int64) (eventlog.Records[T], error) {
 	batch := eventlog.Records[T]{
 		Shard: w.shard, From: from, To: records[len(records)-1].Offset + 1, Items: make([]T, 0, len(records)),
-		Delivery: eventlog.Delivery{Topic: w.group.topic, Partition: w.shard, Consumer: w.group.name, PolledAt: time.Now()},
+		Delivery: eventlog.Delivery{Topic: w.group.topic, Partition: w.shard, Consumer: w.group.name, SentAt: records[0].Timestamp, PolledAt: time.Now()},
 	}
 	var traces traceCollector
 	for _, record := range records {

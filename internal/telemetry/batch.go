@@ -46,7 +46,7 @@ type batchTrace struct {
 type batchRecord struct {
 	traceparent      string
 	acceptedAt       time.Time // by the gateway
-	sentAt           time.Time // about when the record was sent
+	sentAt           time.Time // when the record, or an earlier one of the batch, was sent
 	command, product catalog.ID
 	event            *catalog.Event // nil for a command that is not settled
 }
@@ -76,7 +76,7 @@ func StartCommands(ctx context.Context, r eventlog.Records[catalog.Command]) (co
 func StartEvents(ctx context.Context, r eventlog.Records[catalog.Event]) (context.Context, *Batch) {
 	return startBatch(ctx, r.Delivery, len(r.Items), func(i int) batchRecord {
 		e := &r.Items[i]
-		return batchRecord{e.Trace, e.AcceptedAt, e.SettledAt, e.Command, e.Product.ID, e}
+		return batchRecord{e.Trace, e.AcceptedAt, r.SentAt, e.Command, e.Product.ID, e}
 	})
 }
 

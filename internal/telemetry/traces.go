@@ -20,8 +20,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// defaultSample is the share of traces that are sent by default. At this share
-// the cost is below what a benchmark can tell from noise; ADR 0044 has the figures.
+// defaultSample is the share of traces that are sent by default. ADR 0044 has the
+// reasons.
 const defaultSample = 0.01
 
 // TraceConfig holds the settings of traces. What they leave open is taken from the

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc"
+)
+
+// spanSink receives spans and counts them.
+type spanSink struct {
+	collector.UnimplementedTraceServiceServer
+	spans atomic.Int64
+}
+
+func (s *spanSink) Export(_ context.Context, r *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+	for _, resource := range r.GetResourceSpans() {
+		for _, scope := range resource.GetScopeSpans() {
+			s.spans.Add(int64(len(scope.GetSpans())))
+		}
+	}
+	return &collector.ExportTraceServiceResponse{}, nil
+}
+
+// traceSettings are the settings of traces that are compared. The first is the
+// base.
+var traceSettings = []struct {
+	name  string
+	flags []string
+	limit float64
+}{
+	{"off", nil, 0},
+	{"1 % sampled", []string{"-otlp.sample", "0.01"}, 1.03},
+	{"1 % sampled, slow ones kept", []string{"-otlp.sample", "0.01", "-otlp.keep-slow", "1s"}, 1.10},
+	{"100 % sampled", []string{"-otlp.sample", "1"}, 2},
+}
+
+// traces measures what traces cost a write: the CPU time of all three services in
+// one process, as a multiple of that without traces. The settings take turns. CPU
+// time is what limits the throughput of a service, and depends less than the
+// throughput on what else the machine does.
+func (b *bench) traces() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	sink := &spanSink{}
+	receiver := grpc.NewServer()
+	collector.RegisterTraceServiceServer(receiver, sink)
+	go func() { _ = receiver.Serve(l) }()
+	defer receiver.Stop()
+
+	servers := make([]*server, len(traceSettings))
+	for i, setting := range traceSettings {
+		flags := setting.flags
+		if flags != nil {
+			flags = append(flags, "-otlp.endpoint", l.Addr().String())
+		}
+		if servers[i], err = start(b.program, filepath.Join(b.dir, fmt.Sprint("traces", i)), flags...); err != nil {
+			return err
+		}
+		defer servers[i].kill()
+	}
+	const rounds, writes = 5, 2000
+	costs := make([][]float64, len(servers)) // relative to the base of the round
+	spans := make([]int64, len(servers))
+	var base []float64
+	for round := range rounds + 1 {
+		var first float64
+		for i, s := range servers {
+			before := sink.spans.Load()
+			cost, err := s.writeCost(round*writes, writes)
+			if err != nil {
+				return fmt.Errorf("%s: %w", traceSettings[i].name, err)
+			}
+			spans[i] += sink.spans.Load() - before
+			if i == 0 {
+				first = cost
+			}
+			if round > 0 { // the first round warms up
+				costs[i] = append(costs[i], cost/first)
+			}
+		}
+		if round > 0 {
+			base = append(base, first)
+		}
+	}
+	fmt.Printf("CPU time of a write without traces: %.0f µs\n", median(base)*1e6)
+	for i, setting := range traceSettings[1:] {
+		fmt.Printf("%s: %.1f spans per write received, ratios of the rounds %.3f\n", setting.name, float64(spans[i+1])/((rounds+1)*writes), costs[i+1])
+		b.atMost("CPU time of a write, traces "+setting.name+", share of that without", median(costs[i+1]), setting.limit, "")
+	}
+	return nil
+}
+
+// writeCost creates n products by several clients, each product with its own
+// request, waits until the server is idle, and returns the CPU seconds per write.
+func (s *server) writeCost(first, n int) (float64, error) {
+	const clients = 16
+	before, err := s.cpuTime()
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	var next atomic.Int64
+	var failed atomic.Pointer[error]
+	var running sync.WaitGroup
+	for range clients {
+		running.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n && failed.Load() == nil; i = int(next.Add(1)) - 1 {
+				if _, err := s.client.Create(ctx, product(first+i).ProductData); err != nil {
+					failed.CompareAndSwap(nil, &err)
+				}
+			}
+		})
+	}
+	running.Wait()
+	if err := failed.Load(); err != nil {
+		return 0, *err
+	}
+	if err := s.waitIdle(); err != nil {
+		return 0, err
+	}
+	after, err := s.cpuTime()
+	return (after - before).Seconds() / float64(n), err
+}
