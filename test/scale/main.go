@@ -15,10 +15,12 @@ import (
 func main() {
 	measure := flag.Bool("measure", false, "compare the simulator with writers on the engines of .engines/env")
 	flag.Parse()
-	if *measure {
-		if err := compare(context.Background()); err != nil {
-			fmt.Fprintln(os.Stderr, "scale:", err)
-			os.Exit(1)
-		}
+	if !*measure {
+		printModel(os.Stdout, measured)
+		return
+	}
+	if err := compare(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "scale:", err)
+		os.Exit(1)
 	}
 }

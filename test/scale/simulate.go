@@ -25,6 +25,13 @@ func (q queue) rate() float64 {
 	return min(q.parallel, float64(q.shards)) / perCommand.Seconds()
 }
 
+// withRate returns the queue of a machine that is faster or slower.
+func (q queue) withRate(rate float64) queue {
+	factor := q.rate() / rate
+	q.batch, q.command = time.Duration(float64(q.batch)*factor), time.Duration(float64(q.command)*factor)
+	return q
+}
+
 // arrival is a command that reaches the log.
 type arrival struct {
 	at    time.Duration // since the start
