@@ -92,6 +92,7 @@ var imports = map[string]string{
 	"test/chaos":   ". api api/catalog/v1 engine/enginetest/freeport engine/kafka eventlog internal/failpoint internal/rpc internal/wire",
 	"test/e2e":     "",
 	"test/mutants": "",
+	"test/scale":   ". engine/enginetest/freeport engine/kafka eventlog internal/wire",
 }
 
 // drivers lists the packages that may import each driver module. Test files
@@ -99,7 +100,7 @@ var imports = map[string]string{
 var drivers = map[string]string{
 	"github.com/twmb/franz-go/pkg/kfake": "engine/embedded",
 	"github.com/twmb/franz-go":           "engine/embedded engine/kafka",
-	"github.com/jackc/pgx":               "engine/postgres test/bench",
+	"github.com/jackc/pgx":               "engine/postgres test/bench test/scale",
 	"go.mongodb.org/mongo-driver":        "engine/mongo",
 	"github.com/redis/rueidis":           "engine/redis",
 	"modernc.org/sqlite":                 "engine/sqlite",
