@@ -100,6 +100,7 @@ func TestChart_mistakes(t *testing.T) {
 		{"templates/gateway.yaml", "-writer:9092", "-writers:9092", "there is no such Service"},
 		{"templates/gateway.yaml", "{name: http, containerPort: 8080}", "{name: http, containerPort: 8081}", "is not the container port http"},
 		{"templates/gateway.yaml", "targetPort: http", "targetPort: web", "has no port web"},
+		{"templates/gateway.yaml", "minReadySeconds: 5", "minreadySeconds: 5", "unknown field"},
 		{"templates/gateway.yaml", "replicas: {{ .Values.gateway.replicas }}", "replica: {{ .Values.gateway.replicas }}", "unknown field"},
 		{"templates/gateway.yaml", "{{- if not .Values.gateway.autoscaling.enabled }}", "{{- if true }}", "several settings decide"},
 		{"templates/gateway.yaml", "name: CATALOG_WRITER", "name: CATALOG_READER", "CATALOG_READER occurs twice"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -156,9 +158,15 @@ func appendTo[T any](to *[]T, document []byte) error {
 	return err
 }
 
+// strictly decodes as the API server does with strict validation: names of fields have the
+// right case, and none is unknown or occurs twice.
 func strictly[T any](document []byte) (v T, err error) {
-	err = yaml.UnmarshalStrict(document, &v)
-	return v, err
+	asJSON, err := yaml.YAMLToJSONStrict(document)
+	if err != nil {
+		return v, err
+	}
+	strict, err := json.UnmarshalStrict(asJSON, &v)
+	return v, errors.Join(append(strict, err)...)
 }
 
 // checkExamples checks that each document of the examples names its type and object. Pods are
