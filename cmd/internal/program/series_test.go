@@ -153,8 +153,13 @@ func TestSeries(t *testing.T) {
 	t.Run("the metrics of the readiness checks agree with /readyz", func(t *testing.T) {
 		for name, p := range processes {
 			for _, c := range p.Engines.Checks() {
-				if v := metricstest.Value(t, p.Telemetry.Registry, "catalog_ready", "check", c.Name); v != 1 {
-					t.Errorf("catalog_ready of %s in the %s = %v, want 1", c.Name, name, v)
+				// A check that fails under load is repeated within seconds.
+				end := time.Now().Add(time.Minute)
+				for metricstest.Value(t, p.Telemetry.Registry, "catalog_ready", "check", c.Name) != 1 {
+					if time.Now().After(end) {
+						t.Fatalf("catalog_ready of %s in the %s is not 1 after a minute", c.Name, name)
+					}
+					time.Sleep(20 * time.Millisecond)
 				}
 			}
 		}
