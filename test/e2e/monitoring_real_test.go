@@ -185,6 +185,7 @@ var grafanaVariables = strings.NewReplacer("$__rate_interval", "30s", "$service"
 // query of the dashboards and every rule has data, and alerts fire for the faults
 // that they are for, with all times divided by timeScale.
 //
+// With CATALOG_TEST_ALERTS it injects all faults, otherwise those that take seconds.
 // With CATALOG_TEST_PICTURES it draws the dashboards into that folder.
 func TestMonitoring(t *testing.T) {
 	s := startMonitored(t, freeport.Address()) // there is no Alertmanager
@@ -203,25 +204,30 @@ func TestMonitoring(t *testing.T) {
 		inject func(t *testing.T)
 		repair func()
 		alerts []string
+		// nightly faults are only injected with CATALOG_TEST_ALERTS, since they take minutes.
+		nightly bool
 	}{
-		{"nothing", func(*testing.T) {}, func() {}, []string{"Watchdog", "CatalogEngineDown", "CatalogAlertsNotDelivered"}},
-		{"a record that is no command", s.poison, func() {}, []string{"CatalogDeadLetters"}},
-		{"Redis is down", func(*testing.T) { s.redis.disconnect(true) }, func() { s.redis.disconnect(false) }, []string{"CatalogCacheErrors", "CatalogNotReady"}},
-		{"a product is changed behind the back of the writer", s.falsify, func() {}, []string{"CatalogProductsDiffer"}},
+		{"nothing", func(*testing.T) {}, func() {}, []string{"Watchdog", "CatalogEngineDown", "CatalogAlertsNotDelivered"}, false},
+		{"a record that is no command", s.poison, func() {}, []string{"CatalogDeadLetters"}, false},
+		{"Redis is down", func(*testing.T) { s.redis.disconnect(true) }, func() { s.redis.disconnect(false) }, []string{"CatalogCacheErrors"}, false}, // a reader stays ready without Redis
+		{"a product is changed behind the back of the writer", s.falsify, func() {}, []string{"CatalogProductsDiffer"}, true},
 		{"MongoDB is down", func(*testing.T) { s.mongo.disconnect(true) }, func() { s.mongo.disconnect(false) },
-			[]string{"CatalogBreakerOpen", "CatalogNotReady", "CatalogLag", "CatalogRequestsBurnFast", "CatalogRequestsBurnSlow"}},
+			[]string{"CatalogBreakerOpen", "CatalogNotReady", "CatalogLag", "CatalogRequestsBurnFast", "CatalogRequestsBurnSlow"}, true},
 		{"PostgreSQL is frozen", func(t *testing.T) { t.Cleanup(s.postgres.freeze()) }, func() {},
-			[]string{"CatalogPoolExhausted", "CatalogWritesNotSettled", "CatalogRequestsShed"}},
-		{"writes wait for PostgreSQL and become readable late", func(*testing.T) {}, func() {}, []string{"CatalogWritesBurnFast", "CatalogWritesBurnSlow"}},
+			[]string{"CatalogPoolExhausted", "CatalogWritesNotSettled", "CatalogRequestsShed"}, true},
+		{"writes wait for PostgreSQL and become readable late", func(*testing.T) {}, func() {}, []string{"CatalogWritesBurnFast", "CatalogWritesBurnSlow"}, true},
 		{"a reader is killed again and again", func(*testing.T) {
 			for range 3 {
 				s.reader.kill()
 				s.startReader()
 			}
-		}, func() {}, []string{"CatalogRestarting"}},
-		{"the only writer is killed", func(*testing.T) { s.writer.kill() }, func() {}, []string{"CatalogTargetDown", "CatalogServiceAbsent", "CatalogWritesNotSettled"}},
-		{"commands are deleted before they are settled", s.trim, func() {}, []string{"CatalogShardStopped", "CatalogLogErrors"}},
+		}, func() {}, []string{"CatalogRestarting"}, true},
+		{"the only writer is killed", func(*testing.T) { s.writer.kill() }, func() {}, []string{"CatalogTargetDown", "CatalogServiceAbsent", "CatalogWritesNotSettled"}, true},
+		{"commands are deleted before they are settled", s.trim, func() {}, []string{"CatalogShardStopped", "CatalogLogErrors"}, true},
 	} {
+		if f.nightly && os.Getenv("CATALOG_TEST_ALERTS") == "" {
+			continue
+		}
 		t.Run("alerts of the fault: "+f.fault, func(t *testing.T) {
 			f.inject(t)
 			defer f.repair()
