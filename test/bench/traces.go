@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -67,7 +68,7 @@ func (b *bench) traces() error {
 		}
 		defer servers[i].kill()
 	}
-	const rounds, writes = 5, 2000
+	const rounds, writes = 5, 400
 	costs := make([][]float64, len(servers)) // relative to the base of the round
 	spans := make([]int64, len(servers))
 	var base []float64
@@ -79,6 +80,7 @@ func (b *bench) traces() error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", traceSettings[i].name, err)
 			}
+			fmt.Fprintf(os.Stderr, "round %d, %s: %.0f µs\n", round, traceSettings[i].name, cost*1e6)
 			spans[i] += sink.spans.Load() - before
 			if i == 0 {
 				first = cost
