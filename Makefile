@@ -133,7 +133,7 @@ field-recipe: ## add a field to a scratch copy by the recipe, run its tests, cou
 
 .PHONY: engines-up
 engines-up: ## start Kafka, PostgreSQL, Redis, MongoDB stand-ins, OpenSearch, Prometheus on loopback
-	deploy/engines/up
+	ENGINES_KAFKA_SESSION_MS=9000 deploy/engines/up
 
 .PHONY: engines-down
 engines-down: ## stop them

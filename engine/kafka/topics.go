@@ -23,13 +23,15 @@ const (
 	retentionForever = "-1"
 
 	// metadataTimeout is how long CreateTopics waits until all brokers know a
-	// topic that was just created.
-	metadataTimeout = 10 * time.Second
+	// topic that was just created, and for a broker that is starting.
+	metadataTimeout = 30 * time.Second
 )
 
 // CreateTopics creates the topics that do not exist, with the given number of
 // partitions, and then does what [Log.LoadTopics] does.
 func (l *Log) CreateTopics(ctx context.Context, partitions int) error {
+	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
+	defer cancel()
 	for _, t := range []struct{ name, retention string }{
 		{"commands", retention}, {"events", retention}, {"dead-letters", retentionForever},
 	} {
@@ -42,6 +44,10 @@ func (l *Log) CreateTopics(ctx context.Context, partitions int) error {
 			config[minInSyncConfig] = kadm.StringPtr("2")
 		}
 		r, err := l.admin.CreateTopic(ctx, int32(partitions), replicas, config, l.topic(t.name))
+		// Every cluster has one broker, but while it registers with its controller it does not count.
+		for try := 0; errors.Is(err, kerr.InvalidReplicationFactor) && replicas == 1 && sleep(ctx, backoff(try)); try++ {
+			r, err = l.admin.CreateTopic(ctx, int32(partitions), replicas, config, l.topic(t.name))
+		}
 		if errors.Is(err, kerr.InvalidReplicationFactor) {
 			return fmt.Errorf("create topic %s: the cluster has too few brokers for -kafka.replicas %d; start that many brokers, or set -kafka.replicas 1 where losing the disk of one broker may lose data", l.topic(t.name), l.cfg.Replicas)
 		}
@@ -49,8 +55,6 @@ func (l *Log) CreateTopics(ctx context.Context, partitions int) error {
 			return fmt.Errorf("create topic %s: %w %s", l.topic(t.name), err, r.ErrMessage)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
-	defer cancel()
 	for try := 0; ; try++ {
 		err := l.LoadTopics(ctx)
 		if err == nil {

@@ -1,7 +1,7 @@
 // Command scale prints the capacity model of docs/scale.md, and checks the
 // simulator of the write path against the real one.
 //
-//	go run ./test/scale            print the tables of the model
+//	go run ./test/scale            print the table of the model
 //	go run ./test/scale -measure   compare the simulator with writers on real engines (3 minutes)
 package main
 

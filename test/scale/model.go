@@ -34,16 +34,14 @@ type demand struct {
 	part     string
 	machines float64 // 1 fills one machine
 	why      string  // the resource that is used up first
-	moves    string  // what to do when one machine is not enough
 }
 
-// demands returns what the workload needs of each part that one machine or one
-// process holds by default. The services are not limits: several of each share
-// the shards.
+// demands returns what the workload needs of each engine. The services are not
+// limits: several of each share the shards.
 func (m measuredFigures) demands(w workload) []demand {
 	cpu := func(seconds float64) float64 { return seconds / (cores * utilisation) }
-	most := func(part, moves string, needs ...need) demand {
-		d := demand{part: part, moves: moves}
+	most := func(part string, needs ...need) demand {
+		d := demand{part: part}
 		for _, n := range needs {
 			if n.machines > d.machines {
 				d.machines, d.why = n.machines, n.of
@@ -54,13 +52,13 @@ func (m measuredFigures) demands(w workload) []demand {
 	journal := w.commands * secondsADay * retentionDays * m.journalRow
 	topics := w.commands * secondsADay * topicDays * (m.commandRecord + m.eventRecord)
 	return []demand{
-		most("PostgreSQL", "shards on several servers: Citus by `shard`; before that a larger server and a shorter retention",
+		most("PostgreSQL",
 			need{"processors", cpu(w.commands * m.postgresCommand)}, need{"disk", (w.products*m.productRow + journal) / disk}),
-		most("Kafka", "more brokers: partitions spread over them",
+		most("Kafka",
 			need{"processors", cpu(w.commands * m.kafkaCommand)}, need{"disk", topics / disk}),
-		most("MongoDB", "sharding by hashed `_id`", need{"disk", w.products * m.viewDocument / disk}),
-		most("Redis", "Redis Cluster: a shard of the catalogue is a hash slot", need{"memory", w.products * cachedShare * m.cacheEntry / memory}),
-		most("index of a reader", "OpenSearch with several shards",
+		most("MongoDB", need{"disk", w.products * m.viewDocument / disk}),
+		most("Redis", need{"memory", w.products * cachedShare * m.cacheEntry / memory}),
+		most("index of a reader",
 			need{"memory", w.products * m.indexProduct / (memory * indexShare)}, need{"processors", cpu(w.commands * m.indexEvent)}),
 	}
 }
@@ -100,7 +98,7 @@ func firstLimit(all []demand) (first demand) {
 	return first
 }
 
-// printModel writes the tables of docs/scale.md.
+// printModel writes the table of docs/scale.md.
 func printModel(w io.Writer, m measuredFigures) {
 	fmt.Fprintln(w, "| products | commands/s | PostgreSQL | Kafka | MongoDB | Redis | index | gateways | writers | readers | partitions | first limit |\n|---|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, l := range workloads() {
