@@ -115,11 +115,13 @@ chaos: ## kill every part of the system under load and compare all stores
 	go run ./test/chaos $(CHAOS)
 
 .PHONY: nightly
-nightly: ## long runs: full-size randomised tests, 100,000 chaos commands, mutants (2 hours)
+nightly: engines-up ## long runs: full-size randomised tests, 100,000 chaos commands, mutants, all alerts (2 hours)
 	CATALOG_TEST_FULL=1 go test -race -count=1 -timeout 60m ./...
 	go run ./test/chaos -commands 100000 -rate 450 -products 1500
 	go run ./test/chaos -commands 3000 -kills 0 -crashes 3
 	go run ./test/mutants
+	. .engines/env && CATALOG_TEST_ALERTS=1 go test -count=1 -timeout 30m -tags real -run TestMonitoring ./test/e2e
+	$(MAKE) compose-run
 
 .PHONY: bench
 bench: ## measure the system from outside; each figure is printed beside its limit

@@ -196,9 +196,11 @@ func TestMonitoring(t *testing.T) {
 
 	t.Run("every query of the dashboards has data", func(t *testing.T) { s.checkDashboards(t) })
 	t.Run("every rule has data", func(t *testing.T) { s.checkRules(t) })
-	if folder := os.Getenv("CATALOG_TEST_PICTURES"); folder != "" {
-		s.draw(folder)
-	}
+	defer func() { // with the faults in the pictures
+		if folder := os.Getenv("CATALOG_TEST_PICTURES"); folder != "" {
+			s.draw(folder)
+		}
+	}()
 	for _, f := range []struct {
 		fault  string
 		inject func(t *testing.T)
@@ -216,10 +218,15 @@ func TestMonitoring(t *testing.T) {
 		{"PostgreSQL is frozen", func(t *testing.T) { t.Cleanup(s.postgres.freeze()) }, func() {},
 			[]string{"CatalogPoolExhausted", "CatalogWritesNotSettled", "CatalogRequestsShed"}, true},
 		{"writes wait for PostgreSQL and become readable late", func(*testing.T) {}, func() {}, []string{"CatalogWritesBurnFast", "CatalogWritesBurnSlow"}, true},
-		{"a reader is killed again and again", func(*testing.T) {
+		{"a reader is killed again and again", func(t *testing.T) {
 			for range 3 {
+				killed := float64(time.Now().UnixMilli()) / 1000
 				s.reader.kill()
 				s.startReader()
+				eventually(t, "Prometheus has scraped the new reader", func() bool {
+					ok, err := s.monitor.hasData(fmt.Sprintf(`process_start_time_seconds{service="reader"} > %f`, killed-1)) // its clock has ticks
+					return err == nil && ok
+				})
 			}
 		}, func() {}, []string{"CatalogRestarting"}, true},
 		{"the only writer is killed", func(*testing.T) { s.writer.kill() }, func() {}, []string{"CatalogTargetDown", "CatalogServiceAbsent", "CatalogWritesNotSettled"}, true},

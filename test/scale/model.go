@@ -59,7 +59,7 @@ func (m measuredFigures) demands(w workload) []demand {
 		most("MongoDB", need{"disk", w.products * m.viewDocument / disk}),
 		most("Redis", need{"memory", w.products * cachedShare * m.cacheEntry / memory}),
 		most("index of a reader",
-			need{"memory", w.products * m.indexProduct / (memory * indexShare)}, need{"processors", cpu(w.commands * m.indexEvent)}),
+			need{"memory", w.products * m.indexProduct / (memory * indexShare)}, need{"processors", cpu(w.commands * m.readerEvent)}),
 	}
 }
 
@@ -74,7 +74,7 @@ func (m measuredFigures) services(w workload) (gateway, writer, reader, partitio
 	per := cores * utilisation
 	gateway = (w.commands*m.gatewayRow + w.reads*m.gatewayRead + w.searches*m.gatewaySearch) / per
 	writer = w.commands * m.writerCommand / per
-	reader = (w.commands*m.viewEvent + w.reads*m.readerRead + w.searches*m.readerSearch) / per
+	reader = (w.commands*m.readerEvent + w.reads*m.readerRead + w.searches*m.readerSearch) / per
 	return gateway, writer, reader, w.commands / (m.shardRate * shardShare)
 }
 
