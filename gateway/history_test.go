@@ -114,7 +114,7 @@ func TestHistory_archived(t *testing.T) {
 	s.events[3] = eventlog.CurrentVersion(s.events[3].Product)
 	s.events = s.events[3:]
 	s.mu.Unlock()
-	if w, body := call(t, "GET", path+"/history", ""); w.StatusCode != 200 || !strings.Contains(body, `"commandId":"00000000-0000-0000-0000-000000000000"`) || !strings.Contains(body, `"archivedBelow":9`) {
+	if w, body := call(t, "GET", path+"/history", ""); w.StatusCode != http.StatusOK || !strings.Contains(body, `"commandId":"00000000-0000-0000-0000-000000000000"`) || !strings.Contains(body, `"archivedBelow":9`) {
 		t.Errorf("history: %d %s; want the current version without a command", w.StatusCode, body)
 	}
 }
