@@ -58,7 +58,7 @@ func newSystem(ctx context.Context, dir, programs string) (*System, error) {
 	s.Brokers = fmt.Sprintf("127.0.0.1:%d", ports[0])
 	env = append(env,
 		"CATALOG_SHUTDOWN_TIMEOUT=30s", // for a machine that is busy with the load
-		"CATALOG_KAFKA_BROKERS="+s.Brokers, "CATALOG_KAFKA_PARTITIONS="+strconv.Itoa(shards), "CATALOG_KAFKA_REPLICAS=1",
+		"CATALOG_KAFKA_BROKERS="+s.Brokers, "CATALOG_KAFKA_PARTITIONS="+strconv.Itoa(shards), "CATALOG_KAFKA_REPLICAS=1", "CATALOG_KAFKA_SESSION_TIMEOUT=2s",
 		fmt.Sprintf("CATALOG_POSTGRES_URL=postgres://catalog@127.0.0.1:%d/catalog?sslmode=disable", ports[1]),
 		fmt.Sprintf("CATALOG_REDIS_URL=redis://127.0.0.1:%d/0", ports[2]),
 		fmt.Sprintf("CATALOG_MONGO_URL=mongodb://127.0.0.1:%d/", ports[3]))

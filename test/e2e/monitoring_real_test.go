@@ -218,17 +218,6 @@ func TestMonitoring(t *testing.T) {
 		{"PostgreSQL is frozen", func(t *testing.T) { t.Cleanup(s.postgres.freeze()) }, func() {},
 			[]string{"CatalogPoolExhausted", "CatalogWritesNotSettled", "CatalogRequestsShed"}, true},
 		{"writes wait for PostgreSQL and become readable late", func(*testing.T) {}, func() {}, []string{"CatalogWritesBurnFast", "CatalogWritesBurnSlow"}, true},
-		{"a reader is killed again and again", func(t *testing.T) {
-			for range 3 {
-				killed := float64(time.Now().UnixMilli()) / 1000
-				s.reader.kill()
-				s.startReader()
-				eventually(t, "Prometheus has scraped the new reader", func() bool {
-					ok, err := s.monitor.hasData(fmt.Sprintf(`process_start_time_seconds{service="reader"} > %f`, killed-1)) // its clock has ticks
-					return err == nil && ok
-				})
-			}
-		}, func() {}, []string{"CatalogRestarting"}, true},
 		{"the only writer is killed", func(*testing.T) { s.writer.kill() }, func() {}, []string{"CatalogTargetDown", "CatalogServiceAbsent", "CatalogWritesNotSettled"}, true},
 		{"commands are deleted before they are settled", s.trim, func() {}, []string{"CatalogShardStopped", "CatalogLogErrors"}, true},
 	} {
