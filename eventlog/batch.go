@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -31,6 +32,17 @@ type ShardState struct {
 	NextDeadLetter int64 // number of the next dead letter; the first is 1
 	Published      int64 // lower bound of the last event in the events topic
 	Archived       int64 // the journal no longer has the events up to this seq
+}
+
+// ArchiveUpTo returns the last archived seq after the removal of the next events up
+// to seq to, at most limit of them. It returns an error for events that may not be in
+// the events topic.
+func (s ShardState) ArchiveUpTo(to int64, limit int) (int64, error) {
+	archived := max(s.Archived, min(to, s.Archived+int64(limit)))
+	if archived > s.Archived && archived > s.Published {
+		return 0, fmt.Errorf("event %d may not be published", archived)
+	}
+	return archived, nil
 }
 
 // BatchState is what a store must load before it can settle a batch.

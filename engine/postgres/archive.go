@@ -47,12 +47,8 @@ func (s *Store) RemoveEvents(ctx context.Context, shard int32, to int64, limit i
 		if err != nil {
 			return err
 		}
-		if archived = min(to, st.Archived+int64(limit)); archived <= st.Archived {
-			archived = st.Archived
-			return nil
-		}
-		if archived > st.Published {
-			return fmt.Errorf("event %d may not be published", archived)
+		if archived, err = st.ArchiveUpTo(to, limit); err != nil || archived == st.Archived {
+			return err
 		}
 		// The writer's row is locked last, for the time of a commit.
 		if _, err := tx.Exec(ctx, "DELETE FROM journal WHERE shard = $1 AND seq > $2 AND seq <= $3", shard, st.Archived, archived); err != nil {

@@ -34,8 +34,8 @@ func (s *Store) RemoveEvents(ctx context.Context, shard int32, to int64, limit i
 		if err != nil {
 			return err
 		}
-		if archived = max(st.Archived, min(to, st.Archived+int64(limit))); archived > st.Published {
-			return fmt.Errorf("event %d may not be published", archived)
+		if archived, err = st.ArchiveUpTo(to, limit); err != nil || archived == st.Archived {
+			return err
 		}
 		if _, err := tx.ExecContext(ctx, "DELETE FROM journal WHERE shard = ? AND seq <= ?", shard, archived); err != nil {
 			return err

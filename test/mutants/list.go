@@ -29,7 +29,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "events that may not be published are archived",
-		file: "engine/sqlite/archive.go", old: "archived > st.Published", new: "archived >= st.NextSeq",
+		file: "eventlog/batch.go", old: "archived > s.Published", new: "archived >= s.NextSeq",
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
