@@ -98,11 +98,8 @@ func archiveJournal(ctx context.Context, args []string) error {
 	}
 	defer p.Close()
 	store, err := local.OpenJournal(ctx, p.Engines, cfg)
-	if errors.Is(err, local.ErrNoFolder) {
-		return wrongUsage("%w", err)
-	}
 	if err != nil {
-		return err
+		return asUsage(err)
 	}
 	ranges, err := archive.Examine(ctx, store, limit)
 	if err != nil {

@@ -42,11 +42,8 @@ func repairStore(ctx context.Context, args []string) error {
 	}
 	defer p.Close()
 	log, store, err := local.OpenStore(ctx, p.Engines, cfg)
-	if errors.Is(err, local.ErrNoFolder) {
-		return wrongUsage("%w", err)
-	}
 	if err != nil {
-		return err
+		return asUsage(err)
 	}
 	plan, err := repair.Examine(ctx, store, log)
 	if err != nil {
@@ -67,6 +64,15 @@ func repairStore(ctx context.Context, args []string) error {
 	}
 	fmt.Println("repaired; restart services that stopped because a topic was recreated; other services continue by themselves")
 	return nil
+}
+
+// asUsage returns the error of opening a store: a missing data folder is a wrong
+// command line.
+func asUsage(err error) error {
+	if errors.Is(err, local.ErrNoFolder) {
+		return wrongUsage("%w", err)
+	}
+	return err
 }
 
 // confirm asks whether to continue.
