@@ -261,16 +261,21 @@ func (l *Load) getProduct(ctx context.Context, base, id, position string) (p cat
 	return p, true, err == nil
 }
 
-// read decodes the body at the URL into to and returns the status, or 0.
-func (l *Load) read(ctx context.Context, url, position string, to any) int {
+// sendGet sends a GET with a position, or "".
+func (l *Load) sendGet(ctx context.Context, url, position string) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return 0
+		return nil, err
 	}
 	if position != "" {
 		r.Header.Set("Catalog-Position", position)
 	}
-	w, err := l.http.Do(r)
+	return l.http.Do(r)
+}
+
+// read decodes the body at the URL into to and returns the status, or 0.
+func (l *Load) read(ctx context.Context, url, position string, to any) int {
+	w, err := l.sendGet(ctx, url, position)
 	if err != nil {
 		return 0
 	}

@@ -192,14 +192,7 @@ func (l *Load) readContinuously(ctx context.Context, seed uint64) {
 
 // get sends a read and counts it. A 503 to a read with a position is not counted as a failure.
 func (l *Load) get(ctx context.Context, url, position string) int {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return 0
-	}
-	if position != "" {
-		r.Header.Set("Catalog-Position", position)
-	}
-	w, err := l.http.Do(r)
+	w, err := l.sendGet(ctx, url, position)
 	if err != nil {
 		l.tally.request(http.MethodGet, 0, err)
 		return 0
