@@ -52,6 +52,7 @@ var imports = map[string]string{
 	"engine/embedded":                "",
 	"engine/enginetest":              ". eventlog internal/wire reader reader/projection writer", // the suites that engines pass
 	"engine/enginetest/freeport":     "",
+	"engine/enginetest/pgschema":     "",
 	"engine/enginetest/rediscluster": "engine/enginetest/freeport",
 
 	// Packages that several of the above share.
@@ -92,7 +93,7 @@ var imports = map[string]string{
 	"test/chaos":   ". api api/catalog/v1 engine/enginetest/freeport engine/kafka eventlog internal/failpoint internal/rpc internal/wire",
 	"test/e2e":     "",
 	"test/mutants": "",
-	"test/scale":   ". engine/enginetest/freeport engine/kafka eventlog internal/wire",
+	"test/scale":   ". engine/enginetest/freeport engine/enginetest/pgschema engine/kafka eventlog internal/daemon internal/wire",
 }
 
 // drivers lists the packages that may import each driver module. Test files
@@ -100,7 +101,7 @@ var imports = map[string]string{
 var drivers = map[string]string{
 	"github.com/twmb/franz-go/pkg/kfake": "engine/embedded",
 	"github.com/twmb/franz-go":           "engine/embedded engine/kafka",
-	"github.com/jackc/pgx":               "engine/postgres test/bench test/scale",
+	"github.com/jackc/pgx":               "engine/postgres engine/enginetest/pgschema",
 	"go.mongodb.org/mongo-driver":        "engine/mongo",
 	"github.com/redis/rueidis":           "engine/redis",
 	"modernc.org/sqlite":                 "engine/sqlite",

@@ -5,7 +5,6 @@ package postgres_test
 import (
 	"context"
 	"crypto/rand"
-	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 
 	"catalog"
 	"catalog/engine/enginetest"
+	"catalog/engine/enginetest/pgschema"
 	"catalog/engine/postgres"
 	"catalog/eventlog"
 )
@@ -27,35 +27,16 @@ func schema(t testing.TB) string {
 	if server == "" {
 		t.Fatal("CATALOG_TEST_POSTGRES_URL is not set; set it to the URL of a PostgreSQL server for tests")
 	}
-	conn, err := pgx.Connect(t.Context(), server)
+	schemaURL, drop, err := pgschema.Create(t.Context(), server, "test_"+strings.ToLower(rand.Text()))
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
-	name := "test_" + strings.ToLower(rand.Text())
-	if _, err := conn.Exec(t.Context(), "CREATE SCHEMA "+name); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		conn, err := pgx.Connect(ctx, server)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.Close(ctx)
-		if _, err := conn.Exec(ctx, "DROP SCHEMA "+name+" CASCADE"); err != nil {
+		if err := drop(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
-	u, err := url.Parse(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set("search_path", name)
-	u.RawQuery = q.Encode()
-	return u.String()
+	return schemaURL
 }
 
 // migrated creates a schema with empty tables and returns its URL.

@@ -2,30 +2,32 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"os/exec"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"catalog/engine/enginetest/freeport"
+	"catalog/engine/enginetest/pgschema"
 )
 
 // engines are real engines with addresses from the environment. Their topics,
 // schemas, databases and keys have a name of their own.
-type engines struct{ kafka, postgres, mongo, redis, own string }
+type engines struct {
+	kafka, server, postgres, mongo, redis, own string // server is the PostgreSQL, postgres a schema of it
+	drops                                      []func(context.Context) error
+}
 
 // realEngines returns nil when an address is missing.
 func realEngines(ctx context.Context) (*engines, error) {
 	e := engines{
-		kafka: os.Getenv("CATALOG_TEST_KAFKA_BROKERS"), postgres: os.Getenv("CATALOG_TEST_POSTGRES_URL"),
+		kafka: os.Getenv("CATALOG_TEST_KAFKA_BROKERS"), server: os.Getenv("CATALOG_TEST_POSTGRES_URL"),
 		mongo: os.Getenv("CATALOG_TEST_MONGO_URL"), redis: os.Getenv("CATALOG_TEST_REDIS_URL"),
 		own: fmt.Sprintf("bench_%d", time.Now().UnixNano()),
 	}
-	if e.kafka == "" || e.postgres == "" || e.mongo == "" || e.redis == "" {
+	if e.kafka == "" || e.server == "" || e.mongo == "" || e.redis == "" {
 		return nil, nil
 	}
 	var err error
@@ -33,35 +35,23 @@ func realEngines(ctx context.Context) (*engines, error) {
 	return &e, err
 }
 
-// schema creates a schema and returns its URL.
+// schema creates a schema, which drop removes, and returns its URL.
 func (e *engines) schema(ctx context.Context, name string) (string, error) {
-	conn, err := pgx.Connect(ctx, e.postgres)
+	schemaURL, drop, err := pgschema.Create(ctx, e.server, name)
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close(ctx)
-	if _, err := conn.Exec(ctx, "CREATE SCHEMA "+name); err != nil {
-		return "", err
-	}
-	u, err := url.Parse(e.postgres)
-	if err != nil {
-		return "", err
-	}
-	q := u.Query()
-	q.Set("search_path", name)
-	u.RawQuery = q.Encode()
-	return u.String(), nil
+	e.drops = append(e.drops, drop)
+	return schemaURL, nil
 }
 
 // drop removes the schemas. Data in the other engines stay until those stop.
 func (e *engines) drop(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, e.postgres)
-	if err != nil {
-		return err
+	var errs []error
+	for _, drop := range e.drops {
+		errs = append(errs, drop(ctx))
 	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, "DROP SCHEMA "+e.own+" CASCADE; DROP SCHEMA IF EXISTS "+e.own+"_alone CASCADE")
-	return err
+	return errors.Join(errs...)
 }
 
 // flags returns the flags with which `catalog up` uses the engines.

@@ -3,13 +3,11 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,9 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"catalog/engine/enginetest/freeport"
+	"catalog/engine/enginetest/pgschema"
 )
 
 // engineEnv returns the environment of a separate system on the real engines,
@@ -36,32 +33,19 @@ func engineEnv(t *testing.T) []string {
 		}
 		return v
 	}
-	postgres := get("CATALOG_TEST_POSTGRES_URL")
-	conn, err := pgx.Connect(t.Context(), postgres)
+	postgres, drop, err := pgschema.Create(t.Context(), get("CATALOG_TEST_POSTGRES_URL"), own)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Exec(t.Context(), "CREATE SCHEMA "+own); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		defer conn.Close(ctx)
-		if _, err := conn.Exec(ctx, "DROP SCHEMA "+own+" CASCADE"); err != nil {
+		if err := drop(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
-	u, err := url.Parse(postgres)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set("search_path", own)
-	u.RawQuery = q.Encode()
 	return append(os.Environ(),
 		"CATALOG_KAFKA_BROKERS="+get("CATALOG_TEST_KAFKA_BROKERS"), "CATALOG_KAFKA_TOPIC_PREFIX="+own,
 		"CATALOG_SHUTDOWN_DELAY=500ms", "CATALOG_KAFKA_PARTITIONS=4", "CATALOG_KAFKA_REPLICAS=1",
-		"CATALOG_POSTGRES_URL="+u.String(),
+		"CATALOG_POSTGRES_URL="+postgres,
 		"CATALOG_MONGO_URL="+get("CATALOG_TEST_MONGO_URL"), "CATALOG_MONGO_DATABASE="+own,
 		"CATALOG_REDIS_URL="+get("CATALOG_TEST_REDIS_URL"), "CATALOG_REDIS_PREFIX="+own)
 }
@@ -218,15 +202,9 @@ type clusterResponse struct {
 func (c *cluster) request(ctx context.Context, first int, method, path, body string, headers ...string) clusterResponse {
 	var last error
 	for i := range c.gateways {
-		r, err := http.NewRequestWithContext(ctx, method, c.gateways[(first+i)%len(c.gateways)]+path, bytes.NewReader([]byte(body)))
+		r, err := newRequest(ctx, method, c.gateways[(first+i)%len(c.gateways)]+path, body, headers...)
 		if err != nil {
 			return clusterResponse{err: err}
-		}
-		if body != "" {
-			r.Header.Set("Content-Type", "application/json")
-		}
-		for i := 0; i < len(headers); i += 2 {
-			r.Header.Set(headers[i], headers[i+1])
 		}
 		w, err := http.DefaultClient.Do(r)
 		if err != nil {

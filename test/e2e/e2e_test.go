@@ -135,21 +135,30 @@ func (a response) json(t testing.TB) map[string]any {
 	return v
 }
 
-// call sends a request. Headers are pairs of names and values; the content type
-// of a body is JSON unless a header sets another.
-func (s *server) call(method, path, body string, headers ...string) response {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, s.api+path, strings.NewReader(body))
+// newRequest returns a request. Headers are pairs of names and values; the content
+// type of a body is JSON unless a header sets another.
+func newRequest(ctx context.Context, method, url, body string, headers ...string) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
-		s.t.Fatal(err)
+		return nil, err
 	}
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
+	}
+	return r, nil
+}
+
+// call sends a request with the headers of newRequest.
+func (s *server) call(method, path, body string, headers ...string) response {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	defer cancel()
+	r, err := newRequest(ctx, method, s.api+path, body, headers...)
+	if err != nil {
+		s.t.Fatal(err)
 	}
 	w, err := http.DefaultClient.Do(r)
 	if err != nil {

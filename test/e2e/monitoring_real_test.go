@@ -86,15 +86,9 @@ func (p *process) kill() {
 func (s *monitored) request(ctx context.Context, method, path, body string, headers ...string) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+s.api+path, strings.NewReader(body))
+	r, err := newRequest(ctx, method, "http://"+s.api+path, body, headers...)
 	if err != nil {
 		return ""
-	}
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
 	}
 	w, err := http.DefaultClient.Do(r)
 	if err != nil {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,13 +13,14 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
 	"catalog/engine/enginetest/freeport"
+	"catalog/engine/enginetest/pgschema"
 	"catalog/engine/kafka"
 	"catalog/eventlog"
+	"catalog/internal/daemon"
 	"catalog/internal/wire"
 )
 
@@ -84,27 +83,18 @@ func newSystem(ctx context.Context) (s *system, remove func(), err error) {
 	}
 	s = &system{dir: dir}
 	own := fmt.Sprint("scale_", time.Now().UnixNano())
-	conn, err := pgx.Connect(ctx, store)
-	if err != nil {
-		return nil, nil, err
-	}
+	schemaURL, drop, err := pgschema.Create(ctx, store, own)
 	remove = func() {
-		_, _ = conn.Exec(context.WithoutCancel(ctx), "DROP SCHEMA IF EXISTS "+own+" CASCADE")
-		conn.Close(context.WithoutCancel(ctx))
+		if drop != nil {
+			_ = drop(ctx)
+		}
 		os.RemoveAll(dir)
 	}
-	if _, err := conn.Exec(ctx, "CREATE SCHEMA "+own); err != nil {
-		return nil, remove, err
-	}
-	u, err := url.Parse(store)
 	if err != nil {
 		return nil, remove, err
 	}
-	q := u.Query()
-	q.Set("search_path", own)
-	u.RawQuery = q.Encode()
 	s.env = append(os.Environ(), "CATALOG_KAFKA_BROKERS="+brokers, "CATALOG_KAFKA_TOPIC_PREFIX="+own, "CATALOG_KAFKA_REPLICAS=1",
-		fmt.Sprint("CATALOG_KAFKA_PARTITIONS=", shards), fmt.Sprint("CATALOG_KAFKA_SESSION_TIMEOUT=", sessionTimeout), "CATALOG_POSTGRES_URL="+u.String())
+		fmt.Sprint("CATALOG_KAFKA_PARTITIONS=", shards), fmt.Sprint("CATALOG_KAFKA_SESSION_TIMEOUT=", sessionTimeout), "CATALOG_POSTGRES_URL="+schemaURL)
 	if out, err := exec.Command("go", "build", "-o", s.dir, "catalog/cmd/writer", "catalog/cmd/catalog").CombinedOutput(); err != nil {
 		return nil, remove, fmt.Errorf("build: %w\n%s", err, out)
 	}
@@ -131,11 +121,8 @@ func (s *system) startWriter(ctx context.Context) (*exec.Cmd, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		if r, err := http.Get("http://" + admin + "/readyz"); err == nil {
-			r.Body.Close()
-			if r.StatusCode == http.StatusOK {
-				return c, nil
-			}
+		if daemon.HealthCheck(ctx, admin) == nil {
+			return c, nil
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
@@ -294,10 +281,10 @@ type scenario struct {
 	phases  []phase
 	writers int
 	pauses  []pause
-	during  func(s *system, writers []*exec.Cmd) func(start time.Time) error
+	kill    bool // kill one of the writers at eventAt
 }
 
-const eventAt = 6 * time.Second // when a writer is killed or joins
+const eventAt = 6 * time.Second // when a writer is killed
 
 func scenarios(rate float64) []scenario {
 	half := func(shard int) bool { return shard < shards/2 }
@@ -305,12 +292,7 @@ func scenarios(rate float64) []scenario {
 		{name: "burst of 1.6 times the rate for 8 s", writers: 1, phases: []phase{{4 * time.Second, 0.3 * rate}, {8 * time.Second, 1.6 * rate}, {14 * time.Second, 0.3 * rate}}},
 		{
 			name: "one of two writers killed at 40 % load", writers: 2, phases: []phase{{25 * time.Second, 0.4 * rate}}, pauses: []pause{{eventAt, eventAt + takeoverPause, half}},
-			during: func(_ *system, writers []*exec.Cmd) func(time.Time) error {
-				return func(start time.Time) error {
-					time.Sleep(time.Until(start.Add(eventAt)))
-					return writers[0].Process.Kill()
-				}
-			},
+			kill: true,
 		},
 	}
 }
@@ -397,8 +379,11 @@ func (s *system) scenario(ctx context.Context, q queue, sc scenario) (simulated,
 		arrivals[i].shard, at[i] = int(catalog.Shard(commands[i].Product, shards)), arrivals[i].at
 	}
 	var during func(time.Time) error
-	if sc.during != nil {
-		during = sc.during(s, writers)
+	if sc.kill {
+		during = func(start time.Time) error {
+			time.Sleep(time.Until(start.Add(eventAt)))
+			return writers[0].Process.Kill()
+		}
 	}
 	ages, err := s.run(ctx, commands, at, during)
 	if err != nil {
