@@ -31,9 +31,9 @@ var imports = map[string]string{
 	"web":            "",
 
 	// The three services.
-	"gateway": ". api api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/journal internal/logging internal/metrics internal/rpc internal/telemetry internal/wire",
-	"writer":  ". api/catalog/v1 eventlog internal/breaker internal/failpoint internal/logging internal/metrics internal/telemetry internal/wire",
-	"reader":  ". api/catalog/v1 internal/breaker internal/changefeed internal/metrics internal/wire reader/audit reader/indexer reader/projection",
+	"gateway": ". api api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/journal internal/logging internal/memory internal/metrics internal/rpc internal/telemetry internal/wire",
+	"writer":  ". api/catalog/v1 eventlog internal/breaker internal/failpoint internal/logging internal/memory internal/metrics internal/telemetry internal/wire",
+	"reader":  ". api/catalog/v1 internal/breaker internal/changefeed internal/memory internal/metrics internal/wire reader/audit reader/indexer reader/projection",
 
 	// Parts of the reader.
 	"reader/projection":          ". eventlog internal/failpoint internal/metrics internal/telemetry",
@@ -42,7 +42,7 @@ var imports = map[string]string{
 	"reader/internal/readertest": ". engine/sqlite eventlog internal/wire reader reader/indexer reader/projection", // fakes for the tests of the reader packages
 
 	// Engines: each is the only importer of its driver.
-	"engine/kafka":                   ". eventlog internal/metrics internal/telemetry internal/wire",
+	"engine/kafka":                   ". eventlog internal/memory internal/metrics internal/telemetry internal/wire",
 	"engine/postgres":                ". eventlog internal/failpoint internal/metrics internal/telemetry internal/wire",
 	"engine/sqlite":                  ". eventlog internal/failpoint internal/wire",
 	"engine/mongo":                   ". eventlog internal/metrics internal/telemetry internal/wire",
@@ -62,7 +62,7 @@ var imports = map[string]string{
 	"internal/changefeed":          ".", // recent changes, shared by all subscribers of a gateway or reader
 	"internal/configdoc":           "",  // generates docs/configuration.md from the flags of the programs
 	"internal/daemon":              "",
-	"internal/engines":             "engine/kafka internal/daemon internal/metrics",                                                      // opens Kafka, for every program
+	"internal/engines":             "engine/kafka internal/daemon internal/memory internal/metrics",                                      // opens Kafka, for every program
 	"internal/engines/store":       "engine/postgres internal/engines",                                                                   // opens PostgreSQL, for the writer
 	"internal/engines/query":       "engine/bleve engine/mongo engine/opensearch engine/redis internal/engines reader reader/projection", // opens the reader's engines
 	"internal/engines/local":       "*",                                                                                                  // opens all engines, or a data folder in their place, for cmd/catalog
@@ -70,6 +70,7 @@ var imports = map[string]string{
 	"internal/failpoint":           "",                                                                                                   // places at which tests kill a process
 	"internal/journal":             ". api/catalog/v1 internal/rpc internal/wire",                                                        // client of the writer's journal service
 	"internal/logging":             "",                                                                                                   // text and JSON logs, and sampling
+	"internal/memory":              "internal/metrics",                                                                                   // bounds the memory of the queues and calls of a process
 	"internal/metricdoc":           "",                                                                                                   // generates docs/metrics.md from the source
 	"internal/metrics":             "",                                                                                                   // buckets, exemplars and registration of the metrics of all packages
 	"internal/metrics/metricstest": "",                                                                                                   // reads metrics in tests
@@ -81,7 +82,7 @@ var imports = map[string]string{
 	"internal/wire":                ". api api/catalog/v1 eventlog",
 
 	// Programs, and what they share.
-	"cmd/internal/program": "api/catalog/v1 gateway internal/breaker internal/buildinfo internal/daemon internal/engines internal/journal internal/rpc internal/telemetry reader reader/projection web writer",
+	"cmd/internal/program": "api/catalog/v1 gateway internal/breaker internal/buildinfo internal/daemon internal/engines internal/journal internal/memory internal/rpc internal/telemetry reader reader/projection web writer",
 	"cmd/catalog":          "*",
 	"cmd/gateway":          "*",
 	"cmd/reader":           "*",

@@ -57,6 +57,7 @@ real engine.
 
 // runUp opens the engines and runs the three services until ctx ends.
 func runUp(ctx context.Context, fs *flag.FlagSet, cfg upCfg, out, logs io.Writer) error {
+	cfg.program.Services = 3
 	p, err := program.Open(ctx, "catalog", cfg.program, logs)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 
 	"catalog/engine/kafka"
 	"catalog/internal/daemon"
+	"catalog/internal/memory"
 )
 
 // Set holds the engines that a program has opened.
@@ -26,6 +27,9 @@ type Set struct {
 	Log *slog.Logger
 	// Registry receives the metrics of the engines.
 	Registry *prometheus.Registry
+	// Memory bounds the queues of the engines and services. Nil means that each queue
+	// has its limit and no metrics.
+	Memory *memory.Budget
 
 	checks []daemon.Check
 	closes []func()

@@ -4,6 +4,7 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -18,6 +19,7 @@ import (
 	"catalog/internal/buildinfo"
 	"catalog/internal/daemon"
 	"catalog/internal/engines"
+	"catalog/internal/memory"
 	"catalog/internal/telemetry"
 )
 
@@ -36,6 +38,10 @@ type Info struct {
 type Config struct {
 	Daemon    daemon.Config
 	Telemetry telemetry.Config
+
+	// Services is the number of services in the process, each of which has a memory
+	// budget. 0 means 1.
+	Services int
 }
 
 // Flags declares the flags of c. adminAddr is the default of -admin.
@@ -129,7 +135,11 @@ func Open(ctx context.Context, name string, cfg Config, w io.Writer) (*Process, 
 	if err != nil {
 		return nil, err
 	}
-	return &Process{Telemetry: t, Engines: &engines.Set{Log: t.Log, Registry: t.Registry}, daemon: cfg.Daemon, opened: opened}, nil
+	if err := memory.SetLimit(); err != nil {
+		t.Log.WarnContext(ctx, "memory limit of the container not read; set GOMEMLIMIT", "err", err)
+	}
+	budget := memory.NewBudget(int64(cmp.Or(cfg.Services, 1))*memory.ServiceBudget, t.Registry)
+	return &Process{Telemetry: t, Engines: &engines.Set{Log: t.Log, Registry: t.Registry, Memory: budget}, daemon: cfg.Daemon, opened: opened}, nil
 }
 
 // LogStart logs the version of the program, its addresses and the settings that differ
