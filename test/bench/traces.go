@@ -47,18 +47,16 @@ var traceSettings = []struct {
 // time is what limits the throughput of a service, and depends less than the
 // throughput on what else the machine does.
 func (b *bench) traces() error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	sink := &spanSink{}
-	receiver := grpc.NewServer()
-	collector.RegisterTraceServiceServer(receiver, sink)
-	go func() { _ = receiver.Serve(l) }()
-	defer receiver.Stop()
-
-	servers := make([]*server, len(traceSettings))
+	servers, sinks := make([]*server, len(traceSettings)), make([]spanSink, len(traceSettings))
 	for i, setting := range traceSettings {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		receiver := grpc.NewServer()
+		collector.RegisterTraceServiceServer(receiver, &sinks[i])
+		go func() { _ = receiver.Serve(l) }()
+		defer receiver.Stop()
 		flags := setting.flags
 		if flags != nil {
 			flags = append(flags, "-otlp.endpoint", l.Addr().String())
@@ -70,17 +68,14 @@ func (b *bench) traces() error {
 	}
 	const rounds, writes = 16, 400
 	costs := make([][]float64, len(servers)) // by server and round
-	spans := make([]int64, len(servers))
 	for round := range rounds + 1 {
 		for n := range servers { // each round begins with another setting: the load of the machine changes slowly
 			i := (round + n) % len(servers)
-			before := sink.spans.Load()
 			cost, err := servers[i].writeCost(round*writes, writes)
 			if err != nil {
 				return fmt.Errorf("%s: %w", traceSettings[i].name, err)
 			}
 			fmt.Fprintf(os.Stderr, "round %d, %s: %.0f µs\n", round, traceSettings[i].name, cost*1e6)
-			spans[i] += sink.spans.Load() - before
 			if round > 0 { // the first round warms up
 				costs[i] = append(costs[i], cost)
 			}
@@ -92,7 +87,7 @@ func (b *bench) traces() error {
 		for round := range ratios {
 			ratios[round] = costs[i+1][round] / costs[0][round]
 		}
-		fmt.Printf("%s: %.1f spans per write received, ratios of the rounds %.3f\n", setting.name, float64(spans[i+1])/((rounds+1)*writes), ratios)
+		fmt.Printf("%s: %.1f spans per write received, ratios of the rounds %.3f\n", setting.name, float64(sinks[i+1].spans.Load())/((rounds+1)*writes), ratios)
 		b.atMost("CPU time of a write, traces "+setting.name+", share of that without", median(ratios), setting.limit, "")
 	}
 	return nil
