@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ const (
 	Order   Promise = "out of order" // commands of a product were not settled in the order of acceptance
 	Wrong   Promise = "wrong"        // an outcome or a response breaks the rules, or belongs to no command
 	Unequal Promise = "unequal"      // a store differs from the journal
+	Stale   Promise = "stale"        // a read at the position of a write returned an older state
 )
 
 // Breach is a broken promise, with the trace of its product.
@@ -43,6 +45,7 @@ func Check(commands []Command, found Found) []Breach {
 		slices.SortFunc(s.commands, func(a, b *Command) int { return a.Number - b.Number })
 		s.check()
 	}
+	c.forgive()
 	c.checkStores()
 	var all []Breach
 	for id, s := range c.traces {
@@ -67,6 +70,7 @@ type productTrace struct {
 	byFingerprint map[[32]byte]*Command   // commands without a key
 	events        []catalog.Event         // of the journal
 	product       catalog.Product         // the product after these events
+	lost          []*Command              // accepted ones without an outcome
 	breaches      []Breach
 }
 
@@ -141,7 +145,8 @@ func (c *checker) checkLog() {
 // them.
 func (s *productTrace) check() {
 	outcome := map[*Command]catalog.Event{}
-	last := 0 // number of the last accepted command with an outcome
+	states := map[int64]Read{} // of the product after each event, by seq
+	last := 0                  // number of the last accepted command with an outcome
 	for _, e := range s.events {
 		cmd := s.commandOf(e)
 		if cmd == nil {
@@ -163,18 +168,53 @@ func (s *productTrace) check() {
 			last = max(last, cmd.Number)
 		}
 		s.apply(cmd, e)
+		states[e.Seq] = Read{s.product.Exists(), s.product.Version}
 	}
 	for _, cmd := range s.commands {
 		e, ok := outcome[cmd]
 		if !ok {
 			if cmd.accepted() {
-				s.breach(Lost, cmd.Round, "command %d was accepted but has no outcome", cmd.Number)
+				s.lost = append(s.lost, cmd)
 			}
 			continue
+		}
+		if cmd.Read != nil && !cmd.Read.after(e, states) {
+			s.breach(Stale, cmd.Round, "a read at position %s of command %d returned %+v", e.Position, cmd.Number, *cmd.Read)
 		}
 		s.compare(cmd, e, cmd.Response)
 		if cmd.Repeated != nil {
 			s.compare(cmd, e, *cmd.Repeated)
+		}
+	}
+}
+
+// after reports whether the read returned a state of the product after the event or a later one.
+func (r Read) after(e catalog.Event, states map[int64]Read) bool {
+	for seq, state := range states {
+		if seq >= e.Seq && state.Exists == r.Exists && (state.Version == r.Version || !r.Exists) {
+			return true
+		}
+	}
+	return false
+}
+
+// forgive reports accepted commands without an outcome, except those that Kafka itself lost:
+// sent before it was killed, and no more in each shard than records were cut off.
+func (c *checker) forgive() {
+	left := make([]map[int32]int, len(c.found.Truncated))
+	for i, t := range c.found.Truncated {
+		left[i] = maps.Clone(t.Records)
+	}
+	for id, s := range c.traces {
+		product, _ := catalog.ParseID(id)
+		shard := catalog.Shard(product, shards)
+		for _, cmd := range s.lost {
+			i := slices.IndexFunc(c.found.Truncated, func(t Truncation) bool { return t.Topic == "commands" && cmd.SentAt.Before(t.At) })
+			if i >= 0 && left[i][shard] > 0 {
+				left[i][shard]--
+				continue
+			}
+			s.breach(Lost, cmd.Round, "command %d was accepted but has no outcome", cmd.Number)
 		}
 	}
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -98,6 +101,59 @@ func TestCheck_goodRun(t *testing.T) {
 	})
 }
 
+// TestCheck_truncation checks which commands may be lost when Kafka lost records.
+func TestCheck_truncation(t *testing.T) {
+	killed := time.UnixMicro(100)
+	for _, test := range []struct {
+		name   string
+		sentAt time.Time
+		cut    int // records of the shard
+		lost   bool
+	}{
+		{"a command sent before Kafka lost records may be among them", killed.Add(-1), 1, false},
+		{"no more commands may be lost than records were", killed.Add(-1), 0, true},
+		{"a command sent after the loss must have an outcome", killed.Add(1), 1, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			commands, found := record(t)
+			lost := Command{Round: "r", Product: catalog.DerivedID("z").String(), Number: 1, Op: http.MethodPut, Name: "z", Key: "z", State: Accepted, SentAt: test.sentAt}
+			shard := catalog.Shard(catalog.DerivedID("z"), shards)
+			found.Truncated = []Truncation{{Topic: "commands", At: killed, Records: map[int32]int{shard: test.cut}}}
+			breaches := Check(append(commands, lost), found)
+			if got := len(breaches) > 0; got != test.lost {
+				t.Errorf("Check finds %+v; want a lost command: %v", breaches, test.lost)
+			}
+		})
+	}
+}
+
+func TestCutTail(t *testing.T) {
+	folder := t.TempDir()
+	var segment []byte
+	for offset := range 5 {
+		batch := make([]byte, 80)
+		binary.BigEndian.PutUint64(batch, uint64(offset))
+		binary.BigEndian.PutUint32(batch[8:], 80-12)
+		binary.BigEndian.PutUint32(batch[57:], 4)
+		segment = append(segment, batch...)
+	}
+	file := filepath.Join(folder, "00000000000000000000.log")
+	if err := os.WriteFile(file, segment, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n, err := cutTail(folder, 6)
+	left, statErr := os.ReadFile(file)
+	if err != nil || statErr != nil || n != 8 || len(left) != 3*80 {
+		t.Errorf("cutTail = %d, %v, with %d bytes left; want 8 records of two batches cut", n, errors.Join(err, statErr), len(left))
+	}
+	if err := os.WriteFile(file, segment[:100], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := cutTail(folder, 1); err == nil {
+		t.Errorf("cutTail of half a batch = %d, nil; want an error", n)
+	}
+}
+
 // TestCheck_brokenPromises breaks each promise on purpose.
 func TestCheck_brokenPromises(t *testing.T) {
 	a := catalog.DerivedID("a")
@@ -176,6 +232,16 @@ func TestCheck_brokenPromises(t *testing.T) {
 		}},
 		{"a command that was declined but settled", Wrong, func(c []Command, f Found) []Command {
 			c[0].State = Declined
+			return c
+		}},
+		{"a read at a position that returns an older version", Stale, func(c []Command, f Found) []Command {
+			i := slices.IndexFunc(c, func(c Command) bool { return c.Product != a.String() && c.Number == 2 })
+			c[i].Read = &Read{Exists: true, Version: 1}
+			return c
+		}},
+		{"a read at a position that misses the product", Stale, func(c []Command, f Found) []Command {
+			i := slices.IndexFunc(c, func(c Command) bool { return c.Product != a.String() && c.Number == 2 })
+			c[i].Read = &Read{}
 			return c
 		}},
 		{"an event of no command", Wrong, func(c []Command, f Found) []Command { return c[1:] }},

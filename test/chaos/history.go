@@ -31,7 +31,15 @@ type Command struct {
 	Tries       int       `json:"tries"`
 	Response    Response  `json:"response"`           // the last one
 	Repeated    *Response `json:"repeated,omitempty"` // to a repeat of the request after it was settled
+	Read        *Read     `json:"read,omitempty"`     // a read at the position of the response
+	SentAt      time.Time `json:"sentAt"`             // time of the last request
 	RespondedAt time.Time `json:"respondedAt"`        // time of the last response
+}
+
+// Read is the result of reading a product.
+type Read struct {
+	Exists  bool  `json:"exists"`
+	Version int64 `json:"version,omitempty"`
 }
 
 // State is what a client knows of its command.
@@ -133,6 +141,8 @@ type Found struct {
 	Journal map[int32][]catalog.Event                 // by shard
 	Topic   map[int32][]catalog.Event                 // by shard, from the beginning, with duplicates; nil when it was not read
 	Stores  map[string]map[catalog.ID]catalog.Product // existing products, by store
+
+	Truncated []Truncation // what Kafka lost
 }
 
 // history collects commands as clients finish them.
@@ -154,13 +164,15 @@ func (h *history) all() []Command {
 	return h.commands[:len(h.commands):len(h.commands)]
 }
 
-// line is one line of a history file: a command, an event or a product.
+// line is one line of a history file: a command, an event, a product or a truncation.
 type line struct {
 	Command *Command     `json:"command,omitempty"`
 	Journal []byte       `json:"journal,omitempty"`
 	Topic   []byte       `json:"topic,omitempty"`
 	Store   string       `json:"store,omitempty"`
 	Product *api.Product `json:"product,omitempty"`
+
+	Truncation *Truncation `json:"truncation,omitempty"`
 }
 
 // save writes everything that Check needs to a file.
@@ -194,6 +206,9 @@ func save(file string, commands []Command, found Found) (err error) {
 			err = errors.Join(err, e.Encode(line{Store: store, Product: &m}))
 		}
 	}
+	for i := range found.Truncated {
+		err = errors.Join(err, e.Encode(line{Truncation: &found.Truncated[i]}))
+	}
 	return errors.Join(err, w.Flush())
 }
 
@@ -217,6 +232,8 @@ func reload(file string) ([]Command, Found, error) {
 		switch {
 		case l.Command != nil:
 			commands = append(commands, *l.Command)
+		case l.Truncation != nil:
+			found.Truncated = append(found.Truncated, *l.Truncation)
 		case l.Journal != nil:
 			e, err := wire.DecodeEvent(l.Journal)
 			if err != nil {

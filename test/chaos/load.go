@@ -151,6 +151,7 @@ func (c *client) send(ctx context.Context, cmd Command) Command {
 	}
 	uncertain := false
 	for end := time.Now().Add(retryFor); ; {
+		cmd.SentAt = time.Now()
 		resp, state := c.attempt(ctx, cmd, prefer)
 		cmd.Tries++
 		cmd.Response, cmd.RespondedAt = resp, time.Now()
@@ -163,6 +164,12 @@ func (c *client) send(ctx context.Context, cmd Command) Command {
 				if cmd.Key != "" && c.random.IntN(20) == 0 { // repeat the request
 					if repeated, state := c.attempt(ctx, cmd, prefer); state == Settled {
 						cmd.Repeated = &repeated
+					}
+				}
+				if resp.Status < 300 && c.random.IntN(4) == 0 {
+					api := c.load.APIs[c.random.IntN(len(c.load.APIs))]
+					if p, exists, ok := c.load.getProduct(ctx, api, cmd.Product, resp.Position); ok {
+						cmd.Read = &Read{exists, p.Version}
 					}
 				}
 			}

@@ -40,6 +40,11 @@ func main() {
 	flag.IntVar(&o.commands, "commands", 20_000, "minimum `number` of commands")
 	flag.IntVar(&o.kills, "kills", 3, "how many `times` to kill each part")
 	flag.IntVar(&o.crashes, "crashes", 0, "how many `times` a service dies at each failpoint")
+	flag.IntVar(&o.network, "network", 0, "how many `times` each fault of the network happens, each time between another two processes")
+	flag.IntVar(&o.freezes, "freezes", 0, "how many `times` a service or an engine is stopped for seconds")
+	flag.IntVar(&o.pairs, "pairs", 0, "how many `times` two of these faults happen at once")
+	flag.IntVar(&o.disks, "disks", 0, "how many `times` the disks of PostgreSQL and Kafka are full")
+	flag.IntVar(&o.truncations, "truncations", 0, "how many `times` Kafka loses the last records of a topic")
 	flag.StringVar(&o.only, "only", "", "run only faults whose names contain this `text`")
 	flag.IntVar(&o.rate, "rate", 250, "commands a `second`")
 	flag.IntVar(&o.products, "products", 400, "`number` of products")
@@ -53,9 +58,17 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
-	if *check != "" {
+	switch {
+	case *check != "":
 		err = checkFile(*check)
-	} else {
+	case o.disks > 0 && os.Getenv(namespaceVariable) == "":
+		code, err := runInNamespace()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "chaos:", err)
+			code = 2
+		}
+		os.Exit(code)
+	default:
 		err = o.run(ctx)
 	}
 	if err != nil {
@@ -80,14 +93,15 @@ func checkFile(file string) error {
 }
 
 type options struct {
-	commands, kills, crashes, rate, products int
-	seed                                     uint64
-	only, file                               string
-	upgrade                                  bool
-	previous, next                           string
+	commands, rate, products                                    int
+	kills, crashes, network, freezes, pairs, disks, truncations int
+	seed                                                        uint64
+	only, file                                                  string
+	upgrade                                                     bool
+	previous, next                                              string
 }
 
-// fault is what happens repeatedly in a round.
+// fault is what happens repeatedly in a round. Rows of the table have its name.
 type fault struct {
 	name  string
 	times int
@@ -124,7 +138,7 @@ func (o options) run(ctx context.Context) error {
 			return err
 		}
 	}
-	s, err := newSystem(ctx, dir, first)
+	s, err := newSystem(ctx, dir, first, o.disks > 0)
 	defer s.Stop()
 	if err != nil {
 		return err
@@ -135,9 +149,10 @@ func (o options) run(ctx context.Context) error {
 		return err
 	}
 	defer w.Close()
+	w.truncated = &s.truncated
 	fmt.Printf("seed %d\n", o.seed)
 	t := &table{out: os.Stdout}
-	faults := append(kills(s, o.kills, o.seed), crashes(s.processes, o.crashes, o.seed)...)
+	faults := o.faults(s, programs)
 	if o.upgrade {
 		l.tally, faults = newTally(), upgrades(s, first, programs)
 		reading, stop := context.WithCancel(ctx)
@@ -148,12 +163,13 @@ func (o options) run(ctx context.Context) error {
 	}
 	faults = slices.DeleteFunc(faults, func(f fault) bool { return !strings.Contains(f.name, o.only) })
 	found, err := rounds(ctx, t, l, w, o.commands, faults)
+	if err == nil && len(found.Truncated) == 0 {
+		found.Topic, err = w.Topic(ctx, s.Brokers, "")
+	}
 	if err == nil {
-		if found.Topic, err = w.Topic(ctx, s.Brokers, ""); err == nil {
-			breaches := Check(l.history.all(), found)
-			t.total(l.history.all(), breaches)
-			err = report(os.Stdout, breaches)
-		}
+		breaches := Check(l.history.all(), found)
+		t.total(l.history.all(), breaches)
+		err = errors.Join(report(os.Stdout, breaches), s.reportMemory(os.Stdout))
 	}
 	if l.tally != nil {
 		err = errors.Join(err, l.tally.report(os.Stdout))
@@ -164,32 +180,38 @@ func (o options) run(ctx context.Context) error {
 	return err
 }
 
+// faults returns the faults of a run, in the order of the table.
+func (o options) faults(s *System, programs string) []fault {
+	random := rand.New(rand.NewPCG(o.seed, 1<<32))
+	all := disturbances(s, random)
+	kills := faultsOf(s, all, o.kills, killKinds...)
+	return slices.Concat(kills, anyOf("kill any", kills, o.kills, random), crashes(s.processes, o.crashes, o.seed),
+		faultsOf(s, all, o.network, networkKinds...), faultsOf(s, all, o.freezes, "freeze"), pairs(s, all, o.pairs, random),
+		fullDisks(s, o.disks), truncations(s, programs, o.truncations))
+}
+
+// maxMemory is the resident memory that a service may use at most.
+const maxMemory = 256 << 20
+
+// reportMemory prints the largest resident memory of each service, and returns an error when it
+// was more than maxMemory.
+func (s *System) reportMemory(out io.Writer) error {
+	var texts []string
+	var errs []error
+	for _, p := range s.all() {
+		p.measure()
+		texts = append(texts, fmt.Sprintf("%s %d", p.Name, p.peak.Load()>>20))
+		if p.peak.Load() > maxMemory {
+			errs = append(errs, fmt.Errorf("%w: %s used %d MiB of memory; the limit is %d", errBroken, p.Name, p.peak.Load()>>20, maxMemory>>20))
+		}
+	}
+	fmt.Fprintf(out, "memory at most (MiB): %s\n", strings.Join(texts, ", "))
+	return errors.Join(errs...)
+}
+
 // keepLogs copies the logs of all processes to a folder beside the file.
 func keepLogs(dir, file string) error {
 	return exec.Command("sh", "-c", `mkdir -p "$2.logs" && cp "$1"/*.log "$2.logs"`, "sh", dir, file).Run()
-}
-
-// kills returns the faults that kill services and engines from outside.
-func kills(s *System, times int, seed uint64) []fault {
-	var faults []fault
-	if times == 0 {
-		return nil
-	}
-	kill := map[string]func(context.Context, int) error{}
-	for _, name := range []string{"gateway", "writer", "reader"} {
-		kill[name] = func(ctx context.Context, n int) error { return s.restartService(ctx, name, n) }
-	}
-	for _, name := range engines {
-		kill[name] = func(ctx context.Context, _ int) error { return s.restartEngine(ctx, name) }
-	}
-	names := append([]string{"gateway", "writer", "reader"}, engines...)
-	for _, name := range names {
-		faults = append(faults, fault{name: "kill " + name, times: times, fire: kill[name]})
-	}
-	random := rand.New(rand.NewPCG(seed, 1<<32))
-	return append(faults, fault{name: "kill any", times: times, fire: func(ctx context.Context, n int) error {
-		return kill[names[random.IntN(len(names))]](ctx, n)
-	}})
 }
 
 // crashes returns the faults in which a process dies at a failpoint.
@@ -309,9 +331,9 @@ func (t *table) print(name, fired string, commands []Command, breaches []Breach,
 	}
 	if !t.head {
 		t.head = true
-		fmt.Fprintf(t.out, "%-20s %10s %9s %5s %8s %13s %6s %8s %17s\n", "fault", "fired", "accepted", "lost", "doubled", "out of order", "wrong", "unequal", "equal after (s)")
+		fmt.Fprintf(t.out, "%-20s %10s %9s %5s %8s %13s %6s %6s %8s %17s\n", "fault", "fired", "accepted", "lost", "doubled", "out of order", "wrong", "stale", "unequal", "equal after (s)")
 	}
-	fmt.Fprintf(t.out, "%-20s %10s %9d %5d %8d %13d %6d %8d %17.1f\n", name, fired, accepted, broken[Lost], broken[Doubled], broken[Order], broken[Wrong], broken[Unequal], took.Seconds())
+	fmt.Fprintf(t.out, "%-20s %10s %9d %5d %8d %13d %6d %6d %8d %17.1f\n", name, fired, accepted, broken[Lost], broken[Doubled], broken[Order], broken[Wrong], broken[Stale], broken[Unequal], took.Seconds())
 }
 
 // report prints the smallest example of each broken promise.

@@ -30,6 +30,8 @@ type Observer struct {
 	writer  catalogv1.WriterServiceClient
 	journal map[int32][]catalog.Event
 	conn    *grpc.ClientConn
+
+	truncated *[]Truncation // what Kafka has lost so far; nil for nothing
 }
 
 const (
@@ -79,6 +81,9 @@ func (w *Observer) WaitUntilEqual(ctx context.Context) (Found, []Breach, time.Du
 // readStores reads journal, products, view, cache and index.
 func (w *Observer) readStores(ctx context.Context, commands []Command) (Found, error) {
 	found := Found{Journal: w.journal, Stores: map[string]map[catalog.ID]catalog.Product{}}
+	if w.truncated != nil {
+		found.Truncated = *w.truncated
+	}
 	products := map[catalog.ID]catalog.Product{}
 	for s := range int32(shards) {
 		if err := errors.Join(w.replay(ctx, s), w.snapshot(ctx, s, products)); err != nil {

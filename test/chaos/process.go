@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,6 +28,7 @@ type Process struct {
 	admin string
 	cmd   *exec.Cmd
 	ended chan struct{}
+	peak  atomic.Int64 // largest resident memory seen by measure, in bytes
 }
 
 // Start starts the process with CATALOG_FAILPOINT set to failpoint.
@@ -67,6 +71,7 @@ func (p *Process) Ready(ctx context.Context) error {
 // Kill sends the signal and waits until the process has ended. After SIGKILL it
 // returns an error when the process ended for another reason.
 func (p *Process) Kill(signal syscall.Signal) error {
+	p.measure()
 	_ = p.cmd.Process.Signal(signal)
 	<-p.ended
 	if status := p.cmd.ProcessState.Sys().(syscall.WaitStatus); signal == syscall.SIGKILL && status.Signal() != syscall.SIGKILL {
@@ -85,6 +90,29 @@ func (p *Process) Died(ctx context.Context) error {
 		return fmt.Errorf("%s did not die at its failpoint: %w", p.Name, ctx.Err())
 	}
 	return p.Kill(syscall.SIGKILL)
+}
+
+// measure updates the largest resident memory from the kernel's high-water mark of the present
+// process.
+func (p *Process) measure() {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	for line := range strings.Lines(string(status)) {
+		var kib int64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
+			p.peak.Store(max(p.peak.Load(), kib<<10))
+		}
+	}
+}
+
+// notReady returns the body of /readyz when the process is not ready, or "".
+func (p *Process) notReady() string {
+	r, err := http.Get("http://" + p.admin + "/readyz")
+	if err != nil || r.StatusCode == http.StatusOK {
+		return ""
+	}
+	defer r.Body.Close()
+	body, _ := io.ReadAll(r.Body)
+	return string(body)
 }
 
 // waitUntil waits until the condition holds, for a minute at most.

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// Truncation says what Kafka lost when the ends of the partitions of a topic were cut off.
+type Truncation struct {
+	Topic   string        `json:"topic"`
+	At      time.Time     `json:"at"`      // when Kafka was killed
+	Records map[int32]int `json:"records"` // by shard
+}
+
+// records that are cut off from each partition at least, if it has as many.
+const cutRecords = 10
+
+// truncations returns the faults in which Kafka dies and its topics have lost their last
+// records, as after a power failure of the only replica or an unclean election. The system must
+// stop, stay stopped though the topic grows, and go on after catalog repair.
+func truncations(s *System, programs string, times int) []fault {
+	if times == 0 {
+		return nil
+	}
+	return []fault{
+		{name: "truncated commands", times: times, fire: func(ctx context.Context, n int) error {
+			// Every other time the writers are away meanwhile, and see only a topic that has grown again.
+			away := n%2 == 1
+			if away {
+				for _, p := range s.processes["writer"] {
+					if err := p.Kill(syscall.SIGKILL); err != nil {
+						return err
+					}
+				}
+			}
+			if err := s.truncate(ctx, "commands"); err != nil {
+				return err
+			}
+			if away {
+				if err := sleep(ctx, growth); err != nil { // new commands take the offsets of the lost ones
+					return err
+				}
+				for _, p := range s.processes["writer"] {
+					if err := p.Start(""); err != nil {
+						return err
+					}
+				}
+			}
+			if err := s.staysStopped(ctx); err != nil {
+				return err
+			}
+			return s.repair(ctx, programs)
+		}},
+		{name: "truncated events", times: times, fire: func(ctx context.Context, _ int) error {
+			if err := s.truncate(ctx, "events"); err != nil {
+				return err
+			}
+			if err := sleep(ctx, growth); err != nil {
+				return err
+			}
+			// What the topic lacks is in the journal, so the system may heal itself.
+			if s.visible("writer", "repair") || s.visible("reader", "repair") {
+				return s.repair(ctx, programs)
+			}
+			return s.ready(ctx)
+		}},
+	}
+}
+
+// growth is how long a truncated topic grows before the system is looked at again: under load,
+// more records arrive than were cut off, and the shards have tried to go on several times.
+const growth = 6 * time.Second
+
+// staysStopped waits until a writer reports that its shards are stopped, and fails when they go
+// on by themselves, over a restart too.
+func (s *System) staysStopped(ctx context.Context) error {
+	if err := s.becomesVisible(ctx, "writer", "repair"); err != nil {
+		return err
+	}
+	for _, restarted := range []bool{false, true} {
+		if err := sleep(ctx, growth); err != nil {
+			return err
+		}
+		for _, p := range s.processes["writer"] {
+			if p.notReady() == "" {
+				return fmt.Errorf("%w: %s went on by itself after the commands topic had lost records (restarted: %v)", errBroken, p.Name, restarted)
+			}
+			if restarted {
+				continue
+			}
+			if err := errors.Join(p.Kill(syscall.SIGKILL), p.Start("")); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// repair runs catalog repair and waits until all services are ready.
+func (s *System) repair(ctx context.Context, programs string) error {
+	out, err := s.catalog(ctx, programs, "repair", "-yes")
+	s.note("catalog repair: %s", out)
+	return errors.Join(err, s.ready(ctx))
+}
+
+// truncate kills Kafka, cuts off the last records of each partition of the topic, and starts
+// Kafka again.
+func (s *System) truncate(ctx context.Context, topic string) error {
+	if err := s.killEngine("kafka"); err != nil {
+		return err
+	}
+	t := Truncation{Topic: topic, At: time.Now(), Records: map[int32]int{}}
+	for shard := range int32(shards) {
+		n, err := cutTail(filepath.Join(s.dataFolder("kafka"), fmt.Sprintf("catalog.%s-%d", topic, shard)), cutRecords)
+		if err != nil {
+			return err
+		}
+		t.Records[shard] = n
+	}
+	s.note("truncated: %v", t)
+	s.truncated = append(s.truncated, t)
+	return s.startEngines(ctx)
+}
+
+// cutTail removes batches with at least n records from the end of the last segment of a
+// partition, and returns how many records they had.
+func cutTail(folder string, n int) (removed int, err error) {
+	segments, err := filepath.Glob(filepath.Join(folder, "*.log"))
+	if err != nil || len(segments) == 0 {
+		return 0, errors.Join(err, fmt.Errorf("no segments in %s", folder))
+	}
+	segment := slices.Max(segments) // the names are offsets of equal length
+	b, err := os.ReadFile(segment)
+	if err != nil {
+		return 0, err
+	}
+	batches, err := scanBatches(b)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", segment, err)
+	}
+	size := int64(len(b))
+	for _, batch := range slices.Backward(batches) {
+		if removed >= n {
+			break
+		}
+		removed += batch.records
+		size = batch.position
+	}
+	return removed, os.Truncate(segment, size)
+}
+
+type recordBatch struct {
+	position int64 // in the file
+	records  int
+}
+
+// scanBatches returns the batches of a segment, in Kafka's format of version 2: offset (8 bytes),
+// length of the rest (4), then after 45 bytes the number of records (4) and the records.
+func scanBatches(segment []byte) (batches []recordBatch, err error) {
+	const lengthAt, countAt, header = 8, 57, 61
+	for at := 0; at < len(segment); {
+		if len(segment)-at < header {
+			return batches, fmt.Errorf("half a batch at %d", at)
+		}
+		size := 12 + int(binary.BigEndian.Uint32(segment[at+lengthAt:]))
+		if size < header || at+size > len(segment) {
+			return batches, fmt.Errorf("a batch of %d bytes at %d of %d", size, at, len(segment))
+		}
+		batches = append(batches, recordBatch{int64(at), int(binary.BigEndian.Uint32(segment[at+countAt:]))})
+		at += size
+	}
+	return batches, nil
+}
