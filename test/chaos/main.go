@@ -53,6 +53,7 @@ func main() {
 	flag.BoolVar(&o.upgrade, "upgrade", false, "replace the processes of one version by those of another, instead of killing")
 	flag.StringVar(&o.previous, "previous", "", "`revision` to upgrade from (default the last tag)")
 	flag.StringVar(&o.next, "next", ".", "`folder` with the source of the version to upgrade to")
+	flag.BoolVar(&o.attacks, "attacks", false, "measure memory under attacks of clients, instead of killing")
 	check := flag.String("check", "", "only check this `file` of an earlier run again")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -97,7 +98,7 @@ type options struct {
 	kills, crashes, network, freezes, pairs, disks, truncations int
 	seed                                                        uint64
 	only, file                                                  string
-	upgrade                                                     bool
+	upgrade, attacks                                            bool
 	previous, next                                              string
 }
 
@@ -142,6 +143,9 @@ func (o options) run(ctx context.Context) error {
 	defer s.Stop()
 	if err != nil {
 		return err
+	}
+	if o.attacks {
+		return errors.Join(runAttacks(ctx, os.Stdout, s, programs, o.only), keepLogs(dir, o.file))
 	}
 	l := newLoad(s.APIs, o.rate, o.products, o.seed)
 	w, err := newObserver(l, s.Writers)

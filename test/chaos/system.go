@@ -24,7 +24,8 @@ import (
 // services that it calls through links of its own.
 type System struct {
 	APIs      []string
-	Writers   string // gRPC
+	Writers   string   // gRPC
+	Readers   []string // gRPC
 	Brokers   string
 	Links     []*Link
 	dir       string
@@ -181,7 +182,7 @@ func (s *System) catalog(ctx context.Context, programs string, args ...string) (
 func (s *System) startServices(environments map[string][]string, programs string) error {
 	writers := []string{freeport.Address(), freeport.Address()}
 	readers := []string{freeport.Address(), freeport.Address()}
-	s.Writers = strings.Join(writers, ",")
+	s.Writers, s.Readers = strings.Join(writers, ","), readers
 	for i := range replicas {
 		api := freeport.Address()
 		s.APIs = append(s.APIs, "http://"+api)
