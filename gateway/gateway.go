@@ -72,7 +72,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.LogAccess, "log.access", false, "log a line for each HTTP request: method, route, status, duration, bytes of the response and trace id, never bodies")
 }
 
-// Dependencies are the parts that a gateway uses. All are required.
+// Dependencies are the parts that a gateway uses. All but Room are required.
 type Dependencies struct {
 	Log     Log
 	Reader  catalogv1.ReaderServiceClient
@@ -80,6 +80,9 @@ type Dependencies struct {
 	Logger  *slog.Logger
 	Now     func() time.Time
 	Metrics prometheus.Registerer
+	// Room returns an error while a disk has no room for further commands. nil means
+	// that there always is.
+	Room func(context.Context) error
 }
 
 // Gateway serves the HTTP API. It implements api.ServerInterface.
@@ -97,6 +100,7 @@ type Gateway struct {
 	batcher *readBatcher
 	feed    *changefeed.Feed
 	backlog *backlog
+	room    func(context.Context) error
 	pending *pendingCommands
 	events  *eventFollower
 
@@ -120,6 +124,7 @@ func New(cfg Config, d Dependencies) *Gateway {
 		batcher:     &readBatcher{reader: d.Reader},
 		feed:        changefeed.New(cfg.MaxSubscribers, journal.Journal{Client: d.Writer}, changeData, prometheus.WrapRegistererWith(prometheus.Labels{"service": "gateway"}, d.Metrics)),
 		backlog:     newBacklog(cfg.MaxBacklogAge, d.Now, d.Metrics),
+		room:        d.Room,
 		pending:     newPendingCommands(),
 		logBreaker:  breaker.New("log", d.Metrics),
 		writeSlots:  make(chan struct{}, cfg.MaxConcurrentWrites),
@@ -129,6 +134,9 @@ func New(cfg Config, d Dependencies) *Gateway {
 		g.accessLevel = slog.LevelInfo
 	}
 	g.events = newEventFollower(d.Log, g.pending, g.cache, g.feed, g.backlog)
+	if g.room == nil {
+		g.room = func(context.Context) error { return nil }
+	}
 	g.stopping, g.stop = context.WithCancel(context.Background())
 	return g
 }

@@ -42,6 +42,7 @@ type system struct {
 	events    []catalog.Event
 	followers []eventlog.Consumer[catalog.Event]
 	sendErr   error // returned by Send
+	roomErr   error // returned by room
 	sends     int
 	gone      bool  // the log does not respond at all
 	readErr   error // returned by reads
@@ -267,6 +268,12 @@ func (s *system) SuggestProducts(context.Context, *catalogv1.SuggestProductsRequ
 }
 
 // set changes the system under its lock.
+func (s *system) room(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.roomErr
+}
+
 func (s *system) set(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -288,7 +295,7 @@ func serveLogging(t *testing.T, s *system, cfg gateway.Config, logger *slog.Logg
 	t.Helper()
 	s.products, s.followed = map[catalog.ID]catalog.Product{}, make(chan struct{})
 	g := gateway.New(cfg, gateway.Dependencies{
-		Log: s, Reader: s, Writer: s, Logger: logger, Now: time.Now, Metrics: prometheus.NewRegistry(),
+		Log: s, Reader: s, Writer: s, Room: s.room, Logger: logger, Now: time.Now, Metrics: prometheus.NewRegistry(),
 	})
 	s.gateway = g
 	h, err := g.Handler(nil)

@@ -46,6 +46,10 @@ const (
 	backlogRetryAfter = 5
 )
 
+// diskRetryAfter is the Retry-After, in seconds, of a write that is rejected because a
+// disk is almost full: an operator has to make room.
+const diskRetryAfter = 30
+
 // Limits of bulk imports.
 const (
 	maxImports    = 16               // imports at once; each holds one window of rows in memory

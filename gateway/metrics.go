@@ -15,7 +15,7 @@ type gatewayMetrics struct {
 	active   metrics.Children[string, prometheus.Gauge] // by method
 	rows     *prometheus.CounterVec                     // by result
 
-	shedWrites, shedImports, shedBacklog, shedSubscribers prometheus.Counter
+	shedWrites, shedImports, shedBacklog, shedDisk, shedSubscribers prometheus.Counter
 }
 
 // response has the labels of the duration of a request.
@@ -44,7 +44,7 @@ func newMetrics(reg prometheus.Registerer) *gatewayMetrics {
 		rows:   rows,
 
 		shedWrites: metrics.Shed(reg, "writes"), shedImports: metrics.Shed(reg, "imports"),
-		shedBacklog: metrics.Shed(reg, "backlog"), shedSubscribers: metrics.Shed(reg, "subscribers"),
+		shedBacklog: metrics.Shed(reg, "backlog"), shedDisk: metrics.Shed(reg, "disk"), shedSubscribers: metrics.Shed(reg, "subscribers"),
 	}
 	for _, result := range []catalog.Outcome{catalog.Created, catalog.Changed, catalog.Unchanged, catalog.Refused, rowPending} {
 		rows.WithLabelValues(string(result)) // a rate needs the 0 before the first row

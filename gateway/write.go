@@ -176,10 +176,16 @@ func (g *Gateway) settle(ctx context.Context, cmd catalog.Command, repeated bool
 	return catalog.Event{}, errPending
 }
 
-// send appends commands to the log, unless the backlog is too old. It returns
-// ErrOutcomeUnknown when the log may have stored some of the commands; after any
+// send appends commands to the log, unless the backlog is too old or a disk is almost
+// full. It returns ErrOutcomeUnknown when the log may have stored some of the commands; after any
 // other error the log has stored none.
 func (g *Gateway) send(ctx context.Context, commands ...catalog.Command) error {
+	if err := g.room(ctx); err != nil {
+		g.metrics.shedDisk.Inc()
+		p := problem(catalog.CodeUnavailable, fmt.Sprintf("not accepted: a disk is almost full; retry after %d s", diskRetryAfter))
+		p.retryAfter = diskRetryAfter
+		return p
+	}
 	if err := g.backlog.admit(commands); err != nil {
 		g.metrics.shedBacklog.Inc()
 		return err

@@ -32,6 +32,7 @@ func main() {
 			if err != nil {
 				return err
 			}
+			p.Engines.WatchBrokers(log)
 			readers, err := p.Dial(reader)
 			if err != nil {
 				return err

@@ -71,6 +71,9 @@ func (d *Dir) Kafka() (string, error) {
 	return log.ListenAddrs()[0], nil
 }
 
+// HasKafka reports whether the log of the folder was started.
+func (d *Dir) HasKafka() bool { return d.log != nil }
+
 // Close stops the log and unlocks the folder.
 func (d *Dir) Close() {
 	if d.log != nil {

@@ -92,6 +92,7 @@ type Log struct {
 	shards           int
 	topicIDs         map[string]kadm.TopicID // by topic name, as of LoadTopics
 	minInSync        int                     // in-sync replicas that a command needs, as of LoadTopics
+	replicas         int                     // replicas of the commands topic, as of LoadTopics
 	stopped          stoppedShards
 }
 

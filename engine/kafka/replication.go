@@ -18,7 +18,7 @@ const minInSyncConfig = "min.insync.replicas"
 // needs. It logs a warning for each topic that keeps acknowledged records on
 // fewer brokers than the configuration asks for.
 func (l *Log) loadReplication(ctx context.Context, topics kadm.TopicDetails) {
-	l.minInSync = 1
+	l.minInSync, l.replicas = 1, 1
 	configs, err := l.admin.DescribeTopicConfigs(ctx, topics.Names()...)
 	if err != nil {
 		l.logger.Warn("replication of the topics not checked", "err", err)
@@ -45,7 +45,7 @@ func (l *Log) loadReplication(ctx context.Context, topics kadm.TopicDetails) {
 				"topic", c.Name, "replicas", replicas, "min_insync_replicas", minInSync)
 		}
 		if c.Name == l.topic("commands") {
-			l.minInSync = minInSync
+			l.minInSync, l.replicas = minInSync, replicas
 		}
 	}
 }

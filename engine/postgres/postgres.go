@@ -70,6 +70,7 @@ type Store struct {
 	pool      *pgxpool.Pool
 	retries   prometheus.Counter
 	snapshots *semaphore.Weighted // limits concurrent snapshots to maxSnapshots
+	full      fullDisk
 }
 
 // Open connects to the database and checks that its tables are migrated. An
@@ -151,10 +152,13 @@ func (e oneLineError) Unwrap() error { return e.error }
 // Close waits for running transactions and closes all connections.
 func (s *Store) Close() { s.pool.Close() }
 
-// Ping returns an error when the database cannot be reached.
+// Ping returns an error when the database cannot be reached, or has no space left.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.pool.Ping(ctx); err != nil {
 		return oneLine(fmt.Errorf("%s: %w", s.address(), markUnavailable(err)))
+	}
+	if err := s.full.check(time.Now()); err != nil {
+		return fmt.Errorf("%s: %w", s.address(), err)
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]
 			continue
 		}
 		if err != nil {
+			s.full.note(err, time.Now())
 			return nil, fmt.Errorf("settle shard %d from offset %d: %w", b.Shard, b.From, markUnavailable(err))
 		}
 		return events, nil

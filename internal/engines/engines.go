@@ -33,6 +33,7 @@ type Set struct {
 
 	checks []daemon.Check
 	closes []func()
+	disks  []*disk
 }
 
 // OnClose registers a function for Close to call.

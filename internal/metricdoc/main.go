@@ -53,8 +53,8 @@ var programs = []struct{ folder, services string }{
 // some have the metric.
 var services = map[string]string{
 	"catalog_cache_lookups_total":                 "gateway reader",
-	"catalog_disk_free_bytes":                     "reader",
-	"catalog_disk_size_bytes":                     "reader",
+	"catalog_disk_free_bytes":                     "gateway reader",
+	"catalog_disk_size_bytes":                     "gateway reader",
 	"catalog_requests_shed_total":                 "gateway reader",
 	"db_client_connection_count":                  "writer reader",
 	"db_client_connection_max":                    "writer reader",

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -46,8 +47,9 @@ func TestMain(m *testing.M) {
 type server struct {
 	t          testing.TB
 	data       string
-	api, admin string // URLs
-	grpc       string // address
+	prefix     []string // command that runs the program, or nil
+	api, admin string   // URLs
+	grpc       string   // address
 	cmd        *exec.Cmd
 	logs       *os.File
 	banner     string
@@ -66,7 +68,8 @@ func up(t testing.TB, data string, flags ...string) *server {
 func (s *server) start(flags ...string) {
 	s.t.Helper()
 	args := append([]string{"up", "-data", s.data, "-http", strings.TrimPrefix(s.api, "http://"), "-grpc", s.grpc, "-admin", strings.TrimPrefix(s.admin, "http://")}, flags...)
-	s.cmd = exec.Command(program, args...)
+	command := slices.Concat(s.prefix, []string{program}, args)
+	s.cmd = exec.Command(command[0], command[1:]...)
 	var err error
 	if s.logs, err = os.OpenFile(s.data+".log", os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600); err != nil {
 		s.t.Fatal(err)

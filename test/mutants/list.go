@@ -197,4 +197,24 @@ var mutants = []mutant{
 		file: "engine/bleve/did_you_mean.go", old: "if err != nil || len(page.Items) == 0 {", new: "if err != nil || page.Total < 0 {",
 		pkg: "./engine/bleve", test: "TestDidYouMean",
 	},
+	{
+		bug:  "a full disk does not reject writes",
+		file: "internal/engines/disk.go", old: "free < minFree", new: "free < 0",
+		pkg: "./internal/engines", test: "TestRoom",
+	},
+	{
+		bug:  "the gateway accepts commands that no disk has room for",
+		file: "gateway/write.go", old: "if err := g.room(ctx); err != nil {", new: "if err := g.room(ctx); err != nil && false {",
+		pkg: "./gateway", test: "TestWrite_fullDisk",
+	},
+	{
+		bug:  "a PostgreSQL without space is reported as ready",
+		file: "engine/postgres/full_disk.go", old: "f.at.Store(now.UnixNano())", new: "_ = now",
+		pkg: "./engine/postgres", test: "TestFullDisk",
+	},
+	{
+		bug:  "chaos forgives the loss of commands sent after Kafka lost records",
+		file: "test/chaos/check.go", old: "cmd.SentAt.Before(t.At)", new: "true",
+		pkg: "./test/chaos", test: "TestCheck_truncation",
+	},
 }

@@ -104,7 +104,7 @@ func (p *Process) Gateway(cfg gateway.Config, log gateway.Log, reader, writer *g
 	p.addresses = append(p.addresses, slog.String("http", l.Addr().String()))
 	g := gateway.New(cfg, gateway.Dependencies{
 		Log: log, Reader: catalogv1.NewReaderServiceClient(reader), Writer: catalogv1.NewWriterServiceClient(writer),
-		Logger: t.Log, Now: time.Now, Metrics: t.Registry,
+		Room: p.Engines.Room, Logger: t.Log, Now: time.Now, Metrics: t.Registry,
 	})
 	h, err := g.Handler(web.Pages())
 	if err != nil {

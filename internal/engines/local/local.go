@@ -66,9 +66,12 @@ func Open(ctx context.Context, s *engines.Set, cfg Config) (e Engines, err error
 	if err != nil {
 		return e, err
 	}
-	s.WatchDisk("data", cfg.Data)
+	s.WatchFolder("data", cfg.Data)
 	if e.Log, err = engines.CreateKafka(ctx, s, cfg.Kafka); err != nil {
 		return e, err
+	}
+	if !dir.HasKafka() {
+		s.WatchBrokers(e.Log)
 	}
 	db, err := openSQLite(ctx, s, dir)
 	if err != nil {

@@ -84,7 +84,7 @@ func OpenIndex(ctx context.Context, s *engines.Set, cfg Config) (reader.Index, e
 	}
 	s.OnClose(func() { x.Close() })
 	if cfg.IndexFolder != "" {
-		s.WatchDisk("index", cfg.IndexFolder)
+		s.WatchFolder("index", cfg.IndexFolder)
 	}
 	return x, nil
 }
