@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,6 +22,18 @@ type Batch struct {
 	Published   int64
 	Commands    []catalog.Command
 	DeadLetters []DeadLetter // records between the commands, numbered from NextDeadLetter
+	Records     []RecordID   // the records of the batch, by offset; empty if unknown
+}
+
+// RecordBefore returns the identity of the record of the batch at offset to-1, or the
+// zero RecordID if it is unknown. A store that has settled the batch up to offset to
+// stores it.
+func (b Batch) RecordBefore(to int64) RecordID {
+	i, ok := slices.BinarySearchFunc(b.Records, to-1, func(r RecordID, offset int64) int { return cmp.Compare(r.Offset, offset) })
+	if !ok {
+		return RecordID{}
+	}
+	return b.Records[i]
 }
 
 // ShardState is the stored state of a shard.
@@ -32,6 +45,24 @@ type ShardState struct {
 	NextDeadLetter int64 // number of the next dead letter; the first is 1
 	Published      int64 // lower bound of the last event in the events topic
 	Archived       int64 // the journal no longer has the events up to this seq
+
+	// Last identifies the record before Offset, the last one settled. It is zero in a
+	// new shard, after a repair, and if an older version settled the record.
+	Last RecordID
+
+	// Stopped is the reason for which no writer may settle the shard until it is
+	// repaired; "" if there is none.
+	Stopped string
+
+	// EventsFrom is the offset in the events partition before which records are not
+	// compared with the journal. A repair sets it after forged events.
+	EventsFrom int64
+}
+
+// ShardReset is what a repair changes in a shard. Nil fields change nothing.
+type ShardReset struct {
+	Offset     *int64 // offset of the next command to settle; forgets the identity of the last one
+	EventsFrom *int64
 }
 
 // ArchiveUpTo returns the last archived seq after the removal of the next events up

@@ -6,8 +6,9 @@ import (
 	"catalog"
 )
 
-// DeadLetter is a record of the commands topic that cannot be decoded. The store
-// keeps it unchanged, in the transaction that moves the shard past the record.
+// DeadLetter is a record that cannot be decoded. The store of the writer keeps that
+// of a command unchanged, in the transaction that moves the shard past the record. A
+// reader skips that of an event and reads the journal instead.
 type DeadLetter struct {
 	// Position identifies the dead letter: the shard, and its number among the dead
 	// letters of the shard (1, 2, 3 …). An offset cannot identify it, because a topic

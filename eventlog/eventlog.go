@@ -19,9 +19,21 @@ type Records[T any] struct {
 	Shard       int32
 	From, To    int64
 	Items       []T
-	DeadLetters []DeadLetter // records that cannot be decoded, without numbers; only of commands
+	DeadLetters []DeadLetter // records that cannot be decoded, without numbers
+	IDs         []RecordID   // of the records of both, by offset; only for a consumer that keeps them
 	Delivery
 }
+
+// RecordID identifies a record of a partition. Its offset alone does not: a topic that
+// was cut gives the offsets of the lost records to the records that come next.
+type RecordID struct {
+	Offset int64
+	Epoch  int32    // epoch of the partition's leader that wrote the record; -1 if unknown
+	Digest [16]byte // of key and value; zero if the record is unknown
+}
+
+// Known reports whether the record is known.
+func (r RecordID) Known() bool { return r.Digest != [16]byte{} }
 
 // Delivery tells how records came to this process, for their traces.
 type Delivery struct {

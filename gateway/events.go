@@ -95,7 +95,18 @@ func (f *eventFollower) Begin(ctx context.Context, shard int32) (int64, error) {
 // Handle passes events to the subscribers, and then to the requests that wait
 // for them. The near cache comes before the requests, so that a client that
 // reads after its write does not get the old version.
+//
+// A record that cannot be decoded may have been an event. The subscribers then start
+// the shard again, so that they keep nothing that the event has changed.
 func (f *eventFollower) Handle(_ context.Context, r eventlog.Records[catalog.Event]) error {
+	if len(r.DeadLetters) > 0 {
+		f.mu.Lock()
+		for _, s := range f.subscribers {
+			s.End(r.Shard)
+			s.Begin(r.Shard, f.shards)
+		}
+		f.mu.Unlock()
+	}
 	for _, s := range f.subscribers {
 		s.Publish(r.Shard, r.Items)
 	}

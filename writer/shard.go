@@ -34,7 +34,10 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 		return 0, err
 	}
 	failpoint.Here(failpoint.WriterClaimed)
-	last, err := w.log.LastSeq(ctx, number)
+	if state.Stopped != "" {
+		return 0, fmt.Errorf("%w: shard %d is stopped until it is repaired: %s", catalog.ErrInconsistent, number, state.Stopped)
+	}
+	last, err := w.log.LastSeq(ctx, number, state.EventsFrom)
 	if err != nil {
 		return 0, err
 	}
@@ -49,9 +52,13 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 		}
 	}
 	s := &ownedShard{state: state, changedAt: time.Now()}
-	// The last records of the topic may be deleted by its retention; the store
-	// has a lower bound of what was published.
-	s.publisher.set(published{seq: max(last, state.Published), deadLetter: lastDeadLetter})
+	// The store has a lower bound of what was published, for a topic whose last
+	// records are deleted by its retention. A topic that ends below that bound has
+	// lost its tail, which is published again.
+	if last == 0 {
+		last = state.Published
+	}
+	s.publisher.set(published{seq: last, deadLetter: lastDeadLetter})
 	// After a failed publish the last record of the topic says nothing: events
 	// behind the failed one may be stored.
 	w.mu.Lock()
@@ -114,7 +121,7 @@ func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]
 	b := eventlog.Batch{
 		Shard: r.Shard, Epoch: s.state.Epoch, From: r.From, To: r.To,
 		NextSeq: s.state.NextSeq, NextDeadLetter: s.state.NextDeadLetter, Published: s.publisher.published().seq,
-		Commands: r.Items, DeadLetters: r.DeadLetters,
+		Commands: r.Items, DeadLetters: r.DeadLetters, Records: r.IDs,
 	}
 	events, err := w.settle(ctx, b, now)
 	if err != nil {
@@ -123,7 +130,7 @@ func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]
 	batch.SetEvents(events)
 	failpoint.Here(failpoint.WriterCommitted)
 	s.changedAt = time.Now()
-	s.state.Offset = r.To
+	s.state.Offset, s.state.Last = r.To, b.RecordBefore(r.To)
 	s.state.NextSeq += int64(len(events))
 	s.state.NextDeadLetter += int64(len(r.DeadLetters))
 	w.metrics.settled(events, time.Since(start))
@@ -196,6 +203,17 @@ func (c *storedStates) get(ctx context.Context, store Store, number int32, since
 		return eventlog.ShardState{}, false
 	}
 	return c.states[number], true
+}
+
+// LastRecord returns the identity of the last settled record of the shard, or the
+// zero RecordID if it is unknown.
+func (w *Writer) LastRecord(number int32) eventlog.RecordID { return w.shard(number).state.Last }
+
+// RecordsLost stops the shard in the store, because the commands topic has lost
+// records of it. No writer settles the shard until `catalog repair` has compared the
+// store with the topic.
+func (w *Writer) RecordsLost(ctx context.Context, number int32, cause error) error {
+	return w.store.StopShard(ctx, number, w.shard(number).state.Epoch, cause.Error())
 }
 
 // End releases the shard.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -152,6 +153,44 @@ func TestBegin(t *testing.T) {
 		l.events = nil              // retention
 		begin(t, writerOn(store, l), 6)
 		wantSeqs(t, l, 6)
+	})
+	t.Run("a takeover publishes the events that the topic has lost at its end", func(t *testing.T) {
+		store := newStore(t)
+		w, l := newWriter(t, store)
+		begin(t, w, 0)
+		handle(t, w, records(0, 5))
+		handle(t, w, records(5, 1)) // stores that 5 events are published
+		l.events = l.events[:2]
+		begin(t, writerOn(store, l), 6)
+		wantSeqs(t, l, 1, 2, 3, 4, 5, 6)
+	})
+	t.Run("no writer begins a shard that has lost commands before it is repaired", func(t *testing.T) {
+		store := newStore(t)
+		w, l := newWriter(t, store)
+		begin(t, w, 0)
+		r := records(0, 2)
+		r.IDs = []eventlog.RecordID{{Offset: 0, Digest: [16]byte{1}}, {Offset: 1, Epoch: 4, Digest: [16]byte{2}}}
+		handle(t, w, r)
+		if last := w.LastRecord(0); last != r.IDs[1] {
+			t.Errorf("LastRecord = %+v, want %+v", last, r.IDs[1])
+		}
+		if err := w.RecordsLost(t.Context(), 0, errors.New("the log was cut; run catalog repair")); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			_, err := writerOn(store, l).Begin(t.Context(), 0)
+			if !errors.Is(err, catalog.ErrInconsistent) || !strings.Contains(err.Error(), "the log was cut; run catalog repair") {
+				t.Errorf("Begin = %v, want ErrInconsistent with the reason", err)
+			}
+		}
+		if err := store.ResetShards(t.Context(), l.Topics(), nil); err != nil {
+			t.Fatal(err)
+		}
+		next := writerOn(store, l)
+		begin(t, next, 2)
+		if last := next.LastRecord(0); last != r.IDs[1] {
+			t.Errorf("LastRecord of the next owner = %+v, want %+v", last, r.IDs[1])
+		}
 	})
 	t.Run("a topic ahead of the store is inconsistent", func(t *testing.T) {
 		store := newStore(t)

@@ -38,6 +38,10 @@ type Store interface {
 	// returns the state of the shard.
 	Claim(ctx context.Context, shard int32) (eventlog.ShardState, error)
 
+	// StopShard stops the shard for reason, until it is repaired, and fences its
+	// owner. When the shard is not at epoch it changes nothing and returns ErrFenced.
+	StopShard(ctx context.Context, shard int32, epoch int64, reason string) error
+
 	// BindTopics returns the topics that the store belongs to. The first call
 	// sets them to now.
 	BindTopics(ctx context.Context, now eventlog.Topics) (eventlog.Topics, error)
@@ -103,8 +107,8 @@ type Log interface {
 	Topics() eventlog.Topics
 
 	// LastSeq returns the seq of the last event in the shard's partition of the
-	// events topic, or 0 when the partition is empty.
-	LastSeq(ctx context.Context, shard int32) (int64, error)
+	// events topic, at or after the offset from, or 0 if there is none.
+	LastSeq(ctx context.Context, shard int32, from int64) (int64, error)
 
 	// PublishEvents appends the events of one shard, in order. It blocks only
 	// while its buffer is full. It calls done with nil when all are stored, or

@@ -74,7 +74,7 @@ func (l *fakeLog) Topics() eventlog.Topics {
 	return eventlog.Topics{Commands: catalog.ID{1}, Events: catalog.ID{2}}
 }
 
-func (l *fakeLog) LastSeq(context.Context, int32) (int64, error) {
+func (l *fakeLog) LastSeq(context.Context, int32, int64) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.events) == 0 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,22 +17,25 @@ import (
 	"catalog/internal/repair"
 )
 
-const repairManual = `repair [-dry-run] [-yes] [-data DIR] [-kafka.brokers ADDRESSES] [-postgres.url URL]
+const repairManual = `repair [-dry-run] [-yes] [-ignore-events] [-data DIR] [-kafka.brokers ADDRESSES] [-postgres.url URL]
 
 Compares the store with the topics, lists the inconsistencies, and repairs the store
-once you agree. Run it after a topic was recreated or lost records, or after the store
-was restored from a backup. No process may have the data folder open.
+once you agree. Run it after a topic was recreated or lost records, after the store was
+restored from a backup, or after another program has written to the events topic. No
+process may have the data folder open.
 `
 
 // repairStore runs catalog repair.
 func repairStore(ctx context.Context, args []string) error {
 	var (
 		cfg      local.Config
+		options  repair.Options
 		dry, yes bool
 	)
 	fs := flags("repair", repairManual)
 	fs.BoolVar(&dry, "dry-run", false, "only list the inconsistencies and what would be done")
 	fs.BoolVar(&yes, "yes", false, "do not ask for confirmation")
+	fs.BoolVar(&options.IgnoreEvents, "ignore-events", false, "ignore events that the store lacks and that may be those of a newer store: there is no newer backup, or the events are forged")
 	cfg.StoreFlags(fs)
 	if err := parseFlags(fs, args); err != nil {
 		return err
@@ -45,7 +49,7 @@ func repairStore(ctx context.Context, args []string) error {
 	if err != nil {
 		return asUsage(err)
 	}
-	plan, err := repair.Examine(ctx, store, log)
+	plan, err := repair.Examine(ctx, store, log, options)
 	if err != nil {
 		return err
 	}
@@ -84,9 +88,9 @@ func confirm(in io.Reader, out io.Writer) bool {
 
 func printFindings(out io.Writer, findings []repair.Finding) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "WHERE\tPROBLEM\tREMEDY")
+	fmt.Fprintln(table, "WHERE\tPROBLEM\tREMEDY\tLOST")
 	for _, f := range findings {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", f.Where, f.Problem, f.Remedy)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", f.Where, f.Problem, f.Remedy, cmp.Or(f.Lost, "nothing"))
 	}
 	return table.Flush()
 }

@@ -22,7 +22,7 @@ type Store interface {
 	Product(ctx context.Context, id catalog.ID) (catalog.Product, error)
 
 	// ResetShards and AppendEvents are for `catalog repair`.
-	ResetShards(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error
+	ResetShards(ctx context.Context, topics eventlog.Topics, resets map[int32]eventlog.ShardReset) error
 	AppendEvents(ctx context.Context, events []catalog.Event) error
 
 	// Archivable and RemoveEvents are for `catalog journal archive`.
@@ -39,11 +39,13 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 			{"InitShards may run concurrently", storeInitShardsConcurrent},
 			{"an unknown shard is an error", storeUnknownShard},
 			{"Claim raises the epoch and keeps all else", storeClaim},
+			{"a stopped shard is settled by no owner until it is repaired", storeStopShard},
 		}},
 		{"settle", []engineTest[Store]{
 			{"events, products and offset change in one transaction", settleTransaction},
 			{"an empty batch moves the offset", settleEmptyBatch},
 			{"published never decreases", settlePublished},
+			{"the identity of the last record is stored with the offset", settleLastRecord},
 			{"a batch settled twice counts once", settleTwice},
 			{"a batch with an old epoch, offset or seq is fenced", settleFenced},
 			{"one of several concurrent calls settles a batch", settleConcurrent},

@@ -18,7 +18,8 @@ func repairReset(t *testing.T, s Store) {
 			t.Fatalf("BindTopics(%v) = %v, %v; want %v", now, got, err, first)
 		}
 	}
-	if err := s.ResetShards(t.Context(), other, map[int32]int64{1: 0, 2: 7}); err != nil {
+	zero, seven, nine := int64(0), int64(7), int64(9)
+	if err := s.ResetShards(t.Context(), other, map[int32]eventlog.ShardReset{1: {Offset: &zero}, 2: {Offset: &seven}, 3: {EventsFrom: &nine}}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.BindTopics(t.Context(), first); err != nil || got != other {
@@ -28,8 +29,8 @@ func repairReset(t *testing.T, s Store) {
 		t.Errorf("Settle of the former owner = %v; want ErrFenced", err)
 	}
 	states, err := s.States(t.Context())
-	if err != nil || len(states) != 4 || states[1].Offset != 0 || states[1].NextSeq != 2 || states[2].Offset != 7 || states[3].Shard != 3 {
-		t.Errorf("States = %+v, %v; want offsets 0 and 7 of shards 1 and 2", states, err)
+	if err != nil || len(states) != 4 || states[1].Offset != 0 || states[1].NextSeq != 2 || states[2].Offset != 7 || states[2].EventsFrom != 0 || states[3].Offset != 0 || states[3].EventsFrom != 9 {
+		t.Errorf("States = %+v, %v; want offsets 0 and 7 of shards 1 and 2, and events of shard 3 from 9 on", states, err)
 	}
 	// A command that is read a second time has its event already.
 	o = claim(t, s, 1)

@@ -60,6 +60,35 @@ func settlePublished(t *testing.T, s Store) {
 	}
 }
 
+func settleLastRecord(t *testing.T, s Store) {
+	o := claim(t, s, 0)
+	records := []eventlog.RecordID{{Offset: 0, Epoch: 3, Digest: [16]byte{1}}, {Offset: 4, Epoch: 5, Digest: [16]byte{2}}}
+	last := func() eventlog.RecordID {
+		st, err := s.State(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.Last
+	}
+	b := o.batch()
+	b.To, b.Records = 5, records
+	if _, err := s.Settle(t.Context(), b, moment); err != nil || last() != records[1] {
+		t.Fatalf("Last = %+v after Settle = %v; want the record at offset 4", last(), err)
+	}
+	b.From, b.To, b.Records = 5, 6, nil
+	if _, err := s.Settle(t.Context(), b, moment); err != nil || last().Known() {
+		t.Errorf("Last = %+v after a batch of unknown records, %v; want none", last(), err)
+	}
+	b.From, b.To, b.Records = 6, 7, []eventlog.RecordID{{Offset: 6, Digest: [16]byte{3}}}
+	if _, err := s.Settle(t.Context(), b, moment); err != nil || !last().Known() {
+		t.Errorf("Last = %+v, %v; want the record at offset 6", last(), err)
+	}
+	same := int64(7)
+	if err := s.ResetShards(t.Context(), eventlog.Topics{}, map[int32]eventlog.ShardReset{0: {Offset: &same}}); err != nil || last().Known() {
+		t.Errorf("Last = %+v after a reset, %v; want none", last(), err)
+	}
+}
+
 func settleTwice(t *testing.T, s Store) {
 	o := claim(t, s, 0)
 	b := o.batch(command("c", "p", catalog.CreateProduct{Data: data("A")}))

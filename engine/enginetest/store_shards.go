@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,6 +63,32 @@ func storeUnknownShard(t *testing.T, s Store) {
 	if events, err := o.try(t.Context(), command("c", "p", catalog.PutProduct{Data: data("")})); err == nil {
 		t.Errorf("Settle of an unknown shard = %d events; want an error", len(events))
 	}
+}
+
+func storeStopShard(t *testing.T, s Store) {
+	o := claim(t, s, 1)
+	if err := s.StopShard(t.Context(), 1, o.st.Epoch-1, "too late"); !errors.Is(err, catalog.ErrFenced) {
+		t.Errorf("StopShard of a former owner = %v; want ErrFenced", err)
+	}
+	if err := s.StopShard(t.Context(), 1, o.st.Epoch, "records are lost"); err != nil {
+		t.Fatal(err)
+	}
+	c := command("c", "p", catalog.CreateProduct{Data: data("")})
+	if _, err := o.try(t.Context(), c); !errors.Is(err, catalog.ErrFenced) {
+		t.Errorf("Settle of the owner that stopped the shard = %v; want ErrFenced", err)
+	}
+	st, err := s.Claim(t.Context(), 1)
+	if err != nil || st.Stopped != "records are lost" {
+		t.Fatalf("Claim = %+v, %v; want the reason of the stop", st, err)
+	}
+	if _, err := (&owner{s, st}).try(t.Context(), c); !errors.Is(err, catalog.ErrFenced) {
+		t.Errorf("Settle of the next owner = %v; want ErrFenced", err)
+	}
+	if err := s.ResetShards(t.Context(), eventlog.Topics{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	o = claim(t, s, 1)
+	o.settle(t, []catalog.Outcome{catalog.Created}, c)
 }
 
 func storeClaim(t *testing.T, s Store) {

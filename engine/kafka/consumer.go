@@ -30,7 +30,7 @@ const (
 // records of its assigned shards to c until ctx ends. A record that cannot be
 // decoded is passed as a dead letter.
 func (l *Log) ConsumeCommands(ctx context.Context, c eventlog.Consumer[catalog.Command]) error {
-	g, err := newGroupConsumer(l, "writer", "writer", c, codec[catalog.Command]{topic: "commands", decode: decodeCommand, undecodable: deadLetter})
+	g, err := newGroupConsumer(l, "writer", "writer", c, codec[catalog.Command]{topic: "commands", decode: decodeCommand})
 	if err != nil {
 		return err
 	}
@@ -38,8 +38,8 @@ func (l *Log) ConsumeCommands(ctx context.Context, c eventlog.Consumer[catalog.C
 }
 
 // ConsumeEvents joins the consumer group of the readers and passes the records
-// of its assigned shards to c until ctx ends. A record that cannot be decoded
-// stops its shard, because only writers append events.
+// of its assigned shards to c until ctx ends. A record that cannot be decoded is
+// passed as a dead letter.
 func (l *Log) ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
 	g, err := newGroupConsumer(l, "view", "reader", c, eventCodec)
 	if err != nil {
@@ -68,18 +68,9 @@ func (l *Log) ConsumeAllShards(ctx context.Context, name string, c eventlog.Cons
 type codec[T any] struct {
 	topic  string // without the prefix
 	decode func(r *kgo.Record, shards int) (T, error)
-
-	// undecodable returns the dead letter of a record that decode rejects, or
-	// the error that stops the shard.
-	undecodable func(r *kgo.Record, cause error) (eventlog.DeadLetter, error)
 }
 
-var eventCodec = codec[catalog.Event]{topic: "events", decode: decodeEvent, undecodable: stopShard}
-
-// stopShard returns the error that stops a shard at an undecodable event.
-func stopShard(r *kgo.Record, cause error) (eventlog.DeadLetter, error) {
-	return eventlog.DeadLetter{}, &unrecoverableError{fmt.Errorf("record at offset %d: %w", r.Offset, cause)}
-}
+var eventCodec = codec[catalog.Event]{topic: "events", decode: decodeEvent}
 
 // groupConsumer is one running call of ConsumeCommands, ConsumeEvents or
 // ConsumeAllShards. It has a worker for each assigned shard, and one fetcher

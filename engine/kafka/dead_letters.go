@@ -22,7 +22,7 @@ const numberHeader = "dead-letter-number"
 const maxDeadLetterBytes = 900_000
 
 // deadLetter returns the dead letter of a record that cannot be decoded.
-func deadLetter(r *kgo.Record, cause error) (eventlog.DeadLetter, error) {
+func deadLetter(r *kgo.Record, cause error) eventlog.DeadLetter {
 	d := eventlog.DeadLetter{
 		Position: catalog.Position{Shard: r.Partition}, Offset: r.Offset,
 		// Not every store can hold invalid UTF-8 or NUL.
@@ -32,7 +32,7 @@ func deadLetter(r *kgo.Record, cause error) (eventlog.DeadLetter, error) {
 	for _, h := range r.Headers {
 		d.Headers = append(d.Headers, eventlog.RecordHeader{Key: h.Key, Value: h.Value})
 	}
-	return d, nil
+	return d
 }
 
 // PublishDeadLetters appends the dead letters of one shard to the shard's
@@ -77,20 +77,17 @@ func (l *Log) deadLetterRecord(d eventlog.DeadLetter) *kgo.Record {
 // LastDeadLetter returns the number of the last dead letter in the shard's
 // partition of the dead-letters topic, or 0 when the partition is empty.
 func (l *Log) LastDeadLetter(ctx context.Context, shard int32) (int64, error) {
-	r, err := l.lastRecord(ctx, "dead-letters", shard)
-	if err != nil || r == nil {
-		return 0, err
-	}
-	// The first header with this name is ours; the original record may have one
-	// as well.
+	n, _, err := lastRecord(ctx, l, "dead-letters", shard, 0, deadLetterNumber)
+	return n, err
+}
+
+// deadLetterNumber returns the number of the dead letter in r. The first header
+// with its name is ours; the original record may have one as well.
+func deadLetterNumber(r *kgo.Record) (int64, error) {
 	for _, h := range r.Headers {
 		if h.Key == numberHeader {
-			n, err := strconv.ParseInt(string(h.Value), 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("read the last dead letter of shard %d: %w", shard, err)
-			}
-			return n, nil
+			return strconv.ParseInt(string(h.Value), 10, 64)
 		}
 	}
-	return 0, nil
+	return 0, fmt.Errorf("record at offset %d has no header %s", r.Offset, numberHeader)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -28,13 +30,18 @@ type fetcher struct {
 	client      *kgo.Client
 	buffers     map[int32]*fetchBuffer // by partition; only the goroutine of run uses it
 
+	disconnects atomic.Int64 // connections that ended
+
 	mu            sync.Mutex
 	changes       []func()           // to make before the next poll
 	interruptPoll context.CancelFunc // ends the poll in progress
 }
 
 func newFetcher(l *Log, name, topic string) (*fetcher, error) {
-	client, err := l.newClient(
+	f := &fetcher{name: name, topic: topic, logger: l.logger, buffers: map[int32]*fetchBuffer{}, interruptPoll: func() {}}
+	var err error
+	f.client, err = l.newClient(
+		kgo.WithHooks(disconnectHook{f}),
 		// A missing offset is an error. By default the client would continue at
 		// another offset and lose records without notice.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
@@ -44,10 +51,20 @@ func newFetcher(l *Log, name, topic string) (*fetcher, error) {
 		kgo.FetchMinBytes(1), kgo.FetchMaxWait(fetchMaxWait),
 		kgo.FetchMaxBytes(fetchMaxBytes), kgo.FetchMaxPartitionBytes(partitionMaxBytes),
 	)
-	return &fetcher{
-		name: name, topic: topic, logger: l.logger, client: client,
-		buffers: map[int32]*fetchBuffer{}, interruptPoll: func() {},
-	}, err
+	return f, err
+}
+
+// disconnectHook counts the connections of the client that end.
+type disconnectHook struct{ f *fetcher }
+
+// OnBrokerDisconnect implements kgo.HookBrokerDisconnect.
+func (h disconnectHook) OnBrokerDisconnect(kgo.BrokerMetadata, net.Conn) { h.f.disconnects.Add(1) }
+
+// reconnected returns a function that reports whether a connection to a broker has
+// ended since.
+func (f *fetcher) reconnected() func() bool {
+	before := f.disconnects.Load()
+	return func() bool { return f.disconnects.Load() != before }
 }
 
 func (f *fetcher) close() { f.client.Close() }
@@ -101,7 +118,7 @@ func (f *fetcher) applyChanges(ctx context.Context) context.Context {
 
 // startAt fetches the partition from the offset on, into the buffer that it
 // returns. It replaces an earlier buffer of the partition.
-func (f *fetcher) startAt(partition int32, offset int64) *fetchBuffer {
+func (f *fetcher) startAt(partition int32, offset kgo.Offset) *fetchBuffer {
 	partitions := map[string][]int32{f.topic: {partition}}
 	b := newFetchBuffer(
 		func() { f.client.PauseFetchPartitions(partitions) },
@@ -110,7 +127,7 @@ func (f *fetcher) startAt(partition int32, offset int64) *fetchBuffer {
 	f.beforeNextPoll(func() {
 		f.buffers[partition] = b
 		f.client.ResumeFetchPartitions(partitions)
-		f.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{f.topic: {partition: kgo.NoResetOffset().At(offset)}})
+		f.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{f.topic: {partition: offset}})
 	})
 	return b
 }

@@ -2,6 +2,8 @@ package kafka
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +25,7 @@ const revokeGrace = 4 * time.Second
 // of the shard until its revocation.
 type partitionWorker[T any] struct {
 	group  *groupConsumer[T]
+	losses lossRecorder // the consumer, if it is one
 	shard  int32
 	logger *slog.Logger // adds consumer, topic and shard
 	lag    partitionLag
@@ -40,6 +43,7 @@ func startWorker[T any](g *groupConsumer[T], shard int32) *partitionWorker[T] {
 		logger: g.log.logger.With("consumer", g.name, "topic", g.topic, "shard", shard),
 		lag:    partitionLag{labels: []string{g.name, g.codec.topic, partitionLabel(shard)}},
 	}
+	w.losses, _ = any(g.consumer).(lossRecorder)
 	w.stop = func() {
 		revoke()
 		late := time.AfterFunc(revokeGrace, abort)
@@ -54,11 +58,32 @@ func startWorker[T any](g *groupConsumer[T], shard int32) *partitionWorker[T] {
 	return w
 }
 
-// unrecoverableError stops a shard: its next record is missing or invalid, and
-// no retry changes that. An operator must act.
-type unrecoverableError struct{ error }
+// unrecoverableError stops a shard: its next record is missing, and no retry
+// changes that. An operator must act.
+type unrecoverableError struct {
+	error
+	lost bool // records before or at the shard's next offset are lost, or were replaced by others
+}
 
 func (e *unrecoverableError) Unwrap() error { return e.error }
+
+// recordsLost returns the error of a shard whose records are lost.
+func recordsLost(format string, args ...any) error {
+	return &unrecoverableError{fmt.Errorf(format+"; run catalog repair", args...), true}
+}
+
+// lossRecorder is an optional interface of an eventlog.Consumer that keeps the
+// identity of the last record that it has handled, so that a topic is recognized
+// that was cut and has grown again.
+type lossRecorder interface {
+	// LastRecord returns the identity of the last record of the shard that was
+	// handled, in this or an earlier session, or the zero RecordID if it is unknown.
+	LastRecord(shard int32) eventlog.RecordID
+
+	// RecordsLost records that the shard must stop until it is repaired. It is called
+	// between Begin and End.
+	RecordsLost(ctx context.Context, shard int32, cause error) error
+}
 
 // unrecoverable reports whether err stops a shard.
 func unrecoverable(err error) bool {
@@ -108,37 +133,42 @@ func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progres
 		return false, fmt.Errorf("begin: %w", err)
 	}
 	defer w.group.consumer.End(w.shard)
+	defer func() { w.recordLoss(workCtx, err) }()
 	w.group.metrics.takeovers.Inc()
 	w.group.metrics.owned.Inc()
 	defer w.group.metrics.owned.Dec()
-	if err := w.group.checker.check(assigned, w.shard, next, time.Now()); err != nil {
+	first, err := w.group.checker.check(assigned, w.shard, next, time.Now())
+	if err != nil {
 		return false, err
 	}
-	buffer := w.group.fetcher.startAt(w.shard, next)
-	defer w.group.fetcher.release(w.shard, buffer)
 	w.lag.taken.Store(0)
 	w.lag.next.Store(next)
-	w.lag.buffer.Store(buffer)
+	from := w.startFetch(next, first)
+	defer func() { from.release() }()
 	idle := time.NewTicker(checkInterval)
 	defer idle.Stop()
 	for lastProgress := time.Now(); ; {
-		records, err := buffer.take(assigned, idle.C)
-		if err != nil {
-			return progress, fetchError(err, next)
+		records, err := from.take(assigned, idle.C)
+		switch {
+		case errors.Is(err, errReconnected):
+			from.release()
+			from = w.startFetch(next, first)
+			continue
+		case err != nil:
+			return progress, err
 		}
 		if len(records) == 0 {
-			if err := w.checkIdle(assigned, next, lastProgress); err != nil {
+			if first, err = w.checkIdle(assigned, next, first, lastProgress); err != nil {
 				return progress, err
 			}
-			w.markRunning()
+			if !from.unverified() {
+				w.markRunning()
+			}
 			continue
 		}
 		w.lag.taken.Store(records[0].Timestamp.UnixNano())
 		start := time.Now()
-		batch, err := w.decodeBatch(records, next)
-		if err != nil {
-			return progress, err
-		}
+		batch := w.decodeBatch(records, next)
 		if err := w.handle(assigned, workCtx, batch); err != nil {
 			return progress, err
 		}
@@ -151,38 +181,110 @@ func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progres
 	}
 }
 
-// fetchError returns the error of a fetch at offset, marked as unrecoverable
-// when the log does not have the offset.
-func fetchError(err error, offset int64) error {
-	var loss *kgo.ErrDataLoss
-	if errors.Is(err, kerr.OffsetOutOfRange) || errors.As(err, &loss) {
-		return &unrecoverableError{fmt.Errorf("the log does not have the next offset, %d: records were deleted before they were read, or the topic was recreated; run catalog repair: %w", offset, err)}
-	}
-	return err
+// shardFetch is a running fetch of a shard. If the last handled record is known,
+// the fetch starts with that record and compares it before it returns others.
+type shardFetch struct {
+	buffer      *fetchBuffer
+	release     func()
+	shard       int32
+	next        int64
+	last        eventlog.RecordID // zero when there is nothing to compare
+	reconnected func() bool       // reports whether a connection to a broker has ended since the start
 }
 
-// decodeBatch decodes records. It returns an error when codec.undecodable does.
-func (w *partitionWorker[T]) decodeBatch(records []*kgo.Record, from int64) (eventlog.Records[T], error) {
+// errReconnected asks for a new fetch: records can come from a log that was cut
+// while no broker was connected.
+var errReconnected = errors.New("connection to a broker lost")
+
+// startFetch starts to fetch the records of the shard from next on. first is the
+// offset of the first record that the log has.
+func (w *partitionWorker[T]) startFetch(next, first int64) *shardFetch {
+	f := &shardFetch{shard: w.shard, next: next, reconnected: func() bool { return false }}
+	offset := kgo.NoResetOffset().At(next)
+	if w.losses != nil {
+		f.reconnected = w.group.fetcher.reconnected()
+		// Retention may have deleted the last handled record. No record is lost then.
+		if last := w.losses.LastRecord(w.shard); last.Known() && last.Offset == next-1 && last.Offset >= first {
+			f.last = last
+			offset = offset.At(last.Offset).WithEpoch(last.Epoch)
+		}
+	}
+	f.buffer = w.group.fetcher.startAt(w.shard, offset)
+	f.release = func() { w.group.fetcher.release(w.shard, f.buffer) }
+	w.lag.buffer.Store(f.buffer)
+	return f
+}
+
+// unverified reports whether the last handled record is still to be compared.
+func (f *shardFetch) unverified() bool { return f.last.Known() }
+
+// take returns the next records, or none when timeout fires first.
+func (f *shardFetch) take(ctx context.Context, timeout <-chan time.Time) ([]*kgo.Record, error) {
+	records, err := f.buffer.take(ctx, timeout)
+	var loss *kgo.ErrDataLoss
+	switch {
+	case errors.As(err, &loss):
+		return nil, recordsLost("the next offset of shard %d is %d and the log was cut: %w", f.shard, f.next, err)
+	case errors.Is(err, kerr.OffsetOutOfRange) && !f.unverified():
+		return nil, &unrecoverableError{error: fmt.Errorf("the log does not have the next offset, %d: records were deleted before they were read, or the topic was recreated; run catalog repair: %w", f.next, err)}
+	case err != nil:
+		return nil, err
+	case (f.unverified() || len(records) > 0) && f.reconnected():
+		return nil, errReconnected
+	case len(records) == 0 || !f.unverified():
+		return records, nil
+	}
+	if got := recordID(records[0]); got.Offset != f.last.Offset || got.Digest != f.last.Digest {
+		return nil, recordsLost("shard %d: the record at offset %d is not the one that was settled: the log was cut or rewritten before offset %d", f.shard, f.last.Offset, f.next)
+	}
+	f.last = eventlog.RecordID{}
+	if records = records[1:]; len(records) > 0 {
+		return records, nil
+	}
+	return f.take(ctx, timeout)
+}
+
+// recordID returns the identity of a record.
+func recordID(r *kgo.Record) eventlog.RecordID {
+	h := sha256.New()
+	_ = binary.Write(h, binary.BigEndian, int64(len(r.Key))) // writing to a hash cannot fail
+	h.Write(r.Key)
+	h.Write(r.Value)
+	return eventlog.RecordID{Offset: r.Offset, Epoch: r.LeaderEpoch, Digest: [16]byte(h.Sum(nil))}
+}
+
+// recordLoss tells the consumer when err says that records are lost.
+func (w *partitionWorker[T]) recordLoss(ctx context.Context, err error) {
+	var u *unrecoverableError
+	if w.losses == nil || !errors.As(err, &u) || !u.lost {
+		return
+	}
+	if recordErr := w.losses.RecordsLost(ctx, w.shard, err); recordErr != nil {
+		w.logger.WarnContext(ctx, "stop of the shard not stored; it is repeated", "err", recordErr)
+	}
+}
+
+// decodeBatch decodes records. Those that cannot be decoded become dead letters.
+func (w *partitionWorker[T]) decodeBatch(records []*kgo.Record, from int64) eventlog.Records[T] {
 	batch := eventlog.Records[T]{
 		Shard: w.shard, From: from, To: records[len(records)-1].Offset + 1, Items: make([]T, 0, len(records)),
 		Delivery: eventlog.Delivery{Topic: w.group.topic, Partition: w.shard, Consumer: w.group.name, SentAt: records[0].Timestamp, PolledAt: time.Now()},
 	}
 	var traces traceCollector
 	for _, record := range records {
+		if w.losses != nil {
+			batch.IDs = append(batch.IDs, recordID(record))
+		}
 		item, err := w.group.codec.decode(record, w.group.log.shards)
-		if err == nil {
-			traces.add(record, len(batch.Items))
-			batch.Items = append(batch.Items, item)
+		if err != nil {
+			batch.DeadLetters = append(batch.DeadLetters, deadLetter(record, err))
 			continue
 		}
-		letter, err := w.group.codec.undecodable(record, err)
-		if err != nil {
-			return batch, err
-		}
-		batch.DeadLetters = append(batch.DeadLetters, letter)
+		traces.add(record, len(batch.Items))
+		batch.Items = append(batch.Items, item)
 	}
 	batch.Traces = traces.list
-	return batch, nil
+	return batch
 }
 
 // handle calls Handle with the batch until it succeeds. It returns early when
@@ -205,24 +307,28 @@ func (w *partitionWorker[T]) handle(assigned, workCtx context.Context, batch eve
 }
 
 // checkIdle checks, while there are no records, that the shard can still
-// continue at next. lastProgress is when the shard reached next.
-func (w *partitionWorker[T]) checkIdle(ctx context.Context, next int64, lastProgress time.Time) error {
+// continue at next. lastProgress is when the shard reached next. It returns the
+// offset of the first record that the log has, which was first.
+func (w *partitionWorker[T]) checkIdle(ctx context.Context, next, first int64, lastProgress time.Time) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkInterval)
 	defer cancel()
 	if c, ok := w.group.consumer.(idleChecker); ok {
 		if err := c.Check(ctx, w.shard); err != nil {
-			return err
+			return first, err
 		}
 	}
 	since := time.Now().Add(-checkInterval)
 	if lastProgress.After(since) {
 		since = lastProgress
 	}
-	err := w.group.checker.check(ctx, w.shard, next, since)
-	if unrecoverable(err) {
-		return err
+	now, err := w.group.checker.check(ctx, w.shard, next, since)
+	switch {
+	case unrecoverable(err):
+		return first, err
+	case err != nil: // the brokers are unreachable, which is temporary
+		return first, nil
 	}
-	return nil // the brokers are unreachable, which is temporary
+	return now, nil
 }
 
 // markStopped records that the shard is stopped. It logs err once, and not again

@@ -4,9 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
 
 	"catalog"
 	"catalog/eventlog"
@@ -22,7 +28,7 @@ var workerTests = []brokerTest{
 	{"a fenced shard restarts at the offset that Begin returns", fencedShardRestarts},
 	{"a failed Begin is retried until the consumer stops", beginIsRetried},
 	{"a Handle in progress may finish after the shard is revoked", handleFinishes},
-	{"an undecodable event stops its shard and no other", undecodableEvent},
+	{"an undecodable event is passed as a dead letter", undecodableEvent},
 }
 
 func startsAtOffset(t *testing.T, brokers string) {
@@ -201,14 +207,144 @@ func undecodableEvent(t *testing.T, brokers string) {
 	l := openLog(t, testConfig(t, brokers))
 	publish(t, l, event(1, 1))
 	produce(t, l, "events", 1, nil, []byte("junk"))
-	publish(t, l, event(2, 1))
+	publish(t, l, event(1, 2))
 	c := newRecorder[catalog.Event]()
-	stop := start(t, c, l.ConsumeEvents)
-	c.wait(t, "End of shard 1", func() bool { return c.count("end 1") > 0 })
-	publish(t, l, event(2, 2))
-	c.wait(t, "2 events of shard 2", func() bool { return len(c.items[2]) == 2 })
-	stop()
-	if lines := l.logs.lines("level=ERROR"); len(lines) != 1 {
-		t.Errorf("%d errors logged, want 1: %v", len(lines), lines)
+	var letters atomic.Int64
+	c.handle = func(_ context.Context, r eventlog.Records[catalog.Event]) error {
+		letters.Add(int64(len(r.DeadLetters)))
+		return nil
 	}
+	start(t, c, l.ConsumeEvents)
+	c.wait(t, "2 events of shard 1", func() bool { return len(c.items[1]) == 2 })
+	if n := letters.Load(); n != 1 {
+		t.Errorf("%d dead letters, want 1", n)
+	}
+	if lines := l.logs.lines("level=ERROR"); len(lines) != 0 {
+		t.Errorf("errors logged: %v; want none, the consumer decides", lines)
+	}
+}
+
+// keeper is a consumer that keeps its position, and the identity of the last record,
+// over sessions, as the writer does.
+type keeper struct {
+	*recorder[catalog.Command]
+	mu   sync.Mutex
+	next int64
+	last eventlog.RecordID
+	lost []string
+}
+
+func newKeeper() *keeper {
+	k := &keeper{recorder: newRecorder[catalog.Command]()}
+	k.recorder.begin = func(context.Context, int32) (int64, error) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.next, nil
+	}
+	k.recorder.handle = func(_ context.Context, r eventlog.Records[catalog.Command]) error {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.next, k.last = r.To, r.IDs[len(r.IDs)-1]
+		return nil
+	}
+	return k
+}
+
+func (k *keeper) LastRecord(int32) eventlog.RecordID {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.last
+}
+
+func (k *keeper) RecordsLost(_ context.Context, _ int32, cause error) error {
+	k.recorder.update(func() { k.lost = append(k.lost, cause.Error()) })
+	return nil
+}
+
+// TestPartitionWorker_lastRecord uses a log of one shard.
+func TestPartitionWorker_lastRecord(t *testing.T) {
+	newLog := func(t *testing.T) testLog {
+		logs, registry := &logCapture{}, prometheus.NewRegistry()
+		l, err := Open(t.Context(), testConfig(t, fakeBroker(t)), slog.New(slog.NewTextHandler(logs, nil)), registry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(l.Close)
+		if err := l.CreateTopics(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		return testLog{l, logs, registry}
+	}
+	sendN := func(t *testing.T, l testLog, from, to int) {
+		for i := from; i < to; i++ {
+			send(t, l, command(i, i))
+		}
+	}
+	t.Run("a shard goes on behind the record that was handled last", func(t *testing.T) {
+		l, k := newLog(t), newKeeper()
+		sendN(t, l, 0, 5)
+		stop := start(t, k.recorder, func(ctx context.Context, _ eventlog.Consumer[catalog.Command]) error {
+			return l.ConsumeCommands(ctx, k)
+		})
+		k.wait(t, "5 commands", func() bool { return k.total() == 5 })
+		stop()
+		sendN(t, l, 5, 8)
+		start(t, k.recorder, func(ctx context.Context, _ eventlog.Consumer[catalog.Command]) error {
+			return l.ConsumeCommands(ctx, k)
+		})
+		k.wait(t, "3 more commands", func() bool { return k.total() == 8 })
+		if len(k.lost) > 0 {
+			t.Errorf("records reported as lost: %v", k.lost)
+		}
+	})
+	for _, c := range []struct {
+		name string
+		last func(r eventlog.RecordID) eventlog.RecordID
+	}{
+		{"another record at the offset of the last one stops the shard", func(r eventlog.RecordID) eventlog.RecordID {
+			r.Digest[3]++
+			return r
+		}},
+		{"a shard of which all records were replaced stops, whatever the epoch", func(r eventlog.RecordID) eventlog.RecordID {
+			return eventlog.RecordID{Offset: r.Offset, Epoch: -1, Digest: [16]byte{9}}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l, k := newLog(t), newKeeper()
+			sendN(t, l, 0, 5)
+			stop := start(t, k.recorder, func(ctx context.Context, _ eventlog.Consumer[catalog.Command]) error {
+				return l.ConsumeCommands(ctx, k)
+			})
+			k.wait(t, "5 commands", func() bool { return k.total() == 5 })
+			stop()
+			k.last = c.last(k.last)
+			sendN(t, l, 5, 30)
+			start(t, k.recorder, func(ctx context.Context, _ eventlog.Consumer[catalog.Command]) error {
+				return l.ConsumeCommands(ctx, k)
+			})
+			k.wait(t, "the report of the loss", func() bool { return len(k.lost) > 0 })
+			if k.total() != 5 || !strings.Contains(k.lost[0], "catalog repair") {
+				t.Errorf("%d commands handled, reported %q; want 5, and an error that names catalog repair", k.total(), k.lost[0])
+			}
+		})
+	}
+	t.Run("the record that was handled last may be deleted by retention", func(t *testing.T) {
+		l, k := newLog(t), newKeeper()
+		sendN(t, l, 0, 5)
+		stop := start(t, k.recorder, func(ctx context.Context, _ eventlog.Consumer[catalog.Command]) error {
+			return l.ConsumeCommands(ctx, k)
+		})
+		k.wait(t, "5 commands", func() bool { return k.total() == 5 })
+		stop()
+		var until kadm.Offsets
+		until.AddOffset(l.topic("commands"), 0, 5, -1)
+		if deleted, err := l.admin.DeleteRecords(t.Context(), until); errors.Join(err, deleted.Error()) != nil {
+			t.Fatal(err, deleted.Error())
+		}
+		sendN(t, l, 5, 8)
+		start(t, k.recorder, func(ctx context.Context, _ eventlog.Consumer[catalog.Command]) error {
+			return l.ConsumeCommands(ctx, k)
+		})
+		k.wait(t, "3 more commands", func() bool { return k.total() == 8 })
+	})
 }

@@ -37,22 +37,23 @@ type topicState struct {
 	err          error   // why no shard can continue; starts and ends are then unknown
 }
 
-// check returns an unrecoverableError when the shard cannot continue at the
-// offset next. since is when the shard reached next; check uses no older state.
-func (c *topicChecker) check(ctx context.Context, shard int32, next int64, since time.Time) error {
+// check returns the offset of the first record that the shard has, or an
+// unrecoverableError when the shard cannot continue at the offset next. since is
+// when the shard reached next; check uses no older state.
+func (c *topicChecker) check(ctx context.Context, shard int32, next int64, since time.Time) (first int64, err error) {
 	state, err := c.stateAfter(ctx, since)
 	switch {
 	case err != nil:
-		return fmt.Errorf("check topic %s: %w", c.topic, err)
+		return 0, fmt.Errorf("check topic %s: %w", c.topic, err)
 	case state.err != nil:
-		return &unrecoverableError{state.err}
+		return 0, &unrecoverableError{error: state.err}
 	case next < state.starts[shard]:
 		start := state.starts[shard]
-		return &unrecoverableError{fmt.Errorf("shard %d of %s: the next offset is %d and the topic starts at %d: %d records were deleted before they were read; run catalog repair", shard, c.topic, next, start, start-next)}
+		return 0, recordsLost("shard %d of %s: the next offset is %d and the topic starts at %d: %d records were deleted before they were read", shard, c.topic, next, start, start-next)
 	case next > state.ends[shard]:
-		return &unrecoverableError{fmt.Errorf("shard %d of %s: the next offset is %d and the topic ends at %d: the topic was truncated or recreated; run catalog repair", shard, c.topic, next, state.ends[shard])}
+		return 0, recordsLost("shard %d of %s: the next offset is %d and the topic ends at %d: the topic was truncated or recreated", shard, c.topic, next, state.ends[shard])
 	}
-	return nil
+	return state.starts[shard], nil
 }
 
 // stateAfter returns a state of the topic that was read after since.

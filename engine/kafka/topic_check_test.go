@@ -55,7 +55,7 @@ func missingOffset(t *testing.T, brokers string) {
 func TestStoppedShards(t *testing.T) {
 	t.Run("an error is logged once for a stopped shard and once for its text", func(t *testing.T) {
 		var s stoppedShards
-		lost, other := &unrecoverableError{errors.New("offset 7 is missing")}, &unrecoverableError{errors.New("offset 8 is missing")}
+		lost, other := &unrecoverableError{error: errors.New("offset 7 is missing")}, &unrecoverableError{error: errors.New("offset 8 is missing")}
 		a, b := shardKey{"writer", 1}, shardKey{"writer", 2}
 		if !s.add(a, lost) || s.add(a, other) || s.add(b, other) || s.add(a, lost) {
 			t.Error("add reported a repeated error as new, or a new one as repeated")

@@ -25,6 +25,10 @@ const (
 	// metadataTimeout is how long CreateTopics waits until all brokers know a
 	// topic that was just created, and for a broker that is starting.
 	metadataTimeout = 30 * time.Second
+
+	// readTimeout limits the reads of single records at a takeover. It is shorter
+	// than the session timeout: a broker that hangs delays a shard, and no more.
+	readTimeout = 8 * time.Second
 )
 
 // CreateTopics creates the topics that do not exist, with the given number of
@@ -166,76 +170,113 @@ func (l *Log) offsets(ctx context.Context, topic string) (starts, ends []int64, 
 	return starts, ends, nil
 }
 
-// ReadEvents returns the events of the shard from seq on, up to the first
-// missing seq or the end of the topic.
-func (l *Log) ReadEvents(ctx context.Context, shard int32, seq int64) ([]catalog.Event, error) {
+// ReadEvents calls handle with the events of the shard from the offset from on. It
+// ignores records that are no events.
+func (l *Log) ReadEvents(ctx context.Context, shard int32, from int64, handle func(catalog.Event) error) error {
 	topic := l.topic("events")
 	starts, ends, err := l.offsets(ctx, topic)
-	if err != nil || starts[shard] >= ends[shard] {
-		return nil, err
-	}
-	c, err := l.clientAt(topic, shard, starts[shard])
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer c.Close()
-	var events []catalog.Event
-	for next := starts[shard]; next < ends[shard]; {
-		fetches := c.PollFetches(ctx)
-		if err := errors.Join(fetches.Err(), ctx.Err()); err != nil {
-			return nil, fmt.Errorf("read events of shard %d: %w", shard, err)
+	return l.readRecords(ctx, topic, shard, max(from, starts[shard]), ends[shard], func(r *kgo.Record) error {
+		e, err := decodeEvent(r, l.shards)
+		if err != nil {
+			return nil
 		}
-		for _, r := range fetches.Records() {
-			next = r.Offset + 1
-			e, err := decodeEvent(r, l.shards)
-			if err != nil {
-				return nil, fmt.Errorf("read events of shard %d: offset %d: %w", shard, r.Offset, err)
-			}
-			if e.Seq == seq+int64(len(events)) { // republished events are in the topic more than once
-				events = append(events, e)
-			}
-		}
-	}
-	return events, nil
+		return handle(e)
+	})
 }
 
-// LastSeq returns the seq of the last event in the shard's partition of the
-// events topic, or 0 when the partition is empty.
-func (l *Log) LastSeq(ctx context.Context, shard int32) (int64, error) {
-	r, err := l.lastRecord(ctx, "events", shard)
-	if err != nil || r == nil {
-		return 0, err
+// FindCut reports whether last, a record of the shard's partition of the commands
+// topic, is no longer there, although its offset is not before the first record. It
+// returns the offset up to which the topic is unchanged, or 0 if that is unknown.
+func (l *Log) FindCut(ctx context.Context, shard int32, last eventlog.RecordID) (offset int64, cut bool, err error) {
+	topic := l.topic("commands")
+	if last.Epoch >= 0 {
+		var r kadm.OffsetForLeaderEpochRequest
+		r.Add(topic, shard, last.Epoch)
+		found, err := l.admin.OffsetForLeaderEpoch(ctx, r)
+		if err != nil {
+			return 0, false, fmt.Errorf("find the end of epoch %d of %s, partition %d: %w", last.Epoch, topic, shard, err)
+		}
+		if end := found[topic][shard]; end.Err == nil && end.EndOffset >= 0 && end.EndOffset <= last.Offset {
+			return end.EndOffset, true, nil
+		}
 	}
-	e, err := decodeEvent(r, l.shards)
-	if err != nil {
-		return 0, fmt.Errorf("read the last event of shard %d: %w", shard, err)
+	_, ends, err := l.offsets(ctx, topic)
+	if err != nil || last.Offset >= ends[shard] {
+		return 0, err == nil, err
 	}
-	return e.Seq, nil
+	cut = true
+	err = l.readRecords(ctx, topic, shard, last.Offset, last.Offset+1, func(r *kgo.Record) error {
+		cut = recordID(r).Digest != last.Digest
+		return nil
+	})
+	return 0, cut, err
 }
 
-// lastRecord returns the last record of a partition, or nil when the partition
-// is empty.
-func (l *Log) lastRecord(ctx context.Context, name string, partition int32) (*kgo.Record, error) {
+// LastSeq returns the seq of the last event at or after the offset from in the
+// shard's partition of the events topic, or 0 if there is none. It ignores records
+// that are no events.
+func (l *Log) LastSeq(ctx context.Context, shard int32, from int64) (int64, error) {
+	e, _, err := lastRecord(ctx, l, "events", shard, from, func(r *kgo.Record) (catalog.Event, error) { return decodeEvent(r, l.shards) })
+	return e.Seq, err
+}
+
+// lastRecord returns the last record of a partition, at or after the offset from,
+// that decode accepts. It reports false if there is none.
+func lastRecord[T any](ctx context.Context, l *Log, name string, partition int32, from int64, decode func(*kgo.Record) (T, error)) (last T, found bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	topic := l.topic(name)
 	starts, ends, err := l.offsets(ctx, topic)
-	if err != nil || starts[partition] >= ends[partition] {
-		return nil, err
-	}
-	offset := ends[partition] - 1
-	c, err := l.clientAt(topic, partition, offset)
 	if err != nil {
-		return nil, err
+		return last, false, err
+	}
+	from, end := max(from, starts[partition]), ends[partition]
+	// Nearly always the last record is accepted.
+	for n := int64(1); from < end; n *= 64 {
+		at := max(from, end-n)
+		err := l.readRecords(ctx, topic, partition, at, end, func(r *kgo.Record) error {
+			if v, err := decode(r); err == nil {
+				last, found = v, true
+			}
+			return nil
+		})
+		if err != nil || found {
+			return last, found, err
+		}
+		end = at
+	}
+	return last, false, nil
+}
+
+// readRecords calls handle with the records of a partition at the offsets from to
+// end-1.
+func (l *Log) readRecords(ctx context.Context, topic string, partition int32, from, end int64, handle func(*kgo.Record) error) error {
+	if from >= end {
+		return nil
+	}
+	c, err := l.clientAt(topic, partition, from)
+	if err != nil {
+		return err
 	}
 	defer c.Close()
-	fetches := c.PollRecords(ctx, 1)
-	if err := fetches.Err(); err != nil {
-		return nil, fmt.Errorf("read the last record of %s, partition %d: %w", topic, partition, err)
+	for from < end {
+		fetches := c.PollFetches(ctx)
+		if err := errors.Join(fetches.Err(), ctx.Err()); err != nil {
+			return fmt.Errorf("read %s, partition %d, from offset %d: %w", topic, partition, from, err)
+		}
+		for _, r := range fetches.Records() {
+			if from = r.Offset + 1; from > end {
+				return nil
+			}
+			if err := handle(r); err != nil {
+				return err
+			}
+		}
 	}
-	records := fetches.Records()
-	if len(records) == 0 {
-		return nil, fmt.Errorf("read the last record of %s, partition %d: no record at offset %d", topic, partition, offset)
-	}
-	return records[0], nil
+	return nil
 }
 
 // clientAt returns a client that reads one partition from the offset on.

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -23,24 +24,37 @@ var topicTests = []brokerTest{
 
 func eventsAreRead(t *testing.T, brokers string) {
 	l := openLog(t, testConfig(t, brokers))
-	if seq, err := l.LastSeq(t.Context(), 1); seq != 0 || err != nil {
+	if seq, err := l.LastSeq(t.Context(), 1, 0); seq != 0 || err != nil {
 		t.Errorf("LastSeq of an empty shard = %d, %v; want 0", seq, err)
 	}
 	publish(t, l, event(1, 5), event(1, 6))
 	publish(t, l, event(1, 7), event(1, 6), event(1, 8), event(1, 9))
-	if seq, err := l.LastSeq(t.Context(), 1); seq != 9 || err != nil {
+	if seq, err := l.LastSeq(t.Context(), 1, 0); seq != 9 || err != nil {
 		t.Errorf("LastSeq = %d, %v; want 9", seq, err)
 	}
 	starts, ends, err := l.EventOffsets(t.Context())
 	if err != nil || !slices.Equal(starts, []int64{0, 0, 0, 0}) || !slices.Equal(ends, []int64{0, 6, 0, 0}) {
 		t.Errorf("EventOffsets = %v, %v, %v; want 0 to 6 for shard 1", starts, ends, err)
 	}
-	events, err := l.ReadEvents(t.Context(), 1, 6)
-	if err != nil || len(events) != 4 || events[0].Seq != 6 || events[3].Seq != 9 {
-		t.Errorf("ReadEvents from 6 = %d events, %v; want 6 to 9", len(events), err)
+	var seqs []int64
+	err = l.ReadEvents(t.Context(), 1, 2, func(e catalog.Event) error {
+		seqs = append(seqs, e.Seq)
+		return nil
+	})
+	if err != nil || !slices.Equal(seqs, []int64{7, 6, 8, 9}) {
+		t.Errorf("ReadEvents from offset 2 = %v, %v; want 7, 6, 8, 9", seqs, err)
 	}
-	if events, err := l.ReadEvents(t.Context(), 1, 1); len(events) != 0 || err != nil {
-		t.Errorf("ReadEvents from a missing seq = %d events, %v; want none", len(events), err)
+	if seq, err := l.LastSeq(t.Context(), 1, 6); seq != 0 || err != nil {
+		t.Errorf("LastSeq from the end of the shard = %d, %v; want 0", seq, err)
+	}
+	for i := range 200 {
+		produce(t, l, "events", 1, nil, fmt.Appendf(nil, "junk %d", i))
+	}
+	if seq, err := l.LastSeq(t.Context(), 1, 0); seq != 9 || err != nil {
+		t.Errorf("LastSeq before 200 records that are no events = %d, %v; want 9", seq, err)
+	}
+	if seq, err := l.LastSeq(t.Context(), 1, 6); seq != 0 || err != nil {
+		t.Errorf("LastSeq of records that are no events = %d, %v; want 0", seq, err)
 	}
 }
 

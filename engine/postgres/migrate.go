@@ -19,8 +19,10 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// archivedVersion is the version of the migration that adds shards.archived.
-const archivedVersion = 3
+const (
+	archivedVersion  = 3 // the migration that adds shards.archived
+	positionsVersion = 4 // the migration that adds shards.stopped
+)
 
 // migrationsTable is the table in which goose records the migrations that ran.
 const migrationsTable = "migrations"
@@ -186,11 +188,16 @@ func (m *migrator) plan(ctx context.Context, version int64, empty bool) (string,
 // lostByDown describes the data that are lost when the migration is undone, or
 // returns "".
 func (m *migrator) lostByDown(ctx context.Context, version int64) (lost string, err error) {
-	if version != archivedVersion {
+	var query string
+	switch version {
+	case archivedVersion:
+		query = "SELECT CASE WHEN max(archived) > 0 THEN 'which events of the journal are archived; programs would take them for missing' ELSE '' END FROM shards"
+	case positionsVersion:
+		query = "SELECT CASE WHEN max(stopped) > '' THEN 'which shards are stopped; programs would skip commands that were accepted' ELSE '' END FROM shards"
+	default:
 		return "", nil
 	}
-	err = m.db.QueryRowContext(ctx, `
-		SELECT CASE WHEN max(archived) > 0 THEN 'which events of the journal are archived; programs would take them for missing' ELSE '' END FROM shards`).Scan(&lost)
+	err = m.db.QueryRowContext(ctx, query).Scan(&lost)
 	return lost, err
 }
 

@@ -43,20 +43,22 @@ func (s *Store) BindTopics(ctx context.Context, topics eventlog.Topics) (bound e
 	return s.BindTopics(ctx, topics) // a concurrent call may have been first
 }
 
-// ResetShards binds the store to the topics and moves shards to offsets of the
-// commands topic. It fences the owners of all shards.
-func (s *Store) ResetShards(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error {
+// ResetShards binds the store to the topics and changes the shards in resets. It
+// fences the owners of all shards and lets stopped shards continue.
+func (s *Store) ResetShards(ctx context.Context, topics eventlog.Topics, resets map[int32]eventlog.ShardReset) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "INSERT INTO topics (name, id) VALUES ('commands', $1), ('events', $2) ON CONFLICT (name) DO UPDATE SET id = excluded.id",
 			[16]byte(topics.Commands), [16]byte(topics.Events))
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, "UPDATE shards SET epoch = epoch + 1"); err != nil {
+		if _, err := tx.Exec(ctx, "UPDATE shards SET epoch = epoch + 1, stopped = ''"); err != nil {
 			return err
 		}
-		for shard, offset := range offsets {
-			if _, err := tx.Exec(ctx, `UPDATE shards SET "offset" = $2 WHERE shard = $1`, shard, offset); err != nil {
+		for shard, r := range resets {
+			_, err := tx.Exec(ctx, `UPDATE shards SET "offset" = coalesce($2, "offset"), events_from = coalesce($3, events_from),
+				last_digest = CASE WHEN $2::bigint IS NULL THEN last_digest ELSE '' END WHERE shard = $1`, shard, r.Offset, r.EventsFrom)
+			if err != nil {
 				return err
 			}
 		}

@@ -106,7 +106,7 @@ func readBatchState(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch) (
 	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
 		return k, err
 	}
-	if st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq {
+	if st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq || st.Stopped != "" {
 		return k, catalog.ErrFenced
 	}
 	return k, nil
@@ -136,8 +136,10 @@ func writeBatch(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch, state
 	if err := queueDeadLetters(&batch, b.DeadLetters); err != nil {
 		return err
 	}
-	batch.Queue(`UPDATE shards SET "offset" = $2, next_seq = $3, next_dead_letter = $4, published = greatest(published, $5) WHERE shard = $1`,
-		b.Shard, b.To, b.NextSeq+int64(len(events)), b.NextDeadLetter+int64(len(b.DeadLetters)), b.Published)
+	last := b.RecordBefore(b.To)
+	batch.Queue(`UPDATE shards SET "offset" = $2, next_seq = $3, next_dead_letter = $4, published = greatest(published, $5),
+		last_offset = $2 - 1, last_epoch = $6, last_digest = $7 WHERE shard = $1`,
+		b.Shard, b.To, b.NextSeq+int64(len(events)), b.NextDeadLetter+int64(len(b.DeadLetters)), b.Published, last.Epoch, last.Digest[:])
 	batch.Queue("commit")
 	return conn.SendBatch(ctx, &batch).Close()
 }

@@ -38,10 +38,17 @@ func (s *Store) InitShards(ctx context.Context, shards int) error {
 	return nil
 }
 
-const stateColumns = `shard, epoch, "offset", next_seq, next_dead_letter, published, archived`
+const stateColumns = `shard, epoch, "offset", next_seq, next_dead_letter, published, archived, last_offset, last_epoch, last_digest, stopped, events_from`
 
 func scanState(row pgx.Row) (st eventlog.ShardState, err error) {
-	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.NextDeadLetter, &st.Published, &st.Archived)
+	var last eventlog.RecordID
+	var digest []byte
+	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.NextDeadLetter, &st.Published, &st.Archived,
+		&last.Offset, &last.Epoch, &digest, &st.Stopped, &st.EventsFrom)
+	// An older version of the writer moves the offset and not the identity.
+	if copy(last.Digest[:], digest); last.Known() && last.Offset == st.Offset-1 {
+		st.Last = last
+	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = errors.New("the store has no such shard")
 	}
@@ -57,6 +64,20 @@ func (s *Store) Claim(ctx context.Context, shard int32) (eventlog.ShardState, er
 		return eventlog.ShardState{}, fmt.Errorf("claim shard %d: %w", shard, markUnavailable(err))
 	}
 	return st, nil
+}
+
+// StopShard stops the shard for reason until [Store.ResetShards], and raises the
+// epoch, so that its owner settles nothing more. When the shard is not at epoch it
+// changes nothing and returns ErrFenced.
+func (s *Store) StopShard(ctx context.Context, shard int32, epoch int64, reason string) error {
+	tag, err := s.pool.Exec(ctx, "UPDATE shards SET epoch = epoch + 1, stopped = $3 WHERE shard = $1 AND epoch = $2", shard, epoch, reason)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = catalog.ErrFenced
+	}
+	if err != nil {
+		return fmt.Errorf("stop shard %d: %w", shard, markUnavailable(err))
+	}
+	return nil
 }
 
 // State returns the state of the shard.

@@ -35,20 +35,22 @@ func (s *Store) BindTopics(ctx context.Context, topics eventlog.Topics) (bound e
 	return s.BindTopics(ctx, topics) // a concurrent call may have been first
 }
 
-// ResetShards binds the store to the topics and moves shards to offsets of the
-// commands topic. It fences the owners of all shards.
-func (s *Store) ResetShards(ctx context.Context, topics eventlog.Topics, offsets map[int32]int64) error {
+// ResetShards binds the store to the topics and changes the shards in resets. It
+// fences the owners of all shards and lets stopped shards continue.
+func (s *Store) ResetShards(ctx context.Context, topics eventlog.Topics, resets map[int32]eventlog.ShardReset) error {
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO topics (name, id) VALUES ('commands', ?), ('events', ?) ON CONFLICT (name) DO UPDATE SET id = excluded.id",
 			topics.Commands[:], topics.Events[:])
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE shards SET epoch = epoch + 1"); err != nil {
+		if _, err := tx.ExecContext(ctx, "UPDATE shards SET epoch = epoch + 1, stopped = ''"); err != nil {
 			return err
 		}
-		for shard, offset := range offsets {
-			if _, err := tx.ExecContext(ctx, `UPDATE shards SET "offset" = ? WHERE shard = ?`, offset, shard); err != nil {
+		for shard, r := range resets {
+			_, err := tx.ExecContext(ctx, `UPDATE shards SET "offset" = coalesce(?1, "offset"), events_from = coalesce(?2, events_from),
+				last_digest = CASE WHEN ?1 IS NULL THEN last_digest ELSE x'' END WHERE shard = ?3`, r.Offset, r.EventsFrom, shard)
+			if err != nil {
 				return err
 			}
 		}

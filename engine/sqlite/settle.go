@@ -21,7 +21,7 @@ func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (ev
 		if err != nil {
 			return err
 		}
-		if st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq {
+		if st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq || st.Stopped != "" {
 			return catalog.ErrFenced
 		}
 		state, err := readBatchState(ctx, tx, b)
@@ -36,9 +36,10 @@ func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (ev
 		if err := execEach(ctx, tx, insertDeadLetter, b.DeadLetters, deadLetterArgs); err != nil {
 			return fmt.Errorf("write dead letters: %w", err)
 		}
+		last := b.RecordBefore(b.To)
 		_, err = tx.ExecContext(ctx,
-			`UPDATE shards SET "offset" = ?, next_seq = ?, next_dead_letter = ?, published = max(published, ?) WHERE shard = ?`,
-			b.To, b.NextSeq+int64(len(events)), b.NextDeadLetter+int64(len(b.DeadLetters)), b.Published, b.Shard)
+			`UPDATE shards SET "offset" = ?, next_seq = ?, next_dead_letter = ?, published = max(published, ?), last_offset = ?, last_epoch = ?, last_digest = ? WHERE shard = ?`,
+			b.To, b.NextSeq+int64(len(events)), b.NextDeadLetter+int64(len(b.DeadLetters)), b.Published, b.To-1, last.Epoch, last.Digest[:], b.Shard)
 		return err
 	})
 	if err != nil {

@@ -56,12 +56,19 @@ func (s *Store) InitShards(ctx context.Context, shards int) error {
 }
 
 const (
-	stateColumns = `shard, epoch, "offset", next_seq, next_dead_letter, published, archived`
+	stateColumns = `shard, epoch, "offset", next_seq, next_dead_letter, published, archived, last_offset, last_epoch, last_digest, stopped, events_from`
 	selectState  = "SELECT " + stateColumns + " FROM shards WHERE shard = ?"
 )
 
 func scanState(row scanner) (st eventlog.ShardState, err error) {
-	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.NextDeadLetter, &st.Published, &st.Archived)
+	var last eventlog.RecordID
+	var digest []byte
+	err = row.Scan(&st.Shard, &st.Epoch, &st.Offset, &st.NextSeq, &st.NextDeadLetter, &st.Published, &st.Archived,
+		&last.Offset, &last.Epoch, &digest, &st.Stopped, &st.EventsFrom)
+	// An older version of the writer moves the offset and not the identity.
+	if copy(last.Digest[:], digest); last.Known() && last.Offset == st.Offset-1 {
+		st.Last = last
+	}
 	if errors.Is(err, sql.ErrNoRows) {
 		err = errors.New("the store has no such shard")
 	}
@@ -80,6 +87,26 @@ func (s *Store) Claim(ctx context.Context, shard int32) (st eventlog.ShardState,
 		return eventlog.ShardState{}, fmt.Errorf("claim shard %d: %w", shard, err)
 	}
 	return st, nil
+}
+
+// StopShard stops the shard for reason until [Store.ResetShards], and raises the
+// epoch, so that its owner settles nothing more. When the shard is not at epoch it
+// changes nothing and returns ErrFenced.
+func (s *Store) StopShard(ctx context.Context, shard int32, epoch int64, reason string) error {
+	err := s.write(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, "UPDATE shards SET epoch = epoch + 1, stopped = ? WHERE shard = ? AND epoch = ?", reason, shard, epoch)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, catalog.ErrFenced)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("stop shard %d: %w", shard, err)
+	}
+	return nil
 }
 
 // State returns the state of the shard.

@@ -151,7 +151,9 @@ func (c *EventConsumer) catchUp(ctx context.Context, at eventlog.Checkpoint, sta
 }
 
 // Handle applies the next records of a shard. It drops duplicates and fetches
-// missing events from the journal.
+// missing events from the journal. It skips records that are no events and events
+// that the journal does not have: the writer commits an event before it publishes
+// it, so nothing is lost.
 func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) error {
 	at, _ := c.checkpoint(r.Shard)
 	next := make([]catalog.Event, 0, len(r.Items)) // consecutive events after at
@@ -172,20 +174,45 @@ func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.E
 				}
 				next = next[:0:0]
 			}
+			// The journal also says whether e is an event: its seq may be forged.
 			var err error
-			if at, err = c.replay(ctx, at, e.Seq-1); err != nil {
+			if at, err = c.replay(ctx, at, e.Seq); err != nil && !errors.Is(err, errNotInJournal) {
 				return err
 			}
-			if e.Seq <= at.Seq { // the journal was replaced by a snapshot
-				continue
+			if at.Seq < e.Seq {
+				c.reject(ctx, r.Shard, 1, fmt.Errorf("event %s: the journal ends at seq %d", e.Position, at.Seq))
 			}
+			continue
 		}
 		next = append(next, e)
 	}
 	at.Seq += int64(len(next))
+	if n := len(r.DeadLetters); n > 0 {
+		// A damaged record can have been the last event.
+		if err := c.apply(ctx, next, at); err != nil {
+			return err
+		}
+		next = nil
+		c.reject(ctx, r.Shard, n, fmt.Errorf("record at offset %d: %s", r.DeadLetters[0].Offset, r.DeadLetters[0].Cause))
+		var err error
+		if at, err = c.replay(ctx, at, 0); err != nil {
+			return err
+		}
+	}
 	at.Offset = r.To
 	return c.apply(ctx, next, at)
 }
+
+// reject reports n records that are skipped because they are no events.
+func (c *EventConsumer) reject(ctx context.Context, shard int32, n int, cause error) {
+	c.deps.Metrics.rejected.WithLabelValues(c.deps.Name).Add(float64(n))
+	c.deps.Logger.ErrorContext(ctx, "invalid events skipped, and the journal read instead; find out which program wrote them, then run catalog repair",
+		"consumer", c.deps.Name, "shard", shard, "count", n, "err", cause)
+}
+
+// errNotInJournal is the error of a replay that ends before the events that were
+// asked for.
+var errNotInJournal = errors.New("the journal does not have the events")
 
 // End forgets the shard, unless the consumer is exclusive.
 func (c *EventConsumer) End(shard int32) {
@@ -240,7 +267,7 @@ func (c *EventConsumer) replay(ctx context.Context, at eventlog.Checkpoint, to i
 		return c.loadSnapshot(ctx, at, at.Offset)
 	}
 	if err == nil && at.Seq < to {
-		err = fmt.Errorf("the journal does not have the events %d to %d", at.Seq+1, to)
+		err = fmt.Errorf("%w %d to %d", errNotInJournal, at.Seq+1, to)
 	}
 	if err != nil {
 		return at, fmt.Errorf("replay shard %d from seq %d: %w", at.Shard, from, err)

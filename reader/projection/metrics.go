@@ -11,14 +11,15 @@ import (
 // ConsumerMetrics holds the metrics of the event consumers of one process, by
 // consumer: view and index.
 type ConsumerMetrics struct {
-	applied *prometheus.CounterVec
-	dropped *prometheus.CounterVec
-	gaps    *prometheus.CounterVec
-	delay   *prometheus.HistogramVec
-	write   prometheus.Histogram
-	batch   *prometheus.HistogramVec
-	steps   *prometheus.HistogramVec
-	now     func() time.Time
+	applied  *prometheus.CounterVec
+	dropped  *prometheus.CounterVec
+	gaps     *prometheus.CounterVec
+	rejected *prometheus.CounterVec
+	delay    *prometheus.HistogramVec
+	write    prometheus.Histogram
+	batch    *prometheus.HistogramVec
+	steps    *prometheus.HistogramVec
+	now      func() time.Time
 }
 
 // NewConsumerMetrics registers the metrics with reg. now is the clock for the
@@ -34,6 +35,9 @@ func NewConsumerMetrics(reg prometheus.Registerer, now func() time.Time) *Consum
 		}, []string{"consumer"}),
 		gaps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "catalog_reader_gaps_total", Help: "Gaps found in the events topic. Should be 0; each gap is filled from the writer's journal.",
+		}, []string{"consumer"}),
+		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "catalog_reader_events_rejected_total", Help: "Records of the events topic that are no events of the journal. Should be 0; they are skipped, and another program has written them or damaged the topic.",
 		}, []string{"consumer"}),
 		delay: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "catalog_view_delay_seconds", Help: "Time from the commit of an event in the writer until reads return it (view) or searches find it (index). The objective is 1 s.",
@@ -56,9 +60,10 @@ func NewConsumerMetrics(reg prometheus.Registerer, now func() time.Time) *Consum
 		m.applied.WithLabelValues(consumer)
 		m.dropped.WithLabelValues(consumer)
 		m.gaps.WithLabelValues(consumer)
+		m.rejected.WithLabelValues(consumer)
 		m.delay.WithLabelValues(consumer)
 	}
-	reg.MustRegister(m.applied, m.dropped, m.gaps, m.delay, m.write, m.batch, m.steps)
+	reg.MustRegister(m.applied, m.dropped, m.gaps, m.rejected, m.delay, m.write, m.batch, m.steps)
 	return m
 }
 

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -116,6 +117,54 @@ func TestRepair_restoredBackup(t *testing.T) {
 	s.repair("copy ")
 	s.start()
 	s.checkComplete(ids)
+}
+
+// TestRepair_cutCommands cuts the topics as a power failure does: they lose the last
+// records, and later records get the offsets of the lost ones.
+func TestRepair_cutCommands(t *testing.T) {
+	t.Parallel()
+	s := up(t, dataDir(t))
+	ids := s.createProducts(20, "KEPT")
+	stop := func() {
+		t.Helper()
+		if err := s.stop(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	kafka, cut := filepath.Join(s.data, "kafka"), s.data+".kafka"
+	if err := os.CopyFS(cut, os.DirFS(kafka)); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	ids = append(ids, s.createProducts(100, "SETTLED")...) // several of each shard
+	stop()
+	if err := errors.Join(os.RemoveAll(kafka), os.Rename(cut, kafka)); err != nil {
+		t.Fatal(err)
+	}
+	s.checkShardStops("the topic ends at")
+	s.start("-max-backlog-age", "10m")
+	for i := range 400 { // the topic grows beyond the offsets of all shards
+		id := fmt.Sprintf("01920000-0000-7000-8000-%012d", i)
+		s.must(http.StatusAccepted, "PUT", "/api/v1/products/"+id, productWith(fmt.Sprintf(`"sku":"ACCEPTED-%d"`, i)), "Prefer", "respond-async")
+		if i%10 == 0 { // the rest is as good, and takes time
+			ids = append(ids, id)
+		}
+	}
+	stop()
+	s.checkShardStops("is stopped until it is repaired")
+	s.repair("has lost the records before offset")
+	s.start()
+	for _, id := range ids {
+		at := s.must(http.StatusOK, "PATCH", "/api/v1/products/"+id, `{"description":"after the repair"}`, "Prefer", "wait=20").header.Get("Catalog-Position")
+		s.must(http.StatusOK, "GET", "/api/v1/products/"+id, "", "Catalog-Position", at)
+	}
+	eventually(t, "all products are listed", func() bool {
+		return s.must(http.StatusOK, "GET", "/api/v1/products?limit=1", "").json(t)["total"] == float64(20+100+400)
+	})
+	if stdout, stderr, code := command(t, "verify", "-reader", s.grpc); code != 0 {
+		t.Fatalf("verify exits with %d:\n%s%s", code, stdout, stderr)
+	}
 }
 
 func TestRepair_recreatedTopics(t *testing.T) {

@@ -23,6 +23,21 @@ var mutants = []mutant{
 		pkg: "./engine/kafka", test: "TestPartitionWorker",
 	},
 	{
+		bug:  "a topic that was cut and has grown again is read on",
+		file: "engine/kafka/partition_worker.go", old: "got.Digest != f.last.Digest", new: "false",
+		pkg: "./engine/kafka", test: "TestPartitionWorker_lastRecord",
+	},
+	{
+		bug:  "a shard that has lost commands goes on after a restart",
+		file: "writer/shard.go", old: "	if state.Stopped != \"\" {\n", new: "	if false {\n",
+		pkg: "./writer", test: "TestBegin",
+	},
+	{
+		bug:  "events that the topic has lost at its end are not published again",
+		file: "writer/shard.go", old: "	if last == 0 {\n", new: "	if last < state.Published {\n",
+		pkg: "./writer", test: "TestBegin",
+	},
+	{
 		bug:  "a batch is settled without compare-and-set",
 		file: "engine/sqlite/settle.go", old: "st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq", new: "st.Shard != b.Shard",
 		pkg: "./engine/sqlite", test: "TestStore",
