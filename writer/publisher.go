@@ -88,7 +88,9 @@ func (w *Writer) publishDeadLetters(ctx context.Context, s *ownedShard, letters 
 func (w *Writer) publishMissing(ctx context.Context, s *ownedShard) error {
 	number, p := s.state.Shard, &s.publisher
 	for from := p.seq.Load() + 1; from < s.state.NextSeq; from = p.seq.Load() + 1 {
-		events, err := w.store.Journal(ctx, number, from, s.state.NextSeq-1, replayBatch)
+		events, err := within(ctx, storeTimeout, func(ctx context.Context) ([]catalog.Event, error) {
+			return w.store.Journal(ctx, number, from, s.state.NextSeq-1, replayBatch)
+		})
 		if err != nil {
 			return err
 		}
@@ -103,7 +105,9 @@ func (w *Writer) publishMissing(ctx context.Context, s *ownedShard) error {
 		w.metrics.republished.Add(float64(len(events)))
 	}
 	for from := p.deadLetter.Load() + 1; from < s.state.NextDeadLetter; from = p.deadLetter.Load() + 1 {
-		letters, err := w.store.DeadLetters(ctx, number, from, deadLetterBatch)
+		letters, err := within(ctx, storeTimeout, func(ctx context.Context) ([]eventlog.DeadLetter, error) {
+			return w.store.DeadLetters(ctx, number, from, deadLetterBatch)
+		})
 		if err != nil {
 			return err
 		}

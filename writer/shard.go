@@ -29,7 +29,7 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 	if err := w.checkTopics(ctx, number); err != nil {
 		return 0, err
 	}
-	state, err := w.store.Claim(ctx, number)
+	state, err := within(ctx, storeTimeout, func(ctx context.Context) (eventlog.ShardState, error) { return w.store.Claim(ctx, number) })
 	if err != nil {
 		return 0, err
 	}
@@ -84,6 +84,8 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 // checkTopics returns an error when the topics of the log are not those that
 // the offsets and seqs in the store refer to.
 func (w *Writer) checkTopics(ctx context.Context, number int32) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	have := w.log.Topics()
 	want, err := w.store.BindTopics(ctx, have)
 	if err != nil || have == want {
@@ -123,7 +125,7 @@ func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]
 		NextSeq: s.state.NextSeq, NextDeadLetter: s.state.NextDeadLetter, Published: s.publisher.published().seq,
 		Commands: r.Items, DeadLetters: r.DeadLetters, Records: r.IDs,
 	}
-	events, err := w.settle(ctx, b, now)
+	events, err := w.settle(ctx, b, now, storeTimeout<<min(r.Attempt, maxTimeoutDoublings))
 	if err != nil {
 		return err
 	}
@@ -139,16 +141,24 @@ func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]
 	return nil
 }
 
-// settle settles the batch. When the outcome of the transaction is unknown it
-// reads the state of the shard, which tells whether the batch was committed.
-func (w *Writer) settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, err error) {
+// within calls f with a context that ends after d.
+func within[T any](ctx context.Context, d time.Duration, f func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return f(ctx)
+}
+
+// settle settles the batch. When the outcome of the transaction is unknown, also
+// because it takes longer than timeout, it reads the state of the shard, which tells
+// whether the batch was committed.
+func (w *Writer) settle(ctx context.Context, b eventlog.Batch, now time.Time, timeout time.Duration) (events []catalog.Event, err error) {
 	ctx, step := telemetry.StartStep(ctx, "settle")
 	defer func() { step.End(err) }()
-	events, err = w.store.Settle(ctx, b, now)
+	events, err = within(ctx, timeout, func(ctx context.Context) ([]catalog.Event, error) { return w.store.Settle(ctx, b, now) })
 	if err == nil || errors.Is(err, catalog.ErrFenced) {
 		return events, err
 	}
-	state, stateErr := w.store.State(ctx, b.Shard)
+	state, stateErr := within(ctx, storeTimeout, func(ctx context.Context) (eventlog.ShardState, error) { return w.store.State(ctx, b.Shard) })
 	switch {
 	case stateErr != nil:
 		return nil, errors.Join(err, stateErr)
@@ -161,7 +171,9 @@ func (w *Writer) settle(ctx context.Context, b eventlog.Batch, now time.Time) (e
 	if state.NextSeq == b.NextSeq {
 		return nil, nil // the batch had repeated commands only
 	}
-	return w.store.Journal(ctx, b.Shard, b.NextSeq, state.NextSeq-1, len(b.Commands))
+	return within(ctx, timeout, func(ctx context.Context) ([]catalog.Event, error) {
+		return w.store.Journal(ctx, b.Shard, b.NextSeq, state.NextSeq-1, len(b.Commands))
+	})
 }
 
 // Check returns ErrFenced when another writer has claimed the shard or when a

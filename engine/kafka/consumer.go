@@ -221,6 +221,9 @@ func (g *groupConsumer[T]) revoke(shards []int32) {
 // run fetches for the workers until ctx ends, and then stops all workers.
 func (g *groupConsumer[T]) run(ctx context.Context) {
 	defer g.fetcher.close()
+	var watch sync.WaitGroup
+	watch.Go(func() { g.watchStuck(ctx) })
+	defer watch.Wait()
 	g.fetcher.run(ctx)
 	g.mu.Lock()
 	all := slices.Collect(maps.Keys(g.workers))

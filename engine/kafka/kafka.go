@@ -94,6 +94,8 @@ type Log struct {
 	minInSync        int                     // in-sync replicas that a command needs, as of LoadTopics
 	replicas         int                     // replicas of the commands topic, as of LoadTopics
 	stopped          stoppedShards
+	stuck            stuckShards
+	stuckLimit       time.Duration // stuckLimit, except in tests
 }
 
 // Open connects to the brokers. Its error is one line. Call [Log.CreateTopics]
@@ -105,7 +107,7 @@ func Open(ctx context.Context, cfg Config, logger *slog.Logger, reg prometheus.R
 	if cfg.SessionTimeout == 0 {
 		cfg.SessionTimeout = defaultSession
 	}
-	l := &Log{cfg: cfg, logger: logger, eventSlots: semaphore.NewWeighted(maxBufferedRecords)}
+	l := &Log{cfg: cfg, logger: logger, stuckLimit: stuckLimit, eventSlots: semaphore.NewWeighted(maxBufferedRecords)}
 	producer := []kgo.Opt{
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0), // the client's default of 10 ms would be most of the response time
@@ -169,15 +171,18 @@ func (l clientLog) Log(level kgo.LogLevel, msg string, attrs ...any) {
 	l.Logger.Log(context.Background(), to, "kafka: "+msg, attrs...)
 }
 
-// Ping returns an error when no broker responds or when a shard of this process
-// is stopped.
+// Ping returns an error when no broker responds, or when a shard of this process
+// is stopped or has work and does not move.
 func (l *Log) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	if err := l.events.Ping(ctx); err != nil {
 		return fmt.Errorf("no Kafka broker responds at %s (%w); start one there, or set -kafka.brokers", l.cfg.Brokers, err)
 	}
-	return l.stopped.any()
+	if err := l.stopped.any(); err != nil {
+		return err
+	}
+	return l.stuck.err()
 }
 
 // Shards returns the number of partitions of the commands and the events topic.

@@ -19,6 +19,7 @@ type logMetrics struct {
 	takeovers     *prometheus.CounterVec   // by consumer
 	stoppedShards *prometheus.GaugeVec     // by consumer
 	stoppedShard  *prometheus.GaugeVec     // by consumer, topic and partition
+	stuckShards   *prometheus.GaugeVec     // by consumer
 	retries       *prometheus.CounterVec   // by consumer
 	lags          lags
 }
@@ -41,6 +42,9 @@ func newMetrics(reg prometheus.Registerer) *logMetrics {
 		stoppedShard: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "catalog_shard_stopped", Help: "1 for each shard that is stopped; the series exists only while the shard is stopped.",
 		}, []string{"consumer", "topic", "partition"}),
+		stuckShards: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "catalog_shards_stuck", Help: "Shards that have work and have not moved for 30 s: an engine does not respond, or a call hangs. Should be 0; the log and /readyz have the reason.",
+		}, []string{"consumer"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "catalog_kafka_retries_total", Help: "Retries of starting a shard or of handling a batch. They grow while an engine is down.",
 		}, []string{"consumer"}),
@@ -52,7 +56,7 @@ func newMetrics(reg prometheus.Registerer) *logMetrics {
 			all: map[*partitionLag]struct{}{},
 		},
 	}
-	reg.MustRegister(m.process, m.owned, m.takeovers, m.stoppedShards, m.stoppedShard, m.retries, &m.lags)
+	reg.MustRegister(m.process, m.owned, m.takeovers, m.stoppedShards, m.stoppedShard, m.stuckShards, m.retries, &m.lags)
 	return m
 }
 
@@ -60,12 +64,13 @@ func newMetrics(reg prometheus.Registerer) *logMetrics {
 type consumerMetrics struct {
 	process            prometheus.Observer
 	owned, stopped     prometheus.Gauge
+	stuck              prometheus.Gauge
 	takeovers, retries prometheus.Counter
 }
 
 func (m *logMetrics) consumer(name, topic string) consumerMetrics {
 	return consumerMetrics{
-		process: m.process.WithLabelValues(topic, name), owned: m.owned.WithLabelValues(name), stopped: m.stoppedShards.WithLabelValues(name),
+		process: m.process.WithLabelValues(topic, name), owned: m.owned.WithLabelValues(name), stopped: m.stoppedShards.WithLabelValues(name), stuck: m.stuckShards.WithLabelValues(name),
 		takeovers: m.takeovers.WithLabelValues(name), retries: m.retries.WithLabelValues(name),
 	}
 }

@@ -24,12 +24,13 @@ const revokeGrace = 4 * time.Second
 // partitionWorker consumes one shard, in its own goroutine, from the assignment
 // of the shard until its revocation.
 type partitionWorker[T any] struct {
-	group  *groupConsumer[T]
-	losses lossRecorder // the consumer, if it is one
-	shard  int32
-	logger *slog.Logger // adds consumer, topic and shard
-	lag    partitionLag
-	stop   func() // revokes the shard; returns when the goroutine has ended
+	group    *groupConsumer[T]
+	losses   lossRecorder // the consumer, if it is one
+	shard    int32
+	logger   *slog.Logger // adds consumer, topic and shard
+	lag      partitionLag
+	activity activity
+	stop     func() // revokes the shard; returns when the goroutine has ended
 }
 
 // startWorker starts the goroutine. It has two contexts: assigned ends when the
@@ -44,6 +45,7 @@ func startWorker[T any](g *groupConsumer[T], shard int32) *partitionWorker[T] {
 		lag:    partitionLag{labels: []string{g.name, g.codec.topic, partitionLabel(shard)}},
 	}
 	w.losses, _ = any(g.consumer).(lossRecorder)
+	w.activity.moved()
 	w.stop = func() {
 		revoke()
 		late := time.AfterFunc(revokeGrace, abort)
@@ -106,6 +108,7 @@ func (w *partitionWorker[T]) run(assigned, workCtx context.Context) {
 		if progress {
 			try = 0
 		}
+		w.activity.failed(err)
 		switch {
 		case unrecoverable(err):
 			w.markStopped(assigned, err)
@@ -128,7 +131,9 @@ func (w *partitionWorker[T]) run(assigned, workCtx context.Context) {
 // session consumes the shard from one Begin to its End. It reports whether
 // Handle succeeded at least once, and returns the error that ended the session.
 func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progress bool, err error) {
-	next, err := w.group.consumer.Begin(assigned, w.shard)
+	beginning, end := w.activity.start(assigned, "Begin")
+	next, err := w.group.consumer.Begin(beginning, w.shard)
+	end()
 	if err != nil {
 		return false, fmt.Errorf("begin: %w", err)
 	}
@@ -137,7 +142,7 @@ func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progres
 	w.group.metrics.takeovers.Inc()
 	w.group.metrics.owned.Inc()
 	defer w.group.metrics.owned.Dec()
-	first, err := w.group.checker.check(assigned, w.shard, next, time.Now())
+	first, _, err := w.group.checker.check(assigned, w.shard, next, time.Now())
 	if err != nil {
 		return false, err
 	}
@@ -158,8 +163,12 @@ func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progres
 			return progress, err
 		}
 		if len(records) == 0 {
-			if first, err = w.checkIdle(assigned, next, first, lastProgress); err != nil {
+			behind := false
+			if first, behind, err = w.checkIdle(assigned, next, first, lastProgress); err != nil {
 				return progress, err
+			}
+			if !behind {
+				w.activity.moved()
 			}
 			if !from.unverified() {
 				w.markRunning()
@@ -174,6 +183,7 @@ func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progres
 		}
 		progress, next, lastProgress = true, batch.To, time.Now()
 		w.markRunning()
+		w.activity.moved()
 		w.lag.next.Store(next)
 		w.lag.taken.Store(0)
 		w.group.metrics.process.Observe(time.Since(start).Seconds())
@@ -292,10 +302,13 @@ func (w *partitionWorker[T]) decodeBatch(records []*kgo.Record, from int64) even
 func (w *partitionWorker[T]) handle(assigned, workCtx context.Context, batch eventlog.Records[T]) error {
 	for try := 0; ; try++ {
 		batch.Attempt = try
-		err := w.group.consumer.Handle(workCtx, batch)
+		ctx, end := w.activity.start(workCtx, "Handle")
+		err := w.group.consumer.Handle(ctx, batch)
+		end()
 		if err == nil || errors.Is(err, catalog.ErrFenced) || unrecoverable(err) {
 			return err
 		}
+		w.activity.failed(err)
 		if try == 0 && assigned.Err() == nil { // the first failure only; there may be many retries
 			w.logger.WarnContext(assigned, "batch failed; retrying", "offset", batch.From, "err", err)
 		}
@@ -308,27 +321,28 @@ func (w *partitionWorker[T]) handle(assigned, workCtx context.Context, batch eve
 
 // checkIdle checks, while there are no records, that the shard can still
 // continue at next. lastProgress is when the shard reached next. It returns the
-// offset of the first record that the log has, which was first.
-func (w *partitionWorker[T]) checkIdle(ctx context.Context, next, first int64, lastProgress time.Time) (int64, error) {
+// offset of the first record that the log has, which was first, and whether the log
+// has records that should have been fetched.
+func (w *partitionWorker[T]) checkIdle(ctx context.Context, next, first int64, lastProgress time.Time) (_ int64, behind bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, checkInterval)
 	defer cancel()
 	if c, ok := w.group.consumer.(idleChecker); ok {
 		if err := c.Check(ctx, w.shard); err != nil {
-			return first, err
+			return first, false, err
 		}
 	}
 	since := time.Now().Add(-checkInterval)
 	if lastProgress.After(since) {
 		since = lastProgress
 	}
-	now, err := w.group.checker.check(ctx, w.shard, next, since)
+	now, end, err := w.group.checker.check(ctx, w.shard, next, since)
 	switch {
 	case unrecoverable(err):
-		return first, err
+		return first, false, err
 	case err != nil: // the brokers are unreachable, which is temporary
-		return first, nil
+		return first, false, nil
 	}
-	return now, nil
+	return now, next < end, nil
 }
 
 // markStopped records that the shard is stopped. It logs err once, and not again

@@ -37,23 +37,23 @@ type topicState struct {
 	err          error   // why no shard can continue; starts and ends are then unknown
 }
 
-// check returns the offset of the first record that the shard has, or an
-// unrecoverableError when the shard cannot continue at the offset next. since is
+// check returns the offsets of the first record of the shard and after its last one,
+// or an unrecoverableError when the shard cannot continue at the offset next. since is
 // when the shard reached next; check uses no older state.
-func (c *topicChecker) check(ctx context.Context, shard int32, next int64, since time.Time) (first int64, err error) {
+func (c *topicChecker) check(ctx context.Context, shard int32, next int64, since time.Time) (first, end int64, err error) {
 	state, err := c.stateAfter(ctx, since)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("check topic %s: %w", c.topic, err)
+		return 0, 0, fmt.Errorf("check topic %s: %w", c.topic, err)
 	case state.err != nil:
-		return 0, &unrecoverableError{error: state.err}
+		return 0, 0, &unrecoverableError{error: state.err}
 	case next < state.starts[shard]:
 		start := state.starts[shard]
-		return 0, recordsLost("shard %d of %s: the next offset is %d and the topic starts at %d: %d records were deleted before they were read", shard, c.topic, next, start, start-next)
+		return 0, 0, recordsLost("shard %d of %s: the next offset is %d and the topic starts at %d: %d records were deleted before they were read", shard, c.topic, next, start, start-next)
 	case next > state.ends[shard]:
-		return 0, recordsLost("shard %d of %s: the next offset is %d and the topic ends at %d: the topic was truncated or recreated", shard, c.topic, next, state.ends[shard])
+		return 0, 0, recordsLost("shard %d of %s: the next offset is %d and the topic ends at %d: the topic was truncated or recreated", shard, c.topic, next, state.ends[shard])
 	}
-	return state.starts[shard], nil
+	return state.starts[shard], state.ends[shard], nil
 }
 
 // stateAfter returns a state of the topic that was read after since.
@@ -128,6 +128,14 @@ func (s *stoppedShards) remove(key shardKey) bool {
 	_, was := s.errs[key]
 	delete(s.errs, key)
 	return was
+}
+
+// has reports whether a shard is stopped.
+func (s *stoppedShards) has(key shardKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, stopped := s.errs[key]
+	return stopped
 }
 
 // count returns how many shards of the consumer are stopped.

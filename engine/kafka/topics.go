@@ -28,7 +28,7 @@ const (
 
 	// readTimeout limits the reads of single records at a takeover. It is shorter
 	// than the session timeout: a broker that hangs delays a shard, and no more.
-	readTimeout = 8 * time.Second
+	readTimeout = 5 * time.Second
 )
 
 // CreateTopics creates the topics that do not exist, with the given number of
