@@ -84,7 +84,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "events are published before they are committed",
-		file: "writer/shard.go", old: "	events, err := w.settle(ctx, b, now)\n", new: "	w.log.PublishEvents(ctx, eventlog.Settle(b, eventlog.BatchState{}, now), func(error) {})\n	events, err := w.settle(ctx, b, now)\n",
+		file: "writer/shard.go", old: "	events, err := w.settle(ctx, b, now, storeTimeout<<min(r.Attempt, maxTimeoutDoublings))\n", new: "	w.log.PublishEvents(ctx, eventlog.Settle(b, eventlog.BatchState{}, now), func(error) {})\n	events, err := w.settle(ctx, b, now, storeTimeout<<min(r.Attempt, maxTimeoutDoublings))\n",
 		pkg: "./writer", test: "TestHandle",
 	},
 	{
