@@ -111,14 +111,16 @@ mutants: ## plant bugs, one at a time, and check that a test catches each
 
 # CHAOS='-commands 100000' makes a longer run; go run ./test/chaos -h lists the flags.
 .PHONY: chaos
-chaos: ## kill every part of the system under load and compare all stores
-	go run ./test/chaos $(CHAOS)
+chaos: ## kill, freeze and cut off every part of the system under load, and compare all stores
+	go run ./test/chaos -network 3 -freezes 5 -pairs 5 -disks 1 -truncations 2 $(CHAOS)
 
 .PHONY: nightly
 nightly: engines-up ## long runs: full-size randomised tests, 100,000 chaos commands, mutants, all alerts (2 hours)
 	CATALOG_TEST_FULL=1 go test -race -count=1 -timeout 60m ./...
 	go run ./test/chaos -commands 100000 -rate 450 -products 1500
 	go run ./test/chaos -commands 3000 -kills 0 -crashes 3
+	go run ./test/chaos -commands 20000 -kills 0 -network 6 -freezes 10 -pairs 20 -disks 2 -truncations 4
+	go run ./test/chaos -attacks
 	go run ./test/mutants
 	. .engines/env && CATALOG_TEST_ALERTS=1 go test -count=1 -timeout 30m -tags real -run TestMonitoring ./test/e2e
 	$(MAKE) compose-run
