@@ -10,6 +10,7 @@ func folderSpace(folder string) (space, error) {
 	if err := unix.Statfs(folder, &st); err != nil {
 		return space{}, err
 	}
-	free := int64(st.Bavail) * int64(st.Bsize)
-	return space{free: free, size: int64(st.Blocks) * int64(st.Bsize), usable: free}, nil
+	block := float64(st.Bsize) // its type depends on the operating system
+	free := int64(float64(st.Bavail) * block)
+	return space{free: free, size: int64(float64(st.Blocks) * block), usable: free}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -140,12 +141,19 @@ func (a *attacker) newID(shard int32) string {
 	}
 }
 
-// request sends a request to a gateway and returns status and body. With a status other than
-// one of those wanted it returns an error.
-func (a *attacker) request(ctx context.Context, method, path, body string, want []int, headers ...string) (*http.Response, []byte, error) {
+// reply is a response with its whole body.
+type reply struct {
+	status int // 0 when there is no response
+	header http.Header
+	body   []byte
+}
+
+// request sends a request to a gateway and returns the response. With a status other than one of
+// those wanted it returns an error, too.
+func (a *attacker) request(ctx context.Context, method, path, body string, want []int, headers ...string) (reply, error) {
 	r, err := http.NewRequestWithContext(ctx, method, a.APIs[rand.IntN(len(a.APIs))]+path, strings.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return reply{}, err
 	}
 	r.Header.Set("Content-Type", "application/json")
 	for i := 0; i < len(headers); i += 2 {
@@ -153,19 +161,17 @@ func (a *attacker) request(ctx context.Context, method, path, body string, want 
 	}
 	w, err := a.load.http.Do(r)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s %.60s: %w", method, path, err)
+		return reply{}, fmt.Errorf("%s %.60s: %w", method, path, err)
 	}
 	defer w.Body.Close()
 	b, err := io.ReadAll(w.Body)
+	if err == nil && !slices.Contains(want, w.StatusCode) {
+		err = fmt.Errorf("%d; want %v: %.200s", w.StatusCode, want, b)
+	}
 	if err != nil {
-		return w, b, fmt.Errorf("%s %.60s: %w", method, path, err)
+		err = fmt.Errorf("%s %.60s: %w", method, path, err)
 	}
-	for _, status := range want {
-		if w.StatusCode == status {
-			return w, b, nil
-		}
-	}
-	return w, b, fmt.Errorf("%s %.60s = %d; want %v: %.200s", method, path, w.StatusCode, want, b)
+	return reply{w.StatusCode, w.Header, b}, err
 }
 
 // retry calls f until it succeeds, as clients do after 503, and returns its last error when ctx
@@ -192,9 +198,9 @@ func (a *attacker) put(ctx context.Context, id string, d catalog.ProductData, as
 		prefer, want = "respond-async", []int{http.StatusAccepted}
 	}
 	err = retry(ctx, func() error {
-		w, _, err := a.request(ctx, http.MethodPut, "/api/v1/products/"+id, string(b), want, "Prefer", prefer)
+		w, err := a.request(ctx, http.MethodPut, "/api/v1/products/"+id, string(b), want, "Prefer", prefer)
 		if err == nil {
-			position = w.Header.Get("Catalog-Position")
+			position = w.header.Get("Catalog-Position")
 		}
 		return err
 	})
@@ -220,7 +226,7 @@ func each(n, atOnce int, f func(i int) error) error {
 // patch changes the price of a product, asynchronously.
 func (a *attacker) patch(ctx context.Context, id string, price int) error {
 	return retry(ctx, func() error {
-		_, _, err := a.request(ctx, http.MethodPatch, "/api/v1/products/"+id, fmt.Sprintf(`{"price":{"amount":"%d.00","currency":"EUR"}}`, price), []int{http.StatusAccepted}, "Prefer", "respond-async")
+		_, err := a.request(ctx, http.MethodPatch, "/api/v1/products/"+id, fmt.Sprintf(`{"price":{"amount":"%d.00","currency":"EUR"}}`, price), []int{http.StatusAccepted}, "Prefer", "respond-async")
 		return err
 	})
 }
@@ -276,7 +282,7 @@ func (a *attacker) manyVersions(ctx context.Context, n int) error {
 		return err
 	}
 	for _, before := range []int{n + 1, n / 2, 101} {
-		if _, _, err := a.request(ctx, http.MethodGet, fmt.Sprintf("/api/v1/products/%s/history?limit=100&before=%d", id, before), "", []int{http.StatusOK}); err != nil {
+		if _, err := a.request(ctx, http.MethodGet, fmt.Sprintf("/api/v1/products/%s/history?limit=100&before=%d", id, before), "", []int{http.StatusOK}); err != nil {
 			return err
 		}
 	}
@@ -302,11 +308,11 @@ func (a *attacker) largestVersions(ctx context.Context) error {
 	versions := 0
 	for before := ""; ; {
 		var page api.History
-		_, b, err := a.request(ctx, http.MethodGet, "/api/v1/products/"+id+"/history?limit=100"+before, "", []int{http.StatusOK})
+		w, err := a.request(ctx, http.MethodGet, "/api/v1/products/"+id+"/history?limit=100"+before, "", []int{http.StatusOK})
 		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal(b, &page); err != nil {
+		if err := json.Unmarshal(w.body, &page); err != nil {
 			return err
 		}
 		versions += len(page.Items)
@@ -376,10 +382,10 @@ func (a *attacker) attributeNames(ctx context.Context) error {
 		return err
 	}
 	return retry(ctx, func() error {
-		_, b, err := a.request(ctx, http.MethodGet, "/api/v1/products?category=Names&facets=true&limit=1", "", []int{http.StatusOK}, "Catalog-Position", last)
+		w, err := a.request(ctx, http.MethodGet, "/api/v1/products?category=Names&facets=true&limit=1", "", []int{http.StatusOK}, "Catalog-Position", last)
 		var page api.Page
 		if err == nil {
-			err = json.Unmarshal(b, &page)
+			err = json.Unmarshal(w.body, &page)
 		}
 		if err == nil && page.Total < products {
 			err = fmt.Errorf("%d products are found; want %d", page.Total, products)
@@ -495,32 +501,25 @@ func (a *attacker) errorLists(ctx context.Context) error {
 	for i := range 4000 {
 		fmt.Fprintf(&query, "&p%d", i)
 	}
-	short := func(name string, status int, b []byte, err error) error {
-		if err == nil && len(b) > maxResponse {
-			err = fmt.Errorf("%s: the response to errors has %d bytes; want at most %d", name, len(b), maxResponse)
-		}
-		return err
+	requests := []struct {
+		name, method, path, body, contentType string
+		want                                  []int
+	}{
+		{"tags", http.MethodPost, "/api/v1/products", tags, "application/json", []int{http.StatusBadRequest, http.StatusTooManyRequests}},
+		{"query", http.MethodGet, "/api/v1/products?limit=1" + query.String(), "", "", []int{http.StatusBadRequest}},
+		{"import", http.MethodPost, "/api/v1/imports", strings.Repeat(tags+"\n", 5), "application/x-ndjson", []int{http.StatusOK, http.StatusTooManyRequests, http.StatusServiceUnavailable}},
 	}
-	return each(clients, clients, func(i int) error {
-		w, b, err := a.request(ctx, http.MethodPost, "/api/v1/products", tags, []int{http.StatusBadRequest, http.StatusTooManyRequests})
-		if w == nil {
-			return err
+	return each(clients, clients, func(int) error {
+		for _, r := range requests {
+			w, err := a.request(ctx, r.method, r.path, r.body, r.want, "Content-Type", r.contentType)
+			if err == nil && len(w.body) > maxResponse {
+				err = fmt.Errorf("%s: the response to errors has %d bytes; want at most %d", r.name, len(w.body), maxResponse)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		if err := short("tags", w.StatusCode, b, err); err != nil {
-			return err
-		}
-		w, b, err = a.request(ctx, http.MethodGet, "/api/v1/products?limit=1"+query.String(), "", []int{http.StatusBadRequest})
-		if w == nil {
-			return err
-		}
-		if err := short("query", w.StatusCode, b, err); err != nil {
-			return err
-		}
-		w, b, err = a.request(ctx, http.MethodPost, "/api/v1/imports", strings.Repeat(tags+"\n", 5), []int{http.StatusOK, http.StatusTooManyRequests, http.StatusServiceUnavailable}, "Content-Type", "application/x-ndjson")
-		if w == nil {
-			return err
-		}
-		return short("import", w.StatusCode, b, err)
+		return nil
 	})
 }
 
@@ -539,7 +538,7 @@ func (a *attacker) oversized(ctx context.Context) error {
 	for i := range errs {
 		attackers.Go(func() {
 			for attacking.Err() == nil && errs[i] == nil {
-				_, _, err := a.request(attacking, http.MethodPatch, "/api/v1/products/"+id, body, []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge})
+				_, err := a.request(attacking, http.MethodPatch, "/api/v1/products/"+id, body, []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge})
 				if attacking.Err() == nil {
 					errs[i] = err
 				}
@@ -548,7 +547,7 @@ func (a *attacker) oversized(ctx context.Context) error {
 	}
 	var writes []error
 	for i := range 40 {
-		_, _, err := a.request(ctx, http.MethodPatch, "/api/v1/products/"+id, fmt.Sprintf(`{"name":"Small %d"}`, i), []int{http.StatusOK, http.StatusAccepted})
+		_, err := a.request(ctx, http.MethodPatch, "/api/v1/products/"+id, fmt.Sprintf(`{"name":"Small %d"}`, i), []int{http.StatusOK, http.StatusAccepted})
 		writes = append(writes, err)
 	}
 	stop()

@@ -116,14 +116,14 @@ func between(random *rand.Rand, from, to float64) time.Duration {
 // namedFault is a fault of a link, and for how long it lasts.
 type namedFault struct {
 	LinkFault
-	kind string
-	for_ time.Duration
+	kind  string
+	lasts time.Duration
 }
 
 // linkFaults returns the faults of one link, with random delays and times.
 func linkFaults(random *rand.Rand) (faults []namedFault) {
 	for _, kind := range networkKinds {
-		f := namedFault{kind: kind, for_: between(random, 1, 4)}
+		f := namedFault{kind: kind, lasts: between(random, 1, 4)}
 		switch kind {
 		case "late":
 			f.Delay = between(random, 0.08, 0.15)
@@ -153,7 +153,7 @@ func (k *Link) disturb(ctx context.Context, f namedFault) error {
 	before := k.Set(f.LinkFault)
 	defer k.Set(LinkFault{})
 	return errors.Join(waitUntil(ctx, "the fault "+f.kind+" of "+k.Name+" affects a connection", func() bool { return k.Hits() > before }),
-		sleep(ctx, f.for_))
+		sleep(ctx, f.lasts))
 }
 
 // freeze returns a function that stops a process and its children, without their notice, for
