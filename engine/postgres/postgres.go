@@ -81,6 +81,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	conf.MaxConns = int32(cmp.Or(c.MaxConns, defaultMaxConns))
+	conf.PingTimeout = pingTimeout
+	conf.ConnConfig.DialFunc = dialStalling
 	conf.ConnConfig.Tracer = newTracer(conf.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(ctx, conf)
 	if err != nil {
@@ -110,7 +112,7 @@ func parseURL(url string) (*pgxpool.Config, error) {
 	}
 	c := conf.ConnConfig
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, connectTimeout)
-	c.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}).DialContext
+	c.DialFunc = dial
 	for name, value := range map[string]string{
 		"application_name":   "catalog",
 		"synchronous_commit": "on",
@@ -121,8 +123,9 @@ func parseURL(url string) (*pgxpool.Config, error) {
 		"idle_in_transaction_session_timeout": idleInTransactionTimeout,
 		"lock_timeout":                        lockTimeout,
 		"statement_timeout":                   statementTimeout,
-		// The server ends the session of a machine that is gone after 30 + 3 × 10 s,
-		// and so releases its locks.
+		// The server ends the session of a machine that is gone after 30 + 3 × 10 s, or
+		// 10 s after it has sent data, and so releases its locks.
+		"tcp_user_timeout":        strconv.FormatInt(unacknowledgedTimeout.Milliseconds(), 10),
 		"tcp_keepalives_idle":     "30",
 		"tcp_keepalives_interval": "10",
 		"tcp_keepalives_count":    "3",
