@@ -7,6 +7,7 @@ package eventlog
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"catalog"
@@ -57,6 +58,15 @@ type Trace struct {
 // Topics identifies the topics of a log. A topic that was deleted and created
 // again has another id.
 type Topics struct{ Commands, Events catalog.ID }
+
+// TopicSetting is a setting of a topic that differs from what the topic needs.
+type TopicSetting struct {
+	Topic, Name, Value, Want string
+}
+
+func (s TopicSetting) String() string {
+	return fmt.Sprintf("%s of topic %s is %s instead of %s", s.Name, s.Topic, s.Value, s.Want)
+}
 
 // Consumer handles the shards of a topic that a consumer group assigns to this
 // process. Within a process the log never handles a shard concurrently. Two

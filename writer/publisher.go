@@ -2,6 +2,7 @@ package writer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,17 @@ func (p *publisher) failure() error {
 		return *err
 	}
 	return nil
+}
+
+// interruption returns nil, or the error with which a session ends after a failed
+// publish. The events are in the journal, and Begin publishes them: ErrFenced. Events
+// that the log refuses for good stop the shard: ErrInconsistent.
+func (p *publisher) interruption() error {
+	err := p.failure()
+	if err == nil || errors.Is(err, catalog.ErrInconsistent) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", catalog.ErrFenced, err)
 }
 
 // onPublished returns the callback of a publish that ends at last. It calls
@@ -103,6 +115,7 @@ func (w *Writer) publishMissing(ctx context.Context, s *ownedShard) error {
 		failpoint.Here(failpoint.WriterRepublished)
 		p.seq.Store(events[len(events)-1].Seq)
 		w.metrics.republished.Add(float64(len(events)))
+		w.advance(number)
 	}
 	for from := p.deadLetter.Load() + 1; from < s.state.NextDeadLetter; from = p.deadLetter.Load() + 1 {
 		letters, err := within(ctx, storeTimeout, func(ctx context.Context) ([]eventlog.DeadLetter, error) {
@@ -118,8 +131,16 @@ func (w *Writer) publishMissing(ctx context.Context, s *ownedShard) error {
 			return err
 		}
 		p.deadLetter.Store(letters[len(letters)-1].Seq)
+		w.advance(number)
 	}
 	return nil
+}
+
+// advance records progress of Begin.
+func (w *Writer) advance(number int32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.progress[number]++
 }
 
 // await calls publish and waits until it calls done or ctx ends.

@@ -2,6 +2,7 @@ package writer_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -47,6 +48,34 @@ func TestPublisher(t *testing.T) {
 		if st, err := store.State(t.Context(), 0); err != nil || st.Published != 6 {
 			t.Errorf("stored Published = %d, %v; want 6", st.Published, err)
 		}
+	})
+}
+
+func TestPublisher_refusedEvent(t *testing.T) {
+	t.Run("an event that the log refuses for good stops its shard until the log accepts it", func(t *testing.T) {
+		w, l := newWriter(t, newStore(t))
+		l.fail = func(e catalog.Event) error {
+			if e.Seq == 2 {
+				return fmt.Errorf("%w: too large", catalog.ErrInconsistent)
+			}
+			return nil
+		}
+		begin(t, w, 0)
+		handle(t, w, records(0, 3))
+		if err := w.Check(t.Context(), 0); !errors.Is(err, catalog.ErrInconsistent) {
+			t.Errorf("Check = %v, want ErrInconsistent", err)
+		}
+		if err := w.Handle(t.Context(), records(3, 1)); !errors.Is(err, catalog.ErrInconsistent) {
+			t.Errorf("Handle = %v, want ErrInconsistent", err)
+		}
+		w.End(0)
+		if _, err := w.Begin(t.Context(), 0); !errors.Is(err, catalog.ErrInconsistent) {
+			t.Errorf("Begin = %v, want ErrInconsistent", err)
+		}
+		l.fail = nil
+		begin(t, w, 3)
+		handle(t, w, records(3, 1))
+		wantSeqs(t, l, 1, 3, 1, 3, 1, 2, 3, 4)
 	})
 }
 

@@ -110,10 +110,8 @@ func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]
 	ctx, batch := telemetry.StartCommands(ctx, r)
 	defer func() { batch.End(err) }()
 	s := w.shard(r.Shard)
-	if err := s.publisher.failure(); err != nil {
-		// The events that could not be published are in the journal. Begin
-		// publishes them.
-		return fmt.Errorf("%w: %w", catalog.ErrFenced, err)
+	if err := s.publisher.interruption(); err != nil {
+		return err
 	}
 	failpoint.Here(failpoint.WriterPolled)
 	start, now := time.Now(), wire.TruncateTime(w.now())
@@ -181,8 +179,8 @@ func (w *Writer) settle(ctx context.Context, b eventlog.Batch, now time.Time, ti
 // idle, because without commands nothing else detects that.
 func (w *Writer) Check(ctx context.Context, number int32) error {
 	s := w.shard(number)
-	if err := s.publisher.failure(); err != nil {
-		return fmt.Errorf("%w: %w", catalog.ErrFenced, err)
+	if err := s.publisher.interruption(); err != nil {
+		return err
 	}
 	state, ok := w.states.get(ctx, w.store, number, s.changedAt)
 	if ok && (state.Epoch != s.state.Epoch || state.Offset != s.state.Offset || state.NextSeq != s.state.NextSeq) {
@@ -215,6 +213,14 @@ func (c *storedStates) get(ctx context.Context, store Store, number int32, since
 		return eventlog.ShardState{}, false
 	}
 	return c.states[number], true
+}
+
+// Progress returns a number that grows with each page that Begin publishes, so that a
+// long Begin is not taken for one that hangs.
+func (w *Writer) Progress(number int32) int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.progress[number]
 }
 
 // LastRecord returns the identity of the last settled record of the shard, or the

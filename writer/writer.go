@@ -113,7 +113,8 @@ type Log interface {
 	// PublishEvents appends the events of one shard, in order. It blocks only
 	// while its buffer is full. It calls done with nil when all are stored, or
 	// with an error when an event cannot be sent; the events after it may or may
-	// not be stored. The calls of done are in the order of the calls.
+	// not be stored. The error wraps ErrInconsistent when the log will never accept
+	// the event. The calls of done are in the order of the calls.
 	PublishEvents(ctx context.Context, events []catalog.Event, done func(error))
 
 	// LastDeadLetter and PublishDeadLetters are LastSeq and PublishEvents for
@@ -147,6 +148,8 @@ type Writer struct {
 	mu     sync.Mutex
 	shards map[int32]*ownedShard
 	resume map[int32]published // of shards in which a publish failed: what is published for certain
+	// progress counts what Begin has published, by shard.
+	progress map[int32]int64
 
 	takeovers *logging.Shards
 
@@ -157,7 +160,7 @@ type Writer struct {
 func New(d Deps) *Writer {
 	return &Writer{
 		store: d.Store, log: d.Log, logger: d.Logger, now: d.Now, metrics: newMetrics(d.Registry),
-		shards: map[int32]*ownedShard{}, resume: map[int32]published{}, takeovers: logging.NewShards(d.Logger, "shards taken over"),
+		shards: map[int32]*ownedShard{}, resume: map[int32]published{}, progress: map[int32]int64{}, takeovers: logging.NewShards(d.Logger, "shards taken over"),
 	}
 }
 

@@ -63,7 +63,7 @@ func repairStore(ctx context.Context, args []string) error {
 	if !yes && !confirm(os.Stdin, os.Stdout) {
 		return errors.New("nothing was changed")
 	}
-	if err := plan.Apply(ctx, store); err != nil {
+	if err := plan.Apply(ctx, store, log); err != nil {
 		return err
 	}
 	fmt.Println("repaired; restart services that stopped because a topic was recreated; other services continue by themselves")

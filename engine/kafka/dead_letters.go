@@ -46,7 +46,7 @@ func (l *Log) PublishDeadLetters(ctx context.Context, letters []eventlog.DeadLet
 	}
 	l.appendToPartition(ctx, "dead-letters", records, func(err error) {
 		if err != nil {
-			err = fmt.Errorf("publish dead letters from %s on: %w", letters[0].Position, err)
+			err = fmt.Errorf("publish dead letters from %s on: %w", letters[0].Position, refused(err))
 		}
 		done(err)
 	})

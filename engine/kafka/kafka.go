@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -93,6 +94,7 @@ type Log struct {
 	topicIDs         map[string]kadm.TopicID // by topic name, as of LoadTopics
 	minInSync        int                     // in-sync replicas that a command needs, as of LoadTopics
 	replicas         int                     // replicas of the commands topic, as of LoadTopics
+	refuses          atomic.Bool             // a topic refuses large records, as of LoadTopics and later calls of Ping
 	stopped          stoppedShards
 	stuck            stuckShards
 	stuckLimit       time.Duration // stuckLimit, except in tests
@@ -150,6 +152,7 @@ func (l *Log) newClient(opts ...kgo.Opt) (*kgo.Client, error) {
 		kgo.DialTimeout(dialTimeout),
 		kgo.RetryBackoffFn(backoff),
 		kgo.MetadataMinAge(metadataMinAge),
+		kgo.ProducerBatchMaxBytes(maxSentBytes),
 	}, opts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
@@ -171,13 +174,16 @@ func (l clientLog) Log(level kgo.LogLevel, msg string, attrs ...any) {
 	l.Logger.Log(context.Background(), to, "kafka: "+msg, attrs...)
 }
 
-// Ping returns an error when no broker responds, or when a shard of this process
-// is stopped or has work and does not move.
+// Ping returns an error when no broker responds, when a topic refuses large records,
+// or when a shard of this process is stopped or has work and does not move.
 func (l *Log) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	if err := l.events.Ping(ctx); err != nil {
 		return fmt.Errorf("no Kafka broker responds at %s (%w); start one there, or set -kafka.brokers", l.cfg.Brokers, err)
+	}
+	if err := l.settingsError(ctx); err != nil {
+		return err
 	}
 	if err := l.stopped.any(); err != nil {
 		return err

@@ -116,9 +116,13 @@ func command(i, product int) catalog.Command {
 }
 
 func event(shard int32, seq int64) catalog.Event {
+	product := id(int(seq))
+	for i := 0; catalog.Shard(product, shards) != shard; i++ {
+		product = catalog.DerivedID("test", fmt.Sprint(seq, " ", i))
+	}
 	return catalog.Event{
 		Position: catalog.Position{Shard: shard, Seq: seq}, Outcome: catalog.Deleted,
-		Product: catalog.Product{ID: id(int(seq)), Version: 2, Deleted: true},
+		Product: catalog.Product{ID: product, Version: 2, Deleted: true},
 		Command: id(int(seq)), AcceptedAt: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), SettledAt: time.Date(2026, 11, 23, 12, 0, 1, 0, time.UTC),
 	}
 }

@@ -45,7 +45,7 @@ func startWorker[T any](g *groupConsumer[T], shard int32) *partitionWorker[T] {
 		lag:    partitionLag{labels: []string{g.name, g.codec.topic, partitionLabel(shard)}},
 	}
 	w.losses, _ = any(g.consumer).(lossRecorder)
-	w.activity.moved()
+	w.activity.advanced()
 	w.stop = func() {
 		revoke()
 		late := time.AfterFunc(revokeGrace, abort)
@@ -109,6 +109,7 @@ func (w *partitionWorker[T]) run(assigned, workCtx context.Context) {
 			try = 0
 		}
 		w.activity.failed(err)
+		w.activity.work()
 		switch {
 		case unrecoverable(err):
 			w.markStopped(assigned, err)
@@ -167,8 +168,10 @@ func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progres
 			if first, behind, err = w.checkIdle(assigned, next, first, lastProgress); err != nil {
 				return progress, err
 			}
-			if !behind {
-				w.activity.moved()
+			if behind {
+				w.activity.work()
+			} else {
+				w.activity.done()
 			}
 			if !from.unverified() {
 				w.markRunning()
@@ -176,6 +179,7 @@ func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progres
 			continue
 		}
 		w.lag.taken.Store(records[0].Timestamp.UnixNano())
+		w.activity.work()
 		start := time.Now()
 		batch := w.decodeBatch(records, next)
 		if err := w.handle(assigned, workCtx, batch); err != nil {
@@ -183,7 +187,7 @@ func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progres
 		}
 		progress, next, lastProgress = true, batch.To, time.Now()
 		w.markRunning()
-		w.activity.moved()
+		w.activity.done()
 		w.lag.next.Store(next)
 		w.lag.taken.Store(0)
 		w.group.metrics.process.Observe(time.Since(start).Seconds())

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"catalog"
@@ -99,10 +100,28 @@ func (l *Log) PublishEvents(ctx context.Context, events []catalog.Event, done fu
 	}
 	l.appendToPartition(ctx, "events", records, func(err error) {
 		if err != nil {
-			err = fmt.Errorf("publish events from %s on: %w", events[0].Position, err)
+			err = fmt.Errorf("publish events from %s on: %w", events[0].Position, refused(err))
 		}
 		done(err)
 	})
+}
+
+// refusals are the errors with which brokers refuse a record however often it is
+// sent. An operator must act.
+var refusals = []error{
+	kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.UnsupportedForMessageFormat,
+	kerr.PolicyViolation, kerr.TopicAuthorizationFailed, kerr.ClusterAuthorizationFailed,
+}
+
+// refused adds ErrInconsistent to an error that sending the record again does not
+// change.
+func refused(err error) error {
+	for _, r := range refusals {
+		if errors.Is(err, r) {
+			return fmt.Errorf("%w: the brokers refuse the record; run catalog repair, which sets max.message.bytes, and check the access rights of the topic: %w", catalog.ErrInconsistent, err)
+		}
+	}
+	return err
 }
 
 // appendToPartition appends records to one partition of the topic, in order. It blocks only

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -48,9 +49,13 @@ func headers(pairs ...string) []kgo.RecordHeader {
 }
 
 // decodeCommand returns the command in r. A command in a partition that is not
-// its product's is an error: another command of the product could overtake it.
+// its product's is an error: another command of the product could overtake it. So is
+// the zero id, which no product and no command has.
 func decodeCommand(r *kgo.Record, shards int) (catalog.Command, error) {
 	c, err := wire.DecodeCommand(r.Value)
+	if err == nil && (c.ID == catalog.ID{} || c.Product == catalog.ID{}) {
+		err = errors.New("the id of the command or of its product is zero")
+	}
 	if err == nil && catalog.Shard(c.Product, shards) != r.Partition {
 		err = fmt.Errorf("product %s belongs to another partition", c.Product)
 	}
@@ -60,11 +65,16 @@ func decodeCommand(r *kgo.Record, shards int) (catalog.Command, error) {
 	return c, err
 }
 
-// decodeEvent returns the event in r.
-func decodeEvent(r *kgo.Record, _ int) (catalog.Event, error) {
+// decodeEvent returns the event in r. An event of a product of another shard is an
+// error: another reader may write the product.
+func decodeEvent(r *kgo.Record, shards int) (catalog.Event, error) {
 	e, err := wire.DecodeEvent(r.Value)
-	if err == nil && e.Shard != r.Partition {
-		err = fmt.Errorf("event %s belongs to another partition", e.Position)
+	switch {
+	case err != nil:
+	case e.Shard != r.Partition || catalog.Shard(e.Product.ID, shards) != r.Partition:
+		err = fmt.Errorf("event %s of product %s belongs to another partition", e.Position, e.Product.ID)
+	case e.Seq < 1 || e.Product.ID == catalog.ID{}:
+		err = fmt.Errorf("event %s of product %s: neither is zero in an event", e.Position, e.Product.ID)
 	}
 	return e, err
 }

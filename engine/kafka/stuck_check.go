@@ -30,7 +30,8 @@ var errStuck = errors.New("call aborted: no progress")
 
 // activity is what a worker knows of its progress. The check for stuck shards reads it.
 type activity struct {
-	movedAt  atomic.Int64 // in nanoseconds: when the shard last had no work or completed some
+	idle     atomic.Bool  // there is no work
+	movedAt  atomic.Int64 // in nanoseconds: when work began or last advanced
 	progress atomic.Int64 // of the progressReporter, at movedAt
 	err      atomic.Pointer[error]
 
@@ -40,10 +41,21 @@ type activity struct {
 	abort context.CancelCauseFunc
 }
 
-// moved records that the shard has no work, or has completed some.
-func (a *activity) moved() {
-	a.movedAt.Store(time.Now().UnixNano())
+// advanced records that work begins, or advances.
+func (a *activity) advanced() { a.movedAt.Store(time.Now().UnixNano()) }
+
+// done records that there is no work left.
+func (a *activity) done() {
+	a.advanced()
 	a.err.Store(nil)
+	a.idle.Store(true)
+}
+
+// work records that there is work, which has begun now if there was none.
+func (a *activity) work() {
+	if a.idle.Swap(false) {
+		a.advanced()
+	}
 }
 
 // failed records why work is repeated.
@@ -90,15 +102,15 @@ func (a *activity) abortAfter(d time.Duration) {
 	}
 }
 
-// stuckFor returns for how long the shard has not moved, and 0 while it is stopped,
-// which is reported already.
+// stuckFor returns for how long the shard has had work and not moved, and 0 while it is
+// stopped, which is reported already.
 func (w *partitionWorker[T]) stuckFor(now time.Time) time.Duration {
 	if r, ok := w.group.consumer.(progressReporter); ok {
 		if p := r.Progress(w.shard); w.activity.progress.Swap(p) != p {
-			w.activity.moved()
+			w.activity.advanced()
 		}
 	}
-	if w.group.log.stopped.has(w.key()) {
+	if w.activity.idle.Load() || w.group.log.stopped.has(w.key()) {
 		return 0
 	}
 	return now.Sub(time.Unix(0, w.activity.movedAt.Load()))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -32,14 +33,16 @@ const (
 )
 
 // CreateTopics creates the topics that do not exist, with the given number of
-// partitions, and then does what [Log.LoadTopics] does.
+// partitions, corrects the settings of those that exist, and then does what
+// [Log.LoadTopics] does.
 func (l *Log) CreateTopics(ctx context.Context, partitions int) error {
 	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
 	defer cancel()
 	for _, t := range []struct{ name, retention string }{
 		{"commands", retention}, {"events", retention}, {"dead-letters", retentionForever},
 	} {
-		config := map[string]*string{"retention.ms": kadm.StringPtr(t.retention)}
+		config := maps.Clone(topicSettings)
+		config["retention.ms"] = kadm.StringPtr(t.retention)
 		replicas := int16(l.cfg.Replicas)
 		if replicas == 0 {
 			replicas = -1
@@ -60,7 +63,13 @@ func (l *Log) CreateTopics(ctx context.Context, partitions int) error {
 		}
 	}
 	for try := 0; ; try++ {
-		err := l.LoadTopics(ctx)
+		wrong, err := l.WrongSettings(ctx)
+		if err == nil {
+			err = l.SetTopics(ctx, wrong)
+		}
+		if err == nil {
+			err = l.LoadTopics(ctx)
+		}
 		if err == nil {
 			err = l.checkBrokersKnow(ctx, l.topic("commands"), l.topic("events"), l.topic("dead-letters"))
 		}
@@ -123,6 +132,7 @@ func (l *Log) LoadTopics(ctx context.Context) error {
 		l.topicIDs[n] = topics[n].ID
 	}
 	l.loadReplication(ctx, topics)
+	l.checkSettings(ctx)
 	return nil
 }
 

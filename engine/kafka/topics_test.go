@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"catalog"
+	"catalog/eventlog"
 )
 
 func TestTopics(t *testing.T) { runBrokerTests(t, fakeBroker(t), topicTests) }
@@ -20,6 +22,7 @@ func TestTopics(t *testing.T) { runBrokerTests(t, fakeBroker(t), topicTests) }
 var topicTests = []brokerTest{
 	{"LastSeq, EventOffsets and ReadEvents read the events topic", eventsAreRead},
 	{"topics are created once and keep their number of partitions", topicsAreCreatedOnce},
+	{"topics get settings with which brokers refuse no event, and are not ready without", topicSettingsAreChecked},
 }
 
 func eventsAreRead(t *testing.T, brokers string) {
@@ -56,6 +59,58 @@ func eventsAreRead(t *testing.T, brokers string) {
 	if seq, err := l.LastSeq(t.Context(), 1, 6); seq != 0 || err != nil {
 		t.Errorf("LastSeq of records that are no events = %d, %v; want 0", seq, err)
 	}
+}
+
+// incompressible returns a text of n bytes that stays above 300 kB when it is compressed.
+func incompressible(n int) string {
+	b := make([]byte, n)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range b {
+		b[i] = byte(' ' + rng.IntN(90))
+	}
+	return string(b)
+}
+
+func topicSettingsAreChecked(t *testing.T, brokers string) {
+	l := openLog(t, testConfig(t, brokers))
+	if wrong, err := l.WrongSettings(t.Context()); len(wrong) > 0 || err != nil {
+		t.Errorf("WrongSettings of new topics = %v, %v; want none", wrong, err)
+	}
+	set := func(name, value string) {
+		t.Helper()
+		if err := l.SetTopics(t.Context(), []eventlog.TopicSetting{{Topic: l.topic("events"), Name: name, Want: value}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("max.message.bytes", "300000")
+	set("message.timestamp.type", "CreateTime")
+	if err := l.LoadTopics(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "max.message.bytes of topic "+l.topic("events")+" is 300000") || !strings.Contains(err.Error(), "catalog repair") {
+		t.Errorf("Ping = %v; want an error that names the setting and catalog repair", err)
+	}
+	if lines := l.logs.lines("level=ERROR", "catalog repair"); len(lines) != 1 {
+		t.Errorf("errors logged: %v; want one that names catalog repair", lines)
+	}
+	large := event(1, 1)
+	large.Product.Deleted, large.Product.Name = false, incompressible(400_000)
+	done := make(chan error, 1)
+	l.PublishEvents(t.Context(), []catalog.Event{large}, func(err error) { done <- err })
+	if err := <-done; !errors.Is(err, catalog.ErrInconsistent) || !strings.Contains(err.Error(), "catalog repair") {
+		t.Errorf("publish of a refused event = %v; want ErrInconsistent that names catalog repair", err)
+	}
+	wrong, err := l.WrongSettings(t.Context())
+	if err != nil || len(wrong) != 2 {
+		t.Fatalf("WrongSettings = %v, %v; want two", wrong, err)
+	}
+	if err := l.SetTopics(t.Context(), wrong); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Ping(t.Context()); err != nil {
+		t.Errorf("Ping after SetTopics = %v; want nil", err)
+	}
+	publish(t, l, large)
 }
 
 func topicsAreCreatedOnce(t *testing.T, brokers string) {

@@ -35,8 +35,10 @@ func filled(t testing.TB, rowsPerShard int) (string, *postgres.Store, []eventlog
 	conn := connect(t, url)
 	for _, statement := range []string{
 		// The statements of this program stand in for those of the program before,
-		// which did not read this column.
-		"ALTER TABLE shards ADD COLUMN archived bigint NOT NULL DEFAULT 0",
+		// which did not use these columns.
+		`ALTER TABLE shards ADD COLUMN archived bigint NOT NULL DEFAULT 0, ADD COLUMN last_offset bigint NOT NULL DEFAULT -1,
+			ADD COLUMN last_epoch integer NOT NULL DEFAULT -1, ADD COLUMN last_digest bytea NOT NULL DEFAULT '',
+			ADD COLUMN stopped text NOT NULL DEFAULT '', ADD COLUMN events_from bigint NOT NULL DEFAULT 0`,
 		fmt.Sprintf("INSERT INTO shards (shard) SELECT generate_series(0, %d)", shards-1),
 		fmt.Sprintf(`INSERT INTO journal SELECT shard, seq, gen_random_uuid(), 1, gen_random_uuid(), '\x01', 'created', '\x02', '', '', now(), now()
 			FROM shards, generate_series(1, %d) AS seq`, rowsPerShard),
@@ -216,13 +218,13 @@ func TestMigrateDown(t *testing.T) {
 	_, stop := writers(t, s, states)
 	events := stop()
 	conn := connect(t, url)
-	if _, err := conn.Exec(t.Context(), "UPDATE shards SET archived = 1 WHERE shard = 2"); err != nil {
+	if _, err := conn.Exec(t.Context(), "UPDATE shards SET archived = 1, stopped = 'records are lost' WHERE shard = 2"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := postgres.MigrateDown(t.Context(), url, false, nil); err == nil || !strings.Contains(err.Error(), "loses data") {
 		t.Errorf("MigrateDown that loses data = %v; want an error", err)
 	}
-	for want := int64(2); want >= 1; want-- {
+	for want := int64(3); want >= 1; want-- {
 		if version, err := postgres.MigrateDown(t.Context(), url, true, nil); err != nil || version != want {
 			t.Fatalf("MigrateDown = version %d, %v; want %d", version, err, want)
 		}

@@ -56,7 +56,7 @@ func (s *Store) ResetShards(ctx context.Context, topics eventlog.Topics, resets 
 			return err
 		}
 		for shard, r := range resets {
-			_, err := tx.Exec(ctx, `UPDATE shards SET "offset" = coalesce($2, "offset"), events_from = coalesce($3, events_from),
+			_, err := tx.Exec(ctx, `UPDATE shards SET "offset" = coalesce($2::bigint, "offset"), events_from = coalesce($3::bigint, events_from),
 				last_digest = CASE WHEN $2::bigint IS NULL THEN last_digest ELSE '' END WHERE shard = $1`, shard, r.Offset, r.EventsFrom)
 			if err != nil {
 				return err

@@ -137,7 +137,7 @@ func writeBatch(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch, state
 		return err
 	}
 	last := b.RecordBefore(b.To)
-	batch.Queue(`UPDATE shards SET "offset" = $2, next_seq = $3, next_dead_letter = $4, published = greatest(published, $5),
+	batch.Queue(`UPDATE shards SET "offset" = $2::bigint, next_seq = $3, next_dead_letter = $4, published = greatest(published, $5),
 		last_offset = $2::bigint - 1, last_epoch = $6, last_digest = $7 WHERE shard = $1`,
 		b.Shard, b.To, b.NextSeq+int64(len(events)), b.NextDeadLetter+int64(len(b.DeadLetters)), b.Published, last.Epoch, last.Digest[:])
 	batch.Queue("commit")

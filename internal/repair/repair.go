@@ -1,6 +1,6 @@
 // Package repair makes the store and the topics of the log consistent again when one of
 // them was restored or recreated: [Examine] compares them and returns a [Plan], and
-// [Plan.Apply] changes the store. Topics are never changed.
+// [Plan.Apply] changes the store and the settings of topics. Records are never changed.
 //
 // It handles topics that were recreated, a commands topic that lost records, a store
 // that was restored from a backup, and forged events. Every step may be repeated, so a
@@ -47,6 +47,10 @@ type Log interface {
 	FindCut(ctx context.Context, shard int32, last eventlog.RecordID) (offset int64, cut bool, err error)
 	// EventOffsets is CommandOffsets of the events topic.
 	EventOffsets(ctx context.Context) (starts, ends []int64, err error)
+	// WrongSettings returns the settings of topics with which they can refuse or lose
+	// records, and SetTopics corrects them.
+	WrongSettings(ctx context.Context) ([]eventlog.TopicSetting, error)
+	SetTopics(ctx context.Context, wrong []eventlog.TopicSetting) error
 	// LastSeq returns the seq of the last event of the shard at or after the offset
 	// from, or 0 if there is none.
 	LastSeq(ctx context.Context, shard int32, from int64) (int64, error)
@@ -74,9 +78,10 @@ type Plan struct {
 	// Findings lists the inconsistencies. If there are none, nothing needs to be done.
 	Findings []Finding
 
-	topics eventlog.Topics
-	resets map[int32]eventlog.ShardReset
-	events []catalog.Event // events of the topic that the store lacks
+	settings []eventlog.TopicSetting // of topics, to correct
+	topics   eventlog.Topics
+	resets   map[int32]eventlog.ShardReset
+	events   []catalog.Event // events of the topic that the store lacks
 }
 
 func (p *Plan) add(where, problem, remedy, lost string) {
@@ -106,6 +111,12 @@ func Examine(ctx context.Context, store Store, log Log, options Options) (*Plan,
 	}
 	if len(states) != log.Shards() {
 		return nil, fmt.Errorf("the topics have %d partitions and the store has %d shards, and neither number can be changed: export all products, create new topics with -kafka.topic-prefix and an empty database, and import", log.Shards(), len(states))
+	}
+	if p.settings, err = log.WrongSettings(ctx); err != nil {
+		return nil, err
+	}
+	for _, w := range p.settings {
+		p.add("topics", w.String(), "set it", "")
 	}
 	bound, err := store.BindTopics(ctx, p.topics)
 	if err != nil {
@@ -242,8 +253,12 @@ func (c *continuation) add(ctx context.Context, e catalog.Event) error {
 	return nil
 }
 
-// Apply changes the store as planned. If it fails, Examine and Apply may be run again.
-func (p *Plan) Apply(ctx context.Context, store Store) error {
+// Apply changes the settings of topics and the store as planned. If it fails, Examine
+// and Apply may be run again.
+func (p *Plan) Apply(ctx context.Context, store Store, log Log) error {
+	if err := log.SetTopics(ctx, p.settings); err != nil {
+		return err
+	}
 	if len(p.events) > 0 {
 		if err := store.AppendEvents(ctx, p.events); err != nil {
 			return err

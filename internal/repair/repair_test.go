@@ -61,6 +61,7 @@ type fakeLog struct {
 	seqs       [][]int64
 	deleted    int64 // events deleted before the first one
 	cut        int64 // result of FindCut; 0 for no cut
+	wrong, set []eventlog.TopicSetting
 }
 
 func (l *fakeLog) Shards() int             { return len(l.start) }
@@ -68,6 +69,15 @@ func (l *fakeLog) Topics() eventlog.Topics { return l.topics }
 
 func (l *fakeLog) CommandOffsets(context.Context) (starts, ends []int64, err error) {
 	return l.start, l.end, nil
+}
+
+func (l *fakeLog) WrongSettings(context.Context) ([]eventlog.TopicSetting, error) {
+	return l.wrong, nil
+}
+
+func (l *fakeLog) SetTopics(_ context.Context, wrong []eventlog.TopicSetting) error {
+	l.set = wrong
+	return nil
 }
 
 func (l *fakeLog) EventOffsets(context.Context) (starts, ends []int64, err error) {
@@ -227,7 +237,7 @@ func TestExamine(t *testing.T) {
 			if len(store.calls) > 0 {
 				t.Errorf("Examine called %v; want no change", store.calls)
 			}
-			if err := plan.Apply(t.Context(), store); err != nil {
+			if err := plan.Apply(t.Context(), store, log); err != nil {
 				t.Fatal(err)
 			}
 			offsets, eventsFrom := map[int32]int64{}, map[int32]int64{}
@@ -251,6 +261,17 @@ func TestExamine(t *testing.T) {
 			}
 		})
 	}
+	t.Run("wrong settings of topics are corrected", func(t *testing.T) {
+		store, log := consistent()
+		log.wrong = []eventlog.TopicSetting{{Topic: "events", Name: "max.message.bytes", Value: "300000", Want: "1048588"}}
+		plan, err := repair.Examine(t.Context(), store, log, repair.Options{})
+		if err != nil || len(plan.Findings) != 1 || plan.Findings[0].Problem != "max.message.bytes of topic events is 300000 instead of 1048588" {
+			t.Fatalf("Examine = %v, %v; want the setting", plan, err)
+		}
+		if err := plan.Apply(t.Context(), store, log); err != nil || !slices.Equal(log.set, log.wrong) {
+			t.Errorf("Apply = %v, set %v; want %v", err, log.set, log.wrong)
+		}
+	})
 	t.Run("another number of shards cannot be repaired", func(t *testing.T) {
 		store, log := consistent()
 		store.states = store.states[:1]
@@ -279,14 +300,14 @@ func TestPlan_Apply(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("events are appended before shards are reset", func(t *testing.T) {
-		if err := plan.Apply(t.Context(), store); err != nil || !slices.Equal(store.calls, []string{"AppendEvents", "ResetShards"}) {
+		if err := plan.Apply(t.Context(), store, log); err != nil || !slices.Equal(store.calls, []string{"AppendEvents", "ResetShards"}) {
 			t.Fatalf("Apply = %v after %v; want AppendEvents, then ResetShards", err, store.calls)
 		}
 	})
 	t.Run("shards are not reset when events cannot be appended", func(t *testing.T) {
 		full := errors.New("disk full")
 		store.calls, store.appendErr = nil, full
-		if err := plan.Apply(t.Context(), store); !errors.Is(err, full) || !slices.Equal(store.calls, []string{"AppendEvents"}) {
+		if err := plan.Apply(t.Context(), store, log); !errors.Is(err, full) || !slices.Equal(store.calls, []string{"AppendEvents"}) {
 			t.Fatalf("Apply = %v after %v; want the error of AppendEvents alone", err, store.calls)
 		}
 	})

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"catalog"
@@ -72,6 +74,9 @@ func DecodeCommand(b []byte) (catalog.Command, error) {
 	if err := proto.Unmarshal(b, m); err != nil {
 		return catalog.Command{}, fmt.Errorf("decode command: %w", err)
 	}
+	if hasUnknown(m.ProtoReflect()) {
+		return catalog.Command{}, errors.New("decode command: it has fields that this version does not know; update the writers, then run catalog dead-letters replay")
+	}
 	if err := protovalidate.Validate(m); err != nil {
 		return catalog.Command{}, fmt.Errorf("decode command: %w", err)
 	}
@@ -94,6 +99,19 @@ func DecodeCommand(b []byte) (catalog.Command, error) {
 		c.Op = catalog.DeleteProduct{}
 	}
 	return c, nil
+}
+
+// hasUnknown reports whether m, or a message in it, has fields of a newer version. A
+// command without them could be another one.
+func hasUnknown(m protoreflect.Message) bool {
+	unknown := len(m.GetUnknown()) > 0
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if f.Message() != nil && !f.IsMap() && !f.IsList() {
+			unknown = unknown || hasUnknown(v.Message())
+		}
+		return !unknown
+	})
+	return unknown
 }
 
 // EncodeEvent returns the value of a record of the events topic, which is also

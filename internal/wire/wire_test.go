@@ -12,9 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	"catalog"
+	catalogv1 "catalog/api/catalog/v1"
 	"catalog/eventlog"
 	"catalog/internal/wire"
 )
@@ -165,6 +168,38 @@ func TestDecodeCommand_invalid(t *testing.T) {
 		if c, err := wire.DecodeCommand(b); err == nil {
 			t.Errorf("%s: DecodeCommand = %+v; want an error", name, c)
 		}
+	}
+}
+
+func TestDecodeCommand_newerVersion(t *testing.T) {
+	unknown := protowire.AppendBytes(protowire.AppendTag(nil, 100, protowire.BytesType), nil)
+	for name, change := range map[string]func(m *catalogv1.Command){
+		"an operation": func(m *catalogv1.Command) { m.Operation = nil; m.ProtoReflect().SetUnknown(unknown) },
+		"a field":      func(m *catalogv1.Command) { m.ProtoReflect().SetUnknown(unknown) },
+		"a condition": func(m *catalogv1.Command) {
+			m.Condition = &catalogv1.Condition{}
+			m.Condition.ProtoReflect().SetUnknown(unknown)
+		},
+		"a field of the product":         func(m *catalogv1.Command) { m.GetCreate().GetData().ProtoReflect().SetUnknown(unknown) },
+		"a field of the product's price": func(m *catalogv1.Command) { m.GetCreate().GetData().GetPrice().ProtoReflect().SetUnknown(unknown) },
+	} {
+		t.Run(name+" of a newer version is an error that asks for an update", func(t *testing.T) {
+			b, err := wire.EncodeCommand(commands()["create"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := &catalogv1.Command{}
+			if err := proto.Unmarshal(b, m); err != nil {
+				t.Fatal(err)
+			}
+			change(m)
+			if b, err = proto.Marshal(m); err != nil {
+				t.Fatal(err)
+			}
+			if c, err := wire.DecodeCommand(b); err == nil || !strings.Contains(err.Error(), "update the writers, then run catalog dead-letters replay") {
+				t.Errorf("DecodeCommand = %+v, %v; want an error that asks for an update", c, err)
+			}
+		})
 	}
 }
 

@@ -155,6 +155,9 @@ func (x *Indexer) End(shard int32) {
 	x.events.End(shard)
 }
 
+// Progress returns a number that grows with the work on the shard.
+func (x *Indexer) Progress(shard int32) int64 { return x.events.Progress(shard) }
+
 // Correct calls change, which corrects products of the index, between two
 // batches of events.
 func (x *Indexer) Correct(change func() error) error {

@@ -97,13 +97,22 @@ type EventConsumerDeps struct {
 type EventConsumer struct {
 	deps EventConsumerDeps
 
-	mu      sync.Mutex
-	applied map[int32]eventlog.Checkpoint // by shard, what this process has applied
+	mu       sync.Mutex
+	applied  map[int32]eventlog.Checkpoint // by shard, what this process has applied
+	progress map[int32]int64               // by shard, the number of changes applied
 }
 
 // NewEventConsumer returns a consumer without shards.
 func NewEventConsumer(deps EventConsumerDeps) *EventConsumer {
-	return &EventConsumer{deps: deps, applied: map[int32]eventlog.Checkpoint{}}
+	return &EventConsumer{deps: deps, applied: map[int32]eventlog.Checkpoint{}, progress: map[int32]int64{}}
+}
+
+// Progress returns a number that grows with each change of the shard that is applied,
+// so that a long Begin is not taken for one that hangs.
+func (c *EventConsumer) Progress(shard int32) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.progress[shard]
 }
 
 // Begin returns the offset at which the applied events of the shard end. It
@@ -226,7 +235,7 @@ func (c *EventConsumer) End(shard int32) {
 
 // apply applies consecutive events, which bring the shard to the checkpoint.
 func (c *EventConsumer) apply(ctx context.Context, events []catalog.Event, to eventlog.Checkpoint) error {
-	if err := c.deps.Target.Apply(ctx, Change{Products: eventlog.LastVersions(events), Events: events, To: to}); err != nil {
+	if err := c.change(ctx, Change{Products: eventlog.LastVersions(events), Events: events, To: to}); err != nil {
 		return err
 	}
 	c.deps.Metrics.applied.WithLabelValues(c.deps.Name).Add(float64(len(events)))
@@ -234,12 +243,23 @@ func (c *EventConsumer) apply(ctx context.Context, events []catalog.Event, to ev
 	return nil
 }
 
+// change applies a change to the target.
+func (c *EventConsumer) change(ctx context.Context, change Change) error {
+	err := c.deps.Target.Apply(ctx, change)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		c.progress[change.To.Shard]++
+	}
+	return err
+}
+
 // loadSnapshot applies the current products of the shard and returns the new
 // checkpoint. Reading continues at the offset, which was the end of the log
 // before the snapshot: every earlier event is part of the snapshot.
 func (c *EventConsumer) loadSnapshot(ctx context.Context, at eventlog.Checkpoint, offset int64) (eventlog.Checkpoint, error) {
 	next, err := c.deps.Journal.Snapshot(ctx, at.Shard, nil, func(products []catalog.Product) error {
-		return c.deps.Target.Apply(ctx, Change{Products: products, To: at})
+		return c.change(ctx, Change{Products: products, To: at})
 	})
 	if err != nil {
 		return at, fmt.Errorf("load a snapshot of shard %d: %w", at.Shard, err)

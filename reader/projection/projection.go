@@ -212,6 +212,9 @@ func (p *Projector) End(shard int32) {
 	}
 }
 
+// Progress returns a number that grows with the work on the shard.
+func (p *Projector) Progress(shard int32) int64 { return p.events.Progress(shard) }
+
 // Owns reports whether this process projects the shard at the moment.
 func (p *Projector) Owns(shard int32) bool {
 	_, ok := p.events.checkpoint(shard)
