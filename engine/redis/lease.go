@@ -27,6 +27,11 @@ const (
 
 	// extendTimeout limits one call that extends a lease.
 	extendTimeout = 200 * time.Millisecond
+
+	// holderTTL is the time for which Redis remembers the process that acquired a
+	// lease last, after the last call of that process. It is longer than a call can
+	// be late or a process be frozen.
+	holderTTL = time.Hour
 )
 
 // changing is the revision of a bucket while one of its products is changing.
@@ -60,7 +65,8 @@ type lease struct {
 	mu       sync.Mutex // serializes the calls to Redis
 	token    string     // of valid entries; "" when a call failed and its effect is unknown
 	revision int64      // increases with each call, which reveals an older state of Redis
-	acquire  bool       // the next call may take the lease from another process
+	acquire  bool       // the next call may take the lease from the former holder
+	former   string     // owner of the lease when this process asked for it
 	lost     bool       // another process has the lease
 	fillable bool       // AllowFill has been called
 	changing map[string]bool
@@ -77,25 +83,37 @@ type lease struct {
 // changes nothing. When the hash is missing or is not at the expected revision,
 // or is a copy from another server, Redis has lost calls: the lease gets a new
 // token, which makes all entries invalid.
-// KEYS: lease, then products to delete. ARGV: owner, "acquire" or "", token,
-// revision, next revision, new token, expiry, fillable, expected run id, then
-// pairs of bucket and revision. It returns the token, or "" when another process
-// has the lease, the run id, and the time.
+//
+// The holder outlives the lease. So a process that acquired the lease before
+// another one cannot extend it when it has expired, a call that is executed after
+// a later call of the same process changes nothing, and a late acquisition does
+// not take the lease from a process that acquired it meanwhile.
+// KEYS: lease, holder, then products to delete. ARGV: owner, "acquire" or "",
+// token, revision, next revision, new token, expiry, fillable, expected run id,
+// the holder from which the lease may be acquired, TTL of the holder, then pairs
+// of bucket and revision. It returns the token, or "" when it has changed nothing,
+// the run id, the time, and the holder.
 var extendScript = rueidis.NewLuaScript(runID + `
 local now, server = redis.call('TIME'), run_id()
-if server ~= ARGV[9] then return {'', server, now[1], now[2]} end
+local holder = redis.call('HMGET', KEYS[2], 'owner', 'revision')
+local function result(token) return {token, server, now[1], now[2], holder[1] or ''} end
+if server ~= ARGV[9] then return result('') end
 local lease = redis.call('HMGET', KEYS[1], 'owner', 'token', 'revision', 'server')
-if lease[1] and lease[1] ~= ARGV[1] and ARGV[2] == '' then return {'', server, now[1], now[2]} end
+if lease[1] and lease[1] ~= ARGV[1] and ARGV[2] == '' then return result('') end
+if holder[1] and holder[1] ~= ARGV[1] and (ARGV[2] == '' or holder[1] ~= ARGV[10]) then return result('') end
+if holder[1] == ARGV[1] and tonumber(holder[2]) >= tonumber(ARGV[5]) then return result('') end
 local token = ARGV[3]
 if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[3] or lease[3] ~= ARGV[4] or lease[4] ~= server then
   token = ARGV[6]
   redis.call('DEL', KEYS[1])
 end
+redis.call('HSET', KEYS[2], 'owner', ARGV[1], 'revision', ARGV[5])
+redis.call('PEXPIRE', KEYS[2], ARGV[11])
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'token', token, 'revision', ARGV[5], 'fillable', ARGV[8], 'server', server)
-for i = 10, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-for i = 2, #KEYS do redis.call('DEL', KEYS[i]) end
+for i = 12, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+for i = 3, #KEYS do redis.call('DEL', KEYS[i]) end
 redis.call('PEXPIREAT', KEYS[1], ARGV[7])
-return {token, server, now[1], now[2]}`)
+return result(token)`)
 
 // unknownServer is expected of a call that must not change anything: no server
 // has this run id.
@@ -142,14 +160,15 @@ func (c *Cache) extendOn(ctx context.Context, server string, shard int32, l *lea
 	if l.fillable {
 		fillable = "1"
 	}
-	keys := []string{c.leaseKey(shard)}
+	keys := []string{c.leaseKey(shard), c.key(shard, "holder")}
 	for _, id := range invalidated {
 		keys = append(keys, c.productKey(id))
 	}
 	// The expiry is a time of the clock of the server: a call that the server
 	// receives late does not extend the lease further.
 	expiry := strconv.FormatInt(l.clock.at(sent).Add(leaseTTL).UnixMilli(), 10)
-	args := []string{l.owner, acquire, l.token, strconv.FormatInt(l.revision, 10), revision, rand.Text(), expiry, fillable, server}
+	args := []string{l.owner, acquire, l.token, strconv.FormatInt(l.revision, 10), revision, rand.Text(), expiry, fillable, server,
+		l.former, strconv.FormatInt(holderTTL.Milliseconds(), 10)}
 	for b := range l.changing {
 		args = append(args, b, changing)
 	}
@@ -165,7 +184,7 @@ func (c *Cache) extendOn(ctx context.Context, server string, shard int32, l *lea
 	if err != nil {
 		return "", "", err
 	}
-	at = reply[1]
+	at, l.former = reply[1], reply[4]
 	seconds, _ := strconv.ParseInt(reply[2], 10, 64)
 	micros, _ := strconv.ParseInt(reply[3], 10, 64)
 	l.clock = clock{server: time.Unix(seconds, micros*1000), local: time.Now()}

@@ -40,14 +40,14 @@ func TestLease_oldSnapshot(t *testing.T) {
 		p := fillLamp(t, c)
 		shard := catalog.Shard(p.ID, enginetest.CacheShards)
 		snapshot := server.Dump()
-		lease := map[string]string{}
-		var leaseKey, entryKey, entry string
+		hashes := map[string]map[string]string{} // lease and holder
+		var entryKey, entry string
 		for _, key := range server.Keys() {
 			if server.Type(key) == "hash" {
-				leaseKey = key
+				hashes[key] = map[string]string{}
 				fields, _ := server.HKeys(key)
 				for _, f := range fields {
-					lease[f] = server.HGet(key, f)
+					hashes[key][f] = server.HGet(key, f)
 				}
 			} else {
 				entryKey = key
@@ -57,9 +57,11 @@ func TestLease_oldSnapshot(t *testing.T) {
 		if err := errors.Join(c.Invalidate(t.Context(), shard, []catalog.ID{p.ID}), c.AllowFill(t.Context(), shard)); err != nil {
 			t.Fatal(err)
 		}
-		server.Del(leaseKey)
-		for f, v := range lease {
-			server.HSet(leaseKey, f, v)
+		for key, fields := range hashes {
+			server.Del(key)
+			for f, v := range fields {
+				server.HSet(key, f, v)
+			}
 		}
 		if err := server.Set(entryKey, entry); err != nil {
 			t.Fatal(err)

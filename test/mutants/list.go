@@ -153,6 +153,16 @@ var mutants = []mutant{
 		pkg: "./engine/redis", test: "TestLease_oldSnapshot",
 	},
 	{
+		bug:  "Redis executes a late call on a lease that has changed since",
+		file: "engine/redis/lease.go", old: "if holder[1] == ARGV[1] and tonumber(holder[2]) >= tonumber(ARGV[5]) then return result('') end\n", new: "",
+		pkg: "./engine/redis", test: "TestLease_lateCall",
+	},
+	{
+		bug:  "a former holder of a lease recreates it",
+		file: "engine/redis/lease.go", old: "if holder[1] and holder[1] ~= ARGV[1] and (ARGV[2] == '' or holder[1] ~= ARGV[10]) then return result('') end\n", new: "",
+		pkg: "./engine/redis", test: "TestLease_lateCall",
+	},
+	{
 		bug:  "readers trust the leases of a restarted Redis",
 		file: "engine/redis/cache.go", old: "return time.Since(time.Unix(0, c.dialed.Load())) >= leaseTTL", new: "return true",
 		pkg: "./engine/redis", test: "TestLease_restart",
