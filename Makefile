@@ -114,6 +114,11 @@ mutants: ## plant bugs, one at a time, and check that a test catches each
 chaos: ## kill, freeze and cut off every part of the system under load, and compare all stores
 	go run ./test/chaos -network 3 -freezes 5 -pairs 5 -disks 1 -truncations 2 $(CHAOS)
 
+# Needs spin (apt-get install spin) and gcc.
+.PHONY: spec
+spec: ## check the models of the write path and the cache exhaustively, and that a planted bug fails (3 minutes)
+	docs/spec/check
+
 .PHONY: nightly
 nightly: engines-up ## long runs: full-size randomised tests, 100,000 chaos commands, mutants, all alerts (2 hours)
 	CATALOG_TEST_FULL=1 go test -race -count=1 -timeout 60m ./...
@@ -122,6 +127,7 @@ nightly: engines-up ## long runs: full-size randomised tests, 100,000 chaos comm
 	go run ./test/chaos -commands 20000 -kills 0 -network 6 -freezes 10 -pairs 20 -disks 2 -truncations 4
 	go run ./test/chaos -attacks
 	go run ./test/mutants
+	docs/spec/check -long
 	. .engines/env && CATALOG_TEST_ALERTS=1 go test -count=1 -timeout 30m -tags real -run TestMonitoring ./test/e2e
 	$(MAKE) compose-run
 
