@@ -43,7 +43,7 @@ var imports = map[string]string{
 
 	// Engines: each is the only importer of its driver.
 	"engine/kafka":                   ". eventlog internal/memory internal/metrics internal/telemetry internal/wire",
-	"engine/postgres":                ". eventlog internal/failpoint internal/metrics internal/telemetry internal/wire",
+	"engine/postgres":                ". eventlog internal/failpoint internal/memory internal/metrics internal/telemetry internal/wire",
 	"engine/sqlite":                  ". eventlog internal/failpoint internal/wire",
 	"engine/mongo":                   ". eventlog internal/metrics internal/telemetry internal/wire",
 	"engine/redis":                   ". internal/metrics internal/telemetry internal/wire",

@@ -35,6 +35,23 @@ type Event struct {
 	SettledAt        time.Time
 }
 
+// eventOverhead is about what an event takes beside its product: ids, times, trace
+// and headers.
+const eventOverhead = 250
+
+// Size returns about how many bytes the event takes as a record. Limits in bytes
+// count it.
+func (e Event) Size() int {
+	n := eventOverhead + e.Product.Size() + len(e.Actor)
+	if e.Refusal != nil {
+		n += len(e.Refusal.Reason)
+		for _, f := range e.Refusal.Fields {
+			n += len(f.Field) + len(f.Reason)
+		}
+	}
+	return n
+}
+
 // Applied reports whether the event made a new version of its product.
 func (e Event) Applied() bool {
 	return e.Outcome == Created || e.Outcome == Changed || e.Outcome == Deleted

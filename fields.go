@@ -159,6 +159,29 @@ func (f *Field) equal(d, e *ProductData) bool {
 	return *f.Text(d) == *f.Text(e)
 }
 
+// textOverhead is what a text adds to its bytes: its header in memory, or its key
+// and lengths in a record.
+const textOverhead = 16
+
+// size returns the bytes of the texts in the field.
+func (f *Field) size(d *ProductData) (n int) {
+	switch f.Kind {
+	case KindMoney:
+		return textOverhead
+	case KindList:
+		for _, s := range *f.List(d) {
+			n += textOverhead + len(s)
+		}
+		return n
+	case KindMap:
+		for k, v := range d.Attributes {
+			n += 2*textOverhead + len(k) + len(v)
+		}
+		return n
+	}
+	return textOverhead + len(*f.Text(d))
+}
+
 // apply sets the field of d to its value in p, where p has one.
 func (f *Field) apply(p *Patch, d *ProductData) {
 	switch f.Kind {

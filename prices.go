@@ -14,6 +14,8 @@ type PastPrice struct {
 const (
 	// MaxPastPrices limits the past prices that a product carries.
 	MaxPastPrices = 100
+	// pastPriceSize is about what a past price takes as a record, in bytes.
+	pastPriceSize = 32
 	// PriorTerm is the period before a price began in which earlier prices count as
 	// prior prices. Directive 98/6/EC, Article 6a, requires at least 30 days.
 	PriorTerm = 30 * 24 * time.Hour

@@ -33,8 +33,18 @@ type Product struct {
 	PastPrices []PastPrice
 }
 
+// productOverhead is about what a product takes beside its data and past prices:
+// id, version and times.
+const productOverhead = 64
+
 // Exists reports whether p can be read: it was created and is not deleted.
 func (p Product) Exists() bool { return p.Version > 0 && !p.Deleted }
+
+// Size returns about how many bytes p takes in memory and as a record. Limits in
+// bytes count it.
+func (p Product) Size() int {
+	return productOverhead + p.ProductData.Size() + pastPriceSize*len(p.PastPrices)
+}
 
 // Equal reports whether p and q are the same product at the same version with
 // the same data, times and past prices.
@@ -42,6 +52,15 @@ func (p Product) Equal(q Product) bool {
 	return p.ID == q.ID && p.Version == q.Version && p.Deleted == q.Deleted && p.ProductData.Equal(q.ProductData) &&
 		p.CreatedAt.Equal(q.CreatedAt) && p.UpdatedAt.Equal(q.UpdatedAt) &&
 		slices.EqualFunc(p.PastPrices, q.PastPrices, func(a, b PastPrice) bool { return a.Money == b.Money && a.Until.Equal(b.Until) })
+}
+
+// Size returns about how many bytes d takes in memory and as a record.
+func (d ProductData) Size() int {
+	n := 0
+	for i := range Fields {
+		n += Fields[i].size(&d)
+	}
+	return n
 }
 
 // Equal reports whether d and e have the same value in every field. An absent

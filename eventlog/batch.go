@@ -21,6 +21,7 @@ type Batch struct {
 	// stored with the shard, for a takeover after the topic has deleted its records.
 	Published   int64
 	Commands    []catalog.Command
+	Offsets     []int64      // of the Commands
 	DeadLetters []DeadLetter // records between the commands, numbered from NextDeadLetter
 	Records     []RecordID   // the records of the batch, by offset; empty if unknown
 }
@@ -34,6 +35,27 @@ func (b Batch) RecordBefore(to int64) RecordID {
 		return RecordID{}
 	}
 	return b.Records[i]
+}
+
+// UpTo returns the part of b before the offset.
+func (b Batch) UpTo(offset int64) Batch {
+	if offset >= b.To {
+		return b
+	}
+	b.To = offset
+	n, _ := slices.BinarySearch(b.Offsets, offset)
+	b.Commands, b.Offsets = b.Commands[:n], b.Offsets[:n]
+	n, _ = slices.BinarySearchFunc(b.DeadLetters, offset, func(d DeadLetter, offset int64) int { return cmp.Compare(d.Offset, offset) })
+	b.DeadLetters = b.DeadLetters[:n]
+	return b
+}
+
+// Before returns the part of b before the first command on the product.
+func (b Batch) Before(product catalog.ID) Batch {
+	if i := slices.IndexFunc(b.Commands, func(c catalog.Command) bool { return c.Product == product }); i >= 0 {
+		return b.UpTo(b.Offsets[i])
+	}
+	return b
 }
 
 // ShardState is the stored state of a shard.
@@ -76,32 +98,36 @@ func (s ShardState) ArchiveUpTo(to int64, limit int) (int64, error) {
 	return archived, nil
 }
 
-// BatchState is what a store must load before it can settle a batch.
+// BatchState is what a store must load before it can settle a batch. A store stops
+// to load products when they reach MaxBatchBytes, and settles the part of the batch
+// before the first product that it did not load.
 type BatchState struct {
 	Products map[catalog.ID]catalog.Product // products of the batch that exist or are deleted
 	Settled  map[catalog.ID]bool            // commands of the batch that are in the journal
 	SKUs     map[string]catalog.ID          // owners of the SKUs of the batch
 }
 
-// Products returns the ids of the batch's products, without duplicates and sorted.
-// The order prevents deadlocks between transactions that lock the rows.
+// Products returns the ids of the batch's products, without duplicates and in the
+// order of their first commands.
 func (b Batch) Products() []catalog.ID {
 	return distinct(b.Commands, func(c catalog.Command) catalog.ID { return c.Product })
 }
 
-// CommandIDs returns the ids of the batch's commands, without duplicates and
-// sorted.
+// CommandIDs returns the ids of the batch's commands, without duplicates.
 func (b Batch) CommandIDs() []catalog.ID {
 	return distinct(b.Commands, func(c catalog.Command) catalog.ID { return c.ID })
 }
 
 func distinct(commands []catalog.Command, id func(catalog.Command) catalog.ID) []catalog.ID {
-	ids := make([]catalog.ID, len(commands))
-	for i, c := range commands {
-		ids[i] = id(c)
+	ids := make([]catalog.ID, 0, len(commands))
+	seen := make(map[catalog.ID]bool, len(commands))
+	for _, c := range commands {
+		if id := id(c); !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
 	}
-	slices.SortFunc(ids, func(a, b catalog.ID) int { return slices.Compare(a[:], b[:]) })
-	return slices.Compact(ids)
+	return ids
 }
 
 // SKUs returns the SKUs that the batch's commands set, without duplicates and

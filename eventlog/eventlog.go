@@ -20,6 +20,7 @@ type Records[T any] struct {
 	Shard       int32
 	From, To    int64
 	Items       []T
+	Offsets     []int64      // of the Items
 	DeadLetters []DeadLetter // records that cannot be decoded, without numbers
 	IDs         []RecordID   // of the records of both, by offset; only for a consumer that keeps them
 	Delivery

@@ -11,15 +11,19 @@ import (
 // Settle decides the commands of b in order, each on the state that the commands
 // before it leave, and returns one event for each, numbered from b.NextSeq. It
 // skips a command that is already in the journal or earlier in b, because the
-// command has its event.
-func Settle(b Batch, k BatchState, now time.Time) []catalog.Event {
+// command has its event. It stops when the events reach MaxBatchBytes, and returns
+// the part of b that it has settled: at least one command.
+func Settle(b Batch, k BatchState, now time.Time) (events []catalog.Event, part Batch) {
 	var (
-		events   = make([]catalog.Event, 0, len(b.Commands))
+		bytes    int
 		products = map[catalog.ID]catalog.Product{}
 		owners   = map[string]catalog.ID{} // of SKUs whose owner differs from k.SKUs; the zero ID means free
 		settled  = map[catalog.ID]bool{}
 	)
-	for _, c := range b.Commands {
+	for i, c := range b.Commands {
+		if bytes >= MaxBatchBytes {
+			return events, b.UpTo(b.Offsets[i])
+		}
 		if k.Settled[c.ID] || settled[c.ID] {
 			continue
 		}
@@ -41,8 +45,9 @@ func Settle(b Batch, k BatchState, now time.Time) []catalog.Event {
 		}
 		e.Position = catalog.Position{Shard: b.Shard, Seq: b.NextSeq + int64(len(events))}
 		events = append(events, e)
+		bytes += e.Size()
 	}
-	return events
+	return events, b
 }
 
 // updateSKUs updates the owners of SKUs for the change of product p to next. It

@@ -44,7 +44,7 @@ func (w *memoryStore) settle(commands []catalog.Command) []catalog.Event {
 		}
 	}
 	b := eventlog.Batch{NextSeq: int64(len(w.journal)) + 1, Commands: commands}
-	events := eventlog.Settle(b, eventlog.BatchState{Products: w.products, Settled: w.settled, SKUs: skus}, now)
+	events, _ := eventlog.Settle(b, eventlog.BatchState{Products: w.products, Settled: w.settled, SKUs: skus}, now)
 	w.journal = append(w.journal, events...)
 	for _, e := range events {
 		w.settled[e.Command] = true
@@ -175,7 +175,7 @@ func TestSettle_eventFields(t *testing.T) {
 		Actor: "maria", Trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", AcceptedAt: now.Add(-time.Second),
 	}
 	b := eventlog.Batch{Shard: 5, NextSeq: 1207, Commands: []catalog.Command{c, {ID: name("d"), Product: name("p"), Op: catalog.CreateProduct{Data: chair()}, Actor: "ole"}}}
-	events := eventlog.Settle(b, eventlog.BatchState{}, now)
+	events, _ := eventlog.Settle(b, eventlog.BatchState{}, now)
 	if len(events) != 2 {
 		t.Fatalf("%d events; want 2", len(events))
 	}

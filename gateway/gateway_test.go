@@ -79,7 +79,7 @@ func (s *system) SendCommands(_ context.Context, commands ...catalog.Command) er
 			known.SKUs[p.SKU] = p.ID
 		}
 	}
-	events := eventlog.Settle(eventlog.Batch{NextSeq: int64(len(s.events) + 1), Commands: commands}, known, wire.TruncateTime(time.Now()))
+	events, _ := eventlog.Settle(eventlog.Batch{NextSeq: int64(len(s.events) + 1), Commands: commands}, known, wire.TruncateTime(time.Now()))
 	s.events = append(s.events, events...)
 	for _, p := range eventlog.LastVersions(events) {
 		s.products[p.ID] = p

@@ -37,7 +37,8 @@ func (g *Gateway) ListHistory(c *echo.Context, id api.ID, params api.ListHistory
 		}
 		events = append(events, e)
 	}
-	writeJSON(c, http.StatusOK, "application/json", wire.HistoryToJSON(events, len(events) > limit))
+	// A page of large versions has fewer than requested, and its last one is compared, too.
+	writeJSON(c, http.StatusOK, "application/json", wire.HistoryToJSON(events, r.GetMore() || len(events) > limit))
 	return nil
 }
 

@@ -59,7 +59,7 @@ func testDeadLetters(t *testing.T) {
 	if r := replay(second, false); !r.GetSent() || len(l.sent) != 1 || l.sent[0].ID != stray.ID {
 		t.Errorf("replay = %v, %d commands sent; want the command sent", r, len(l.sent))
 	}
-	handle(t, w, eventlog.Records[catalog.Command]{From: 2, To: 3, Items: l.sent})
+	handle(t, w, eventlog.Records[catalog.Command]{From: 2, To: 3, Items: l.sent, Offsets: []int64{2}})
 	if r := replay(second, false); r.GetSent() || !r.GetSettled() || len(l.sent) != 1 {
 		t.Errorf("replay of a settled command = %v, %d commands sent; want none sent again", r, len(l.sent))
 	}

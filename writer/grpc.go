@@ -3,12 +3,14 @@ package writer
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
 	"catalog/internal/breaker"
+	"catalog/internal/memory"
 	"catalog/internal/wire"
 )
 
@@ -19,6 +21,7 @@ type Server struct {
 	Store   Store
 	Breaker *breaker.Breaker // for the calls that a client of the gateway waits for
 	Log     Log              // for ReplayDeadLetter
+	Memory  *memory.Budget   // bounds the streams; nil means no limit
 }
 
 // GetReceipt returns the event of a command.
@@ -34,17 +37,18 @@ func (s Server) GetReceipt(ctx context.Context, r *catalogv1.GetReceiptRequest) 
 	return &catalogv1.GetReceiptResponse{Event: wire.EventToProto(e)}, nil
 }
 
-// ListHistory returns the events that made the versions of a product.
+// ListHistory returns a page of the events that made the versions of a product.
 func (s Server) ListHistory(ctx context.Context, r *catalogv1.ListHistoryRequest) (*catalogv1.ListHistoryResponse, error) {
 	var events []catalog.Event
+	var more bool
 	err := s.Breaker.Do(ctx, s.probe, func(ctx context.Context) (err error) {
-		events, err = s.Store.History(ctx, catalog.ID(r.GetProductId()), r.GetBeforeVersion(), int(r.GetLimit()))
+		events, more, err = s.Store.History(ctx, catalog.ID(r.GetProductId()), r.GetBeforeVersion(), int(r.GetLimit()))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &catalogv1.ListHistoryResponse{Events: eventsToProto(events)}, nil
+	return &catalogv1.ListHistoryResponse{Events: eventsToProto(events), More: more}, nil
 }
 
 // FindSKUs returns the products that own the SKUs.
@@ -74,6 +78,11 @@ func (s Server) probe(ctx context.Context) error {
 // ErrArchived when the first event is archived.
 func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingServer[catalogv1.ReplayResponse]) error {
 	ctx := stream.Context()
+	end, err := s.startStream(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
 	state, err := s.Store.State(ctx, r.GetShard())
 	if err != nil {
 		return err
@@ -90,7 +99,7 @@ func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingSe
 		if len(events) == 0 || events[0].Seq != from {
 			return s.missingEvent(ctx, r.GetShard(), from)
 		}
-		if err := stream.Send(&catalogv1.ReplayResponse{Events: eventsToProto(events)}); err != nil {
+		if err := send(stream, &catalogv1.ReplayResponse{Events: eventsToProto(events)}); err != nil {
 			return err
 		}
 		from = events[len(events)-1].Seq + 1
@@ -110,8 +119,14 @@ func (s Server) missingEvent(ctx context.Context, shard int32, seq int64) error 
 	return fmt.Errorf("shard %d: event %d is missing in the journal", shard, seq)
 }
 
-// Snapshot streams the products of a shard, then the seq of the next event.
+// Snapshot streams the products of a shard, page by page, then the seq that the next
+// event had before the first page.
 func (s Server) Snapshot(r *catalogv1.SnapshotRequest, stream grpc.ServerStreamingServer[catalogv1.SnapshotResponse]) error {
+	end, err := s.startStream(stream.Context())
+	if err != nil {
+		return err
+	}
+	defer end()
 	var only []catalog.ID // nil means all products
 	for _, id := range r.GetProductIds() {
 		only = append(only, catalog.ID(id))
@@ -121,12 +136,37 @@ func (s Server) Snapshot(r *catalogv1.SnapshotRequest, stream grpc.ServerStreami
 		for i, p := range products {
 			m.Products[i] = wire.ProductToProto(p)
 		}
-		return stream.Send(m)
+		return send(stream, m)
 	})
 	if err != nil {
 		return err
 	}
-	return stream.Send(&catalogv1.SnapshotResponse{NextSeq: next})
+	return send(stream, &catalogv1.SnapshotResponse{NextSeq: next})
+}
+
+// startStream waits until another stream may start, and returns the function that
+// ends it.
+func (s Server) startStream(ctx context.Context) (end func(), err error) {
+	share := s.Memory.Share("writer.streams", streamShare)
+	if err := share.Acquire(ctx, pageBytes); err != nil {
+		return nil, err
+	}
+	return func() { share.Release(pageBytes) }, nil
+}
+
+// send sends a message. It returns an error when the client does not take it within
+// maxStall; the stream must end then.
+func send[M any](stream grpc.ServerStreamingServer[M], m *M) error {
+	sent := make(chan error, 1)
+	go func() { sent <- stream.Send(m) }()
+	stalled := time.NewTimer(maxStall)
+	defer stalled.Stop()
+	select {
+	case err := <-sent:
+		return err
+	case <-stalled.C:
+		return fmt.Errorf("%w: the client took nothing for %v", catalog.ErrUnavailable, maxStall)
+	}
 }
 
 func eventsToProto(events []catalog.Event) []*catalogv1.Event {

@@ -5,13 +5,35 @@ import "time"
 // Limits of the writer. None is a flag: they bound memory and load, and no
 // promise depends on their values.
 const (
-	// replayBatch is the number of events read from the journal at once, for a
-	// takeover and for Replay. 500 events of 10 kB are 5 MB.
+	// replayBatch is the largest number of events read from the journal at once, for
+	// a takeover and for Replay. Large events end a page earlier
+	// (eventlog.MaxPageBytes).
 	replayBatch = 500
+
+	// maxBatchCommands is the largest number of commands of one transaction. The log
+	// delivers no more at once.
+	maxBatchCommands = 1_000
 
 	// deadLetterBatch is the number of dead letters read from the store at once.
 	// It is small because a dead letter can have up to 1 MB.
-	deadLetterBatch = 10
+	deadLetterBatch = 2
+
+	// pageBytes is what a page of the journal takes: eventlog.MaxPageBytes and one
+	// event, in the form of the store and in that of the response.
+	pageBytes = 2 << 20
+
+	// republishShare limits the pages that takeovers publish at once. A process can
+	// take over all shards at the same moment.
+	republishShare = 4 * pageBytes
+
+	// streamShare limits the streams of Replay and Snapshot, each of which counts as
+	// a page from its begin to its end. Others wait.
+	streamShare = 16 * pageBytes
+
+	// maxStall is how long a stream waits for its client to take a message. A reader
+	// whose view is away for a minute continues; a client that is gone or never reads
+	// gives its place to another one.
+	maxStall = 2 * time.Minute
 
 	// storeTimeout limits a call to the store for a shard. It is below the shortest
 	// session timeout that Kafka allows, 6 s: a connection that hangs delays the shard

@@ -69,11 +69,11 @@ func (w *Writer) publishEvents(ctx context.Context, s *ownedShard, events []cata
 	if len(events) == 0 { // the batch had repeated commands only
 		return
 	}
-	start := time.Now()
-	w.log.PublishEvents(ctx, events, s.publisher.onPublished(&s.publisher.seq, events[len(events)-1].Seq, func() {
+	start, n := time.Now(), len(events)
+	w.log.PublishEvents(ctx, events, s.publisher.onPublished(&s.publisher.seq, events[n-1].Seq, func() { // keeps no event
 		failpoint.Here(failpoint.WriterPublished)
 		w.metrics.publish.Observe(time.Since(start).Seconds())
-		w.metrics.published.Add(float64(len(events)))
+		w.metrics.published.Add(float64(n))
 	}))
 }
 
@@ -99,6 +99,13 @@ func (w *Writer) publishDeadLetters(ctx context.Context, s *ownedShard, letters 
 // known to be in their topics, and waits until they are.
 func (w *Writer) publishMissing(ctx context.Context, s *ownedShard) error {
 	number, p := s.state.Shard, &s.publisher
+	if p.seq.Load()+1 >= s.state.NextSeq && p.deadLetter.Load()+1 >= s.state.NextDeadLetter {
+		return nil
+	}
+	if err := w.republishing.Acquire(ctx, pageBytes); err != nil {
+		return err
+	}
+	defer w.republishing.Release(pageBytes)
 	for from := p.seq.Load() + 1; from < s.state.NextSeq; from = p.seq.Load() + 1 {
 		events, err := within(ctx, storeTimeout, func(ctx context.Context) ([]catalog.Event, error) {
 			return w.store.Journal(ctx, number, from, s.state.NextSeq-1, replayBatch)

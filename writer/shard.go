@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,12 @@ type ownedShard struct {
 	state     eventlog.ShardState // as of the claim, and then of each commit
 	changedAt time.Time           // when state was last changed
 	publisher publisher
+
+	// batchLimit is the number of commands of the next transaction. After a
+	// transaction that could not take all commands of its batch, the next batch has
+	// twice as many as it took, because the store reads the products of all of them.
+	// After a transaction that failed, the next one has half as many.
+	batchLimit int
 }
 
 // Begin claims the shard and publishes the settled events and dead letters that
@@ -51,7 +58,7 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 			return 0, err
 		}
 	}
-	s := &ownedShard{state: state, changedAt: time.Now()}
+	s := &ownedShard{state: state, changedAt: time.Now(), batchLimit: maxBatchCommands}
 	// The store has a lower bound of what was published, for a topic whose last
 	// records are deleted by its retention. A topic that ends below that bound has
 	// lost its tail, which is published again.
@@ -103,39 +110,26 @@ func (w *Writer) checkTopics(ctx context.Context, number int32) error {
 		catalog.ErrInconsistent, name, number, state.Offset, state.NextSeq-1)
 }
 
-// Handle settles the commands in one transaction and starts to publish their
-// events. It does not wait for the publish, so that the next batch is settled
-// meanwhile.
+// Handle settles the commands and starts to publish their events. It does not wait
+// for a publish, so that the next commands are settled meanwhile. Large products
+// make it take several transactions; after an error it continues behind those that
+// are committed.
 func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]) (err error) {
 	ctx, batch := telemetry.StartCommands(ctx, r)
 	defer func() { batch.End(err) }()
 	s := w.shard(r.Shard)
-	if err := s.publisher.interruption(); err != nil {
-		return err
-	}
 	failpoint.Here(failpoint.WriterPolled)
-	start, now := time.Now(), wire.TruncateTime(w.now())
-	for i := range r.DeadLetters {
-		r.DeadLetters[i].Seq, r.DeadLetters[i].At = s.state.NextDeadLetter+int64(i), now
+	for s.state.Offset < r.To {
+		if err := s.publisher.interruption(); err != nil {
+			return err
+		}
+		events, err := w.settleNext(ctx, s, r)
+		if err != nil {
+			return err
+		}
+		batch.SetEvents(events)
+		w.publishEvents(ctx, s, events)
 	}
-	b := eventlog.Batch{
-		Shard: r.Shard, Epoch: s.state.Epoch, From: r.From, To: r.To,
-		NextSeq: s.state.NextSeq, NextDeadLetter: s.state.NextDeadLetter, Published: s.publisher.published().seq,
-		Commands: r.Items, DeadLetters: r.DeadLetters, Records: r.IDs,
-	}
-	events, err := w.settle(ctx, b, now, storeTimeout<<min(r.Attempt, maxTimeoutDoublings))
-	if err != nil {
-		return err
-	}
-	batch.SetEvents(events)
-	failpoint.Here(failpoint.WriterCommitted)
-	s.changedAt = time.Now()
-	s.state.Offset, s.state.Last = r.To, b.RecordBefore(r.To)
-	s.state.NextSeq += int64(len(events))
-	s.state.NextDeadLetter += int64(len(r.DeadLetters))
-	w.metrics.settled(events, time.Since(start))
-	w.publishEvents(ctx, s, events)
-	w.publishDeadLetters(ctx, s, r.DeadLetters)
 	return nil
 }
 
@@ -146,32 +140,89 @@ func within[T any](ctx context.Context, d time.Duration, f func(context.Context)
 	return f(ctx)
 }
 
-// settle settles the batch. When the outcome of the transaction is unknown, also
-// because it takes longer than timeout, it reads the state of the shard, which tells
-// whether the batch was committed.
-func (w *Writer) settle(ctx context.Context, b eventlog.Batch, now time.Time, timeout time.Duration) (events []catalog.Event, err error) {
+// settleNext settles the next part of the records in one transaction.
+func (w *Writer) settleNext(ctx context.Context, s *ownedShard, r eventlog.Records[catalog.Command]) ([]catalog.Event, error) {
+	start, now := time.Now(), wire.TruncateTime(w.now())
+	b, timeout := s.nextBatch(r, now), storeTimeout<<min(r.Attempt, maxTimeoutDoublings)
+	events, to, err := w.settle(ctx, b, now, timeout)
+	if err != nil {
+		s.batchLimit = max(len(b.Commands)/2, 1) // a smaller transaction may end in time
+		return nil, err
+	}
+	failpoint.Here(failpoint.WriterCommitted)
+	settled := b.UpTo(to)
+	s.batchLimit = min(2*s.batchLimit, maxBatchCommands)
+	if to < b.To {
+		s.batchLimit = 2 * max(len(settled.Commands), 1)
+	}
+	s.changedAt = time.Now()
+	s.state.Offset, s.state.Last = to, b.RecordBefore(to)
+	s.state.NextSeq += int64(len(events))
+	s.state.NextDeadLetter += int64(len(settled.DeadLetters))
+	w.metrics.settled(events, time.Since(start))
+	w.publishDeadLetters(ctx, s, settled.DeadLetters)
+	return events, nil
+}
+
+// nextBatch returns the records of r that are not settled yet, at most
+// s.batchLimit commands.
+func (s *ownedShard) nextBatch(r eventlog.Records[catalog.Command], now time.Time) eventlog.Batch {
+	first, _ := slices.BinarySearch(r.Offsets, s.state.Offset)
+	letters := r.DeadLetters
+	for len(letters) > 0 && letters[0].Offset < s.state.Offset {
+		letters = letters[1:]
+	}
+	for i := range letters {
+		letters[i].Seq, letters[i].At = s.state.NextDeadLetter+int64(i), now
+	}
+	b := eventlog.Batch{
+		Shard: r.Shard, Epoch: s.state.Epoch, From: s.state.Offset, To: r.To,
+		NextSeq: s.state.NextSeq, NextDeadLetter: s.state.NextDeadLetter, Published: s.publisher.published().seq,
+		Commands: r.Items[first:], Offsets: r.Offsets[first:], DeadLetters: letters, Records: r.IDs,
+	}
+	if limit := s.batchLimit; limit < len(b.Commands) {
+		b = b.UpTo(b.Offsets[limit])
+	}
+	return b
+}
+
+// settle settles the batch, or a part of it, and returns the offset that the shard
+// has come to. When the outcome of the transaction is unknown, also because it takes
+// longer than timeout, it reads the state of the shard, which tells whether and how
+// far the batch was committed.
+func (w *Writer) settle(ctx context.Context, b eventlog.Batch, now time.Time, timeout time.Duration) (events []catalog.Event, to int64, err error) {
 	ctx, step := telemetry.StartStep(ctx, "settle")
 	defer func() { step.End(err) }()
-	events, err = within(ctx, timeout, func(ctx context.Context) ([]catalog.Event, error) { return w.store.Settle(ctx, b, now) })
-	if err == nil || errors.Is(err, catalog.ErrFenced) {
+	events, err = within(ctx, timeout, func(ctx context.Context) (events []catalog.Event, err error) {
+		events, to, err = w.store.Settle(ctx, b, now)
 		return events, err
+	})
+	if err == nil || errors.Is(err, catalog.ErrFenced) {
+		return events, to, err
 	}
 	state, stateErr := within(ctx, storeTimeout, func(ctx context.Context) (eventlog.ShardState, error) { return w.store.State(ctx, b.Shard) })
 	switch {
 	case stateErr != nil:
-		return nil, errors.Join(err, stateErr)
+		return nil, 0, errors.Join(err, stateErr)
 	case state.Epoch != b.Epoch:
-		return nil, fmt.Errorf("%w: %w", catalog.ErrFenced, err)
-	case state.Offset != b.To:
-		return nil, err // not committed
+		return nil, 0, fmt.Errorf("%w: %w", catalog.ErrFenced, err)
+	case state.Offset == b.From:
+		return nil, 0, err // not committed
 	}
 	w.logger.WarnContext(ctx, "commit outcome recovered", "shard", b.Shard, "offset", b.From, "err", err)
-	if state.NextSeq == b.NextSeq {
-		return nil, nil // the batch had repeated commands only
+	for next := b.NextSeq; next < state.NextSeq; next = events[len(events)-1].Seq + 1 { // no event if the batch had repeated commands only
+		page, err := within(ctx, timeout, func(ctx context.Context) ([]catalog.Event, error) {
+			return w.store.Journal(ctx, b.Shard, next, state.NextSeq-1, maxBatchCommands)
+		})
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(page) == 0 {
+			return nil, 0, fmt.Errorf("shard %d: event %d is missing in the journal", b.Shard, next)
+		}
+		events = append(events, page...)
 	}
-	return within(ctx, timeout, func(ctx context.Context) ([]catalog.Event, error) {
-		return w.store.Journal(ctx, b.Shard, b.NextSeq, state.NextSeq-1, len(b.Commands))
-	})
+	return events, state.Offset, nil
 }
 
 // Check returns ErrFenced when another writer has claimed the shard or when a

@@ -22,8 +22,7 @@ func TestHandle(t *testing.T) {
 		handle(t, w, records(0, 3))
 		handle(t, w, records(3, 2))
 		handle(t, w, eventlog.Records[catalog.Command]{From: 5, To: 9}) // no command
-		repeated := records(0, 2)
-		repeated.From, repeated.To = 9, 11
+		repeated := moved(records(0, 2), 9)
 		handle(t, w, repeated)
 		handle(t, w, records(11, 1))
 		wantSeqs(t, l, 1, 2, 3, 4, 5, 6)
@@ -59,15 +58,15 @@ type lossyStore struct {
 	stateErr  error // instead of the next response of State
 }
 
-func (s *lossyStore) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, err error) {
+func (s *lossyStore) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, to int64, err error) {
 	lost := s.settleErr
 	if lost == nil || s.commit {
-		events, err = s.Store.Settle(ctx, b, now)
+		events, to, err = s.Store.Settle(ctx, b, now)
 	}
 	if s.settleErr = nil; lost != nil {
-		return nil, lost
+		return nil, 0, lost
 	}
-	return events, err
+	return events, to, err
 }
 
 func (s *lossyStore) State(ctx context.Context, shard int32) (eventlog.ShardState, error) {
@@ -89,8 +88,7 @@ func TestHandle_lostResponse(t *testing.T) {
 		store.settleErr = errLost
 		handle(t, w, records(0, 3))
 		store.settleErr = errLost
-		repeated := records(0, 1)
-		repeated.From, repeated.To = 3, 4
+		repeated := moved(records(0, 1), 3)
 		handle(t, w, repeated)
 		handle(t, w, records(4, 1))
 		wantSeqs(t, l, 1, 2, 3, 4)

@@ -22,6 +22,7 @@ import (
 	"catalog"
 	"catalog/eventlog"
 	"catalog/internal/logging"
+	"catalog/internal/memory"
 	"catalog/internal/metrics"
 )
 
@@ -52,22 +53,26 @@ type Store interface {
 	// State returns the state of the shard.
 	State(ctx context.Context, shard int32) (eventlog.ShardState, error)
 
-	// Settle runs one transaction. It moves the shard from offset b.From to b.To
-	// and from seq b.NextSeq on by the number of events, and stores the events of
-	// eventlog.Settle, the products of eventlog.LastVersions, and the dead
-	// letters. It returns the events. When the shard is not at b.Epoch, b.From
-	// and b.NextSeq it changes nothing and returns ErrFenced. After any other
-	// error the transaction may or may not be committed; State tells which.
-	Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error)
+	// Settle runs one transaction. It stores the events of eventlog.Settle, the
+	// products of eventlog.LastVersions, and the dead letters, and moves the shard
+	// to the offset and the seq behind them. It settles the whole batch, or a part
+	// of it when products or events reach eventlog.MaxBatchBytes, and returns the
+	// events and the offset that the shard has come to. When the shard is not at
+	// b.Epoch, b.From and b.NextSeq it changes nothing and returns ErrFenced. After
+	// any other error the transaction may or may not be committed; State tells
+	// which.
+	Settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, to int64, err error)
 
-	// Journal returns the events of the shard with from ≤ seq ≤ to, in order, at
-	// most limit of them.
+	// Journal returns the events of the shard with from ≤ seq ≤ to, in order: a page
+	// of at least one event, at most limit events and about eventlog.MaxPageBytes.
 	Journal(ctx context.Context, shard int32, from, to int64, limit int) ([]catalog.Event, error)
 
-	// Snapshot calls handle with the products of the shard, including
-	// tombstones, in the order of their ids; only with the products in only,
-	// unless only is nil. It returns the seq of the next event. Products and seq
-	// are of one moment.
+	// Snapshot calls handle with the products of the shard, including tombstones, in
+	// the order of their ids, in pages of about eventlog.MaxPageBytes; only with the
+	// products in only, unless only is nil. Each page is read in a transaction of
+	// its own, which ends before handle is called. Snapshot returns the seq that the
+	// next event had before the first page: every product is at least as new as the
+	// events before it, and may be newer.
 	Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (nextSeq int64, err error)
 
 	// DeadLetters returns the dead letters of the shard with number ≥ from, in
@@ -83,10 +88,12 @@ type Store interface {
 	Receipt(ctx context.Context, command catalog.ID) (catalog.Event, error)
 
 	// History returns the events that made the versions of the product below
-	// before (0 for all versions), newest first, at most limit of them. It leaves
-	// out archived events, and returns eventlog.CurrentVersion in place of that of
-	// the current version. It returns ErrNotFound when the product has no event.
-	History(ctx context.Context, product catalog.ID, before int64, limit int) ([]catalog.Event, error)
+	// before (0 for all versions), newest first: at most limit events and about
+	// eventlog.MaxPageBytes, but at least two if there are two. more reports whether
+	// there are older ones. It leaves out archived events, and returns
+	// eventlog.CurrentVersion in place of that of the current version. It returns
+	// ErrNotFound when the product has no event.
+	History(ctx context.Context, product catalog.ID, before int64, limit int) (events []catalog.Event, more bool, err error)
 
 	// Sizes returns estimates of what the store holds, for metrics.
 	Sizes(ctx context.Context) (eventlog.Sizes, error)
@@ -127,13 +134,14 @@ type Log interface {
 	SendCommands(ctx context.Context, commands ...catalog.Command) error
 }
 
-// Deps are the parts that a Writer needs. All of them are required.
+// Deps are the parts that a Writer needs. All of them are required, except Memory.
 type Deps struct {
 	Store    Store
 	Log      Log
 	Logger   *slog.Logger
 	Now      func() time.Time      // time.Now, except in tests
 	Registry prometheus.Registerer // receives the metrics of the writer
+	Memory   *memory.Budget        // bounds takeovers; nil means the same limit, without metrics
 }
 
 // Writer settles the commands of the shards that the log assigns to it. It is
@@ -151,7 +159,8 @@ type Writer struct {
 	// progress counts what Begin has published, by shard.
 	progress map[int32]int64
 
-	takeovers *logging.Shards
+	takeovers    *logging.Shards
+	republishing *memory.Share // pages of the journal that takeovers publish
 
 	states storedStates
 }
@@ -161,6 +170,7 @@ func New(d Deps) *Writer {
 	return &Writer{
 		store: d.Store, log: d.Log, logger: d.Logger, now: d.Now, metrics: newMetrics(d.Registry),
 		shards: map[int32]*ownedShard{}, resume: map[int32]published{}, progress: map[int32]int64{}, takeovers: logging.NewShards(d.Logger, "shards taken over"),
+		republishing: d.Memory.Share("writer.republish", republishShare),
 	}
 }
 

@@ -187,8 +187,17 @@ func create(i int) catalog.Command {
 func records(from, n int) eventlog.Records[catalog.Command] {
 	r := eventlog.Records[catalog.Command]{From: int64(from), To: int64(from + n)}
 	for i := range n {
-		r.Items = append(r.Items, create(from+i))
+		r.Items, r.Offsets = append(r.Items, create(from+i)), append(r.Offsets, int64(from+i))
 	}
+	return r
+}
+
+// moved returns the records at other offsets, from the given one on.
+func moved(r eventlog.Records[catalog.Command], from int64) eventlog.Records[catalog.Command] {
+	for i := range r.Offsets {
+		r.Offsets[i] += from - r.From
+	}
+	r.From, r.To = from, r.To+from-r.From
 	return r
 }
 

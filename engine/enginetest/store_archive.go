@@ -19,7 +19,7 @@ func hourly(t *testing.T, o *owner, p string, versions int) []catalog.Event {
 		c := command(fmt.Sprint(p, i), p, catalog.PutProduct{Data: data(fmt.Sprint(p, i))})
 		b := o.batch(c)
 		b.Published = o.st.NextSeq - 1
-		events, err := o.s.Settle(t.Context(), b, moment.Add(time.Duration(i)*time.Hour))
+		events, _, err := o.s.Settle(t.Context(), b, moment.Add(time.Duration(i)*time.Hour))
 		if err != nil || len(events) != 1 || !events[0].Applied() {
 			t.Fatalf("Settle = %d events, %v", len(events), err)
 		}
@@ -94,7 +94,7 @@ func archivedHistory(t *testing.T, s Store) {
 	hourly(t, o, "q", 3)
 	history := func(before int64) []catalog.Event {
 		t.Helper()
-		got, err := s.History(t.Context(), product("p"), before, 10)
+		got, _, err := s.History(t.Context(), product("p"), before, 10)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,7 +54,7 @@ func receipts(t *testing.T, s Store) {
 
 func historyPages(t *testing.T, s Store) {
 	o := claim(t, s, 0)
-	if _, err := s.History(t.Context(), product("p"), 0, 10); !errors.Is(err, catalog.ErrNotFound) {
+	if _, _, err := s.History(t.Context(), product("p"), 0, 10); !errors.Is(err, catalog.ErrNotFound) {
 		t.Errorf("History of an unknown product = %v; want ErrNotFound", err)
 	}
 	var versions []catalog.Event // newest first
@@ -80,9 +80,12 @@ func historyPages(t *testing.T, s Store) {
 		{1, 10, nil},
 		{99, 10, versions},
 	} {
-		got, err := s.History(t.Context(), product("p"), c.before, c.limit)
+		got, more, err := s.History(t.Context(), product("p"), c.before, c.limit)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if want := len(c.want) > 0 && c.want[len(c.want)-1].Product.Version > 1; more != want {
+			t.Errorf("History(before %d, limit %d) has more versions: %v; want %v", c.before, c.limit, more, want)
 		}
 		sameEvents(t, fmt.Sprintf("History(before %d, limit %d)", c.before, c.limit), got, c.want)
 	}

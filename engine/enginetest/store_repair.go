@@ -56,11 +56,12 @@ func repairAppendEvents(t *testing.T, s Store) {
 		}
 		return k
 	}
-	events := eventlog.Settle(one.batch(
+	events, _ := eventlog.Settle(one.batch(
 		command("c3", "p1", giveSKU("")), command("c4", "p3", catalog.CreateProduct{Data: data("")}),
 		command("c5", "p3", catalog.DeleteProduct{}), command("c6", "p3", catalog.DeleteProduct{}),
 	), state("p1"), moment)
-	events = append(events, eventlog.Settle(two.batch(command("c7", "p2", giveSKU(sku))), state("p2"), moment)...)
+	more, _ := eventlog.Settle(two.batch(command("c7", "p2", giveSKU(sku))), state("p2"), moment)
+	events = append(events, more...)
 
 	if err := s.AppendEvents(t.Context(), events[1:]); err == nil {
 		t.Error("AppendEvents with a missing event = nil; want an error")

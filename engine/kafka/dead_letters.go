@@ -40,11 +40,8 @@ func deadLetter(r *kgo.Record, cause error) eventlog.DeadLetter {
 // [Log.PublishEvents]. Of a dead letter above maxDeadLetterBytes it sends only
 // the headers added here; PostgreSQL has the whole record.
 func (l *Log) PublishDeadLetters(ctx context.Context, letters []eventlog.DeadLetter, done func(error)) {
-	records := make([]*kgo.Record, len(letters))
-	for i, d := range letters {
-		records[i] = l.deadLetterRecord(d)
-	}
-	l.appendToPartition(ctx, "dead-letters", records, func(err error) {
+	record := func(i int) (*kgo.Record, error) { return l.deadLetterRecord(letters[i]), nil }
+	l.appendToPartition(ctx, "dead-letters", len(letters), record, func(err error) {
 		if err != nil {
 			err = fmt.Errorf("publish dead letters from %s on: %w", letters[0].Position, refused(err))
 		}

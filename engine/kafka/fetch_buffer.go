@@ -9,46 +9,67 @@ import (
 )
 
 // Limits of a batch and of the records buffered behind it, in records and in
-// bytes of keys and values. A single record may exceed a limit in bytes.
+// bytes. A single record may exceed a limit in bytes.
 const (
-	maxBatchRecords, maxBatchBytes   = 1_000, 2 << 20 // one call of Handle; bounds the writer's transaction
-	maxBufferRecords, maxBufferBytes = 4_000, 4 << 20 // above them fetching pauses; four batches hide the time of a fetch
+	maxBatchRecords, maxBatchBytes   = 1_000, 1 << 20 // one call of Handle
+	maxBufferRecords, maxBufferBytes = 4_000, 2 << 20 // above them fetching pauses; the buffer hides the time of a fetch
+
+	// recordOverhead is about what a record takes in memory beside its key and value.
+	recordOverhead = 400
 )
 
 // fetchBuffer holds the fetched records of one partition until the worker takes
 // them. While the worker is busy, records collect into larger batches; a record
 // that arrives at an idle worker is taken at once. The buffer pauses fetching
-// while it is full.
+// while it is full. Its records, and the batch that the worker has taken last,
+// count in the share of the fetcher.
 type fetchBuffer struct {
 	pause, resume func()
+	memory        *fetchMemory
 	changed       chan struct{} // has an element when take should look again
 
 	mu      sync.Mutex
 	records []*kgo.Record
-	bytes   int
+	bytes   int   // of the records
+	taken   int   // bytes of the batch that the worker has
 	end     int64 // offset that the partition's next record gets, as of the last fetch
 	paused  bool
+	dropped bool
 	err     error // why no more records will come
 }
 
-func newFetchBuffer(pause, resume func()) *fetchBuffer {
-	return &fetchBuffer{pause: pause, resume: resume, changed: make(chan struct{}, 1)}
+func newFetchBuffer(memory *fetchMemory, pause, resume func()) *fetchBuffer {
+	return &fetchBuffer{memory: memory, pause: pause, resume: resume, changed: make(chan struct{}, 1)}
 }
 
 // put adds records. end is the offset that the partition's next record gets.
 func (b *fetchBuffer) put(records []*kgo.Record, end int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.records = append(b.records, records...)
-	for _, r := range records {
-		b.bytes += size(r)
+	if b.dropped {
+		return
 	}
+	b.records = append(b.records, records...)
+	bytes := 0
+	for _, r := range records {
+		bytes += size(r)
+	}
+	b.bytes += bytes
+	b.memory.hold(bytes)
 	b.end = end
 	if full := len(b.records) > maxBufferRecords || b.bytes > maxBufferBytes; full && !b.paused {
 		b.paused = true
 		b.pause()
 	}
 	b.signal()
+}
+
+// drop removes all records. The buffer takes no more.
+func (b *fetchBuffer) drop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.memory.release(b.bytes + b.taken)
+	b.records, b.bytes, b.taken, b.dropped = nil, 0, 0, true
 }
 
 // fail makes take return err once the buffer is empty.
@@ -66,8 +87,8 @@ func (b *fetchBuffer) signal() {
 	}
 }
 
-// take waits for records and returns as many as fit into a batch. It returns
-// none when timeout fires first. It returns an error when ctx has ended, or when
+// take waits for records and returns as many as fit into a batch. The worker no
+// longer uses the batch before. It returns none when timeout fires first. It returns an error when ctx has ended, or when
 // the buffer is empty and has failed.
 func (b *fetchBuffer) take(ctx context.Context, timeout <-chan time.Time) ([]*kgo.Record, error) {
 	for {
@@ -91,6 +112,8 @@ func (b *fetchBuffer) take(ctx context.Context, timeout <-chan time.Time) ([]*kg
 func (b *fetchBuffer) nextBatch() ([]*kgo.Record, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.memory.release(b.taken)
+	b.taken = 0
 	if len(b.records) == 0 {
 		return nil, b.err
 	}
@@ -100,7 +123,7 @@ func (b *fetchBuffer) nextBatch() ([]*kgo.Record, error) {
 		n++
 	}
 	batch := b.records[:n:n]
-	b.records, b.bytes = b.records[n:], b.bytes-bytes
+	b.records, b.bytes, b.taken = b.records[n:], b.bytes-bytes, bytes
 	if b.paused && len(b.records) <= maxBufferRecords/2 && b.bytes <= maxBufferBytes/2 {
 		b.paused = false
 		b.resume()
@@ -126,4 +149,4 @@ func (b *fetchBuffer) oldest() (time.Time, bool) {
 	return b.records[0].Timestamp, true
 }
 
-func size(r *kgo.Record) int { return len(r.Key) + len(r.Value) }
+func size(r *kgo.Record) int { return recordOverhead + len(r.Key) + len(r.Value) }

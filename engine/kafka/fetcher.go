@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"catalog/internal/memory"
 )
 
 const (
@@ -18,9 +20,57 @@ const (
 	// Records never wait.
 	fetchMaxWait = 250 * time.Millisecond
 
-	fetchMaxBytes     = 8 << 20 // response of one broker, which bounds memory
-	partitionMaxBytes = 1 << 20 // part of one partition in it, so that one shard does not delay the others
+	// fetchMaxBytes limits the response of one broker, and partitionMaxBytes the part
+	// of one partition in it, so that one shard does not delay the others. Both count
+	// compressed bytes, which can become twenty times as many. A response has at
+	// least one batch of a producer, which is below 1 MB before compression.
+	fetchMaxBytes     = 512 << 10
+	partitionMaxBytes = 128 << 10
+
+	// fetchShare is what the buffers of a consumer may hold together.
+	fetchShare = 16 << 20
+
+	// maxBatchSize is the largest size of a producer's batch after decompression. Our
+	// own batches are below 1 MB, so another one is no record of this system.
+	maxBatchSize = 16 << 20
 )
+
+// fetchMemory limits the bytes in the buffers of a fetcher. While they are too many
+// it pauses the topic, since the client can neither refuse nor return records.
+type fetchMemory struct {
+	share         *memory.Share
+	pause, resume func()
+
+	mu     sync.Mutex
+	paused bool
+}
+
+// hold counts n bytes that were fetched.
+func (m *fetchMemory) hold(n int) {
+	if !m.share.Hold(int64(n)) {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.paused && m.share.Held() >= m.share.Bytes() {
+		m.paused = true
+		m.pause()
+	}
+}
+
+// release gives back n bytes. It resumes the topic when the share is half empty.
+func (m *fetchMemory) release(n int) {
+	if n == 0 {
+		return
+	}
+	m.share.Release(int64(n))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.paused && m.share.Held() <= m.share.Bytes()/2 {
+		m.paused = false
+		m.resume()
+	}
+}
 
 // fetcher fetches the records of some partitions of a topic, each into its own
 // fetchBuffer. Workers start and stop partitions while it runs.
@@ -28,6 +78,7 @@ type fetcher struct {
 	name, topic string
 	logger      *slog.Logger
 	client      *kgo.Client
+	memory      *fetchMemory
 	buffers     map[int32]*fetchBuffer // by partition; only the goroutine of run uses it
 
 	disconnects atomic.Int64 // connections that ended
@@ -50,8 +101,16 @@ func newFetcher(l *Log, name, topic string) (*fetcher, error) {
 		kgo.DisableFetchSessions(),
 		kgo.FetchMinBytes(1), kgo.FetchMaxWait(fetchMaxWait),
 		kgo.FetchMaxBytes(fetchMaxBytes), kgo.FetchMaxPartitionBytes(partitionMaxBytes),
+		kgo.MaxDecompressBatchBytes(maxBatchSize),
 	)
-	return f, err
+	if err != nil {
+		return nil, err
+	}
+	f.memory = &fetchMemory{
+		share: l.cfg.Memory.Share("kafka.fetch."+name, fetchShare),
+		pause: func() { f.client.PauseFetchTopics(topic) }, resume: func() { f.client.ResumeFetchTopics(topic) },
+	}
+	return f, nil
 }
 
 // disconnectHook counts the connections of the client that end.
@@ -67,7 +126,12 @@ func (f *fetcher) reconnected() func() bool {
 	return func() bool { return f.disconnects.Load() != before }
 }
 
-func (f *fetcher) close() { f.client.Close() }
+func (f *fetcher) close() {
+	for _, b := range f.buffers {
+		b.drop()
+	}
+	f.client.Close()
+}
 
 // run polls until ctx ends and puts the records into the buffers.
 func (f *fetcher) run(ctx context.Context) {
@@ -120,7 +184,7 @@ func (f *fetcher) applyChanges(ctx context.Context) context.Context {
 // returns. It replaces an earlier buffer of the partition.
 func (f *fetcher) startAt(partition int32, offset kgo.Offset) *fetchBuffer {
 	partitions := map[string][]int32{f.topic: {partition}}
-	b := newFetchBuffer(
+	b := newFetchBuffer(f.memory,
 		func() { f.client.PauseFetchPartitions(partitions) },
 		func() { f.client.ResumeFetchPartitions(partitions) },
 	)
@@ -140,6 +204,7 @@ func (f *fetcher) release(partition int32, b *fetchBuffer) {
 			f.stop(partition)
 		}
 	})
+	b.drop()
 }
 
 // stop stops fetching the partition. Only the goroutine of run may call it.

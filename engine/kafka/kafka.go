@@ -20,15 +20,16 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/sync/semaphore"
 
 	"catalog"
+	"catalog/internal/memory"
 )
 
 // Config holds the settings of a Log.
@@ -50,6 +51,10 @@ type Config struct {
 	// Replicas is the replication factor of a topic that is created. 0 means
 	// the default of the brokers.
 	Replicas int
+
+	// Memory bounds the records that the process buffers. Nil means the same limits,
+	// without metrics.
+	Memory *memory.Budget
 
 	// SessionTimeout is the time after which the group assigns the shards of a
 	// process without heartbeats to other processes. A shorter time makes a
@@ -89,7 +94,8 @@ type Log struct {
 	// Commands and events have a client each, because a command that cannot be
 	// sent fails after deliveryTimeout and an event is retried forever.
 	commands, events *kgo.Client
-	eventSlots       *semaphore.Weighted // one slot for each event that is not acknowledged yet
+	sending          func() *memory.Share // commands on their way to the brokers
+	publishing       func() *memory.Share // events and dead letters on their way to the brokers
 	shards           int
 	topicIDs         map[string]kadm.TopicID // by topic name, as of LoadTopics
 	minInSync        int                     // in-sync replicas that a command needs, as of LoadTopics
@@ -109,22 +115,22 @@ func Open(ctx context.Context, cfg Config, logger *slog.Logger, reg prometheus.R
 	if cfg.SessionTimeout == 0 {
 		cfg.SessionTimeout = defaultSession
 	}
-	l := &Log{cfg: cfg, logger: logger, stuckLimit: stuckLimit, eventSlots: semaphore.NewWeighted(maxBufferedRecords)}
+	l := &Log{
+		cfg: cfg, logger: logger, stuckLimit: stuckLimit,
+		// Only a process that sends takes a share for it.
+		sending:    sync.OnceValue(func() *memory.Share { return cfg.Memory.Share("kafka.send", sendShare) }),
+		publishing: sync.OnceValue(func() *memory.Share { return cfg.Memory.Share("kafka.publish", publishShare) }),
+	}
 	producer := []kgo.Opt{
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0), // the client's default of 10 ms would be most of the response time
+		kgo.MaxBufferedRecords(maxBufferedRecords),
 	}
 	var err error
-	if l.commands, err = l.newClient(append(producer,
-		kgo.MaxBufferedRecords(maxBufferedRecords), kgo.MaxBufferedBytes(maxBufferedBytes),
-		kgo.RecordDeliveryTimeout(deliveryTimeout),
-	)...); err != nil {
+	if l.commands, err = l.newClient(append(producer, kgo.RecordDeliveryTimeout(deliveryTimeout))...); err != nil {
 		return nil, err
 	}
-	// appendToPartition limits the number of events with eventSlots, because it
-	// can stop waiting when its context ends; the client cannot. The client's
-	// own limit is never reached.
-	if l.events, err = l.newClient(append(producer, kgo.MaxBufferedRecords(2*maxBufferedRecords))...); err != nil {
+	if l.events, err = l.newClient(producer...); err != nil {
 		l.commands.Close()
 		return nil, err
 	}

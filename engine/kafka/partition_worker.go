@@ -281,7 +281,7 @@ func (w *partitionWorker[T]) recordLoss(ctx context.Context, err error) {
 // decodeBatch decodes records. Those that cannot be decoded become dead letters.
 func (w *partitionWorker[T]) decodeBatch(records []*kgo.Record, from int64) eventlog.Records[T] {
 	batch := eventlog.Records[T]{
-		Shard: w.shard, From: from, To: records[len(records)-1].Offset + 1, Items: make([]T, 0, len(records)),
+		Shard: w.shard, From: from, To: records[len(records)-1].Offset + 1, Items: make([]T, 0, len(records)), Offsets: make([]int64, 0, len(records)),
 		Delivery: eventlog.Delivery{Topic: w.group.topic, Partition: w.shard, Consumer: w.group.name, SentAt: records[0].Timestamp, PolledAt: time.Now()},
 	}
 	var traces traceCollector
@@ -295,7 +295,7 @@ func (w *partitionWorker[T]) decodeBatch(records []*kgo.Record, from int64) even
 			continue
 		}
 		traces.add(record, len(batch.Items))
-		batch.Items = append(batch.Items, item)
+		batch.Items, batch.Offsets = append(batch.Items, item), append(batch.Offsets, record.Offset)
 	}
 	batch.Traces = traces.list
 	return batch

@@ -17,10 +17,15 @@ import (
 )
 
 const (
-	// maxBufferedRecords and maxBufferedBytes limit what one client buffers on
-	// its way to the brokers, which bounds memory while they are away.
-	maxBufferedRecords = 20_000
-	maxBufferedBytes   = 64 << 20
+	// sendShare and publishShare limit the commands and the events on their way to the
+	// brokers, which bounds memory while they are away. The client copies a record
+	// twice: into a compressed batch and into a request.
+	sendShare    = 16 << 20
+	publishShare = 12 << 20
+
+	// maxBufferedRecords is the limit of the client. The shares, which count
+	// recordOverhead for each record, are reached before.
+	maxBufferedRecords = 50_000
 
 	// deliveryTimeout is how long the client tries to send a command before
 	// SendCommands fails.
@@ -44,7 +49,9 @@ func (l *Log) SendCommands(ctx context.Context, commands ...catalog.Command) err
 		}
 	}
 	call := telemetry.StartSend(ctx, "commands", l.topic("commands"), len(records))
-	setTraces(records, call)
+	for _, r := range records {
+		setTrace(r, call)
+	}
 	err := l.sendCommands(ctx, records)
 	call.End(err)
 	return err
@@ -55,16 +62,25 @@ func (l *Log) sendCommands(ctx context.Context, records []*kgo.Record) error {
 	var failed atomic.Pointer[error]
 	var rejected atomic.Int64 // records that did not fit into the buffer
 	wg.Add(len(records))
+	ended := func(err error) {
+		if err != nil {
+			failed.CompareAndSwap(nil, &err)
+		}
+		if errors.Is(err, kgo.ErrMaxBuffered) {
+			rejected.Add(1)
+		}
+		wg.Done()
+	}
 	for _, r := range records {
+		bytes := int64(size(r))
+		if !l.sending().TryAcquire(bytes) {
+			ended(kgo.ErrMaxBuffered)
+			continue
+		}
 		// The client does not get ctx: it cannot recall a record in flight.
 		l.commands.TryProduce(context.WithoutCancel(ctx), r, func(_ *kgo.Record, err error) {
-			if err != nil {
-				failed.CompareAndSwap(nil, &err)
-			}
-			if errors.Is(err, kgo.ErrMaxBuffered) {
-				rejected.Add(1)
-			}
-			wg.Done()
+			l.sending().Release(bytes)
+			ended(err)
 		})
 	}
 	done := make(chan struct{})
@@ -85,22 +101,19 @@ func (l *Log) sendCommands(ctx context.Context, records []*kgo.Record) error {
 }
 
 // PublishEvents appends the events of one shard, in order. It blocks only while
-// the buffer is full. It calls done with nil when all events are stored. It
-// calls done with an error when an event cannot be sent; the events after it may
-// or may not be stored. The calls of done are in the order of the calls of
-// PublishEvents.
+// the events on their way have too many bytes. It calls done with nil when all
+// events are stored. It calls done with an error when an event cannot be sent; the
+// events after it may or may not be stored. The calls of done are in the order of
+// the calls of PublishEvents.
 func (l *Log) PublishEvents(ctx context.Context, events []catalog.Event, done func(error)) {
-	records := make([]*kgo.Record, len(events))
-	for i, e := range events {
-		var err error
-		if records[i], err = l.eventRecord(e); err != nil {
-			done(fmt.Errorf("publish event %s: %w", e.Position, err))
-			return
-		}
+	record := func(i int) (*kgo.Record, error) { return l.eventRecord(events[i]) }
+	first := catalog.Position{}
+	if len(events) > 0 {
+		first = events[0].Position
 	}
-	l.appendToPartition(ctx, "events", records, func(err error) {
+	l.appendToPartition(ctx, "events", len(events), record, func(err error) { // keeps no event
 		if err != nil {
-			err = fmt.Errorf("publish events from %s on: %w", events[0].Position, refused(err))
+			err = fmt.Errorf("publish events from %s on: %w", first, refused(err))
 		}
 		done(err)
 	})
@@ -124,42 +137,58 @@ func refused(err error) error {
 	return err
 }
 
-// appendToPartition appends records to one partition of the topic, in order. It blocks only
-// while the buffer is full. The calls of done are in the order of the calls of
-// appendToPartition.
-func (l *Log) appendToPartition(ctx context.Context, topic string, records []*kgo.Record, done func(error)) {
-	if len(records) == 0 {
+// appendToPartition appends n records to one partition of the topic, in order. It
+// makes each when the share has room for it, and blocks until then. The calls of
+// done are in the order of the calls of appendToPartition.
+func (l *Log) appendToPartition(ctx context.Context, topic string, n int, record func(int) (*kgo.Record, error), done func(error)) {
+	if n == 0 {
 		done(nil)
 		return
 	}
-	call := telemetry.StartSend(ctx, topic, l.topic(topic), len(records))
-	setTraces(records, call)
-	slots := min(int64(len(records)), maxBufferedRecords)
-	if err := l.eventSlots.Acquire(ctx, slots); err != nil {
-		err = fmt.Errorf("%w: %w", catalog.ErrUnavailable, err)
-		call.End(err)
-		done(err)
-		return
-	}
-	remaining := len(records)
-	var failed error
-	stored := func(_ *kgo.Record, err error) { // the client calls it for one record at a time
+	var (
+		call = telemetry.StartSend(ctx, topic, l.topic(topic), n)
+		mu   sync.Mutex
+		open = 1 // records that are not stored yet, and 1 until all are handed over
+		// failed is the first error.
+		failed error
+	)
+	ended := func(err error) {
+		mu.Lock()
 		if failed == nil {
 			failed = err
 		}
-		if remaining--; remaining > 0 {
+		open--
+		last, err := open == 0, failed
+		mu.Unlock()
+		if last {
+			call.End(err)
+			done(err)
+		}
+	}
+	for i := range n {
+		r, err := record(i)
+		if err != nil {
+			ended(err)
 			return
 		}
-		l.eventSlots.Release(slots)
-		call.End(failed)
-		done(failed)
+		setTrace(r, call)
+		bytes := int64(size(r))
+		if err := l.publishing().Acquire(ctx, bytes); err != nil {
+			ended(fmt.Errorf("%w: %w", catalog.ErrUnavailable, err))
+			return
+		}
+		mu.Lock()
+		open++
+		mu.Unlock()
+		// The client does not get ctx: canceling a record in flight would make it
+		// drop the records of other calls to the same partition. It calls back for
+		// one record at a time.
+		l.events.Produce(context.WithoutCancel(ctx), r, func(_ *kgo.Record, err error) {
+			l.publishing().Release(bytes)
+			ended(err)
+		})
 	}
-	// The client does not get ctx: canceling a record in flight would make it
-	// drop the records of other calls to the same partition.
-	ctx = context.WithoutCancel(ctx)
-	for _, r := range records {
-		l.events.Produce(ctx, r, stored)
-	}
+	ended(nil)
 }
 
 // backoff returns the pause before retry n: 50 ms for the first, doubling up to

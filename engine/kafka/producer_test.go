@@ -104,10 +104,8 @@ func TestSendCommands(t *testing.T) {
 func TestPublishEvents(t *testing.T) {
 	t.Run("a full buffer is an error when ctx ends", func(t *testing.T) {
 		l := openLog(t, testConfig(t, fakeBroker(t)))
-		if err := l.eventSlots.Acquire(t.Context(), maxBufferedRecords); err != nil {
-			t.Fatal(err)
-		}
-		defer l.eventSlots.Release(maxBufferedRecords)
+		l.publishing().Hold(publishShare)
+		defer l.publishing().Release(publishShare)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		done := make(chan error, 1)

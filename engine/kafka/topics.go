@@ -291,5 +291,8 @@ func (l *Log) readRecords(ctx context.Context, topic string, partition int32, fr
 
 // clientAt returns a client that reads one partition from the offset on.
 func (l *Log) clientAt(topic string, partition int32, offset int64) (*kgo.Client, error) {
-	return l.newClient(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: kgo.NoResetOffset().At(offset)}}))
+	return l.newClient(
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: kgo.NoResetOffset().At(offset)}}),
+		kgo.FetchMaxBytes(fetchMaxBytes), kgo.FetchMaxPartitionBytes(partitionMaxBytes), kgo.MaxDecompressBatchBytes(maxBatchSize),
+	)
 }

@@ -11,18 +11,16 @@ import (
 // span that sent the record.
 const traceparentHeader = "traceparent"
 
-// setTraces makes the span of the call the sender of the records that belong to
-// its traces.
-func setTraces(records []*kgo.Record, call *telemetry.Send) {
+// setTrace makes the span of the call the sender of the record if it belongs to one
+// of its traces.
+func setTrace(r *kgo.Record, call *telemetry.Send) {
 	if !call.Traced() {
 		return
 	}
-	for _, r := range records {
-		for i, h := range r.Headers {
-			if h.Key == traceparentHeader {
-				if t := call.Traceparent(string(h.Value)); t != string(h.Value) {
-					r.Headers[i].Value = []byte(t)
-				}
+	for i, h := range r.Headers {
+		if h.Key == traceparentHeader {
+			if t := call.Traceparent(string(h.Value)); t != string(h.Value) {
+				r.Headers[i].Value = []byte(t)
 			}
 		}
 	}

@@ -74,7 +74,7 @@ func writers(t testing.TB, s *postgres.Store, states []eventlog.ShardState) (set
 				default:
 				}
 				b := batch(states[i], fmt.Sprintf("%d-%d", i, n))
-				e, err := s.Settle(t.Context(), b, time.Now())
+				e, _, err := s.Settle(t.Context(), b, time.Now())
 				if err != nil {
 					t.Errorf("Settle during the migration = %v", err)
 					return
@@ -115,7 +115,7 @@ func checkJournal(t testing.TB, url string, s *postgres.Store, partitioned bool,
 		if err != nil || receipt.Position != e.Position {
 			t.Fatalf("Receipt of %s = %s, %v", e.Position, receipt.Position, err)
 		}
-		history, err := s.History(t.Context(), e.Product.ID, 0, 10)
+		history, _, err := s.History(t.Context(), e.Product.ID, 0, 10)
 		if err != nil || len(history) != 1 {
 			t.Fatalf("History of %s has %d events, %v; want 1", e.Position, len(history), err)
 		}

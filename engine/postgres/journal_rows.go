@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 )
 
@@ -62,4 +63,30 @@ func (s *Store) queryEvents(ctx context.Context, statement string, args ...any) 
 		}
 		return wire.DecodeEvent(payload)
 	})
+}
+
+// queryPage returns the first events that a statement selects, in the order of its
+// column place: at least atLeast of them, at most as many as the last argument says,
+// and about eventlog.MaxPageBytes. more reports whether the statement selects
+// others. PostgreSQL reads the payloads of the page alone; it knows the lengths of
+// the others.
+func (s *Store) queryPage(ctx context.Context, statement string, atLeast int, args ...any) (events []catalog.Event, more bool, err error) {
+	rows, err := s.pool.Query(ctx, fmt.Sprintf(`
+		SELECT payload, total > n FROM (
+			SELECT place, payload, row_number() OVER w AS n, count(*) OVER () AS total,
+				sum(octet_length(payload)) OVER w - octet_length(payload) AS bytes_before
+			FROM (%s) AS selected WINDOW w AS (ORDER BY place ROWS UNBOUNDED PRECEDING)
+		) AS page WHERE n <= $%d AND (n <= %d OR bytes_before < %d) ORDER BY place`,
+		statement, len(args), atLeast, eventlog.MaxPageBytes), args...)
+	if err != nil {
+		return nil, false, err
+	}
+	events, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (catalog.Event, error) {
+		var payload []byte
+		if err := row.Scan(&payload, &more); err != nil {
+			return catalog.Event{}, err
+		}
+		return wire.DecodeEvent(payload)
+	})
+	return events, more, err
 }

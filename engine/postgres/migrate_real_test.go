@@ -45,7 +45,7 @@ func TestMigrate(t *testing.T) {
 		t.Parallel()
 		url := migrated(t)
 		s := open(t, postgres.Config{URL: url})
-		if _, err := s.Settle(t.Context(), batch(claim(t, s), "A-1"), time.Now()); err != nil {
+		if _, _, err := s.Settle(t.Context(), batch(claim(t, s), "A-1"), time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		conn := connect(t, url)

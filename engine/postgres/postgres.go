@@ -21,8 +21,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
 
+	"catalog/internal/memory"
 	"catalog/internal/metrics"
 )
 
@@ -38,6 +38,11 @@ const (
 	// idleInTransactionTimeout, so that the next owner of a shard outlasts an owner
 	// that hangs.
 	lockTimeout = "15s"
+
+	// encodingBytes limits the events and products that all connections write at once:
+	// two of the largest transactions. The payload, the parameter, the message and
+	// their growing buffers make four to six bytes of each.
+	encodingBytes = 12 << 20
 
 	// statementTimeout ends a statement whose caller is gone or has given up.
 	statementTimeout = "30s"
@@ -55,6 +60,9 @@ type Config struct {
 	// over all writers must stay below max_connections of the server. 0 means 10.
 	MaxConns int
 
+	// Memory bounds the memory of batches. Nil means the same limit, without metrics.
+	Memory *memory.Budget
+
 	// Metrics registers the metrics. Nil means no metrics.
 	Metrics prometheus.Registerer
 }
@@ -67,10 +75,10 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 
 // Store implements writer.Store.
 type Store struct {
-	pool      *pgxpool.Pool
-	retries   prometheus.Counter
-	snapshots *semaphore.Weighted // limits concurrent snapshots to maxSnapshots
-	full      fullDisk
+	pool     *pgxpool.Pool
+	retries  prometheus.Counter
+	encoding *memory.Share // events and products that are written
+	full     fullDisk
 }
 
 // Open connects to the database and checks that its tables are migrated. An
@@ -88,7 +96,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, oneLine(fmt.Errorf("-postgres.url: %w", err))
 	}
-	s := &Store{pool: pool, retries: newRetries(), snapshots: semaphore.NewWeighted(maxSnapshots)}
+	s := &Store{pool: pool, retries: newRetries(), encoding: c.Memory.Share("postgres.write", encodingBytes)}
 	err = s.checkMigrated(ctx)
 	if err == nil && c.Metrics != nil {
 		err = errors.Join(c.Metrics.Register(s.retries), metrics.Pool(c.Metrics, "postgresql", poolStats(pool)))

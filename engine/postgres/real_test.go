@@ -115,6 +115,6 @@ func batch(st eventlog.ShardState, sku string) eventlog.Batch {
 	id := catalog.DerivedID(sku)
 	return eventlog.Batch{
 		Shard: st.Shard, Epoch: st.Epoch, From: st.Offset, To: st.Offset + 1, NextSeq: st.NextSeq, NextDeadLetter: st.NextDeadLetter,
-		Commands: []catalog.Command{{ID: id, Product: id, Op: catalog.CreateProduct{Data: d}, AcceptedAt: time.UnixMicro(0).UTC()}},
+		Offsets: []int64{st.Offset}, Commands: []catalog.Command{{ID: id, Product: id, Op: catalog.CreateProduct{Data: d}, AcceptedAt: time.UnixMicro(0).UTC()}},
 	}
 }

@@ -18,44 +18,61 @@ import (
 // that another transaction committed, so a few attempts are enough.
 const maxSettleAttempts = 10
 
-// Settle settles the batch in one transaction.
+// Settle settles the batch, or a part of it, in one transaction. It returns the
+// events and the offset that the shard has come to.
 //
 // The transaction locks the row of the shard first, so nothing that belongs to
 // the shard changes meanwhile. SKUs do not belong to a shard: when another shard
 // takes an SKU after this transaction read it as free, the unique index rejects
 // the transaction, and Settle repeats it. The next attempt reads the owner of the
 // SKU and refuses the command.
-func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error) {
+func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, to int64, err error) {
 	for attempt := 1; ; attempt++ {
-		events, err := s.settle(ctx, b, now)
+		events, to, err := s.settle(ctx, b, now)
 		if err != nil && retriable(err) && attempt < maxSettleAttempts {
 			s.retries.Inc()
 			continue
 		}
 		if err != nil {
 			s.full.note(err, time.Now())
-			return nil, fmt.Errorf("settle shard %d from offset %d: %w", b.Shard, b.From, markUnavailable(err))
+			return nil, 0, fmt.Errorf("settle shard %d from offset %d: %w", b.Shard, b.From, markUnavailable(err))
 		}
-		return events, nil
+		return events, to, nil
 	}
 }
 
 // settle runs the transaction in two round trips: begin and read, then write and
 // commit.
-func (s *Store) settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error) {
+func (s *Store) settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, to int64, err error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer release(ctx, conn)
 
-	state, err := readBatchState(ctx, conn, b)
+	state, b, err := readBatchState(ctx, conn, b)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	events := eventlog.Settle(b, state, wire.TruncateTime(now))
+	events, b = eventlog.Settle(b, state, wire.TruncateTime(now))
 	failpoint.Here(failpoint.WriterDecided)
-	return events, writeBatch(ctx, conn, b, state, events)
+	products := eventlog.LastVersions(events)
+
+	// The encoders and the driver copy the texts several times.
+	bytes := size(events) + size(products)
+	if err := s.encoding.Acquire(ctx, bytes); err != nil {
+		return nil, 0, err
+	}
+	defer s.encoding.Release(bytes)
+	return events, b.To, writeBatch(ctx, conn, b, state, events, products)
+}
+
+// size returns the bytes of events or products.
+func size[T interface{ Size() int }](list []T) (n int64) {
+	for _, v := range list {
+		n += int64(v.Size())
+	}
+	return n
 }
 
 // release returns the connection to the pool. It rolls back an open transaction,
@@ -68,9 +85,11 @@ func release(ctx context.Context, conn *pgxpool.Conn) {
 }
 
 // readBatchState begins a transaction, locks the row of the shard, compares it
-// with b and reads what eventlog.Settle needs. It returns ErrFenced when the
-// shard is in another state than b expects.
-func readBatchState(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch) (eventlog.BatchState, error) {
+// with b and reads what eventlog.Settle needs. It returns the part of b whose
+// products it has read. It returns ErrFenced when the shard is in another state than
+// b expects.
+func readBatchState(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch) (eventlog.BatchState, eventlog.Batch, error) {
+	part := b
 	k := eventlog.BatchState{Products: map[catalog.ID]catalog.Product{}, Settled: map[catalog.ID]bool{}, SKUs: map[string]catalog.ID{}}
 	var st eventlog.ShardState
 
@@ -80,12 +99,17 @@ func readBatchState(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch) (
 		st, err = scanState(row)
 		return err
 	})
-	batch.Queue("SELECT "+productColumns+" FROM products WHERE id = ANY($1)", uuids(b.Products())).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
+	batch.Queue("SELECT "+productColumns+" FROM unnest($1::uuid[]) WITH ORDINALITY AS b (id, place) JOIN products USING (id) ORDER BY place", uuids(b.Products())).Query(func(rows pgx.Rows) error {
+		for bytes := 0; rows.Next(); {
 			p, err := scanProduct(rows)
 			if err != nil {
 				return fmt.Errorf("read products: %w", err)
 			}
+			if bytes >= eventlog.MaxBatchBytes {
+				part = b.Before(p.ID)
+				return nil
+			}
+			bytes += p.Size()
 			k.Products[p.ID] = p
 		}
 		return rows.Err()
@@ -104,19 +128,18 @@ func readBatchState(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch) (
 		batch.Queue(selectSKUs, skus).Query(func(rows pgx.Rows) error { return scanSKUs(rows, k.SKUs) })
 	}
 	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
-		return k, err
+		return k, b, err
 	}
 	if st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq || st.Stopped != "" {
-		return k, catalog.ErrFenced
+		return k, b, catalog.ErrFenced
 	}
-	return k, nil
+	return k, part, nil
 }
 
 // writeBatch writes the events, the products, the dead letters and the row of the
 // shard, and commits. state is the result of readBatchState.
-func writeBatch(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch, state eventlog.BatchState, events []catalog.Event) error {
+func writeBatch(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch, state eventlog.BatchState, events []catalog.Event, products []catalog.Product) error {
 	var batch pgx.Batch
-	products := eventlog.LastVersions(events)
 
 	// An SKU that moves to another product must be free before its new owner is
 	// written.

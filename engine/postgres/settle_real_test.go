@@ -42,7 +42,7 @@ func TestSettle_skuRace(t *testing.T) {
 	}
 	results := make(chan result, 1)
 	go func() {
-		events, err := s.Settle(t.Context(), batch(st, "A-1"), time.Now())
+		events, _, err := s.Settle(t.Context(), batch(st, "A-1"), time.Now())
 		results <- result{events, err}
 	}()
 	waitUntil(t, "Settle waits for the other transaction", func() bool {
@@ -186,7 +186,7 @@ func TestSettle_lostReply(t *testing.T) {
 	st := claim(t, s)
 	settle := func(sku string) error {
 		b := batch(st, sku)
-		_, err := s.Settle(t.Context(), b, time.Now())
+		_, _, err := s.Settle(t.Context(), b, time.Now())
 		got, e := witness.Claim(t.Context(), 0) // waits until the server has ended the transaction
 		if e != nil {
 			t.Fatal(e)

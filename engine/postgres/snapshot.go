@@ -4,59 +4,69 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
 	"catalog"
+	"catalog/eventlog"
 )
 
-const (
-	snapshotPage = 1_000 // products per query, which limits the memory of a snapshot
-	maxSnapshots = 2     // concurrent snapshots: each holds a connection that writers need
-)
+// Limits of a page of a snapshot. A page also ends at eventlog.MaxPageBytes. The
+// next page then asks for as many rows as fitted, and otherwise for twice as many,
+// so that the server does not send many rows that are thrown away.
+const firstSnapshotPage, maxSnapshotPage = 16, 1_000
 
 // Snapshot calls handle with pages of the products of the shard, tombstones
-// included, in the order of their ids, and returns the seq of the next event. All
-// of it is read at one moment, in a transaction that blocks no writer. only
-// limits the snapshot to some products; nil means all.
+// included, in the order of their ids. No transaction and no connection is held
+// while handle runs. It returns the seq that the next event had before the first
+// page: every product is at least as new as the events before it. only limits the
+// snapshot to some products; nil means all.
 func (s *Store) Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (next int64, err error) {
-	if next, err = s.snapshot(ctx, shard, only, handle); err != nil {
-		return 0, fmt.Errorf("snapshot of shard %d: %w", shard, markUnavailable(err))
-	}
-	return next, nil
-}
-
-func (s *Store) snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (next int64, err error) {
-	if err := s.snapshots.Acquire(ctx, 1); err != nil {
+	st, err := s.State(ctx, shard)
+	if err != nil {
 		return 0, err
 	}
-	defer s.snapshots.Release(1)
+	var after catalog.ID
+	for limit := firstSnapshotPage; ; {
+		page, complete, err := s.snapshotPage(ctx, shard, only, after, limit)
+		if err != nil {
+			return 0, fmt.Errorf("snapshot of shard %d: %w", shard, markUnavailable(err))
+		}
+		if len(page) == 0 {
+			return st.NextSeq, nil
+		}
+		if err := handle(page); err != nil {
+			return 0, err
+		}
+		after = page[len(page)-1].ID
+		limit = min(2*limit, maxSnapshotPage)
+		if !complete {
+			limit = len(page)
+		}
+	}
+}
+
+// snapshotPage returns the products after an id, at most limit of them and about
+// eventlog.MaxPageBytes. complete is false when it left out products for their size.
+func (s *Store) snapshotPage(ctx context.Context, shard int32, only []catalog.ID, after catalog.ID, limit int) (page []catalog.Product, complete bool, err error) {
 	where := "shard = $1 AND id > $2"
-	args := []any{shard, nil, snapshotPage}
+	args := []any{shard, [16]byte(after), limit}
 	if only != nil {
 		where += " AND id = ANY($4)"
 		args = append(args, uuids(only))
 	}
-	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		st, err := scanState(tx.QueryRow(ctx, "SELECT "+stateColumns+" FROM shards WHERE shard = $1", shard))
+	rows, err := s.pool.Query(ctx, "SELECT "+productColumns+" FROM products WHERE "+where+" ORDER BY id LIMIT $3", args...)
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	for bytes := 0; rows.Next(); {
+		if bytes >= eventlog.MaxPageBytes {
+			return page, false, nil
+		}
+		p, err := scanProduct(rows)
 		if err != nil {
-			return err
+			return nil, false, err
 		}
-		next = st.NextSeq
-		for last := (catalog.ID{}); ; {
-			args[1] = [16]byte(last)
-			rows, err := tx.Query(ctx, "SELECT "+productColumns+" FROM products WHERE "+where+" ORDER BY id LIMIT $3", args...)
-			if err != nil {
-				return err
-			}
-			page, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (catalog.Product, error) { return scanProduct(row) })
-			if err != nil || len(page) == 0 {
-				return err
-			}
-			if err := handle(page); err != nil {
-				return err
-			}
-			last = page[len(page)-1].ID
-		}
-	})
-	return next, err
+		bytes += p.Size()
+		page = append(page, p)
+	}
+	return page, true, rows.Err()
 }

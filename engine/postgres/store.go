@@ -102,11 +102,11 @@ func (s *Store) States(ctx context.Context) ([]eventlog.ShardState, error) {
 	return states, nil
 }
 
-// Journal returns the events of the shard with from ≤ seq ≤ to in order, at most
-// limit of them.
+// Journal returns the events of the shard with from ≤ seq ≤ to in order: a page of
+// at most limit events and about eventlog.MaxPageBytes.
 func (s *Store) Journal(ctx context.Context, shard int32, from, to int64, limit int) ([]catalog.Event, error) {
-	events, err := s.queryEvents(ctx,
-		"SELECT payload FROM journal WHERE shard = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq LIMIT $4", shard, from, to, limit)
+	events, _, err := s.queryPage(ctx, "SELECT seq AS place, payload FROM journal WHERE shard = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq LIMIT $4", 1,
+		shard, from, to, limit)
 	if err != nil {
 		return nil, fmt.Errorf("journal of shard %d from seq %d: %w", shard, from, markUnavailable(err))
 	}
@@ -126,14 +126,16 @@ func (s *Store) Receipt(ctx context.Context, command catalog.ID) (catalog.Event,
 }
 
 // History returns the events that created versions of the product below before,
-// newest first, at most limit of them. before 0 means all versions. Instead of the
-// event of the current version, if it is archived, it returns
-// eventlog.CurrentVersion. It returns ErrNotFound when the product never existed.
-func (s *Store) History(ctx context.Context, product catalog.ID, before int64, limit int) ([]catalog.Event, error) {
-	events, err := s.queryEvents(ctx, `
-		SELECT payload FROM journal
+// newest first, at most limit of them and about eventlog.MaxPageBytes, but at least
+// two if there are two. more reports whether there are older ones. before 0 means
+// all versions. Instead of the event of the current version, if it is archived, it
+// returns eventlog.CurrentVersion. It returns ErrNotFound when the product never
+// existed.
+func (s *Store) History(ctx context.Context, product catalog.ID, before int64, limit int) (events []catalog.Event, more bool, err error) {
+	events, more, err = s.queryPage(ctx, `
+		SELECT -version AS place, payload FROM journal
 		WHERE product = $1 AND shard = (SELECT shard FROM products WHERE id = $1) AND outcome IN ('created', 'changed', 'deleted') AND ($2 = 0 OR version < $2)
-		ORDER BY version DESC LIMIT $3`, [16]byte(product), before, limit)
+		ORDER BY version DESC LIMIT $3 + 1`, 2, [16]byte(product), before, limit)
 	if err == nil && len(events) == 0 {
 		var p catalog.Product
 		if p, err = s.Product(ctx, product); err == nil && (before == 0 || p.Version < before) {
@@ -141,9 +143,9 @@ func (s *Store) History(ctx context.Context, product catalog.ID, before int64, l
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("history of product %s: %w", product, markUnavailable(err))
+		return nil, false, fmt.Errorf("history of product %s: %w", product, markUnavailable(err))
 	}
-	return events, nil
+	return events, more, nil
 }
 
 // SKUs returns the products that have the SKUs, by SKU. SKUs without a product

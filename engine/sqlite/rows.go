@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 )
 
@@ -21,20 +22,51 @@ type querier interface {
 
 // query returns all rows of a statement.
 func query[T any](ctx context.Context, q querier, scan func(scanner) (T, error), statement string, args ...any) ([]T, error) {
-	rows, err := q.QueryContext(ctx, statement, args...)
+	var all []T
+	err := queryEach(ctx, q, scan, func(v T) bool {
+		all = append(all, v)
+		return true
+	}, statement, args...)
 	if err != nil {
 		return nil, err
 	}
+	return all, nil
+}
+
+// queryEach calls handle with the rows of a statement, in order, until handle
+// returns false.
+func queryEach[T any](ctx context.Context, q querier, scan func(scanner) (T, error), handle func(T) bool, statement string, args ...any) error {
+	rows, err := q.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return err
+	}
 	defer rows.Close()
-	var all []T
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, v)
+		if !handle(v) {
+			return nil
+		}
 	}
-	return all, rows.Err()
+	return rows.Err()
+}
+
+// queryPage returns the first rows of a statement: at least atLeast of them, at most
+// limit, and about eventlog.MaxPageBytes. more reports whether the statement has
+// others.
+func queryPage[T interface{ Size() int }](ctx context.Context, q querier, scan func(scanner) (T, error), atLeast, limit int, statement string, args ...any) (page []T, more bool, err error) {
+	bytes := 0
+	err = queryEach(ctx, q, scan, func(v T) bool {
+		if more = len(page) >= limit || len(page) >= atLeast && bytes >= eventlog.MaxPageBytes; more {
+			return false
+		}
+		bytes += v.Size()
+		page = append(page, v)
+		return true
+	}, statement, args...)
+	return page, more, err
 }
 
 // execEach executes the statement once per value. The engine runs in this

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"catalog"
@@ -13,9 +14,14 @@ import (
 	"catalog/internal/wire"
 )
 
-// Settle settles the batch in one transaction. It returns ErrFenced when the shard
-// is in another state than b expects.
-func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, err error) {
+// productsPerRead is the number of products that a batch reads at once. Eight of the
+// largest have 7 MB.
+const productsPerRead = 8
+
+// Settle settles the batch, or a part of it, in one transaction. It returns the
+// events and the offset that the shard has come to. It returns ErrFenced when the
+// shard is in another state than b expects.
+func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, to int64, err error) {
 	err = s.write(ctx, func(tx *sql.Tx) error {
 		st, err := scanState(tx.QueryRowContext(ctx, selectState, b.Shard))
 		if err != nil {
@@ -24,11 +30,11 @@ func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (ev
 		if st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq || st.Stopped != "" {
 			return catalog.ErrFenced
 		}
-		state, err := readBatchState(ctx, tx, b)
+		state, b, err := readBatchState(ctx, tx, b)
 		if err != nil {
 			return err
 		}
-		events = eventlog.Settle(b, state, wire.TruncateTime(now))
+		events, b = eventlog.Settle(b, state, wire.TruncateTime(now))
 		failpoint.Here(failpoint.WriterDecided)
 		if err := saveEvents(ctx, tx, b.Shard, state, events); err != nil {
 			return err
@@ -40,35 +46,45 @@ func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (ev
 		_, err = tx.ExecContext(ctx,
 			`UPDATE shards SET "offset" = ?, next_seq = ?, next_dead_letter = ?, published = max(published, ?), last_offset = ?, last_epoch = ?, last_digest = ? WHERE shard = ?`,
 			b.To, b.NextSeq+int64(len(events)), b.NextDeadLetter+int64(len(b.DeadLetters)), b.Published, b.To-1, last.Epoch, last.Digest[:], b.Shard)
+		to = b.To
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("settle shard %d from offset %d: %w", b.Shard, b.From, err)
+		return nil, 0, fmt.Errorf("settle shard %d from offset %d: %w", b.Shard, b.From, err)
 	}
-	return events, nil
+	return events, to, nil
 }
 
-// readBatchState reads what eventlog.Settle needs.
-func readBatchState(ctx context.Context, tx *sql.Tx, b eventlog.Batch) (eventlog.BatchState, error) {
+// readBatchState reads what eventlog.Settle needs. It returns the part of b whose
+// products it has read.
+func readBatchState(ctx context.Context, tx *sql.Tx, b eventlog.Batch) (eventlog.BatchState, eventlog.Batch, error) {
 	k := eventlog.BatchState{Products: map[catalog.ID]catalog.Product{}, Settled: map[catalog.ID]bool{}}
-	products, err := query(ctx, tx, scanProduct,
-		"SELECT "+productColumns+" FROM products WHERE id IN (SELECT unhex(value) FROM json_each(?))", idList(b.Products()))
-	if err != nil {
-		return k, fmt.Errorf("read products: %w", err)
-	}
-	for _, p := range products {
-		k.Products[p.ID] = p
+	part, bytes := b, 0
+	for ids := range slices.Chunk(b.Products(), productsPerRead) {
+		if bytes >= eventlog.MaxBatchBytes {
+			part = b.Before(ids[0])
+			break
+		}
+		products, err := query(ctx, tx, scanProduct,
+			"SELECT "+productColumns+" FROM products WHERE id IN (SELECT unhex(value) FROM json_each(?))", idList(ids))
+		if err != nil {
+			return k, b, fmt.Errorf("read products: %w", err)
+		}
+		for _, p := range products {
+			k.Products[p.ID] = p
+			bytes += p.Size()
+		}
 	}
 	settled, err := query(ctx, tx, scanID,
 		"SELECT command FROM journal WHERE command IN (SELECT unhex(value) FROM json_each(?))", idList(b.CommandIDs()))
 	if err != nil {
-		return k, fmt.Errorf("read commands: %w", err)
+		return k, b, fmt.Errorf("read commands: %w", err)
 	}
 	for _, id := range settled {
 		k.Settled[id] = true
 	}
 	k.SKUs, err = skuOwners(ctx, tx, b.SKUs())
-	return k, err
+	return k, part, err
 }
 
 // skuOwners returns the products that have the SKUs, by SKU.

@@ -6,21 +6,16 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sync/semaphore"
-
 	"catalog"
 	"catalog/eventlog"
 )
 
 // Store implements writer.Store: products, the journal of every settled command,
 // and one row for each shard.
-type Store struct {
-	db        *DB
-	snapshots *semaphore.Weighted // limits concurrent snapshots to maxSnapshots
-}
+type Store struct{ db *DB }
 
 // NewStore returns the store in db.
-func NewStore(db *DB) *Store { return &Store{db, semaphore.NewWeighted(maxSnapshots)} }
+func NewStore(db *DB) *Store { return &Store{db} }
 
 // Ping returns an error when the store cannot be read.
 func (s *Store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
@@ -127,11 +122,11 @@ func (s *Store) States(ctx context.Context) ([]eventlog.ShardState, error) {
 	return states, nil
 }
 
-// Journal returns the events of the shard with from ≤ seq ≤ to in order, at most
-// limit of them.
+// Journal returns the events of the shard with from ≤ seq ≤ to in order: a page of
+// at most limit events and about eventlog.MaxPageBytes.
 func (s *Store) Journal(ctx context.Context, shard int32, from, to int64, limit int) ([]catalog.Event, error) {
-	events, err := query(ctx, s.db.read, scanEvent,
-		"SELECT payload FROM journal WHERE shard = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?", shard, from, to, limit)
+	events, _, err := queryPage(ctx, s.db.read, scanEvent, 1, limit,
+		"SELECT payload FROM journal WHERE shard = ? AND seq BETWEEN ? AND ? ORDER BY seq", shard, from, to)
 	if err != nil {
 		return nil, fmt.Errorf("journal of shard %d from seq %d: %w", shard, from, err)
 	}
@@ -151,14 +146,16 @@ func (s *Store) Receipt(ctx context.Context, command catalog.ID) (catalog.Event,
 }
 
 // History returns the events that created versions of the product below before,
-// newest first, at most limit of them. before 0 means all versions. Instead of the
-// event of the current version, if it is archived, it returns
-// eventlog.CurrentVersion. It returns ErrNotFound when the product never existed.
-func (s *Store) History(ctx context.Context, product catalog.ID, before int64, limit int) ([]catalog.Event, error) {
-	events, err := query(ctx, s.db.read, scanEvent, `
+// newest first, at most limit of them and about eventlog.MaxPageBytes, but at least
+// two if there are two. more reports whether there are older ones. before 0 means
+// all versions. Instead of the event of the current version, if it is archived, it
+// returns eventlog.CurrentVersion. It returns ErrNotFound when the product never
+// existed.
+func (s *Store) History(ctx context.Context, product catalog.ID, before int64, limit int) (events []catalog.Event, more bool, err error) {
+	events, more, err = queryPage(ctx, s.db.read, scanEvent, 2, limit, `
 		SELECT payload FROM journal
 		WHERE product = ?1 AND outcome IN ('created', 'changed', 'deleted') AND (?2 = 0 OR version < ?2)
-		ORDER BY version DESC LIMIT ?3`, product[:], before, limit)
+		ORDER BY version DESC`, product[:], before)
 	if err == nil && len(events) == 0 {
 		var p catalog.Product
 		if p, err = s.Product(ctx, product); err == nil && (before == 0 || p.Version < before) {
@@ -166,9 +163,9 @@ func (s *Store) History(ctx context.Context, product catalog.ID, before int64, l
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("history of product %s: %w", product, err)
+		return nil, false, fmt.Errorf("history of product %s: %w", product, err)
 	}
-	return events, nil
+	return events, more, nil
 }
 
 // SKUs returns the products that have the SKUs, by SKU. SKUs without a product

@@ -70,6 +70,7 @@ func CreateKafka(ctx context.Context, s *Set, cfg kafka.Config) (*kafka.Log, err
 }
 
 func openKafka(ctx context.Context, s *Set, cfg kafka.Config, prepare func(*kafka.Log, context.Context) error) (*kafka.Log, error) {
+	cfg.Memory = s.Memory
 	log, err := kafka.Open(ctx, cfg, s.Log, s.Registry)
 	if err != nil {
 		return nil, err

@@ -50,8 +50,9 @@ func (j Journal) Replay(ctx context.Context, shard int32, from, to int64, handle
 }
 
 // Snapshot calls handle with the products of the shard, or, with ids, with those
-// of them that exist. It returns the seq of the next event after the snapshot,
-// and stops at the first error of handle.
+// of them that exist, page by page. It returns the seq that the next event had before
+// the first page: a product is at least as new as the events before it, and may be
+// newer. It stops at the first error of handle.
 func (j Journal) Snapshot(ctx context.Context, shard int32, ids []catalog.ID, handle func([]catalog.Product) error) (nextSeq int64, err error) {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream when handle fails
 	defer cancel()

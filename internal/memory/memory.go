@@ -7,10 +7,10 @@ package memory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
 
 	"catalog/internal/metrics"
 )
@@ -23,7 +23,7 @@ const ServiceBudget = 96 << 20
 // Budget is the number of bytes that the queues and calls of a process may hold
 // together. It is divided into shares.
 type Budget struct {
-	size, waits, held *prometheus.GaugeVec
+	size, held, waiting *prometheus.GaugeVec
 
 	mu     sync.Mutex
 	free   int64 // bytes that no share has
@@ -41,7 +41,7 @@ func NewBudget(bytes int64, reg prometheus.Registerer) *Budget {
 		held: metrics.Register(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "catalog_memory_held_bytes", Help: "Bytes that a queue or a kind of call holds, of catalog_memory_share_bytes.",
 		}, []string{"share"})),
-		waits: metrics.Register(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		waiting: metrics.Register(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "catalog_memory_waiting", Help: "Callers that wait until a queue or a kind of call may hold more bytes.",
 		}, []string{"share"})),
 	}
@@ -67,57 +67,114 @@ func (b *Budget) Share(name string, bytes int64) *Share {
 		panic(fmt.Sprintf("memory: share %s of %d bytes does not fit: the budget has %d left", name, bytes, b.free))
 	}
 	b.free -= bytes
-	s := &Share{bytes: bytes, free: semaphore.NewWeighted(bytes), held: b.held.WithLabelValues(name), waits: b.waits.WithLabelValues(name)}
+	s := &Share{bytes: bytes, heldGauge: b.held.WithLabelValues(name), wait: b.waiting.WithLabelValues(name)}
 	b.size.WithLabelValues(name).Set(float64(bytes))
 	b.shares[name] = s
 	return s
 }
 
-// Share is the part of a budget that one queue or one kind of call may hold. Its
-// methods are safe for concurrent use.
+// Share is the part of a budget that one queue or one kind of call may hold: a
+// weighted semaphore, first come, first served. Its methods are safe for concurrent
+// use.
 type Share struct {
-	bytes       int64
-	free        *semaphore.Weighted
-	held, waits prometheus.Gauge
+	bytes           int64
+	heldGauge, wait prometheus.Gauge
+
+	mu      sync.Mutex
+	held    int64
+	waiting []*waiter
+}
+
+// waiter is a call of Acquire that waits.
+type waiter struct {
+	n       int64
+	granted chan struct{}
 }
 
 // Bytes returns the number of bytes that the share may hold.
 func (s *Share) Bytes() int64 { return s.bytes }
+
+// Held returns the number of bytes that the share holds.
+func (s *Share) Held() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held
+}
 
 // Acquire waits until the share may hold n more bytes. It returns the error of ctx
 // when ctx ends first. An item larger than the share passes alone: it waits until
 // the share is empty. A goroutine that holds bytes of the share must not acquire
 // more of them, or all holders could wait for each other.
 func (s *Share) Acquire(ctx context.Context, n int64) error {
-	n = s.weight(n)
-	if !s.free.TryAcquire(n) {
-		s.waits.Inc()
-		defer s.waits.Dec()
-		if err := s.free.Acquire(ctx, n); err != nil {
-			return err
-		}
+	s.mu.Lock()
+	if len(s.waiting) == 0 && s.fits(n) {
+		s.add(n)
+		s.mu.Unlock()
+		return nil
 	}
-	s.held.Add(float64(n))
-	return nil
+	w := &waiter{n: n, granted: make(chan struct{})}
+	s.waiting = append(s.waiting, w)
+	s.mu.Unlock()
+	s.wait.Inc()
+	defer s.wait.Dec()
+	select {
+	case <-w.granted:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.waiting, w); i >= 0 {
+		s.waiting = slices.Delete(s.waiting, i, i+1)
+	} else { // granted at the same moment
+		s.add(-n)
+	}
+	s.grant()
+	return ctx.Err()
 }
 
 // TryAcquire is Acquire without waiting. It reports whether the share holds the
 // bytes.
 func (s *Share) TryAcquire(n int64) bool {
-	n = s.weight(n)
-	if !s.free.TryAcquire(n) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiting) > 0 || !s.fits(n) {
 		return false
 	}
-	s.held.Add(float64(n))
+	s.add(n)
 	return true
 }
 
-// Release gives back n bytes, as many as one call of Acquire or TryAcquire took.
-func (s *Share) Release(n int64) {
-	n = s.weight(n)
-	s.held.Sub(float64(n))
-	s.free.Release(n)
+// Hold takes n bytes that are in memory already, even if the share then holds too
+// many. It reports whether the share is full.
+func (s *Share) Hold(n int64) (full bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(n)
+	return s.held >= s.bytes
 }
 
-// weight returns the bytes that an item of n bytes takes.
-func (s *Share) weight(n int64) int64 { return min(n, s.bytes) }
+// Release gives back n bytes that Acquire, TryAcquire or Hold took.
+func (s *Share) Release(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(-n)
+	s.grant()
+}
+
+// fits reports whether the share may hold n more bytes.
+func (s *Share) fits(n int64) bool { return s.held == 0 || s.held+n <= s.bytes }
+
+func (s *Share) add(n int64) {
+	s.held += n
+	s.heldGauge.Set(float64(s.held))
+}
+
+// grant gives free bytes to the calls that wait.
+func (s *Share) grant() {
+	for len(s.waiting) > 0 && s.fits(s.waiting[0].n) {
+		s.add(s.waiting[0].n)
+		close(s.waiting[0].granted)
+		s.waiting = s.waiting[1:]
+	}
+}

@@ -53,6 +53,31 @@ func TestShare(t *testing.T) {
 			t.Error("Release gave back another number of bytes")
 		}
 	})
+	t.Run("a small item does not overtake a large one that waits", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := memory.NewBudget(100, prometheus.NewRegistry()).Share("queue", 100)
+			s.TryAcquire(50)
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() { _ = s.Acquire(ctx, 60) }()
+			if synctest.Wait(); s.TryAcquire(10) {
+				t.Error("10 bytes were acquired before the 60 that wait")
+			}
+			cancel()
+			if synctest.Wait(); !s.TryAcquire(10) || s.Held() != 60 {
+				t.Errorf("the share holds %d bytes after the wait ended, want 60", s.Held())
+			}
+		})
+	})
+	t.Run("bytes in memory count although they are too many", func(t *testing.T) {
+		s := memory.NewBudget(100, prometheus.NewRegistry()).Share("queue", 100)
+		if s.Hold(99) || !s.Hold(50) || s.Held() != 149 {
+			t.Errorf("the share holds %d bytes, want 149 and full", s.Held())
+		}
+		s.Release(149)
+		if !s.TryAcquire(100) {
+			t.Error("Release gave back another number of bytes")
+		}
+	})
 	t.Run("a wait ends with its context", func(t *testing.T) {
 		s := memory.NewBudget(100, prometheus.NewRegistry()).Share("queue", 100)
 		s.TryAcquire(100)

@@ -48,19 +48,20 @@ type batchRecord struct {
 	acceptedAt       time.Time // by the gateway
 	sentAt           time.Time // when the record, or an earlier one of the batch, was sent
 	command, product catalog.ID
-	event            *catalog.Event // nil for a command that is not settled
+	position         catalog.Position // of the event
+	outcome          catalog.Outcome  // of the event; "" for a command that is not settled
 }
 
 func (r batchRecord) attributes() []attribute.KeyValue {
-	return append(eventAttributes(r.event),
-		attribute.String("catalog.command", r.command.String()), attribute.String("catalog.product", r.product.String()))
+	var attrs []attribute.KeyValue
+	if r.outcome != "" {
+		attrs = eventAttributes(r.position, r.outcome)
+	}
+	return append(attrs, attribute.String("catalog.command", r.command.String()), attribute.String("catalog.product", r.product.String()))
 }
 
-func eventAttributes(e *catalog.Event) []attribute.KeyValue {
-	if e == nil {
-		return nil
-	}
-	return []attribute.KeyValue{attribute.String("catalog.position", e.Position.String()), attribute.String("catalog.outcome", string(e.Outcome))}
+func eventAttributes(at catalog.Position, o catalog.Outcome) []attribute.KeyValue {
+	return []attribute.KeyValue{attribute.String("catalog.position", at.String()), attribute.String("catalog.outcome", string(o))}
 }
 
 // StartCommands begins the processing of a batch of commands. The returned context
@@ -68,7 +69,7 @@ func eventAttributes(e *catalog.Event) []attribute.KeyValue {
 func StartCommands(ctx context.Context, r eventlog.Records[catalog.Command]) (context.Context, *Batch) {
 	return startBatch(ctx, r.Delivery, len(r.Items), func(i int) batchRecord {
 		c := &r.Items[i]
-		return batchRecord{c.Trace, c.AcceptedAt, c.AcceptedAt, c.ID, c.Product, nil}
+		return batchRecord{traceparent: c.Trace, acceptedAt: c.AcceptedAt, sentAt: c.AcceptedAt, command: c.ID, product: c.Product}
 	})
 }
 
@@ -76,7 +77,7 @@ func StartCommands(ctx context.Context, r eventlog.Records[catalog.Command]) (co
 func StartEvents(ctx context.Context, r eventlog.Records[catalog.Event]) (context.Context, *Batch) {
 	return startBatch(ctx, r.Delivery, len(r.Items), func(i int) batchRecord {
 		e := &r.Items[i]
-		return batchRecord{e.Trace, e.AcceptedAt, r.SentAt, e.Command, e.Product.ID, e}
+		return batchRecord{e.Trace, e.AcceptedAt, r.SentAt, e.Command, e.Product.ID, e.Position, e.Outcome}
 	})
 }
 
@@ -131,7 +132,8 @@ func (b *Batch) startSpans(parent context.Context, sentAt time.Time, records int
 		trace.WithAttributes(attrs...), trace.WithAttributes(semconv.MessagingOperationName("process"), semconv.MessagingOperationTypeProcess))
 }
 
-// SetEvents adds the position and the outcome of each command to its trace.
+// SetEvents adds the positions and the outcomes of some or all commands to their
+// traces. It keeps no event, because events can be large.
 func (b *Batch) SetEvents(events []catalog.Event) {
 	if b == nil {
 		return
@@ -141,10 +143,14 @@ func (b *Batch) SetEvents(events []catalog.Event) {
 		byCommand[events[i].Command] = &events[i]
 	}
 	for _, t := range b.traces {
-		t.span.SetAttributes(eventAttributes(byCommand[t.command])...)
+		if e := byCommand[t.command]; e != nil {
+			t.span.SetAttributes(eventAttributes(e.Position, e.Outcome)...)
+		}
 	}
 	for i := range b.records {
-		b.records[i].event = byCommand[b.records[i].command]
+		if e := byCommand[b.records[i].command]; e != nil {
+			b.records[i].position, b.records[i].outcome = e.Position, e.Outcome
+		}
 	}
 }
 

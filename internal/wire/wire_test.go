@@ -334,7 +334,8 @@ func TestRoundTrip(t *testing.T) {
 			}
 			b.Commands = []catalog.Command{c}
 			known := eventlog.BatchState{Products: map[catalog.ID]catalog.Product{p.ID: p}}
-			for _, e := range eventlog.Settle(b, known, times.Draw(t, "now")) {
+			settled, _ := eventlog.Settle(b, known, times.Draw(t, "now"))
+			for _, e := range settled {
 				sameBytes(t, e, wire.EncodeEvent, wire.DecodeEvent)
 				raw, _ := wire.EncodeEvent(e)
 				got, err := wire.DecodeEvent(raw)

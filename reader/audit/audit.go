@@ -58,9 +58,12 @@ type Index interface {
 // Journal reads the products from the writer, over gRPC.
 type Journal interface {
 	// Snapshot calls handle with the products of the shard, tombstones included,
-	// as they are at one moment. A non-empty only limits the products to those
-	// ids. It returns the seq of the next event at that moment.
+	// page by page. A non-empty only limits the products to those ids. It returns
+	// the seq that the next event had before the first page.
 	Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (nextSeq int64, err error)
+
+	// Next returns the seq that the next event of the shard will have.
+	Next(ctx context.Context, shard int32) (int64, error)
 }
 
 // Log knows how many shards there are.

@@ -14,8 +14,7 @@ import (
 	"catalog"
 )
 
-// maxLoads is the number of shards that a rebuild loads concurrently. A writer
-// serves no more snapshots at once.
+// maxLoads is the number of shards that a rebuild loads concurrently.
 const maxLoads = 2
 
 // errUnchanged says that a rebuild failed before it changed anything that

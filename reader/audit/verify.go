@@ -355,12 +355,16 @@ func (s *sourceDigest) repair(ctx context.Context, r replica, shard int32, diffe
 func (s *sourceDigest) differences(ctx context.Context, r replica, shard int32, ids []catalog.ID) (differ []Difference, err error) {
 	for seen := map[catalog.ID]Difference{}; ; {
 		now := make(map[catalog.ID]catalog.Product, len(ids))
-		next, err := s.journal.Snapshot(ctx, shard, ids, func(products []catalog.Product) error {
+		if _, err := s.journal.Snapshot(ctx, shard, ids, func(products []catalog.Product) error {
 			for _, p := range products {
 				now[p.ID] = p
 			}
 			return nil
-		})
+		}); err != nil {
+			return nil, err
+		}
+		// The products may be newer than the seq of the snapshot, but not than this one.
+		next, err := s.journal.Next(ctx, shard)
 		if err != nil {
 			return nil, err
 		}

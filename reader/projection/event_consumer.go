@@ -26,8 +26,9 @@ type Journal interface {
 	Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error
 
 	// Snapshot calls handle with the products of the shard, tombstones included,
-	// as they are at one moment. A non-empty only limits the products to those
-	// ids. It returns the seq of the next event at that moment.
+	// page by page. A non-empty only limits the products to those ids. It returns
+	// the seq that the next event had before the first page: a product is at least
+	// as new as the events before it, and may be newer.
 	Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (nextSeq int64, err error)
 }
 
@@ -256,7 +257,8 @@ func (c *EventConsumer) change(ctx context.Context, change Change) error {
 
 // loadSnapshot applies the current products of the shard and returns the new
 // checkpoint. Reading continues at the offset, which was the end of the log
-// before the snapshot: every earlier event is part of the snapshot.
+// before the snapshot: every earlier event is part of the snapshot. Some later
+// events may be, too; the target drops older versions of a product.
 func (c *EventConsumer) loadSnapshot(ctx context.Context, at eventlog.Checkpoint, offset int64) (eventlog.Checkpoint, error) {
 	next, err := c.deps.Journal.Snapshot(ctx, at.Shard, nil, func(products []catalog.Product) error {
 		return c.change(ctx, Change{Products: products, To: at})

@@ -67,13 +67,13 @@ type countingStore struct {
 	transactions, commands atomic.Int64
 }
 
-func (c *countingStore) Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, error) {
-	events, err := c.Store.Settle(ctx, b, now)
+func (c *countingStore) Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, int64, error) {
+	events, to, err := c.Store.Settle(ctx, b, now)
 	if err == nil {
 		c.transactions.Add(1)
-		c.commands.Add(int64(len(b.Commands)))
+		c.commands.Add(int64(len(b.UpTo(to).Commands)))
 	}
-	return events, err
+	return events, to, err
 }
 
 // eventCounter is a consumer that closes done after want events.
@@ -182,12 +182,15 @@ func settleShard(ctx context.Context, store *postgres.Store, shard int32, all []
 	for len(all) > 0 {
 		b := eventlog.Batch{Shard: shard, Epoch: at.Epoch, From: at.Offset, NextSeq: at.NextSeq, Commands: all[:min(size, len(all))]}
 		b.To = b.From + int64(len(b.Commands))
-		events, err := store.Settle(ctx, b, time.Now())
+		for offset := b.From; offset < b.To; offset++ {
+			b.Offsets = append(b.Offsets, offset)
+		}
+		events, to, err := store.Settle(ctx, b, time.Now())
 		if err != nil {
 			return err
 		}
-		at.Offset, at.NextSeq = b.To, at.NextSeq+int64(len(events))
-		all = all[len(b.Commands):]
+		at.Offset, at.NextSeq = to, at.NextSeq+int64(len(events))
+		all = all[to-b.From:]
 	}
 	return nil
 }

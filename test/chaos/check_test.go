@@ -51,7 +51,7 @@ func record(t *testing.T) ([]Command, Found) {
 		p := products[id]
 		p.ID = id
 		shard := catalog.Shard(id, shards)
-		events := eventlog.Settle(eventlog.Batch{Shard: shard, NextSeq: int64(len(found.Journal[shard])) + 1, Commands: []catalog.Command{cmd}},
+		events, _ := eventlog.Settle(eventlog.Batch{Shard: shard, NextSeq: int64(len(found.Journal[shard])) + 1, Commands: []catalog.Command{cmd}},
 			eventlog.BatchState{Products: map[catalog.ID]catalog.Product{id: p}}, time.UnixMicro(1))
 		e := events[0]
 		if e.Applied() {

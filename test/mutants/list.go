@@ -84,7 +84,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "events are published before they are committed",
-		file: "writer/shard.go", old: "	events, err := w.settle(ctx, b, now, storeTimeout<<min(r.Attempt, maxTimeoutDoublings))\n", new: "	w.log.PublishEvents(ctx, eventlog.Settle(b, eventlog.BatchState{}, now), func(error) {})\n	events, err := w.settle(ctx, b, now, storeTimeout<<min(r.Attempt, maxTimeoutDoublings))\n",
+		file: "writer/shard.go", old: "	events, to, err := w.settle(ctx, b, now, timeout)\n", new: "	early, _ := eventlog.Settle(b, eventlog.BatchState{}, now)\n	w.log.PublishEvents(ctx, early, func(error) {})\n	events, to, err := w.settle(ctx, b, now, timeout)\n",
 		pkg: "./writer", test: "TestHandle",
 	},
 	{
@@ -94,7 +94,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a commit with a lost response counts as failed",
-		file: "writer/shard.go", old: "	case state.Offset != b.To:\n", new: "	default:\n",
+		file: "writer/shard.go", old: "	case state.Offset == b.From:\n", new: "	default:\n",
 		pkg: "./writer", test: "TestHandle_lostResponse",
 	},
 	{
@@ -111,6 +111,41 @@ var mutants = []mutant{
 		bug:  "an undecodable record is dropped",
 		file: "engine/sqlite/settle.go", old: "execEach(ctx, tx, insertDeadLetter, b.DeadLetters, deadLetterArgs)", new: "execEach(ctx, tx, insertDeadLetter, nil, deadLetterArgs)",
 		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
+		bug:  "a batch of large events is settled in one transaction",
+		file: "eventlog/settle.go", old: "if bytes >= MaxBatchBytes {", new: "if bytes < 0 {",
+		pkg: "./eventlog", test: "TestSettle.*",
+	},
+	{
+		bug:  "a part of a batch moves the shard past the rest",
+		file: "engine/sqlite/settle.go", old: "events, b = eventlog.Settle(", new: "events, _ = eventlog.Settle(",
+		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
+		bug:  "a page counts its events and not their bytes",
+		file: "engine/sqlite/rows.go", old: "bytes >= eventlog.MaxPageBytes", new: "bytes < 0",
+		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
+		bug:  "the seq of a snapshot is newer than its products",
+		file: "engine/sqlite/snapshot.go", old: "	return st.NextSeq, nil\n", new: "	st, err = s.State(ctx, shard)\n	return st.NextSeq, err\n",
+		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
+		bug:  "the buffers of all shards together have no limit",
+		file: "engine/kafka/fetcher.go", old: "		m.paused = true\n		m.pause()\n", new: "		m.paused = true\n",
+		pkg: "./engine/kafka", test: "TestFetchMemory",
+	},
+	{
+		bug:  "events on their way to the brokers have no limit",
+		file: "engine/kafka/producer.go", old: "l.publishing().Acquire(ctx, bytes)", new: "error(nil)",
+		pkg: "./engine/kafka", test: "TestPublishEvents_memory",
+	},
+	{
+		bug:  "a client that reads nothing keeps its stream",
+		file: "writer/grpc.go", old: "case <-stalled.C:", new: "case <-make(chan time.Time):",
+		pkg: "./writer", test: "TestServer_streams",
 	},
 	{
 		bug:  "a gap in the events is skipped",

@@ -172,8 +172,12 @@ func (x *ListHistoryRequest) GetLimit() int32 {
 }
 
 type ListHistoryResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Events        []*Event               `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most limit events, and fewer when they are large, but at least two if there
+	// are two.
+	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// There are events of older versions.
+	More          bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -213,6 +217,13 @@ func (x *ListHistoryResponse) GetEvents() []*Event {
 		return x.Events
 	}
 	return nil
+}
+
+func (x *ListHistoryResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 type FindSKUsRequest struct {
@@ -465,7 +476,8 @@ func (x *SnapshotRequest) GetProductIds() [][]byte {
 type SnapshotResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Products []*Product             `protobuf:"bytes,1,rep,name=products,proto3" json:"products,omitempty"`
-	// In the last message: the sequence number of the shard's next event.
+	// In the last message: the sequence number that the shard's next event had before
+	// the first product was read.
 	NextSeq       int64 `protobuf:"varint,2,opt,name=next_seq,json=nextSeq,proto3" json:"next_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -902,9 +914,10 @@ const file_catalog_v1_writer_proto_rawDesc = "" +
 	"\n" +
 	"product_id\x18\x01 \x01(\fB\a\xbaH\x04z\x02h\x10R\tproductId\x12.\n" +
 	"\x0ebefore_version\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\rbeforeVersion\x12\x1f\n" +
-	"\x05limit\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18e(\x01R\x05limit\"@\n" +
+	"\x05limit\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18e(\x01R\x05limit\"T\n" +
 	"\x13ListHistoryResponse\x12)\n" +
-	"\x06events\x18\x01 \x03(\v2\x11.catalog.v1.EventR\x06events\"6\n" +
+	"\x06events\x18\x01 \x03(\v2\x11.catalog.v1.EventR\x06events\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"6\n" +
 	"\x0fFindSKUsRequest\x12#\n" +
 	"\x04skus\x18\x01 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10\xe8\a\"\x04r\x02\x18@R\x04skus\"\x97\x01\n" +
 	"\x10FindSKUsResponse\x12F\n" +

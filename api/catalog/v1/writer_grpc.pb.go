@@ -47,8 +47,10 @@ type WriterServiceClient interface {
 	// Replay streams the events of a shard in order, from a sequence number to the
 	// last event that was settled when the call began.
 	Replay(ctx context.Context, in *ReplayRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReplayResponse], error)
-	// Snapshot streams the products of a shard, including tombstones, ordered by id,
-	// as of one moment. The last message has no products.
+	// Snapshot streams the products of a shard, including tombstones, ordered by id.
+	// It reads them page by page while commands are settled: a product is at least as
+	// new as the events before next_seq, and may be newer. The last message has no
+	// products.
 	Snapshot(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotResponse], error)
 	// ListDeadLetters returns dead letters, newest first, without key, value and
 	// headers.
@@ -184,8 +186,10 @@ type WriterServiceServer interface {
 	// Replay streams the events of a shard in order, from a sequence number to the
 	// last event that was settled when the call began.
 	Replay(*ReplayRequest, grpc.ServerStreamingServer[ReplayResponse]) error
-	// Snapshot streams the products of a shard, including tombstones, ordered by id,
-	// as of one moment. The last message has no products.
+	// Snapshot streams the products of a shard, including tombstones, ordered by id.
+	// It reads them page by page while commands are settled: a product is at least as
+	// new as the events before next_seq, and may be newer. The last message has no
+	// products.
 	Snapshot(*SnapshotRequest, grpc.ServerStreamingServer[SnapshotResponse]) error
 	// ListDeadLetters returns dead letters, newest first, without key, value and
 	// headers.

@@ -49,8 +49,8 @@ func (p *Process) GRPC(address string) (*rpc.Server, net.Addr, daemon.Part, erro
 // on s.
 func (p *Process) Writer(store writer.Store, log writer.Log, s *rpc.Server) daemon.Part {
 	t := p.Telemetry
-	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store, Breaker: breaker.New("store", t.Registry), Log: log})
-	return daemon.Part{Name: "writer", Run: writer.New(writer.Deps{Store: store, Log: log, Logger: t.Log, Now: time.Now, Registry: t.Registry}).Run}
+	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store, Breaker: breaker.New("store", t.Registry), Log: log, Memory: p.Engines.Memory})
+	return daemon.Part{Name: "writer", Run: writer.New(writer.Deps{Store: store, Log: log, Logger: t.Log, Now: time.Now, Registry: t.Registry, Memory: p.Engines.Memory}).Run}
 }
 
 // ReaderConfig holds what a reader is made of.

@@ -11,7 +11,7 @@ import (
 // Open connects to PostgreSQL, whose tables must be up to date: catalog migrate
 // updates them.
 func Open(ctx context.Context, s *engines.Set, cfg postgres.Config) (*postgres.Store, error) {
-	cfg.Metrics = s.Registry
+	cfg.Metrics, cfg.Memory = s.Registry, s.Memory
 	p, err := postgres.Open(ctx, cfg)
 	if err != nil {
 		return nil, err
