@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,22 +17,29 @@ import (
 // checkShardStops starts the server and checks that within 15 seconds it logs what
 // is wrong and which command repairs it, and is not ready. Then it stops the
 // server.
-func (s *server) checkShardStops(wrong string) {
+func (s *server) checkShardStops(wrong string, flags ...string) {
+	s.t.Helper()
+	s.startStopped(wrong, flags...)()
+}
+
+// startStopped is checkShardStops without the stop, which is the result.
+func (s *server) startStopped(wrong string, flags ...string) (stop func()) {
 	s.t.Helper()
 	logs, err := os.Create(s.data + ".stuck")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer logs.Close()
-	c := exec.Command(program, "up", "-data", s.data, "-http", strings.TrimPrefix(s.api, "http://"), "-grpc", s.grpc, "-admin", strings.TrimPrefix(s.admin, "http://"))
+	c := exec.Command(program, append([]string{"up", "-data", s.data, "-http", strings.TrimPrefix(s.api, "http://"), "-grpc", s.grpc, "-admin", strings.TrimPrefix(s.admin, "http://")}, flags...)...)
 	c.Stderr = logs
 	if err := c.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	defer func() {
+	stop = sync.OnceFunc(func() {
 		_ = c.Process.Kill()
 		_ = c.Wait()
-	}()
+		_ = logs.Close()
+	})
+	s.t.Cleanup(stop)
 	var responded time.Time
 	eventually(s.t, "the server reports what is wrong", func() bool {
 		r, err := http.Get(s.admin + "/readyz")
@@ -48,6 +56,7 @@ func (s *server) checkShardStops(wrong string) {
 	if took := time.Since(responded); took > 15*time.Second {
 		s.t.Errorf("reported only after %v", took)
 	}
+	return stop
 }
 
 // createProducts creates n products and returns their ids.
@@ -142,8 +151,7 @@ func TestRepair_cutCommands(t *testing.T) {
 	if err := errors.Join(os.RemoveAll(kafka), os.Rename(cut, kafka)); err != nil {
 		t.Fatal(err)
 	}
-	s.checkShardStops("the topic ends at")
-	s.start("-max-backlog-age", "10m")
+	kill := s.startStopped("the topic ends at", "-max-backlog-age", "10m")
 	for i := range 400 { // the topic grows beyond the offsets of all shards
 		id := fmt.Sprintf("01920000-0000-7000-8000-%012d", i)
 		s.must(http.StatusAccepted, "PUT", "/api/v1/products/"+id, productWith(fmt.Sprintf(`"sku":"ACCEPTED-%d"`, i)), "Prefer", "respond-async")
@@ -151,7 +159,7 @@ func TestRepair_cutCommands(t *testing.T) {
 			ids = append(ids, id)
 		}
 	}
-	stop()
+	kill()
 	s.checkShardStops("is stopped until it is repaired")
 	s.repair("has lost the records before offset")
 	s.start()
