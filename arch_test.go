@@ -37,8 +37,8 @@ var imports = map[string]string{
 
 	// Parts of the reader.
 	"reader/projection":          ". eventlog internal/failpoint internal/metrics internal/telemetry",
-	"reader/indexer":             ". eventlog internal/failpoint internal/telemetry reader/projection", // shares the event consumer and the watermarks
-	"reader/audit":               ". internal/wire",
+	"reader/indexer":             ". eventlog internal/failpoint internal/memory internal/telemetry reader/projection", // shares the event consumer and the watermarks
+	"reader/audit":               ". internal/failpoint internal/wire",
 	"reader/internal/readertest": ". engine/sqlite eventlog internal/wire reader reader/indexer reader/projection", // fakes for the tests of the reader packages
 
 	// Engines: each is the only importer of its driver.
@@ -47,7 +47,7 @@ var imports = map[string]string{
 	"engine/sqlite":                  ". eventlog internal/failpoint internal/wire",
 	"engine/mongo":                   ". eventlog internal/metrics internal/telemetry internal/wire",
 	"engine/redis":                   ". internal/metrics internal/telemetry internal/wire",
-	"engine/bleve":                   ". eventlog internal/textsearch internal/wire",
+	"engine/bleve":                   ". eventlog internal/failpoint internal/textsearch internal/wire",
 	"engine/opensearch":              ". eventlog internal/breaker internal/telemetry internal/textsearch internal/wire", // the index of catalogues larger than one machine
 	"engine/embedded":                "",
 	"engine/enginetest":              ". eventlog internal/wire reader reader/projection writer", // the suites that engines pass

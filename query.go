@@ -30,6 +30,7 @@ type Query struct {
 // Limits of a query.
 const (
 	MaxLimit     = 100
+	MaxPageBytes = 4 << 20 // size of its products at which a page ends, whatever its limit is; it has at least one
 	DefaultLimit = 20
 	MaxText      = 200 // characters
 	MaxFilters   = 10  // entries of Attributes, and of FacetAttributes
@@ -60,6 +61,9 @@ type Page struct {
 	// matches none; "" if the index has no such text.
 	DidYouMean string
 }
+
+// Size returns about how many bytes the products of p take.
+func (p Page) Size() int { return sizeOf(p.Items) }
 
 // Facet counts the products that match a query by the values of one field:
 // category, brand, tag, currency or attribute.
@@ -95,6 +99,16 @@ type Suggestions struct {
 	Texts      []string
 	Categories []FacetValue // categories of the matching products, most frequent first
 	Products   []Product    // best matches; only a part is ranked if very many match
+}
+
+// Size returns about how many bytes the products of s take.
+func (s Suggestions) Size() int { return sizeOf(s.Products) }
+
+func sizeOf(products []Product) (n int) {
+	for _, p := range products {
+		n += p.Size()
+	}
+	return n
 }
 
 // Limits of each list of Suggestions.

@@ -1,11 +1,64 @@
 package eventlog
 
-import "catalog"
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math"
+
+	"catalog"
+)
 
 // Checkpoint is the progress of a view in one shard of the events topic.
 type Checkpoint struct {
 	catalog.Position       // of the last event applied
 	Offset           int64 // of the next record of the partition
+
+	// Contents states which products the shard has at Position, according to its
+	// events. A search index on a local disk stores it, and so finds out at the next
+	// start whether it holds all that it should. Views do not store it.
+	Contents Contents
+}
+
+// Contents states which existing products a shard has, and their versions. It is
+// derived from events and snapshots, never from the store that it describes.
+type Contents struct {
+	Products int64
+	Digest   uint64 // sum of the hashes of id and version of each product
+}
+
+// UnknownContents are not equal to those of any shard, nor are contents derived from
+// them.
+var UnknownContents = Contents{Products: math.MinInt32}
+
+// Add adds a product that exists.
+func (c *Contents) Add(id catalog.ID, version int64) {
+	c.Products++
+	c.Digest += hashVersion(id, version)
+}
+
+// After returns the contents after the events, which follow each other. Each
+// applied event replaces the version before its own.
+func (c Contents) After(events []catalog.Event) Contents {
+	for _, e := range events {
+		if e.Outcome == catalog.Changed || e.Outcome == catalog.Deleted {
+			c.Products--
+			c.Digest -= hashVersion(e.Product.ID, e.Product.Version-1)
+		}
+		if e.Outcome == catalog.Created || e.Outcome == catalog.Changed {
+			c.Add(e.Product.ID, e.Product.Version)
+		}
+	}
+	return c
+}
+
+// Plus returns the contents of two shards together.
+func (c Contents) Plus(other Contents) Contents {
+	return Contents{c.Products + other.Products, c.Digest + other.Digest}
+}
+
+func hashVersion(id catalog.ID, version int64) uint64 {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(id[:], uint64(version)))
+	return binary.BigEndian.Uint64(sum[:])
 }
 
 // ViewGenerations states which generations of a view exist. A rebuild creates the

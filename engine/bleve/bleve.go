@@ -20,13 +20,13 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	index "github.com/blevesearch/bleve_index_api"
 	bolt "go.etcd.io/bbolt/errors"
+	"golang.org/x/sync/semaphore"
 
 	"catalog"
 	"catalog/eventlog"
@@ -34,7 +34,7 @@ import (
 
 // format is raised when the content of an index document changes. An index of another format is
 // rebuilt from the events.
-const format = "9"
+const format = "10"
 
 // Keys of the values that the index stores beside the documents.
 const (
@@ -45,17 +45,22 @@ const (
 // lockTimeout is how long Open waits for another process to release the index.
 const lockTimeout = "1s"
 
-// closeTimeout is how long Close waits for the last batches to reach the disk. Batches that did not
-// are read from the event log again.
+// closeTimeout is how long Close waits for the last batches to reach the disk. Batches that do not
+// reach it are read from the event log again.
 const closeTimeout = 2 * time.Second
+
+// maxUnsynced is the size, in bytes, of the documents that are in the index and not on disk yet. Writes
+// wait beyond it. Scorch holds them in memory, and once more while it merges them to a file.
+const maxUnsynced = 16 << 20
 
 // Index is an open index.
 type Index struct {
-	store   *scorch.Scorch
-	workers *index.AnalysisQueue
-	onDisk  bool
-	scores  scoreBuffers
-	slots   chan struct{} // one for each search that may run: as many as CPUs, since more would slow each other down
+	store    *scorch.Scorch
+	workers  *index.AnalysisQueue
+	onDisk   bool
+	unsynced *semaphore.Weighted // bytes that may still be written before older ones are on disk
+	scores   scoreBuffers
+	slots    *slots
 
 	writing     sync.Mutex
 	checkpoints map[int32]eventlog.Checkpoint // by shard, as stored; guarded by writing
@@ -64,9 +69,9 @@ type Index struct {
 // Open opens the index in dir and creates it when there is none. An empty dir keeps the index in
 // memory.
 //
-// An index that cannot be read or has another format is removed and created empty. It then has no
-// checkpoints, so that the reader feeds it all events. An index that another process has open is an
-// error.
+// An index that cannot be read, has another format or does not hold the products that its checkpoints
+// state is removed and created empty. It then has no checkpoints, so that the reader feeds it all
+// events. An index that another process has open is an error.
 func Open(dir string, log *slog.Logger) (*Index, error) {
 	x, err := open(dir)
 	switch {
@@ -84,7 +89,7 @@ func Open(dir string, log *slog.Logger) (*Index, error) {
 
 func open(dir string) (*Index, error) {
 	workers := index.NewAnalysisQueue(1)
-	x := &Index{workers: workers, checkpoints: map[int32]eventlog.Checkpoint{}, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	x := &Index{workers: workers, unsynced: semaphore.NewWeighted(maxUnsynced), checkpoints: map[int32]eventlog.Checkpoint{}, slots: newSlots()}
 	store, err := scorch.NewScorch(scorch.Name, map[string]any{
 		"path":              dir,
 		"bolt_timeout":      lockTimeout,
@@ -110,7 +115,10 @@ func open(dir string) (*Index, error) {
 		workers.Close()
 		return nil, fmt.Errorf("open the search index: %w", err)
 	}
-	if err := x.loadCheckpoints(); err != nil {
+	if err = x.loadCheckpoints(); err == nil {
+		err = x.checkContents()
+	}
+	if err != nil {
 		x.Close()
 		return nil, err
 	}
@@ -153,6 +161,20 @@ func (x *Index) loadCheckpoints() error {
 	return nil
 }
 
+// checkContents returns an error unless the index holds exactly the products that its checkpoints
+// state.
+func (x *Index) checkContents() error {
+	var want eventlog.Contents
+	for _, c := range x.checkpoints {
+		want = want.Plus(c.Contents)
+	}
+	got, err := x.contents()
+	if err == nil && got != want {
+		err = fmt.Errorf("the search index holds %d products with digest %x; its checkpoints state %d with digest %x", got.Products, got.Digest, want.Products, want.Digest)
+	}
+	return err
+}
+
 // removeFiles removes the files of the index in dir and leaves all other files.
 func removeFiles(dir string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "*.zap"))
@@ -185,7 +207,9 @@ func (x *Index) Close() error {
 	defer x.workers.Close()
 	x.endBulkLoad()
 	if x.onDisk {
-		x.flush()
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		_ = x.sync(ctx) // batches that are not on disk are read from the event log again
+		cancel()
 	}
 	if err := x.store.Close(); err != nil {
 		return fmt.Errorf("close the search index: %w", err)
@@ -193,23 +217,31 @@ func (x *Index) Close() error {
 	return nil
 }
 
-// flush waits until the batches applied so far are on disk, or closeTimeout has passed.
-func (x *Index) flush() {
-	written := make(chan struct{})
+// sync waits until the batches applied so far are on disk.
+func (x *Index) sync(ctx context.Context) error {
+	if !x.onDisk {
+		return nil
+	}
+	written := make(chan error, 1)
 	b := index.NewBatch()
 	b.SetInternal([]byte(keyFormat), []byte(format))
-	b.SetPersistedCallback(func(error) { close(written) })
-	if err := x.store.Batch(b); err != nil {
-		return
+	b.SetPersistedCallback(func(err error) { written <- err })
+	err := x.store.Batch(b)
+	if err == nil {
+		select {
+		case err = <-written:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
 	}
-	select {
-	case <-written:
-	case <-time.After(closeTimeout):
+	if err != nil {
+		return fmt.Errorf("write the search index to disk: %w", err)
 	}
+	return nil
 }
 
 // Apply stores products, removes deleted ones and stores the checkpoints, all or nothing.
-func (x *Index) Apply(_ context.Context, products []catalog.Product, checkpoints []eventlog.Checkpoint) error {
+func (x *Index) Apply(ctx context.Context, products []catalog.Product, checkpoints []eventlog.Checkpoint) error {
 	b, err := newBatch(products)
 	if err != nil {
 		return err
@@ -225,7 +257,7 @@ func (x *Index) Apply(_ context.Context, products []catalog.Product, checkpoints
 		value = appendCheckpoint(value, c)
 	}
 	b.SetInternal([]byte(keyCheckpoints), value)
-	if err := x.write(b); err != nil {
+	if err := x.write(ctx, b); err != nil {
 		return err
 	}
 	x.checkpoints = updated
@@ -234,12 +266,12 @@ func (x *Index) Apply(_ context.Context, products []catalog.Product, checkpoints
 
 // Overwrite replaces products whatever their stored versions are. Concurrent calls are safe when
 // their products differ.
-func (x *Index) Overwrite(_ context.Context, products []catalog.Product) error {
+func (x *Index) Overwrite(ctx context.Context, products []catalog.Product) error {
 	b, err := newBatch(products)
 	if err != nil {
 		return err
 	}
-	return x.write(b)
+	return x.write(ctx, b)
 }
 
 // newBatch returns a batch that stores products and removes deleted ones.
@@ -259,11 +291,36 @@ func newBatch(products []catalog.Product) (*index.Batch, error) {
 	return b, nil
 }
 
-func (x *Index) write(b *index.Batch) error {
-	if err := x.store.Batch(b); err != nil {
+// write writes a batch. It waits while maxUnsynced bytes of earlier ones are not on disk.
+func (x *Index) write(ctx context.Context, b *index.Batch) error {
+	size, err := int64(0), error(nil)
+	if x.onDisk {
+		size = min(batchSize(b), maxUnsynced)
+		if !x.unsynced.TryAcquire(size) {
+			x.hastenBulkLoad()
+			err = x.unsynced.Acquire(ctx, size)
+		}
+		b.SetPersistedCallback(func(error) { x.unsynced.Release(size) })
+	}
+	if err == nil {
+		if err = x.store.Batch(b); err != nil {
+			x.unsynced.Release(size)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("write %d products to the search index: %w", len(b.IndexOps), err)
 	}
 	return nil
+}
+
+// batchSize returns the size of the documents of a batch in bytes.
+func batchSize(b *index.Batch) (n int64) {
+	for _, d := range b.IndexOps {
+		if d != nil { // not a deletion
+			n += int64(d.Size())
+		}
+	}
+	return n
 }
 
 // Checkpoints returns the checkpoint of each shard of which an event was applied.
@@ -277,19 +334,22 @@ func (x *Index) Checkpoints(context.Context) ([]eventlog.Checkpoint, error) {
 	return all, nil
 }
 
-// checkpointSize is the length of a stored checkpoint in bytes: shard, seq and offset.
-const checkpointSize = 4 + 8 + 8
+// checkpointSize is the length of a stored checkpoint in bytes: shard, seq, offset and contents.
+const checkpointSize = 4 + 8 + 8 + 8 + 8
 
 func appendCheckpoint(b []byte, c eventlog.Checkpoint) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(c.Shard))
 	b = binary.BigEndian.AppendUint64(b, uint64(c.Seq))
-	return binary.BigEndian.AppendUint64(b, uint64(c.Offset))
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Offset))
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Contents.Products))
+	return binary.BigEndian.AppendUint64(b, c.Contents.Digest)
 }
 
 func decodeCheckpoint(b []byte) eventlog.Checkpoint {
 	return eventlog.Checkpoint{
 		Position: catalog.Position{Shard: int32(binary.BigEndian.Uint32(b)), Seq: int64(binary.BigEndian.Uint64(b[4:]))},
 		Offset:   int64(binary.BigEndian.Uint64(b[12:])),
+		Contents: eventlog.Contents{Products: int64(binary.BigEndian.Uint64(b[20:])), Digest: binary.BigEndian.Uint64(b[28:])},
 	}
 }
 

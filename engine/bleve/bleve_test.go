@@ -1,6 +1,7 @@
 package bleve_test
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -9,7 +10,6 @@ import (
 	"catalog"
 	"catalog/engine/bleve"
 	"catalog/engine/enginetest"
-	"catalog/eventlog"
 	"catalog/reader"
 )
 
@@ -26,10 +26,10 @@ func open(tb testing.TB, dir string) *bleve.Index {
 	return x
 }
 
-// apply applies products with a checkpoint at seq.
+// apply applies products with a checkpoint at seq, according to which no others exist.
 func apply(tb testing.TB, x *bleve.Index, seq int64, products ...catalog.Product) {
 	tb.Helper()
-	if err := x.Apply(tb.Context(), products, []eventlog.Checkpoint{{Position: catalog.Position{Seq: seq}, Offset: seq}}); err != nil {
+	if err := x.Apply(tb.Context(), products, checkpoint(seq, products...)); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -94,6 +94,28 @@ func TestOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantContent(t, open(t, dir), 0, 0)
+	})
+	t.Run("an index that does not hold what its checkpoint states is created again", func(t *testing.T) {
+		chair := catalog.Product{ID: catalog.DerivedID("p"), Version: 1, ProductData: catalog.ProductData{Name: "Chair"}}
+		newer := chair
+		newer.Version = 2
+		for name, states := range map[string][]catalog.Product{
+			"a product is missing":       {chair, {ID: catalog.DerivedID("q"), Version: 1}},
+			"a product is too many":      nil,
+			"a version is not the right": {newer},
+		} {
+			t.Run(name, func(t *testing.T) {
+				dir := filepath.Join(t.TempDir(), "index")
+				x, err := bleve.Open(dir, discardLog)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := errors.Join(x.Apply(t.Context(), []catalog.Product{chair}, checkpoint(5, states...)), x.Close()); err != nil {
+					t.Fatal(err)
+				}
+				wantContent(t, open(t, dir), 0, 0)
+			})
+		}
 	})
 	t.Run("an index in use by another process is an error", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "index")

@@ -12,8 +12,8 @@ import (
 // a rebuild of 100,000 products takes a seventh less CPU time.
 const bulkPersistDelay = time.Second
 
-// bulkLoads maps each *scorch.Scorch in bulk load to a chan struct{} that is closed when the load
-// ends.
+// bulkLoads maps each *scorch.Scorch in bulk load to a chan struct{}. An element ends the present
+// delay.
 var bulkLoads sync.Map
 
 // eventCallback is the name under which scorch finds the callback below. Scorch keeps callbacks in a
@@ -25,10 +25,10 @@ func init() {
 		if e.Kind != scorch.EventKindPersisterProgress {
 			return true
 		}
-		if end, ok := bulkLoads.Load(e.Scorch); ok {
+		if hasten, ok := bulkLoads.Load(e.Scorch); ok {
 			select {
 			case <-time.After(bulkPersistDelay):
-			case <-end.(chan struct{}):
+			case <-hasten.(chan struct{}):
 			}
 		}
 		return true
@@ -36,10 +36,24 @@ func init() {
 }
 
 // startBulkLoad delays writes to disk until endBulkLoad is called.
-func (x *Index) startBulkLoad() { bulkLoads.Store(x.store, make(chan struct{})) }
+func (x *Index) startBulkLoad() { bulkLoads.Store(x.store, make(chan struct{}, 1)) }
+
+// hastenBulkLoad makes the index write to disk now.
+func (x *Index) hastenBulkLoad() {
+	if c, ok := bulkLoads.Load(x.store); ok {
+		hasten(c.(chan struct{}))
+	}
+}
 
 func (x *Index) endBulkLoad() {
-	if end, ok := bulkLoads.LoadAndDelete(x.store); ok {
-		close(end.(chan struct{}))
+	if c, ok := bulkLoads.LoadAndDelete(x.store); ok {
+		hasten(c.(chan struct{}))
+	}
+}
+
+func hasten(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // an element waits already
 	}
 }

@@ -271,19 +271,22 @@ func (c *collector) insert(h *hit) error {
 	return nil
 }
 
-// page reads the products of the best hits.
+// page reads the products of the best hits, until they reach the limit of the query or
+// catalog.MaxPageBytes.
 func (c *collector) page(q catalog.Query, facets facetCounters) (catalog.Page, error) {
 	p := catalog.Page{Total: c.total, Facets: facets.facets()}
+	bytes := 0
 	for i, h := range c.best {
-		if i == c.limit {
+		if i == c.limit || bytes >= catalog.MaxPageBytes {
 			last := c.best[i-1]
 			p.NextCursor = textsearch.EncodeCursor(q, textsearch.CursorKey{ID: catalog.ID([]byte(last.id)), Key: last.key})
 			break
 		}
-		product, err := h.segment.product(h.product)
+		product, size, err := h.segment.product(h.product)
 		if err != nil {
 			return catalog.Page{}, err
 		}
+		bytes += size
 		if err := h.loadID(); err != nil {
 			return catalog.Page{}, err
 		}

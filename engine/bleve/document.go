@@ -1,6 +1,8 @@
 package bleve
 
 import (
+	"encoding/binary"
+
 	"github.com/blevesearch/bleve/v2/document"
 	index "github.com/blevesearch/bleve_index_api"
 
@@ -13,6 +15,7 @@ import (
 const (
 	fieldPricePrefixes = "price_prefixes" // the first digits of the price; see price_range.go
 	fieldProduct       = "product"        // the encoded product; stored, not indexed
+	fieldVersion       = "version"        // the version of the product in 8 bytes; stored, not indexed
 )
 
 // Options of fields.
@@ -38,6 +41,7 @@ func newDocument(p catalog.Product) (*document.Document, error) {
 			d.AddField(&field{name: fieldPricePrefixes, options: indexed, terms: newTerms(pricePrefixes(f.Terms[0])...)})
 		}
 	}
+	d.AddField(&field{name: fieldVersion, options: storedOnly, value: binary.BigEndian.AppendUint64(nil, uint64(p.Version))})
 	d.AddField(&field{name: fieldProduct, options: storedOnly, value: encoded})
 	return d, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"catalog"
 	"catalog/eventlog"
+	"catalog/internal/failpoint"
 )
 
 // Generations is a search index that can be rebuilt while it is in use. A folder holds at most two
@@ -135,19 +136,21 @@ func (g *Generations) acquireStandby() (x *Index, release func(), err error) {
 	return g.standby.Index, g.standby.users.RUnlock, nil
 }
 
-// Apply stores products and checkpoints in all generations.
+// Apply stores products in all generations, and checkpoints in those that are complete: a standby
+// that is not gets its checkpoints from Switch.
 func (g *Generations) Apply(ctx context.Context, products []catalog.Product, checkpoints []eventlog.Checkpoint) error {
 	g.writing.Lock()
 	defer g.writing.Unlock()
 	if err := g.live.Apply(ctx, products, checkpoints); err != nil || g.standby == nil {
 		return err
 	}
-	if !g.standbyComplete {
-		for _, p := range products {
-			g.applied[p.ID] = true
-		}
+	if g.standbyComplete {
+		return g.standby.Apply(ctx, products, checkpoints)
 	}
-	return g.standby.Apply(ctx, products, checkpoints)
+	for _, p := range products {
+		g.applied[p.ID] = true
+	}
+	return g.standby.Overwrite(ctx, products)
 }
 
 // Overwrite replaces products in all generations, whatever their stored versions are.
@@ -249,13 +252,26 @@ func (g *Generations) StandbyProduct(ctx context.Context, id catalog.ID) (catalo
 // Switch makes the standby live. The caller has loaded it completely. The previous live index becomes
 // the standby.
 func (g *Generations) Switch(ctx context.Context, _ int) error {
+	if err := g.syncStandby(ctx); err != nil {
+		return err
+	}
 	g.writing.Lock()
 	defer g.writing.Unlock()
 	if g.standby == nil || g.standbyComplete {
 		return errNoStandby
 	}
-	g.standby.endBulkLoad()
 	return g.swap(ctx)
+}
+
+// syncStandby ends the bulk load of the standby and writes it to disk, while Apply goes on.
+func (g *Generations) syncStandby(ctx context.Context) error {
+	x, release, err := g.acquireStandby()
+	if err != nil {
+		return err
+	}
+	defer release()
+	x.endBulkLoad()
+	return x.sync(ctx)
 }
 
 // Rollback makes the index live that was live before the last Switch.
@@ -268,7 +284,8 @@ func (g *Generations) Rollback(ctx context.Context, _ int) error {
 	return g.swap(ctx)
 }
 
-// swap exchanges live and standby. The caller holds writing.
+// swap exchanges live and standby. The caller holds writing. The standby is on disk, with the
+// checkpoints of the live index, before liveFile names it.
 func (g *Generations) swap(ctx context.Context) error {
 	checkpoints, err := g.live.Checkpoints(ctx)
 	if err != nil {
@@ -277,24 +294,45 @@ func (g *Generations) swap(ctx context.Context) error {
 	if err := g.standby.Apply(ctx, nil, checkpoints); err != nil {
 		return err
 	}
+	if err := g.standby.sync(ctx); err != nil {
+		return err
+	}
+	failpoint.Here(failpoint.ReaderRebuilding)
 	if g.dir != "" {
 		if err := g.writeLiveFile(g.standby.number); err != nil {
 			return fmt.Errorf("switch the search index: %w", err)
 		}
 	}
+	failpoint.Here(failpoint.ReaderRebuilding)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.live, g.standby, g.standbyComplete, g.applied = g.standby, g.live, true, nil
 	return nil
 }
 
-// writeLiveFile replaces liveFile by a rename, so that a crash leaves the old or the new number.
+// writeLiveFile replaces liveFile by a rename, so that a crash leaves the old or the new number. The
+// directories are written to disk too, with the names of the files.
 func (g *Generations) writeLiveFile(number int) error {
 	name := filepath.Join(g.dir, liveFile)
 	if err := os.WriteFile(name+".new", fmt.Appendln(nil, number), 0o600); err != nil {
 		return err
 	}
-	return os.Rename(name+".new", name)
+	if err := errors.Join(syncFile(g.path(number)), syncFile(name+".new"), syncFile(g.dir)); err != nil {
+		return err
+	}
+	if err := os.Rename(name+".new", name); err != nil {
+		return err
+	}
+	return syncFile(g.dir)
+}
+
+// syncFile waits until a file or directory is on disk.
+func syncFile(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // DropPrevious closes and removes the standby, if there is one.

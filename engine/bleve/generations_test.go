@@ -35,8 +35,13 @@ func named(name string, version int64) catalog.Product {
 	return catalog.Product{ID: catalog.DerivedID(name), Version: version, ProductData: catalog.ProductData{Name: name, Description: fmt.Sprint(version)}}
 }
 
-func checkpoint(seq int64) []eventlog.Checkpoint {
-	return []eventlog.Checkpoint{{Position: catalog.Position{Shard: 1, Seq: seq}, Offset: seq}}
+// checkpoint returns a checkpoint at seq, according to which the products exist.
+func checkpoint(seq int64, products ...catalog.Product) []eventlog.Checkpoint {
+	c := eventlog.Checkpoint{Position: catalog.Position{Shard: 1, Seq: seq}, Offset: seq}
+	for _, p := range products {
+		c.Contents.Add(p.ID, p.Version)
+	}
+	return []eventlog.Checkpoint{c}
 }
 
 func must(t *testing.T, errs ...error) {
@@ -110,7 +115,7 @@ func TestGenerations_rebuild(t *testing.T) {
 		dir := t.TempDir()
 		g := rebuilt(t, dir)
 		must(t, g.Switch(ctx, 0))
-		must(t, g.Apply(ctx, []catalog.Product{named("b", 3)}, checkpoint(3)))
+		must(t, g.Apply(ctx, []catalog.Product{named("b", 3)}, checkpoint(3, named("a", 1), named("b", 3))))
 		must(t, g.Close())
 
 		g = openGenerations(t, dir)

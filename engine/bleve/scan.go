@@ -3,17 +3,20 @@ package bleve
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	index "github.com/blevesearch/bleve_index_api"
 
 	"catalog"
+	"catalog/eventlog"
+	"catalog/internal/textsearch"
 	"catalog/internal/wire"
 )
 
-// scanBatch is how many products Scan passes to one call of handle.
-const scanBatch = 500
+// A batch of Scan, which is one call of handle, ends at scanBatch products or scanBytes bytes of them.
+const scanBatch, scanBytes = 500, eventlog.MaxPageBytes
 
 // Product returns the product with the given id as the index has it, or ErrNotFound.
 func (x *Index) Product(_ context.Context, id catalog.ID) (p catalog.Product, err error) {
@@ -43,27 +46,61 @@ func (x *Index) Product(_ context.Context, id catalog.ID) (p catalog.Product, er
 // Scan calls handle with all products of one snapshot of the index, in batches.
 func (x *Index) Scan(ctx context.Context, handle func([]catalog.Product) error) error {
 	return x.read(func(r *scorch.IndexSnapshot) error {
-		products := make([]catalog.Product, 0, scanBatch)
+		products, size := make([]catalog.Product, 0, scanBatch), 0
 		for _, seg := range r.Segments() {
 			s := segmentSnapshot{seg}
 			for i := s.DocNumbersLive().Iterator(); i.HasNext(); {
-				p, err := s.product(i.Next())
+				p, n, err := s.product(i.Next())
 				if err != nil {
 					return fmt.Errorf("scan the search index: %w", err)
 				}
-				if products = append(products, p); len(products) < scanBatch {
+				products, size = append(products, p), size+n
+				if len(products) < scanBatch && size < scanBytes {
 					continue
 				}
 				if err := handle(products); err != nil {
 					return err
 				}
-				if products = products[:0]; ctx.Err() != nil {
+				clear(products) // lets the garbage collector free their texts
+				if products, size = products[:0], 0; ctx.Err() != nil {
 					return ctx.Err()
 				}
 			}
 		}
 		return handle(products)
 	})
+}
+
+// contents returns which products the index holds.
+func (x *Index) contents() (c eventlog.Contents, err error) {
+	err = x.read(func(r *scorch.IndexSnapshot) error {
+		for _, seg := range r.Segments() {
+			for i := seg.DocNumbersLive().Iterator(); i.HasNext(); {
+				var id catalog.ID
+				var version []byte
+				if err := seg.VisitDocument(uint64(i.Next()), func(field string, _ byte, value []byte, _ []uint64) bool {
+					switch field {
+					case textsearch.ID:
+						copy(id[:], value)
+					case fieldVersion:
+						version = append(version, value...)
+					}
+					return version == nil
+				}); err != nil {
+					return err
+				}
+				if len(version) != 8 {
+					return fmt.Errorf("product %s has no version", id)
+				}
+				c.Add(id, int64(binary.BigEndian.Uint64(version)))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		err = fmt.Errorf("read the products of the search index: %w", err)
+	}
+	return c, err
 }
 
 // read calls f with a snapshot of the index.
@@ -80,19 +117,17 @@ func (x *Index) read(f func(*scorch.IndexSnapshot) error) error {
 	return f(snapshot)
 }
 
-// withSlot waits for a search slot and calls f with a snapshot of the index.
-func (x *Index) withSlot(ctx context.Context, f func(*scorch.IndexSnapshot) error) error {
-	select {
-	case x.slots <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+// withSlot waits for a slot and calls f with a snapshot of the index.
+func (x *Index) withSlot(ctx context.Context, kind int, f func(*scorch.IndexSnapshot) error) error {
+	if err := x.slots.acquire(ctx, kind); err != nil {
+		return err
 	}
-	defer func() { <-x.slots }()
+	defer x.slots.release()
 	return x.read(f)
 }
 
-// product reads and decodes a product of the segment.
-func (s segmentSnapshot) product(doc uint32) (catalog.Product, error) {
+// product reads and decodes a product of the segment. size is that of its encoding in bytes.
+func (s segmentSnapshot) product(doc uint32) (p catalog.Product, size int, err error) {
 	var encoded []byte
 	if err := s.VisitDocument(uint64(doc), func(field string, _ byte, value []byte, _ []uint64) bool {
 		if field == fieldProduct {
@@ -100,7 +135,8 @@ func (s segmentSnapshot) product(doc uint32) (catalog.Product, error) {
 		}
 		return encoded == nil
 	}); err != nil {
-		return catalog.Product{}, err
+		return p, 0, err
 	}
-	return wire.DecodeProduct(encoded)
+	p, err = wire.DecodeProduct(encoded)
+	return p, len(encoded), err
 }

@@ -26,7 +26,7 @@ func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, erro
 		return catalog.Page{}, err
 	}
 	var page catalog.Page
-	err = x.withSlot(ctx, func(r *scorch.IndexSnapshot) (err error) {
+	err = x.withSlot(ctx, searchSlot, func(r *scorch.IndexSnapshot) (err error) {
 		p, err := resolve(r, req.Plan)
 		if err != nil {
 			return err

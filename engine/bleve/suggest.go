@@ -19,7 +19,7 @@ const maxSuggestCandidates = 2_000
 func (x *Index) Suggest(ctx context.Context, text string, limit int) (catalog.Suggestions, error) {
 	return textsearch.Suggest(text, limit, func(req textsearch.Request, lastWord string) (page catalog.Page, h *textsearch.Highlighter, err error) {
 		var last []queryWord
-		err = x.withSlot(ctx, func(r *scorch.IndexSnapshot) error {
+		err = x.withSlot(ctx, suggestSlot, func(r *scorch.IndexSnapshot) error {
 			p, err := resolve(r, req.Plan)
 			if err != nil {
 				return err

@@ -25,11 +25,12 @@ const (
 	ReaderApplied      Point = "reader.applied"      // the view has the products; the checkpoint is not saved
 	ReaderCheckpointed Point = "reader.checkpointed" // the checkpoint is saved; waiting reads are not notified
 	ReaderIndexed      Point = "reader.indexed"      // the index has products and checkpoint; waiting reads are not notified
+	ReaderRebuilding   Point = "reader.rebuilding"   // between two steps of a rebuild; the count selects the step
 	GatewaySent        Point = "gateway.sent"        // the command is in the log; its sender does not know
 	GatewaySettled     Point = "gateway.settled"     // the gateway has the outcome; the client does not know
 )
 
-// Points returns all points, in the order in which a command passes them.
+// Points returns the points that a command passes, in their order.
 func Points() []Point {
 	return []Point{
 		GatewaySent, WriterClaimed, WriterRepublished, WriterPolled, WriterDecided, WriterCommitted, WriterPublished,

@@ -43,7 +43,7 @@ func parse(value string) (*trigger, error) {
 	name, rest, _ := strings.Cut(value, ":")
 	count, hang, _ := strings.Cut(rest, ":")
 	n, err := strconv.ParseInt(count, 10, 64)
-	if err != nil || n < 1 || hang != "" && hang != "hang" || !slices.Contains(Points(), Point(name)) {
+	if err != nil || n < 1 || hang != "" && hang != "hang" || !slices.Contains(append(Points(), ReaderRebuilding), Point(name)) {
 		return nil, fmt.Errorf("CATALOG_FAILPOINT=%s: want point:count or point:count:hang, with a point of package failpoint", value)
 	}
 	return &trigger{point: Point(name), count: n, hang: hang != ""}, nil

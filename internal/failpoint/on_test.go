@@ -9,6 +9,7 @@ func TestParse(t *testing.T) {
 		"":                         {},
 		"writer.committed:3":       {point: WriterCommitted, count: 3},
 		"reader.applied:1:hang":    {point: ReaderApplied, count: 1, hang: true},
+		"reader.rebuilding:7":      {point: ReaderRebuilding, count: 7},
 		"writer.committed":         nil,
 		"writer.committed:0":       nil,
 		"writer.committed:x":       nil,

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"catalog"
+	"catalog/internal/failpoint"
 )
 
 // maxLoads is the number of shards that a rebuild loads concurrently.
@@ -136,6 +137,7 @@ func (a *Auditor) rebuild(ctx context.Context, replicas []rebuiltReplica, shards
 		if err := r.standby.CreateStandby(ctx); err != nil {
 			return err
 		}
+		failpoint.Here(failpoint.ReaderRebuilding)
 	}
 	source := newSourceDigest(a.deps.Journal, shards, Verification{})
 	if err := loadStandbys(ctx, source, replicas, progress); err != nil {
@@ -144,6 +146,7 @@ func (a *Auditor) rebuild(ctx context.Context, replicas []rebuiltReplica, shards
 	if err := compareStandbys(ctx, source, replicas, progress); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.ReaderRebuilding)
 	for _, r := range replicas {
 		if err := r.standby.Switch(ctx, shards); err != nil {
 			return err
@@ -167,6 +170,7 @@ func loadStandbys(ctx context.Context, source *sourceDigest, replicas []rebuiltR
 				return err
 			}
 		}
+		failpoint.Here(failpoint.ReaderRebuilding)
 		mu.Lock()
 		defer mu.Unlock()
 		loaded += int64(len(products))

@@ -19,6 +19,7 @@ import (
 	"catalog"
 	"catalog/eventlog"
 	"catalog/internal/failpoint"
+	"catalog/internal/memory"
 	"catalog/internal/telemetry"
 	"catalog/reader/projection"
 )
@@ -69,6 +70,7 @@ type Deps struct {
 	Watermarks *projection.Watermarks      // advanced when searches find the events
 	Metrics    *projection.ConsumerMetrics // shared with the projection
 	Logger     *slog.Logger
+	Memory     *memory.Budget // nil means the same limit, without metrics
 }
 
 // Indexer writes the events of all shards to the index. It implements
@@ -99,7 +101,7 @@ type step struct {
 func New(deps Deps) *Indexer {
 	x := &Indexer{
 		index: deps.Index, log: deps.Log, feed: deps.Feed, watermarks: deps.Watermarks, metrics: deps.Metrics, logger: deps.Logger,
-		queue: newIndexQueue(), writeTime: deps.Metrics.Step("index", "write"),
+		queue: newIndexQueue(deps.Memory.Share("reader.index", maxQueuedBytes)), writeTime: deps.Metrics.Step("index", "write"),
 	}
 	x.events = projection.NewEventConsumer(projection.EventConsumerDeps{
 		Name: "index", Target: indexTarget{x}, Log: deps.Log, Journal: deps.Journal, Metrics: deps.Metrics, Logger: deps.Logger,
@@ -243,10 +245,11 @@ func (x *Indexer) write(ctx context.Context, b indexBatch) bool {
 	return true
 }
 
-// writeIndex writes products and checkpoints. Checkpoints alone are not written:
-// after a restart the consumer reads the same events again.
+// writeIndex writes products and checkpoints. Checkpoints alone are not written,
+// unless they complete a snapshot: after a restart the consumer reads the same
+// events again.
 func (x *Indexer) writeIndex(ctx context.Context, b indexBatch) error {
-	if len(b.products) > 0 {
+	if len(b.products) > 0 || b.snapshot {
 		ctx, span := telemetry.StartStep(telemetry.WithBatches(ctx, b.traces...), "write index")
 		x.writing.Lock()
 		start := time.Now()

@@ -5,10 +5,9 @@ import (
 	"maps"
 	"slices"
 
-	"golang.org/x/sync/semaphore"
-
 	"catalog"
 	"catalog/eventlog"
+	"catalog/internal/memory"
 	"catalog/internal/telemetry"
 	"catalog/reader/projection"
 )
@@ -17,26 +16,27 @@ const (
 	// maxQueuedChanges is the number of changes that may wait in the queue. While it
 	// is full, add blocks, and with it the consumer of the shard.
 	maxQueuedChanges = 1_000
-	// maxQueuedBytes is the estimated memory of the products of those changes.
+	// maxQueuedBytes is the size of the products of those changes.
 	maxQueuedBytes = 8 << 20
 	// maxBatchProducts is the number of products at which a batch takes no more
-	// changes. A larger batch makes searches wait longer for new products, and
-	// saves little time for each product.
-	maxBatchProducts = 1_000
+	// changes, and maxBatchBytes their size. A larger batch makes searches wait
+	// longer for new products, and saves little time for each product.
+	maxBatchProducts, maxBatchBytes = 1_000, 2 << 20
 )
 
 // indexQueue holds the changes of all shards that are not yet in the index.
 type indexQueue struct {
 	changes chan queuedChange
-	room    *semaphore.Weighted // bytes that may still be queued
+	room    *memory.Share // bytes of the queued changes and of the batch that is written
 }
 
 // queuedChange is a change of one shard with its estimated size.
 type queuedChange struct {
 	products []catalog.Product
+	snapshot bool // a part of a snapshot, or its end
 	to       eventlog.Checkpoint
 	settled  []projection.Settled // the events
-	size     int64                // in bytes
+	size     int64                // of the products, in bytes
 	trace    *telemetry.Batch     // held until the change is in the index
 }
 
@@ -44,20 +44,21 @@ type queuedChange struct {
 type indexBatch struct {
 	products    []catalog.Product     // the last version of each
 	checkpoints []eventlog.Checkpoint // the last of each shard
+	snapshot    bool                  // a part of a snapshot, or its end, is among the changes
 	settled     []projection.Settled  // all events
 	size        int64                 // in bytes
 	traces      []*telemetry.Batch    // held until release
 }
 
-func newIndexQueue() *indexQueue {
-	return &indexQueue{changes: make(chan queuedChange, maxQueuedChanges), room: semaphore.NewWeighted(maxQueuedBytes)}
+func newIndexQueue(room *memory.Share) *indexQueue {
+	return &indexQueue{changes: make(chan queuedChange, maxQueuedChanges), room: room}
 }
 
 // add queues a change, and waits while the queue is full.
 func (q *indexQueue) add(ctx context.Context, change projection.Change) error {
-	c := queuedChange{products: change.Products, to: change.To, settled: change.Settled()}
+	c := queuedChange{products: change.Products, snapshot: change.Snapshot, to: change.To, settled: change.Settled()}
 	for _, p := range c.products {
-		c.size += estimateSize(p)
+		c.size += int64(p.Size())
 	}
 	c.size = min(c.size, maxQueuedBytes) // a change larger than the queue waits until the queue is empty
 	if err := q.room.Acquire(ctx, c.size); err != nil {
@@ -75,7 +76,7 @@ func (q *indexQueue) add(ctx context.Context, change projection.Change) error {
 }
 
 // next waits for a change and returns it together with all others that are
-// queued, up to maxBatchProducts. Its only error is that of ctx.
+// queued, up to maxBatchProducts or maxBatchBytes. Its only error is that of ctx.
 func (q *indexQueue) next(ctx context.Context) (indexBatch, error) {
 	var changes []queuedChange
 	select {
@@ -84,11 +85,11 @@ func (q *indexQueue) next(ctx context.Context) (indexBatch, error) {
 	case <-ctx.Done():
 		return indexBatch{}, ctx.Err()
 	}
-	for n := len(changes[0].products); n < maxBatchProducts; {
+	for n, size := len(changes[0].products), changes[0].size; n < maxBatchProducts && size < maxBatchBytes; {
 		select {
 		case c := <-q.changes:
 			changes = append(changes, c)
-			n += len(c.products)
+			n, size = n+len(c.products), size+c.size
 			continue
 		default:
 		}
@@ -122,6 +123,7 @@ func merge(changes []queuedChange) indexBatch {
 	for _, c := range changes {
 		products = append(products, c.products...)
 		checkpoints[c.to.Shard] = c.to
+		b.snapshot = b.snapshot || c.snapshot
 		b.settled = append(b.settled, c.settled...)
 		b.size += c.size
 		b.traces = append(b.traces, c.trace)
@@ -146,13 +148,4 @@ func lastVersions(products []catalog.Product) []catalog.Product {
 		}
 	}
 	return kept
-}
-
-// estimateSize returns about how many bytes of memory a product takes.
-func estimateSize(p catalog.Product) int64 {
-	n := 300 + len(p.Name) + len(p.Description) + len(p.Category) + 40*len(p.Tags)
-	for k, v := range p.Attributes {
-		n += 50 + len(k) + len(v)
-	}
-	return int64(n)
 }

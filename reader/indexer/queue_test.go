@@ -9,8 +9,13 @@ import (
 
 	"catalog"
 	"catalog/eventlog"
+	"catalog/internal/memory"
 	"catalog/reader/projection"
 )
+
+func newQueue() *indexQueue {
+	return newIndexQueue((*memory.Budget)(nil).Share("index", maxQueuedBytes))
+}
 
 // change returns a change of shard to seq that stores a version of a product.
 func change(shard int32, seq int64, name string, version int64) projection.Change {
@@ -23,7 +28,7 @@ func change(shard int32, seq int64, name string, version int64) projection.Chang
 
 func TestIndexQueue(t *testing.T) {
 	t.Run("a batch holds everything that waits, with the last version and checkpoint", func(t *testing.T) {
-		q := newIndexQueue()
+		q := newQueue()
 		for _, c := range []projection.Change{change(0, 1, "a", 1), change(1, 1, "b", 1), change(0, 2, "a", 2), change(0, 3, "c", 1)} {
 			if err := q.add(t.Context(), c); err != nil {
 				t.Fatal(err)
@@ -43,7 +48,7 @@ func TestIndexQueue(t *testing.T) {
 		}
 	})
 	t.Run("a batch ends at maxBatchProducts", func(t *testing.T) {
-		q := newIndexQueue()
+		q := newQueue()
 		large := change(0, 1, "a", 1)
 		large.Products = make([]catalog.Product, maxBatchProducts-1)
 		for _, c := range []projection.Change{large, change(0, 2, "b", 1), change(0, 3, "c", 1)} {
@@ -57,18 +62,36 @@ func TestIndexQueue(t *testing.T) {
 	})
 }
 
+func TestIndexQueue_bytes(t *testing.T) {
+	t.Run("a batch of large products ends at maxBatchBytes", func(t *testing.T) {
+		q := newQueue()
+		for seq := range int64(8) {
+			c := change(0, seq+1, "p", seq+1)
+			c.Products[0].Description = strings.Repeat("x", 800_000)
+			if err := q.add(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for next := int64(3); next <= 6; next += 3 { // three of them reach it
+			if b, err := q.next(t.Context()); err != nil || b.checkpoints[0].Seq != next {
+				t.Fatalf("the batch ends at seq %d, %v; want %d", b.checkpoints[0].Seq, err, next)
+			}
+		}
+	})
+}
+
 func TestIndexQueue_full(t *testing.T) {
 	huge := change(0, 1, "huge", 1)
 	huge.Products[0].Description = strings.Repeat("x", maxQueuedBytes+1)
 	t.Run("a change larger than the queue fits when it is empty", func(t *testing.T) {
-		q := newIndexQueue()
+		q := newQueue()
 		if err := q.add(t.Context(), huge); err != nil || !q.full() {
 			t.Fatalf("add = %v, full = %v; want nil, true", err, q.full())
 		}
 	})
 	t.Run("add waits for room, which release makes", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			q := newIndexQueue()
+			q := newQueue()
 			if err := q.add(t.Context(), huge); err != nil {
 				t.Fatal(err)
 			}
@@ -92,7 +115,7 @@ func TestIndexQueue_full(t *testing.T) {
 		})
 	})
 	t.Run("it holds maxQueuedChanges", func(t *testing.T) {
-		q := newIndexQueue()
+		q := newQueue()
 		for range maxQueuedChanges {
 			if err := q.add(t.Context(), projection.Change{}); err != nil {
 				t.Fatal(err)

@@ -30,6 +30,9 @@ type Journal interface {
 	// the seq that the next event had before the first page: a product is at least
 	// as new as the events before it, and may be newer.
 	Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (nextSeq int64, err error)
+
+	// Next returns the seq that the next event of the shard will get.
+	Next(ctx context.Context, shard int32) (int64, error)
 }
 
 // Offsets is the part of the log that reports which events it has.
@@ -56,6 +59,10 @@ type Change struct {
 
 	// Events is empty for a snapshot, and where all records were duplicates.
 	Events []catalog.Event
+
+	// Snapshot says that Products is a part of a snapshot, or, without Products,
+	// that the snapshot is complete.
+	Snapshot bool
 
 	// To is the checkpoint of the shard after the change.
 	To eventlog.Checkpoint
@@ -101,11 +108,14 @@ type EventConsumer struct {
 	mu       sync.Mutex
 	applied  map[int32]eventlog.Checkpoint // by shard, what this process has applied
 	progress map[int32]int64               // by shard, the number of changes applied
+
+	// snapshots holds the snapshots whose end the events have not reached, by shard.
+	snapshots map[int32]*snapshot
 }
 
 // NewEventConsumer returns a consumer without shards.
 func NewEventConsumer(deps EventConsumerDeps) *EventConsumer {
-	return &EventConsumer{deps: deps, applied: map[int32]eventlog.Checkpoint{}, progress: map[int32]int64{}}
+	return &EventConsumer{deps: deps, applied: map[int32]eventlog.Checkpoint{}, progress: map[int32]int64{}, snapshots: map[int32]*snapshot{}}
 }
 
 // Progress returns a number that grows with each change of the shard that is applied,
@@ -155,7 +165,7 @@ func (c *EventConsumer) catchUp(ctx context.Context, at eventlog.Checkpoint, sta
 		// The offset changes only now: a process that dies during the replay must
 		// take this branch again.
 		at.Offset = start
-		return at, c.apply(ctx, nil, at)
+		return c.apply(ctx, nil, at)
 	}
 	return at, nil
 }
@@ -164,7 +174,7 @@ func (c *EventConsumer) catchUp(ctx context.Context, at eventlog.Checkpoint, sta
 // missing events from the journal. It skips records that are no events and events
 // that the journal does not have: the writer commits an event before it publishes
 // it, so nothing is lost.
-func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) error {
+func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) (err error) {
 	at, _ := c.checkpoint(r.Shard)
 	next := make([]catalog.Event, 0, len(r.Items)) // consecutive events after at
 	for _, e := range r.Items {
@@ -179,13 +189,12 @@ func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.E
 				"consumer", c.deps.Name, "shard", r.Shard, "from", want, "to", e.Seq-1)
 			if len(next) > 0 {
 				at.Seq = want - 1
-				if err := c.apply(ctx, next, at); err != nil {
+				if at, err = c.apply(ctx, next, at); err != nil {
 					return err
 				}
 				next = next[:0:0]
 			}
 			// The journal also says whether e is an event: its seq may be forged.
-			var err error
 			if at, err = c.replay(ctx, at, e.Seq); err != nil && !errors.Is(err, errNotInJournal) {
 				return err
 			}
@@ -199,18 +208,18 @@ func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.E
 	at.Seq += int64(len(next))
 	if n := len(r.DeadLetters); n > 0 {
 		// A damaged record can have been the last event.
-		if err := c.apply(ctx, next, at); err != nil {
+		if at, err = c.apply(ctx, next, at); err != nil {
 			return err
 		}
 		next = nil
 		c.reject(ctx, r.Shard, n, fmt.Errorf("record at offset %d: %s", r.DeadLetters[0].Offset, r.DeadLetters[0].Cause))
-		var err error
 		if at, err = c.replay(ctx, at, 0); err != nil {
 			return err
 		}
 	}
 	at.Offset = r.To
-	return c.apply(ctx, next, at)
+	_, err = c.apply(ctx, next, at)
+	return err
 }
 
 // reject reports n records that are skipped because they are no events.
@@ -232,16 +241,20 @@ func (c *EventConsumer) End(shard int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.applied, shard)
+	delete(c.snapshots, shard)
 }
 
-// apply applies consecutive events, which bring the shard to the checkpoint.
-func (c *EventConsumer) apply(ctx context.Context, events []catalog.Event, to eventlog.Checkpoint) error {
-	if err := c.change(ctx, Change{Products: eventlog.LastVersions(events), Events: events, To: to}); err != nil {
-		return err
+// apply applies consecutive events, which bring the shard to the checkpoint. The
+// contents in to are those before the events; the returned checkpoint has those
+// after them.
+func (c *EventConsumer) apply(ctx context.Context, events []catalog.Event, to eventlog.Checkpoint) (eventlog.Checkpoint, error) {
+	change := c.newChange(events, to)
+	if err := c.change(ctx, change); err != nil {
+		return to, err
 	}
 	c.deps.Metrics.applied.WithLabelValues(c.deps.Name).Add(float64(len(events)))
-	c.setCheckpoint(to)
-	return nil
+	c.setCheckpoint(change.To)
+	return change.To, nil
 }
 
 // change applies a change to the target.
@@ -258,16 +271,32 @@ func (c *EventConsumer) change(ctx context.Context, change Change) error {
 // loadSnapshot applies the current products of the shard and returns the new
 // checkpoint. Reading continues at the offset, which was the end of the log
 // before the snapshot: every earlier event is part of the snapshot. Some later
-// events may be, too; the target drops older versions of a product.
+// events may be, too; older versions of its products are dropped.
 func (c *EventConsumer) loadSnapshot(ctx context.Context, at eventlog.Checkpoint, offset int64) (eventlog.Checkpoint, error) {
+	at.Contents = eventlog.UnknownContents
+	c.setCheckpoint(at)
+	loaded := &snapshot{products: map[catalog.ID]productVersion{}}
 	next, err := c.deps.Journal.Snapshot(ctx, at.Shard, nil, func(products []catalog.Product) error {
-		return c.change(ctx, Change{Products: products, To: at})
+		if c.deps.Exclusive {
+			products = loaded.newer(products)
+		}
+		return c.change(ctx, Change{Products: products, Snapshot: true, To: at})
 	})
+	if err == nil && c.deps.Exclusive { // else others change the target too, which drops older versions itself
+		loaded.next, err = c.deps.Journal.Next(ctx, at.Shard)
+		c.setSnapshot(at.Shard, loaded)
+	}
 	if err != nil {
 		return at, fmt.Errorf("load a snapshot of shard %d: %w", at.Shard, err)
 	}
 	at.Seq, at.Offset = next-1, offset
-	return at, c.apply(ctx, nil, at)
+	end := c.newChange(nil, at)
+	end.Snapshot = true
+	if err := c.change(ctx, end); err != nil {
+		return at, err
+	}
+	c.setCheckpoint(end.To)
+	return end.To, nil
 }
 
 // replay applies the events after at up to seq to from the journal; a to of 0
@@ -275,14 +304,15 @@ func (c *EventConsumer) loadSnapshot(ctx context.Context, at eventlog.Checkpoint
 // events are archived it loads a snapshot, which has all events up to a later seq.
 func (c *EventConsumer) replay(ctx context.Context, at eventlog.Checkpoint, to int64) (eventlog.Checkpoint, error) {
 	from := at.Seq + 1
-	err := c.deps.Journal.Replay(ctx, at.Shard, from, to, func(events []catalog.Event) error {
+	err := c.deps.Journal.Replay(ctx, at.Shard, from, to, func(events []catalog.Event) (err error) {
 		for _, e := range events {
 			if e.Seq != at.Seq+1 {
 				return fmt.Errorf("the journal returned event %d; want %d", e.Seq, at.Seq+1)
 			}
 			at.Seq++
 		}
-		return c.apply(ctx, events, at)
+		at, err = c.apply(ctx, events, at)
+		return err
 	})
 	if errors.Is(err, catalog.ErrArchived) {
 		c.deps.Logger.WarnContext(ctx, "events are archived; loading a snapshot instead", "consumer", c.deps.Name, "shard", at.Shard, "from", from)
@@ -318,4 +348,13 @@ func (c *EventConsumer) setCheckpoint(at eventlog.Checkpoint) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.applied[at.Shard] = at
+	if s := c.snapshots[at.Shard]; s != nil && at.Seq+1 >= s.next {
+		delete(c.snapshots, at.Shard)
+	}
+}
+
+func (c *EventConsumer) setSnapshot(shard int32, s *snapshot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.snapshots[shard] = s
 }

@@ -136,8 +136,22 @@ func (p *player) checkIndex(t *testing.T) error {
 	last := int32(len(p.journals) - 1)
 	readertest.Eventually(t, func() error {
 		_, err := p.Search(t.Context(), catalog.Query{}, catalog.Position{Shard: last, Seq: int64(len(p.journals[last]))})
+		if errors.Is(err, catalog.ErrUnavailable) { // other shards are not in the index yet
+			err = catalog.ErrStale
+		}
 		return err
 	}, catalog.ErrStale)
+	for shard, history := range p.journals {
+		var want eventlog.Contents
+		for _, product := range eventlog.LastVersions(history) {
+			if product.Exists() {
+				want.Add(product.ID, product.Version)
+			}
+		}
+		if at := p.index.Written(int32(shard)); at.Contents != want {
+			return fmt.Errorf("index: checkpoint %+v; want contents %+v", at, want)
+		}
+	}
 	var err error
 	p.index.Edit(func(products map[catalog.ID]catalog.Product) {
 		for _, history := range p.journals {

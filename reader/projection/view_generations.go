@@ -9,6 +9,7 @@ import (
 
 	"catalog"
 	"catalog/eventlog"
+	"catalog/internal/failpoint"
 )
 
 // leaseTTL is how long a process uses the generations that it read last. A
@@ -296,6 +297,7 @@ func (v *GenerationalView) swap(ctx context.Context, g eventlog.ViewGenerations,
 			return err
 		}
 	}
+	failpoint.Here(failpoint.ReaderRebuilding)
 	// The standby has applied everything that the live generation has.
 	for shard := range int32(shards) {
 		p, err := v.store.generation(g.Live).Checkpoint(ctx, shard)
@@ -306,10 +308,12 @@ func (v *GenerationalView) swap(ctx context.Context, g eventlog.ViewGenerations,
 			return err
 		}
 	}
+	failpoint.Here(failpoint.ReaderRebuilding)
 	swapped := eventlog.ViewGenerations{Live: g.Standby, Standby: g.Live, StandbyComplete: true, ReadBoth: true}
 	if err := v.change(ctx, both, swapped); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.ReaderRebuilding)
 	done := swapped
 	done.ReadBoth = false
 	return v.change(ctx, swapped, done)

@@ -16,15 +16,21 @@ type Index struct {
 
 	mu       sync.Mutex
 	products map[catalog.ID]catalog.Product
+	written  map[int32]eventlog.Checkpoint
 }
 
 // NewIndex returns an empty index.
-func NewIndex() *Index { return &Index{products: map[catalog.ID]catalog.Product{}} }
+func NewIndex() *Index {
+	return &Index{products: map[catalog.ID]catalog.Product{}, written: map[int32]eventlog.Checkpoint{}}
+}
 
-// Apply stores products. It forgets the checkpoints.
-func (x *Index) Apply(_ context.Context, products []catalog.Product, _ []eventlog.Checkpoint) error {
+// Apply stores products. Checkpoints does not return the checkpoints.
+func (x *Index) Apply(_ context.Context, products []catalog.Product, checkpoints []eventlog.Checkpoint) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	for _, c := range checkpoints {
+		x.written[c.Shard] = c
+	}
 	for _, p := range products {
 		x.products[p.ID] = p
 	}
@@ -38,6 +44,13 @@ func (x *Index) Overwrite(ctx context.Context, products []catalog.Product) error
 
 // Checkpoints returns none.
 func (x *Index) Checkpoints(context.Context) ([]eventlog.Checkpoint, error) { return nil, nil }
+
+// Written returns the last checkpoint of the shard that was written.
+func (x *Index) Written(shard int32) eventlog.Checkpoint {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.written[shard]
+}
 
 // Edit calls f with the products, tombstones included.
 func (x *Index) Edit(f func(products map[catalog.ID]catalog.Product)) {

@@ -91,10 +91,10 @@ func (v *View) Product(ctx context.Context, id catalog.ID) (catalog.Product, err
 // Config holds what a harness runs on. The zero value of a field stands for an
 // empty fake.
 type Config struct {
-	View    projection.View // an empty View in SQLite
-	Index   reader.Index    // an empty Index
-	Log     *Log            // an empty Log
-	Journal reader.Journal  // an empty Journal
+	View    projection.View    // an empty View in SQLite
+	Index   reader.Index       // an empty Index
+	Log     *Log               // an empty Log
+	Journal projection.Journal // an empty Journal
 }
 
 // Harness is a running reader with its fakes.
@@ -138,10 +138,13 @@ func Start(t testing.TB, cfg Config) *Harness {
 	return h
 }
 
-// New returns a reader that is not running. It logs nothing, and has a registry of
-// its own unless deps names one.
+// New returns a reader that is not running. It logs nothing, and has an empty log and a
+// registry of its own unless deps names them.
 func New(deps reader.Deps) *reader.Reader {
 	deps.Logger, deps.Now = slog.New(slog.DiscardHandler), time.Now
+	if deps.Log == nil {
+		deps.Log = &Log{}
+	}
 	if deps.Registry == nil {
 		deps.Registry = prometheus.NewRegistry()
 	}
