@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"catalog"
 	"catalog/reader/projection"
@@ -30,41 +31,70 @@ func (p *positions) WaitForIndex(ctx context.Context, at catalog.Position) error
 }
 
 // readiness reports whether the reader has caught up with the events that the log
-// had when it started. Before that its queries would return old products.
+// had when it started. Before that its queries would return old products, and its
+// lists would lack some.
 type readiness struct {
 	log       projection.Offsets
 	projector *projection.Projector
 	positions *positions
 
-	mu       sync.Mutex
-	goal     []int64 // by shard, the end of the events topic at the first check
-	caughtUp bool    // with goal
+	mu   sync.Mutex
+	goal []int64 // by shard, the end of the events topic at the first check
+
+	viewCaughtUp, indexCaughtUp atomic.Bool // with goal
 }
 
-func (r *readiness) check(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.caughtUp {
+// checkView returns an error until the view has caught up.
+func (r *readiness) checkView(ctx context.Context) error {
+	return r.check(ctx, &r.viewCaughtUp, "view", func(shard int32, goal int64) (int64, error) {
+		if r.positions.view.Offset(shard) < goal {
+			if err := r.projector.Refresh(ctx, shard); err != nil {
+				return 0, err
+			}
+		}
+		return r.positions.view.Offset(shard), nil
+	})
+}
+
+// checkIndex returns an error until the index has caught up.
+func (r *readiness) checkIndex(ctx context.Context) error {
+	return r.check(ctx, &r.indexCaughtUp, "search index", func(shard int32, _ int64) (int64, error) {
+		return r.positions.index.Offset(shard), nil
+	})
+}
+
+// check returns nil once offset has returned the goal of each shard.
+func (r *readiness) check(ctx context.Context, caughtUp *atomic.Bool, store string, offset func(shard int32, goal int64) (int64, error)) error {
+	if caughtUp.Load() {
 		return nil
 	}
-	if r.goal == nil {
-		_, ends, err := r.log.EventOffsets(ctx)
+	goals, err := r.goals(ctx)
+	if err != nil {
+		return err
+	}
+	for shard, goal := range goals {
+		at, err := offset(int32(shard), goal)
 		if err != nil {
 			return err
 		}
+		if at < goal {
+			return fmt.Errorf("shard %d of the %s is %d events behind", shard, store, goal-at)
+		}
+	}
+	caughtUp.Store(true)
+	return nil
+}
+
+// goals returns, by shard, the end of the events topic at the first call.
+func (r *readiness) goals(ctx context.Context) ([]int64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.goal == nil {
+		_, ends, err := r.log.EventOffsets(ctx)
+		if err != nil {
+			return nil, err
+		}
 		r.goal = ends
 	}
-	for i, goal := range r.goal {
-		shard := int32(i)
-		if r.positions.view.Offset(shard) < goal {
-			if err := r.projector.Refresh(ctx, shard); err != nil {
-				return err
-			}
-		}
-		if lag := goal - min(r.positions.view.Offset(shard), r.positions.index.Offset(shard)); lag > 0 {
-			return fmt.Errorf("shard %d is %d events behind", shard, lag)
-		}
-	}
-	r.caughtUp = true
-	return nil
+	return r.goal, nil
 }

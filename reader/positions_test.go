@@ -78,13 +78,31 @@ func TestPositions(t *testing.T) {
 }
 
 func TestReadiness(t *testing.T) {
+	t.Run("lists and suggestions are refused until the index has caught up", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{Log: &readertest.Log{End: 2}})
+		all := readertest.History(2)
+		for i, e := range all {
+			_, search := h.Search(t.Context(), catalog.Query{})
+			_, suggest := h.Suggest(t.Context(), "oak", 5)
+			if ping := h.PingIndex(t.Context()); ping == nil || !errors.Is(search, catalog.ErrUnavailable) || !errors.Is(suggest, catalog.ErrUnavailable) {
+				t.Fatalf("with %d of 2 events: PingIndex = %v, Search = %v, Suggest = %v; want errors, of the last two ErrUnavailable", i, ping, search, suggest)
+			}
+			h.Feed(t, int64(i), e)
+			h.WantVersion(t, e.Seq, e.Product.Version) // products are served meanwhile
+		}
+		readertest.Eventually(t, func() error { _, err := h.Search(t.Context(), catalog.Query{}); return err }, catalog.ErrUnavailable)
+		readertest.Eventually(t, func() error { _, err := h.Suggest(t.Context(), "oak", 5); return err }, catalog.ErrUnavailable)
+		if err := h.PingIndex(t.Context()); err != nil {
+			t.Errorf("PingIndex = %v after all events were applied; want nil", err)
+		}
+	})
 	t.Run("the reader is ready once it has caught up", func(t *testing.T) {
 		h := readertest.Start(t, readertest.Config{Log: &readertest.Log{End: 2}})
 		if err := h.Ping(t.Context()); err == nil {
 			t.Fatal("Ping = nil before an event was applied; want an error")
 		}
 		h.Feed(t, 0, readertest.History(2)...)
-		h.WaitForIndex(t, 2)
+		readertest.Eventually(t, func() error { _, err := h.Search(t.Context(), catalog.Query{}); return err }, catalog.ErrUnavailable)
 		if err := h.Ping(t.Context()); err != nil {
 			t.Fatalf("Ping = %v after all events were applied; want nil", err)
 		}

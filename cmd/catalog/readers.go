@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
 	catalogv1 "catalog/api/catalog/v1"
@@ -22,7 +23,8 @@ func readersFlag(fs *flag.FlagSet, to *string) {
 func eachReader(addresses string, do func(address string, c catalogv1.ReaderServiceClient) error) error {
 	reg := prometheus.NewRegistry()
 	for address := range strings.SplitSeq(addresses, ",") {
-		conn, err := rpc.Dial(address, reg)
+		// Operators call readers also while these are not ready.
+		conn, err := rpc.Dial(address, reg, grpc.WithDisableHealthCheck())
 		if err != nil {
 			return err
 		}

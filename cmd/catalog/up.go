@@ -84,7 +84,7 @@ func runUp(ctx context.Context, fs *flag.FlagSet, cfg upCfg, out, logs io.Writer
 	}
 	writerPart := p.Writer(e.Store, e.Log, grpcServer)
 	cfg.reader.Log, cfg.reader.View, cfg.reader.Cache, cfg.reader.Index, cfg.reader.Writer = e.Log, e.View, e.Cache, e.Index, conn
-	readerParts := p.Reader(cfg.reader, grpcServer)
+	_, readerParts := p.Reader(cfg.reader, grpcServer)
 	gatewayParts, httpAddr, err := p.Gateway(cfg.gateway, e.Log, conn, conn, cfg.http)
 	if err != nil {
 		return err

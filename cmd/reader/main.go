@@ -50,6 +50,8 @@ func main() {
 			if err != nil {
 				return err
 			}
-			return p.Run(ctx, append(p.Reader(cfg, grpcServer), grpcPart)...)
+			r, parts := p.Reader(cfg, grpcServer)
+			grpcServer.ServeWhen(r.PingIndex)
+			return p.Run(ctx, append(parts, grpcPart)...)
 		})
 }

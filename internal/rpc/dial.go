@@ -51,8 +51,8 @@ const serviceConfig = `{
 // addresses with commas between, or a name that resolves to several, such as
 // dns:///reader:9090. The client spreads calls over the servers that respond;
 // when no server responds, calls fail at once. It connects and reconnects in the
-// background.
-func Dial(target string, reg prometheus.Registerer) (*grpc.ClientConn, error) {
+// background. opts override its own options.
+func Dial(target string, reg prometheus.Registerer, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 	m, b := newClientMetrics(reg), newBreakers(reg)
 	list := manual.NewBuilderWithScheme("list")
 	if strings.Contains(target, ",") {
@@ -63,7 +63,7 @@ func Dial(target string, reg prometheus.Registerer) (*grpc.ClientConn, error) {
 		list.InitialState(resolver.State{Addresses: addresses})
 		target = "list:///" + target
 	}
-	c, err := grpc.NewClient(target,
+	c, err := grpc.NewClient(target, append([]grpc.DialOption{
 		grpc.WithResolvers(list),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithFilter(traced))),
@@ -76,7 +76,7 @@ func Dial(target string, reg prometheus.Registerer) (*grpc.ClientConn, error) {
 			MinConnectTimeout: minConnectTimeout,
 		}),
 		grpc.WithDefaultServiceConfig(serviceConfig),
-	)
+	}, opts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("address %q of a gRPC server: %w", target, err)
 	}

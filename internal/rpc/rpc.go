@@ -47,6 +47,8 @@ const (
 	// without this limit it would never learn of servers that were added. Calls and
 	// streams in progress end on the old connection.
 	maxConnectionAge = 5 * time.Minute
+	// healthPoll is the time between two checks of a server that is not ready.
+	healthPoll = 50 * time.Millisecond
 	// drainTimeout is the time that calls in progress have to end when a server
 	// stops. Streams may not end by themselves.
 	drainTimeout = 3 * time.Second
@@ -56,7 +58,15 @@ const (
 type Server struct {
 	*grpc.Server
 	health *health.Server
+	ready  func(context.Context) error // nil for a server that is ready at once
 	onStop []func()
+}
+
+// ServeWhen makes the server report NOT_SERVING until check returns nil for the first
+// time. Clients send their calls to other servers until then. Call it before Run.
+func (s *Server) ServeWhen(check func(context.Context) error) {
+	s.ready = check
+	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 }
 
 // OnStop registers f to be called when the server begins to stop, so that f can
@@ -100,7 +110,21 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		}
 	})
 	defer stop()
+	if s.ready != nil {
+		go s.serveWhenReady(ctx)
+	}
 	return s.Serve(l)
+}
+
+func (s *Server) serveWhenReady(ctx context.Context) {
+	for s.ready(ctx) != nil {
+		select {
+		case <-time.After(healthPoll):
+		case <-ctx.Done():
+			return
+		}
+	}
+	s.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING) // without effect after Shutdown
 }
 
 // traced reports whether a call gets a span. Checks of readiness would be most of

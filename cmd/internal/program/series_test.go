@@ -107,7 +107,8 @@ func TestSeries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(r, append(r.Reader(rc, rServer), rGRPC)...)
+	_, rParts := r.Reader(rc, rServer)
+	run(r, append(rParts, rGRPC)...)
 
 	g, gLog := open("gateway")
 	toReader, err := g.Dial(rAddr.String())

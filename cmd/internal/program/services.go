@@ -73,18 +73,19 @@ func (c *ReaderConfig) Flags(fs *flag.FlagSet) {
 	fs.DurationVar(&c.VerifyInterval, "verify-interval", time.Hour, "`time` between two comparisons of view, cache and index with the journal; 0 turns them off")
 }
 
-// Reader returns the parts that apply events and verify, and registers the reader's
-// service on s. Readiness includes that the reader has caught up with the events.
-func (p *Process) Reader(c ReaderConfig, s *rpc.Server) []daemon.Part {
+// Reader returns a reader and the parts that apply events and verify, and registers
+// the reader's service on s. Readiness includes that the reader has caught up with the
+// events.
+func (p *Process) Reader(c ReaderConfig, s *rpc.Server) (*reader.Reader, []daemon.Part) {
 	t := p.Telemetry
 	r := reader.New(reader.Deps{
 		View: c.View, Cache: c.Cache, Index: c.Index, Log: c.Log, Journal: journal.Journal{Client: catalogv1.NewWriterServiceClient(c.Writer)},
-		Logger: t.Log, Now: time.Now, Registry: t.Registry,
+		Logger: t.Log, Now: time.Now, Registry: t.Registry, Memory: p.Engines.Memory,
 	})
 	catalogv1.RegisterReaderServiceServer(s, reader.Server{Reader: r})
 	s.OnStop(r.EndChanges)
 	p.Engines.AddCheck("events", r.Ping)
-	return []daemon.Part{
+	return r, []daemon.Part{
 		{Name: "view", Run: r.Projector.Run},
 		{Name: "index", Run: r.Indexer.Run},
 		{Name: "metrics", Run: r.RunMetrics},
