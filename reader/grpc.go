@@ -21,6 +21,16 @@ type Server struct {
 	Reader *Reader
 }
 
+// whenSent calls f when the response of the gRPC call is sent, and at once outside of
+// a call.
+func whenSent(ctx context.Context, f func()) {
+	if grpc.ServerTransportStreamFromContext(ctx) == nil {
+		f()
+		return
+	}
+	context.AfterFunc(ctx, f)
+}
+
 // GetProduct returns one product and a position: the product is as of that
 // position or later.
 func (s Server) GetProduct(ctx context.Context, r *catalogv1.GetProductRequest) (*catalogv1.GetProductResponse, error) {

@@ -1,6 +1,10 @@
 package reader
 
-import "time"
+import (
+	"time"
+
+	"catalog"
+)
 
 // The limits and timeouts of the reader service. Those of the projection, the
 // indexer and the audit stand at the top of their files.
@@ -19,6 +23,21 @@ const (
 	// multiGetTimeout is how long GetProducts waits for products that are not in the
 	// cache. It is short, because one slow product must not delay the others.
 	multiGetTimeout = 20 * time.Millisecond
+
+	// maxProductsBytes is the size of the products that GetProducts returns, in bytes.
+	// The caller reads the others one by one. The cache is asked for firstProducts of
+	// them first, to learn how large they are.
+	maxProductsBytes, firstProducts = 4 << 20, 8
+
+	// maxLoads is the number of products that are read from cache and view at once,
+	// for single reads and for products that GetProducts did not find in the cache.
+	// The largest products take 2 MB each while they are read.
+	maxLoads = 32
+
+	// queryBytes is the size of the results that all searches and suggestions may hold
+	// together until they are sent. A search waits until it may hold a page of the
+	// largest size, and keeps what its page has.
+	queryBytes = 8 * catalog.MaxPageBytes
 
 	// cacheTimeout is the time for one call of the cache. After that the view is
 	// quicker.

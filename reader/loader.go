@@ -2,6 +2,7 @@ package reader
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"catalog"
@@ -12,7 +13,8 @@ import (
 // one, together with all that arrive until then, so it never gets a value that
 // was read before its call.
 type coalescingLoader struct {
-	load func(ctx context.Context, id catalog.ID) (catalog.Product, error)
+	load  func(ctx context.Context, id catalog.ID) (catalog.Product, error)
+	slots chan struct{} // has an element for each running load, at most maxLoads
 
 	mu      sync.Mutex
 	running map[catalog.ID]*productLoad
@@ -27,7 +29,7 @@ type productLoad struct {
 }
 
 func newCoalescingLoader(load func(context.Context, catalog.ID) (catalog.Product, error)) *coalescingLoader {
-	return &coalescingLoader{load: load, running: map[catalog.ID]*productLoad{}}
+	return &coalescingLoader{load: load, slots: make(chan struct{}, maxLoads), running: map[catalog.ID]*productLoad{}}
 }
 
 // product loads the product. When ctx ends, the load goes on for the other
@@ -77,5 +79,11 @@ func (l *coalescingLoader) runOne(ctx context.Context, id catalog.ID, load *prod
 	defer close(load.done)
 	ctx, cancel := context.WithTimeout(ctx, positionTimeout)
 	defer cancel()
-	load.product, load.err = l.load(ctx, id)
+	select {
+	case l.slots <- struct{}{}:
+		load.product, load.err = l.load(ctx, id)
+		<-l.slots
+	case <-ctx.Done():
+		load.err = fmt.Errorf("%d products are being read: %w", maxLoads, catalog.ErrOverloaded)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -27,37 +28,56 @@ func (r *Reader) Product(ctx context.Context, id catalog.ID, at catalog.Position
 	return p, err
 }
 
-// Products returns those of the products that it can read within
-// multiGetTimeout, by id, encoded by wire.EncodeProduct: cached products are
-// passed on without decoding. The encoding of a product that does not exist is
-// empty or a tombstone. It reorders ids.
+// Products returns those of the products that it can read within multiGetTimeout
+// and that fit into maxProductsBytes, by id, encoded by wire.EncodeProduct: cached
+// products are passed on without decoding. The encoding of a product that does not
+// exist is empty or a tombstone. It reorders ids.
 func (r *Reader) Products(ctx context.Context, ids []catalog.ID) map[catalog.ID][]byte {
-	known := r.cache.products(ctx, ids)
-	if known == nil {
-		known = make(map[catalog.ID][]byte, len(ids))
-	}
+	slices.SortFunc(ids, func(a, b catalog.ID) int { return bytes.Compare(a[:], b[:]) })
+	ids = slices.Compact(ids)
+	known, size := r.cachedProducts(ctx, ids)
+	ids = slices.DeleteFunc(ids, func(id catalog.ID) bool { _, ok := known[id]; return ok })
 	ctx, cancel := context.WithTimeout(ctx, multiGetTimeout)
 	defer cancel()
 	var mu sync.Mutex
 	var loads sync.WaitGroup
-	slices.SortFunc(ids, func(a, b catalog.ID) int { return bytes.Compare(a[:], b[:]) })
-	ids = slices.DeleteFunc(slices.Compact(ids), func(id catalog.ID) bool { _, ok := known[id]; return ok })
 	for _, id := range ids {
+		if size >= maxProductsBytes {
+			break
+		}
 		loads.Go(func() {
 			var encoded []byte
 			p, err := r.loader.product(ctx, id)
 			if err == nil {
 				encoded, err = wire.EncodeProduct(p)
 			}
-			if err == nil || errors.Is(err, catalog.ErrNotFound) {
-				mu.Lock()
-				defer mu.Unlock()
+			mu.Lock()
+			defer mu.Unlock()
+			if (err == nil || errors.Is(err, catalog.ErrNotFound)) && size < maxProductsBytes {
 				known[id] = encoded
+				size += len(encoded)
 			}
 		})
 	}
 	loads.Wait()
 	return known
+}
+
+// cachedProducts returns those of the products that the cache holds, encoded, and
+// their size in bytes, until that reaches maxProductsBytes.
+func (r *Reader) cachedProducts(ctx context.Context, ids []catalog.ID) (known map[catalog.ID][]byte, size int) {
+	known = make(map[catalog.ID][]byte, len(ids))
+	for n := firstProducts; len(ids) > 0 && size < maxProductsBytes; {
+		n = min(n, len(ids))
+		for id, encoded := range r.cache.products(ctx, ids[:n]) {
+			known[id] = encoded
+			size += len(encoded)
+		}
+		ids = ids[n:]
+		average := max(1, size/max(1, len(known)))
+		n = max(1, (maxProductsBytes-size)/average)
+	}
+	return known, size
 }
 
 // load returns what the view holds of the product now, from the cache if that
@@ -84,7 +104,7 @@ func (r *Reader) load(ctx context.Context, id catalog.ID) (catalog.Product, erro
 // Search returns a page of the products that match the query, as of the
 // positions or later.
 func (r *Reader) Search(ctx context.Context, q catalog.Query, at ...catalog.Position) (catalog.Page, error) {
-	return queryIndex(ctx, r.positions, at, func(ctx context.Context) (catalog.Page, error) {
+	return queryIndex(ctx, r, at, func(ctx context.Context) (catalog.Page, error) {
 		defer r.metrics.observe(ctx, kindOf(q), time.Now())
 		return r.index.Search(ctx, q)
 	})
@@ -93,7 +113,7 @@ func (r *Reader) Search(ctx context.Context, q catalog.Query, at ...catalog.Posi
 // Suggest returns completions of a text that is being typed, at most limit of
 // each kind, as of the positions or later.
 func (r *Reader) Suggest(ctx context.Context, text string, limit int, at ...catalog.Position) (catalog.Suggestions, error) {
-	return queryIndex(ctx, r.positions, at, func(ctx context.Context) (catalog.Suggestions, error) {
+	return queryIndex(ctx, r, at, func(ctx context.Context) (catalog.Suggestions, error) {
 		defer r.metrics.observe(ctx, queryKind{kind: "suggest"}, time.Now())
 		return r.index.Suggest(ctx, text, limit)
 	})
@@ -101,17 +121,29 @@ func (r *Reader) Suggest(ctx context.Context, text string, limit int, at ...cata
 
 // queryIndex waits until the index has applied the positions and calls query. It
 // cancels the query after searchTimeout and returns ErrTooSlow, so that the index
-// has capacity for other queries.
-func queryIndex[Result any](ctx context.Context, p *positions, at []catalog.Position, query func(context.Context) (Result, error)) (Result, error) {
+// has capacity for other queries. It returns ErrUnavailable while the index is
+// being filled, since a page would lack products.
+//
+// The result counts as held in memory, with its size, until it is sent.
+func queryIndex[Result interface{ Size() int }](ctx context.Context, r *Reader, at []catalog.Position, query func(context.Context) (Result, error)) (Result, error) {
+	if err := r.readiness.checkIndex(ctx); err != nil {
+		return *new(Result), fmt.Errorf("%w: %w", err, catalog.ErrUnavailable)
+	}
 	for _, position := range at {
-		if err := p.WaitForIndex(ctx, position); err != nil {
+		if err := r.positions.WaitForIndex(ctx, position); err != nil {
 			return *new(Result), err
 		}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, searchTimeout, catalog.ErrTooSlow)
+	queryCtx, cancel := context.WithTimeoutCause(ctx, searchTimeout, catalog.ErrTooSlow)
 	defer cancel()
-	result, err := query(ctx)
-	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), catalog.ErrTooSlow) {
+	result, err := *new(Result), r.results.Acquire(queryCtx, catalog.MaxPageBytes)
+	if err == nil {
+		result, err = query(queryCtx)
+		held := int64(min(result.Size(), catalog.MaxPageBytes))
+		r.results.Release(catalog.MaxPageBytes - held)
+		whenSent(ctx, func() { r.results.Release(held) })
+	}
+	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(queryCtx), catalog.ErrTooSlow) {
 		err = catalog.ErrTooSlow
 	}
 	return result, err

@@ -3,6 +3,9 @@ package reader_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,4 +33,49 @@ func TestSearch_timeout(t *testing.T) {
 			cancel()
 		}
 	})
+}
+
+func TestProducts_size(t *testing.T) {
+	const products, size = 60, 800_000
+	product := func(i int) catalog.Product {
+		return catalog.Product{ID: catalog.DerivedID(fmt.Sprint(i)), Version: 1, ProductData: catalog.ProductData{Description: strings.Repeat("x", size)}}
+	}
+	var ids []catalog.ID
+	var all []catalog.Product
+	for i := range products {
+		all = append(all, product(i))
+		ids = append(ids, all[i].ID)
+	}
+	for name, fill := range map[string]func(*testing.T, *readertest.Harness){
+		"cached": func(_ *testing.T, h *readertest.Harness) {
+			h.Cache.Edit(func() {
+				for _, p := range all {
+					h.Cache.Cached[p.ID] = p
+				}
+			})
+		},
+		"not cached": func(t *testing.T, h *readertest.Harness) {
+			if err := h.View.Apply(t.Context(), all); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run("products that are "+name+" are returned up to a size", func(t *testing.T) {
+			h := readertest.Start(t, readertest.Config{})
+			fill(t, h)
+			readertest.Eventually(t, func() error { // on a busy machine, none is read in time
+				got := 0
+				for _, encoded := range h.Products(t.Context(), slices.Clone(ids)) {
+					got += len(encoded)
+				}
+				if got > 12*size {
+					t.Errorf("Products = %d bytes; want at most a few MiB", got)
+				}
+				if got == 0 {
+					return catalog.ErrTooSlow
+				}
+				return nil
+			}, catalog.ErrTooSlow)
+		})
+	}
 }

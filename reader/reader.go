@@ -11,6 +11,7 @@ package reader
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 
 	"catalog"
 	"catalog/internal/changefeed"
+	"catalog/internal/memory"
 	"catalog/internal/metrics"
 	"catalog/reader/audit"
 	"catalog/reader/indexer"
@@ -51,26 +53,18 @@ type Log interface {
 	indexer.Log
 }
 
-// Journal reads events and products from the writer, over gRPC. Package journal
-// implements it.
-type Journal interface {
-	projection.Journal
-
-	// Next returns the seq that the next event of the shard will get.
-	Next(ctx context.Context, shard int32) (int64, error)
-}
-
 // Deps holds what New needs.
 type Deps struct {
 	View    projection.View
 	Cache   Cache // nil for none
 	Index   Index
 	Log     Log
-	Journal Journal
+	Journal projection.Journal
 
 	Logger   *slog.Logger
 	Now      func() time.Time      // the clock for the delay of events
 	Registry prometheus.Registerer // for metrics
+	Memory   *memory.Budget        // nil means the same limits, without metrics
 }
 
 // Reader serves queries. Its Projector, Indexer and Auditor have a Run method
@@ -83,6 +77,7 @@ type Reader struct {
 	view      *viewClient
 	cache     *cacheClient
 	index     Index
+	results   *memory.Share // pages and suggestions that are not sent yet
 	metrics   *queryMetrics
 	loader    *coalescingLoader
 	positions *positions
@@ -103,7 +98,7 @@ func New(deps Deps) *Reader {
 	})
 	indexer := indexer.New(indexer.Deps{
 		Index: deps.Index, Log: deps.Log, Journal: deps.Journal, Feed: changes,
-		Watermarks: indexApplied, Metrics: consumers, Logger: deps.Logger,
+		Watermarks: indexApplied, Metrics: consumers, Logger: deps.Logger, Memory: deps.Memory,
 	})
 	view := newViewClient(deps.View, projector, deps.Registry)
 	positions := &positions{view: viewApplied, index: indexApplied, pollView: view.poll}
@@ -114,7 +109,7 @@ func New(deps Deps) *Reader {
 			Projector: projector, Indexer: indexer, Positions: positions,
 			Logger: deps.Logger, Registry: deps.Registry,
 		}),
-		view: view, cache: cache, index: deps.Index, metrics: newQueryMetrics(deps.Registry), positions: positions, changes: changes, logger: deps.Logger,
+		view: view, cache: cache, index: deps.Index, results: deps.Memory.Share("reader.queries", queryBytes), metrics: newQueryMetrics(deps.Registry), positions: positions, changes: changes, logger: deps.Logger,
 		readiness: &readiness{log: deps.Log, projector: projector, positions: positions},
 	}
 	r.loader = newCoalescingLoader(r.load)
@@ -136,7 +131,13 @@ func (r *Reader) RunMetrics(ctx context.Context) error {
 
 // Ping returns an error until view and index have applied the events that the
 // log had at the first call.
-func (r *Reader) Ping(ctx context.Context) error { return r.readiness.check(ctx) }
+func (r *Reader) Ping(ctx context.Context) error {
+	return errors.Join(r.readiness.checkView(ctx), r.readiness.checkIndex(ctx))
+}
+
+// PingIndex returns an error until the index has applied the events that the log
+// had at the first call. Until then lists and searches would miss products.
+func (r *Reader) PingIndex(ctx context.Context) error { return r.readiness.checkIndex(ctx) }
 
 // EndChanges ends all WatchChanges calls.
 func (r *Reader) EndChanges() { r.changes.Close() }

@@ -45,6 +45,7 @@ func TestIndex(t *testing.T, open func(t *testing.T) reader.Index) {
 			{"neither repeat nor miss a product in any order", indexPages},
 			{"a cursor belongs to its query", indexCursors},
 			{"a page has at most MaxLimit products", indexPageLimits},
+			{"pages of the largest products end early", indexLargePages},
 		}},
 		{"writes", []engineTest[reader.Index]{
 			{"a repeated write changes nothing", indexReplay},

@@ -88,3 +88,38 @@ func indexPageLimits(t *testing.T, x reader.Index) {
 		t.Errorf("Search of an empty index = %d products of %d, cursor %q; want none", len(page.Items), page.Total, page.NextCursor)
 	}
 }
+
+func indexLargePages(t *testing.T, x reader.Index) {
+	const products = 12
+	d := longestFields()
+	largest := d.Size()
+	for i := range products {
+		d.Name = fmt.Sprint("Large ", i)
+		put(t, x, at(d.Name, 1, d)) // one by one, as events come
+	}
+	for _, sort := range []catalog.Sort{catalog.Relevance, catalog.ByName, catalog.PriceDescending, catalog.Newest} {
+		seen, pages := map[catalog.ID]bool{}, 0
+		for q := (catalog.Query{Text: "large", Sort: sort, Limit: catalog.MaxLimit}); ; {
+			page := search(t, x, q)
+			if pages++; page.Total != products || len(page.Items) == 0 || page.Size() > catalog.MaxPageBytes+largest {
+				t.Fatalf("%s: a page has %d of %d products with %d bytes", sort, len(page.Items), page.Total, page.Size())
+			}
+			for _, p := range page.Items {
+				seen[p.ID] = true
+			}
+			if q.Cursor = page.NextCursor; q.Cursor == "" {
+				break
+			}
+		}
+		if len(seen) != products || pages < products*largest/(catalog.MaxPageBytes+largest) || pages > products {
+			t.Errorf("%s: %d different products on %d pages; want %d on several", sort, len(seen), pages, products)
+		}
+	}
+	s, err := x.Suggest(t.Context(), "larg", catalog.MaxSuggestions)
+	if err != nil || len(s.Texts) == 0 || len(s.Products) == 0 || s.Size() > 1<<20+largest {
+		t.Errorf("Suggest = %d texts, %d products with %d bytes, %v; want at most 1 MiB and one product", len(s.Texts), len(s.Products), s.Size(), err)
+	}
+	if all := each(t, x); len(all) != products {
+		t.Errorf("Scan = %d products; want %d", len(all), products)
+	}
+}

@@ -45,6 +45,7 @@ func TestView(t *testing.T, open func(t *testing.T) projection.View, lacks ...La
 		{"of concurrent writes of one product the newest stays", viewConcurrentWrites, NoRaces},
 		{"a canceled call returns an error", viewCanceled, ""},
 		{"Scan returns each product once", viewScan, ""},
+		{"Scan returns pages that end at a size", viewScanLarge, ""},
 		{"Overwrite replaces a product unless its version has changed", viewOverwrite, ""},
 	} {
 		if c.skips != "" && slices.Contains(lacks, c.skips) {
@@ -310,4 +311,28 @@ func viewOverwrite(t *testing.T, v projection.View) {
 	wantInView(t, v, at("d", 1, data("missing")))
 	overwrite(0, at("a", 1, data("not missing")))
 	wantInView(t, v, at("a", 3, data("newer")))
+}
+
+func viewScanLarge(t *testing.T, v projection.View) {
+	const products = 6
+	d := longestFields()
+	for i := range products {
+		if err := v.Apply(t.Context(), []catalog.Product{at(fmt.Sprint(i), 1, d)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := 0
+	if err := v.Scan(t.Context(), func(page []catalog.Product) error {
+		size := 0
+		for _, p := range page {
+			size += p.Size()
+		}
+		if size > eventlog.MaxPageBytes+d.Size() {
+			t.Errorf("a page has %d products with %d bytes", len(page), size)
+		}
+		all += len(page)
+		return nil
+	}); err != nil || all != products {
+		t.Errorf("Scan = %d products, %v; want %d", all, err, products)
+	}
 }

@@ -13,8 +13,9 @@ import (
 	"catalog/eventlog"
 )
 
-// scanPage is the number of products per call of Scan's handle.
-const scanPage = 500
+// A page of Scan, which is one call of its handle, ends at scanPage products or scanBytes bytes of
+// documents.
+const scanPage, scanBytes = 500, eventlog.MaxPageBytes
 
 // Apply stores the products that are newer than the stored ones. Each product
 // takes two updates, and a stale product makes both do nothing: insert it if there
@@ -79,7 +80,7 @@ func (v *View) Scan(ctx context.Context, handle func([]catalog.Product) error) e
 		return fmt.Errorf("scan the view: %w", markUnavailable(err))
 	}
 	defer cursor.Close(context.WithoutCancel(ctx))
-	products := make([]catalog.Product, 0, scanPage)
+	products, size := make([]catalog.Product, 0, scanPage), 0
 	for cursor.Next(ctx) {
 		var d document
 		if err := cursor.Decode(&d); err != nil {
@@ -89,11 +90,13 @@ func (v *View) Scan(ctx context.Context, handle func([]catalog.Product) error) e
 		if err != nil {
 			return fmt.Errorf("scan the view: %w", err)
 		}
-		if products = append(products, p); len(products) == scanPage {
+		products, size = append(products, p), size+len(cursor.Current)
+		if len(products) == scanPage || size >= scanBytes {
 			if err := handle(products); err != nil {
 				return err
 			}
-			products = products[:0]
+			clear(products) // lets the garbage collector free their texts
+			products, size = products[:0], 0
 		}
 	}
 	if err := cursor.Err(); err != nil {

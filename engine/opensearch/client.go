@@ -19,6 +19,12 @@ import (
 	"catalog/internal/telemetry"
 )
 
+// maxResponse is the largest response, in bytes, that the client reads: twice a page of results.
+// A call that asks for many large products fails with errTooLarge, and is repeated for fewer.
+const maxResponse = 8 << 20
+
+var errTooLarge = fmt.Errorf("the response is larger than %d MiB", maxResponse>>20)
+
 // avoidFor is how long a node that did not respond gets no calls while another one
 // responds.
 const avoidFor = 5 * time.Second
@@ -142,7 +148,7 @@ func (c client) callNode(ctx context.Context, n *node, method, path, contentType
 	var b []byte
 	if err == nil {
 		defer resp.Body.Close()
-		b, err = io.ReadAll(resp.Body) // to the end, so that the connection can be reused
+		b, err = io.ReadAll(io.LimitReader(resp.Body, maxResponse+1)) // to the end, so that the connection can be reused
 	}
 	if err != nil {
 		if !errors.Is(ctx.Err(), context.Canceled) { // the caller has not given up before the node
@@ -160,6 +166,9 @@ func (c client) callNode(ctx context.Context, n *node, method, path, contentType
 		return false, err
 	}
 	n.failed.Store(0)
+	if len(b) > maxResponse {
+		return false, errTooLarge
+	}
 	if response == nil {
 		return false, nil
 	}

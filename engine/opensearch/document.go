@@ -68,8 +68,9 @@ func (x *Index) indexDefinition(aliases ...string) map[string]any {
 		"settings": map[string]any{"index": map[string]any{
 			"number_of_shards":     x.shards,
 			"auto_expand_replicas": "0-1",
-			"refresh_interval":     "-1", // Apply refreshes
-			"gc_deletes":           "0s", // overwriteProduct depends on it; nothing else deletes documents
+			"refresh_interval":     "-1",      // Apply refreshes
+			"translog.durability":  "request", // a write is on disk before its response, whatever the cluster's default is
+			"gc_deletes":           "0s",      // overwriteProduct depends on it; nothing else deletes documents
 		}},
 		"mappings": map[string]any{
 			"dynamic":    false,

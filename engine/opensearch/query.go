@@ -13,11 +13,11 @@ import (
 // value in it, never an operator.
 type clause = map[string]any
 
-// searchBody returns the body of a search. It asks for one product more than the page has, to tell
-// whether there is a next page.
-func searchBody(req textsearch.Request) clause {
+// searchBody returns the body of a search for a page of at most limit products. It asks for one more,
+// to tell whether there is a next page.
+func searchBody(req textsearch.Request, limit int) clause {
 	sort, after := sortClauses(req.Order, req.After)
-	body := clause{"size": req.Query.Limit + 1, "track_total_hits": true, "_source": []string{fieldProduct}, "query": buildQuery(req.Plan), "sort": sort}
+	body := clause{"size": limit + 1, "track_total_hits": true, "_source": []string{fieldProduct}, "query": buildQuery(req.Plan), "sort": sort}
 	if after != nil {
 		body["search_after"] = after
 	}

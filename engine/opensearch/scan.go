@@ -103,13 +103,18 @@ func (x *Index) Scan(ctx context.Context, handle func([]catalog.Product) error) 
 // while others are written.
 func (x *Index) scan(ctx context.Context, generation int, handle func([]catalog.Product) error) error {
 	var after []json.RawMessage
-	for {
-		body := map[string]any{"size": scanBatch, "query": termQuery(fieldState, stateProduct), "sort": []string{fieldID}, "track_total_hits": false}
+	for batch := scanBatch; ; {
+		body := map[string]any{"size": batch, "query": termQuery(fieldState, stateProduct), "sort": []string{fieldID}, "track_total_hits": false}
 		if after != nil {
 			body["search_after"] = after
 		}
 		var response searchResponse
-		if err := x.client.call(ctx, http.MethodPost, "/"+x.activeAlias(generation)+"/_search?allow_partial_search_results=false", body, &response); err != nil {
+		err := x.client.call(ctx, http.MethodPost, "/"+x.activeAlias(generation)+"/_search?allow_partial_search_results=false", body, &response)
+		if batch > 1 && errors.Is(err, errTooLarge) {
+			batch = fewer(batch)
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("scan the search index: %w", err)
 		}
 		products := make([]catalog.Product, len(response.Hits.Hits))
@@ -123,7 +128,7 @@ func (x *Index) scan(ctx context.Context, generation int, handle func([]catalog.
 		if err := handle(products); err != nil {
 			return err
 		}
-		if len(products) < scanBatch {
+		if len(products) < batch {
 			return nil
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -41,12 +42,19 @@ func (x *Index) Suggest(ctx context.Context, text string, limit int) (catalog.Su
 	})
 }
 
-// find returns the page of req from the live generation.
+// find returns the page of req from the live generation. A page of large products has fewer than the
+// limit of the query.
 func (x *Index) find(ctx context.Context, req textsearch.Request) (page catalog.Page, _ error) {
 	var response searchResponse
-	body := searchBody(req)
+	limit := req.Query.Limit
 	search := func(ctx context.Context) error {
-		return x.client.call(ctx, http.MethodPost, "/"+x.base+"/_search?allow_partial_search_results=false", body, &response)
+		for {
+			err := x.client.call(ctx, http.MethodPost, "/"+x.base+"/_search?allow_partial_search_results=false", searchBody(req, limit), &response)
+			if limit == 1 || !errors.Is(err, errTooLarge) {
+				return err
+			}
+			limit = fewer(limit)
+		}
 	}
 	err := x.breaker.Do(ctx, x.Ping, func(ctx context.Context) error {
 		err := search(ctx)
@@ -62,8 +70,9 @@ func (x *Index) find(ctx context.Context, req textsearch.Request) (page catalog.
 		return page, fmt.Errorf("search: %w", err)
 	}
 	page.Total = response.Hits.Total.Value
+	bytes := 0
 	for i, h := range response.Hits.Hits {
-		if i == req.Query.Limit {
+		if i == limit || bytes >= catalog.MaxPageBytes {
 			last, err := cursorKey(req.Order, response.Hits.Hits[i-1], page.Items[i-1])
 			if err != nil {
 				return catalog.Page{}, fmt.Errorf("search: %w", err)
@@ -76,10 +85,14 @@ func (x *Index) find(ctx context.Context, req textsearch.Request) (page catalog.
 			return catalog.Page{}, fmt.Errorf("search: %w", err)
 		}
 		page.Items = append(page.Items, p)
+		bytes += p.Size()
 	}
 	page.Facets = decodeFacets(req.Facets, response)
 	return page, nil
 }
+
+// fewer returns how many documents to ask for after errTooLarge.
+func fewer(n int) int { return max(1, n/4) }
 
 // cursorKey returns the position of a hit in the order of a page.
 func cursorKey(o textsearch.SortOrder, h hit, p catalog.Product) (last textsearch.CursorKey, err error) {

@@ -11,7 +11,8 @@ import (
 	"catalog/internal/wire"
 )
 
-// scanPage is the number of products per query of Scan.
+// scanPage is the largest number of products of a page of Scan, which also ends at
+// eventlog.MaxPageBytes.
 const scanPage = 1000
 
 // View implements projection.View: the products as the events left them.
@@ -72,32 +73,29 @@ func (v *View) Product(ctx context.Context, id catalog.ID) (catalog.Product, err
 // Scan calls handle with pages of all products, tombstones included, in the order
 // of their ids. It stops at the first error of handle and returns it.
 func (v *View) Scan(ctx context.Context, handle func([]catalog.Product) error) error {
-	type row struct {
-		id []byte
-		catalog.Product
+	decode := func(row scanner) (p catalog.Product, err error) {
+		var data []byte
+		if err = row.Scan(&data); err == nil {
+			p, err = wire.DecodeProduct(data)
+		}
+		return p, err
 	}
-	for last := []byte{}; ; {
-		page, err := query(ctx, v.db.read, func(s scanner) (r row, err error) {
-			var data []byte
-			if err = s.Scan(&r.id, &data); err == nil {
-				r.Product, err = wire.DecodeProduct(data)
-			}
-			return r, err
-		}, "SELECT id, data FROM "+v.products+" WHERE id > ? ORDER BY id LIMIT ?", last, scanPage)
+	for after, more := (catalog.ID{}), true; more; {
+		var page []catalog.Product
+		var err error
+		page, more, err = queryPage(ctx, v.db.read, decode, 1, scanPage, "SELECT data FROM "+v.products+" WHERE id > ? ORDER BY id", after[:])
 		if err != nil {
 			return fmt.Errorf("scan the view: %w", err)
 		}
 		if len(page) == 0 {
-			return nil
+			break
 		}
-		products := make([]catalog.Product, len(page))
-		for i, r := range page {
-			products[i], last = r.Product, r.id
-		}
-		if err := handle(products); err != nil {
+		if err := handle(page); err != nil {
 			return err
 		}
+		after = page[len(page)-1].ID
 	}
+	return nil
 }
 
 // Overwrite replaces the stored product if its version is old. old 0 means that no

@@ -39,6 +39,7 @@ const (
 	maxBufferBytes  = 16 << 20 // rendered data of the buffered events, in bytes
 	maxBufferEvents = 20_000   // about ten seconds of events at the highest rate of writes
 	pageSize        = 100      // events that Next returns at most
+	pageBytes       = 1 << 20  // size of events at which a page that is read from the journal ends
 	maxReaders      = 8        // subscribers that read the journal at once, so that they do not slow the writers down
 )
 

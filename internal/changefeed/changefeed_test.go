@@ -406,3 +406,36 @@ func FuzzParseCursor(f *testing.F) {
 		}
 	})
 }
+
+func TestSubscriber_largeEvents(t *testing.T) {
+	t.Run("a page that is read from the journal ends at a size", func(t *testing.T) {
+		const events, size = 60, 900_000
+		j := newJournal(1)
+		for range events {
+			j.add(0, size)
+		}
+		f := newFeed(j, 1)
+		f.Begin(0, 1)
+		s, err := f.Subscribe(t.Context(), changefeed.Cursor{0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		next := int64(1)
+		for next <= events {
+			items, err := s.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(items) > 2*events/3 {
+				t.Errorf("a page has %d events of %d bytes", len(items), size)
+			}
+			for _, i := range items {
+				if i.Seq != next {
+					t.Fatalf("event %d comes; want %d", i.Seq, next)
+				}
+				next++
+			}
+		}
+	})
+}

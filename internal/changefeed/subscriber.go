@@ -117,6 +117,9 @@ func (s *Subscriber) Next(ctx context.Context) ([]Item, error) {
 	}
 }
 
+// errPageFull ends a read of the journal early.
+var errPageFull = errors.New("the page is full")
+
 // readJournal reads a page of a shard from the journal.
 func (s *Subscriber) readJournal(ctx context.Context, shard int32) ([]Item, error) {
 	if err := s.feed.readers.Acquire(ctx, 1); err != nil {
@@ -124,11 +127,17 @@ func (s *Subscriber) readJournal(ctx context.Context, shard int32) ([]Item, erro
 	}
 	defer s.feed.readers.Release(1)
 	var events []catalog.Event
+	size := 0
 	from := s.cursor[shard] + 1
 	if err := s.feed.journal.Replay(ctx, shard, from, min(s.target[shard], from+pageSize-1), func(more []catalog.Event) error {
-		events = append(events, more...)
+		for _, e := range more {
+			size += e.Size()
+		}
+		if events = append(events, more...); size >= pageBytes {
+			return errPageFull
+		}
 		return nil
-	}); err != nil {
+	}); err != nil && !errors.Is(err, errPageFull) {
 		return nil, err // the events read so far are read again
 	}
 	if len(events) == 0 {

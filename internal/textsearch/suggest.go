@@ -10,6 +10,10 @@ import (
 // suggestionPool is how many of the best matching products supply the words of the suggestions.
 const suggestionPool = catalog.MaxLimit
 
+// maxSuggestedBytes is the size of the products of suggestions, in bytes, at which their list ends. It
+// has at least one.
+const maxSuggestedBytes = 1 << 20
+
 // Suggest returns completions of a text that is still being typed, or a *catalog.Refusal. find
 // returns the products that r matches, best first, and the counts of their categories. It also
 // returns a highlighter of the last word of the text, which matches what that word may become. So
@@ -35,6 +39,17 @@ func Suggest(text string, limit int, find func(r Request, lastWord string) (cata
 	return catalog.Suggestions{
 		Texts:      texts[:min(len(texts), limit)],
 		Categories: categories[:min(len(categories), limit)],
-		Products:   page.Items[:min(len(page.Items), limit)],
+		Products:   upTo(maxSuggestedBytes, page.Items[:min(len(page.Items), limit)]),
 	}, nil
+}
+
+// upTo returns the first products, up to the one at which their size reaches limit.
+func upTo(limit int, products []catalog.Product) []catalog.Product {
+	size := 0
+	for i, p := range products {
+		if size += p.Size(); size >= limit {
+			return products[:i+1]
+		}
+	}
+	return products
 }

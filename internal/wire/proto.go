@@ -83,6 +83,9 @@ func DecodeCommand(b []byte) (catalog.Command, error) {
 	if err := m.AcceptedAt.CheckValid(); err != nil { // no engine can store such a time
 		return catalog.Command{}, fmt.Errorf("decode command: accepted at: %w", err)
 	}
+	if zero := (catalog.ID{}); catalog.ID(m.Id) == zero || catalog.ID(m.ProductId) == zero { // stores and cursors use it for none
+		return catalog.Command{}, errors.New("decode command: an id is zero")
+	}
 	c := catalog.Command{
 		ID: catalog.ID(m.Id), Product: catalog.ID(m.ProductId),
 		If:    catalog.Condition{Version: m.Condition.GetVersion(), Exists: m.Condition.GetExists(), Absent: m.Condition.GetAbsent()},

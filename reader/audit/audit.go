@@ -22,6 +22,11 @@ import (
 	"catalog"
 )
 
+// maxVerifications is the number of verifications that run at once: the periodic one
+// and one for an operator. More would take the writers' time from readers that start.
+// Others wait for verifyQueueTimeout and are then refused.
+const maxVerifications, verifyQueueTimeout = 2, 10 * time.Second
+
 // maxLogged is how many differences a periodic verification logs. The metric
 // counts the rest.
 const maxLogged = 10
@@ -115,11 +120,12 @@ type Auditor struct {
 	deps       Deps
 	differing  *prometheus.GaugeVec // by replica
 	rebuilding sync.Mutex           // held during a rebuild
+	verifying  chan struct{}        // has an element for each verification that runs
 }
 
 // New returns an auditor.
 func New(deps Deps) *Auditor {
-	a := &Auditor{deps: deps, differing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+	a := &Auditor{deps: deps, verifying: make(chan struct{}, maxVerifications), differing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "catalog_products_differing", Help: "Products that differed from the journal in the last verification and were not repaired, by store: view, cache or index. Should be 0; catalog verify -repair repairs them.",
 	}, []string{"store"})}
 	deps.Registry.MustRegister(a.differing)

@@ -22,9 +22,10 @@ const (
 	// pagePause is the pause after each page of a slow verification, which leaves
 	// the machine to queries and events.
 	pagePause = 20 * time.Millisecond
-	// maxRecheck is the number of products that are checked again together. Each
-	// such group costs two small snapshots.
-	maxRecheck = 500
+	// maxRecheck is the number of products that are checked again together, and
+	// maxRecheckBytes their size at which a group ends. Each group costs two small
+	// snapshots and holds its products of the journal and of the replica.
+	maxRecheck, maxRecheckBytes = 500, 4 << 20
 	// maxCacheLookups is the number of concurrent cache lookups.
 	maxCacheLookups = 32
 )
@@ -65,8 +66,17 @@ type Verification struct {
 // Verify compares the replicas of this reader with the journal: the view and the
 // cache in the shards that this process projects, the index in all shards. It
 // compares one digest for each shard, then single products where digests differ,
-// and rechecks those once the replica has caught up.
+// and rechecks those once the replica has caught up. It returns ErrOverloaded when
+// maxVerifications others run for longer than verifyQueueTimeout.
 func (a *Auditor) Verify(ctx context.Context, v Verification) ([]Comparison, error) {
+	select {
+	case a.verifying <- struct{}{}:
+		defer func() { <-a.verifying }()
+	case <-time.After(verifyQueueTimeout):
+		return nil, fmt.Errorf("%d other verifications are running; try again when one has ended: %w", maxVerifications, catalog.ErrOverloaded)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	shards, err := a.shards(ctx)
 	if err != nil {
 		return nil, err
@@ -97,6 +107,35 @@ func hashProduct(p catalog.Product) (productHash, error) {
 	}
 	sum := sha256.Sum256(b)
 	return productHash{binary.BigEndian.Uint64(sum[:]), binary.BigEndian.Uint64(sum[8:])}, nil
+}
+
+// hashAndSize is what a comparison keeps of a product of the journal.
+type hashAndSize struct {
+	hash productHash
+	size int // in bytes
+}
+
+// suspect is a product that seems to differ, and its size in bytes.
+type suspect struct {
+	id   catalog.ID
+	size int
+}
+
+// groups divides suspects into groups that are checked again together.
+func groups(suspects []suspect) (all [][]catalog.ID) {
+	var group []catalog.ID
+	size := 0
+	for _, s := range suspects {
+		if len(group) == maxRecheck || size >= maxRecheckBytes {
+			all = append(all, group)
+			group, size = nil, 0
+		}
+		group, size = append(group, s.id), size+s.size
+	}
+	if len(group) > 0 {
+		all = append(all, group)
+	}
+	return all
 }
 
 // digest is the hash of a set of products. The order of the products does not
@@ -201,7 +240,7 @@ func (s *sourceDigest) compare(ctx context.Context, r replica) (Comparison, erro
 		return c, err
 	}
 	for _, shard := range slices.Sorted(maps.Keys(suspects)) {
-		for ids := range slices.Chunk(suspects[shard], maxRecheck) {
+		for _, ids := range groups(suspects[shard]) {
 			if err := s.recheck(ctx, r, &c, shard, ids); err != nil {
 				return c, err
 			}
@@ -212,12 +251,12 @@ func (s *sourceDigest) compare(ctx context.Context, r replica) (Comparison, erro
 
 // suspectsByScan returns, by shard, the products that seem to differ in a scan of
 // the replica. Some have only changed meanwhile; recheck drops those.
-func (s *sourceDigest) suspectsByScan(ctx context.Context, r replica, c Comparison) (map[int32][]catalog.ID, error) {
+func (s *sourceDigest) suspectsByScan(ctx context.Context, r replica, c Comparison) (map[int32][]suspect, error) {
 	want, err := s.hashesWhereDigestsDiffer(ctx, r, c)
 	if err != nil || len(want) == 0 {
 		return nil, err
 	}
-	suspects := make(map[int32][]catalog.ID)
+	suspects := make(map[int32][]suspect)
 	if err := r.scan(ctx, func(products []catalog.Product) error {
 		for _, p := range products {
 			shard := catalog.Shard(p.ID, len(s.all))
@@ -228,8 +267,8 @@ func (s *sourceDigest) suspectsByScan(ctx context.Context, r replica, c Comparis
 			if err != nil {
 				return err
 			}
-			if want[shard][p.ID] != h {
-				suspects[shard] = append(suspects[shard], p.ID)
+			if w := want[shard][p.ID]; w.hash != h {
+				suspects[shard] = append(suspects[shard], suspect{p.ID, max(w.size, p.Size())})
 			}
 			delete(want[shard], p.ID)
 		}
@@ -238,14 +277,16 @@ func (s *sourceDigest) suspectsByScan(ctx context.Context, r replica, c Comparis
 		return nil, err
 	}
 	for shard, missing := range want {
-		suspects[shard] = slices.AppendSeq(suspects[shard], maps.Keys(missing))
+		for id, w := range missing {
+			suspects[shard] = append(suspects[shard], suspect{id, w.size})
+		}
 	}
 	return suspects, nil
 }
 
 // hashesWhereDigestsDiffer compares the digests of the shards, and returns for
 // each shard that differs the hashes of the products in the journal.
-func (s *sourceDigest) hashesWhereDigestsDiffer(ctx context.Context, r replica, c Comparison) (map[int32]map[catalog.ID]productHash, error) {
+func (s *sourceDigest) hashesWhereDigestsDiffer(ctx context.Context, r replica, c Comparison) (map[int32]map[catalog.ID]hashAndSize, error) {
 	got := make([]digest, len(s.all))
 	err := r.scan(ctx, func(products []catalog.Product) error {
 		for _, p := range products {
@@ -260,16 +301,18 @@ func (s *sourceDigest) hashesWhereDigestsDiffer(ctx context.Context, r replica, 
 	if err != nil {
 		return nil, err
 	}
-	want := make(map[int32]map[catalog.ID]productHash)
+	want := make(map[int32]map[catalog.ID]hashAndSize)
 	for _, shard := range c.Shards {
 		if got[shard] == s.expected(r)[shard] {
 			continue
 		}
-		want[shard] = map[catalog.ID]productHash{}
+		want[shard] = map[catalog.ID]hashAndSize{}
 		if _, err := s.journal.Snapshot(ctx, shard, nil, func(products []catalog.Product) (err error) {
 			for _, p := range products {
 				if p = r.expect(p); p.Version > 0 && err == nil {
-					want[shard][p.ID], err = hashProduct(p)
+					var h productHash
+					h, err = hashProduct(p)
+					want[shard][p.ID] = hashAndSize{h, p.Size()}
 				}
 			}
 			return err
@@ -282,8 +325,8 @@ func (s *sourceDigest) hashesWhereDigestsDiffer(ctx context.Context, r replica, 
 
 // suspectsByLookup returns the products that seem to differ in a replica that
 // holds only some products. It looks up every product of the journal.
-func (s *sourceDigest) suspectsByLookup(ctx context.Context, r replica, c Comparison) (map[int32][]catalog.ID, error) {
-	suspects := make(map[int32][]catalog.ID)
+func (s *sourceDigest) suspectsByLookup(ctx context.Context, r replica, c Comparison) (map[int32][]suspect, error) {
+	suspects := make(map[int32][]suspect)
 	for _, shard := range c.Shards {
 		if _, err := s.journal.Snapshot(ctx, shard, nil, func(products []catalog.Product) error {
 			var mu sync.Mutex
@@ -295,7 +338,7 @@ func (s *sourceDigest) suspectsByLookup(ctx context.Context, r replica, c Compar
 					if ok && !got.Equal(want) {
 						mu.Lock()
 						defer mu.Unlock()
-						suspects[shard] = append(suspects[shard], want.ID)
+						suspects[shard] = append(suspects[shard], suspect{want.ID, max(want.Size(), got.Size())})
 					}
 					return err
 				})

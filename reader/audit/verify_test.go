@@ -2,10 +2,15 @@ package audit_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"catalog"
+	"catalog/reader"
+	"catalog/reader/audit"
 	"catalog/reader/internal/readertest"
 )
 
@@ -146,4 +151,30 @@ func corrupt(t testing.TB, h *readertest.Harness) {
 		delete(products, id("d"))
 	})
 	h.Cache.Edit(func() { h.Cache.Cached[id("e")] = wrong("e", 1) })
+}
+
+// endlessJournal is a journal whose snapshots end only when their context does.
+type endlessJournal struct{ readertest.Journal }
+
+func (endlessJournal) Snapshot(ctx context.Context, _ int32, _ []catalog.ID, _ func([]catalog.Product) error) (int64, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+func TestVerify_queue(t *testing.T) {
+	t.Run("a third verification is refused after some seconds", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := readertest.New(reader.Deps{Index: readertest.NewIndex(), Journal: endlessJournal{}})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			for range 2 {
+				go func() { _, _ = r.Auditor.Verify(ctx, audit.Verification{}) }()
+			}
+			synctest.Wait()
+			since := time.Now()
+			if _, err := r.Auditor.Verify(ctx, audit.Verification{}); !errors.Is(err, catalog.ErrOverloaded) || time.Since(since) != 10*time.Second {
+				t.Errorf("Verify = %v after %v; want ErrOverloaded after 10 s", err, time.Since(since))
+			}
+		})
+	})
 }

@@ -249,7 +249,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a search has no time limit",
-		file: "reader/queries.go", old: "result, err := query(ctx)", new: "result, err := query(context.WithoutCancel(ctx))",
+		file: "reader/queries.go", old: "result, err = query(queryCtx)", new: "result, err = query(context.WithoutCancel(queryCtx))",
 		pkg: "./reader", test: "TestSearch_timeout",
 	},
 	{
@@ -276,5 +276,45 @@ var mutants = []mutant{
 		bug:  "chaos forgives the loss of commands sent after Kafka lost records",
 		file: "test/chaos/check.go", old: "cmd.SentAt.Before(t.At)", new: "true",
 		pkg: "./test/chaos", test: "TestCheck_truncation",
+	},
+	{
+		bug:  "an index that is not whole is used",
+		file: "engine/bleve/bleve.go", old: "if err == nil && got != want {", new: "if err == nil && got != want && false {",
+		pkg: "./engine/bleve", test: "TestOpen",
+	},
+	{
+		bug:  "a deletion does not change the contents of a checkpoint",
+		file: "eventlog/checkpoint.go", old: "e.Outcome == catalog.Changed || e.Outcome == catalog.Deleted {\n			c.Products--", new: "e.Outcome == catalog.Changed {\n			c.Products--",
+		pkg: "./eventlog", test: "TestContents",
+	},
+	{
+		bug:  "the contents of a shard count as known before the events have reached the end of its snapshot",
+		file: "reader/projection/snapshot.go", old: "case to.Seq+1 < s.next:", new: "case to.Seq < 0:",
+		pkg: "./reader/projection", test: "TestEventConsumer_contents",
+	},
+	{
+		bug:  "lists are served from an index that is being filled",
+		file: "reader/queries.go", old: "if err := r.readiness.checkIndex(ctx); err != nil {", new: "if err := r.readiness.checkIndex(ctx); err != nil && false {",
+		pkg: "./reader", test: "TestReadiness",
+	},
+	{
+		bug:  "a server that is not ready gets calls",
+		file: "internal/rpc/rpc.go", old: "	s.health.SetServingStatus(\"\", healthpb.HealthCheckResponse_NOT_SERVING)\n", new: "",
+		pkg: "./internal/rpc", test: "TestServer_servesWhenReady",
+	},
+	{
+		bug:  "a page has as many of the largest products as its limit says",
+		file: "engine/bleve/collect.go", old: "if i == c.limit || bytes >= catalog.MaxPageBytes {", new: "if i == c.limit {",
+		pkg: "./engine/bleve", test: "TestIndex_inMemory",
+	},
+	{
+		bug:  "a page of the change feed has events of any size",
+		file: "internal/changefeed/subscriber.go", old: "size >= pageBytes {", new: "size < 0 {",
+		pkg: "./internal/changefeed", test: "TestSubscriber_largeEvents",
+	},
+	{
+		bug:  "suggestions wait behind all searches",
+		file: "engine/bleve/slots.go", old: "kind := (s.last + 1 + i) % slotKinds", new: "kind := i",
+		pkg: "./engine/bleve", test: "TestSlots",
 	},
 }

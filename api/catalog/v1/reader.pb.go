@@ -626,7 +626,8 @@ func (x *SearchProductsRequest) GetGtin() string {
 
 type SearchProductsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Items []*Product             `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	// At most limit products, and fewer when they are large: about 4 MiB.
+	Items []*Product `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	// Number of products that match, on all pages.
 	Total int64 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
 	// Cursor of the next page; "" on the last page.
@@ -1050,7 +1051,7 @@ type SuggestProductsResponse struct {
 	Texts []string `protobuf:"bytes,1,rep,name=texts,proto3" json:"texts,omitempty"`
 	// Categories of the matching products, most frequent first.
 	Categories []*FacetValue `protobuf:"bytes,2,rep,name=categories,proto3" json:"categories,omitempty"`
-	// Best matches; only a part is ranked if very many match.
+	// Best matches, about 1 MiB of them; only a part is ranked if very many match.
 	Products      []*Product `protobuf:"bytes,3,rep,name=products,proto3" json:"products,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1719,7 +1720,7 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\rProductResult\x12\x14\n" +
 	"\x05known\x18\x01 \x01(\bR\x05known\x12\x18\n" +
 	"\aproduct\x18\x02 \x01(\fR\aproduct\x120\n" +
-	"\bposition\x18\x03 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xf3\x05\n" +
+	"\bposition\x18\x03 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\x86\x06\n" +
 	"\x15SearchProductsRequest\x12\x1c\n" +
 	"\x04text\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04text\x12$\n" +
 	"\bcategory\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfa\x01R\bcategory\x12\x19\n" +
@@ -1732,13 +1733,13 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\x06cursor\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06cursor\x12\x16\n" +
 	"\x06facets\x18\n" +
 	" \x01(\bR\x06facets\x12<\n" +
-	"\tpositions\x18\v \x03(\v2\x14.catalog.v1.PositionB\b\xbaH\x05\x92\x01\x02\x10@R\tpositions\x12[\n" +
+	"\tpositions\x18\v \x03(\v2\x14.catalog.v1.PositionB\b\xbaH\x05\x92\x01\x02\x10@R\tpositions\x12h\n" +
 	"\n" +
-	"attributes\x18\f \x03(\v21.catalog.v1.SearchProductsRequest.AttributesEntryB\b\xbaH\x05\x9a\x01\x02\x10\n" +
-	"R\n" +
-	"attributes\x123\n" +
-	"\x10facet_attributes\x18\r \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\n" +
-	"R\x0ffacetAttributes\x12\x1c\n" +
+	"attributes\x18\f \x03(\v21.catalog.v1.SearchProductsRequest.AttributesEntryB\x15\xbaH\x12\x9a\x01\x0f\x10\n" +
+	"\"\x04r\x02\x18@*\x05r\x03\x18\xd0\x0fR\n" +
+	"attributes\x129\n" +
+	"\x10facet_attributes\x18\r \x03(\tB\x0e\xbaH\v\x92\x01\b\x10\n" +
+	"\"\x04r\x02\x18@R\x0ffacetAttributes\x12\x1c\n" +
 	"\thighlight\x18\x0e \x01(\bR\thighlight\x12\x1d\n" +
 	"\x05brand\x18\x0f \x01(\tB\a\xbaH\x04r\x02\x18dR\x05brand\x12\x1b\n" +
 	"\x04gtin\x18\x10 \x01(\tB\a\xbaH\x04r\x02\x18\x0eR\x04gtin\x1a=\n" +
