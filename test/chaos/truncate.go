@@ -31,26 +31,26 @@ func truncations(s *System, programs string, times int) []fault {
 	}
 	return []fault{
 		{name: "truncated commands", times: times, fire: func(ctx context.Context, n int) error {
-			// Every other time the writers are away meanwhile, and see only a topic that has grown again.
-			away := n%2 == 1
-			if away {
-				for _, p := range s.processes["writer"] {
-					if err := p.Kill(syscall.SIGKILL); err != nil {
-						return err
-					}
-				}
-			}
-			if err := s.truncate(ctx, "commands"); err != nil {
+			// What was not settled when it was lost, nothing can miss.
+			if err := waitUntil(ctx, "the writers have settled almost all commands", func() bool { return s.unsettled() < cutRecords/2 }); err != nil {
 				return err
 			}
-			if away {
+			// Every other time the writers are away, and see only a topic that has grown again.
+			var away []*Process
+			if n%2 == 1 {
+				away = s.processes["writer"]
+			}
+			if err := s.truncate(ctx, "commands", away); err != nil {
+				return err
+			}
+			if len(away) > 0 {
 				if err := sleep(ctx, growth); err != nil { // new commands take the offsets of the lost ones
 					return err
 				}
-				for _, p := range s.processes["writer"] {
-					if err := p.Start(""); err != nil {
-						return err
-					}
+			}
+			for _, p := range away {
+				if err := p.Start(""); err != nil {
+					return err
 				}
 			}
 			if err := s.staysStopped(ctx); err != nil {
@@ -59,7 +59,7 @@ func truncations(s *System, programs string, times int) []fault {
 			return s.repair(ctx, programs)
 		}},
 		{name: "truncated events", times: times, fire: func(ctx context.Context, _ int) error {
-			if err := s.truncate(ctx, "events"); err != nil {
+			if err := s.truncate(ctx, "events", nil); err != nil {
 				return err
 			}
 			if err := sleep(ctx, growth); err != nil {
@@ -110,11 +110,24 @@ func (s *System) repair(ctx context.Context, programs string) error {
 	return errors.Join(err, s.ready(ctx))
 }
 
-// truncate kills Kafka, cuts off the last records of each partition of the topic, and starts
-// Kafka again.
-func (s *System) truncate(ctx context.Context, topic string) error {
+// unsettled returns how many commands the writers have not settled.
+func (s *System) unsettled() (n float64) {
+	for _, p := range s.processes["writer"] {
+		n += p.metric("catalog_kafka_lag_records")
+	}
+	return n
+}
+
+// truncate kills Kafka and the processes that are to be away, cuts off the last records of each
+// partition of the topic, and starts Kafka again.
+func (s *System) truncate(ctx context.Context, topic string, away []*Process) error {
 	if err := s.killEngine("kafka"); err != nil {
 		return err
+	}
+	for _, p := range away {
+		if err := p.Kill(syscall.SIGKILL); err != nil {
+			return err
+		}
 	}
 	t := Truncation{Topic: topic, At: time.Now(), Records: map[int32]int{}}
 	for shard := range int32(shards) {
