@@ -32,6 +32,9 @@ func truncations(s *System, programs string, times int) []fault {
 	return []fault{
 		{name: "truncated commands", times: times, fire: func(ctx context.Context, n int) error {
 			// What was not settled when it was lost, nothing can miss.
+			if err := sleep(ctx, growth); err != nil {
+				return err
+			}
 			if err := waitUntil(ctx, "the writers have settled almost all commands", func() bool { return s.unsettled() < cutRecords/2 }); err != nil {
 				return err
 			}
@@ -134,6 +137,9 @@ func (s *System) truncate(ctx context.Context, topic string, away []*Process) er
 		n, err := cutTail(filepath.Join(s.dataFolder("kafka"), fmt.Sprintf("catalog.%s-%d", topic, shard)), cutRecords)
 		if err != nil {
 			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("shard %d of the %s topic has no records to lose", shard, topic)
 		}
 		t.Records[shard] = n
 	}
