@@ -62,7 +62,7 @@ var imports = map[string]string{
 	"internal/changefeed":          ".", // recent changes, shared by all subscribers of a gateway or reader
 	"internal/configdoc":           "",  // generates docs/configuration.md from the flags of the programs
 	"internal/daemon":              "",
-	"internal/engines":             "engine/kafka internal/daemon internal/memory internal/metrics",                                      // opens Kafka, for every program
+	"internal/engines":             ". engine/kafka internal/daemon internal/memory internal/metrics",                                    // opens Kafka, for every program
 	"internal/engines/store":       "engine/postgres internal/engines",                                                                   // opens PostgreSQL, for the writer
 	"internal/engines/query":       "engine/bleve engine/mongo engine/opensearch engine/redis internal/engines reader reader/projection", // opens the reader's engines
 	"internal/engines/local":       "*",                                                                                                  // opens all engines, or a data folder in their place, for cmd/catalog
@@ -82,7 +82,7 @@ var imports = map[string]string{
 	"internal/wire":                ". api api/catalog/v1 eventlog",
 
 	// Programs, and what they share.
-	"cmd/internal/program": "api/catalog/v1 gateway internal/breaker internal/buildinfo internal/daemon internal/engines internal/journal internal/memory internal/rpc internal/telemetry reader reader/projection web writer",
+	"cmd/internal/program": "api/catalog/v1 gateway internal/breaker internal/buildinfo internal/daemon internal/engines internal/journal internal/memory internal/metrics internal/rpc internal/telemetry reader reader/projection web writer",
 	"cmd/catalog":          "*",
 	"cmd/gateway":          "*",
 	"cmd/reader":           "*",

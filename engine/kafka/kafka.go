@@ -186,7 +186,7 @@ func (l *Log) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	if err := l.events.Ping(ctx); err != nil {
-		return fmt.Errorf("no Kafka broker responds at %s (%w); start one there, or set -kafka.brokers", l.cfg.Brokers, err)
+		return fmt.Errorf("no Kafka broker responds at %s: %w (%w); start one there, or set -kafka.brokers", l.cfg.Brokers, catalog.ErrUnavailable, err)
 	}
 	if err := l.settingsError(ctx); err != nil {
 		return err

@@ -113,10 +113,13 @@ func (l *Log) LoadTopics(ctx context.Context) error {
 	names := []string{l.topic("commands"), l.topic("events"), l.topic("dead-letters")}
 	topics, err := l.admin.ListTopics(ctx, names...)
 	if err != nil {
-		return fmt.Errorf("list topics at %s: %w", l.cfg.Brokers, err)
+		return fmt.Errorf("list topics at %s: %w: %w", l.cfg.Brokers, catalog.ErrUnavailable, err)
 	}
 	for _, n := range names {
-		if err := topics[n].Err; err != nil {
+		switch err := topics[n].Err; {
+		case kerr.IsRetriable(err) && !errors.Is(err, kerr.UnknownTopicOrPartition): // a broker is starting
+			return fmt.Errorf("topic %s: %w: %w", n, catalog.ErrUnavailable, err)
+		case err != nil:
 			return fmt.Errorf("topic %s: %w; create the topics with: catalog migrate", n, err)
 		}
 	}

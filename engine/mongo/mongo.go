@@ -116,7 +116,7 @@ func Open(ctx context.Context, c Config) (*View, error) {
 // Ping returns an error when MongoDB cannot be reached.
 func (v *View) Ping(ctx context.Context) error {
 	if err := v.client.Database("admin").RunCommand(ctx, bson.D{{Key: "ping", Value: 1}}).Err(); err != nil {
-		return fmt.Errorf("cannot reach MongoDB at %s (%w); start MongoDB there, or set -mongo.url", v.addr, err)
+		return fmt.Errorf("cannot reach MongoDB at %s (%w); start MongoDB there, or set -mongo.url", v.addr, markUnavailable(err))
 	}
 	return nil
 }

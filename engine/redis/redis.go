@@ -182,7 +182,7 @@ func (c *Cache) Ping(ctx context.Context) error {
 }
 
 func (c *Cache) unreachable(err error) error {
-	return fmt.Errorf("cannot reach Redis at %s (%w); start Redis there, set -redis.url, or leave -redis.url empty to run without a cache", c.addr, err)
+	return fmt.Errorf("cannot reach Redis at %s: %w (%w); start Redis there, set -redis.url, or leave -redis.url empty to run without a cache", c.addr, catalog.ErrUnavailable, err)
 }
 
 // Close closes the connections.

@@ -11,11 +11,15 @@ package engines
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"catalog"
 	"catalog/engine/kafka"
 	"catalog/internal/daemon"
 	"catalog/internal/memory"
@@ -30,10 +34,15 @@ type Set struct {
 	// Memory bounds the queues of the engines and services. Nil means that each queue
 	// has its limit and no metrics.
 	Memory *memory.Budget
+	// Wait makes the Open functions wait for an engine that is away, until their
+	// context ends, instead of returning its error. It is for services, which an
+	// orchestrator would otherwise restart with longer and longer pauses.
+	Wait bool
 
-	checks []daemon.Check
-	closes []func()
-	disks  []*disk
+	waiting atomic.Pointer[error]
+	checks  []daemon.Check
+	closes  []func()
+	disks   []*disk
 }
 
 // OnClose registers a function for Close to call.
@@ -56,6 +65,39 @@ func (s *Set) Close() {
 	s.closes = nil
 }
 
+// maxRetryPause is the longest pause between two attempts to open an engine.
+const maxRetryPause = time.Second
+
+// Retry returns the result of open. While open returns ErrUnavailable or takes too
+// long, and s.Wait is set, Retry logs the first error, reports it by [Set.Waiting] and calls open again.
+func Retry[T any](ctx context.Context, s *Set, engine string, open func(context.Context) (T, error)) (T, error) {
+	defer s.waiting.Store(nil)
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, maxRetryPause) {
+		v, err := open(ctx)
+		away := errors.Is(err, catalog.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+		if err == nil || !s.Wait || !away {
+			return v, err
+		}
+		if s.waiting.Swap(&err) == nil {
+			s.Log.WarnContext(ctx, "waiting for an engine", "engine", engine, "err", err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return v, ctx.Err()
+		}
+	}
+}
+
+// Waiting returns why the engine that is being opened cannot be used, or nil when no
+// engine is waited for.
+func (s *Set) Waiting() error {
+	if err := s.waiting.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // OpenKafka connects to Kafka and loads its topics, which must exist: catalog migrate
 // creates them.
 func OpenKafka(ctx context.Context, s *Set, cfg kafka.Config) (*kafka.Log, error) {
@@ -71,11 +113,14 @@ func CreateKafka(ctx context.Context, s *Set, cfg kafka.Config) (*kafka.Log, err
 
 func openKafka(ctx context.Context, s *Set, cfg kafka.Config, prepare func(*kafka.Log, context.Context) error) (*kafka.Log, error) {
 	cfg.Memory = s.Memory
-	log, err := kafka.Open(ctx, cfg, s.Log, s.Registry)
+	log, err := Retry(ctx, s, "kafka", func(ctx context.Context) (*kafka.Log, error) {
+		return kafka.Open(ctx, cfg, s.Log, s.Registry)
+	})
 	if err != nil {
 		return nil, err
 	}
 	s.OnClose(log.Close)
 	s.AddCheck("kafka", log.Ping)
-	return log, prepare(log, ctx)
+	_, err = Retry(ctx, s, "kafka", func(ctx context.Context) (struct{}, error) { return struct{}{}, prepare(log, ctx) })
+	return log, err
 }

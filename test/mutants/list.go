@@ -317,4 +317,9 @@ var mutants = []mutant{
 		file: "engine/bleve/slots.go", old: "kind := (s.last + 1 + i) % slotKinds", new: "kind := i",
 		pkg: "./engine/bleve", test: "TestSlots",
 	},
+	{
+		bug:  "a service that starts while an engine is away ends",
+		file: "internal/engines/engines.go", old: "if err == nil || !s.Wait || !away {", new: "if err == nil || !s.Wait || !away || true {",
+		pkg: "./internal/engines", test: "TestRetry",
+	},
 }

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"slices"
 	"time"
@@ -22,10 +21,6 @@ import (
 	"catalog/internal/memory"
 	"catalog/internal/telemetry"
 )
-
-// adminHeaderTimeout limits the time in which a client of the admin port must send
-// the header of its request; slower connections are closed.
-const adminHeaderTimeout = 5 * time.Second
 
 // Info describes a service.
 type Info struct {
@@ -111,7 +106,15 @@ func runService(fs *flag.FlagSet, cfg Config, run func(context.Context, *Process
 	}
 	defer p.Close()
 	p.LogStart(fs)
-	return run(ctx, p)
+	// A service that starts while an engine is away waits for it, alive and not ready.
+	p.Engines.Wait = true
+	if err := p.serveAdmin(); err != nil {
+		return err
+	}
+	if err := run(ctx, p); ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return nil // stopped while it waited
 }
 
 // Process is a running program.
@@ -124,6 +127,7 @@ type Process struct {
 	Ready func(ctx context.Context, adminAddr string, took time.Duration)
 
 	daemon    daemon.Config
+	admin     *adminPort // of a service, from its start on
 	opened    time.Time
 	addresses []slog.Attr // on which the process listens, by the name of the flag
 }
@@ -153,6 +157,9 @@ func (p *Process) LogStart(fs *flag.FlagSet) {
 
 // Close closes the engines, then telemetry.
 func (p *Process) Close() {
+	if p.admin != nil {
+		p.admin.stop()
+	}
 	p.Engines.Close()
 	p.Telemetry.Close()
 }
@@ -160,30 +167,29 @@ func (p *Process) Close() {
 // Run serves the admin port and runs the parts until ctx ends or a part fails. The
 // process is ready when all checks of its engines and services pass.
 func (p *Process) Run(ctx context.Context, parts ...daemon.Part) error {
-	l, err := daemon.Listen(p.daemon.AdminAddr)
-	if err != nil {
-		return err
+	if p.admin == nil {
+		if err := p.serveAdmin(); err != nil {
+			return err
+		}
 	}
 	stopping, drain := daemon.Drain(ctx, p.daemon.ShutdownDelay)
 	checks := p.Engines.Checks()
 	measured, readiness := measureReadiness(p.Telemetry.Registry, append(checks, stopping))
-	admin := daemon.Serve("admin", l, &http.Server{
-		Handler:           daemon.Admin(p.Telemetry.Metrics(), measured...),
-		ReadHeaderTimeout: adminHeaderTimeout,
-	})
+	readyGauge(p.Telemetry.Registry).DeleteLabelValues(enginesCheck)
+	p.admin.setChecks(p.Telemetry.Metrics(), measured...)
 	ready := daemon.Part{Name: "ready", Run: func(ctx context.Context) error {
 		if waitUntilReady(ctx, checks) {
 			took := time.Since(p.opened)
-			p.Telemetry.Log.LogAttrs(ctx, slog.LevelInfo, "ready", append(p.addresses, slog.String("admin", l.Addr().String()), slog.Duration("took", took))...)
+			p.Telemetry.Log.LogAttrs(ctx, slog.LevelInfo, "ready", append(p.addresses, slog.String("admin", p.admin.addr), slog.Duration("took", took))...)
 			if p.Ready != nil {
-				p.Ready(ctx, l.Addr().String(), took)
+				p.Ready(ctx, p.admin.addr, took)
 			}
 		}
 		<-ctx.Done()
 		return nil
 	}}
 	return daemon.Run(ctx, p.Telemetry.Log, p.daemon.ShutdownTimeout,
-		slices.Concat([]daemon.Part{admin, readiness}, parts, []daemon.Part{ready, drain})...)
+		slices.Concat([]daemon.Part{p.admin.part(), readiness}, parts, []daemon.Part{ready, drain})...)
 }
 
 // The time between two rounds of checks during the start: short at first, since an

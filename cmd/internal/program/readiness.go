@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog/internal/daemon"
+	"catalog/internal/metrics"
 )
 
 const (
@@ -23,10 +24,7 @@ const (
 // that the metric agrees with the last response of /readyz, and the part that runs
 // them regularly.
 func measureReadiness(reg prometheus.Registerer, checks []daemon.Check) ([]daemon.Check, daemon.Part) {
-	ready := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "catalog_ready", Help: "1 if the check of /readyz passed when it ran last, at most 5 s ago; 0 if not. /readyz has the reason.",
-	}, []string{"check"})
-	reg.MustRegister(ready)
+	ready := readyGauge(reg)
 	checks = slices.Clone(checks)
 	for i, c := range checks {
 		gauge := ready.WithLabelValues(c.Name) // 0 until the first run
@@ -53,6 +51,12 @@ func measureReadiness(reg prometheus.Registerer, checks []daemon.Check) ([]daemo
 			}
 		}
 	}}
+}
+
+func readyGauge(reg prometheus.Registerer) *prometheus.GaugeVec {
+	return metrics.Register(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "catalog_ready", Help: "1 if the check of /readyz passed when it ran last, at most 5 s ago; 0 if not. /readyz has the reason.",
+	}, []string{"check"}))
 }
 
 func runChecks(ctx context.Context, checks []daemon.Check) {

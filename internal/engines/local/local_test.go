@@ -53,7 +53,7 @@ func TestOpen(t *testing.T) {
 				t.Errorf("check %s = %v; want nil", c.Name, err)
 			}
 		}
-		if want := []string{"kafka", "sqlite"}; !slices.Equal(names, want) {
+		if want := []string{"disk", "kafka", "sqlite"}; !slices.Equal(names, want) {
 			t.Errorf("checks %v; want %v", names, want)
 		}
 		if _, err := local.Open(t.Context(), newSet(t), cfg); !errors.Is(err, embedded.ErrInUse) {

@@ -43,7 +43,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 // OpenView connects to MongoDB.
 func OpenView(ctx context.Context, s *engines.Set, cfg Config) (projection.View, error) {
 	cfg.Mongo.Metrics = s.Registry
-	v, err := mongo.Open(ctx, cfg.Mongo)
+	v, err := engines.Retry(ctx, s, "mongo", func(ctx context.Context) (*mongo.View, error) { return mongo.Open(ctx, cfg.Mongo) })
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func OpenCache(ctx context.Context, s *engines.Set, cfg Config, shards int) (rea
 		return nil, nil
 	}
 	cfg.Redis.Shards, cfg.Redis.Metrics = shards, s.Registry
-	c, err := redis.Open(ctx, cfg.Redis)
+	c, err := engines.Retry(ctx, s, "redis", func(ctx context.Context) (*redis.Cache, error) { return redis.Open(ctx, cfg.Redis) })
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,9 @@ func OpenCache(ctx context.Context, s *engines.Set, cfg Config, shards int) (rea
 // OpenSearch is not a check: without it searches fail, but products are served.
 func OpenIndex(ctx context.Context, s *engines.Set, cfg Config) (reader.Index, error) {
 	if cfg.OpenSearch.URL != "" {
-		x, err := opensearch.Open(ctx, cfg.OpenSearch, s.Registry)
+		x, err := engines.Retry(ctx, s, "opensearch", func(ctx context.Context) (*opensearch.Index, error) {
+			return opensearch.Open(ctx, cfg.OpenSearch, s.Registry)
+		})
 		if err != nil {
 			return nil, err
 		}

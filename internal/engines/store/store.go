@@ -12,7 +12,7 @@ import (
 // updates them.
 func Open(ctx context.Context, s *engines.Set, cfg postgres.Config) (*postgres.Store, error) {
 	cfg.Metrics, cfg.Memory = s.Registry, s.Memory
-	p, err := postgres.Open(ctx, cfg)
+	p, err := engines.Retry(ctx, s, "postgres", func(ctx context.Context) (*postgres.Store, error) { return postgres.Open(ctx, cfg) })
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,51 @@
+package local_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"catalog"
+	"catalog/engine/kafka"
+	"catalog/engine/mongo"
+	"catalog/engine/opensearch"
+	"catalog/engine/postgres"
+	"catalog/engine/redis"
+	"catalog/internal/engines"
+	"catalog/internal/engines/query"
+	"catalog/internal/engines/store"
+)
+
+func TestOpen_engineAway(t *testing.T) {
+	t.Parallel()
+	const nothing = "127.0.0.1:1" // no process listens there
+	for name, open := range map[string]func(context.Context, *engines.Set) error{
+		"Kafka": func(ctx context.Context, s *engines.Set) error {
+			_, err := engines.OpenKafka(ctx, s, kafka.Config{Brokers: nothing})
+			return err
+		},
+		"PostgreSQL": func(ctx context.Context, s *engines.Set) error {
+			_, err := store.Open(ctx, s, postgres.Config{URL: "postgres://catalog@" + nothing + "/catalog"})
+			return err
+		},
+		"MongoDB": func(ctx context.Context, s *engines.Set) error {
+			_, err := query.OpenView(ctx, s, query.Config{Mongo: mongo.Config{URL: "mongodb://" + nothing}})
+			return err
+		},
+		"Redis": func(ctx context.Context, s *engines.Set) error {
+			_, err := query.OpenCache(ctx, s, query.Config{Redis: redis.Config{URL: "redis://" + nothing}}, 8)
+			return err
+		},
+		"OpenSearch": func(ctx context.Context, s *engines.Set) error {
+			_, err := query.OpenIndex(ctx, s, query.Config{OpenSearch: opensearch.Config{URL: "http://" + nothing}})
+			return err
+		},
+	} {
+		t.Run(name+" that is away is an engine to wait for", func(t *testing.T) {
+			t.Parallel()
+			if err := open(t.Context(), newSet(t)); !errors.Is(err, catalog.ErrUnavailable) {
+				t.Fatalf("Open = %v; want ErrUnavailable", err)
+			}
+		})
+	}
+}
