@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -28,11 +29,12 @@ const (
 	CodeBusy           Code = "busy"            // this gateway handles as many such requests as it may
 	CodeTooSlow        Code = "too_slow"        // the query exceeded its time limit
 	CodeOutcomeUnknown Code = "outcome_unknown" // the command may or may not have been stored
-	CodeTooLarge       Code = "too_large"       // the request body exceeds its size limit
+	CodeTooLarge       Code = "too_large"       // the request exceeds a size limit
 	CodeMediaType      Code = "unsupported_media_type"
 	CodeMethod         Code = "method_not_allowed"
-	CodeArchived       Code = "archived" // the journal no longer has the version or position
-	CodeInternal       Code = "internal" // a bug or a broken engine; the log has the details
+	CodeForbidden      Code = "forbidden" // the request names another host or comes from a page of another site
+	CodeArchived       Code = "archived"  // the journal no longer has the version or position
+	CodeInternal       Code = "internal"  // a bug or a broken engine; the log has the details
 )
 
 // Sentinel errors, for errors.Is.
@@ -63,6 +65,10 @@ var (
 	// ErrOutcomeUnknown is returned when a command may or may not have been
 	// stored, and may still be settled. A retry with the same command id is safe.
 	ErrOutcomeUnknown = errors.New("the outcome is unknown")
+
+	// ErrTooLarge is returned for a command that the log cannot store because of its
+	// size. Nothing was sent, and a retry fails again.
+	ErrTooLarge = errors.New("too large to be stored")
 
 	// ErrArchived is returned when the journal no longer has an event, because it
 	// was moved to an archive.
@@ -188,9 +194,10 @@ var ErrorKinds = []ErrorKind{
 		ReadAdvice: "it is older than the journal; read it from the archive with catalog journal read, or continue without it",
 	},
 	{
-		Code: CodeTooLarge, HTTPStatus: 413, GRPCCode: 3, ExitCode: 3, Retry: RetryNever,
-		Title:   "The request is too large",
-		Meaning: "The body, or a line of an import, exceeds its size limit.",
+		Code: CodeTooLarge, Err: ErrTooLarge, HTTPStatus: 413, GRPCCode: 3, ExitCode: 3, Retry: RetryNever,
+		Title:       "The request is too large",
+		Meaning:     "The body, a line of an import, or the command that it makes exceeds its size limit.",
+		WriteAdvice: "not accepted: send less in one request",
 	},
 	{
 		Code: CodeMediaType, HTTPStatus: 415, GRPCCode: 3, ExitCode: 3, Retry: RetryNever,
@@ -201,6 +208,11 @@ var ErrorKinds = []ErrorKind{
 		Code: CodeMethod, HTTPStatus: 405, GRPCCode: 12, ExitCode: 3, Retry: RetryNever,
 		Title:   "The method is not allowed here",
 		Meaning: "The path exists and does not support this method.",
+	},
+	{
+		Code: CodeForbidden, HTTPStatus: 403, GRPCCode: 7, ExitCode: 3, Retry: RetryNever,
+		Title:   "The request is not allowed from here",
+		Meaning: "The request names a host that the gateway does not serve (`-http.hosts`), or a page of another site sent it.",
 	},
 	{
 		Code: CodeInternal, HTTPStatus: 500, GRPCCode: 13, ExitCode: 1, Retry: RetryNever,
@@ -243,8 +255,14 @@ func KindOf(err error) ErrorKind {
 type Refusal struct {
 	Code   Code
 	Reason string       // one sentence for people
-	Fields []FieldError // at least one for CodeInvalid
+	Fields []FieldError // at least one for CodeInvalid, at most MaxFieldErrors and one that counts the others
+
+	more int // fields that were added beyond MaxFieldErrors
 }
+
+// MaxFieldErrors is how many fields a refusal names. A client corrects these first; a
+// list without a limit would make a response many times larger than its request.
+const MaxFieldErrors = 20
 
 // FieldError is the reason why one field is refused, and the remedy.
 type FieldError struct {
@@ -257,15 +275,45 @@ func Invalid(field, reason string) *Refusal {
 	return &Refusal{Code: CodeInvalid, Fields: []FieldError{{field, reason}}}
 }
 
-// Add appends the reason why a field is refused.
+// Add appends the reason why a field is refused. It shortens long texts, which come
+// from the client. Beyond MaxFieldErrors it only counts.
 func (r *Refusal) Add(field, reason string) {
-	r.Fields = append(r.Fields, FieldError{field, reason})
+	if r.Full() {
+		r.more++
+		return
+	}
+	r.Fields = append(r.Fields, FieldError{shorten(field, 160), shorten(reason, 500)})
 }
 
-// Err returns r with CodeInvalid, or nil when r has no fields.
+// shorten returns s, or its first characters, at most limit bytes, and an ellipsis.
+func shorten(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
+}
+
+// Full reports whether Add only counts, so that the caller need not make a reason.
+func (r *Refusal) Full() bool { return len(r.Fields) >= MaxFieldErrors }
+
+// Merge adds the fields of o to r, except those that skip selects.
+func (r *Refusal) Merge(o *Refusal, skip func(FieldError) bool) {
+	for _, f := range o.Fields[:min(len(o.Fields), MaxFieldErrors)] {
+		if !skip(f) {
+			r.Add(f.Field, f.Reason)
+		}
+	}
+	r.more += o.more
+}
+
+// Err returns r with CodeInvalid, or nil when r has no fields. After more than
+// MaxFieldErrors fields, the last entry says how many others there are.
 func (r *Refusal) Err() error {
 	if len(r.Fields) == 0 {
 		return nil
+	}
+	if r.more > 0 && len(r.Fields) == MaxFieldErrors {
+		r.Fields = append(r.Fields, FieldError{"errors", fmt.Sprintf("and %d more", r.more)})
 	}
 	r.Code = CodeInvalid
 	return r

@@ -13,6 +13,11 @@ import (
 // rule.
 func (d ProductData) Validate() error {
 	r := &Refusal{}
+	d.validate(r)
+	return r.Err()
+}
+
+func (d ProductData) validate(r *Refusal) {
 	for i := range Fields {
 		switch f := &Fields[i]; f.Kind {
 		case KindMoney:
@@ -25,7 +30,32 @@ func (d ProductData) Validate() error {
 			f.validateText(r, *f.Text(&d))
 		}
 	}
+}
+
+// Validate returns nil, or a *Refusal that lists every field that would break a rule in
+// any product that p is applied to. A price without a currency is not checked, because
+// its number of digits depends on the currency of the product.
+func (p Patch) Validate() error {
+	r := &Refusal{}
+	p.validateRemovals(r)
+	if p.Currency == nil {
+		p.Amount = nil
+	}
+	p.Apply(ProductData{Name: "x", Price: Money{Currency: "EUR"}}).validate(r)
 	return r.Err()
+}
+
+// validateRemovals checks the names of removed attributes, which no product shows after
+// the patch was applied. Without it, a patch could be larger than the log stores.
+func (p Patch) validateRemovals(r *Refusal) {
+	f := FieldByName("attributes")
+	removed := make(map[string]string, len(p.Attributes))
+	for k, v := range p.Attributes {
+		if v == nil {
+			removed[k] = ""
+		}
+	}
+	f.validateMap(r, removed)
 }
 
 // Check returns what is wrong with s as a value of a text field, such as "must

@@ -99,6 +99,7 @@ const (
 	ProblemCodeArchived             ProblemCode = "archived"
 	ProblemCodeBusy                 ProblemCode = "busy"
 	ProblemCodeExists               ProblemCode = "exists"
+	ProblemCodeForbidden            ProblemCode = "forbidden"
 	ProblemCodeInternal             ProblemCode = "internal"
 	ProblemCodeInvalid              ProblemCode = "invalid"
 	ProblemCodeKeyReused            ProblemCode = "key_reused"
@@ -123,6 +124,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeBusy:
 		return true
 	case ProblemCodeExists:
+		return true
+	case ProblemCodeForbidden:
 		return true
 	case ProblemCodeInternal:
 		return true
@@ -313,8 +316,10 @@ type Patch struct {
 		Amount   string `json:"amount,omitempty,omitzero"`
 		Currency string `json:"currency,omitempty,omitzero"`
 	} `json:"price,omitempty,omitzero"`
-	Category   string             `json:"category,omitempty,omitzero"`
-	Tags       []string           `json:"tags,omitempty,omitzero"`
+	Category string   `json:"category,omitempty,omitzero"`
+	Tags     []string `json:"tags,omitempty,omitzero"`
+
+	// Attributes Keys have 1 to 64 characters. At most 100 attributes can be set, and at most 100 removed with `null`.
 	Attributes map[string]*string `json:"attributes,omitempty,omitzero"`
 }
 
@@ -325,8 +330,10 @@ type Problem struct {
 	Status int    `json:"status"`
 
 	// Code Kind of the problem, for programs.
-	Code      ProblemCode        `json:"code"`
-	Detail    string             `json:"detail,omitempty,omitzero"`
+	Code   ProblemCode `json:"code"`
+	Detail string      `json:"detail,omitempty,omitzero"`
+
+	// Errors The first 20 fields that are not valid. If there are more, another entry, with the field `errors`, counts them.
 	Errors    []FieldError       `json:"errors,omitempty,omitzero"`
 	CommandId openapi_types.UUID `json:"commandId,omitempty,omitzero"`
 
@@ -555,7 +562,8 @@ type ListProductsParams struct {
 	Highlight bool `form:"highlight,omitempty" json:"highlight,omitempty,omitzero"`
 
 	// CatalogPosition The `Catalog-Position` of an earlier write, or those of several writes separated by commas. The result includes these
-	// writes. If the read side does not reach the positions within two seconds, the response is 503.
+	// writes. If the read side does not reach the positions within two seconds, the response is 503. A position of a shard that the
+	// catalogue does not have is refused.
 	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty,omitzero"`
 }
 
@@ -564,7 +572,7 @@ type ListProductsParamsSort string
 
 // CreateProductParams defines parameters for CreateProduct.
 type CreateProductParams struct {
-	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds (0 to 30) until the command is settled; the default is 2.
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
@@ -576,7 +584,7 @@ type DeleteProductParams struct {
 	// IfMatch Apply the change only if the product is at this version (its `ETag`) or, with `*`, if it exists.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
-	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds (0 to 30) until the command is settled; the default is 2.
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
@@ -595,7 +603,8 @@ type GetProductParams struct {
 	IfNoneMatch IfNoneMatchRead `json:"If-None-Match,omitempty,omitzero"`
 
 	// CatalogPosition The `Catalog-Position` of an earlier write, or those of several writes separated by commas. The result includes these
-	// writes. If the read side does not reach the positions within two seconds, the response is 503.
+	// writes. If the read side does not reach the positions within two seconds, the response is 503. A position of a shard that the
+	// catalogue does not have is refused.
 	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty,omitzero"`
 }
 
@@ -604,7 +613,7 @@ type PatchProductParams struct {
 	// IfMatch Apply the change only if the product is at this version (its `ETag`) or, with `*`, if it exists.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
-	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds (0 to 30) until the command is settled; the default is 2.
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
@@ -619,7 +628,7 @@ type PutProductParams struct {
 	// IfNoneMatch `*` applies the change only if the product does not exist.
 	IfNoneMatch IfNoneMatchWrite `json:"If-None-Match,omitempty,omitzero"`
 
-	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds (0 to 30) until the command is settled; the default is 2.
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
@@ -640,7 +649,7 @@ type RestoreProductParams struct {
 	// IfMatch Apply the change only if the product is at this version (its `ETag`) or, with `*`, if it exists.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
-	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds (0 to 30) until the command is settled; the default is 2.
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
@@ -656,7 +665,8 @@ type SuggestProductsParams struct {
 	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// CatalogPosition The `Catalog-Position` of an earlier write, or those of several writes separated by commas. The result includes these
-	// writes. If the read side does not reach the positions within two seconds, the response is 503.
+	// writes. If the read side does not reach the positions within two seconds, the response is 503. A position of a shard that the
+	// catalogue does not have is refused.
 	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty,omitzero"`
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -15,12 +16,16 @@ import (
 // would let the log fill with commands whose clients no longer wait.
 //
 // Commands of a shard are settled in order, so backlog watches one unsettled
-// command of each shard: while that command waits, all later ones wait too. A
-// shard whose watched command is older than the limit gets one command every
-// probeInterval; the event of that command shows that the shard makes progress.
+// command of each shard: while that command waits, all later ones wait too. The event
+// of any later command shows that the shard makes progress again. A watched command
+// that is a repeat has no event, so a shard whose watched command is older than the
+// limit gets one more command, the probe. All gateways see in the log whether one of
+// them has sent a probe; so however many gateways there are, about one command in
+// probeRepeat is added to the backlog of a shard.
 type backlog struct {
 	maxAge time.Duration // 0 for no limit
 	now    func() time.Time
+	ends   func(context.Context) ([]int64, error) // the offsets of the next command, by shard
 
 	mu      sync.Mutex
 	shards  int
@@ -30,11 +35,15 @@ type backlog struct {
 type watchedCommand struct {
 	command  catalog.ID
 	accepted time.Time
-	probed   time.Time // when a command was last let through in spite of the limit
+
+	// Set once the command is older than the limit.
+	looked    time.Time // when the end of the shard's commands was last read
+	base, end int64     // the offset of the next command, when it was first read and last read
+	grown     time.Time // when end last changed
 }
 
-func newBacklog(maxAge time.Duration, now func() time.Time, reg prometheus.Registerer) *backlog {
-	b := &backlog{maxAge: maxAge, now: now, watched: map[int32]watchedCommand{}}
+func newBacklog(maxAge time.Duration, now func() time.Time, ends func(context.Context) ([]int64, error), reg prometheus.Registerer) *backlog {
+	b := &backlog{maxAge: maxAge, now: now, ends: ends, watched: map[int32]watchedCommand{}}
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "catalog_backlog_age_seconds", Help: "Age of the oldest accepted command that this gateway has not seen settled; 0 without one. Above -max-backlog-age writes are rejected.",
 	}, func() float64 { return b.age().Seconds() }))
@@ -53,31 +62,72 @@ func (b *backlog) age() (age time.Duration) {
 
 // admit starts to watch commands that are about to be sent. It returns an
 // overloaded problem, and the caller must not send, when the backlog of one of
-// their shards is too old.
-func (b *backlog) admit(commands []catalog.Command) error {
+// their shards is too old. A single command may be let through as the probe.
+func (b *backlog) admit(ctx context.Context, commands []catalog.Command) error {
+	age, look := b.watch(commands)
+	if age == 0 || look && len(commands) == 1 && b.probe(ctx, commands[0]) {
+		return nil
+	}
+	p := problem(catalog.CodeOverloaded, fmt.Sprintf("not accepted: the write backlog is %d s old (limit %v); retry after %d s", int(age.Seconds()), b.maxAge, backlogRetryAfter))
+	p.retryAfter = backlogRetryAfter
+	return p
+}
+
+// watch starts to watch the commands, unless one of their shards has a backlog above
+// the limit. Then it returns the age of the backlog and whether it is time to look for a
+// probe.
+func (b *backlog) watch(commands []catalog.Command) (age time.Duration, look bool) {
 	now := b.now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, c := range commands {
-		w, ok := b.watched[b.shard(c)]
-		if age := now.Sub(w.accepted); ok && b.maxAge > 0 && age > b.maxAge && now.Sub(w.probed) < probeInterval {
-			p := problem(catalog.CodeOverloaded, fmt.Sprintf("not accepted: the write backlog is %d s old (limit %v); retry after %d s", int(age.Seconds()), b.maxAge, backlogRetryAfter))
-			p.retryAfter = backlogRetryAfter
-			return p
+		shard := b.shard(c)
+		w, ok := b.watched[shard]
+		if age = now.Sub(w.accepted); ok && b.maxAge > 0 && age > b.maxAge {
+			if look = now.Sub(w.looked) >= probeInterval; look {
+				w.looked = now // one request at a time looks
+				b.watched[shard] = w
+			}
+			return age, look
 		}
 	}
 	for _, c := range commands {
-		shard := b.shard(c)
-		w, ok := b.watched[shard]
-		switch {
-		case !ok:
-			w = watchedCommand{command: c.ID, accepted: c.AcceptedAt}
-		case now.Sub(w.accepted) > b.maxAge:
-			w.probed = now
+		if shard := b.shard(c); b.watched[shard] == (watchedCommand{}) {
+			b.watched[shard] = watchedCommand{command: c.ID, accepted: c.AcceptedAt}
 		}
-		b.watched[shard] = w
 	}
-	return nil
+	return 0, false
+}
+
+// probe reports whether the command is let through as the probe: if no command was
+// added to the shard since the limit was passed, or none for probeRepeat.
+func (b *backlog) probe(ctx context.Context, c catalog.Command) bool {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	ends, err := b.ends(ctx)
+	if err != nil {
+		return false
+	}
+	now := b.now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	shard := b.shard(c)
+	w, ok := b.watched[shard]
+	if !ok {
+		return true // settled in the meantime
+	}
+	switch end := ends[shard]; {
+	case w.grown.IsZero():
+		w.base, w.end, w.grown = end, end, now
+	case end > w.end:
+		w.end, w.grown = end, now
+	case w.end == w.base || now.Sub(w.grown) >= probeRepeat:
+		w.grown = now
+		b.watched[shard] = w
+		return true
+	}
+	b.watched[shard] = w
+	return false
 }
 
 // cancel stops watching commands that may not have been stored.

@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
@@ -27,45 +26,38 @@ type importRow struct {
 	id      catalog.ID // of the product; zero until identify has run
 	patch   catalog.Patch
 	command catalog.Command
-	event   catalog.Event
+	event   catalog.Event // without the data of its product
 	problem *problemError // the reason of a refusal
 	pending bool          // accepted, and not settled in time
+	held    int64         // bytes of the share of long rows
 }
 
-// ImportProducts handles POST /api/v1/imports. It reads a window of rows, settles
-// them and sends their results before it reads the next window, so an import
-// stops within one window when the client disconnects.
+// ImportProducts handles POST /api/v1/imports. It settles a window of rows and sends
+// their results before it takes the next window, so an import stops within one window
+// when the client disconnects. Only a window that is being settled has a slot: an import
+// whose client sends slowly keeps no other import from its turn.
 func (g *Gateway) ImportProducts(c *echo.Context) error {
 	if err := checkContentType(c, "application/x-ndjson"); err != nil {
 		return err
 	}
-	release, err := acquireSlot(g.importSlots, g.metrics.shedImports)
+	ctx := c.Request().Context()
+	release, err := g.shares.open.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	ctx := c.Request().Context()
 	if err := g.events.waitReady(ctx); err != nil {
 		return err
 	}
-	// The response begins before the request ends. A connection that does not
-	// support this (HTTP/1.0) works for small bodies, which net/http reads first.
-	_ = http.NewResponseController(c.Response()).EnableFullDuplex()
-	lines := bufio.NewReaderSize(http.MaxBytesReader(c.Response(), c.Request().Body, maxImportBody), 64<<10)
-	out := json.NewEncoder(c.Response())
+	run := &importRun{g: g, lines: readLines(ctx, bodyOf(c), http.MaxBytesReader(c.Response(), c.Request().Body, maxImportBody), g.longRows)}
+	defer run.lines.stop()
+	out, control := json.NewEncoder(c.Response()), http.NewResponseController(c.Response())
 	out.SetEscapeHTML(false)
 	started := false
-	for number, done, end := int64(0), int64(0), false; !end; {
+	for end := false; !end; {
+		done := run.number
 		var rows []*importRow
-		setReadDeadline(c, windowTimeout)
-		rows, number, end, err = readRows(lines, number)
-		if err == nil && g.stopping.Err() != nil {
-			err = fmt.Errorf("the gateway is shutting down: %w", catalog.ErrUnavailable)
-		}
-		if err == nil {
-			setReadDeadline(c, 0)
-			err = g.settleWindow(ctx, rows)
-		}
+		rows, end, err = run.settleNext(ctx)
 		if err != nil && !started {
 			p := *asProblem(err)
 			p.Detail = importAdvice(p, 0)
@@ -76,24 +68,21 @@ func (g *Gateway) ImportProducts(c *echo.Context) error {
 			c.Response().Header().Set("Content-Type", "application/x-ndjson")
 			c.Response().WriteHeader(http.StatusOK)
 		}
-		if err != nil { // the status has been sent, so the last line has the problem
+		_ = control.SetWriteDeadline(time.Now().Add(streamWriteTimeout)) // test recorders have no deadlines
+		if err != nil {                                                  // the status has been sent, so the last line has the problem
 			p := *asProblem(err)
 			p.Detail = importAdvice(p, done)
-			g.logger.WarnContext(ctx, "import stopped", "line", number, "err", err)
+			g.logger.InfoContext(ctx, "import stopped", "line", run.number, "err", err)
 			return out.Encode(map[string]api.Problem{"problem": p.Problem})
 		}
-		done = number
-		results := make([]api.ImportResult, len(rows))
-		for i, r := range rows {
-			results[i] = r.result()
-			g.metrics.rows.WithLabelValues(string(results[i].Outcome)).Inc()
-		}
-		for _, r := range results {
-			if err := out.Encode(r); err != nil {
+		for _, r := range rows {
+			result := r.result()
+			g.metrics.rows.WithLabelValues(string(result.Outcome)).Inc()
+			if err := out.Encode(result); err != nil {
 				return nil // the client has disconnected
 			}
 		}
-		if err := http.NewResponseController(c.Response()).Flush(); err != nil {
+		if err := control.Flush(); err != nil {
 			return nil
 		}
 	}
@@ -119,51 +108,108 @@ func importAdvice(p problemError, done int64) string {
 	return detail
 }
 
-// readRows reads the next window and reports whether its last line is the last of
-// the import. Blank lines are counted and skipped.
-func readRows(lines *bufio.Reader, number int64) (rows []*importRow, last int64, end bool, err error) {
-	for len(rows) < importWindow && !end {
-		line, tooLong, err := readLine(lines)
-		switch {
-		case errors.Is(err, io.EOF):
-			end = true
-		case err != nil:
-			return nil, number, false, bodyError(err)
-		}
-		if len(line) == 0 && end {
-			break
-		}
-		number++
-		r := &importRow{line: number}
-		switch {
-		case tooLong:
-			r.problem = problem(catalog.CodeTooLarge, "a line must not have more than 1 MiB")
-		case len(bytes.TrimSpace(line)) == 0:
-			continue
-		default:
-			if r.id, r.patch, err = wire.ParseRow(line); err != nil {
-				r.problem = asProblem(err)
-			}
-		}
-		rows = append(rows, r)
-	}
-	return rows, number, end, nil
+// importRun is an import in progress.
+type importRun struct {
+	g       *Gateway
+	lines   *lineReader
+	number  int64       // of the last line that is in a window
+	kept    *importLine // the first line of the next window; nil for none
+	failed  error       // ends the import after the present window
+	refused int         // rows refused one after the other
 }
 
-// readLine reads a line without its line end. It drops the rest of a line that is
-// too long, and returns io.EOF with the last line.
-func readLine(r *bufio.Reader) (line []byte, tooLong bool, err error) {
-	for {
-		part, err := r.ReadSlice('\n')
-		if len(line)+len(part) > maxBody {
-			tooLong = true
-		} else {
-			line = append(line, part...)
+// settleNext reads and settles the next window. It reports whether the window is the
+// last one.
+func (i *importRun) settleNext(ctx context.Context) ([]*importRow, bool, error) {
+	rows, held, end, err := i.window(ctx)
+	defer func() {
+		i.g.rows.Release(held)
+		for _, r := range rows {
+			i.g.longRows.Release(r.held)
+			r.patch, r.command = catalog.Patch{}, catalog.Command{}
 		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return bytes.TrimRight(line, "\r\n"), tooLong, err
+	}()
+	if err != nil {
+		return nil, false, err
+	}
+	if err := i.g.shares.imports.do(ctx, func() error { return i.g.settleWindow(ctx, rows) }); err != nil {
+		return nil, false, err
+	}
+	for _, r := range rows {
+		if i.refused++; r.problem == nil && r.event.Outcome != catalog.Refused {
+			i.refused = 0
 		}
 	}
+	if i.refused >= maxRefusedRows {
+		i.failed = catalog.Invalid("rows", fmt.Sprintf("are all refused, the last %d of them; correct the file", i.refused))
+	}
+	return rows, end && i.failed == nil, nil
+}
+
+// window returns the next rows: as many as fit into a window and have arrived within
+// windowPause of the first one. held are their bytes of the rows share.
+func (i *importRun) window(ctx context.Context) (rows []*importRow, held int64, end bool, err error) {
+	if i.failed != nil {
+		return nil, 0, false, i.failed
+	}
+	var pause <-chan time.Time
+	for size := 0; len(rows) < importWindow && size < windowBytes; {
+		l := i.kept
+		i.kept = nil
+		if l == nil {
+			select {
+			case l = <-i.lines.lines:
+			case <-pause:
+				return rows, held, false, nil
+			case <-i.g.stopping.Done():
+				return rows, held, false, fmt.Errorf("the gateway is shutting down: %w", catalog.ErrUnavailable)
+			case <-ctx.Done():
+				return rows, held, false, ctx.Err()
+			}
+		}
+		switch {
+		case errors.Is(l.err, io.EOF):
+			return rows, held, true, nil
+		case l.err != nil && len(rows) == 0:
+			return nil, held, false, l.err
+		case l.err != nil: // the rows before are settled first
+			i.failed = l.err
+			return rows, held, false, nil
+		}
+		if l.held == 0 {
+			n := int64(len(l.text))
+			if !i.g.rows.TryAcquire(n) {
+				if len(rows) > 0 {
+					i.kept = l
+					return rows, held, false, nil
+				}
+				if err := i.g.rows.Acquire(ctx, n); err != nil {
+					return nil, held, false, err
+				}
+			}
+			held += n
+		}
+		size += len(l.text)
+		i.number = l.number
+		rows = append(rows, newImportRow(l))
+		if pause == nil {
+			pause = time.After(windowPause)
+		}
+	}
+	return rows, held, false, nil
+}
+
+func newImportRow(l *importLine) *importRow {
+	r := &importRow{line: l.number, held: l.held}
+	if l.tooLong {
+		r.problem = problem(catalog.CodeTooLarge, "a line must not have more than 1 MiB")
+		return r
+	}
+	var err error
+	if r.id, r.patch, err = wire.ParseRow(l.text); err != nil {
+		r.problem = asProblem(err)
+	}
+	return r
 }
 
 // settleWindow settles the valid rows of a window. After an error the import
@@ -206,7 +252,7 @@ func (g *Gateway) settleRows(ctx context.Context, rows []*importRow) error {
 			ID: newID(), Product: r.id, Op: catalog.PatchProduct{Patch: r.patch, Create: true},
 			AcceptedAt: wire.TruncateTime(g.now()), Trace: telemetry.Traceparent(ctx),
 		}
-		event, remove := g.pending.add(r.command.ID)
+		event, remove := g.pending.add(r.command.ID, false)
 		defer remove()
 		commands[i], waiting[i] = r.command, event
 	}

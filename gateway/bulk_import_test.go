@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 
 	"catalog"
 	"catalog/api"
+	"catalog/internal/wire"
 )
 
 func TestImport(t *testing.T) {
@@ -58,6 +60,70 @@ func TestImport(t *testing.T) {
 		all := results(t, serve(t, &system{}), lines...)
 		if len(all) != 1_203 || all[1_202].Line != 1_203 || all[1_202].Outcome != "created" {
 			t.Errorf("%d results, the last %+v", len(all), all[len(all)-1])
+		}
+	})
+	t.Run("rows have their results while the client sends no more", func(t *testing.T) {
+		body, send := io.Pipe()
+		r, err := http.NewRequestWithContext(t.Context(), "POST", serve(t, &system{})+"/api/v1/imports", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-ndjson")
+		go fmt.Fprintln(send, lamp)
+		w, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Body.Close()
+		lines := bufio.NewScanner(w.Body)
+		if !lines.Scan() || !strings.Contains(lines.Text(), `"created"`) {
+			t.Fatalf("the first line of the response is %q; want the result of the first row", lines.Text())
+		}
+		fmt.Fprintln(send, `{"sku":"LAMP","name":"Table lamp"}`)
+		send.Close()
+		if !lines.Scan() || !strings.Contains(lines.Text(), `"changed"`) {
+			t.Fatalf("the second line of the response is %q; want the result of the second row", lines.Text())
+		}
+	})
+	t.Run("imports that send nothing leave others their turn", func(t *testing.T) {
+		url := serve(t, &system{})
+		for range 64 {
+			body, send := io.Pipe()
+			r, err := http.NewRequestWithContext(t.Context(), "POST", url+"/api/v1/imports", body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/x-ndjson")
+			go func() {
+				if w, err := http.DefaultClient.Do(r); err == nil {
+					w.Body.Close()
+				}
+			}()
+			if _, err := fmt.Fprint(send, `{"sku":"A","name":"`+strings.Repeat("x", 20_000)); err != nil { // half a row
+				t.Fatal(err)
+			}
+			defer send.Close()
+		}
+		if got := outcomes(results(t, url, lamp, `{"sku":"LAMP","name":"Table lamp"}`)); got != "1 created, 2 changed" {
+			t.Errorf("got %s; want the results of both rows", got)
+		}
+	})
+	t.Run("an import whose rows are all refused ends", func(t *testing.T) {
+		w, body := call(t, "POST", serve(t, &system{})+"/api/v1/imports", strings.Repeat("{}\n", 100_000), "Content-Type", "application/x-ndjson")
+		if w.StatusCode != http.StatusOK || len(body) > 5<<20 || !strings.Contains(body[len(body)-1000:], `{"problem":`) {
+			t.Errorf("response %d with %d bytes, ending in %.300s; want a problem after 10,000 rows", w.StatusCode, len(body), body[max(0, len(body)-300):])
+		}
+	})
+	t.Run("rows of the largest size are settled, a few at a time", func(t *testing.T) {
+		var rows []string
+		for i := range 20 {
+			d := largeProduct(i).ProductData
+			d.SKU = fmt.Sprint("L", i)
+			rows = append(rows, string(wire.EncodeProductData(d)))
+		}
+		s := &system{}
+		if got := results(t, serve(t, s), rows...); len(got) != 20 || got[19].Outcome != "created" {
+			t.Errorf("%d results, the last %+v; want 20 created", len(got), got[len(got)-1])
 		}
 	})
 	t.Run("a log that does not respond is reported before the response begins", func(t *testing.T) {

@@ -55,6 +55,9 @@ func (g *Gateway) WatchChanges(c *echo.Context, params api.WatchChangesParams) e
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Accel-Buffering", "no") // proxies must not buffer the stream
 	c.Response().WriteHeader(http.StatusOK)
+	if c.Request().Method == http.MethodHead {
+		return nil
+	}
 	s := stream{
 		to: c.Response(), control: http.NewResponseController(c.Response()),
 		filter: changefeed.Filter{Product: catalog.ID(params.Product), Category: params.Category},

@@ -155,7 +155,7 @@ func TestChanges_shutdown(t *testing.T) {
 	s := &system{}
 	next := watch(t, serve(t, s)+"/api/v1/changes")
 	next()
-	server := s.gateway.Server(nil)
+	server := s.gateway.Server(nil, nil)
 	if err := server.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,13 @@ import (
 //go:embed docs.html
 var docsPage []byte
 
+//go:embed docs.js
+var docsScript []byte
+
+// docsPolicy lets the page load its own files only, apart from the styles and pictures
+// that Swagger UI has in its code, and forbids to frame it.
+const docsPolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+
 // docs returns the interactive documentation of the API, below /docs. It loads nothing
 // from other hosts.
 //
@@ -19,11 +26,16 @@ var docsPage []byte
 func docs() http.Handler {
 	files := http.StripPrefix("/docs/", statigz.FileServer(static.FS))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/docs" || r.URL.Path == "/docs/" {
+		w.Header().Set("Content-Security-Policy", docsPolicy)
+		switch r.URL.Path {
+		case "/docs", "/docs/":
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			_, _ = w.Write(docsPage)
-			return
+		case "/docs/docs.js":
+			w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+			_, _ = w.Write(docsScript)
+		default:
+			files.ServeHTTP(w, r)
 		}
-		files.ServeHTTP(w, r)
 	})
 }

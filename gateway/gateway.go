@@ -11,6 +11,7 @@ import (
 	"flag"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +25,7 @@ import (
 	"catalog/internal/breaker"
 	"catalog/internal/changefeed"
 	"catalog/internal/journal"
+	"catalog/internal/memory"
 )
 
 // Log stores commands and delivers the events that result from them. Package
@@ -37,6 +39,8 @@ type Log interface {
 	// EventOffsets returns, by shard, the offset of the first stored event and the
 	// offset of the next one.
 	EventOffsets(ctx context.Context) (starts, ends []int64, err error)
+	// CommandEnds returns, by shard, the offset that the next command gets.
+	CommandEnds(ctx context.Context) ([]int64, error)
 	// Writable returns an error unless the log can store commands of all shards. It
 	// stores nothing.
 	Writable(ctx context.Context) error
@@ -54,6 +58,10 @@ type Config struct {
 	// the gateway rejects further writes. Raise it to accept writes during longer
 	// outages of the store. The flag's default is 30 s; 0 means no limit.
 	MaxBacklogAge time.Duration
+	// Hosts are the names, separated by commas, under which clients reach the gateway. A
+	// request with another Host is refused. "" means every name, or, on a loopback
+	// address, only localhost and addresses.
+	Hosts string
 	// MaxConcurrentWrites is how many writes are handled at once; the gateway
 	// rejects more with 429. 0 means the default of 1000.
 	MaxConcurrentWrites int
@@ -69,10 +77,11 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.IntVar(&c.MaxSubscribers, "changes.max-subscribers", 1_000, "`number` of clients that may follow changes at once")
 	fs.DurationVar(&c.MaxBacklogAge, "max-backlog-age", 30*time.Second, "`time` that accepted commands may wait for the writers before further writes are rejected with 503; 0 for no limit")
 	fs.IntVar(&c.MaxConcurrentWrites, "max-concurrent-writes", defaultMaxWrites, "`number` of writes that are handled at once; more are rejected with 429")
+	fs.StringVar(&c.Hosts, "http.hosts", "", "`names` under which clients reach the gateway, comma separated; requests that name another host are refused. The default allows all names, but on a loopback address only localhost and addresses")
 	fs.BoolVar(&c.LogAccess, "log.access", false, "log a line for each HTTP request: method, route, status, duration, bytes of the response and trace id, never bodies")
 }
 
-// Dependencies are the parts that a gateway uses. All but Room are required.
+// Dependencies are the parts that a gateway uses. All but Room and Memory are required.
 type Dependencies struct {
 	Log     Log
 	Reader  catalogv1.ReaderServiceClient
@@ -82,7 +91,8 @@ type Dependencies struct {
 	Metrics prometheus.Registerer
 	// Room returns an error while a disk has no room for further commands. nil means
 	// that there always is.
-	Room func(context.Context) error
+	Room   func(context.Context) error
+	Memory *memory.Budget // nil means that each share has its limit and no metrics
 }
 
 // Gateway serves the HTTP API. It implements api.ServerInterface.
@@ -104,9 +114,14 @@ type Gateway struct {
 	pending *pendingCommands
 	events  *eventFollower
 
-	logBreaker  *breaker.Breaker
-	writeSlots  chan struct{} // one element for each write in progress
-	importSlots chan struct{} // one element for each import in progress
+	logBreaker *breaker.Breaker
+	shares     shares
+	bodies     *memory.Share // large request bodies, until their commands are sent
+	rows       *memory.Share // rows of imports, until they are settled
+	longRows   *memory.Share // rows of imports that are longer than smallBody
+	responses  *memory.Share // large responses, until they are encoded and taken
+	failures   failureLog
+	allowHost  func(host string) bool // set by Server
 
 	stopping context.Context // ends when the server begins to shut down
 	stop     context.CancelFunc
@@ -117,18 +132,23 @@ func New(cfg Config, d Dependencies) *Gateway {
 	if cfg.MaxConcurrentWrites <= 0 {
 		cfg.MaxConcurrentWrites = defaultMaxWrites
 	}
+	responses := d.Memory.Share("gateway.responses", responseBytes)
 	g := &Gateway{
 		log: d.Log, reader: d.Reader, writer: d.Writer, logger: d.Logger, now: d.Now, metrics: newMetrics(d.Metrics),
 		accessLevel: slog.LevelDebug,
 		cache:       newNearCache(cfg.CacheSize, d.Metrics),
-		batcher:     &readBatcher{reader: d.Reader},
 		feed:        changefeed.New(cfg.MaxSubscribers, journal.Journal{Client: d.Writer}, changeData, prometheus.WrapRegistererWith(prometheus.Labels{"service": "gateway"}, d.Metrics)),
-		backlog:     newBacklog(cfg.MaxBacklogAge, d.Now, d.Metrics),
+		batcher:     &readBatcher{reader: d.Reader},
+		backlog:     newBacklog(cfg.MaxBacklogAge, d.Now, d.Log.CommandEnds, d.Metrics),
 		room:        d.Room,
-		pending:     newPendingCommands(),
+		pending:     newPendingCommands(responses),
 		logBreaker:  breaker.New("log", d.Metrics),
-		writeSlots:  make(chan struct{}, cfg.MaxConcurrentWrites),
-		importSlots: make(chan struct{}, maxImports),
+		shares:      newShares(cfg.MaxConcurrentWrites, d.Metrics),
+		bodies:      d.Memory.Share("gateway.bodies", bodiesBytes),
+		rows:        d.Memory.Share("gateway.rows", rowsBytes),
+		longRows:    d.Memory.Share("gateway.long-rows", longRowsBytes),
+		responses:   responses,
+		allowHost:   func(string) bool { return true },
 	}
 	if cfg.LogAccess {
 		g.accessLevel = slog.LevelInfo
@@ -157,10 +177,13 @@ func (g *Gateway) Handler(pages map[string]http.Handler) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := echo.New()
+	// HEAD has the headers of GET.
+	e := echo.NewWithConfig(echo.Config{Router: echo.NewRouter(echo.RouterConfig{
+		AutoHandleHEAD: true, OptionsMethodHandler: allowMethods, MethodNotAllowedHandler: refuseMethod,
+	})})
 	e.Logger = g.logger
 	e.HTTPErrorHandler = g.writeProblem
-	e.Use(g.observe, contract.validate)
+	e.Use(g.observe, g.protect, contract.validate)
 	api.RegisterHandlers(e, g)
 	e.GET("/openapi.json", func(c *echo.Context) error { return c.JSONBlob(http.StatusOK, contract.json) })
 	docs := docs()
@@ -173,14 +196,15 @@ func (g *Gateway) Handler(pages map[string]http.Handler) (http.Handler, error) {
 	return e, nil
 }
 
-// Server returns an HTTP server for h with the limits of limits.go. It has no
-// write timeout, because imports and change streams take long. When the server
-// shuts down, change streams and imports end, and requests that wait for a
-// command wait at most shutdownWait longer.
-func (g *Gateway) Server(h http.Handler) *http.Server {
+// Server returns an HTTP server for h with the limits of limits.go. allowHost reports
+// whether a request may name a host. When the server shuts down, change streams and imports end, and requests
+// that wait for a command wait at most shutdownWait longer.
+func (g *Gateway) Server(h http.Handler, allowHost func(host string) bool) *http.Server {
+	g.allowHost = allowHost
 	s := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: readHeaderTimeout,
+		WriteTimeout:      writeTimeout, // imports and change streams extend it while they make progress
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(g.logger.Handler(), slog.LevelDebug),
@@ -188,6 +212,23 @@ func (g *Gateway) Server(h http.Handler) *http.Server {
 	s.RegisterOnShutdown(g.feed.Close)
 	s.RegisterOnShutdown(g.stop)
 	return s
+}
+
+// allowMethods handles OPTIONS: it names the methods of the path.
+func allowMethods(c *echo.Context) error {
+	setAllow(c)
+	return c.NoContent(http.StatusNoContent)
+}
+
+// refuseMethod refuses a method that the path does not have.
+func refuseMethod(c *echo.Context) error {
+	setAllow(c)
+	return echo.ErrMethodNotAllowed
+}
+
+func setAllow(c *echo.Context) {
+	allow, _ := c.Get(echo.ContextKeyHeaderAllow).(string)
+	c.Response().Header().Set("Allow", strings.Replace(allow, http.MethodGet, "GET, HEAD", 1)) // the router has no route for HEAD
 }
 
 // newID returns a UUID of version 7: later ids sort after earlier ones.

@@ -48,12 +48,14 @@ type system struct {
 	readErr   error // returned by reads
 	silent    bool  // events are not published
 	panics    bool
-	onFind    func()                           // called when SKUs are looked up
-	reads     int                              // products read
-	search    *catalogv1.SearchProductsRequest // the last search
-	batches   int                              // calls of GetProducts
+	onFind    func()                            // called when SKUs are looked up
+	reads     int                               // products read
+	search    *catalogv1.SearchProductsRequest  // the last search
+	page      *catalogv1.SearchProductsResponse // the result of searches; nil for none
+	batches   int                               // calls of GetProducts
 	slow      map[catalog.ID]*slow
 	gateway   *gateway.Gateway
+	metrics   *prometheus.Registry
 	followed  chan struct{}
 }
 
@@ -112,6 +114,12 @@ func (s *system) EventOffsets(context.Context) (starts, ends []int64, err error)
 		return nil, nil, context.DeadlineExceeded
 	}
 	return []int64{0}, []int64{0}, nil
+}
+
+func (s *system) CommandEnds(context.Context) ([]int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return []int64{int64(len(s.events))}, nil
 }
 
 func (s *system) Writable(ctx context.Context) error {
@@ -258,6 +266,9 @@ func (s *system) SearchProducts(_ context.Context, r *catalogv1.SearchProductsRe
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.search = r
+	if s.page != nil {
+		return s.page, s.readErr
+	}
 	return &catalogv1.SearchProductsResponse{}, s.readErr
 }
 
@@ -294,8 +305,9 @@ func serveConfig(t *testing.T, s *system, cfg gateway.Config) string {
 func serveLogging(t *testing.T, s *system, cfg gateway.Config, logger *slog.Logger) string {
 	t.Helper()
 	s.products, s.followed = map[catalog.ID]catalog.Product{}, make(chan struct{})
+	s.metrics = prometheus.NewRegistry()
 	g := gateway.New(cfg, gateway.Dependencies{
-		Log: s, Reader: s, Writer: s, Room: s.room, Logger: logger, Now: time.Now, Metrics: prometheus.NewRegistry(),
+		Log: s, Reader: s, Writer: s, Room: s.room, Logger: logger, Now: time.Now, Metrics: s.metrics,
 	})
 	s.gateway = g
 	h, err := g.Handler(nil)
@@ -303,7 +315,7 @@ func serveLogging(t *testing.T, s *system, cfg gateway.Config, logger *slog.Logg
 		t.Fatal(err)
 	}
 	server := httptest.NewUnstartedServer(h)
-	server.Config = g.Server(h)
+	server.Config = g.Server(h, func(host string) bool { return host != "evil.example" })
 	server.Start()
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -330,7 +342,9 @@ func call(t *testing.T, method, url, body string, headers ...string) (*http.Resp
 	}
 	r.Header.Set("Content-Type", "application/json")
 	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
+		if r.Header.Set(headers[i], headers[i+1]); headers[i] == "Host" {
+			r.Host = headers[i+1]
+		}
 	}
 	w, err := http.DefaultClient.Do(r)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v5"
+	"google.golang.org/protobuf/proto"
 
 	"catalog"
 	"catalog/api"
@@ -21,25 +22,24 @@ func (g *Gateway) ListHistory(c *echo.Context, id api.ID, params api.ListHistory
 	if limit == 0 {
 		limit = catalog.DefaultLimit
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), callTimeout)
-	defer cancel()
 	// One more than requested: the oldest version of the page is compared with the
 	// version before it.
-	r, err := g.writer.ListHistory(ctx, &catalogv1.ListHistoryRequest{ProductId: id[:], BeforeVersion: params.Before, Limit: int32(limit + 1)})
-	if err != nil {
-		return err
-	}
-	events := make([]catalog.Event, 0, len(r.GetEvents()))
-	for _, m := range r.GetEvents() {
-		e, err := wire.EventFromProto(m)
-		if err != nil {
-			return err
+	request := &catalogv1.ListHistoryRequest{ProductId: id[:], BeforeVersion: params.Before, Limit: int32(limit + 1)}
+	return g.respond(c, g.shares.history, callTimeout, func(ctx context.Context) (proto.Message, error) {
+		return g.writer.ListHistory(ctx, request)
+	}, func(m proto.Message) (any, error) {
+		r := m.(*catalogv1.ListHistoryResponse)
+		events := make([]catalog.Event, 0, len(r.GetEvents()))
+		for _, m := range r.GetEvents() {
+			e, err := wire.EventFromProto(m)
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, e)
 		}
-		events = append(events, e)
-	}
-	// A page of large versions has fewer than requested, and its last one is compared, too.
-	writeJSON(c, http.StatusOK, "application/json", wire.HistoryToJSON(events, r.GetMore() || len(events) > limit))
-	return nil
+		// A page of large versions has fewer than requested, and its last one is compared, too.
+		return wire.HistoryToJSON(events, r.GetMore() || len(events) > limit), nil
+	})
 }
 
 // getOldProduct handles GET /api/v1/products/{id} with a version or a time.
@@ -128,9 +128,13 @@ func (g *Gateway) eventAt(ctx context.Context, id catalog.ID, at time.Time) (cat
 // before; 0 means the very last version. ok is false when there is no such
 // version.
 func (g *Gateway) lastEvent(ctx context.Context, id catalog.ID, before int64) (e catalog.Event, ok bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	r, err := g.writer.ListHistory(ctx, &catalogv1.ListHistoryRequest{ProductId: id[:], BeforeVersion: before, Limit: 1})
+	var r *catalogv1.ListHistoryResponse
+	err = g.shares.history.do(ctx, func() error {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		r, err = g.writer.ListHistory(ctx, &catalogv1.ListHistoryRequest{ProductId: id[:], BeforeVersion: before, Limit: 1})
+		return err
+	})
 	if err != nil || len(r.GetEvents()) == 0 {
 		return catalog.Event{}, false, err
 	}

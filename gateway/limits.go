@@ -8,6 +8,22 @@ const (
 	readHeaderTimeout = 5 * time.Second // a header fits into a few packets
 	idleTimeout       = 2 * time.Minute // longer than the usual keep-alive of proxies
 	maxHeaderBytes    = 32 << 10        // bytes; the longest allowed header has 4,000
+
+	// bodyTimeout is the time in which the body of a request must arrive, whether a
+	// handler reads it or not.
+	bodyTimeout = 10 * time.Second
+	// maxDrain is how much of the body of a refused request the gateway reads, so that a
+	// client that sends everything first gets the refusal.
+	maxDrain = 256 << 20
+	// writeChunk is the part of a response, in bytes, that a client must take within
+	// chunkTimeout; so 13 kB/s are fast enough. The connection itself buffers about as
+	// much, so a smaller response never waits for its client.
+	writeChunk, chunkTimeout = 64 << 10, 5 * time.Second
+	// writeTimeout limits a request from its header to the end of its response, where
+	// nothing else does. It is longer than maxWait and the calls beside it.
+	writeTimeout = time.Minute
+	// failureLogInterval is the time between two log lines about failures of one kind.
+	failureLogInterval = time.Second
 )
 
 // Limits of a single write.
@@ -16,11 +32,10 @@ const (
 	// the writers settle while a client waits: more concurrent writes would only
 	// wait longer.
 	defaultMaxWrites = 1000
-	// maxBody is the size of a body, or of a line of an import, in bytes. A product
-	// of the largest size has about a quarter of it.
+	// maxBody is the size of a body, or of a line of an import, in bytes. A product of
+	// the largest size has 870,000; its record has at most wire.MaxRecord, whatever the
+	// body says.
 	maxBody = 1 << 20
-	// bodyTimeout is the time in which the body of a write must arrive.
-	bodyTimeout = 10 * time.Second
 	// defaultWait and maxWait limit how long a client waits for its command. The
 	// contract states both, under Prefer.
 	defaultWait, maxWait = 2 * time.Second, 30 * time.Second
@@ -38,9 +53,12 @@ const (
 
 // Limits of the backlog.
 const (
-	// probeInterval is the interval at which a command is let through to a shard
-	// whose backlog is too old. Its event shows that the shard makes progress again.
+	// probeInterval is the interval at which a gateway looks whether a shard whose
+	// backlog is too old has a probe.
 	probeInterval = time.Second
+	// probeRepeat is the time after which another probe is sent: the one before may be a
+	// repeated command, which has no event.
+	probeRepeat = 30 * time.Second
 	// backlogRetryAfter is the Retry-After of a rejected write, in seconds: the
 	// writers need a while to catch up.
 	backlogRetryAfter = 5
@@ -50,13 +68,54 @@ const (
 // disk is almost full: an operator has to make room.
 const diskRetryAfter = 30
 
+// Limits of the shares: how many requests of a kind are handled at once. A kind that
+// costs much CPU has a small share, so that requests of other kinds find a free core.
+const (
+	maxReads         = 64 // reads of single products with a call of their own; each may hold a product of the largest size
+	maxPositionReads = 64 // reads that wait for a position, without cost
+	maxLists         = 4
+	maxSuggestions   = 4
+	maxHistories     = 4
+	maxReceipts      = 16
+	// queueTimeout is how long a request waits for its share. With the call that follows
+	// it stays below the patience of most clients.
+	queueTimeout = 2 * time.Second
+)
+
+// Limits of bytes. A request or response below smallBody or smallResponse is not counted:
+// there are many of them, and their number is limited elsewhere.
+const (
+	bodiesBytes   = 8 << 20  // large bodies of writes; parsing and sending makes about three copies
+	rowsBytes     = 4 << 20  // rows of imports
+	longRowsBytes = 4 << 20  // rows of imports above smallBody
+	responseBytes = 24 << 20 // large responses, with the copies that encoding makes
+	smallBody     = 16 << 10
+	smallResponse = 64 << 10
+	// responseCopies is how many times the size of a message its response takes: decoded,
+	// rendered and encoded.
+	responseCopies = 3
+	// bytesTimeout is how long a large request or response waits for its bytes.
+	bytesTimeout = 2 * time.Second
+)
+
 // Limits of bulk imports.
 const (
-	maxImports    = 16               // imports at once; each holds one window of rows in memory
+	maxImports    = 1000             // imports in progress; one that waits for rows holds about 40 kB
+	maxWindows    = 4                // windows settled at once
 	maxImportBody = 256 << 20        // bytes of one request
 	importWindow  = 500              // rows sent and settled together
+	windowBytes   = 1 << 20          // bytes of rows after which a window ends
+	windowPause   = time.Second      // after the first row of a window; then those that have arrived are settled
 	importTimeout = 10 * time.Second // for the rows of a window to be settled
-	windowTimeout = time.Minute      // for the rows of a window to arrive
+	rowTimeout    = 15 * time.Second // for the next row to arrive completely
+	// stopTimeout is the time that a reader of lines has to notice that its import ended.
+	stopTimeout = 200 * time.Millisecond
+	// windowQueueTimeout is how long a window waits for its share: as long as windows
+	// before it may take.
+	windowQueueTimeout = 30 * time.Second
+	// maxRefusedRows is how many rows in a row may be refused before the import ends. A
+	// file in the wrong form would otherwise be answered with many times its size.
+	maxRefusedRows = 10_000
 )
 
 // Limits of change streams.

@@ -15,7 +15,7 @@ type gatewayMetrics struct {
 	active   metrics.Children[string, prometheus.Gauge] // by method
 	rows     *prometheus.CounterVec                     // by result
 
-	shedWrites, shedImports, shedBacklog, shedDisk, shedSubscribers prometheus.Counter
+	shedBacklog, shedDisk, shedSubscribers, shedMemory prometheus.Counter
 }
 
 // response has the labels of the duration of a request.
@@ -43,8 +43,8 @@ func newMetrics(reg prometheus.Registerer) *gatewayMetrics {
 		active: metrics.Children[string, prometheus.Gauge]{New: func(method string) prometheus.Gauge { return active.WithLabelValues(method) }},
 		rows:   rows,
 
-		shedWrites: metrics.Shed(reg, "writes"), shedImports: metrics.Shed(reg, "imports"),
-		shedBacklog: metrics.Shed(reg, "backlog"), shedDisk: metrics.Shed(reg, "disk"), shedSubscribers: metrics.Shed(reg, "subscribers"),
+		shedBacklog: metrics.Shed(reg, "backlog"), shedDisk: metrics.Shed(reg, "disk"),
+		shedSubscribers: metrics.Shed(reg, "subscribers"), shedMemory: metrics.Shed(reg, "memory"),
 	}
 	for _, result := range []catalog.Outcome{catalog.Created, catalog.Changed, catalog.Unchanged, catalog.Refused, rowPending} {
 		rows.WithLabelValues(string(result)) // a rate needs the 0 before the first row

@@ -39,13 +39,19 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		active := g.metrics.active.Get(method)
 		active.Inc()
 		defer active.Dec()
+		body := watchBody(c)
 
 		if err := g.recoverPanic(c, next); err != nil {
 			g.writeProblem(c, err)
 		}
+		body.release()
+		body.drain(r.Header.Get("Expect"))
 		status, size := http.StatusOK, int64(0)
 		if w, err := echo.UnwrapResponse(c.Response()); err == nil && w.Status != 0 {
 			status, size = w.Status, w.Size
+		}
+		if status >= http.StatusInternalServerError && r.Context().Err() != nil {
+			status = statusClientClosed
 		}
 		if status >= http.StatusInternalServerError {
 			span.SetStatus(codes.Error, http.StatusText(status))
@@ -62,6 +68,10 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		return nil
 	}
 }
+
+// statusClientClosed is the status in metrics and logs of a request whose client left
+// before its response. It is not the gateway's failure. nginx uses the same number.
+const statusClientClosed = 499
 
 // recoverPanic calls next and returns a panic as an error.
 func (g *Gateway) recoverPanic(c *echo.Context, next echo.HandlerFunc) (err error) {

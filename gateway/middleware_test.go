@@ -10,6 +10,7 @@ import (
 
 	"catalog/gateway"
 	"catalog/internal/logging"
+	"catalog/internal/metrics/metricstest"
 )
 
 // lockedBuffer is a buffer that several goroutines write to.
@@ -30,12 +31,26 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
+func (b *lockedBuffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buf.Reset()
+}
+
+// serveLogged runs a gateway on s that logs to logs, and returns its address.
+func serveLogged(t *testing.T, s *system, logs *lockedBuffer) string {
+	t.Helper()
+	return serveLogging(t, s, gateway.Config{}, slog.New(logging.NewHandler(logs, "gateway", logging.Config{Format: logging.Text})))
+}
+
 func TestAccessLog(t *testing.T) {
 	request := func(t *testing.T, access bool) string {
 		var logs lockedBuffer
+		s := &system{}
 		logger := slog.New(logging.NewHandler(&logs, "gateway", logging.Config{Format: logging.Text}))
-		url := serveLogging(t, &system{}, gateway.Config{LogAccess: access}, logger)
+		url := serveLogging(t, s, gateway.Config{LogAccess: access}, logger)
 		call(t, http.MethodPost, url+"/api/v1/products?secret=query", `{"name":"secret body","price":12}`)
+		eventually(t, "the request has ended", func() bool { return metricstest.Value(t, s.metrics, "http_server_active_requests") == 0 })
 		return logs.String()
 	}
 	t.Run("a line has method, route, status, duration and bytes, and nothing of the body or the query", func(t *testing.T) {

@@ -39,6 +39,7 @@ type cachedProduct struct {
 	length  []string // Content-Length, in the form of http.Header
 	version int64
 	seq     int64 // the product is as it was at this seq of its shard, or later
+	began   int64 // the window in which it was read
 	readAt  time.Time
 }
 
@@ -54,6 +55,7 @@ func newCachedProduct(p catalog.Product) *cachedProduct {
 // without a gap.
 type shardWindow struct {
 	followed atomic.Bool
+	began    atomic.Int64 // number of calls of Begin; entries of an earlier window are not used
 	from, to atomic.Int64 // seqs; 0 before the first event
 
 	mu            sync.Mutex
@@ -97,6 +99,20 @@ func (n *nearCache) shard(id catalog.ID) int32 {
 	return 0
 }
 
+// shardCount returns the number of shards, or 0 while it is unknown.
+func (n *nearCache) shardCount() int {
+	if all := n.shards.Load(); all != nil {
+		return len(*all)
+	}
+	return 0
+}
+
+// followed reports whether the gateway has followed the event at the position.
+func (n *nearCache) followed(at catalog.Position) bool {
+	w := n.window(at.Shard)
+	return w != nil && w.to.Load() >= at.Seq
+}
+
 // lookup returns the cached product if it is as new as the position requires, or
 // nil.
 func (n *nearCache) lookup(id catalog.ID, at catalog.Position, now time.Time) *cachedProduct {
@@ -105,14 +121,12 @@ func (n *nearCache) lookup(id catalog.ID, at catalog.Position, now time.Time) *c
 		n.bypasses.Inc()
 		return nil
 	}
-	if at.Seq > 0 {
-		if t := n.window(at.Shard); t == nil || t.to.Load() < at.Seq {
-			n.bypasses.Inc()
-			return nil
-		}
+	if at.Seq > 0 && !n.followed(at) {
+		n.bypasses.Inc()
+		return nil
 	}
 	p, ok := n.products.GetIfPresent(id)
-	if !ok || p.seq < w.from.Load() || now.Sub(p.readAt) >= cacheTTL {
+	if !ok || p.began != w.began.Load() || p.seq < w.from.Load() || now.Sub(p.readAt) >= cacheTTL {
 		n.misses.Inc()
 		return nil
 	}
@@ -124,6 +138,7 @@ func (n *nearCache) lookup(id catalog.ID, at catalog.Position, now time.Time) *c
 type fillToken struct {
 	id     catalog.ID
 	window *shardWindow // nil when the result is not cached
+	began  int64        // of the window when the read started
 	fills  int64        // of the invalidation when the read started
 	start  time.Time
 }
@@ -137,7 +152,7 @@ func (n *nearCache) startFill(id catalog.ID, now time.Time) fillToken {
 	if token.window = n.window(n.shard(id)); token.window != nil {
 		token.window.mu.Lock()
 		defer token.window.mu.Unlock()
-		token.fills = token.window.invalidations[id[15]].fills
+		token.began, token.fills = token.window.began.Load(), token.window.invalidations[id[15]].fills
 	}
 	return token
 }
@@ -153,18 +168,20 @@ func (n *nearCache) fill(token fillToken, p *cachedProduct, seq int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	i := &w.invalidations[token.id[15]]
-	alone := i.fills == token.fills
+	alone := i.fills == token.fills && token.began == w.began.Load()
 	i.fills++
 	switch old, ok := n.products.GetEntryQuietly(token.id); {
 	case p != nil && alone && seq >= i.seq:
-		p.seq, p.readAt = seq, token.start
+		p.seq, p.began, p.readAt = seq, token.began, token.start
 		n.products.Set(token.id, p)
 	case ok && (p == nil || p.version > old.Value.version):
 		n.products.Invalidate(token.id)
 	}
 }
 
-// Begin resets the window of the shard. It implements subscriber.
+// Begin resets the window of the shard and drops its entries: while the shard was not
+// followed, the gateway may have returned newer versions than these. It implements
+// subscriber.
 func (n *nearCache) Begin(shard int32, shards int) {
 	if n.shards.Load() == nil {
 		all := make([]shardWindow, shards)
@@ -173,6 +190,7 @@ func (n *nearCache) Begin(shard int32, shards int) {
 	w := &(*n.shards.Load())[shard]
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.began.Add(1)
 	w.from.Store(0)
 	w.to.Store(0)
 	for i := range w.invalidations {

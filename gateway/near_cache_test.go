@@ -113,11 +113,16 @@ func (m *cacheModel) evict(t *rapid.T) { m.cache.products.Invalidate(m.ids[m.dra
 
 func (m *cacheModel) wait(*rapid.T) { m.now = m.now.Add(cacheTTL / 3) }
 
-// restart ends and begins the shard.
-func (m *cacheModel) restart(*rapid.T) {
+// restart ends and begins the shard. Meanwhile products change, and clients read them.
+func (m *cacheModel) restart(t *rapid.T) {
 	m.cache.End(0)
 	if m.cache.lookup(m.ids[0], catalog.Position{}, m.now) != nil {
 		panic("a lookup is a hit while the shard is not followed")
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "meanwhile") {
+		m.settle(t)
+		m.apply(t)
+		m.fetch(t)
 	}
 	m.cache.Begin(0, 1)
 	m.followed = len(m.events)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -110,17 +111,21 @@ func readContract(document []byte) (*contract, error) {
 func (k *contract) validate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
-		params, ok := k.params[operation{r.Method, c.Path()}]
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		params, ok := k.params[operation{method, c.Path()}]
 		if !ok {
 			return next(c)
 		}
 		refusal := &catalog.Refusal{}
 		var query url.Values // stays nil without a query string, the common case
 		if r.URL.RawQuery != "" {
-			query = r.URL.Query()
-		}
-		if strings.Contains(r.URL.RawQuery, ";") {
-			refusal.Add("query", "must not contain a bare semicolon; write %3B")
+			var err error
+			if query, err = url.ParseQuery(r.URL.RawQuery); err != nil { // URL.Query would leave out what it cannot parse
+				return catalog.Invalid("query", "must be encoded like name=value&name=value, with %25 for a percent sign and %3B for a semicolon")
+			}
 		}
 		for i := range params {
 			switch p := &params[i]; p.In {
@@ -223,5 +228,8 @@ var patternHelp = map[string]string{
 	"maxPrice":         "must be a decimal number such as 149.90",
 	"gtin":             "must be a GTIN: 8, 12, 13 or 14 digits",
 	"currency":         "must be a code of ISO 4217 such as EUR",
+	"If-Match":         `must be one version in quotes, such as "7", as in the ETag of a response, or *`,
+	"If-None-Match":    "must be * for a write, which means: only if the product does not exist",
+	"Last-Event-ID":    "must be the id of an event of this stream, or 0",
 	"Catalog-Position": "must be a position such as 5.1207, as in the Catalog-Position of a response",
 }

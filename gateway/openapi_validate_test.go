@@ -58,11 +58,16 @@ func TestDocs_swagger(t *testing.T) {
 	for _, path := range []string{"/docs/", "/swagger/", "/swagger/index.html"} {
 		t.Run(path+" shows the API documentation", func(t *testing.T) {
 			w, body := call(t, http.MethodGet, url+path, "")
-			if w.StatusCode != http.StatusOK || w.Request.URL.Path != "/docs/" || !strings.Contains(body, "/openapi.json") {
-				t.Errorf("GET %s = %d from %s; want 200 from /docs/ with the address of the contract", path, w.StatusCode, w.Request.URL.Path)
+			if w.StatusCode != http.StatusOK || w.Request.URL.Path != "/docs/" || !strings.Contains(body, "/docs/docs.js") {
+				t.Errorf("GET %s = %d from %s; want 200 from /docs/ with the script", path, w.StatusCode, w.Request.URL.Path)
 			}
 		})
 	}
+	t.Run("the script names the contract", func(t *testing.T) {
+		if _, script := call(t, http.MethodGet, url+"/docs/docs.js", ""); !strings.Contains(script, `"/openapi.json"`) {
+			t.Errorf("script %s; want the address of the contract", script)
+		}
+	})
 	t.Run("every file that the page names is served", func(t *testing.T) {
 		_, page := call(t, http.MethodGet, url+"/docs/", "")
 		names := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page, -1)

@@ -2,38 +2,52 @@ package gateway
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"catalog"
+	"catalog/internal/memory"
 )
 
 // pendingCommands passes the event of a command to the requests that wait for it.
 type pendingCommands struct {
+	responses *memory.Share // holds the large products of events that requests have not yet sent
+
 	mu      sync.Mutex
-	waiters map[catalog.ID][]chan catalog.Event
+	waiters map[catalog.ID][]*waiter
 }
 
-func newPendingCommands() *pendingCommands {
-	return &pendingCommands{waiters: map[catalog.ID][]chan catalog.Event{}}
+// waiter is a request that waits for the event of a command.
+type waiter struct {
+	event chan catalog.Event // receives one event
+	// product tells publish to leave the product in the event; else only its id,
+	// version and state stay, which is all that an import needs.
+	product bool
+	held    int64 // bytes of the responses share that the event takes
 }
 
-// add returns a channel that receives the event of the command if the event is
-// published from now on. The caller must call remove when it no longer waits.
-func (p *pendingCommands) add(command catalog.ID) (event <-chan catalog.Event, remove func()) {
-	ch := make(chan catalog.Event, 1)
+func newPendingCommands(responses *memory.Share) *pendingCommands {
+	return &pendingCommands{responses: responses, waiters: map[catalog.ID][]*waiter{}}
+}
+
+// add registers a request that waits for the event of the command, with its product or
+// without. The event comes if it is published from now on. The caller must call remove
+// when it needs neither the event nor its product any longer.
+func (p *pendingCommands) add(command catalog.ID, product bool) (event <-chan catalog.Event, remove func()) {
+	w := &waiter{event: make(chan catalog.Event, 1), product: product}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waiters[command] = append(p.waiters[command], ch)
-	return ch, func() {
+	p.waiters[command] = append(p.waiters[command], w)
+	return w.event, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if w.held > 0 {
+			p.responses.Release(w.held)
+		}
 		left := p.waiters[command]
-		for i := range left {
-			if left[i] == ch {
-				left = append(left[:i:i], left[i+1:]...)
-				break
-			}
+		if i := slices.Index(left, w); i >= 0 {
+			left = slices.Delete(left, i, i+1)
 		}
 		if p.waiters[command] = left; len(left) == 0 {
 			delete(p.waiters, command)
@@ -41,18 +55,50 @@ func (p *pendingCommands) add(command catalog.ID) (event <-chan catalog.Event, r
 	}
 }
 
-// publish passes the events to the requests that wait for them.
+// publish passes the events to the requests that wait for them. A large product for
+// which the responses share has no room is left out of its event.
 func (p *pendingCommands) publish(events []catalog.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range events {
-		for _, ch := range p.waiters[e.Command] {
+		for _, w := range p.waiters[e.Command] {
+			if len(w.event) > 0 {
+				continue // events may come twice
+			}
+			sent := e
+			size := productSize(e.Product) * responseCopies
+			switch {
+			case !w.product:
+				sent.Product = withoutData(e.Product)
+			case w.held > 0 || size < smallResponse*responseCopies:
+			case p.responses.TryAcquire(size):
+				w.held = size
+			default:
+				sent.Product = withoutData(e.Product)
+			}
 			select {
-			case ch <- e:
-			default: // the waiter has the event already: events may come twice
+			case w.event <- sent:
+			default: // received already: events may come twice
 			}
 		}
 	}
+}
+
+// withoutData returns the product without the data that clients choose.
+func withoutData(p catalog.Product) catalog.Product {
+	return catalog.Product{ID: p.ID, Version: p.Version, Deleted: p.Deleted}
+}
+
+// productSize returns about how many bytes the data of the product has.
+func productSize(p catalog.Product) int64 {
+	size := len(p.SKU) + len(p.GTIN) + len(p.Name) + len(p.Brand) + len(p.Description) + len(p.Category)
+	for _, t := range p.Tags {
+		size += len(t)
+	}
+	for k, v := range p.Attributes {
+		size += len(k) + len(v)
+	}
+	return int64(size)
 }
 
 // waitForEvent waits at most wait for the event of a command and reports whether

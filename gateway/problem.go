@@ -1,11 +1,14 @@
 package gateway
 
 import (
-	"context"
+	"bytes"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
@@ -106,12 +109,8 @@ func (g *Gateway) writeProblem(c *echo.Context, err error) {
 	if p.Detail == "" {
 		p.Detail = advice(p.ErrorCode(), c.Request().Method)
 	}
-	if p.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
-		level := g.logger.WarnContext
-		if p.ErrorCode() == catalog.CodeInternal {
-			level = g.logger.ErrorContext
-		}
-		level(ctx, "request failed", "method", c.Request().Method, "route", c.Path(), "status", p.Status, "err", err)
+	if p.Status >= http.StatusInternalServerError && ctx.Err() == nil {
+		g.logFailure(c, p, err)
 	}
 	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
 		p.TraceId = span.TraceID().String()
@@ -122,18 +121,90 @@ func (g *Gateway) writeProblem(c *echo.Context, err error) {
 	writeJSON(c, p.Status, "application/problem+json", p.Problem)
 }
 
-// writeJSON writes v as the response. The values of this package always encode,
-// and an error of the connection means that the client has disconnected, so both
-// errors are ignored.
-func writeJSON(c *echo.Context, status int, contentType string, v any) {
-	c.Response().Header().Set("Content-Type", contentType)
-	c.Response().WriteHeader(status)
-	if c.Request().Method == http.MethodHead {
-		return
+// logFailure logs a request that failed and was not its client's fault: each internal
+// error, and one line a second for each other code, since clients can cause many. A read
+// that waits for a position that does not exist is its client's fault more often than not.
+func (g *Gateway) logFailure(c *echo.Context, p problemError, err error) {
+	level, skipped := slog.LevelWarn, 0
+	switch code := p.ErrorCode(); code {
+	case catalog.CodeInternal:
+		level = slog.LevelError
+	case catalog.CodeStale:
+		level = slog.LevelDebug
+	default:
+		var log bool
+		if log, skipped = g.failures.allow(code, g.now()); !log {
+			return
+		}
 	}
-	e := json.NewEncoder(c.Response())
+	g.logger.Log(c.Request().Context(), level, "request failed", "method", c.Request().Method, "route", c.Path(), "status", p.Status, "err", err, "notLogged", skipped)
+}
+
+// failureLog decides which failures are logged.
+type failureLog struct {
+	mu   sync.Mutex
+	last map[catalog.Code]loggedFailure
+}
+
+type loggedFailure struct {
+	at      time.Time
+	skipped int // failures since then
+}
+
+// allow reports whether a failure with the code is logged, and how many were not since
+// the last one that was.
+func (f *failureLog) allow(code catalog.Code, now time.Time) (log bool, skipped int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l, ok := f.last[code]
+	if ok && now.Sub(l.at) < failureLogInterval {
+		l.skipped++
+		f.last[code] = l
+		return false, 0
+	}
+	if f.last == nil {
+		f.last = map[catalog.Code]loggedFailure{}
+	}
+	f.last[code] = loggedFailure{at: now}
+	return true, l.skipped
+}
+
+// writeJSON writes v as the response.
+func writeJSON(c *echo.Context, status int, contentType string, v any) {
+	writeJSONBody(c, status, contentType, encodeJSON(v))
+}
+
+// encodeJSON encodes v. The values of this package always encode.
+func encodeJSON(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	_ = e.Encode(v)
+	return b.Bytes()
+}
+
+// writeJSONBody writes an encoded response.
+func writeJSONBody(c *echo.Context, status int, contentType string, body []byte) {
+	header := c.Response().Header()
+	header.Set("Content-Type", contentType)
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	c.Response().WriteHeader(status)
+	writeBody(c, body)
+}
+
+// writeBody writes the body of a response in parts, each of which the client must take
+// within chunkTimeout: a client that takes nothing cannot make the gateway keep its
+// response. An error means that the client has disconnected, and is ignored.
+func writeBody(c *echo.Context, body []byte) {
+	w := c.Response()
+	for len(body) > writeChunk {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(chunkTimeout)) // test recorders have no deadlines
+		if _, err := w.Write(body[:writeChunk]); err != nil {
+			return
+		}
+		body = body[writeChunk:]
+	}
+	_, _ = w.Write(body)
 }
 
 // withCommand adds the command and the key with which the request can be repeated.

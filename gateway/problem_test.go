@@ -140,6 +140,7 @@ func TestProblem_contract(t *testing.T) {
 			r.body = strings.NewReplacer("NEW", "TAKEN", `{"version":2}`, `{"version":1}`).Replace(r.body)
 		},
 		"key reused":      func(_ *system, r *faultRequest) { r.headers = append(r.headers, "Idempotency-Key", "used") },
+		"foreign host":    func(_ *system, r *faultRequest) { r.headers = append(r.headers, "Host", "evil.example") },
 		"no free slot":    func(s *system, _ *faultRequest) { s.gateway.FillSlots() },
 		"log unavailable": func(s *system, _ *faultRequest) { s.sendErr = catalog.ErrUnavailable },
 		"outcome unknown": func(s *system, _ *faultRequest) { s.sendErr = catalog.ErrOutcomeUnknown },
@@ -165,7 +166,7 @@ func TestProblem_contract(t *testing.T) {
 					s := &system{}
 					url := serve(t, s)
 					target := url + "/api/v1/products/" + product.String()
-					if stream := path == "/api/v1/changes"; stream && !slices.Contains([]string{"stale", "unavailable", "overloaded", "too slow", "unknown parameter"}, fault) {
+					if stream := path == "/api/v1/changes"; stream && !slices.Contains([]string{"stale", "unavailable", "overloaded", "too slow", "unknown parameter", "foreign host"}, fault) {
 						continue // the stream would not end
 					} else if !stream { // events in the feed would keep the stream from reading the journal
 						call(t, "PUT", target, fmt.Sprintf(data, "TAKEN"))

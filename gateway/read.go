@@ -35,7 +35,7 @@ func (g *Gateway) GetProduct(c *echo.Context, id api.ID, params api.GetProductPa
 	}
 	header["Content-Type"], header["Content-Length"] = contentJSON, p.length
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(p.body) // an error means that the client has disconnected
+	writeBody(c, p.body)
 	return nil
 }
 
@@ -43,18 +43,33 @@ func (g *Gateway) GetProduct(c *echo.Context, id api.ID, params api.GetProductPa
 // the near cache does not allocate one.
 var contentJSON = []string{"application/json"}
 
+// parsePositions parses the header Catalog-Position of a read.
+func (g *Gateway) parsePositions(text string) ([]catalog.Position, error) {
+	all, err := catalog.ParsePositions(text)
+	if err != nil {
+		return nil, catalog.Invalid("Catalog-Position", err.Error())
+	}
+	for _, p := range all {
+		if n := g.cache.shardCount(); n > 0 && int(p.Shard) >= n {
+			return nil, catalog.Invalid("Catalog-Position", fmt.Sprintf("names shard %d; the shards are 0 to %d", p.Shard, n-1))
+		}
+	}
+	return all, nil
+}
+
 // positionFor returns the position that a read of the product waits for: of
 // several positions, the one of the product's shard.
 func (g *Gateway) positionFor(product catalog.ID, positions string) (catalog.Position, error) {
-	all, err := catalog.ParsePositions(positions)
+	if positions == "" {
+		return catalog.Position{}, nil
+	}
+	all, err := g.parsePositions(positions)
 	switch {
 	case err != nil:
-		return catalog.Position{}, catalog.Invalid("Catalog-Position", err.Error())
-	case len(all) == 0:
-		return catalog.Position{}, nil
+		return catalog.Position{}, err
 	case len(all) == 1:
 		return all[0], nil
-	case g.cache.shards.Load() == nil:
+	case g.cache.shardCount() == 0:
 		return catalog.Position{}, fmt.Errorf("number of shards: %w", errNotFollowing)
 	}
 	of := catalog.Position{Shard: g.cache.shard(product)}
@@ -64,6 +79,17 @@ func (g *Gateway) positionFor(product catalog.ID, positions string) (catalog.Pos
 		}
 	}
 	return of, nil
+}
+
+// shareFor returns the share of a read at the positions: usual, unless the reader may
+// have to wait for one of them. A client can name positions that no event will reach.
+func (g *Gateway) shareFor(usual *share, at ...catalog.Position) *share {
+	for _, p := range at {
+		if p.Seq > 0 && !g.cache.followed(p) {
+			return g.shares.positions
+		}
+	}
+	return usual
 }
 
 // product returns the product as it was at the position or later, from the near
@@ -77,7 +103,8 @@ func (g *Gateway) product(ctx context.Context, id catalog.ID, at catalog.Positio
 	if at.Seq == 0 {
 		at.Shard = g.cache.shard(id) // the reader returns its position in this shard
 	}
-	product, readAt, err := g.batcher.product(ctx, &catalogv1.GetProductRequest{Id: id[:], Position: wire.PositionToProto(at)})
+	share := g.shareFor(g.shares.reads, at)
+	product, readAt, err := g.batcher.product(ctx, &catalogv1.GetProductRequest{Id: id[:], Position: wire.PositionToProto(at)}, share)
 	if err != nil {
 		if rpc.CodeOf(err) == catalog.CodeNotFound {
 			g.cache.fill(token, nil, 0)

@@ -30,6 +30,7 @@ type readBatcher struct {
 type readRequest struct {
 	ctx     context.Context
 	request *catalogv1.GetProductRequest
+	share   *share          // of a call for this product alone
 	result  chan readResult // receives one
 }
 
@@ -45,8 +46,8 @@ type readResult struct {
 
 // product returns the product and the position at which the reader read it, as
 // the reader's GetProduct does.
-func (b *readBatcher) product(ctx context.Context, q *catalogv1.GetProductRequest) (catalog.Product, *catalogv1.Position, error) {
-	r := &readRequest{ctx: ctx, request: q, result: make(chan readResult, 1)}
+func (b *readBatcher) product(ctx context.Context, q *catalogv1.GetProductRequest, s *share) (catalog.Product, *catalogv1.Position, error) {
+	r := &readRequest{ctx: ctx, request: q, share: s, result: make(chan readResult, 1)}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, r)
 	start := b.calls < batchCalls || b.calls == batchCalls && len(b.waiting) >= extraCallAt
@@ -66,7 +67,7 @@ func (b *readBatcher) product(ctx context.Context, q *catalogv1.GetProductReques
 		}
 		switch {
 		case result.single:
-			result = b.single(ctx, q)
+			result = b.single(r)
 		case result.err == nil && !result.product.Exists():
 			result.err = catalog.ErrNotFound
 		}
@@ -95,7 +96,7 @@ func (b *readBatcher) call() {
 	defer time.AfterFunc(batchSlotTimeout, next).Stop()
 	defer next()
 	if n == 1 {
-		batch[0].result <- b.single(batch[0].ctx, batch[0].request)
+		batch[0].result <- b.single(batch[0])
 		return
 	}
 	b.several(batch)
@@ -103,15 +104,23 @@ func (b *readBatcher) call() {
 
 // single reads one product. It has readTimeout of its own: results of shared
 // calls need no timer for each read.
-func (b *readBatcher) single(ctx context.Context, q *catalogv1.GetProductRequest) readResult {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	r, err := b.reader.GetProduct(ctx, q)
+func (b *readBatcher) single(r *readRequest) readResult {
+	var result readResult
+	err := r.share.do(r.ctx, func() error {
+		ctx, cancel := context.WithTimeout(r.ctx, readTimeout)
+		defer cancel()
+		reply, err := b.reader.GetProduct(ctx, r.request)
+		if err != nil {
+			return err
+		}
+		result.readAt = reply.GetPosition()
+		result.product, err = wire.ProductFromProto(reply.GetProduct())
+		return err
+	})
 	if err != nil {
 		return readResult{err: err}
 	}
-	p, err := wire.ProductFromProto(r.GetProduct())
-	return readResult{product: p, readAt: r.GetPosition(), err: err}
+	return result
 }
 
 // several reads several products with one call.

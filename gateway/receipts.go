@@ -16,7 +16,7 @@ import (
 
 // GetReceipt handles GET /api/v1/commands/{id}.
 func (g *Gateway) GetReceipt(c *echo.Context, id api.ID, params api.GetReceiptParams) error {
-	event, remove := g.pending.add(catalog.ID(id))
+	event, remove := g.pending.add(catalog.ID(id), false)
 	defer remove()
 	ctx := c.Request().Context()
 	e, err := g.receipt(ctx, catalog.ID(id))
@@ -37,13 +37,18 @@ func (g *Gateway) GetReceipt(c *echo.Context, id api.ID, params api.GetReceiptPa
 
 // receipt returns the event of a command from the journal.
 func (g *Gateway) receipt(ctx context.Context, command catalog.ID) (catalog.Event, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	r, err := g.writer.GetReceipt(ctx, &catalogv1.GetReceiptRequest{CommandId: command[:]})
-	if err != nil {
-		return catalog.Event{}, err
-	}
-	return wire.EventFromProto(r.GetEvent())
+	var e catalog.Event
+	err := g.shares.receipts.do(ctx, func() error {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		r, err := g.writer.GetReceipt(ctx, &catalogv1.GetReceiptRequest{CommandId: command[:]})
+		if err != nil {
+			return err
+		}
+		e, err = wire.EventFromProto(r.GetEvent())
+		return err
+	})
+	return e, err
 }
 
 func receiptToJSON(e catalog.Event) api.Receipt {

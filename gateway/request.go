@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -13,40 +15,139 @@ import (
 	"github.com/labstack/echo/v5"
 
 	"catalog"
+	"catalog/internal/memory"
 	"catalog/internal/wire"
 )
 
 // readProductData reads and parses a body of product data.
-func readProductData(c *echo.Context) (catalog.ProductData, error) {
-	body, err := readBody(c, "application/json")
+func (g *Gateway) readProductData(c *echo.Context) (catalog.ProductData, error) {
+	body, err := g.readBody(c, "application/json")
 	if err != nil {
 		return catalog.ProductData{}, err
 	}
 	return wire.ParseProductData(body)
 }
 
-// readBody reads the body, which must have one of the content types.
-func readBody(c *echo.Context, types ...string) ([]byte, error) {
+// readBody reads the body, which must have one of the content types. A body above
+// smallBody takes its bytes from the bodies share once its first part has arrived. They
+// are released when the command is sent, or with the request.
+func (g *Gateway) readBody(c *echo.Context, types ...string) ([]byte, error) {
 	if err := checkContentType(c, types...); err != nil {
 		return nil, err
 	}
-	setReadDeadline(c, bodyTimeout)
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxBody))
-	if err != nil {
+	r := c.Request()
+	if r.ContentLength > maxBody {
+		return nil, &http.MaxBytesError{Limit: maxBody}
+	}
+	from := http.MaxBytesReader(c.Response(), r.Body, maxBody)
+	var body bytes.Buffer
+	_, err := io.CopyN(&body, from, smallBody)
+	if err == nil { // there may be more
+		size := int64(maxBody)
+		if r.ContentLength > 0 {
+			size = r.ContentLength
+		}
+		if err := bodyOf(c).hold(r.Context(), g.bodies, size); err != nil {
+			g.metrics.shedMemory.Inc()
+			return nil, problem(catalog.CodeBusy, "not accepted: too many large requests are in progress; retry after 1 s")
+		}
+		_, err = body.ReadFrom(from)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, bodyError(err)
 	}
-	setReadDeadline(c, 0)
-	return body, nil
+	return body.Bytes(), nil
 }
 
-// setReadDeadline limits the time to read the request body; 0 means no limit. A
-// slow client holds no slot, since bodies are read before a slot is acquired.
-func setReadDeadline(c *echo.Context, timeout time.Duration) {
-	var deadline time.Time
-	if timeout > 0 {
-		deadline = time.Now().Add(timeout)
+// requestBody is the body of a request. It must arrive within bodyTimeout, whether a
+// handler reads it or not; a bulk import sets deadlines of its own.
+type requestBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	read    bool // something was read
+	ended   bool // read to its end, or broken
+	whole   bool // read to its end
+
+	share *memory.Share // of which held bytes are taken; nil for none
+	held  int64
+}
+
+// watchBody sets the deadline of the body of the request, if it has one. The response
+// may begin before the body has arrived: net/http would otherwise wait for the rest of
+// a body before it sends a refusal.
+func watchBody(c *echo.Context) *requestBody {
+	r := c.Request()
+	if r.ContentLength == 0 {
+		return nil
 	}
-	_ = http.NewResponseController(c.Response()).SetReadDeadline(deadline) // test recorders have no deadlines
+	b := &requestBody{ReadCloser: r.Body, control: http.NewResponseController(c.Response())}
+	_ = b.control.EnableFullDuplex() // test recorders have neither this nor deadlines
+	b.setDeadline(time.Now().Add(bodyTimeout))
+	r.Body = b
+	if w, err := echo.UnwrapResponse(c.Response()); err == nil {
+		w.Before(func() {
+			if !b.whole { // what is left of the body must not be read as the next request
+				w.Header().Set("Connection", "close")
+			}
+		})
+	}
+	return b
+}
+
+// bodyOf returns the body that watchBody has made, or nil for a request without one.
+func bodyOf(c *echo.Context) *requestBody {
+	b, _ := c.Request().Body.(*requestBody)
+	return b
+}
+
+// hold takes bytes of the share for the body, for which it waits a moment.
+func (b *requestBody) hold(ctx context.Context, share *memory.Share, size int64) error {
+	ctx, cancel := context.WithTimeout(ctx, bytesTimeout)
+	defer cancel()
+	if err := share.Acquire(ctx, size); err != nil {
+		return err
+	}
+	b.share, b.held = share, size
+	return nil
+}
+
+// release gives the bytes of the body back.
+func (b *requestBody) release() {
+	if b != nil && b.held > 0 {
+		b.share.Release(b.held)
+		b.held = 0
+	}
+}
+
+// setDeadline sets the time until which reads of the body may wait; zero means forever.
+func (b *requestBody) setDeadline(deadline time.Time) {
+	if b != nil {
+		_ = b.control.SetReadDeadline(deadline)
+	}
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	b.read = true
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !b.ended {
+		b.ended = true
+		if b.whole = errors.Is(err, io.EOF); b.whole {
+			b.setDeadline(time.Time{}) // it would otherwise end the request while that waits for its command
+		}
+	}
+	return n, err
+}
+
+// drain sends the response and then reads the rest of the body, within limits. Many
+// clients read no response before they have sent everything: if the connection were
+// closed on them, they would report a broken connection instead of the refusal.
+func (b *requestBody) drain(expect string) {
+	if b == nil || b.ended || !b.read && expect != "" { // a client that waits for 100 Continue gets the refusal instead
+		return
+	}
+	_ = b.control.Flush()
+	b.setDeadline(time.Now().Add(bodyTimeout))
+	_, _ = io.CopyN(io.Discard, b, maxDrain)
 }
 
 // bodyError returns the client's view of an error of reading the body.
@@ -68,23 +169,21 @@ func checkContentType(c *echo.Context, types ...string) error {
 	return nil
 }
 
-// parsePrefer returns how long to wait for a command (RFC 7240). It ignores
-// unknown preferences, as the RFC requires.
-func parsePrefer(prefer string) (time.Duration, error) {
+// parsePrefer returns how long to wait for a command, at most maxWait. It ignores
+// preferences that it does not know, or whose value it cannot read, as RFC 7240 requires.
+func parsePrefer(prefer string) time.Duration {
 	wait := defaultWait
 	for p := range strings.FieldsFuncSeq(prefer, func(r rune) bool { return r == ',' || r == ';' || r == ' ' }) {
 		switch name, value, _ := strings.Cut(p, "="); {
 		case strings.EqualFold(name, "respond-async"):
-			return 0, nil
+			return 0
 		case strings.EqualFold(name, "wait"):
-			n, err := strconv.Atoi(value)
-			if err != nil || n < 0 || n > int(maxWait/time.Second) {
-				return 0, catalog.Invalid("Prefer", "must have a whole number of seconds from 0 to 30 in wait=N")
+			if n, err := strconv.ParseUint(value, 10, 31); err == nil {
+				wait = min(time.Duration(n)*time.Second, maxWait)
 			}
-			wait = time.Duration(n) * time.Second
 		}
 	}
-	return wait, nil
+	return wait
 }
 
 // parseIfMatch returns the condition of a write.

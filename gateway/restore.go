@@ -16,7 +16,7 @@ func (g *Gateway) RestoreProduct(c *echo.Context, id api.ID, params api.RestoreP
 	if err != nil {
 		return err
 	}
-	body, err := readBody(c, "application/json")
+	body, err := g.readBody(c, "application/json")
 	if err != nil {
 		return err
 	}

@@ -3,10 +3,10 @@ package gateway
 import (
 	"cmp"
 	"context"
-	"net/http"
 	"strings"
 
 	"github.com/labstack/echo/v5"
+	"google.golang.org/protobuf/proto"
 
 	"catalog"
 	"catalog/api"
@@ -16,9 +16,9 @@ import (
 
 // ListProducts handles GET /api/v1/products.
 func (g *Gateway) ListProducts(c *echo.Context, params api.ListProductsParams) error {
-	at, err := catalog.ParsePositions(params.CatalogPosition)
+	at, err := g.parsePositions(params.CatalogPosition)
 	if err != nil {
-		return catalog.Invalid("Catalog-Position", err.Error())
+		return err
 	}
 	q := catalog.Query{
 		Text: params.Q, Category: params.Category, Brand: params.Brand, GTIN: params.Gtin, Tag: params.Tag, Currency: params.Currency,
@@ -34,40 +34,29 @@ func (g *Gateway) ListProducts(c *echo.Context, params api.ListProductsParams) e
 		return err
 	}
 	q.MinPrice, q.MaxPrice = parsePrice(params.MinPrice), parsePrice(params.MaxPrice)
-	ctx, cancel := context.WithTimeout(c.Request().Context(), readTimeout)
-	defer cancel()
-	r, err := g.reader.SearchProducts(ctx, wire.QueryToProto(q, at...))
-	if err != nil {
-		return err
-	}
-	page, err := wire.PageFromProto(r)
-	if err != nil {
-		return err
-	}
-	writeJSON(c, http.StatusOK, "application/json", wire.PageToJSON(page))
-	return nil
+	return g.respond(c, g.shareFor(g.shares.lists, at...), readTimeout, func(ctx context.Context) (proto.Message, error) {
+		return g.reader.SearchProducts(ctx, wire.QueryToProto(q, at...))
+	}, func(m proto.Message) (any, error) {
+		page, err := wire.PageFromProto(m.(*catalogv1.SearchProductsResponse))
+		return wire.PageToJSON(page), err
+	})
 }
 
 // SuggestProducts handles GET /api/v1/suggest.
 func (g *Gateway) SuggestProducts(c *echo.Context, params api.SuggestProductsParams) error {
-	at, err := catalog.ParsePositions(params.CatalogPosition)
+	at, err := g.parsePositions(params.CatalogPosition)
 	if err != nil {
-		return catalog.Invalid("Catalog-Position", err.Error())
+		return err
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), readTimeout)
-	defer cancel()
-	r, err := g.reader.SuggestProducts(ctx, &catalogv1.SuggestProductsRequest{
+	request := &catalogv1.SuggestProductsRequest{
 		Text: params.Q, Limit: int32(cmp.Or(params.Limit, catalog.DefaultSuggestions)), Positions: wire.PositionsToProto(at),
+	}
+	return g.respond(c, g.shareFor(g.shares.suggest, at...), readTimeout, func(ctx context.Context) (proto.Message, error) {
+		return g.reader.SuggestProducts(ctx, request)
+	}, func(m proto.Message) (any, error) {
+		s, err := wire.SuggestionsFromProto(m.(*catalogv1.SuggestProductsResponse))
+		return wire.SuggestionsToJSON(s), err
 	})
-	if err != nil {
-		return err
-	}
-	s, err := wire.SuggestionsFromProto(r)
-	if err != nil {
-		return err
-	}
-	writeJSON(c, http.StatusOK, "application/json", wire.SuggestionsToJSON(s))
-	return nil
 }
 
 // parseAttributes parses the values key:value of the parameter attribute.

@@ -13,7 +13,7 @@ func TestSearch(t *testing.T) {
 	url := serve(t, s) + "/api/v1/products"
 	t.Run("every parameter reaches the reader", func(t *testing.T) {
 		w, body := call(t, "GET", url+"?q=oak&category=Furniture&brand=Oak+%26+Co&gtin=4006381333931&tag=new&currency=EUR&minPrice=1.5&maxPrice=20"+
-			"&attribute=colour:black&facets=true&facet=width&highlight=true&sort=price&limit=7", "", "Catalog-Position", "0.3, 1.5")
+			"&attribute=colour:black&facets=true&facet=width&highlight=true&sort=price&limit=7", "", "Catalog-Position", "0.3, 0.5")
 		if w.StatusCode != http.StatusOK {
 			t.Fatalf("response %d %s", w.StatusCode, body)
 		}

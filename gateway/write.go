@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
@@ -24,7 +23,7 @@ import (
 
 // CreateProduct handles POST /api/v1/products.
 func (g *Gateway) CreateProduct(c *echo.Context, params api.CreateProductParams) error {
-	data, err := readProductData(c)
+	data, err := g.readProductData(c)
 	if err != nil {
 		return err
 	}
@@ -38,14 +37,8 @@ func (g *Gateway) PutProduct(c *echo.Context, id api.ID, params api.PutProductPa
 	if err != nil {
 		return err
 	}
-	switch params.IfNoneMatch {
-	case "":
-	case "*":
-		condition.Absent = true
-	default:
-		return catalog.Invalid("If-None-Match", "must be * for a write, which means: only if the product does not exist")
-	}
-	data, err := readProductData(c)
+	condition.Absent = params.IfNoneMatch == "*" // the contract allows no other value
+	data, err := g.readProductData(c)
 	if err != nil {
 		return err
 	}
@@ -60,7 +53,7 @@ func (g *Gateway) PatchProduct(c *echo.Context, id api.ID, params api.PatchProdu
 	if err != nil {
 		return err
 	}
-	body, err := readBody(c, "application/merge-patch+json", "application/json")
+	body, err := g.readBody(c, "application/merge-patch+json", "application/json")
 	if err != nil {
 		return err
 	}
@@ -86,26 +79,36 @@ func (g *Gateway) DeleteProduct(c *echo.Context, id api.ID, params api.DeletePro
 
 // write sends the command, waits for its event and writes the response.
 func (g *Gateway) write(c *echo.Context, cmd catalog.Command, prefer, key string) error {
-	wait, err := parsePrefer(prefer)
-	if err != nil {
-		return err
-	}
+	wait := parsePrefer(prefer)
 	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return catalog.Invalid("Idempotency-Key", "must have visible ASCII characters only")
 	}
-	release, err := acquireSlot(g.writeSlots, g.metrics.shedWrites)
+	ctx := c.Request().Context()
+	release, err := g.shares.writes.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	ctx := c.Request().Context()
 	cmd.AcceptedAt = wire.TruncateTime(g.now())
 	cmd.Trace = telemetry.Traceparent(ctx)
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
 		span.SetAttributes(attribute.String("catalog.command", cmd.ID.String()), attribute.String("catalog.product", cmd.Product.String()))
 	}
 	c.Response().Header().Set("Command-Id", cmd.ID.String())
-	e, err := g.settle(ctx, cmd, key != "", wait)
+	// Every event published from here on reaches the channel, so a command that was
+	// settled earlier is in the journal by the time of the look-up.
+	event, remove := g.pending.add(cmd.ID, true)
+	defer remove()
+	fingerprint := cmd.Fingerprint()
+	e, settled, err := g.submit(ctx, cmd, key != "")
+	bodyOf(c).release() // the gateway no longer holds the data of the command
+	cmd.Op = nil
+	if err == nil && !settled {
+		e, err = g.waitFor(ctx, event, wait)
+	}
+	if err == nil {
+		err = checkFingerprint(e, fingerprint)
+	}
 	switch {
 	case errors.Is(err, errPending):
 		c.Response().Header().Set("Location", "/api/v1/commands/"+cmd.ID.String())
@@ -130,6 +133,11 @@ func (g *Gateway) write(c *echo.Context, cmd catalog.Command, prefer, key string
 		return c.NoContent(http.StatusNoContent)
 	}
 	c.Response().Header().Set("ETag", etag(e.Product.Version))
+	if e.Product.Name == "" { // the gateway has no room for the product; the client can read it
+		c.Response().Header().Set("Location", "/api/v1/commands/"+cmd.ID.String())
+		writeJSON(c, http.StatusAccepted, "application/json", receiptToJSON(e))
+		return nil
+	}
 	code := http.StatusOK
 	if e.Outcome == catalog.Created {
 		code = http.StatusCreated
@@ -143,22 +151,17 @@ func (g *Gateway) write(c *echo.Context, cmd catalog.Command, prefer, key string
 // settled yet.
 var errPending = errors.New("the command is accepted and not settled yet")
 
-// settle sends the command and returns its event, or errPending when the command
-// is not settled within wait. A command that may be a repeat is first looked up
-// in the journal.
-func (g *Gateway) settle(ctx context.Context, cmd catalog.Command, repeated bool, wait time.Duration) (catalog.Event, error) {
-	// Every event published from here on reaches the channel, so a command that
-	// was settled earlier is in the journal by the time of the look-up.
-	event, remove := g.pending.add(cmd.ID)
-	defer remove()
+// submit sends the command. A command that may be a repeat is first looked up in the
+// journal; if it is settled, submit returns its event and sends nothing.
+func (g *Gateway) submit(ctx context.Context, cmd catalog.Command, repeated bool) (e catalog.Event, settled bool, err error) {
 	if err := g.events.waitReady(ctx); err != nil {
-		return catalog.Event{}, err
+		return e, false, err
 	}
 	if repeated {
 		e, err := g.receipt(ctx, cmd.ID)
 		switch {
 		case err == nil:
-			return checkFingerprint(e, cmd)
+			return e, true, nil
 		case rpc.CodeOf(err) != catalog.CodeNotFound:
 			// The writer does not respond. Sending is safe all the same: a command is
 			// settled once, however often it is sent.
@@ -166,14 +169,21 @@ func (g *Gateway) settle(ctx context.Context, cmd catalog.Command, repeated bool
 		}
 	}
 	if err := g.send(ctx, cmd); err != nil {
-		return catalog.Event{}, err
+		return e, false, err
 	}
 	failpoint.Here(failpoint.GatewaySent)
-	if e, ok := g.waitForEvent(ctx, event, wait); ok {
-		failpoint.Here(failpoint.GatewaySettled)
-		return checkFingerprint(e, cmd)
+	return e, false, nil
+}
+
+// waitFor returns the event of a command that was sent, or errPending when the command
+// is not settled within wait.
+func (g *Gateway) waitFor(ctx context.Context, event <-chan catalog.Event, wait time.Duration) (catalog.Event, error) {
+	e, ok := g.waitForEvent(ctx, event, wait)
+	if !ok {
+		return e, errPending
 	}
-	return catalog.Event{}, errPending
+	failpoint.Here(failpoint.GatewaySettled)
+	return e, nil
 }
 
 // send appends commands to the log, unless the backlog is too old or a disk is almost
@@ -186,7 +196,7 @@ func (g *Gateway) send(ctx context.Context, commands ...catalog.Command) error {
 		p.retryAfter = diskRetryAfter
 		return p
 	}
-	if err := g.backlog.admit(commands); err != nil {
+	if err := g.backlog.admit(ctx, commands); err != nil {
 		g.metrics.shedBacklog.Inc()
 		return err
 	}
@@ -201,34 +211,22 @@ func (g *Gateway) send(ctx context.Context, commands ...catalog.Command) error {
 	return err
 }
 
-// acquireSlot takes a free slot, or returns a busy problem when none is free. It
-// does not queue: a request at the end of a queue would finish too late for its
-// client. shed counts the rejections.
-func acquireSlot(slots chan struct{}, shed prometheus.Counter) (release func(), err error) {
-	select {
-	case slots <- struct{}{}:
-		return func() { <-slots }, nil
-	default:
-		shed.Inc()
-		return nil, problem(catalog.CodeBusy, fmt.Sprintf("not accepted: %d such requests are in progress; retry after %d s", cap(slots), catalog.CodeBusy.Kind().RetryAfter))
+// checkFingerprint returns a key_reused refusal when e belongs to another command with
+// the same id.
+func checkFingerprint(e catalog.Event, fingerprint [32]byte) error {
+	if e.Fingerprint != fingerprint {
+		return &catalog.Refusal{Code: catalog.CodeKeyReused, Reason: "choose another key for another request; command " + e.Command.String() + " has this one"}
 	}
-}
-
-// checkFingerprint returns e, or a key_reused refusal when e belongs to another
-// command with the same id.
-func checkFingerprint(e catalog.Event, cmd catalog.Command) (catalog.Event, error) {
-	if e.Fingerprint != cmd.Fingerprint() {
-		return catalog.Event{}, &catalog.Refusal{Code: catalog.CodeKeyReused, Reason: "choose another key for another request; command " + cmd.ID.String() + " has this one"}
-	}
-	return e, nil
+	return nil
 }
 
 // commandKeyPrefix begins the key with which a request without a key can be
 // repeated. The command id follows.
 const commandKeyPrefix = "command-"
 
-// commandID returns a new id, or, for a request with a key, an id that depends
-// only on method, path and key.
+// commandID returns a new id, or, for a request with a key, an id that depends only on
+// method, path and key. The path has its product id in the canonical form, however the
+// client has written it.
 func commandID(c *echo.Context, key string) catalog.ID {
 	if key == "" {
 		return newID()
@@ -238,5 +236,9 @@ func commandID(c *echo.Context, key string) catalog.ID {
 			return id
 		}
 	}
-	return catalog.DerivedID("key", c.Request().Method, c.Request().URL.Path, key)
+	path := c.Path()
+	if id, err := catalog.ParseID(c.Param("id")); err == nil {
+		path = strings.Replace(path, ":id", id.String(), 1)
+	}
+	return catalog.DerivedID("key", c.Request().Method, path, key)
 }

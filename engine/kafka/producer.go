@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -14,6 +13,7 @@ import (
 
 	"catalog"
 	"catalog/internal/telemetry"
+	"catalog/internal/wire"
 )
 
 const (
@@ -37,7 +37,8 @@ const (
 
 // SendCommands appends the commands, each to the partition of its product, in
 // the order given, and waits until all are stored. Its error wraps
-//   - ErrUnavailable when no command was accepted; a retry may succeed;
+//   - ErrTooLarge when a command is larger than a record may be: no command was sent;
+//   - ErrOverloaded or ErrUnavailable when no command was accepted; a retry may succeed;
 //   - ErrOutcomeUnknown when some or all commands may be stored, now or later;
 //     it is safe to send the same commands with the same ids again.
 func (l *Log) SendCommands(ctx context.Context, commands ...catalog.Command) error {
@@ -46,6 +47,9 @@ func (l *Log) SendCommands(ctx context.Context, commands ...catalog.Command) err
 		var err error
 		if records[i], err = l.commandRecord(c); err != nil {
 			return err
+		}
+		if size := recordSize(records[i]); size > wire.MaxRecord {
+			return fmt.Errorf("send command %s: a record of %d bytes (limit %d): %w", c.ID, size, wire.MaxRecord, catalog.ErrTooLarge)
 		}
 	}
 	call := telemetry.StartSend(ctx, "commands", l.topic("commands"), len(records))
@@ -59,28 +63,20 @@ func (l *Log) SendCommands(ctx context.Context, commands ...catalog.Command) err
 
 func (l *Log) sendCommands(ctx context.Context, records []*kgo.Record) error {
 	var wg sync.WaitGroup
-	var failed atomic.Pointer[error]
-	var rejected atomic.Int64 // records that did not fit into the buffer
+	errs := make([]error, len(records))
 	wg.Add(len(records))
-	ended := func(err error) {
-		if err != nil {
-			failed.CompareAndSwap(nil, &err)
-		}
-		if errors.Is(err, kgo.ErrMaxBuffered) {
-			rejected.Add(1)
-		}
-		wg.Done()
-	}
-	for _, r := range records {
+	for i, r := range records {
 		bytes := int64(size(r))
 		if !l.sending().TryAcquire(bytes) {
-			ended(kgo.ErrMaxBuffered)
+			errs[i] = kgo.ErrMaxBuffered
+			wg.Done()
 			continue
 		}
 		// The client does not get ctx: it cannot recall a record in flight.
 		l.commands.TryProduce(context.WithoutCancel(ctx), r, func(_ *kgo.Record, err error) {
 			l.sending().Release(bytes)
-			ended(err)
+			errs[i] = err
+			wg.Done()
 		})
 	}
 	done := make(chan struct{})
@@ -89,15 +85,8 @@ func (l *Log) sendCommands(ctx context.Context, records []*kgo.Record) error {
 	case <-ctx.Done():
 		return fmt.Errorf("send %d commands: %w: %w", len(records), catalog.ErrOutcomeUnknown, context.Cause(ctx))
 	case <-done:
+		return sendError(errs)
 	}
-	if err := failed.Load(); err != nil {
-		kind := catalog.ErrOutcomeUnknown
-		if rejected.Load() == int64(len(records)) {
-			kind = catalog.ErrUnavailable
-		}
-		return fmt.Errorf("send %d commands: %w: %w", len(records), kind, *err)
-	}
-	return nil
 }
 
 // PublishEvents appends the events of one shard, in order. It blocks only while

@@ -36,6 +36,15 @@ func (l *Log) eventRecord(e catalog.Event) (*kgo.Record, error) {
 	}, nil
 }
 
+// recordSize returns the bytes of key, value and headers of r.
+func recordSize(r *kgo.Record) int {
+	size := len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		size += len(h.Key) + len(h.Value)
+	}
+	return size
+}
+
 // headers returns record headers from pairs of name and value. It leaves out
 // pairs with an empty value.
 func headers(pairs ...string) []kgo.RecordHeader {

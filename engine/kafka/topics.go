@@ -156,6 +156,12 @@ func (l *Log) CommandOffsets(ctx context.Context) (starts, ends []int64, err err
 	return l.offsets(ctx, l.topic("commands"))
 }
 
+// CommandEnds returns, by shard, the offset that the next command will get.
+func (l *Log) CommandEnds(ctx context.Context) ([]int64, error) {
+	_, ends, err := l.CommandOffsets(ctx)
+	return ends, err
+}
+
 func (l *Log) offsets(ctx context.Context, topic string) (starts, ends []int64, err error) {
 	first, err := l.admin.ListStartOffsets(ctx, topic)
 	if err == nil {

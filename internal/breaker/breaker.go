@@ -1,13 +1,17 @@
 // Package breaker is a circuit breaker for a server or an engine. After a few
-// consecutive failures it fails calls at once instead of letting each caller
-// wait for a timeout, and it sends only one small probe at a time until the
-// target responds again.
+// consecutive failures it sends a small probe. If the probe fails too, it fails calls
+// at once instead of letting each caller wait for a timeout, and it sends one probe at
+// a time until the target responds again.
+//
+// Only a probe opens or closes a breaker. So a caller cannot open it for others by
+// requests that are too large, too slow or canceled: the target responds to the probe.
 package breaker
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -18,8 +22,9 @@ import (
 )
 
 const (
-	// failureThreshold is the number of consecutive failures that open a breaker:
-	// enough to ignore one lost call, few enough that few callers wait.
+	// failureThreshold is the number of consecutive failures after which a probe decides
+	// whether a breaker opens: enough to ignore one lost call, few enough that few
+	// callers wait.
 	failureThreshold = 3
 	// probeDelay is how long an open breaker waits before the next probe. It varies
 	// by a fifth, so that several processes do not probe at once.
@@ -28,12 +33,18 @@ const (
 	probeTimeout = time.Second
 )
 
-// Breaker guards one target, a server or an engine. It is closed at first,
-// which lets calls pass. It opens after failureThreshold consecutive failures
+// Probe is a cheap call of the target that a breaker guards. It returns nil when the
+// target responds.
+type Probe func(context.Context) error
+
+// Breaker guards one target, a server or an engine. It is closed at first, which lets
+// calls pass. It opens when a probe fails after failureThreshold consecutive failures,
 // and closes again after one successful probe. It is safe for concurrent use.
 type Breaker struct {
-	name    string
-	circuit circuitbreaker.CircuitBreaker[any]
+	name     string
+	circuit  circuitbreaker.CircuitBreaker[any]
+	failures atomic.Int64 // consecutive
+	probing  atomic.Bool  // while a probe is in progress
 }
 
 // New returns a breaker for the target of that name. Its metric goes to reg;
@@ -55,9 +66,18 @@ func New(name string, reg prometheus.Registerer) *Breaker {
 		}).Build()}
 }
 
-// Allow reports whether a call may start. The caller passes its outcome to
-// Record.
-func (b *Breaker) Allow() bool { return b.circuit.TryAcquirePermit() }
+// Allow reports whether a call may start. The caller passes its outcome to Record.
+// When a probe is due, Allow starts it in the background, so that no caller waits for
+// a target that may not respond.
+func (b *Breaker) Allow(probe Probe) bool {
+	if b.circuit.IsClosed() {
+		return true
+	}
+	if b.circuit.TryAcquirePermit() {
+		b.startProbe(probe)
+	}
+	return false
+}
 
 // Outcome is what a call says about the health of its target.
 type Outcome int
@@ -66,37 +86,48 @@ type Outcome int
 const (
 	Succeeded Outcome = iota // the target responded, even if with an error
 	Failed                   // the target did not respond
-	Canceled                 // the caller gave up first, which says nothing about the target
+	Canceled                 // the call says nothing about the target, such as one that its caller gave up
 )
 
-// Record records the outcome of a call that Allow has allowed.
-func (b *Breaker) Record(o Outcome) {
-	switch {
-	case o == Succeeded:
-		b.circuit.RecordSuccess()
-	case o == Failed, b.circuit.IsHalfOpen(): // a probe that ends without success has failed
-		b.circuit.RecordFailure()
+// Record records the outcome of a call that Allow has allowed. After failureThreshold
+// consecutive failures it starts the probe that decides.
+func (b *Breaker) Record(probe Probe, o Outcome) {
+	switch o {
+	case Succeeded:
+		b.failures.Store(0)
+	case Failed:
+		if b.failures.Add(1) >= failureThreshold && b.circuit.IsClosed() {
+			b.startProbe(probe)
+		}
 	}
 }
 
-// Do runs call, or returns ErrUnavailable at once while the breaker is open.
-// When a probe is due, Do starts probe in the background and returns
-// ErrUnavailable, so that no caller waits for a target that may not respond.
-// probe should be a cheap call of the same target.
-func (b *Breaker) Do(ctx context.Context, probe, call func(context.Context) error) error {
-	if !b.Allow() {
-		return b.unavailable()
+// startProbe sends a probe in the background, unless one is in progress. Its result
+// opens or closes the breaker.
+func (b *Breaker) startProbe(probe Probe) {
+	if !b.probing.CompareAndSwap(false, true) {
+		return
 	}
-	if b.circuit.IsHalfOpen() {
-		go func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
-			defer cancel()
-			b.Record(outcomeOf(probe(ctx)))
-		}()
+	go func() {
+		defer b.probing.Store(false)
+		ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+		defer cancel()
+		if outcomeOf(probe(ctx)) == Failed {
+			b.circuit.Open()
+			return
+		}
+		b.failures.Store(0)
+		b.circuit.Close()
+	}()
+}
+
+// Do runs call, or returns ErrUnavailable at once while the breaker is open.
+func (b *Breaker) Do(ctx context.Context, probe Probe, call func(context.Context) error) error {
+	if !b.Allow(probe) {
 		return b.unavailable()
 	}
 	err := call(ctx)
-	b.Record(outcomeOf(err))
+	b.Record(probe, outcomeOf(err))
 	return err
 }
 
@@ -104,7 +135,8 @@ func (b *Breaker) unavailable() error {
 	return fmt.Errorf("%s has not responded to the last calls; retry later: %w", b.name, catalog.ErrUnavailable)
 }
 
-// outcomeOf returns what the error of a call says about its target.
+// outcomeOf returns what the error of a call says about its target. The engines mark
+// the errors that mean that they do not respond; all others are responses.
 func outcomeOf(err error) Outcome {
 	switch {
 	case errors.Is(err, context.Canceled):

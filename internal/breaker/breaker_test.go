@@ -49,7 +49,8 @@ func wantOpen(t *testing.T, reg *prometheus.Registry, want float64) {
 	}
 }
 
-// openBreaker returns a breaker that three calls without a response have opened.
+// openBreaker returns a breaker that three calls and a probe without a response have
+// opened.
 func openBreaker(t *testing.T, e *target) (*breaker.Breaker, *prometheus.Registry) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
@@ -62,6 +63,9 @@ func openBreaker(t *testing.T, e *target) (*breaker.Breaker, *prometheus.Registr
 		}
 		cancel()
 	}
+	wantOpen(t, reg, 0)
+	time.Sleep(time.Second) // until the probe has timed out
+	synctest.Wait()
 	wantOpen(t, reg, 1)
 	return b, reg
 }
@@ -102,21 +106,6 @@ func TestBreaker_open(t *testing.T) {
 			wantOpen(t, reg, 0)
 		})
 	})
-	t.Run("a canceled probe does not close the breaker", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			e := &target{}
-			b, reg := openBreaker(t, e)
-			time.Sleep(time.Second)
-			if !b.Allow() {
-				t.Fatal("Allow = false after the delay; want true, for a probe")
-			}
-			b.Record(breaker.Canceled)
-			wantOpen(t, reg, 1)
-			if b.Allow() {
-				t.Error("Allow = true after a canceled probe; want false until the next delay")
-			}
-		})
-	})
 }
 
 func TestBreaker_closed(t *testing.T) {
@@ -129,6 +118,43 @@ func TestBreaker_closed(t *testing.T) {
 				}
 			}
 		}
+	})
+	t.Run("calls that run out of their time do not open it while the target responds to probes", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e, reg := &target{}, prometheus.NewRegistry()
+			b := breaker.New("mongo", reg)
+			heavy := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+			for range 100 {
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				if err := b.Do(ctx, e.probe, heavy); !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatalf("Do = %v; want %v", err, context.DeadlineExceeded)
+				}
+				cancel()
+				if err := b.Do(t.Context(), e.probe, func(context.Context) error { return context.Canceled }); !errors.Is(err, context.Canceled) {
+					t.Fatalf("Do = %v; want a canceled call", err)
+				}
+			}
+			synctest.Wait()
+			wantOpen(t, reg, 0)
+			if n := e.probes.Load(); n == 0 || n > 34 {
+				t.Errorf("%d probes after 100 failures; want one for three failures", n)
+			}
+		})
+	})
+	t.Run("one probe at a time is sent, however many calls fail", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e := &target{}
+			e.delay.Store(int64(time.Hour))
+			b := breaker.New("mongo", prometheus.NewRegistry())
+			for range 100 {
+				b.Record(e.probe, breaker.Failed)
+			}
+			synctest.Wait()
+			if n := e.probes.Load(); n != 1 {
+				t.Errorf("%d probes; want 1", n)
+			}
+			time.Sleep(2 * time.Second) // until the probe has timed out
+		})
 	})
 	t.Run("failures that are not consecutive do not open it", func(t *testing.T) {
 		b := breaker.New("mongo", prometheus.NewRegistry())

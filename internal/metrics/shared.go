@@ -18,6 +18,6 @@ func CacheLookups(reg prometheus.Registerer, tier string) Lookups {
 // Shed returns the counter of requests that are rejected for the reason.
 func Shed(reg prometheus.Registerer, reason string) prometheus.Counter {
 	return Register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "catalog_requests_shed_total", Help: "Requests rejected at once because of too much work: too many writes, imports, subscribers, or calls to one service at once, a write backlog that is too old, or a disk that is almost full.",
+		Name: "catalog_requests_shed_total", Help: "Requests rejected because of too much work, by reason: too many requests of one kind, subscribers, or calls to one service at once, too many bytes of large requests and responses, a write backlog that is too old, or a disk that is almost full.",
 	}, []string{"reason"})).WithLabelValues(reason)
 }

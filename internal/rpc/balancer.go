@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/balancer/base"
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
 	"catalog"
@@ -31,8 +33,9 @@ func init() {
 // breakers holds the circuit breakers of the servers behind one target.
 type breakers struct {
 	reg       prometheus.Registerer
-	byAddress sync.Map      // string to *breaker.Breaker
-	calls     chan struct{} // one element for each call in progress
+	byAddress sync.Map                                        // string to *breaker.Breaker
+	probe     func(ctx context.Context, address string) error // asks one server for its health; set by Dial
+	calls     chan struct{}                                   // one element for each call in progress
 	shed      prometheus.Counter
 }
 
@@ -53,7 +56,25 @@ func (b *breakers) of(address string) *breaker.Breaker {
 // target to the picker. gRPC makes the picker, so Dial cannot give it the breakers.
 type breakersKey struct{}
 
+// addressKey is the context key of the address to which the picker sends a probe,
+// whatever its breaker says.
+type addressKey struct{}
+
+// probeServer asks the server at the address for its health, on the connection that
+// calls use. Any status is a sign of life: gRPC itself avoids servers that do not serve.
+func probeServer(ctx context.Context, cc *grpc.ClientConn, address string) error {
+	_, err := healthpb.NewHealthClient(cc).Check(context.WithValue(ctx, addressKey{}, address), &healthpb.HealthCheckRequest{})
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return fmt.Errorf("%s does not respond: %w", address, catalog.ErrUnavailable)
+	}
+	return nil
+}
+
 func (b *breakers) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	if ctx.Value(addressKey{}) != nil { // a probe needs no slot
+		return invoke(context.WithValue(ctx, breakersKey{}, b), method, req, reply, cc, opts...)
+	}
 	select {
 	case b.calls <- struct{}{}:
 		defer func() { <-b.calls }()
@@ -108,17 +129,26 @@ var errNoServer = status.Error(codes.Unavailable, "no server responds")
 func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	all := info.Ctx.Value(breakersKey{}).(*breakers)
 	first, n := p.next.Add(1), uint32(len(p.servers))
+	probed, isProbe := info.Ctx.Value(addressKey{}).(string)
 	for i := range n {
 		s := &p.servers[(first+i)%n]
-		if b := all.of(s.address); b.Allow() {
-			return balancer.PickResult{SubConn: s.conn, Done: func(d balancer.DoneInfo) { b.Record(outcome(d)) }}, nil
+		if isProbe {
+			if s.address == probed {
+				return balancer.PickResult{SubConn: s.conn}, nil
+			}
+			continue
+		}
+		probe := func(ctx context.Context) error { return all.probe(ctx, s.address) }
+		if b := all.of(s.address); b.Allow(probe) {
+			return balancer.PickResult{SubConn: s.conn, Done: func(d balancer.DoneInfo) { b.Record(probe, outcome(d)) }}, nil
 		}
 	}
 	return balancer.PickResult{}, errNoServer
 }
 
-// outcome returns what a call shows about the server. A server that sends any
-// reply works, even when the reply says that an engine does not respond.
+// outcome returns what a call shows about the server. A server that sends any reply
+// works, even when the reply says that an engine does not respond. A call that ran out
+// of its caller's time may be a heavy one; the probe shows whether the server responds.
 func outcome(d balancer.DoneInfo) breaker.Outcome {
 	if d.Err == nil || d.BytesReceived {
 		return breaker.Succeeded

@@ -31,6 +31,7 @@ type writer struct {
 	calls   atomic.Int64
 	clients sync.Map // addresses of client connections
 	frozen  atomic.Bool
+	slow    atomic.Bool // receipts take longer than any caller waits, all other calls do not
 	stop    func()
 }
 
@@ -39,10 +40,15 @@ func (w *writer) GetReceipt(ctx context.Context, _ *catalogv1.GetReceiptRequest)
 	if client, ok := peer.FromContext(ctx); ok {
 		w.clients.Store(client.Addr.String(), true)
 	}
-	if w.frozen.Load() {
+	if w.slow.Load() {
 		<-ctx.Done()
 	}
 	return nil, catalog.ErrNotFound
+}
+
+// FindSKUs is a call that is never slow.
+func (w *writer) FindSKUs(context.Context, *catalogv1.FindSKUsRequest) (*catalogv1.FindSKUsResponse, error) {
+	return &catalogv1.FindSKUsResponse{}, nil
 }
 
 // serve starts a writer at the address.
@@ -52,8 +58,16 @@ func serve(t testing.TB, address string, opts ...grpc.ServerOption) *writer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := rpc.NewServer(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), opts...)
-	w := &writer{address: l.Addr().String(), stop: s.Stop}
+	w := &writer{address: l.Addr().String()}
+	// A frozen process does not respond to any call, health checks included.
+	frozen := grpc.ChainUnaryInterceptor(func(ctx context.Context, r any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		if w.frozen.Load() {
+			<-ctx.Done()
+		}
+		return handler(ctx, r)
+	})
+	s := rpc.NewServer(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), append(opts, frozen)...)
+	w.stop = s.Stop
 	catalogv1.RegisterWriterServiceServer(s, w)
 	done := make(chan error, 1)
 	go func() { done <- s.Run(context.Background(), l) }()
@@ -134,6 +148,39 @@ func TestBalancer(t *testing.T) {
 	t.Run("a server that comes back gets calls again", func(t *testing.T) {
 		again := serve(t, one.address)
 		eventually(t, "both servers get calls", func() bool { call(noTimeout); return again.calls.Load() > 10 })
+	})
+}
+
+func TestBalancer_slowCalls(t *testing.T) {
+	t.Run("callers whose calls take too long do not keep others from the server", func(t *testing.T) {
+		w := serve(t, freeport.Address())
+		c, err := rpc.Dial(w.address, prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		client := catalogv1.NewWriterServiceClient(c)
+		other := func() error {
+			_, err := client.FindSKUs(t.Context(), &catalogv1.FindSKUsRequest{Skus: []string{"a"}})
+			return err
+		}
+		if err := other(); err != nil {
+			t.Fatal(err)
+		}
+		w.slow.Store(true)
+		for range 20 { // one after the other, so that no other call succeeds between them
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			_, err := client.GetReceipt(ctx, &catalogv1.GetReceiptRequest{CommandId: make([]byte, 16)})
+			cancel()
+			if status.Code(err) != codes.DeadlineExceeded {
+				t.Fatalf("GetReceipt = %v; want %v", err, codes.DeadlineExceeded)
+			}
+		}
+		for range 20 {
+			if err := other(); err != nil {
+				t.Fatalf("FindSKUs = %v; want a response: the server is not at fault", err)
+			}
+		}
 	})
 }
 

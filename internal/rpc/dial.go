@@ -80,6 +80,7 @@ func Dial(target string, reg prometheus.Registerer, opts ...grpc.DialOption) (*g
 	if err != nil {
 		return nil, fmt.Errorf("address %q of a gRPC server: %w", target, err)
 	}
+	b.probe = func(ctx context.Context, address string) error { return probeServer(ctx, c, address) }
 	return c, nil
 }
 

@@ -39,6 +39,14 @@ const (
 	// maxRequest is the largest request, in bytes, that a server receives: 256
 	// commands with products of the largest size fit.
 	maxRequest = 4 << 20
+	// maxStreams is how many calls one connection may have in progress: the calls of a
+	// client, of which there are at most maxCalls, and its streams.
+	maxStreams = 2 * maxCalls
+	// maxHeaders is the largest header of a call, in bytes.
+	maxHeaders = 32 << 10
+	// streamTimeout is the time in which a client must take a message of a stream. It is
+	// longer than a reader may wait for its view, which is away for a minute.
+	streamTimeout = 2 * time.Minute
 	// minPing is the shortest interval of keepalive pings that a server accepts;
 	// clients ping every pingInterval.
 	minPing = 5 * time.Second
@@ -84,7 +92,8 @@ func NewServer(log *slog.Logger, reg prometheus.Registerer, opts ...grpc.ServerO
 			grpc.ChainStreamInterceptor(m.streamServer, recoverStream(log)),
 			grpc.MaxRecvMsgSize(maxRequest), grpc.MaxSendMsgSize(MaxMessage),
 			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
-			grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: maxConnectionAge}),
+			grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: maxConnectionAge, Time: pingInterval, Timeout: pingTimeout}),
+			grpc.MaxConcurrentStreams(maxStreams), grpc.MaxHeaderListSize(maxHeaders),
 		}, opts...)...),
 		health: health.NewServer(),
 	}
@@ -193,8 +202,23 @@ func finish(ctx context.Context, log *slog.Logger, method string, panicked any, 
 }
 
 // validatedStream is a stream that rejects requests that break the rules in the
-// contract.
+// contract, and ends when its client does not take a message.
 type validatedStream struct{ grpc.ServerStream }
+
+// SendMsg returns an error when the client has not taken the message after
+// streamTimeout. The handler then returns, which ends the stream and frees the message.
+func (v validatedStream) SendMsg(m any) error {
+	sent := make(chan error, 1)
+	go func() { sent <- v.ServerStream.SendMsg(m) }()
+	timeout := time.NewTimer(streamTimeout)
+	defer timeout.Stop()
+	select {
+	case err := <-sent:
+		return err
+	case <-timeout.C:
+		return status.Error(codes.DeadlineExceeded, "the client does not take the messages of the stream")
+	}
+}
 
 func (v validatedStream) RecvMsg(m any) error {
 	if err := v.ServerStream.RecvMsg(m); err != nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"catalog"
@@ -19,6 +20,10 @@ const (
 	// maxDepth limits the nesting of a JSON body, in objects and lists. A product
 	// needs two levels.
 	maxDepth = 8
+	// maxValues limits the number of values in a JSON body, those in objects and lists
+	// included. A patch that sets and removes as many attributes as a product can have
+	// needs fewer than 300. Each value takes many times its size in memory.
+	maxValues = 1000
 	// maxVersion is the largest version that every JSON reader can represent
 	// exactly: numbers in JavaScript are exact up to 2^53.
 	maxVersion = 1<<53 - 1
@@ -32,6 +37,10 @@ func ParseProductData(body []byte) (catalog.ProductData, error) {
 		return catalog.ProductData{}, err
 	}
 	r := &catalog.Refusal{}
+	o.refuseNulls(r, "")
+	if attributes, ok := o["attributes"].(object); ok {
+		attributes.refuseNulls(r, "attributes.")
+	}
 	d := o.patch(r).Apply(catalog.ProductData{})
 	return d, merge(r, d.Validate())
 }
@@ -45,7 +54,7 @@ func ParsePatch(body []byte) (catalog.Patch, error) {
 	}
 	r := &catalog.Refusal{}
 	p := o.patch(r)
-	return p, merge(r, validatePatch(p))
+	return p, merge(r, p.Validate())
 }
 
 // ParseRow parses a line of an import: a merge patch with an id, an SKU or both,
@@ -66,7 +75,7 @@ func ParseRow(body []byte) (id catalog.ID, p catalog.Patch, err error) {
 	if id == (catalog.ID{}) && (p.SKU == nil || *p.SKU == "") && len(r.Fields) == 0 {
 		r.Add("sku", "is missing; give an sku or an id, which identify the product of the line")
 	}
-	return id, p, merge(r, validatePatch(p))
+	return id, p, merge(r, p.Validate())
 }
 
 // ParseRestore parses the body of a restore request and returns the version to
@@ -92,28 +101,17 @@ func ParseRestore(body []byte) (version int64, err error) {
 	return version, r.Err()
 }
 
-// validatePatch checks the rules that hold for every product that the patch could
-// apply to.
-func validatePatch(p catalog.Patch) error {
-	minimal := catalog.ProductData{Name: "x", Price: catalog.Money{Currency: "EUR"}}
-	if p.Currency == nil {
-		p.Amount = nil // its number of digits depends on the product's currency
-	}
-	return p.Apply(minimal).Validate()
-}
-
-// merge adds the fields of err, a refusal by validation, to r. It leaves out the
-// fields that r already lists as unreadable.
+// merge returns a refusal with the fields of r and those of err, a refusal by
+// validation. It leaves out the fields that r already lists as unreadable.
 func merge(r *catalog.Refusal, err error) error {
 	var more *catalog.Refusal
 	if errors.As(err, &more) {
-		for _, f := range more.Fields {
-			if !slices.ContainsFunc(r.Fields, func(g catalog.FieldError) bool {
+		unreadable := slices.Clone(r.Fields)
+		r.Merge(more, func(f catalog.FieldError) bool {
+			return slices.ContainsFunc(unreadable, func(g catalog.FieldError) bool {
 				return f.Field == g.Field || strings.HasPrefix(f.Field, g.Field+".") || strings.HasPrefix(f.Field, g.Field+"[")
-			}) {
-				r.Fields = append(r.Fields, f)
-			}
-		}
+			})
+		})
 	}
 	return r.Err()
 }
@@ -126,6 +124,17 @@ func (o object) take(name string) (value any, ok bool) {
 	value, ok = o[name]
 	delete(o, name)
 	return value, ok
+}
+
+// refuseNulls removes the members of o that are null, which clears a field in a patch
+// and has no meaning in a whole product, and adds them to r.
+func (o object) refuseNulls(r *catalog.Refusal, path string) {
+	for _, k := range slices.Sorted(maps.Keys(o)) {
+		if o[k] == nil {
+			delete(o, k)
+			r.Add(path+k, "must not be null; leave it out if it has no value")
+		}
+	}
 }
 
 // patch reads o as a merge patch and adds the members that it cannot read to r.
@@ -276,12 +285,16 @@ func parseObject(body []byte) (object, error) {
 	if !utf8.Valid(body) {
 		return nil, catalog.Invalid("body", "is not valid UTF-8")
 	}
+	if at := loneSurrogate(body); at >= 0 {
+		return nil, catalog.Invalid("body", fmt.Sprintf("has %s without the other half of its surrogate pair, at %s", body[at:at+6], location(body, int64(at))))
+	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, catalog.Invalid("body", "is empty; send a JSON object")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
-	v, err := parseValue(d, 0)
+	values := 0
+	v, err := parseValue(d, 0, &values)
 	if err == nil {
 		if _, e := d.Token(); !errors.Is(e, io.EOF) {
 			err = catalog.Invalid("body", fmt.Sprintf("has data after the end of the object, at %s", location(body, d.InputOffset())))
@@ -303,6 +316,45 @@ func parseObject(body []byte) (object, error) {
 	return o, nil
 }
 
+// loneSurrogate returns the place of the first escape such as \ud83d in the JSON text
+// that is half of a surrogate pair, or -1. encoding/json replaces it with U+FFFD, and
+// the product would have another text than the client sent.
+func loneSurrogate(body []byte) int {
+	for at := 0; ; {
+		next := bytes.IndexByte(body[at:], '\\')
+		if next < 0 {
+			return -1
+		}
+		at += next
+		first := escapedUnit(body[at:])
+		switch {
+		case first < 0: // a short escape such as \n, or one that the parser refuses
+			at += 2
+		case !utf16.IsSurrogate(first):
+			at += 6
+		case utf16.DecodeRune(first, escapedUnit(body[at+6:])) == utf8.RuneError:
+			return at
+		default:
+			at += 12
+		}
+		if at >= len(body) {
+			return -1
+		}
+	}
+}
+
+// escapedUnit returns the UTF-16 unit of the escape \uXXXX at the start of b, or -1.
+func escapedUnit(b []byte) rune {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return -1
+	}
+	unit, err := strconv.ParseUint(string(b[2:6]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(unit)
+}
+
 // location returns the line and the column of an offset in body, from 1.
 func location(body []byte, offset int64) string {
 	before := body[:min(int(offset), len(body))]
@@ -312,11 +364,14 @@ func location(body []byte, offset int64) string {
 }
 
 // parseValue parses the next value: an object, a []any, a string, a json.Number,
-// a bool or nil. It refuses duplicate names and deep nesting, which
-// encoding/json accepts.
-func parseValue(d *json.Decoder, depth int) (any, error) {
+// a bool or nil, and adds the number of values in it to values. It refuses duplicate
+// names, deep nesting and very many values, which encoding/json accepts.
+func parseValue(d *json.Decoder, depth int, values *int) (any, error) {
 	if depth > maxDepth {
 		return nil, catalog.Invalid("body", fmt.Sprintf("is nested deeper than %d levels", maxDepth))
+	}
+	if *values++; *values > maxValues {
+		return nil, catalog.Invalid("body", fmt.Sprintf("has more than %d values; no product needs so many", maxValues))
 	}
 	t, err := d.Token()
 	if err != nil {
@@ -334,7 +389,7 @@ func parseValue(d *json.Decoder, depth int) (any, error) {
 			if _, ok := o[name]; ok {
 				return nil, catalog.Invalid(fmt.Sprintf("%.80s", name), "is given twice")
 			}
-			if o[name], err = parseValue(d, depth+1); err != nil {
+			if o[name], err = parseValue(d, depth+1, values); err != nil {
 				return nil, err
 			}
 		}
@@ -343,7 +398,7 @@ func parseValue(d *json.Decoder, depth int) (any, error) {
 	case json.Delim('['):
 		list := []any{}
 		for d.More() {
-			v, err := parseValue(d, depth+1)
+			v, err := parseValue(d, depth+1, values)
 			if err != nil {
 				return nil, err
 			}

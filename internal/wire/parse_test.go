@@ -32,6 +32,57 @@ func TestParseProductData(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a refusal names twenty fields and counts the others", func(t *testing.T) {
+		for name, body := range map[string]string{
+			"tags":       `{"tags":[` + strings.Repeat("1,", 799) + `1]}`,
+			"members":    `{` + members("%q:1", 800) + `}`,
+			"attributes": `{"attributes":{` + members("%q:1", 800) + `}}`,
+			"keys":       `{"name":"x","price":{"amount":"1","currency":"EUR"},"attributes":{` + members(`" %s":"v"`, 100) + `}}`,
+		} {
+			_, err := wire.ParseProductData([]byte(body))
+			var r *catalog.Refusal
+			if !errors.As(err, &r) || len(r.Fields) != catalog.MaxFieldErrors+1 || !strings.HasPrefix(r.Fields[catalog.MaxFieldErrors].Reason, "and ") {
+				t.Errorf("%s: %d fields; want %d and one that counts the others", name, len(r.Fields), catalog.MaxFieldErrors)
+			}
+		}
+	})
+	t.Run("a refusal is small, however long the names in the body are", func(t *testing.T) {
+		long := strings.Repeat("n", 500_000)
+		for _, body := range []string{
+			`{"` + long + `":1}`, `{"attributes":{"` + long + `":1}}`, `{"attributes":{"` + long + `":"\u0000"}}`,
+			`{"name":"` + long + `","price":{"amount":"` + long + `","currency":"` + long + `"}}`, `{"tags":["` + long + `","` + long + `"]}`,
+		} {
+			if _, err := wire.ParseProductData([]byte(body)); err == nil || len(err.Error()) > 4000 {
+				t.Errorf("%.40s…: the refusal has %d bytes; want at most 4000", body, len(fmt.Sprint(err)))
+			}
+		}
+	})
+	t.Run("the parser stops at more values than a product can have", func(t *testing.T) {
+		_, err := wire.ParseProductData([]byte(`{"tags":[` + strings.Repeat("1,", 500_000) + `1]}`))
+		var r *catalog.Refusal
+		if !errors.As(err, &r) || len(r.Fields) != 1 || r.Fields[0].Field != "body" {
+			t.Errorf("ParseProductData = %v; want one field, the body", err)
+		}
+	})
+	t.Run("null is no value of a field", func(t *testing.T) {
+		for _, member := range []string{`"tags":null`, `"sku":null`, `"attributes":null`, `"attributes":{"a":null}`} {
+			if _, err := wire.ParseProductData([]byte(`{"name":"Chair","price":{"amount":"1","currency":"EUR"},` + member + `}`)); err == nil {
+				t.Errorf("%s is accepted, and the contract does not allow it", member)
+			}
+		}
+	})
+	t.Run("half of a surrogate pair is refused", func(t *testing.T) {
+		for _, bad := range []string{`\ud83d`, `\uDE00`, `\ude00\ud83d`, `a\ud83db`, `\ud83d\ud83d\ude00`, `\\\ud83d`, `\ud83d\n`} {
+			if d, err := wire.ParseProductData([]byte(`{"name":"` + bad + `","price":{"amount":"1","currency":"EUR"}}`)); err == nil {
+				t.Errorf("%s is stored as %q; want a refusal", bad, d.Name)
+			}
+		}
+		for text, want := range map[string]string{`\ud83d\ude00`: "😀", `\\ud83d`: `\ud83d`, `\u00e9\"\ud83D\uDE00\\`: `é"😀\`} {
+			if d, err := wire.ParseProductData([]byte(`{"name":"` + text + `","price":{"amount":"1","currency":"EUR"}}`)); err != nil || d.Name != want {
+				t.Errorf("%s = %q, %v; want %q", text, d.Name, err, want)
+			}
+		}
+	})
 	t.Run("a syntax error names the line", func(t *testing.T) {
 		_, err := wire.ParseProductData([]byte("{\n  \"name\": x\n}"))
 		if err == nil || !strings.Contains(err.Error(), "line 2") {
@@ -53,6 +104,37 @@ func TestParsePatch(t *testing.T) {
 	if p, err = wire.ParsePatch([]byte(`{"attributes":null}`)); err != nil || len(p.Apply(chair()).Attributes) != 0 {
 		t.Fatalf("attributes null keeps %v, %v", p.Apply(chair()).Attributes, err)
 	}
+}
+
+func TestParsePatch_removals(t *testing.T) {
+	for name, body := range map[string]string{
+		"too long":     `{"attributes":{"` + strings.Repeat("k", catalog.MaxAttributeKey+1) + `":null}}`,
+		"a megabyte":   `{"attributes":{"` + strings.Repeat("k", 1_000_000) + `":null}}`,
+		"blank":        `{"attributes":{" ":null}}`,
+		"control":      `{"attributes":{"a\u0007":null}}`,
+		"too many":     `{"attributes":{` + members("%q:null", catalog.MaxAttributes+1) + `}}`,
+		"among others": `{"attributes":{"a":"1","` + strings.Repeat("k", 65) + `":null}}`,
+	} {
+		if _, err := wire.ParsePatch([]byte(body)); err == nil {
+			t.Errorf("%s: the name of a removed attribute is accepted; want the rules of all others", name)
+		}
+		if _, _, err := wire.ParseRow([]byte(`{"id":"0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b",` + body[1:])); err == nil {
+			t.Errorf("%s: the name of a removed attribute is accepted in a row of an import", name)
+		}
+	}
+	all := `{"attributes":{` + members("%q:null", catalog.MaxAttributes) + `,` + members(`"set%s":"v"`, catalog.MaxAttributes) + `}}`
+	if _, err := wire.ParsePatch([]byte(all)); err != nil {
+		t.Errorf("ParsePatch = %v; want that as many attributes as a product has can be replaced", err)
+	}
+}
+
+// members returns n members of a JSON object. The format gets a different text each time.
+func members(format string, n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf(format, fmt.Sprintf("m%d", i))
+	}
+	return strings.Join(all, ",")
 }
 
 func FuzzParse(f *testing.F) {

@@ -13,6 +13,12 @@ import (
 	"time"
 )
 
+// MaxRecord is the size in bytes that a record of a command or an event, with its
+// headers, never exceeds. The largest valid command and the largest event have about
+// 870,000; a broker accepts batches of 1,048,588 by default, and the client sends
+// batches of at most 1,000,012. A test makes the largest there can be.
+const MaxRecord = 950_000
+
 // TruncateTime returns t in UTC and in microseconds, the precision of
 // PostgreSQL. Every stored time has this form.
 func TruncateTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -414,4 +416,57 @@ func roundTrip[T, M any](name string, value T, encode func(T) M, decode func(M) 
 	test.name, test.want = name, value
 	test.got, test.err = decode(encode(value))
 	return test
+}
+
+// TestMaxRecord makes the largest command and the largest event that the rules allow.
+func TestMaxRecord(t *testing.T) {
+	const headers = 500       // more than the headers of a record have
+	character := "\U0001d11e" // of four bytes
+	set, removed := map[string]*string{}, map[string]*string{}
+	value := strings.Repeat(character, catalog.MaxAttributeValue)
+	data := catalog.ProductData{Price: catalog.Money{Currency: "EUR"}, Attributes: map[string]string{}}
+	name := func(i, length int) string { return fmt.Sprintf("%03d", i) + strings.Repeat(character, length-3) }
+	for i := range catalog.MaxAttributes {
+		data.Attributes[name(i, catalog.MaxAttributeKey)] = value
+		set[name(i, catalog.MaxAttributeKey)] = &value
+		removed[name(i+catalog.MaxAttributes, catalog.MaxAttributeKey)] = nil
+	}
+	for i := range catalog.MaxTags {
+		data.Tags = append(data.Tags, name(i, catalog.MaxTag))
+	}
+	for i := range catalog.Fields {
+		if f := &catalog.Fields[i]; f.IsText() {
+			if text := strings.Repeat(character, f.MaxLen); f.Check(text) == "" {
+				*f.Text(&data) = text
+			} else {
+				*f.Text(&data) = f.Example
+			}
+		}
+	}
+	if err := data.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(set, removed)
+	p := catalog.Patch{Name: &data.Name, Brand: &data.Brand, Description: &data.Description, Category: &data.Category, SKU: &data.SKU, Tags: &data.Tags, Attributes: set}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	product := catalog.Product{ID: catalog.DerivedID("p"), ProductData: data, Version: 1 << 40}
+	for range catalog.MaxPastPrices {
+		product.PastPrices = append(product.PastPrices, catalog.PastPrice{Money: catalog.Money{Currency: "EUR"}, Until: time.Now()})
+	}
+	command, err := wire.EncodeCommand(catalog.Command{ID: catalog.DerivedID("p"), Product: catalog.DerivedID("p"), Op: catalog.PatchProduct{Patch: p}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	event, err := wire.EncodeEvent(catalog.Event{Product: product, Outcome: catalog.Changed, PreviousCategory: data.Category})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, b := range map[string][]byte{"command": command, "event": event} {
+		if len(b)+headers > wire.MaxRecord {
+			t.Errorf("the largest %s has %d bytes; want at most %d with its headers", what, len(b), wire.MaxRecord)
+		}
+		t.Logf("the largest %s has %d bytes", what, len(b))
+	}
 }

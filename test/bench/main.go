@@ -77,7 +77,7 @@ var parts = []struct {
 	name    string
 	measure func(*bench) error
 }{
-	{"reads", (*bench).reads}, {"writes", (*bench).writes}, {"small", (*bench).small}, {"index", (*bench).index}, {"search", (*bench).search}, {"commands", (*bench).commands}, {"traces", (*bench).traces},
+	{"reads", (*bench).reads}, {"writes", (*bench).writes}, {"small", (*bench).small}, {"index", (*bench).index}, {"search", (*bench).search}, {"commands", (*bench).commands}, {"traces", (*bench).traces}, {"shares", (*bench).shares},
 }
 
 func names() (all []string) {

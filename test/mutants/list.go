@@ -9,7 +9,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a command is accepted before the log has stored it",
-		file: "engine/kafka/producer.go", old: "	case <-done:\n	}\n	if err := failed.Load()", new: "	default:\n	}\n	if err := failed.Load()",
+		file: "engine/kafka/producer.go", old: "	case <-done:\n		return sendError(errs)", new: "	default:\n		return nil",
 		pkg: "./engine/kafka", test: "TestSendCommands",
 	},
 	{
@@ -228,8 +228,68 @@ var mutants = []mutant{
 		pkg: "./engine/bleve", test: "Test.*",
 	},
 	{
+		bug:  "the names of removed attributes are not checked",
+		file: "validate.go", old: "	p.validateRemovals(r)\n", new: "",
+		pkg: "./internal/wire", test: "TestParsePatch_removals",
+	},
+	{
+		bug:  "a list of wrong fields has no limit",
+		file: "errors.go", old: "return len(r.Fields) >= MaxFieldErrors", new: "return false",
+		pkg: "./internal/wire", test: "TestParseProductData",
+	},
+	{
+		bug:  "half of a surrogate pair is stored as another character",
+		file: "internal/wire/parse.go", old: "at := loneSurrogate(body); at >= 0", new: "at := loneSurrogate(body); at > len(body)",
+		pkg: "./internal/wire", test: "TestParseProductData",
+	},
+	{
+		bug:  "a command that is too large is sent",
+		file: "engine/kafka/producer.go", old: "size > wire.MaxRecord", new: "size < 0",
+		pkg: "./engine/kafka", test: "TestSendCommands_size",
+	},
+	{
+		bug:  "a record that is too large counts as a failure of the log",
+		file: "engine/kafka/errors.go", old: "{kerr.MessageTooLarge, catalog.ErrTooLarge}", new: "{kerr.MessageTooLarge, catalog.ErrOutcomeUnknown}",
+		pkg: "./engine/kafka", test: "TestSendError",
+	},
+	{
+		bug:  "requests open a breaker, without a probe",
+		file: "internal/breaker/breaker.go", old: "if outcomeOf(probe(ctx)) == Failed {", new: "if probe(ctx); true {",
+		pkg: "./internal/rpc", test: "TestBalancer_slowCalls",
+	},
+	{
+		bug:  "the body of a refused request is not drained",
+		file: "gateway/request.go", old: "	_, _ = io.CopyN(io.Discard, b, maxDrain)\n", new: "",
+		pkg: "./gateway", test: "TestBody_tooLarge",
+	},
+	{
+		bug:  "a key depends on how the id in the path is written",
+		file: "gateway/write.go", old: "path = strings.Replace(path, \":id\", id.String(), 1)", new: "path = c.Request().URL.Path",
+		pkg: "./gateway", test: "TestIdempotencyKey_canonicalID",
+	},
+	{
+		bug:  "lists and suggestions have one share",
+		file: "gateway/search.go", old: "g.shareFor(g.shares.lists, at...)", new: "g.shareFor(g.shares.suggest, at...)",
+		pkg: "./gateway", test: "TestShares_apart",
+	},
+	{
+		bug:  "a read that waits for a position takes the slot of other reads",
+		file: "gateway/read.go", old: "return g.shares.positions", new: "continue",
+		pkg: "./gateway", test: "TestPosition_unreached",
+	},
+	{
+		bug:  "a page of another site writes",
+		file: "gateway/protect.go", old: "err := crossOrigin.Check(r); err != nil", new: "err := crossOrigin.Check(r); err != nil && r.Method == \"TRACE\"",
+		pkg: "./gateway", test: "TestProtect",
+	},
+	{
+		bug:  "cached products survive that their shard was not followed",
+		file: "gateway/near_cache.go", old: "!ok || p.began != w.began.Load() || p.seq", new: "!ok || p.seq",
+		pkg: "./gateway", test: "TestNearCache",
+	},
+	{
 		bug:  "a key of another request returns the other result",
-		file: "gateway/write.go", old: "e.Fingerprint != cmd.Fingerprint()", new: "false",
+		file: "gateway/write.go", old: "e.Fingerprint != fingerprint", new: "false",
 		pkg: "./gateway", test: "Test.*",
 	},
 	{

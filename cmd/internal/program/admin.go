@@ -43,8 +43,9 @@ func (p *Process) serveAdmin() error {
 		}
 		return errors.New("the engines are being opened")
 	}})
+	current := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*a.handler.Load()).ServeHTTP(w, r) })
 	server := daemon.Serve("admin", l, &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*a.handler.Load()).ServeHTTP(w, r) }),
+		Handler:           daemon.OnlyHosts(current, daemon.AllowedHosts(l.Addr(), "")),
 		ReadHeaderTimeout: adminHeaderTimeout,
 	})
 	go func() { a.stopped <- server.Run(ctx) }()

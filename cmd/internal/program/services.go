@@ -105,7 +105,7 @@ func (p *Process) Gateway(cfg gateway.Config, log gateway.Log, reader, writer *g
 	p.addresses = append(p.addresses, slog.String("http", l.Addr().String()))
 	g := gateway.New(cfg, gateway.Dependencies{
 		Log: log, Reader: catalogv1.NewReaderServiceClient(reader), Writer: catalogv1.NewWriterServiceClient(writer),
-		Room: p.Engines.Room, Logger: t.Log, Now: time.Now, Metrics: t.Registry,
+		Room: p.Engines.Room, Logger: t.Log, Now: time.Now, Metrics: t.Registry, Memory: p.Engines.Memory,
 	})
 	h, err := g.Handler(web.Pages())
 	if err != nil {
@@ -114,6 +114,6 @@ func (p *Process) Gateway(cfg gateway.Config, log gateway.Log, reader, writer *g
 	p.Engines.AddCheck("outcomes", g.Ping)
 	return []daemon.Part{
 		{Name: "outcomes", Run: g.Run},
-		daemon.Serve("http", l, g.Server(h)),
+		daemon.Serve("http", l, g.Server(h, daemon.AllowedHosts(l.Addr(), cfg.Hosts))),
 	}, l.Addr(), nil
 }

@@ -1,0 +1,139 @@
+package gateway
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"catalog"
+	"catalog/internal/memory"
+)
+
+// importLine is a line of an import, without its line end.
+type importLine struct {
+	number  int64
+	text    []byte
+	tooLong bool
+	held    int64 // bytes of the share of long rows; 0 for a short line
+	err     error // instead of a line: io.EOF at the end, else why reading ended
+}
+
+// lineReader reads the lines of an import in the background, one ahead of the window, so
+// that a window can end while its client sends nothing.
+type lineReader struct {
+	lines chan *importLine
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	body   *requestBody
+	from   *bufio.Reader
+	long   *memory.Share
+	set    time.Time // when the deadline of the body was set last
+	done   chan struct{}
+}
+
+// readLines starts to read lines from the body, of which from is a part. Call stop.
+func readLines(ctx context.Context, body *requestBody, from io.Reader, long *memory.Share) *lineReader {
+	ctx, cancel := context.WithCancel(ctx)
+	r := &lineReader{
+		lines: make(chan *importLine), ctx: ctx, cancel: cancel, body: body,
+		from: bufio.NewReaderSize(from, smallBody), long: long, done: make(chan struct{}),
+	}
+	go r.run()
+	return r
+}
+
+// stop ends the reading. A client that is sending meets no closed connection: what it
+// sends next is drained with the rest of the body.
+func (r *lineReader) stop() {
+	r.cancel()
+	r.body.setDeadline(time.Now().Add(stopTimeout))
+	<-r.done
+}
+
+// run sends the lines, without the blank ones, and then the error that ended them.
+func (r *lineReader) run() {
+	defer close(r.done)
+	for number := int64(1); ; number++ {
+		l, err := r.next()
+		l.number = number
+		blank := !l.tooLong && len(bytes.TrimSpace(l.text)) == 0
+		if blank || !r.send(l) {
+			r.long.Release(l.held)
+		}
+		if err != nil {
+			r.send(&importLine{err: err})
+			return
+		}
+		if r.ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// send reports whether the import took the line.
+func (r *lineReader) send(l *importLine) bool {
+	select {
+	case r.lines <- l:
+		return true
+	case <-r.ctx.Done():
+		return false
+	}
+}
+
+// next returns the next line, and io.EOF with the last one. It drops the text of a line
+// that is too long.
+func (r *lineReader) next() (*importLine, error) {
+	if now := time.Now(); now.Sub(r.set) > time.Second {
+		r.setDeadline(now)
+	}
+	l := &importLine{}
+	for {
+		part, err := r.from.ReadSlice('\n')
+		switch {
+		case r.ctx.Err() != nil:
+			err = r.ctx.Err()
+		case l.tooLong:
+		case len(l.text)+len(part) > maxBody:
+			r.long.Release(l.held)
+			*l = importLine{tooLong: true}
+		default:
+			if len(l.text) > 0 && l.held == 0 { // longer than smallBody
+				if e := r.hold(l); e != nil {
+					return &importLine{}, e
+				}
+			}
+			l.text = append(l.text, part...)
+		}
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case err != nil && !errors.Is(err, io.EOF):
+			r.long.Release(l.held)
+			return &importLine{}, bodyError(err)
+		}
+		l.text = bytes.TrimRight(l.text, "\r\n")
+		return l, err
+	}
+}
+
+// hold takes the bytes of a long line, for which it waits until other long lines are
+// settled.
+func (r *lineReader) hold(l *importLine) error {
+	ctx, cancel := context.WithTimeout(r.ctx, windowQueueTimeout)
+	defer cancel()
+	if err := r.long.Acquire(ctx, maxBody); err != nil {
+		return problem(catalog.CodeBusy, "not accepted: too many imports have long lines; retry")
+	}
+	l.held = maxBody
+	r.setDeadline(time.Now())
+	return nil
+}
+
+func (r *lineReader) setDeadline(now time.Time) {
+	r.body.setDeadline(now.Add(rowTimeout))
+	r.set = now
+}

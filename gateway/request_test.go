@@ -1,0 +1,119 @@
+package gateway_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// drip sends a request whose body never arrives, and returns the connection.
+func drip(t *testing.T, url, request string, headers ...string) *bufio.Reader {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	// generous: the test fails when nothing comes, and not when the machine is busy
+	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: 1000\r\n\r\n{", request, strings.Join(append(headers, ""), "\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	return bufio.NewReader(c)
+}
+
+func TestBody_neverArrives(t *testing.T) {
+	url := serve(t, &system{})
+	id := "/api/v1/products/0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b"
+	for _, test := range []struct {
+		request string
+		headers []string
+		status  int
+	}{
+		{"POST /nowhere", nil, 404},
+		{"POST /api/v1/products", []string{"Content-Type: text/plain"}, 415},
+		{"PUT /api/v1/products/x", []string{"Content-Type: application/json"}, 400},
+		{"DELETE " + id, nil, 404},
+		{"GET " + id, nil, 404},
+		{"GET /docs/", nil, 200},
+		{"PROPFIND /api/v1/products", nil, 405},
+		{"POST /api/v1/imports", []string{"Content-Type: text/plain"}, 415},
+	} {
+		t.Run(test.request+" is answered at once", func(t *testing.T) {
+			t.Parallel()
+			from := drip(t, url, test.request, test.headers...)
+			r, err := http.ReadResponse(from, nil)
+			if err != nil {
+				t.Fatalf("no response while the body is missing: %v", err)
+			}
+			defer r.Body.Close()
+			if _, err := io.Copy(io.Discard, r.Body); err != nil || r.StatusCode != test.status {
+				t.Errorf("status %d, %v; want %d", r.StatusCode, err, test.status)
+			}
+			if _, err := from.ReadByte(); err != io.EOF {
+				t.Errorf("the connection ended with %v; want that it is closed when the body is late", err)
+			}
+		})
+	}
+	t.Run("a handler that reads the body refuses it and closes the connection", func(t *testing.T) {
+		t.Parallel()
+		from := drip(t, url, "POST /api/v1/products", "Content-Type: application/json")
+		r, err := http.ReadResponse(from, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		if _, err := io.Copy(io.Discard, r.Body); err != nil || r.StatusCode != http.StatusBadRequest {
+			t.Errorf("status %d, %v; want 400", r.StatusCode, err)
+		}
+		if _, err := from.ReadByte(); err != io.EOF {
+			t.Errorf("the connection ended with %v; want EOF", err)
+		}
+	})
+}
+
+func TestBody_tooLarge(t *testing.T) {
+	url := serve(t, &system{})
+	for _, size := range []int{1<<20 + 1, 2 << 20, 6 << 20, 50 << 20} {
+		for name, request := range map[string]string{
+			"of a known size": fmt.Sprintf("Content-Length: %d\r\n\r\n", size),
+			"in chunks":       fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", size),
+		} {
+			t.Run(fmt.Sprintf("a client that sends %d bytes %s before it reads gets 413", size, name), func(t *testing.T) {
+				c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				end := "\r\n0\r\n\r\n"
+				if name == "of a known size" {
+					end = ""
+				}
+				fmt.Fprintf(c, "POST /api/v1/products HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%s", request)
+				if _, err := io.Copy(c, io.MultiReader(io.LimitReader(zeros{}, int64(size)), strings.NewReader(end))); err != nil {
+					t.Fatalf("the body was not taken: %v", err)
+				}
+				r, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil {
+					t.Fatalf("no response: %v", err)
+				}
+				defer r.Body.Close()
+				if body, err := io.ReadAll(r.Body); err != nil || r.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(string(body), `"too_large"`) {
+					t.Errorf("status %d %s, %v; want 413", r.StatusCode, body, err)
+				}
+			})
+		}
+	}
+}
+
+// zeros is an endless body.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
