@@ -293,7 +293,7 @@ type Page struct {
 	// Total Number of products that match
 	Total int64 `json:"total"`
 
-	// NextCursor Absent on the last page.
+	// NextCursor Absent on the last page. A page of large products may have fewer than `limit`.
 	NextCursor string  `json:"nextCursor,omitempty,omitzero"`
 	Facets     []Facet `json:"facets,omitempty,omitzero"`
 
