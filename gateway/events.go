@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"math"
 	"sync"
 
 	"catalog"
@@ -25,19 +27,27 @@ type subscriber interface {
 // starts, and passes them to subscribers. It implements eventlog.Consumer.
 type eventFollower struct {
 	log         Log
+	journal     headReader
+	logger      *slog.Logger
 	pending     *pendingCommands
 	subscribers []subscriber
 
 	mu       sync.Mutex
 	followed map[int32]bool
-	shards   int           // 0 until the log has reported the number
-	complete chan struct{} // closed while the events of all shards are followed
+	last     map[int32]int64 // by shard: seq of the last event; 0 before the first
+	shards   int             // 0 until the log has reported the number
+	complete chan struct{}   // closed while the events of all shards are followed
 }
 
-func newEventFollower(log Log, pending *pendingCommands, subscribers ...subscriber) *eventFollower {
+// headReader tells where the events of a shard end. journal.Journal is one.
+type headReader interface {
+	Next(ctx context.Context, shard int32) (int64, error)
+}
+
+func newEventFollower(log Log, journal headReader, logger *slog.Logger, pending *pendingCommands, subscribers ...subscriber) *eventFollower {
 	return &eventFollower{
-		log: log, pending: pending, subscribers: subscribers,
-		followed: map[int32]bool{}, complete: make(chan struct{}),
+		log: log, journal: journal, logger: logger, pending: pending, subscribers: subscribers,
+		followed: map[int32]bool{}, last: map[int32]int64{}, complete: make(chan struct{}),
 	}
 }
 
@@ -85,7 +95,7 @@ func (f *eventFollower) Begin(ctx context.Context, shard int32) (int64, error) {
 	}
 	was := f.isComplete()
 	f.shards = len(ends)
-	f.followed[shard] = true
+	f.followed[shard], f.last[shard] = true, 0
 	if !was && f.isComplete() {
 		close(f.complete)
 	}
@@ -98,7 +108,8 @@ func (f *eventFollower) Begin(ctx context.Context, shard int32) (int64, error) {
 //
 // A record that cannot be decoded may have been an event. The subscribers then start
 // the shard again, so that they keep nothing that the event has changed.
-func (f *eventFollower) Handle(_ context.Context, r eventlog.Records[catalog.Event]) error {
+func (f *eventFollower) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) error {
+	r.Items = f.genuine(ctx, r.Shard, r.Items)
 	if len(r.DeadLetters) > 0 {
 		f.mu.Lock()
 		for _, s := range f.subscribers {
@@ -112,6 +123,47 @@ func (f *eventFollower) Handle(_ context.Context, r eventlog.Records[catalog.Eve
 	}
 	f.pending.publish(r.Items)
 	return nil
+}
+
+// genuine returns the events without those whose seq is not in the journal yet: a
+// writer publishes an event after it has settled it. Only events after a gap, and the
+// first ones of a shard, are compared. While the journal cannot be read, they are
+// believed, which makes the near cache of the shard useless and nothing wrong.
+func (f *eventFollower) genuine(ctx context.Context, shard int32, events []catalog.Event) []catalog.Event {
+	f.mu.Lock()
+	last := f.last[shard]
+	f.mu.Unlock()
+	kept, next := events[:0:0], int64(0)
+	for _, e := range events {
+		if last == 0 || e.Seq > last+1 {
+			if next == 0 {
+				next = f.next(ctx, shard)
+			}
+			if e.Seq >= next {
+				f.logger.ErrorContext(ctx, "invalid event skipped: the journal does not have it; find out which program wrote it, then run catalog repair",
+					"shard", shard, "seq", e.Seq, "journal", next-1)
+				continue
+			}
+		}
+		last = max(last, e.Seq)
+		kept = append(kept, e)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last[shard] = last
+	return kept
+}
+
+// next returns the seq of the next event of the shard, or the highest number when the
+// journal cannot be read.
+func (f *eventFollower) next(ctx context.Context, shard int32) int64 {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	next, err := f.journal.Next(ctx, shard)
+	if err != nil {
+		return math.MaxInt64
+	}
+	return next
 }
 
 // End stops following the shard.

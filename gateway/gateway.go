@@ -153,7 +153,7 @@ func New(cfg Config, d Dependencies) *Gateway {
 	if cfg.LogAccess {
 		g.accessLevel = slog.LevelInfo
 	}
-	g.events = newEventFollower(d.Log, g.pending, g.cache, g.feed, g.backlog)
+	g.events = newEventFollower(d.Log, journal.Journal{Client: d.Writer}, d.Logger, g.pending, g.cache, g.feed, g.backlog)
 	if g.room == nil {
 		g.room = func(context.Context) error { return nil }
 	}

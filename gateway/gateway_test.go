@@ -37,6 +37,7 @@ type system struct {
 	catalogv1.ReaderServiceClient // only the overridden methods are called
 	catalogv1.WriterServiceClient
 
+	delivery  sync.Mutex // held during SendCommands
 	mu        sync.Mutex
 	products  map[catalog.ID]catalog.Product
 	events    []catalog.Event
@@ -60,6 +61,17 @@ type system struct {
 }
 
 func (s *system) SendCommands(_ context.Context, commands ...catalog.Command) error {
+	s.delivery.Lock() // keeps the events in order
+	defer s.delivery.Unlock()
+	events, followers, err := s.settle(commands)
+	for _, f := range followers {
+		_ = f.Handle(context.Background(), eventlog.Records[catalog.Event]{Items: events})
+	}
+	return err
+}
+
+// settle settles the commands, and returns their events and who follows them.
+func (s *system) settle(commands []catalog.Command) ([]catalog.Event, []eventlog.Consumer[catalog.Event], error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sends++
@@ -67,10 +79,10 @@ func (s *system) SendCommands(_ context.Context, commands ...catalog.Command) er
 		panic("the secret of the panic")
 	}
 	if s.gone {
-		return catalog.ErrOutcomeUnknown
+		return nil, nil, catalog.ErrOutcomeUnknown
 	}
 	if s.sendErr != nil {
-		return s.sendErr
+		return nil, nil, s.sendErr
 	}
 	known := eventlog.BatchState{Products: s.products, Settled: map[catalog.ID]bool{}, SKUs: map[string]catalog.ID{}}
 	for _, e := range s.events {
@@ -86,12 +98,10 @@ func (s *system) SendCommands(_ context.Context, commands ...catalog.Command) er
 	for _, p := range eventlog.LastVersions(events) {
 		s.products[p.ID] = p
 	}
-	for _, f := range s.followers {
-		if !s.silent {
-			_ = f.Handle(context.Background(), eventlog.Records[catalog.Event]{Items: events})
-		}
+	if s.silent {
+		return events, nil, nil
 	}
-	return nil
+	return events, slices.Clone(s.followers), nil
 }
 
 func (s *system) ConsumeAllShards(ctx context.Context, _ string, c eventlog.Consumer[catalog.Event]) error {

@@ -143,7 +143,7 @@ func (w *Writer) publishMissing(ctx context.Context, s *ownedShard) error {
 	return nil
 }
 
-// advance records progress of Begin.
+// advance records progress of Begin or Handle.
 func (w *Writer) advance(number int32) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -160,6 +160,7 @@ func (w *Writer) settleNext(ctx context.Context, s *ownedShard, r eventlog.Recor
 	s.state.NextSeq += int64(len(events))
 	s.state.NextDeadLetter += int64(len(settled.DeadLetters))
 	w.metrics.settled(events, time.Since(start))
+	w.advance(s.state.Shard) // Handle may have many parts
 	w.publishDeadLetters(ctx, s, settled.DeadLetters)
 	return events, nil
 }
@@ -266,8 +267,8 @@ func (c *storedStates) get(ctx context.Context, store Store, number int32, since
 	return c.states[number], true
 }
 
-// Progress returns a number that grows with each page that Begin publishes, so that a
-// long Begin is not taken for one that hangs.
+// Progress returns a number that grows with each page that Begin publishes and each
+// transaction of Handle, so that a long call is not taken for one that hangs.
 func (w *Writer) Progress(number int32) int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -156,7 +156,7 @@ type Writer struct {
 	mu     sync.Mutex
 	shards map[int32]*ownedShard
 	resume map[int32]published // of shards in which a publish failed: what is published for certain
-	// progress counts what Begin has published, by shard.
+	// progress counts, by shard, the steps of Begin and Handle.
 	progress map[int32]int64
 
 	takeovers    *logging.Shards

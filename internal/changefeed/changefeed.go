@@ -92,7 +92,7 @@ func within(category, above string) bool {
 // Values of a shard's head that are no seq.
 const (
 	notFollowed = -2
-	unknown     = -1 // followed, and no event has come yet
+	unknown     = -1 // followed; the journal is asked when a client subscribes
 )
 
 // Feed is safe for concurrent use.
@@ -104,6 +104,8 @@ type Feed struct {
 
 	mu          sync.Mutex
 	heads       []int64 // by shard: seq of the last published event, notFollowed or unknown
+	asked       int32   // shard whose head the journal is asked for, or -1
+	meanwhile   []int64 // seqs of the events of that shard that have come since
 	begins      int     // number of calls of Begin
 	items       []Item  // the buffer
 	first       int64   // number of items[0]; items are numbered consecutively
@@ -126,7 +128,7 @@ type metrics struct {
 // its event, once for all subscribers. Metrics are registered with reg.
 func New(maxSubscribers int, journal Journal, render func(catalog.Event) []byte, reg prometheus.Registerer) *Feed {
 	f := &Feed{
-		journal: journal, render: render, limit: maxSubscribers,
+		journal: journal, render: render, limit: maxSubscribers, asked: -1,
 		readers: semaphore.NewWeighted(maxReaders), asking: make(chan struct{}, 1), changed: make(chan struct{}),
 		metrics: metrics{
 			subscribers:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "catalog_changefeed_subscribers", Help: "Clients that follow changes."}),
@@ -161,16 +163,23 @@ func (f *Feed) Publish(shard int32, events []catalog.Event) {
 		return // before Begin
 	}
 	for _, e := range events {
-		head := f.heads[shard]
-		switch {
+		switch head := f.heads[shard]; {
+		case head < 0:
+			if f.asked == shard {
+				f.meanwhile = append(f.meanwhile, e.Seq)
+			}
 		case e.Seq <= head:
-			continue
-		case head >= 0 && e.Seq > head+1:
-			f.clearBuffer() // after a gap, all subscribers read the missing events from the journal
-		case head >= 0 && f.subscribers > 0:
-			f.buffer(f.item(e))
+		case e.Seq > head+1:
+			// All subscribers read the missing events from the journal. It also says
+			// where the events end: the seq of e can be forged.
+			f.clearBuffer()
+			f.heads[shard] = unknown
+		default:
+			if f.subscribers > 0 {
+				f.buffer(f.item(e))
+			}
+			f.heads[shard] = e.Seq
 		}
-		f.heads[shard] = e.Seq
 	}
 	f.notify()
 }
@@ -264,9 +273,8 @@ func (f *Feed) state(ctx context.Context) (heads Cursor, next int64, err error) 
 	}
 }
 
-// loadHead reads the head of a shard from the journal when no event of the shard
-// has come since Begin. One goroutine at a time asks the journal; the others use
-// its result.
+// loadHead reads the head of a shard from the journal. One goroutine at a time asks
+// the journal; the others use its result.
 func (f *Feed) loadHead(ctx context.Context, shard int32, begins int) error {
 	select {
 	case f.asking <- struct{}{}:
@@ -277,19 +285,24 @@ func (f *Feed) loadHead(ctx context.Context, shard int32, begins int) error {
 	needed := func() bool { return f.begins == begins && f.heads[shard] == unknown }
 	f.mu.Lock()
 	ask := needed()
+	f.asked, f.meanwhile = shard, nil
 	f.mu.Unlock()
 	if !ask {
 		return nil
 	}
 	next, err := f.journal.Next(ctx, shard)
-	if err != nil {
-		return err
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if needed() {
-		f.heads[shard] = next - 1
+	f.asked = -1
+	if err != nil || !needed() {
+		return err
 	}
+	for _, seq := range f.meanwhile { // settled after the journal was asked
+		if seq == next {
+			next++
+		}
+	}
+	f.heads[shard] = next - 1
 	return nil
 }
 

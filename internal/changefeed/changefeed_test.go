@@ -439,3 +439,43 @@ func TestSubscriber_largeEvents(t *testing.T) {
 		}
 	})
 }
+
+func TestFeed_forgedSeq(t *testing.T) {
+	j := newJournal(1)
+	forged := catalog.Event{Position: catalog.Position{Seq: 1_000_000}, Outcome: catalog.Changed}
+	for _, c := range []struct {
+		name  string
+		first []catalog.Event
+	}{
+		{"a seq far ahead delays no later event", []catalog.Event{j.add(0, 1), forged}},
+		{"a seq far ahead delays no later event, also as the first one", []catalog.Event{forged}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			feed := newFeed(j, 10)
+			feed.Begin(0, 1)
+			feed.Publish(0, c.first)
+			s, err := feed.Subscribe(t.Context(), changefeed.Cursor{0})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			var seen int64
+			for range 3 {
+				e := j.add(0, 1)
+				feed.Publish(0, []catalog.Event{e, forged})
+				for seen < e.Seq {
+					items, err := s.Next(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, i := range items {
+						if i.Seq != seen+1 {
+							t.Fatalf("Next returns event %d after %d", i.Seq, seen)
+						}
+						seen = i.Seq
+					}
+				}
+			}
+		})
+	}
+}
