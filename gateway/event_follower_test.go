@@ -49,7 +49,7 @@ func TestEventFollower_forgedSeq(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got published
-			f := newEventFollower(nil, c.journal, slog.New(slog.DiscardHandler), newPendingCommands(), &got)
+			f := newEventFollower(nil, c.journal, slog.New(slog.DiscardHandler), newPendingCommands(nil), &got)
 			for _, r := range []eventlog.Records[catalog.Event]{events(900, 3), events(4), events(4, 5, 8, 901)} {
 				if err := f.Handle(t.Context(), r); err != nil {
 					t.Fatal(err)
