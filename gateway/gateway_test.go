@@ -70,7 +70,7 @@ func (s *system) SendCommands(_ context.Context, commands ...catalog.Command) er
 	return err
 }
 
-// settle settles the commands, and returns their events and who follows them.
+// settle settles the commands, and returns their events and the consumers that get them.
 func (s *system) settle(commands []catalog.Command) ([]catalog.Event, []eventlog.Consumer[catalog.Event], error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
