@@ -13,6 +13,7 @@ import (
 	"catalog"
 	"catalog/cmd/internal/program"
 	"catalog/internal/archive"
+	"catalog/internal/daemon"
 	"catalog/internal/engines/local"
 )
 
@@ -92,7 +93,7 @@ func archiveJournal(ctx context.Context, args []string) error {
 	if now.Sub(limit) < minKeep {
 		return wrongUsage("events younger than %s stay in the journal: the topics may still have their commands; choose an earlier time, or lower -min-keep if your topics keep records for less time", minKeep)
 	}
-	p, err := program.Open(ctx, "journal", program.Config{}, os.Stderr)
+	p, err := program.Open(ctx, "journal", program.Config{Secrets: daemon.FindSecrets(os.Args[1:], os.Environ())}, os.Stderr)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 		err := c.run(ctx, args[1:])
 		code := exitCode(err)
 		if code != 0 {
-			fmt.Fprintf(stderr, "catalog %s: %v\n", c.name, err)
+			fmt.Fprintf(stderr, "catalog %s: %s\n", c.name, daemon.FindSecrets(args, os.Environ()).Hide(err.Error()))
 		}
 		return code
 	}

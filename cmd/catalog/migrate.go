@@ -10,6 +10,7 @@ import (
 	"catalog/cmd/internal/program"
 	"catalog/engine/kafka"
 	"catalog/engine/postgres"
+	"catalog/internal/daemon"
 	"catalog/internal/engines"
 	"catalog/internal/engines/store"
 )
@@ -57,7 +58,7 @@ func migrate(ctx context.Context, args []string) error {
 		}
 		return err
 	}
-	p, err := program.Open(ctx, "migrate", program.Config{}, os.Stderr)
+	p, err := program.Open(ctx, "migrate", program.Config{Secrets: daemon.FindSecrets(os.Args[1:], os.Environ())}, os.Stderr)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 
 	"catalog/cmd/internal/program"
+	"catalog/internal/daemon"
 	"catalog/internal/engines/local"
 	"catalog/internal/repair"
 )
@@ -40,7 +41,7 @@ func repairStore(ctx context.Context, args []string) error {
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
-	p, err := program.Open(ctx, "repair", program.Config{}, os.Stderr)
+	p, err := program.Open(ctx, "repair", program.Config{Secrets: daemon.FindSecrets(os.Args[1:], os.Environ())}, os.Stderr)
 	if err != nil {
 		return err
 	}

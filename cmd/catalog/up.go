@@ -49,6 +49,7 @@ real engine.
 	if cfg.program.Daemon.HealthCheck {
 		return program.HealthCheck(ctx, cfg.program, os.Stdout)
 	}
+	cfg.program.Secrets = daemon.FindSecrets(args, os.Environ())
 	if cfg.demo < 0 {
 		return wrongUsage("-demo must be 0 or more")
 	}

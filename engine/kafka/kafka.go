@@ -150,6 +150,9 @@ func (l *Log) newClient(opts ...kgo.Opt) (*kgo.Client, error) {
 	if len(brokers) == 0 {
 		return nil, errors.New("no Kafka brokers given; set -kafka.brokers host:port")
 	}
+	if strings.ContainsAny(l.cfg.Brokers, "@/?=") {
+		return nil, errors.New("-kafka.brokers: must be host:port, comma separated, without user and password") // not the value: it contains the password
+	}
 	c, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(brokers...),
 		kgo.ClientID("catalog"),

@@ -12,6 +12,7 @@ package redis
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -89,7 +90,8 @@ type Cache struct {
 func Open(ctx context.Context, c Config) (*Cache, error) {
 	o, err := rueidis.ParseURL(c.URL)
 	if err != nil {
-		return nil, fmt.Errorf("-redis.url: %w", err)
+		// Not err, which contains the URL and so the password.
+		return nil, errors.New("-redis.url is not valid; set it to a URL such as redis://user:password@127.0.0.1:6379/0, with special characters of the password percent-encoded")
 	}
 	cache := &Cache{addr: "the address in -redis.url", prefix: c.Prefix, ttl: c.TTL, shards: c.Shards, leases: map[int32]*lease{}}
 	if u, err := url.Parse(c.URL); err == nil {

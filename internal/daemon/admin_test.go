@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -149,6 +150,19 @@ func TestListen(t *testing.T) {
 		_, err = daemon.Listen(l.Addr().String())
 		if err == nil || !strings.Contains(err.Error(), l.Addr().String()) || !strings.Contains(err.Error(), "choose another address") || strings.Contains(err.Error(), "\n") {
 			t.Fatalf("Listen on a used address = %v; want one line with the address and what to do", err)
+		}
+	})
+}
+
+func TestAdmin_commandLine(t *testing.T) { // not parallel: it changes os.Args
+	t.Run("the page with the command line masks secrets", func(t *testing.T) {
+		args := os.Args
+		t.Cleanup(func() { os.Args = args })
+		os.Args = []string{"reader", "-redis.url", "redis://user:pl4nted-s3cret@host:6379"}
+		w := httptest.NewRecorder()
+		daemon.Admin(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/pprof/cmdline", nil))
+		if body := w.Body.String(); w.Code != http.StatusOK || body != "reader\x00-redis.url\x00redis://user:xxxxx@host:6379" {
+			t.Errorf("GET /debug/pprof/cmdline = %d %q", w.Code, body)
 		}
 	})
 }

@@ -198,6 +198,11 @@ var mutants = []mutant{
 		pkg: "./engine/redis", test: "TestLease_lateCall",
 	},
 	{
+		bug:  "a profile shows the secrets of the command line",
+		file: "internal/daemon/admin.go", old: "cmdline(os.Args)", new: "pprof.Cmdline",
+		pkg: "./internal/daemon", test: "TestAdmin_commandLine",
+	},
+	{
 		bug:  "readers trust the leases of a restarted Redis",
 		file: "engine/redis/cache.go", old: "return time.Since(time.Unix(0, c.dialed.Load())) >= leaseTTL", new: "return true",
 		pkg: "./engine/redis", test: "TestLease_restart",

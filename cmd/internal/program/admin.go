@@ -37,7 +37,7 @@ func (p *Process) serveAdmin() error {
 	ctx, stop := context.WithCancel(context.Background())
 	a := &adminPort{addr: l.Addr().String(), stop: stop, stopped: make(chan error, 1)}
 	readyGauge(p.Telemetry.Registry).WithLabelValues(enginesCheck).Set(0)
-	a.setChecks(p.Telemetry.Metrics(), daemon.Check{Name: enginesCheck, Ping: func(context.Context) error {
+	p.setChecks(a, daemon.Check{Name: enginesCheck, Ping: func(context.Context) error {
 		if err := p.Engines.Waiting(); err != nil {
 			return err
 		}
@@ -53,9 +53,17 @@ func (p *Process) serveAdmin() error {
 	return nil
 }
 
-// setChecks sets the checks of readiness.
-func (a *adminPort) setChecks(metrics http.Handler, checks ...daemon.Check) {
-	h := daemon.Admin(metrics, checks...)
+// setChecks sets the checks of readiness that the admin port serves.
+func (p *Process) setChecks(a *adminPort, checks ...daemon.Check) {
+	for i, c := range checks {
+		checks[i].Ping = func(ctx context.Context) error {
+			if err := c.Ping(ctx); err != nil {
+				return errors.New(p.secrets.Hide(err.Error()))
+			}
+			return nil
+		}
+	}
+	h := daemon.Admin(p.Telemetry.Metrics(), checks...)
 	a.handler.Store(&h)
 }
 

@@ -34,6 +34,9 @@ type Config struct {
 	Daemon    daemon.Config
 	Telemetry telemetry.Config
 
+	// Secrets hides the secrets of the command line in the log and on the admin port.
+	Secrets *daemon.Secrets
+
 	// Services is the number of services in the process, each of which has a memory
 	// budget. 0 means 1.
 	Services int
@@ -60,8 +63,9 @@ func Main(i Info, declare func(*flag.FlagSet), run func(context.Context, *Proces
 	cfg.Flags(fs, i.AdminAddr)
 	version := fs.Bool("version", false, "print the version, the commit and the version of Go")
 	declare(fs)
+	cfg.Secrets = daemon.FindSecrets(os.Args[1:], os.Environ())
 	exit := func(code int, err error) {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", i.Name, err)
+		fmt.Fprintf(os.Stderr, "%s: %s\n", i.Name, cfg.Secrets.Hide(err.Error()))
 		os.Exit(code)
 	}
 	switch err := daemon.Parse(fs, os.Args[1:]); {
@@ -127,6 +131,7 @@ type Process struct {
 	Ready func(ctx context.Context, adminAddr string, took time.Duration)
 
 	daemon    daemon.Config
+	secrets   *daemon.Secrets
 	admin     *adminPort // of a service, from its start on
 	opened    time.Time
 	addresses []slog.Attr // on which the process listens, by the name of the flag
@@ -135,7 +140,7 @@ type Process struct {
 // Open opens the telemetry of a program. Logs go to w.
 func Open(ctx context.Context, name string, cfg Config, w io.Writer) (*Process, error) {
 	opened := time.Now()
-	t, err := telemetry.Open(ctx, name, buildinfo.Read().Version, cfg.Telemetry, w)
+	t, err := telemetry.Open(ctx, name, buildinfo.Read().Version, cfg.Telemetry, cfg.Secrets.Writer(w))
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +148,7 @@ func Open(ctx context.Context, name string, cfg Config, w io.Writer) (*Process, 
 		t.Log.WarnContext(ctx, "memory limit of the container not read; set GOMEMLIMIT", "err", err)
 	}
 	budget := memory.NewBudget(int64(cmp.Or(cfg.Services, 1))*memory.ServiceBudget, t.Registry)
-	return &Process{Telemetry: t, Engines: &engines.Set{Log: t.Log, Registry: t.Registry, Memory: budget}, daemon: cfg.Daemon, opened: opened}, nil
+	return &Process{Telemetry: t, Engines: &engines.Set{Log: t.Log, Registry: t.Registry, Memory: budget}, daemon: cfg.Daemon, secrets: cfg.Secrets, opened: opened}, nil
 }
 
 // LogStart logs the version of the program, its addresses and the settings that differ
@@ -176,7 +181,7 @@ func (p *Process) Run(ctx context.Context, parts ...daemon.Part) error {
 	checks := p.Engines.Checks()
 	measured, readiness := measureReadiness(p.Telemetry.Registry, append(checks, stopping))
 	readyGauge(p.Telemetry.Registry).DeleteLabelValues(enginesCheck)
-	p.admin.setChecks(p.Telemetry.Metrics(), measured...)
+	p.setChecks(p.admin, measured...)
 	ready := daemon.Part{Name: "ready", Run: func(ctx context.Context) error {
 		if waitUntilReady(ctx, checks) {
 			took := time.Since(p.opened)

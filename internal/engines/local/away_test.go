@@ -3,6 +3,7 @@ package local_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"catalog"
@@ -47,5 +48,44 @@ func TestOpen_engineAway(t *testing.T) {
 				t.Fatalf("Open = %v; want ErrUnavailable", err)
 			}
 		})
+	}
+}
+
+func TestOpen_plantedSecret(t *testing.T) {
+	t.Parallel()
+	const secret = "pl4nted-s3cret"
+	for _, where := range []string{
+		"user:" + secret + "@127.0.0.1:1", "user:" + secret + "@127.0.0.1:port", "user:%" + secret + "@127.0.0.1:1", "user:" + secret + "/@127.0.0.1:1",
+		":" + secret + "@", "user:" + secret + "@127.0.0.1:1/\x7f", "user:" + secret + "@[::1", "127.0.0.1:1/?password=" + secret + "&bad=%zz",
+	} {
+		for name, open := range map[string]func(context.Context, *engines.Set) error{
+			"Kafka": func(ctx context.Context, s *engines.Set) error {
+				_, err := engines.OpenKafka(ctx, s, kafka.Config{Brokers: where})
+				return err
+			},
+			"PostgreSQL": func(ctx context.Context, s *engines.Set) error {
+				_, err := store.Open(ctx, s, postgres.Config{URL: "postgres://" + where})
+				return err
+			},
+			"MongoDB": func(ctx context.Context, s *engines.Set) error {
+				_, err := query.OpenView(ctx, s, query.Config{Mongo: mongo.Config{URL: "mongodb://" + where}})
+				return err
+			},
+			"Redis": func(ctx context.Context, s *engines.Set) error {
+				_, err := query.OpenCache(ctx, s, query.Config{Redis: redis.Config{URL: "redis://" + where}}, 8)
+				return err
+			},
+			"OpenSearch": func(ctx context.Context, s *engines.Set) error {
+				_, err := query.OpenIndex(ctx, s, query.Config{OpenSearch: opensearch.Config{URL: "http://" + where}})
+				return err
+			},
+		} {
+			t.Run("the error of "+name+" hides the secret in "+where, func(t *testing.T) {
+				t.Parallel()
+				if err := open(t.Context(), newSet(t)); err != nil && strings.Contains(err.Error(), secret) {
+					t.Errorf("Open = %v", err)
+				}
+			})
+		}
 	}
 }
