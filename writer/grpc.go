@@ -9,6 +9,7 @@ import (
 
 	"catalog"
 	catalogv1 "catalog/api/catalog/v1"
+	"catalog/eventlog"
 	"catalog/internal/breaker"
 	"catalog/internal/memory"
 	"catalog/internal/wire"
@@ -83,7 +84,7 @@ func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingSe
 		return err
 	}
 	defer end()
-	state, err := s.Store.State(ctx, r.GetShard())
+	state, err := s.state(ctx, r.GetShard())
 	if err != nil {
 		return err
 	}
@@ -107,6 +108,18 @@ func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingSe
 	return nil
 }
 
+// state returns the state of the shard, or a refusal when the store has no such shard.
+func (s Server) state(ctx context.Context, shard int32) (eventlog.ShardState, error) {
+	st, err := s.Store.State(ctx, shard)
+	if err == nil {
+		return st, nil
+	}
+	if all, e := s.Store.States(ctx); e == nil && int(shard) >= len(all) {
+		return st, catalog.Invalid("shard", fmt.Sprintf("must be less than %d, the number of shards", len(all)))
+	}
+	return st, err
+}
+
 // missingEvent returns the error for an event that the journal does not have.
 func (s Server) missingEvent(ctx context.Context, shard int32, seq int64) error {
 	state, err := s.Store.State(ctx, shard)
@@ -127,6 +140,9 @@ func (s Server) Snapshot(r *catalogv1.SnapshotRequest, stream grpc.ServerStreami
 		return err
 	}
 	defer end()
+	if _, err := s.state(stream.Context(), r.GetShard()); err != nil {
+		return err
+	}
 	var only []catalog.ID // nil means all products
 	for _, id := range r.GetProductIds() {
 		only = append(only, catalog.ID(id))

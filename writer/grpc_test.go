@@ -64,6 +64,26 @@ func TestServer(t *testing.T) {
 	t.Run("receipts, history, SKUs and the journal are read from the store", testServer)
 }
 
+func TestServer_unknownShard(t *testing.T) {
+	c := serve(t, newStore(t), nil)
+	refused := func(what string, err error) {
+		t.Helper()
+		if status.Code(err) != codes.InvalidArgument || len(rpc.Fields(err)) != 1 || rpc.Fields(err)[0].Field != "shard" {
+			t.Errorf("%s of shard 9999 = %v; want INVALID_ARGUMENT with the field shard", what, err)
+		}
+	}
+	replay, err := c.Replay(t.Context(), &catalogv1.ReplayRequest{Shard: 9999, FromSeq: 1})
+	if err == nil {
+		_, err = replay.Recv()
+	}
+	refused("Replay", err)
+	snapshot, err := c.Snapshot(t.Context(), &catalogv1.SnapshotRequest{Shard: 9999})
+	if err == nil {
+		_, err = snapshot.Recv()
+	}
+	refused("Snapshot", err)
+}
+
 func testServer(t *testing.T) {
 	store := newStore(t)
 	w, l := newWriter(t, store)
