@@ -30,7 +30,7 @@ const (
 // records of its assigned shards to c until ctx ends. A record that cannot be
 // decoded is passed as a dead letter.
 func (l *Log) ConsumeCommands(ctx context.Context, c eventlog.Consumer[catalog.Command]) error {
-	g, err := newGroupConsumer(l, "writer", "writer", c, codec[catalog.Command]{topic: "commands", decode: decodeCommand})
+	g, err := newGroupConsumer(l, "writer", "writer", c, codec[catalog.Command]{topic: "commands", decode: l.decodeCommand})
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (l *Log) ConsumeCommands(ctx context.Context, c eventlog.Consumer[catalog.C
 // of its assigned shards to c until ctx ends. A record that cannot be decoded is
 // passed as a dead letter.
 func (l *Log) ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
-	g, err := newGroupConsumer(l, "view", "reader", c, eventCodec)
+	g, err := newGroupConsumer(l, "view", "reader", c, l.eventCodec())
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (l *Log) ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.Eve
 // ConsumeAllShards passes the records of every shard of the events topic to c,
 // outside any group, until ctx ends. Metrics and logs name the consumer by name.
 func (l *Log) ConsumeAllShards(ctx context.Context, name string, c eventlog.Consumer[catalog.Event]) error {
-	g, err := newGroupConsumer(l, name, "", c, eventCodec)
+	g, err := newGroupConsumer(l, name, "", c, l.eventCodec())
 	if err != nil {
 		return err
 	}
@@ -67,10 +67,12 @@ func (l *Log) ConsumeAllShards(ctx context.Context, name string, c eventlog.Cons
 // codec says how the records of a topic become items.
 type codec[T any] struct {
 	topic  string // without the prefix
-	decode func(r *kgo.Record, shards int) (T, error)
+	decode func(r *kgo.Record) (T, error)
 }
 
-var eventCodec = codec[catalog.Event]{topic: "events", decode: decodeEvent}
+func (l *Log) eventCodec() codec[catalog.Event] {
+	return codec[catalog.Event]{topic: "events", decode: l.decodeEvent}
+}
 
 // groupConsumer is one running call of ConsumeCommands, ConsumeEvents or
 // ConsumeAllShards. It has a worker for each assigned shard, and one fetcher

@@ -56,6 +56,14 @@ type Config struct {
 	// without metrics.
 	Memory *memory.Budget
 
+	// HMACSecret is a list of secrets of at least 16 characters, separated by commas, that
+	// sign the records of the commands and the events topic: the first one signs, all
+	// verify. Records without a valid signature are refused, so that a program that may
+	// write to the topics cannot forge any. While the keys are introduced, process by
+	// process, end the list with a comma: records without a signature are then
+	// accepted. "" means no signatures.
+	HMACSecret string
+
 	// SessionTimeout is the time after which the group assigns the shards of a
 	// process without heartbeats to other processes. A shorter time makes a
 	// takeover faster, a longer one tolerates longer pauses. 0 means 10 s.
@@ -68,6 +76,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.TopicPrefix, "kafka.topic-prefix", defaultPrefix, "first part of the `name` of topics and consumer groups")
 	fs.IntVar(&c.Partitions, "kafka.partitions", 64, "`number` of partitions of the commands and the events topic; used only to create them, cannot change afterwards")
 	fs.IntVar(&c.Replicas, "kafka.replicas", 3, "replication `factor` of each topic; used only to create it, 0 for the default of the brokers")
+	fs.StringVar(&c.HMACSecret, "kafka.hmac-secret", c.HMACSecret, "`secrets` that sign the records of commands and events, comma separated: the first one signs, all verify; a comma at the end also accepts records without a signature")
 	fs.DurationVar(&c.SessionTimeout, "kafka.session-timeout", defaultSession, "`time` without heartbeats after which the shards of a process go to others; Kafka allows 6s and more")
 }
 
@@ -90,6 +99,7 @@ type Log struct {
 	cfg     Config
 	logger  *slog.Logger
 	metrics *logMetrics
+	signer  signer
 	admin   *kadm.Client
 	// Commands and events have a client each, because a command that cannot be
 	// sent fails after deliveryTimeout and an event is retried forever.
@@ -115,8 +125,12 @@ func Open(ctx context.Context, cfg Config, logger *slog.Logger, reg prometheus.R
 	if cfg.SessionTimeout == 0 {
 		cfg.SessionTimeout = defaultSession
 	}
+	signer, err := newSigner(cfg.HMACSecret)
+	if err != nil {
+		return nil, err
+	}
 	l := &Log{
-		cfg: cfg, logger: logger, stuckLimit: stuckLimit,
+		cfg: cfg, logger: logger, signer: signer, stuckLimit: stuckLimit,
 		// Only a process that sends takes a share for it.
 		sending:    sync.OnceValue(func() *memory.Share { return cfg.Memory.Share("kafka.send", sendShare) }),
 		publishing: sync.OnceValue(func() *memory.Share { return cfg.Memory.Share("kafka.publish", publishShare) }),
@@ -126,7 +140,6 @@ func Open(ctx context.Context, cfg Config, logger *slog.Logger, reg prometheus.R
 		kgo.ProducerLinger(0), // the client's default of 10 ms would be most of the response time
 		kgo.MaxBufferedRecords(maxBufferedRecords),
 	}
-	var err error
 	if l.commands, err = l.newClient(append(producer, kgo.RecordDeliveryTimeout(deliveryTimeout))...); err != nil {
 		return nil, err
 	}

@@ -289,7 +289,7 @@ func (w *partitionWorker[T]) decodeBatch(records []*kgo.Record, from int64) even
 		if w.losses != nil {
 			batch.IDs = append(batch.IDs, recordID(record))
 		}
-		item, err := w.group.codec.decode(record, w.group.log.shards)
+		item, err := w.group.codec.decode(record)
 		if err != nil {
 			batch.DeadLetters = append(batch.DeadLetters, deadLetter(record, err))
 			continue

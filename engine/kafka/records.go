@@ -17,10 +17,10 @@ func (l *Log) commandRecord(c catalog.Command) (*kgo.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &kgo.Record{
+	return l.signer.sign(&kgo.Record{
 		Topic: l.topic("commands"), Partition: l.shard(c.Product), Key: c.Product[:], Value: value,
 		Headers: headers("command-id", c.ID.String(), traceparentHeader, c.Trace),
-	}, nil
+	}), nil
 }
 
 // eventRecord returns the record of an event.
@@ -29,11 +29,11 @@ func (l *Log) eventRecord(e catalog.Event) (*kgo.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &kgo.Record{
+	return l.signer.sign(&kgo.Record{
 		Topic: l.topic("events"), Partition: e.Shard, Key: e.Product.ID[:], Value: value,
 		Headers: headers("seq", strconv.FormatInt(e.Seq, 10), "version", strconv.FormatInt(e.Product.Version, 10),
 			"command-id", e.Command.String(), traceparentHeader, e.Trace),
-	}, nil
+	}), nil
 }
 
 // recordSize returns the bytes of key, value and headers of r.
@@ -60,12 +60,15 @@ func headers(pairs ...string) []kgo.RecordHeader {
 // decodeCommand returns the command in r. A command in a partition that is not
 // its product's is an error: another command of the product could overtake it. So is
 // the zero id, which no product and no command has.
-func decodeCommand(r *kgo.Record, shards int) (catalog.Command, error) {
+func (l *Log) decodeCommand(r *kgo.Record) (catalog.Command, error) {
+	if err := l.signer.verify(r); err != nil {
+		return catalog.Command{}, err
+	}
 	c, err := wire.DecodeCommand(r.Value)
 	if err == nil && (c.ID == catalog.ID{} || c.Product == catalog.ID{}) {
 		err = errors.New("the id of the command or of its product is zero")
 	}
-	if err == nil && catalog.Shard(c.Product, shards) != r.Partition {
+	if err == nil && l.shard(c.Product) != r.Partition {
 		err = fmt.Errorf("product %s belongs to another partition", c.Product)
 	}
 	if err == nil && string(r.Key) != string(c.Product[:]) {
@@ -76,11 +79,14 @@ func decodeCommand(r *kgo.Record, shards int) (catalog.Command, error) {
 
 // decodeEvent returns the event in r. An event of a product of another shard is an
 // error: another reader may write the product.
-func decodeEvent(r *kgo.Record, shards int) (catalog.Event, error) {
+func (l *Log) decodeEvent(r *kgo.Record) (catalog.Event, error) {
+	if err := l.signer.verify(r); err != nil {
+		return catalog.Event{}, err
+	}
 	e, err := wire.DecodeEvent(r.Value)
 	switch {
 	case err != nil:
-	case e.Shard != r.Partition || catalog.Shard(e.Product.ID, shards) != r.Partition:
+	case e.Shard != r.Partition || l.shard(e.Product.ID) != r.Partition:
 		err = fmt.Errorf("event %s of product %s belongs to another partition", e.Position, e.Product.ID)
 	case e.Seq < 1 || e.Product.ID == catalog.ID{}:
 		err = fmt.Errorf("event %s of product %s: neither is zero in an event", e.Position, e.Product.ID)

@@ -198,7 +198,7 @@ func (l *Log) ReadEvents(ctx context.Context, shard int32, from int64, handle fu
 		return err
 	}
 	return l.readRecords(ctx, topic, shard, max(from, starts[shard]), ends[shard], func(r *kgo.Record) error {
-		e, err := decodeEvent(r, l.shards)
+		e, err := l.decodeEvent(r)
 		if err != nil {
 			return nil
 		}
@@ -238,7 +238,7 @@ func (l *Log) FindCut(ctx context.Context, shard int32, last eventlog.RecordID) 
 // shard's partition of the events topic, or 0 if there is none. It ignores records
 // that are no events.
 func (l *Log) LastSeq(ctx context.Context, shard int32, from int64) (int64, error) {
-	e, _, err := lastRecord(ctx, l, "events", shard, from, func(r *kgo.Record) (catalog.Event, error) { return decodeEvent(r, l.shards) })
+	e, _, err := lastRecord(ctx, l, "events", shard, from, l.decodeEvent)
 	return e.Seq, err
 }
 
