@@ -38,6 +38,41 @@ var mutants = []mutant{
 		pkg: "./writer", test: "TestBegin",
 	},
 	{
+		bug:  "a record with a wrong signature is believed",
+		file: "engine/kafka/signature.go", old: "			if hmac.Equal(h.Value, mac(key, r)) {\n", new: "			if key != nil {\n",
+		pkg: "./engine/kafka", test: "TestSigner",
+	},
+	{
+		bug:  "a shard that does not move is not reported",
+		file: "engine/kafka/stuck_check.go", old: "			if d <= g.log.stuckLimit {\n", new: "			if true {\n",
+		pkg: "./engine/kafka", test: "TestStuckCheck",
+	},
+	{
+		bug:  "an event that the brokers refuse is sent again for ever",
+		file: "writer/publisher.go", old: "	if err == nil || errors.Is(err, catalog.ErrInconsistent) {\n", new: "	if err == nil {\n",
+		pkg: "./writer", test: "TestPublisher_refusedEvent",
+	},
+	{
+		bug:  "a command with fields of a newer version is settled without them",
+		file: "internal/wire/proto.go", old: "	if hasUnknown(m.ProtoReflect()) {\n", new: "	if false {\n",
+		pkg: "./internal/wire", test: "TestDecodeCommand_newerVersion",
+	},
+	{
+		bug:  "a call of a shard to the store has no deadline",
+		file: "writer/shard.go", old: "	ctx, cancel := context.WithTimeout(ctx, d)\n	defer cancel()\n	return f(ctx)\n", new: "	return f(ctx)\n",
+		pkg: "./writer", test: "TestHandle_hangingStore",
+	},
+	{
+		bug:  "a forged event far ahead is applied by a repair",
+		file: "internal/repair/repair.go", old: "	if e.Product.Version != version {\n", new: "	if false {\n",
+		pkg: "./internal/repair", test: "TestExamine",
+	},
+	{
+		bug:  "the change feed follows a forged seq",
+		file: "internal/changefeed/changefeed.go", old: "			f.heads[shard] = unknown\n", new: "			f.heads[shard] = e.Seq\n",
+		pkg: "./internal/changefeed", test: "TestFeed_forgedSeq",
+	},
+	{
 		bug:  "a batch is settled without compare-and-set",
 		file: "engine/sqlite/settle.go", old: "st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq", new: "st.Shard != b.Shard",
 		pkg: "./engine/sqlite", test: "TestStore",
