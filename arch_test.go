@@ -45,7 +45,7 @@ var imports = map[string]string{
 	"engine/kafka":                   ". eventlog internal/memory internal/metrics internal/telemetry internal/wire",
 	"engine/postgres":                ". eventlog internal/failpoint internal/memory internal/metrics internal/telemetry internal/wire",
 	"engine/sqlite":                  ". eventlog internal/failpoint internal/wire",
-	"engine/mongo":                   ". eventlog internal/metrics internal/telemetry internal/wire",
+	"engine/mongo":                   ". eventlog internal/memory internal/metrics internal/telemetry internal/wire",
 	"engine/redis":                   ". internal/metrics internal/telemetry internal/wire",
 	"engine/bleve":                   ". eventlog internal/failpoint internal/textsearch internal/wire",
 	"engine/opensearch":              ". eventlog internal/breaker internal/telemetry internal/textsearch internal/wire", // the index of catalogues larger than one machine

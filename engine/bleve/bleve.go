@@ -51,7 +51,7 @@ const closeTimeout = 2 * time.Second
 
 // maxUnsynced is the size, in bytes, of the documents that are in the index and not on disk yet. Writes
 // wait beyond it. Scorch holds them in memory, and once more while it merges them to a file.
-const maxUnsynced = 16 << 20
+const maxUnsynced = 8 << 20
 
 // Index is an open index.
 type Index struct {

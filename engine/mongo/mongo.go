@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"catalog"
+	"catalog/internal/memory"
 	"catalog/internal/metrics"
 )
 
@@ -32,6 +33,11 @@ const (
 	productsPerCommand = 20 // each takes two updates
 	defaultMaxInflight = 60 // two readers stay below a pool of 150 connections, three below 200
 )
+
+// Limits of the products that are written, in bytes. A command ends at maxCommandBytes.
+// All commands that are built or sent hold maxWriteBytes together: the documents, their
+// BSON and the buffers of the driver take several times as much.
+const maxCommandBytes, maxWriteBytes = 1 << 20, 4 << 20
 
 const (
 	defaultDatabase        = "catalog"
@@ -55,6 +61,9 @@ type Config struct {
 	// 0 means 60; values below 40 mean 40.
 	MaxInflight int
 
+	// Memory bounds the memory of writes. Nil means the same limit, without metrics.
+	Memory *memory.Budget
+
 	// Metrics registers the metrics. Nil means no metrics.
 	Metrics prometheus.Registerer
 }
@@ -72,6 +81,7 @@ type View struct {
 	addr                  string // for error messages: the host of the URL, without the password
 	products, checkpoints *mongo.Collection
 	inflight              *semaphore.Weighted // updates that may still be sent
+	writing               *memory.Share       // products that are written
 }
 
 // Open connects to MongoDB. When MongoDB cannot be reached, the error is one line
@@ -101,7 +111,7 @@ func Open(ctx context.Context, c Config) (*View, error) {
 	db := client.Database(c.Database)
 	v := &View{
 		client: client, addr: addr, products: db.Collection("products"), checkpoints: db.Collection("checkpoints"),
-		inflight: semaphore.NewWeighted(int64(max(c.MaxInflight, 2*productsPerCommand))),
+		inflight: semaphore.NewWeighted(int64(max(c.MaxInflight, 2*productsPerCommand))), writing: c.Memory.Share("mongo.write", maxWriteBytes),
 	}
 	err = v.Ping(ctx)
 	if err == nil && c.Metrics != nil {

@@ -14,30 +14,46 @@ import (
 )
 
 // A page of Scan, which is one call of its handle, ends at scanPage products or scanBytes bytes of
-// documents.
-const scanPage, scanBytes = 500, eventlog.MaxPageBytes
+// documents. The server sends firstScanBatch documents first, and then as many at once as fit into
+// a page at the size of those before.
+const scanPage, scanBytes, firstScanBatch = 500, eventlog.MaxPageBytes, 8
 
 // Apply stores the products that are newer than the stored ones. Each product
 // takes two updates, and a stale product makes both do nothing: insert it if there
 // is none, then replace it if the stored version is older. (An upsert that filters
 // by version would fail with a duplicate key for a stale product.)
 func (v *View) Apply(ctx context.Context, products []catalog.Product) error {
-	for from := 0; from < len(products); from += productsPerCommand {
-		var updates []mongo.WriteModel
-		for _, p := range products[from:min(from+productsPerCommand, len(products))] {
-			d := newDocument(p)
-			insert, err := insertIfAbsent(d)
-			if err != nil {
-				return err
-			}
-			older := bson.D{{Key: "_id", Value: d.ID}, {Key: "version", Value: bson.D{{Key: "$lt", Value: d.Version}}}}
-			updates = append(updates, insert, mongo.NewReplaceOneModel().SetFilter(older).SetReplacement(d))
+	for rest := products; len(rest) > 0; {
+		n, size := 0, 0
+		for n < min(len(rest), productsPerCommand) && size < maxCommandBytes {
+			size += rest[n].Size()
+			n++
 		}
-		if err := v.write(ctx, v.products, updates); err != nil {
+		if err := v.apply(ctx, rest[:n], int64(size)); err != nil {
 			return fmt.Errorf("apply %d products to the view: %w", len(products), markUnavailable(err))
 		}
+		rest = rest[n:]
 	}
 	return nil
+}
+
+// apply stores products of the size with one command.
+func (v *View) apply(ctx context.Context, products []catalog.Product, size int64) error {
+	if err := v.writing.Acquire(ctx, size); err != nil {
+		return err
+	}
+	defer v.writing.Release(size)
+	var updates []mongo.WriteModel
+	for _, p := range products {
+		d := newDocument(p)
+		insert, err := insertIfAbsent(d)
+		if err != nil {
+			return err
+		}
+		older := bson.D{{Key: "_id", Value: d.ID}, {Key: "version", Value: bson.D{{Key: "$lt", Value: d.Version}}}}
+		updates = append(updates, insert, mongo.NewReplaceOneModel().SetFilter(older).SetReplacement(d))
+	}
+	return v.write(ctx, v.products, updates)
 }
 
 // write sends updates as one command, in order, when MaxInflight allows it. It
@@ -75,13 +91,16 @@ func (v *View) Product(ctx context.Context, id catalog.ID) (catalog.Product, err
 // Scan calls handle with pages of all products, tombstones included, in no
 // particular order. It stops at the first error of handle and returns it.
 func (v *View) Scan(ctx context.Context, handle func([]catalog.Product) error) error {
-	cursor, err := v.products.Find(ctx, bson.D{}, options.Find().SetBatchSize(scanPage))
+	cursor, err := v.products.Find(ctx, bson.D{}, options.Find().SetBatchSize(firstScanBatch))
 	if err != nil {
 		return fmt.Errorf("scan the view: %w", markUnavailable(err))
 	}
 	defer cursor.Close(context.WithoutCancel(ctx))
 	products, size := make([]catalog.Product, 0, scanPage), 0
 	for cursor.Next(ctx) {
+		if cursor.RemainingBatchLength() == 0 && len(products) > 0 {
+			cursor.SetBatchSize(int32(min(scanPage, 1+scanBytes/(1+size/len(products)))))
+		}
 		var d document
 		if err := cursor.Decode(&d); err != nil {
 			return fmt.Errorf("scan the view: %w", err)

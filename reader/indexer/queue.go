@@ -17,7 +17,7 @@ const (
 	// is full, add blocks, and with it the consumer of the shard.
 	maxQueuedChanges = 1_000
 	// maxQueuedBytes is the size of the products of those changes.
-	maxQueuedBytes = 8 << 20
+	maxQueuedBytes = 4 << 20
 	// maxBatchProducts is the number of products at which a batch takes no more
 	// changes, and maxBatchBytes their size. A larger batch makes searches wait
 	// longer for new products, and saves little time for each product.

@@ -65,14 +65,14 @@ func TestIndexQueue(t *testing.T) {
 func TestIndexQueue_bytes(t *testing.T) {
 	t.Run("a batch of large products ends at maxBatchBytes", func(t *testing.T) {
 		q := newQueue()
-		for seq := range int64(8) {
+		for seq := range int64(5) {
 			c := change(0, seq+1, "p", seq+1)
 			c.Products[0].Description = strings.Repeat("x", 800_000)
 			if err := q.add(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for next := int64(3); next <= 6; next += 3 { // three of them reach it
+		for _, next := range []int64{3, 5} { // three of them reach it
 			if b, err := q.next(t.Context()); err != nil || b.checkpoints[0].Seq != next {
 				t.Fatalf("the batch ends at seq %d, %v; want %d", b.checkpoints[0].Seq, err, next)
 			}

@@ -42,7 +42,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 
 // OpenView connects to MongoDB.
 func OpenView(ctx context.Context, s *engines.Set, cfg Config) (projection.View, error) {
-	cfg.Mongo.Metrics = s.Registry
+	cfg.Mongo.Memory, cfg.Mongo.Metrics = s.Memory, s.Registry
 	v, err := engines.Retry(ctx, s, "mongo", func(ctx context.Context) (*mongo.View, error) { return mongo.Open(ctx, cfg.Mongo) })
 	if err != nil {
 		return nil, err
