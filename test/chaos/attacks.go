@@ -106,7 +106,7 @@ func runAttacks(ctx context.Context, out io.Writer, s *System, programs, only st
 }
 
 // attackTimeout is how long an attack and the recovery from it may take.
-const attackTimeout = 5 * time.Minute
+const attackTimeout = 10 * time.Minute
 
 // forgetPeak sets the high-water mark of the memory to what the process uses now.
 func (p *Process) forgetPeak() error {
@@ -226,24 +226,27 @@ func each(n, atOnce int, f func(i int) error) error {
 // patch changes the price of a product, asynchronously.
 func (a *attacker) patch(ctx context.Context, id string, price int) error {
 	return retry(ctx, func() error {
-		_, err := a.request(ctx, http.MethodPatch, "/api/v1/products/"+id, fmt.Sprintf(`{"price":{"amount":"%d.00","currency":"EUR"}}`, price), []int{http.StatusAccepted}, "Prefer", "respond-async")
+		_, err := a.request(ctx, http.MethodPatch, "/api/v1/products/"+id, fmt.Sprintf(`{"price":{"amount":"%d.00","currency":"EUR"}}`, price),
+			[]int{http.StatusAccepted, http.StatusOK}, "Prefer", "respond-async", "Idempotency-Key", fmt.Sprint(id, "-", price))
 		return err
 	})
 }
 
 // waitForVersion waits until the product has the version.
 func (a *attacker) waitForVersion(ctx context.Context, id string, version int64) error {
-	var last int64
+	var last int64 // of the last successful read
 	err := retry(ctx, func() error {
 		p, exists, ok := a.load.getProduct(ctx, a.APIs[0], id, "")
-		last = p.Version
-		if !ok || !exists || p.Version < version {
-			return errors.New("not yet")
+		if !ok {
+			return errors.New("the last read failed")
+		}
+		if last = p.Version; !exists || last < version {
+			return errors.New("the last read succeeded")
 		}
 		return nil
 	})
 	if err != nil || last != version {
-		return fmt.Errorf("product %s is at version %d; want %d", id, last, version)
+		return fmt.Errorf("product %s is at version %d; want %d; %v", id, last, version, err)
 	}
 	return nil
 }
@@ -265,7 +268,27 @@ func (a *attacker) patchLargest(ctx context.Context, n int) error {
 	for _, p := range a.processes["writer"] {
 		err = errors.Join(err, p.cmd.Process.Signal(syscall.SIGCONT))
 	}
-	return errors.Join(err, a.waitForVersion(ctx, id, int64(n)+1))
+	return errors.Join(err, a.waitForHistory(ctx, id, int64(n)+1))
+}
+
+// waitForHistory waits until the version of the product is in the journal. The view may take
+// minutes longer: the stand-in for MongoDB stores one or two of the largest products a second.
+func (a *attacker) waitForHistory(ctx context.Context, id string, version int64) error {
+	var last int64
+	err := retry(ctx, func() error {
+		var page api.History
+		if status := a.load.read(ctx, a.APIs[0]+"/api/v1/products/"+id+"/history?limit=1", "", &page); status != http.StatusOK || len(page.Items) == 0 {
+			return fmt.Errorf("history: status %d", status)
+		}
+		if last = page.Items[0].Version; last < version {
+			return errors.New("not settled yet")
+		}
+		return nil
+	})
+	if err != nil || last != version {
+		return fmt.Errorf("product %s is settled up to version %d; want %d; %v", id, last, version, err)
+	}
+	return nil
 }
 
 // manyVersions makes n versions of a small product and reads its history.
@@ -302,7 +325,7 @@ func (a *attacker) largestVersions(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := a.waitForVersion(ctx, id, n); err != nil {
+	if err := a.waitForHistory(ctx, id, n); err != nil {
 		return err
 	}
 	versions := 0

@@ -144,7 +144,11 @@ func (o options) run(ctx context.Context) error {
 			return err
 		}
 	}
-	s, err := newSystem(ctx, dir, first, o.disks > 0)
+	session := 2 * time.Second
+	if o.attacks { // which kill little and keep the machine busy
+		session = 9 * time.Second
+	}
+	s, err := newSystem(ctx, dir, first, o.disks > 0, session)
 	defer s.Stop()
 	if err != nil {
 		return err

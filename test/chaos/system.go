@@ -58,8 +58,9 @@ var services = []struct {
 const replicas = 2
 
 // newSystem starts engines and services with their data in dir, from the
-// executables in programs. With ownDisks, the disks of Kafka and PostgreSQL can be filled.
-func newSystem(ctx context.Context, dir, programs string, ownDisks bool) (s *System, err error) {
+// executables in programs. With ownDisks, the disks of Kafka and PostgreSQL can be filled. session
+// is the time after which a process or a broker that does not respond counts as dead.
+func newSystem(ctx context.Context, dir, programs string, ownDisks bool, session time.Duration) (s *System, err error) {
 	s = &System{dir: dir, processes: map[string][]*Process{}}
 	if s.notes, err = os.Create(filepath.Join(dir, "faults.log")); err != nil {
 		return s, err
@@ -76,7 +77,8 @@ func newSystem(ctx context.Context, dir, programs string, ownDisks bool) (s *Sys
 		return s, err
 	}
 	addresses := map[string]string{}
-	s.up = append(s.up, "ENGINES_DIR="+dir)
+	plain = append(plain, "CATALOG_KAFKA_SESSION_TIMEOUT="+session.String())
+	s.up = append(s.up, "ENGINES_DIR="+dir, fmt.Sprintf("ENGINES_KAFKA_SESSION_MS=%d", session.Milliseconds()))
 	for i, port := range enginePorts(len(engines)) {
 		addresses[engines[i]] = fmt.Sprintf("127.0.0.1:%d", port)
 		s.up = append(s.up, fmt.Sprintf("%s=%d", portVariables[i], port))
@@ -108,7 +110,7 @@ func newSystem(ctx context.Context, dir, programs string, ownDisks bool) (s *Sys
 func engineEnv(env []string, addresses map[string]string) []string {
 	return append(slices.Clone(env),
 		"CATALOG_SHUTDOWN_TIMEOUT=30s", // for a machine that is busy with the load
-		"CATALOG_KAFKA_BROKERS="+addresses["kafka"], "CATALOG_KAFKA_PARTITIONS="+strconv.Itoa(shards), "CATALOG_KAFKA_REPLICAS=1", "CATALOG_KAFKA_SESSION_TIMEOUT=2s",
+		"CATALOG_KAFKA_BROKERS="+addresses["kafka"], "CATALOG_KAFKA_PARTITIONS="+strconv.Itoa(shards), "CATALOG_KAFKA_REPLICAS=1",
 		fmt.Sprintf("CATALOG_POSTGRES_URL=postgres://catalog@%s/catalog?sslmode=disable", addresses["postgres"]),
 		fmt.Sprintf("CATALOG_REDIS_URL=redis://%s/0", addresses["redis"]),
 		fmt.Sprintf("CATALOG_MONGO_URL=mongodb://%s/", addresses["ferretdb"]))
