@@ -61,7 +61,7 @@ type attacker struct {
 	largest  catalog.ProductData
 }
 
-// runAttacks runs the attacks whose names contain only, one after the other, and prints the
+// runAttacks runs the selected attacks, one after the other, and prints the
 // largest memory of each service during each.
 func runAttacks(ctx context.Context, out io.Writer, s *System, programs, only string) error {
 	a := &attacker{System: s, load: newLoad(s.APIs, 0, 0, 0), programs: programs, largest: largestProduct()}
@@ -69,7 +69,7 @@ func runAttacks(ctx context.Context, out io.Writer, s *System, programs, only st
 	var errs []error
 	fmt.Fprintf(out, "%-44s %8s %8s %7s %7s\n", "attack", "seconds", "gateway", "writer", "reader")
 	for _, attack := range a.attacks() {
-		if !strings.Contains(attack.name, only) {
+		if !selected(attack.name, only) {
 			continue
 		}
 		for _, p := range s.all() {

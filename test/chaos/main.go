@@ -50,7 +50,7 @@ func main() {
 	flag.IntVar(&o.pairs, "pairs", 0, "how many `times` two of these faults happen at once")
 	flag.IntVar(&o.disks, "disks", 0, "how many `times` the disks of PostgreSQL and Kafka are full")
 	flag.IntVar(&o.truncations, "truncations", 0, "how many `times` Kafka loses the last records of a topic")
-	flag.StringVar(&o.only, "only", "", "run only faults whose names contain this `text`")
+	flag.StringVar(&o.only, "only", "", "run only faults or attacks whose names contain one of these `texts`, separated by commas")
 	flag.IntVar(&o.rate, "rate", 250, "commands a `second`")
 	flag.IntVar(&o.products, "products", 400, "`number` of products")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of random commands and times")
@@ -174,7 +174,7 @@ func (o options) run(ctx context.Context) error {
 			go l.readContinuously(reading, o.seed+i)
 		}
 	}
-	others := func(f fault) bool { return !strings.Contains(f.name, o.only) }
+	others := func(f fault) bool { return !selected(f.name, o.only) }
 	faults, last = slices.DeleteFunc(faults, others), slices.DeleteFunc(last, others)
 	commands := o.commands / max(len(faults)+len(last), 1)
 	found, err := rounds(ctx, t, l, w, commands, faults)
@@ -196,6 +196,11 @@ func (o options) run(ctx context.Context) error {
 		err = errors.Join(err, save(o.file, l.history.all(), found), keepLogs(dir, o.file))
 	}
 	return err
+}
+
+// selected reports whether the name contains one of the texts, separated by commas.
+func selected(name, texts string) bool {
+	return slices.ContainsFunc(strings.Split(texts, ","), func(text string) bool { return strings.Contains(name, text) })
 }
 
 // faults returns the faults of a run after which the topic is complete, in the order of the table.
