@@ -46,8 +46,8 @@ func (a *attacker) attacks() []attack {
 		{"400 large products to a reader that starts", a.catchUp},
 		{"lists of errors", a.errorLists},
 		{"commands larger than a record", a.oversized},
-		{"imports of largest rows", func(ctx context.Context) error { return a.imports(ctx, a.largestRow(), 500) }},
-		{"imports of a million rows", func(ctx context.Context) error { return a.imports(ctx, "{}\n", 1_000_000) }},
+		{"imports of largest rows", func(ctx context.Context) error { return a.imports(ctx, a.largestRow, 60) }},
+		{"imports of a million rows", func(ctx context.Context) error { return a.imports(ctx, func(int) string { return "{}\n" }, 1_000_000) }},
 		{"responses that are not read", a.unread},
 	}
 }
@@ -125,9 +125,12 @@ func largestProduct() catalog.ProductData {
 	return d
 }
 
-// largestRow returns a line of an import with the largest product, without what identifies it.
-func (a *attacker) largestRow() string {
-	b, _ := json.Marshal(wire.ProductDataToJSON(a.largest))
+// largestRow returns a line of an import with a largest product, the same in every line of a
+// client.
+func (a *attacker) largestRow(client int) string {
+	d := a.largest
+	d.SKU = fmt.Sprint("LARGEST-", client)
+	b, _ := json.Marshal(wire.ProductDataToJSON(d))
 	return string(b) + "\n"
 }
 
@@ -578,17 +581,18 @@ func (a *attacker) oversized(ctx context.Context) error {
 	return errors.Join(append(writes, errs...)...)
 }
 
-// imports sends the rows in each of four imports at once.
-func (a *attacker) imports(ctx context.Context, row string, rows int) error {
+// imports sends the row of each of four clients that many times, in four imports at once.
+func (a *attacker) imports(ctx context.Context, rowOf func(client int) string, rows int) error {
 	const clients = 4
 	return each(clients, clients, func(i int) error {
+		row := rowOf(i)
 		body := io.LimitReader(&repeatReader{text: []byte(row)}, int64(rows*len(row)))
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, a.APIs[0]+"/api/v1/imports", body)
 		if err != nil {
 			return err
 		}
 		r.Header.Set("Content-Type", "application/x-ndjson")
-		w, err := a.load.http.Do(r)
+		w, err := http.DefaultClient.Do(r) // an import may take long
 		if err != nil {
 			return fmt.Errorf("import: %w", err)
 		}
@@ -619,16 +623,36 @@ func (r *repeatReader) Read(b []byte) (n int, err error) {
 // unread asks for long lists over several connections and reads none of them. The gateways must
 // end these connections.
 func (a *attacker) unread(ctx context.Context) error {
-	const connections = 15
+	const connections, products, pageSize = 15, 20, 1 << 20
+	const path = "/api/v1/products?category=Unread&limit=100"
+	d, last := a.largest, ""
+	d.Category = "Unread"
+	for range products {
+		var err error
+		if last, err = a.put(ctx, a.newID(0), d, false); err != nil {
+			return err
+		}
+	}
+	err := retry(ctx, func() error {
+		w, err := a.request(ctx, http.MethodGet, path, "", []int{http.StatusOK}, "Catalog-Position", last)
+		if err == nil && len(w.body) < pageSize {
+			err = fmt.Errorf("a page has %d bytes; want %d or more", len(w.body), pageSize)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	var conns []*net.TCPConn
 	defer func() {
 		for _, c := range conns {
 			c.Close()
 		}
 	}()
-	request := []byte("GET /api/v1/products?category=Largest&limit=100 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 	for i := range connections {
-		c, err := net.Dial("tcp", strings.TrimPrefix(a.APIs[i%len(a.APIs)], "http://"))
+		host := strings.TrimPrefix(a.APIs[i%len(a.APIs)], "http://")
+		request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, host)
+		c, err := net.Dial("tcp", host)
 		if err != nil {
 			return err
 		}
