@@ -18,6 +18,16 @@ import (
 // instead of replaying events from the journal.
 const snapshotThreshold = 10_000
 
+// recentEvents is the number of events of a shard with which repeated ones are
+// compared. A true event follows a forged one of its seq by the next write.
+const recentEvents = 64
+
+// recentEvent is an event that was applied.
+type recentEvent struct {
+	seq     int64
+	command catalog.ID
+}
+
 // Journal reads events and products from the writer, over gRPC. Package journal
 // implements it.
 type Journal interface {
@@ -109,13 +119,17 @@ type EventConsumer struct {
 	applied  map[int32]eventlog.Checkpoint // by shard, what this process has applied
 	progress map[int32]int64               // by shard, the number of changes applied
 
+	// recent holds, by shard, the commands of the last events applied, at index seq
+	// modulo their number.
+	recent map[int32]*[recentEvents]recentEvent
+
 	// snapshots holds the snapshots whose end the events have not reached, by shard.
 	snapshots map[int32]*snapshot
 }
 
 // NewEventConsumer returns a consumer without shards.
 func NewEventConsumer(deps EventConsumerDeps) *EventConsumer {
-	return &EventConsumer{deps: deps, applied: map[int32]eventlog.Checkpoint{}, progress: map[int32]int64{}, snapshots: map[int32]*snapshot{}}
+	return &EventConsumer{deps: deps, applied: map[int32]eventlog.Checkpoint{}, progress: map[int32]int64{}, recent: map[int32]*[recentEvents]recentEvent{}, snapshots: map[int32]*snapshot{}}
 }
 
 // Progress returns a number that grows with each change of the shard that is applied,
@@ -181,6 +195,12 @@ func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.E
 		want := at.Seq + int64(len(next)) + 1
 		if e.Seq < want {
 			c.deps.Metrics.dropped.WithLabelValues(c.deps.Name).Inc()
+			waiting := e.Seq - at.Seq - 1 // its index in next, if it is not applied yet
+			if waiting >= 0 && next[waiting].Command != e.Command || waiting < 0 && c.conflicts(r.Shard, e) {
+				c.deps.Metrics.rejected.WithLabelValues(c.deps.Name).Inc()
+				c.deps.Logger.ErrorContext(ctx, "two events have the same seq, and one of them is forged; run catalog verify -repair",
+					"consumer", c.deps.Name, "shard", r.Shard, "seq", e.Seq, "product", e.Product.ID)
+			}
 			continue
 		}
 		if e.Seq > want {
@@ -222,6 +242,35 @@ func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.E
 	return err
 }
 
+// conflicts reports whether another event with the seq of e was applied.
+func (c *EventConsumer) conflicts(shard int32, e catalog.Event) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	recent := c.recent[shard]
+	if recent == nil {
+		return false
+	}
+	r := recent[e.Seq%recentEvents]
+	return r.seq == e.Seq && r.command != e.Command
+}
+
+// remember keeps the events that were applied for conflicts.
+func (c *EventConsumer) remember(shard int32, events []catalog.Event) {
+	if len(events) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	recent := c.recent[shard]
+	if recent == nil {
+		recent = &[recentEvents]recentEvent{}
+		c.recent[shard] = recent
+	}
+	for _, e := range events[max(0, len(events)-recentEvents):] {
+		recent[e.Seq%recentEvents] = recentEvent{e.Seq, e.Command}
+	}
+}
+
 // reject reports n records that are skipped because they are no events.
 func (c *EventConsumer) reject(ctx context.Context, shard int32, n int, cause error) {
 	c.deps.Metrics.rejected.WithLabelValues(c.deps.Name).Add(float64(n))
@@ -254,6 +303,7 @@ func (c *EventConsumer) apply(ctx context.Context, events []catalog.Event, to ev
 	}
 	c.deps.Metrics.applied.WithLabelValues(c.deps.Name).Add(float64(len(events)))
 	c.setCheckpoint(change.To)
+	c.remember(to.Shard, events)
 	return change.To, nil
 }
 

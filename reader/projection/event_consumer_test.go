@@ -65,6 +65,15 @@ func TestEventConsumer(t *testing.T) {
 		h.WantVersion(t, 6, 6)
 		wantCounter(t, h, "catalog_reader_events_rejected_total", 2)
 	})
+	t.Run("an event with the seq of another one is reported", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{Journal: readertest.Journal(all[:4])})
+		forged := all[2]
+		forged.Command, forged.Product.Version = catalog.DerivedID("forged"), 1_000_000
+		h.Feed(t, 0, all[0], all[1], forged, all[1], all[2]) // the true event comes after it
+		wantCounter(t, h, "catalog_reader_events_rejected_total", 1)
+		h.Feed(t, 5, all[0], forged, all[3]) // repeats of what was applied
+		wantCounter(t, h, "catalog_reader_events_rejected_total", 1)
+	})
 	t.Run("records that are no events are skipped, and what they may have been is read from the journal", func(t *testing.T) {
 		h := readertest.Start(t, readertest.Config{Journal: readertest.Journal(all[:4])})
 		err := h.Log.Projection().Handle(t.Context(), eventlog.Records[catalog.Event]{To: 5, Items: all[:2], DeadLetters: make([]eventlog.DeadLetter, 3)})
