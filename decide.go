@@ -31,6 +31,9 @@ func Decide(p Product, c Command, now time.Time) (Event, error) {
 			return Event{}, notFound(p)
 		}
 		gone := Product{ID: p.ID, Version: p.Version + 1, Deleted: true, CreatedAt: p.CreatedAt, UpdatedAt: notBefore(now, p.UpdatedAt)}
+		// The past prices outlive the product: one that is deleted and created again
+		// within PriorTerm still has them.
+		gone.PastPrices = appendPastPrice(p.PastPrices, p.Price, gone.UpdatedAt)
 		e := c.event(Deleted, gone, gone.UpdatedAt)
 		e.PreviousCategory = p.Category
 		return e, nil
@@ -50,6 +53,7 @@ func (c Command) replace(p Product, d ProductData, now time.Time) (Event, error)
 	next := Product{ID: p.ID, ProductData: d, Version: p.Version + 1, CreatedAt: p.CreatedAt, UpdatedAt: notBefore(now, p.UpdatedAt)}
 	if !p.Exists() {
 		outcome, next.CreatedAt = Created, next.UpdatedAt
+		next.PastPrices = recentPrices(p.PastPrices, next.UpdatedAt)
 	} else if next.PastPrices = p.PastPrices; p.Price != d.Price {
 		next.PastPrices = appendPastPrice(p.PastPrices, p.Price, next.UpdatedAt)
 	}

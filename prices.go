@@ -40,6 +40,16 @@ func (p Product) LowestPrior() (lowest Money, ok bool) {
 	return lowest, ok
 }
 
+// recentPrices returns the past prices that applied within PriorTerm before the given
+// time, at which a deleted product is created again.
+func recentPrices(past []PastPrice, at time.Time) []PastPrice {
+	i := slices.IndexFunc(past, func(p PastPrice) bool { return p.Until.After(at.Add(-PriorTerm)) })
+	if i < 0 {
+		return nil
+	}
+	return past[i:]
+}
+
 // appendPastPrice returns the past prices of a product, oldest first, after its
 // price was replaced at the given time. It drops prices that can no longer be the
 // lowest: those older than PriorTerm, and those that are not lower than a later

@@ -67,17 +67,35 @@ func TestLowestPrior(t *testing.T) {
 			t.Errorf("LowestPrior = %v, %v; want 100 EUR", got, err)
 		}
 	})
-	t.Run("a product that is deleted and created again has no past prices", func(t *testing.T) {
-		p, _ := prices(t, []catalog.Money{inEuro(100), inEuro(80)}, []time.Duration{0, day})
-		e, err := catalog.Decide(p, catalog.Command{Product: p.ID, Op: catalog.DeleteProduct{}}, p.UpdatedAt)
-		if err != nil || len(e.Product.PastPrices) > 0 {
-			t.Fatalf("deleted: %+v, %v", e.Product, err)
-		}
-		e, err = catalog.Decide(e.Product, catalog.Command{Product: p.ID, Op: catalog.PutProduct{Data: p.ProductData}}, p.UpdatedAt)
-		if _, ok := e.Product.LowestPrior(); err != nil || ok {
-			t.Errorf("created again: %+v, %v", e.Product, err)
-		}
-	})
+	// The product had the prices 100, 80 and 90 before it is deleted and created again.
+	for _, test := range []struct {
+		name string
+		op   catalog.Operation
+		gone time.Duration // between deletion and creation
+		want int64         // 0 for none
+	}{
+		{"put after a deletion keeps the past prices", catalog.PutProduct{Data: catalog.ProductData{Name: "x", Price: inEuro(70)}}, 0, 80},
+		{"so does creation", catalog.CreateProduct{Data: catalog.ProductData{Name: "x", Price: inEuro(70)}}, day, 80},
+		{"a price that ended more than 30 days before does not count", catalog.PutProduct{Data: catalog.ProductData{Name: "x", Price: inEuro(70)}}, 29*day + time.Hour, 90},
+		{"after 30 days none does", catalog.PutProduct{Data: catalog.ProductData{Name: "x", Price: inEuro(70)}}, 30 * day, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p, _ := prices(t, []catalog.Money{inEuro(100), inEuro(80), inEuro(90)}, []time.Duration{0, day, day})
+			for _, step := range []struct {
+				op    catalog.Operation
+				after time.Duration
+			}{{catalog.DeleteProduct{}, day}, {test.op, test.gone}} {
+				e, err := catalog.Decide(p, catalog.Command{Product: p.ID, Op: step.op}, p.UpdatedAt.Add(step.after))
+				if err != nil {
+					t.Fatal(err)
+				}
+				p = e.Product
+			}
+			if got, ok := p.LowestPrior(); ok != (test.want > 0) || got.Units != test.want {
+				t.Errorf("LowestPrior = %v, %v; want %d", got, ok, test.want)
+			}
+		})
+	}
 }
 
 // TestLowestPrior_allPrices compares the result with one computed from all prices

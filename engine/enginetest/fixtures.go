@@ -52,9 +52,10 @@ func at(name string, version int64, d catalog.ProductData) catalog.Product {
 	return p
 }
 
-// tombstone returns the deleted product of that name at a version.
+// tombstone returns the deleted product of that name at a version. It keeps its past
+// prices.
 func tombstone(name string, version int64) catalog.Product {
 	p := at(name, version, catalog.ProductData{})
-	p.Deleted, p.PastPrices = true, nil
+	p.Deleted = true
 	return p
 }

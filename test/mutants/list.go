@@ -233,6 +233,11 @@ var mutants = []mutant{
 		pkg: "./engine/redis", test: "TestLease_lateCall",
 	},
 	{
+		bug:  "a deletion forgets the past prices",
+		file: "decide.go", old: "		gone.PastPrices = appendPastPrice(p.PastPrices, p.Price, gone.UpdatedAt)\n", new: "",
+		pkg: ".", test: "TestLowestPrior",
+	},
+	{
 		bug:  "a profile shows the secrets of the command line",
 		file: "internal/daemon/admin.go", old: "cmdline(os.Args)", new: "pprof.Cmdline",
 		pkg: "./internal/daemon", test: "TestAdmin_commandLine",
