@@ -24,6 +24,7 @@ its name when it is complete.
 `)
 	serverFlag(fs, &server)
 	formatFlag(fs, &kind)
+	spreadsheet := fs.Bool("spreadsheet", false, "write an apostrophe before texts that a spreadsheet would run as a formula; such a CSV file is for people, and not for catalog import")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -37,7 +38,7 @@ its name when it is complete.
 	}
 	c := client.New(server)
 	if name == "-" {
-		_, err := export(ctx, c, asCSV, os.Stdout, os.Stderr)
+		_, err := export(ctx, c, asCSV, *spreadsheet, os.Stdout, os.Stderr)
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-")
@@ -46,10 +47,7 @@ its name when it is complete.
 	}
 	defer os.Remove(f.Name()) // has no effect after the rename
 	defer f.Close()
-	n, err := export(ctx, c, asCSV, f, os.Stderr)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
+	n, err := export(ctx, c, asCSV, *spreadsheet, f, os.Stderr)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -64,7 +62,7 @@ its name when it is complete.
 }
 
 // export writes all products to out, the newest first, and returns their number.
-func export(ctx context.Context, c *client.Client, asCSV bool, out, status io.Writer) (int, error) {
+func export(ctx context.Context, c *client.Client, asCSV, spreadsheet bool, out, status io.Writer) (int, error) {
 	// The first line of a CSV file has a column for each attribute of any product.
 	var attributes []string
 	var err error
@@ -74,6 +72,7 @@ func export(ctx context.Context, c *client.Client, asCSV bool, out, status io.Wr
 		}
 	}
 	w := productfile.NewWriter(out, asCSV, attributes)
+	w.NeutralizeFormulas = spreadsheet
 	n := 0
 	var bar *progress
 	err = eachPage(ctx, c, func(total int64, products []catalog.Product) error {

@@ -40,6 +40,7 @@ func commands() []command {
 func main() {
 	ctx, stop := daemon.Signals(context.Background())
 	defer stop()
+	daemon.PrivateFiles()
 	os.Exit(run(ctx, os.Args[1:], os.Stderr))
 }
 

@@ -34,8 +34,12 @@ var ErrInUse = errors.New("the data folder is in use")
 // Open locks the folder for this process. It creates the folder if it does not
 // exist. It returns ErrInUse when another process holds the lock.
 func Open(path string) (*Dir, error) {
-	if err := os.MkdirAll(path, 0o750); err != nil {
+	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("create the data folder: %w", err)
+	}
+	// A folder that was made by hand, or by an older version, may be open to others.
+	if err := os.Chmod(path, 0o700); err != nil {
+		return nil, fmt.Errorf("close the data folder to other users: %w", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(path, "LOCK"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -77,7 +77,7 @@ func Examine(ctx context.Context, store Store, before time.Time) ([]Range, error
 // removes them from the journal. It calls progress with the number of events
 // after each file and each removal.
 func Run(ctx context.Context, store Store, dir string, ranges []Range, progress func(written, removed int)) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	for _, r := range ranges {
@@ -157,9 +157,6 @@ func export(ctx context.Context, store Store, dir string, part Range) error {
 		return fmt.Errorf("%w; move the file away and repeat the command", err)
 	case existing.SHA256 != written.SHA256:
 		return fmt.Errorf("%s exists and has other events, of another store or from before a restore; choose another folder", path)
-	}
-	if err := os.Chmod(temporary.Name(), 0o644); err != nil {
-		return err
 	}
 	if err := os.Rename(temporary.Name(), path); err != nil {
 		return err

@@ -14,6 +14,10 @@ import (
 // Writer writes products to a file that [Read] reads back to the same products. Version
 // and times are not in the file: the catalogue sets them.
 type Writer struct {
+	// NeutralizeFormulas makes the writer put an apostrophe before a cell of a CSV file
+	// that a spreadsheet would run as a formula. Read does not remove it.
+	NeutralizeFormulas bool
+
 	out        *bufio.Writer
 	csv        *csv.Writer // nil for NDJSON
 	attributes []string    // keys with a column
@@ -53,6 +57,16 @@ func (w *Writer) Write(p catalog.Product) error {
 	for _, a := range w.attributes {
 		cells = append(cells, p.Attributes[a])
 	}
+	return w.writeCells(cells)
+}
+
+// writeCells writes a line of a CSV file.
+func (w *Writer) writeCells(cells []string) error {
+	for i, c := range cells {
+		if w.NeutralizeFormulas && c != "" && strings.ContainsRune("=+-@\t\r", rune(c[0])) {
+			cells[i] = "'" + c
+		}
+	}
 	return w.csv.Write(cells)
 }
 
@@ -66,7 +80,7 @@ func (w *Writer) writeHeader() error {
 	for _, a := range w.attributes {
 		columns = append(columns, attributePrefix+a)
 	}
-	return w.csv.Write(columns)
+	return w.writeCells(columns)
 }
 
 // writeJSON writes p as one line: all fields in the order of the contract, with null

@@ -53,6 +53,7 @@ func (c *Config) Flags(fs *flag.FlagSet, adminAddr string) {
 // Main prints an error on one line of standard error and exits with code 2 for a
 // command line that is not valid, and 1 otherwise.
 func Main(i Info, declare func(*flag.FlagSet), run func(context.Context, *Process) error) {
+	daemon.PrivateFiles()
 	cfg := Config{Daemon: daemon.Config{ShutdownDelay: time.Second}}
 	fs := flag.NewFlagSet(i.Name, flag.ContinueOnError)
 	fs.SetOutput(os.Stdout) // of -h; errors are printed below
