@@ -64,7 +64,7 @@ func TestImport(t *testing.T) {
 	})
 	t.Run("rows have their results while the client sends no more", func(t *testing.T) {
 		body, send := io.Pipe()
-		r, err := http.NewRequestWithContext(t.Context(), "POST", serve(t, &system{})+"/api/v1/imports", body)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, serve(t, &system{})+"/api/v1/imports", body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func TestImport(t *testing.T) {
 		url := serve(t, &system{})
 		for range 64 {
 			body, send := io.Pipe()
-			r, err := http.NewRequestWithContext(t.Context(), "POST", url+"/api/v1/imports", body)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/api/v1/imports", body)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -52,11 +52,11 @@ func (b *bench) shares() error {
 	if err := errors.Join(waitFor(s.url+paths[len(paths)-1]), s.waitIdle()); err != nil {
 		return err
 	}
-	kinds, close, err := s.kinds(paths)
+	kinds, disconnect, err := s.kinds(paths)
 	if err != nil {
 		return err
 	}
-	defer close()
+	defer func() { _ = disconnect() }()
 	idle, _, err := s.hotReads(paths[0], nil, nil)
 	if err != nil {
 		return err
@@ -88,8 +88,9 @@ func (b *bench) shares() error {
 // load.
 type request func(n int) (refused bool, err error)
 
-// kinds returns a request of each kind, by name.
-func (s *server) kinds(paths []string) (kinds map[string]request, close func() error, err error) {
+// kinds returns a request of each kind, by name, and the function that ends the
+// connection of those over gRPC.
+func (s *server) kinds(paths []string) (kinds map[string]request, disconnect func() error, err error) {
 	conn, err := rpc.Dial(s.grpc, prometheus.NewRegistry())
 	if err != nil {
 		return nil, nil, err
