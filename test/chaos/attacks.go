@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -235,6 +236,8 @@ func (a *attacker) patch(ctx context.Context, id string, price int) error {
 	})
 }
 
+var errOtherVersion = errors.New("it has more versions than were written")
+
 // waitForVersion waits until the product has the version.
 func (a *attacker) waitForVersion(ctx context.Context, id string, version int64) error {
 	var last int64 // of the last successful read
@@ -249,7 +252,7 @@ func (a *attacker) waitForVersion(ctx context.Context, id string, version int64)
 		return nil
 	})
 	if err != nil || last != version {
-		return fmt.Errorf("product %s is at version %d; want %d; %v", id, last, version, err)
+		return fmt.Errorf("product %s is at version %d; want %d: %w", id, last, version, cmp.Or(err, errOtherVersion))
 	}
 	return nil
 }
@@ -289,7 +292,7 @@ func (a *attacker) waitForHistory(ctx context.Context, id string, version int64)
 		return nil
 	})
 	if err != nil || last != version {
-		return fmt.Errorf("product %s is settled up to version %d; want %d; %v", id, last, version, err)
+		return fmt.Errorf("product %s is settled up to version %d; want %d: %w", id, last, version, cmp.Or(err, errOtherVersion))
 	}
 	return nil
 }

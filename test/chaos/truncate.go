@@ -106,11 +106,20 @@ func (s *System) staysStopped(ctx context.Context) error {
 	return nil
 }
 
-// repair runs catalog repair and waits until all services are ready.
+// repair runs catalog repair, again while partitions have no leader, and waits until all services
+// are ready.
 func (s *System) repair(ctx context.Context, programs string) error {
-	out, err := s.catalog(ctx, programs, "repair", "-yes")
-	s.note("catalog repair: %s", out)
-	return errors.Join(err, s.ready(ctx))
+	var last error
+	err := waitUntil(ctx, "catalog repair succeeds", func() bool {
+		var out string
+		out, last = s.catalog(ctx, programs, "repair", "-yes")
+		s.note("catalog repair: %s", out)
+		return last == nil
+	})
+	if err != nil {
+		return errors.Join(err, last)
+	}
+	return s.ready(ctx)
 }
 
 // unsettled returns how many commands the writers have not settled.
