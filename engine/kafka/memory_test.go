@@ -102,8 +102,8 @@ func TestPublishEvents_memory(t *testing.T) {
 	t.Run("commands beyond the limit are not accepted", func(t *testing.T) {
 		l := openLog(t, testConfig(t, fakeBroker(t)))
 		l.sending().Hold(sendShare)
-		if err := l.SendCommands(t.Context(), command(1, 1)); !errors.Is(err, catalog.ErrUnavailable) || errors.Is(err, catalog.ErrOutcomeUnknown) {
-			t.Errorf("SendCommands = %v; want ErrUnavailable", err)
+		if err := l.SendCommands(t.Context(), command(1, 1)); !errors.Is(err, catalog.ErrOverloaded) || errors.Is(err, catalog.ErrOutcomeUnknown) {
+			t.Errorf("SendCommands = %v; want ErrOverloaded", err)
 		}
 		l.sending().Release(sendShare)
 		send(t, l, command(1, 1))
