@@ -14,6 +14,13 @@ import (
 	"catalog/internal/textsearch"
 )
 
+// probe searches for nothing. It fails when OpenSearch does not respond, and when it
+// cannot search the index.
+func (x *Index) probe(ctx context.Context) error {
+	nothing := map[string]any{"size": 0, "terminate_after": 1, "track_total_hits": false}
+	return x.client.call(ctx, http.MethodPost, "/"+x.base+"/_search?allow_partial_search_results=false", nothing, nil)
+}
+
 // Search returns a page of the products that match q, or a *catalog.Refusal.
 func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, error) {
 	req, err := textsearch.NewRequest(q)
@@ -56,7 +63,7 @@ func (x *Index) find(ctx context.Context, req textsearch.Request) (page catalog.
 			limit = fewer(limit)
 		}
 	}
-	err := x.breaker.Do(ctx, x.Ping, func(ctx context.Context) error {
+	err := x.breaker.Do(ctx, x.probe, func(ctx context.Context) error {
 		err := search(ctx)
 		if isErrorType(err, errTypeShardsFailed) { // the alias may have moved to another generation meanwhile
 			err = search(ctx)
