@@ -13,13 +13,17 @@ import (
 	"catalog/internal/engines/store"
 )
 
+// memoryLimit is what Go may use of the 256 MiB that a writer needs at most. The rest
+// is for the program itself, which is mapped into memory.
+const memoryLimit = 200 << 20
+
 func main() {
 	var (
 		kafkaCfg    kafka.Config
 		postgresCfg postgres.Config
 		address     string
 	)
-	program.Main(program.Info{Name: "writer", About: "Consumes commands, stores products in PostgreSQL and publishes events.", AdminAddr: "127.0.0.1:9102"},
+	program.Main(program.Info{Name: "writer", About: "Consumes commands, stores products in PostgreSQL and publishes events.", AdminAddr: "127.0.0.1:9102", MemoryLimit: memoryLimit},
 		func(fs *flag.FlagSet) {
 			fs.StringVar(&address, "grpc", "127.0.0.1:9092", "`address` of the gRPC server, for gateways and readers")
 			kafkaCfg.Flags(fs)

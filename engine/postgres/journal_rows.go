@@ -13,9 +13,18 @@ import (
 	"catalog/internal/wire"
 )
 
-// queueEvents queues the statement that inserts events of one shard into the
+// queueEvents queues the statements that insert events of one shard into the
 // journal.
 func queueEvents(batch *pgx.Batch, events []catalog.Event) error {
+	for part := range partsOf(events) {
+		if err := queueEventPart(batch, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func queueEventPart(batch *pgx.Batch, events []catalog.Event) error {
 	var (
 		n            = len(events)
 		seqs         = make([]int64, n)

@@ -40,9 +40,14 @@ const (
 	lockTimeout = "15s"
 
 	// encodingBytes limits the events and products that all connections write at once:
-	// two of the largest transactions. The payload, the parameter, the message and
-	// their growing buffers make four to six bytes of each.
+	// two of the largest transactions. The payload, the parameter, the message and the
+	// buffer that the message grows in make about five bytes of each.
 	encodingBytes = 12 << 20
+
+	// statementBytes is the size of events or products at which a statement ends. The
+	// driver encodes the parameters of a statement in one buffer, which doubles as it
+	// grows.
+	statementBytes = 512 << 10
 
 	// statementTimeout ends a statement whose caller is gone or has given up.
 	statementTimeout = "30s"

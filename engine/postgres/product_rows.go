@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -45,13 +46,35 @@ func scanProduct(row pgx.Row) (catalog.Product, error) {
 	return p, nil
 }
 
-// queueProducts queues the statement that inserts or replaces products of a
-// shard.
+// partsOf returns parts of a list of events or products for one statement each.
+func partsOf[T interface{ Size() int }](list []T) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for first, bytes, i := 0, 0, 0; i < len(list); {
+			bytes += list[i].Size()
+			if i++; i == len(list) || bytes >= statementBytes {
+				if !yield(list[first:i]) {
+					return
+				}
+				first, bytes = i, 0
+			}
+		}
+	}
+}
+
+// queueProducts queues the statements that insert or replace products of a shard.
 func queueProducts(batch *pgx.Batch, shard int32, products []catalog.Product) error {
 	// Two shards that compete for several SKUs insert them in the same order, so
 	// they cannot wait for each other.
 	slices.SortFunc(products, func(a, b catalog.Product) int { return cmp.Compare(a.SKU, b.SKU) })
+	for part := range partsOf(products) {
+		if err := queueProductPart(batch, shard, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
+func queueProductPart(batch *pgx.Batch, shard int32, products []catalog.Product) error {
 	var (
 		n        = len(products)
 		ids      = make([][16]byte, n)

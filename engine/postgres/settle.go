@@ -146,15 +146,11 @@ func writeBatch(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch, state
 	if freed := state.FreedSKUs(products); len(freed) > 0 {
 		batch.Queue(freeSKUs, uuids(freed))
 	}
-	if len(products) > 0 {
-		if err := queueProducts(&batch, b.Shard, products); err != nil {
-			return err
-		}
+	if err := queueProducts(&batch, b.Shard, products); err != nil {
+		return err
 	}
-	if len(events) > 0 {
-		if err := queueEvents(&batch, events); err != nil {
-			return err
-		}
+	if err := queueEvents(&batch, events); err != nil {
+		return err
 	}
 	if err := queueDeadLetters(&batch, b.DeadLetters); err != nil {
 		return err

@@ -12,12 +12,20 @@ const limitRatio = 0.9
 
 // SetLimit sets the soft memory limit of Go to nine tenths of the limit of the
 // process's control group, so that Go collects garbage more often before the kernel
-// ends the process. It changes nothing when GOMEMLIMIT is set, and where there is no
-// limit.
-func SetLimit() error {
-	_, err := memlimit.Set(memlimit.WithRatio(limitRatio))
-	if errors.Is(err, memlimit.ErrCgroupsNotSupported) || errors.Is(err, memlimit.ErrNoCgroup) {
-		return nil
-	}
+// ends the process. Where there is no such limit it sets unlimited, or none if that
+// is 0. It changes nothing when GOMEMLIMIT is set.
+func SetLimit(unlimited int64) error {
+	_, err := memlimit.Set(memlimit.WithProvider(func() (uint64, error) {
+		limit, err := memlimit.FromCgroup()
+		switch {
+		case err == nil:
+			return uint64(limitRatio * float64(limit)), nil
+		case !errors.Is(err, memlimit.ErrNoLimit) && !errors.Is(err, memlimit.ErrCgroupsNotSupported) && !errors.Is(err, memlimit.ErrNoCgroup):
+			return 0, err
+		case unlimited == 0:
+			return 0, memlimit.ErrNoLimit
+		}
+		return uint64(unlimited), nil
+	}), memlimit.WithRatio(1))
 	return err
 }

@@ -27,6 +27,10 @@ type Info struct {
 	Name      string // of the program
 	About     string // a sentence for -h
 	AdminAddr string // default of -admin
+
+	// MemoryLimit is as in Config. Only a service whose memory does not grow with its
+	// data or its settings has one.
+	MemoryLimit int64
 }
 
 // Config holds the settings that all programs have.
@@ -36,6 +40,10 @@ type Config struct {
 
 	// Secrets hides the secrets of the command line in the log and on the admin port.
 	Secrets *daemon.Secrets
+
+	// MemoryLimit is the soft memory limit of Go, in bytes, where neither GOMEMLIMIT
+	// nor the container sets one. 0 means none.
+	MemoryLimit int64
 
 	// Services is the number of services in the process, each of which has a memory
 	// budget. 0 means 1.
@@ -54,7 +62,7 @@ func (c *Config) Flags(fs *flag.FlagSet, adminAddr string) {
 // command line that is not valid, and 1 otherwise.
 func Main(i Info, declare func(*flag.FlagSet), run func(context.Context, *Process) error) {
 	daemon.PrivateFiles()
-	cfg := Config{Daemon: daemon.Config{ShutdownDelay: time.Second}}
+	cfg := Config{Daemon: daemon.Config{ShutdownDelay: time.Second}, MemoryLimit: i.MemoryLimit}
 	fs := flag.NewFlagSet(i.Name, flag.ContinueOnError)
 	fs.SetOutput(os.Stdout) // of -h; errors are printed below
 	fs.Usage = func() {
@@ -145,7 +153,7 @@ func Open(ctx context.Context, name string, cfg Config, w io.Writer) (*Process, 
 	if err != nil {
 		return nil, err
 	}
-	if err := memory.SetLimit(); err != nil {
+	if err := memory.SetLimit(cfg.MemoryLimit); err != nil {
 		t.Log.WarnContext(ctx, "memory limit of the container not read; set GOMEMLIMIT", "err", err)
 	}
 	budget := memory.NewBudget(int64(cmp.Or(cfg.Services, 1))*memory.ServiceBudget, t.Registry)
