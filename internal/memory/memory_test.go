@@ -128,7 +128,8 @@ func TestBudget(t *testing.T) {
 	})
 	t.Run("one name is one share", func(t *testing.T) {
 		b := memory.NewBudget(100, prometheus.NewRegistry())
-		if b.Share("a", 60) != b.Share("a", 60) {
+		first := b.Share("a", 60)
+		if again := b.Share("a", 60); again != first {
 			t.Error("the second call made another share")
 		}
 		if !panics(func() { b.Share("a", 50) }) {
