@@ -204,13 +204,14 @@ func TestMonitoring(t *testing.T) {
 		nightly bool
 	}{
 		{"nothing", func(*testing.T) {}, func() {}, []string{"Watchdog", "CatalogEngineDown", "CatalogAlertsNotDelivered"}, false},
-		{"a record that is no command", s.poison, func() {}, []string{"CatalogDeadLetters"}, false},
+		{"a record that is no command", s.poison("commands"), func() {}, []string{"CatalogDeadLetters"}, false},
+		{"a record that is no event", s.poison("events"), func() {}, []string{"CatalogEventsRejected"}, false},
 		{"Redis is down", func(*testing.T) { s.redis.disconnect(true) }, func() { s.redis.disconnect(false) }, []string{"CatalogCacheErrors"}, false}, // a reader stays ready without Redis
 		{"a product is changed behind the back of the writer", s.falsify, func() {}, []string{"CatalogProductsDiffer"}, true},
 		{"MongoDB is down", func(*testing.T) { s.mongo.disconnect(true) }, func() { s.mongo.disconnect(false) },
 			[]string{"CatalogBreakerOpen", "CatalogNotReady", "CatalogLag", "CatalogRequestsBurnFast", "CatalogRequestsBurnSlow"}, true},
 		{"PostgreSQL is frozen", func(t *testing.T) { t.Cleanup(s.postgres.freeze()) }, func() {},
-			[]string{"CatalogPoolExhausted", "CatalogWritesNotSettled", "CatalogRequestsShed"}, true},
+			[]string{"CatalogPoolExhausted", "CatalogWritesNotSettled", "CatalogRequestsShed", "CatalogShardStuck"}, true},
 		{"writes wait for PostgreSQL and become readable late", func(*testing.T) {}, func() {}, []string{"CatalogWritesBurnFast", "CatalogWritesBurnSlow"}, true},
 		{"the only writer is killed", func(*testing.T) { s.writer.kill() }, func() {}, []string{"CatalogTargetDown", "CatalogServiceAbsent", "CatalogWritesNotSettled"}, true},
 		{"commands are deleted before they are settled", s.trim, func() {}, []string{"CatalogShardStopped", "CatalogLogErrors"}, true},
@@ -348,10 +349,13 @@ func (s *monitored) kafka(t *testing.T) *kgo.Client {
 	return client
 }
 
-func (s *monitored) poison(t *testing.T) {
-	junk := &kgo.Record{Topic: s.env["CATALOG_KAFKA_TOPIC_PREFIX"] + ".commands", Value: []byte("junk")}
-	if err := s.kafka(t).ProduceSync(t.Context(), junk).FirstErr(); err != nil {
-		t.Fatal(err)
+// poison appends a record to the commands or the events topic that nothing can decode.
+func (s *monitored) poison(topic string) func(*testing.T) {
+	return func(t *testing.T) {
+		junk := &kgo.Record{Topic: s.env["CATALOG_KAFKA_TOPIC_PREFIX"] + "." + topic, Value: []byte("junk")}
+		if err := s.kafka(t).ProduceSync(t.Context(), junk).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

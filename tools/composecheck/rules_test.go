@@ -91,7 +91,7 @@ func TestRules(t *testing.T) {
       test: [CMD, /writer, -healthcheck]
 `, "", "writer: has no health check"},
 		{"no limits", "compose.yaml", "    deploy:\n      resources:\n        limits: { cpus: \"2\", memory: 256m }\n\n  writer:", "\n  writer:", "gateway: has no limit of memory and CPUs"},
-		{"a Go memory limit above that of the container", "compose.yaml", "GOMEMLIMIT: 460MiB", "GOMEMLIMIT: 512MiB", "reader: GOMEMLIMIT is 512MiB"},
+		{"a Go memory limit above that of the container", "compose.yaml", "GOMEMLIMIT: 410MiB", "GOMEMLIMIT: 512MiB", "reader: GOMEMLIMIT is 512MiB"},
 		{"no limit of the logs", "compose.yaml", `max-size: 10m, `, "", "has no limit of its logs"},
 		{"no restart policy", "compose.yaml", "  restart: unless-stopped\n", "", "kafka: has no restart policy"},
 		{"a root that is writable", "compose.yaml", "  read_only: true\n", "", "gateway: its root is not read-only"},

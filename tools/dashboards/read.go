@@ -71,10 +71,11 @@ func readPath() board {
 					normal: "each below 20 ms.", act: "invalidate: Redis; write and checkpoint of the view: MongoDB; write of the index: its disk.",
 					queries: []query{quantile("0.95", "catalog_reader_step_duration_seconds", selector, "{{consumer}} {{step}}", "consumer", "step")}},
 				{kind: graph, title: "Events applied", unit: "cps", width: 8, min: ptr(0.0),
-					normal: "as many as commands are settled; the index of each reader applies all.", act: "dropped events are duplicates after a takeover, which is harmless.",
+					normal: "as many as commands are settled; the index of each reader applies all.", act: "dropped events are duplicates after a takeover, which is harmless; rejected ones were written by another program.", runbook: "catalogeventsrejected",
 					queries: []query{
 						rate("catalog_reader_events_applied_total", selector, "{{consumer}}", "consumer"),
-						rate("catalog_reader_events_dropped_total", selector, "{{consumer}} dropped", "consumer")}},
+						rate("catalog_reader_events_dropped_total", selector, "{{consumer}} dropped", "consumer"),
+						rate("catalog_reader_events_rejected_total", selector, "{{consumer}} rejected", "consumer")}},
 			}},
 		},
 	}

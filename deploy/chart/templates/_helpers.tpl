@@ -53,10 +53,10 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* Nine tenths of a memory limit in Mi or Gi, in bytes: the collector of Go works harder before the kernel kills. */}}
+{{/* Four fifths of a memory limit in Mi or Gi, in bytes: the collector of Go works harder before the kernel kills. */}}
 {{- define "catalog.goMemLimit" -}}
 {{- $unit := ternary 1073741824 1048576 (hasSuffix "Gi" .) -}}
-{{- div (mul (trimSuffix "Gi" . | trimSuffix "Mi" | int64) $unit 9) 10 -}}
+{{- div (mul (trimSuffix "Gi" . | trimSuffix "Mi" | int64) $unit 8) 10 -}}
 {{- end -}}
 
 {{/* Environment of a service or of the migration, without its own. Call with (list . $values). */}}

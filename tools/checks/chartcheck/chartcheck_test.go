@@ -93,7 +93,7 @@ func TestChart_mistakes(t *testing.T) {
 		{"templates/_helpers.tpl", "terminationGracePeriodSeconds: {{ add (int $root.Values.shutdown.timeoutSeconds) 5 }}", "terminationGracePeriodSeconds: 10", "kills the Pod before"},
 		{"templates/_helpers.tpl", "livenessProbe:\n  httpGet: {path: /livez", "livenessProbe:\n  httpGet: {path: /readyz", "liveness probe asks /readyz"},
 		{"templates/_helpers.tpl", "port: admin}\n  periodSeconds: 10", "port: http}\n  periodSeconds: 10", "does not use the admin port"},
-		{"templates/_helpers.tpl", " 9) 10", " 5) 10", "GOMEMLIMIT"},
+		{"templates/_helpers.tpl", " 8) 10", " 5) 10", "GOMEMLIMIT"},
 		{"templates/_helpers.tpl", "CATALOG_KAFKA_TOPIC_PREFIX", "CATALOG_KAFKA_PREFIX", "has no variable CATALOG_KAFKA_PREFIX"},
 		{"templates/gateway.yaml", `(list "kafka" "reader" "writer")`, `(list "kafka" "readers")`, "excludes readers, which is no check"},
 		{"templates/gateway.yaml", "-reader:9093", "-reader:9099", "does not listen on that port"},

@@ -152,8 +152,8 @@ func checkResources(r *report, at string, pod core.PodSpec) {
 			r.add("%s: container %s: the limit of memory is below the request", at, c.Name)
 		}
 		goLimit, err := strconv.ParseInt(envValue(c, "GOMEMLIMIT"), 10, 64)
-		if share := float64(goLimit) / float64(limit); err != nil || share < 0.8 || share > 0.95 {
-			r.add("%s: container %s: GOMEMLIMIT=%s is not between 80 and 95 %% of the memory limit %d", at, c.Name, envValue(c, "GOMEMLIMIT"), limit)
+		if share := float64(goLimit) / float64(limit); err != nil || share < 0.7 || share > 0.9 {
+			r.add("%s: container %s: GOMEMLIMIT=%s is not between 70 and 90 %% of the memory limit %d", at, c.Name, envValue(c, "GOMEMLIMIT"), limit)
 		}
 	}
 }
