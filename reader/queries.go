@@ -41,10 +41,10 @@ func (r *Reader) Products(ctx context.Context, ids []catalog.ID) map[catalog.ID]
 	defer cancel()
 	var mu sync.Mutex
 	var loads sync.WaitGroup
+	if size >= maxProductsBytes {
+		return known
+	}
 	for _, id := range ids {
-		if size >= maxProductsBytes {
-			break
-		}
 		loads.Go(func() {
 			var encoded []byte
 			p, err := r.loader.product(ctx, id)

@@ -42,6 +42,7 @@ func (w *writer) GetReceipt(ctx context.Context, _ *catalogv1.GetReceiptRequest)
 	}
 	if w.slow.Load() {
 		<-ctx.Done()
+		return nil, status.FromContextError(ctx.Err()).Err()
 	}
 	return nil, catalog.ErrNotFound
 }
