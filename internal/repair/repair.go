@@ -190,6 +190,15 @@ func (p *Plan) checkEvents(ctx context.Context, store Store, log Log, st eventlo
 	if err != nil || last < st.NextSeq {
 		return err
 	}
+	// Writers may run, and may have settled and published these events since the states
+	// were read.
+	now, err := store.States(ctx)
+	if err != nil {
+		return err
+	}
+	if st.NextSeq = now[st.Shard].NextSeq; last < st.NextSeq {
+		return nil
+	}
 	where := fmt.Sprintf("events, shard %d", st.Shard)
 	history := continuation{store: store, products: map[catalog.ID]int64{}, next: st.NextSeq}
 	var first int64 // seq of the first event
