@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -135,7 +136,7 @@ type replayStream struct {
 	grpc.ServerStream
 	ctx     context.Context
 	blocked bool
-	sent    int
+	sent    atomic.Int32
 }
 
 func (s *replayStream) Context() context.Context { return s.ctx }
@@ -145,7 +146,7 @@ func (s *replayStream) Send(*catalogv1.ReplayResponse) error {
 		<-s.ctx.Done()
 		return s.ctx.Err()
 	}
-	s.sent++
+	s.sent.Add(1)
 	return nil
 }
 
@@ -175,13 +176,13 @@ func TestServer_streams(t *testing.T) {
 			probe := &replayStream{ctx: ctx}
 			probed := make(chan error, 1)
 			go func() { probed <- s.Replay(&catalogv1.ReplayRequest{FromSeq: 1}, probe) }()
-			if synctest.Wait(); probe.sent == 0 {
+			if synctest.Wait(); probe.sent.Load() == 0 {
 				// The stream waits, and starts when a client has stalled for too long.
 				if err := <-ended; !errors.Is(err, catalog.ErrUnavailable) {
 					t.Errorf("Replay to a client that takes nothing = %v, want ErrUnavailable", err)
 				}
-				if err := <-probed; err != nil || probe.sent != 1 {
-					t.Errorf("the stream that waited = %v with %d messages, want 1", err, probe.sent)
+				if err := <-probed; err != nil || probe.sent.Load() != 1 {
+					t.Errorf("the stream that waited = %v with %d messages, want 1", err, probe.sent.Load())
 				}
 				break
 			}

@@ -51,28 +51,22 @@ func checkProcess(t *testing.T, admin string, logs string) {
 	}
 }
 
+// TestMissingEngine starts `catalog up`, which does not wait for engines as services do.
 func TestMissingEngine(t *testing.T) {
 	t.Parallel()
 	closed := freeport.Address() // nothing listens there
 	for _, test := range []struct {
-		program, flag, address string
+		flag, address string
 	}{
-		{"gateway", "-kafka.brokers", closed},
-		{"writer", "-kafka.brokers", closed},
-		{"reader", "-kafka.brokers", closed},
-		{"catalog", "-kafka.brokers", closed},
-		{"catalog", "-postgres.url", "postgres://user@" + closed + "/none"},
-		{"catalog", "-postgres.url", "nonsense"},
-		{"catalog", "-mongo.url", "mongodb://" + closed + "/"},
-		{"catalog", "-redis.url", "nonsense"},
+		{"-kafka.brokers", closed},
+		{"-postgres.url", "postgres://user@" + closed + "/none"},
+		{"-postgres.url", "nonsense"},
+		{"-mongo.url", "mongodb://" + closed + "/"},
+		{"-redis.url", "nonsense"},
 	} {
-		t.Run(test.program+" with "+test.flag+" "+test.address, func(t *testing.T) {
+		t.Run(test.flag+" "+test.address, func(t *testing.T) {
 			t.Parallel()
-			args := []string{test.flag, test.address, "-admin", "127.0.0.1:0"}
-			if test.program == "catalog" {
-				args = append([]string{"up", "-data", dataDir(t), "-http", "127.0.0.1:0", "-grpc", "127.0.0.1:0"}, args...)
-			}
-			c := exec.CommandContext(t.Context(), filepath.Join(programs, test.program), args...)
+			c := exec.CommandContext(t.Context(), program, "up", "-data", dataDir(t), "-http", "127.0.0.1:0", "-grpc", "127.0.0.1:0", "-admin", "127.0.0.1:0", test.flag, test.address)
 			var out strings.Builder
 			c.Stderr = &out
 			since := time.Now()

@@ -188,7 +188,7 @@ func (s *server) must(status int, method, path, body string, headers ...string) 
 // create creates a product and returns its id and the position of the write.
 func (s *server) create(body string) (id, position string) {
 	s.t.Helper()
-	a := s.must(http.StatusCreated, "POST", "/api/v1/products", body)
+	a := s.must(http.StatusCreated, "POST", "/api/v1/products", body, "Prefer", "wait=30")
 	return a.json(s.t)["id"].(string), a.header.Get("Catalog-Position")
 }
 
