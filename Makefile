@@ -116,7 +116,7 @@ chaos: ## kill, freeze and cut off every part of the system under load, and comp
 
 # Needs spin (apt-get install spin) and gcc.
 .PHONY: spec
-spec: ## check the models of the write path and the cache exhaustively, and that a planted bug fails (3 minutes)
+spec: ## check the models of the write path and the cache exhaustively, and that a planted bug fails (8 minutes of one core)
 	docs/spec/check
 
 .PHONY: nightly
