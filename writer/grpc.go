@@ -3,7 +3,6 @@ package writer
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -100,7 +99,7 @@ func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingSe
 		if len(events) == 0 || events[0].Seq != from {
 			return s.missingEvent(ctx, r.GetShard(), from)
 		}
-		if err := send(stream, &catalogv1.ReplayResponse{Events: eventsToProto(events)}); err != nil {
+		if err := stream.Send(&catalogv1.ReplayResponse{Events: eventsToProto(events)}); err != nil {
 			return err
 		}
 		from = events[len(events)-1].Seq + 1
@@ -152,12 +151,12 @@ func (s Server) Snapshot(r *catalogv1.SnapshotRequest, stream grpc.ServerStreami
 		for i, p := range products {
 			m.Products[i] = wire.ProductToProto(p)
 		}
-		return send(stream, m)
+		return stream.Send(m)
 	})
 	if err != nil {
 		return err
 	}
-	return send(stream, &catalogv1.SnapshotResponse{NextSeq: next})
+	return stream.Send(&catalogv1.SnapshotResponse{NextSeq: next})
 }
 
 // startStream waits until another stream may start, and returns the function that
@@ -168,21 +167,6 @@ func (s Server) startStream(ctx context.Context) (end func(), err error) {
 		return nil, err
 	}
 	return func() { share.Release(pageBytes) }, nil
-}
-
-// send sends a message. It returns an error when the client does not take it within
-// maxStall; the stream must end then.
-func send[M any](stream grpc.ServerStreamingServer[M], m *M) error {
-	sent := make(chan error, 1)
-	go func() { sent <- stream.Send(m) }()
-	stalled := time.NewTimer(maxStall)
-	defer stalled.Stop()
-	select {
-	case err := <-sent:
-		return err
-	case <-stalled.C:
-		return fmt.Errorf("%w: the client took nothing for %v", catalog.ErrUnavailable, maxStall)
-	}
 }
 
 func eventsToProto(events []catalog.Event) []*catalogv1.Event {

@@ -17,6 +17,7 @@ import (
 	catalogv1 "catalog/api/catalog/v1"
 	"catalog/eventlog"
 	"catalog/internal/memory"
+	"catalog/internal/rpc"
 	"catalog/writer"
 )
 
@@ -141,7 +142,7 @@ type replayStream struct {
 
 func (s *replayStream) Context() context.Context { return s.ctx }
 
-func (s *replayStream) Send(*catalogv1.ReplayResponse) error {
+func (s *replayStream) SendMsg(any) error {
 	if s.blocked {
 		<-s.ctx.Done()
 		return s.ctx.Err()
@@ -164,18 +165,22 @@ func (journalStore) Journal(context.Context, int32, int64, int64, int) ([]catalo
 func TestServer_streams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := writer.Server{Store: journalStore{}, Memory: memory.NewBudget(memory.ServiceBudget, prometheus.NewRegistry())}
+		replay := func(stream *replayStream) error { // with the limits of a server
+			return s.Replay(&catalogv1.ReplayRequest{FromSeq: 1},
+				&grpc.GenericServerStream[catalogv1.ReplayRequest, catalogv1.ReplayResponse]{ServerStream: rpc.LimitStream(stream)})
+		}
 		ended := make(chan error)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		streams := 0
 		for { // clients that take nothing, until no other stream may start
 			blocked := &replayStream{ctx: ctx, blocked: true}
-			go func() { ended <- s.Replay(&catalogv1.ReplayRequest{FromSeq: 1}, blocked) }()
+			go func() { ended <- replay(blocked) }()
 			synctest.Wait()
 			streams++
 			probe := &replayStream{ctx: ctx}
 			probed := make(chan error, 1)
-			go func() { probed <- s.Replay(&catalogv1.ReplayRequest{FromSeq: 1}, probe) }()
+			go func() { probed <- replay(probe) }()
 			if synctest.Wait(); probe.sent.Load() == 0 {
 				// The stream waits, and starts when a client has stalled for too long.
 				if err := <-ended; !errors.Is(err, catalog.ErrUnavailable) {

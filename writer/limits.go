@@ -30,11 +30,6 @@ const (
 	// a page from its begin to its end. Others wait.
 	streamShare = 16 * pageBytes
 
-	// maxStall is how long a stream waits for its client to take a message. A reader
-	// whose view is away for a minute continues; a client that is gone or never reads
-	// gives its place to another one.
-	maxStall = 2 * time.Minute
-
 	// storeTimeout limits a call to the store for a shard. It is below the shortest
 	// session timeout that Kafka allows, 6 s: a connection that hangs delays the shard
 	// and does not stop it. The attempts after the first may take longer, up to

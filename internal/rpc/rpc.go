@@ -7,6 +7,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"path"
@@ -44,8 +45,9 @@ const (
 	maxStreams = 2 * maxCalls
 	// maxHeaders is the largest header of a call, in bytes.
 	maxHeaders = 32 << 10
-	// streamTimeout is the time in which a client must take a message of a stream. It is
-	// longer than a reader may wait for its view, which is away for a minute.
+	// streamTimeout is the time in which a client must take a message of a stream. A
+	// reader whose view is away for a minute continues; a client that is gone or never
+	// reads gives its place to another one.
 	streamTimeout = 2 * time.Minute
 	// minPing is the shortest interval of keepalive pings that a server accepts;
 	// clients ping every pingInterval.
@@ -177,7 +179,7 @@ func recoverUnary(log *slog.Logger) grpc.UnaryServerInterceptor {
 func recoverStream(log *slog.Logger) grpc.StreamServerInterceptor {
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 		defer func() { err = finish(stream.Context(), log, info.FullMethod, recover(), err) }()
-		return handler(srv, validatedStream{stream})
+		return handler(srv, LimitStream(stream))
 	}
 }
 
@@ -201,13 +203,16 @@ func finish(ctx context.Context, log *slog.Logger, method string, panicked any, 
 	return err
 }
 
-// validatedStream is a stream that rejects requests that break the rules in the
-// contract, and ends when its client does not take a message.
-type validatedStream struct{ grpc.ServerStream }
+// LimitStream returns a stream that rejects requests that break the rules in the
+// contract, and whose SendMsg returns ErrUnavailable when the client has not taken the
+// message after two minutes. Streams of a [Server] are limited already.
+func LimitStream(s grpc.ServerStream) grpc.ServerStream { return limitedStream{s} }
 
-// SendMsg returns an error when the client has not taken the message after
-// streamTimeout. The handler then returns, which ends the stream and frees the message.
-func (v validatedStream) SendMsg(m any) error {
+type limitedStream struct{ grpc.ServerStream }
+
+// SendMsg sends m. After an error the handler returns, which ends the stream and frees
+// the message.
+func (v limitedStream) SendMsg(m any) error {
 	sent := make(chan error, 1)
 	go func() { sent <- v.ServerStream.SendMsg(m) }()
 	timeout := time.NewTimer(streamTimeout)
@@ -216,11 +221,11 @@ func (v validatedStream) SendMsg(m any) error {
 	case err := <-sent:
 		return err
 	case <-timeout.C:
-		return status.Error(codes.DeadlineExceeded, "the client does not take the messages of the stream")
+		return fmt.Errorf("%w: the client took nothing for %v", catalog.ErrUnavailable, streamTimeout)
 	}
 }
 
-func (v validatedStream) RecvMsg(m any) error {
+func (v limitedStream) RecvMsg(m any) error {
 	if err := v.ServerStream.RecvMsg(m); err != nil {
 		return err
 	}

@@ -179,7 +179,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a client that reads nothing keeps its stream",
-		file: "writer/grpc.go", old: "case <-stalled.C:", new: "case <-make(chan time.Time):",
+		file: "internal/rpc/rpc.go", old: "case <-timeout.C:", new: "case <-make(chan time.Time):",
 		pkg: "./writer", test: "TestServer_streams",
 	},
 	{
