@@ -15,20 +15,29 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-func TestDeadLetters(t *testing.T) {
-	t.Parallel()
-	const letters, products, partitions = 100, 10_000, 4
+// fakeBroker starts a broker in this process, and returns its address and a client that
+// appends to any partition.
+func fakeBroker(t *testing.T) (address string, client *kgo.Client) {
+	t.Helper()
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer broker.Close()
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	t.Cleanup(broker.Close)
+	address = broker.ListenAddrs()[0]
+	client, err = kgo.NewClient(kgo.SeedBrokers(address), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
-	flags := []string{"-kafka.brokers", broker.ListenAddrs()[0], "-kafka.partitions", strconv.Itoa(partitions), "-kafka.replicas", "1"}
+	t.Cleanup(client.Close)
+	return address, client
+}
+
+func TestDeadLetters(t *testing.T) {
+	t.Parallel()
+	const letters, products, partitions = 100, 10_000, 4
+	broker, client := fakeBroker(t)
+	flags := []string{"-kafka.brokers", broker, "-kafka.partitions", strconv.Itoa(partitions), "-kafka.replicas", "1"}
 	s := up(t, dataDir(t), flags...)
 
 	var rows strings.Builder

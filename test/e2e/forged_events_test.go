@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"catalog"
@@ -19,18 +18,9 @@ import (
 // TestForgedEvents writes to the events topic what no writer has settled.
 func TestForgedEvents(t *testing.T) {
 	t.Parallel()
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer broker.Close()
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	broker, client := fakeBroker(t)
 	const shards = 2
-	flags := []string{"-kafka.brokers", broker.ListenAddrs()[0], "-kafka.partitions", "2", "-kafka.replicas", "1"}
+	flags := []string{"-kafka.brokers", broker, "-kafka.partitions", "2", "-kafka.replicas", "1"}
 	s := up(t, dataDir(t), flags...)
 	ids := 0
 	newID := func() catalog.ID {
@@ -127,7 +117,7 @@ func TestForgedEvents(t *testing.T) {
 		produce(1, []byte("junk"))
 		s.checkShardStops("restored to an older state", flags...)
 		for _, last := range []string{"-dry-run", "-yes"} {
-			stdout, stderr, code := command(t, append([]string{"repair", "-data", s.data, last}, "-kafka.brokers", broker.ListenAddrs()[0])...)
+			stdout, stderr, code := command(t, append([]string{"repair", "-data", s.data, last}, "-kafka.brokers", broker)...)
 			if code != 0 || strings.Count(stdout, "that do not continue the journal") != shards {
 				t.Fatalf("repair %s exits with %d:\n%s%s", last, code, stdout, stderr)
 			}

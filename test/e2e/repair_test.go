@@ -88,6 +88,14 @@ func (s *server) checkComplete(ids []string) {
 	}
 }
 
+// terminate ends the process in an orderly way.
+func (s *server) terminate() {
+	s.t.Helper()
+	if err := s.stop(syscall.SIGTERM); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // repair runs the repair command, first dry, and checks its output.
 func (s *server) repair(want string) {
 	s.t.Helper()
@@ -105,20 +113,14 @@ func TestRepair_restoredBackup(t *testing.T) {
 	t.Parallel()
 	s := up(t, dataDir(t))
 	ids := s.createProducts(20, "KEPT")
-	stop := func() {
-		t.Helper()
-		if err := s.stop(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stop()
+	s.terminate()
 	backup, err := os.ReadFile(filepath.Join(s.data, "catalog.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.start()
 	ids = append(ids, s.createProducts(20, "FORGOTTEN")...)
-	stop()
+	s.terminate()
 	if err := os.WriteFile(filepath.Join(s.data, "catalog.db"), backup, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -134,20 +136,14 @@ func TestRepair_cutCommands(t *testing.T) {
 	t.Parallel()
 	s := up(t, dataDir(t))
 	ids := s.createProducts(20, "KEPT")
-	stop := func() {
-		t.Helper()
-		if err := s.stop(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stop()
+	s.terminate()
 	kafka, cut := filepath.Join(s.data, "kafka"), s.data+".kafka"
 	if err := os.CopyFS(cut, os.DirFS(kafka)); err != nil {
 		t.Fatal(err)
 	}
 	s.start()
 	ids = append(ids, s.createProducts(100, "SETTLED")...) // several of each shard
-	stop()
+	s.terminate()
 	if err := errors.Join(os.RemoveAll(kafka), os.Rename(cut, kafka)); err != nil {
 		t.Fatal(err)
 	}
@@ -179,9 +175,7 @@ func TestRepair_recreatedTopics(t *testing.T) {
 	t.Parallel()
 	s := up(t, dataDir(t))
 	ids := s.createProducts(20, "KEPT")
-	if err := s.stop(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	s.terminate()
 	if err := os.RemoveAll(filepath.Join(s.data, "kafka")); err != nil {
 		t.Fatal(err)
 	}
