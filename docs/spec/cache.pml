@@ -78,8 +78,6 @@ inline noCall(c) {
 /* Another process has acquired the lease. */
 #if defined(BUG_OWNER_EXPIRES)
 #define TAKEN(c) (LEASED && holder.name != c.owner && holder.name != c.former)
-#elif defined(BUG_LATE_ACQUIRE)
-#define TAKEN(c) (holder.name != NONE && holder.name != c.owner && c.former == NONE)
 #else
 #define TAKEN(c) (holder.name != NONE && holder.name != c.owner && holder.name != c.former)
 #endif
@@ -90,11 +88,7 @@ inline noCall(c) {
 #define OUTDATED(c) (holder.name == c.owner && holder.revision >= c.next)
 #endif
 /* The lease is as the holder expects it. */
-#ifdef BUG_NO_REVISION
-#define AS_EXPECTED(c) (LEASED && holder.name == c.owner && lease.token == c.token)
-#else
 #define AS_EXPECTED(c) (LEASED && holder.name == c.owner && lease.token == c.token && holder.revision == c.revision && lease.server == server)
-#endif
 
 /* extendScript. reply is the token, or NONE when it has changed nothing. */
 inline execute(c) {
@@ -241,9 +235,6 @@ proctype Lookup() {
 end:	do
 #ifndef RESTART
 	:: atomic { LEASED && TRUSTED && lease.token == entry.token && entry.version < v_version -> assert(false) }
-#elif defined(BUG_LEASE_FIRST)
-	:: atomic { LEASED && TRUSTED -> token = lease.token; start = v_version };
-		atomic { if :: entry.token == token -> assert(entry.version >= start) :: else fi; token = 0; start = 0 }
 #else
 	:: atomic { entry.token != NONE -> token = entry.token; version = entry.version; start = v_version };
 		atomic {

@@ -88,8 +88,8 @@ func (b *fetchBuffer) signal() {
 }
 
 // take waits for records and returns as many as fit into a batch. The worker no
-// longer uses the batch before. It returns none when timeout fires first. It returns an error when ctx has ended, or when
-// the buffer is empty and has failed.
+// longer uses the batch before. It returns none when timeout fires first. It returns
+// an error when ctx has ended, or when the buffer is empty and has failed.
 func (b *fetchBuffer) take(ctx context.Context, timeout <-chan time.Time) ([]*kgo.Record, error) {
 	for {
 		if err := ctx.Err(); err != nil {
