@@ -63,7 +63,7 @@ func countedShards(t *testing.T, brokers string) {
 	}
 }
 
-// wait waits until a metric has its value.
+// wait waits until the condition holds.
 func wait(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	for end := time.Now().Add(waitLimit); !condition(); {

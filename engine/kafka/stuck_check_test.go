@@ -28,15 +28,6 @@ func TestStuckCheck(t *testing.T) {
 		l.stuckLimit = limit
 		return l
 	}
-	// until waits until condition holds.
-	until := func(t *testing.T, what string, condition func() bool) {
-		t.Helper()
-		for deadline := time.Now().Add(waitLimit); !condition(); time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("waited %v for: %s", waitLimit, what)
-			}
-		}
-	}
 	stuck := func(t *testing.T, l testLog) float64 {
 		return metricstest.Value(t, l.registry, "catalog_shards_stuck", "consumer", "writer")
 	}
@@ -55,11 +46,11 @@ func TestStuckCheck(t *testing.T) {
 		start(t, c, l.ConsumeCommands)
 		c.wait(t, "all shards", func() bool { return c.activeShards() == shards })
 		send(t, l, command(0, 0))
-		until(t, "the report", func() bool { return stuck(t, l) == 1 })
+		wait(t, "the report", func() bool { return stuck(t, l) == 1 })
 		if err := l.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "shard "+numbers([]int32{hang})) || !strings.Contains(err.Error(), "Handle has not returned") {
 			t.Errorf("Ping = %v; want an error that names the shard and the call", err)
 		}
-		until(t, "the shard moves again", func() bool { return aborted.Load() && stuck(t, l) == 0 })
+		wait(t, "the shard moves again", func() bool { return aborted.Load() && stuck(t, l) == 0 })
 		if err := l.Ping(t.Context()); err != nil {
 			t.Errorf("Ping = %v; want nil", err)
 		}
@@ -76,7 +67,7 @@ func TestStuckCheck(t *testing.T) {
 			return 0, nil
 		}
 		start(t, c, l.ConsumeCommands)
-		until(t, "the report", func() bool { return stuck(t, l) == 1 })
+		wait(t, "the report", func() bool { return stuck(t, l) == 1 })
 		if err := l.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "shard 2") || !strings.Contains(err.Error(), "no answer from the store") {
 			t.Errorf("Ping = %v; want an error that names shard 2 and the reason", err)
 		}
