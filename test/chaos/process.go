@@ -61,15 +61,21 @@ func (p *Process) Start(failpoint string) error {
 
 // Ready waits until the process is ready.
 func (p *Process) Ready(ctx context.Context) error {
-	return waitUntil(ctx, p.Name+" is ready", func() bool {
-		r, err := http.Get("http://" + p.admin + "/readyz")
-		if err != nil {
-			return false
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for why := p.notReady(); why != ""; why = p.notReady() {
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("after %v %s is not ready: %s", patience, p.Name, why)
 		}
-		r.Body.Close()
-		return r.StatusCode == http.StatusOK
-	})
+	}
+	return nil
 }
+
+// patience is the longest wait for a process to be ready, or to die at its failpoint. A reader that
+// is killed several times has to catch up with all events since, on a machine that is busy.
+const patience = 3 * time.Minute
 
 // Kill sends the signal and waits until the process has ended. After SIGKILL it
 // returns an error when the process ended for another reason.
@@ -85,7 +91,7 @@ func (p *Process) Kill(signal syscall.Signal) error {
 
 // Died waits until the process has died at its failpoint.
 func (p *Process) Died(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	select {
 	case <-p.ended:
@@ -107,13 +113,17 @@ func (p *Process) measure() {
 	}
 }
 
-// notReady returns the body of /readyz when the process is not ready, or "".
+// notReady returns "" when the process is ready; otherwise the body of /readyz, or the error of
+// a process that does not respond.
 func (p *Process) notReady() string {
 	r, err := http.Get("http://" + p.admin + "/readyz")
-	if err != nil || r.StatusCode == http.StatusOK {
-		return ""
+	if err != nil {
+		return err.Error()
 	}
 	defer r.Body.Close()
+	if r.StatusCode == http.StatusOK {
+		return ""
+	}
 	body, _ := io.ReadAll(r.Body)
 	return string(body)
 }
