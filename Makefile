@@ -98,12 +98,14 @@ build: ## build the four programs into bin/
 test: ## run all tests that need nothing but Go (5 minutes on two cores)
 	go test -race ./...
 
-# The e2e tests run alone: they measure times on the engines.
+# Packages without an engine, and the end-to-end tests of catalog up, are the same as in make test. The
+# end-to-end tests run alone: they measure times on the engines.
+real_e2e = $(shell sed -nE 's/^func (Test[A-Za-z_]*).*/\1/p' test/e2e/*_real_test.go | paste -sd '|')
 .PHONY: test-real
-test-real: ## run all tests, on real engines too (start them with make engines-up)
+test-real: ## run the tests of engines and services on real engines (start them with make engines-up)
 	@test -e .engines/env || { echo "no engines: run make engines-up first; it also takes addresses from the environment"; exit 1; }
-	. .engines/env && go test -race -timeout 30m -tags real $$(go list ./... | grep -v '/test/e2e$$')
-	. .engines/env && go test -race -timeout 30m -tags real ./test/e2e
+	. .engines/env && go test -race -timeout 30m -tags real ./engine/... ./reader/... ./writer/...
+	. .engines/env && go test -race -timeout 30m -tags real -run '^($(real_e2e))$$' ./test/e2e
 
 .PHONY: mutants
 mutants: ## plant bugs, one at a time, and check that a test catches each
