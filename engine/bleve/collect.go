@@ -112,7 +112,7 @@ func (c *collector) byTerm(ctx context.Context, s segmentSnapshot, products *roa
 		return nil, err
 	}
 	rest = products.Clone()
-	terms := termsBetween(dict, c.firstTerm(), nil)
+	terms := termsBetween(dict, nil, c.firstTerm(), nil)
 	for n := range minSortTerms + int(products.GetCardinality()) {
 		if n%1_000 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -223,7 +223,7 @@ func (c *collector) lowestIDs(s segmentSnapshot, key []byte, group *roaring.Bitm
 		from = []byte(c.after.id + "\x00") // the first id after it
 	}
 	lowest := roaring.New()
-	ids := termsBetween(dict, from, nil)
+	ids := termsBetween(dict, nil, from, nil)
 	for lowest.GetCardinality() <= uint64(c.limit) {
 		e, err := ids.Next()
 		if err != nil {

@@ -12,9 +12,9 @@ import (
 
 // Limits of the correction of a text.
 const (
-	maxCorrectedText             = 4   // words of a text; in a longer one no single word is the likely error
-	maxCorrectedWords            = 2   // words that are corrected; further unknown words are left out
-	maxCorrections    termBudget = 100 // similar terms that are compared, in each field
+	maxCorrectedText  = 4   // words of a text; in a longer one no single word is the likely error
+	maxCorrectedWords = 2   // words that are corrected; further unknown words are left out
+	maxCorrections    = 100 // similar terms that are compared, in each field
 )
 
 // didYouMean returns a text that finds something, similar to the text of req, which finds nothing,
@@ -73,15 +73,16 @@ func (w queryWord) exactTerms() (all []fieldTerms) {
 // similar. It prefers fewer edits, then a word of a name to one of a category and to other words,
 // then the most frequent one.
 func closestTerm(r *scorch.IndexSnapshot, word string) (string, error) {
-	for edits := 1; edits <= textsearch.MaxEditsForSuggestion(word); edits++ {
+	maxEdits := textsearch.MaxEditsForSuggestion(word)
+	lookup := similarTerms{term: textsearch.Stem(word), maxEdits: maxEdits, limit: int(maxTerms), anyStart: true}
+	for edits := 1; edits <= maxEdits; edits++ {
 		for _, field := range []string{textsearch.Name, textsearch.Labels, textsearch.Text} {
-			budget := maxCorrections
-			similar, err := budget.take(r.FieldDictFuzzy(field, textsearch.Stem(word), edits, ""))
+			similar, err := lookup.within(r, field, edits)
 			if err != nil {
 				return "", err
 			}
 			best, most := "", uint64(0)
-			for _, t := range similar {
+			for _, t := range similar[:min(len(similar), maxCorrections)] {
 				n, err := countProducts(r, fieldTerms{field, []string{t}})
 				if err != nil {
 					return "", err

@@ -64,9 +64,9 @@ func (c facetCounter) countByProduct(ctx context.Context, s segmentSnapshot, pro
 func (c facetCounter) countByValue(ctx context.Context, dict segment.TermDictionary, products *roaring.Bitmap) error {
 	var from, to []byte
 	if c.Prefix != "" {
-		from, to = []byte(c.Prefix), []byte(c.Prefix+"\xff") // UTF-8 never contains this byte
+		from, to = []byte(c.Prefix), endOfPrefix(c.Prefix)
 	}
-	terms := termsBetween(dict, from, to)
+	terms := termsBetween(dict, nil, from, to)
 	for n := 0; ; n++ {
 		e, err := terms.Next()
 		if e == nil || err != nil {

@@ -200,14 +200,3 @@ func (s segmentSnapshot) values(fields ...string) func(product uint32, visit fun
 		return err
 	}
 }
-
-// termsBetween iterates over the terms of a dictionary from from up to and excluding to; nil is no
-// bound.
-func termsBetween(dict segment.TermDictionary, from, to []byte) segment.DictionaryIterator {
-	if d, ok := dict.(interface {
-		AutomatonIteratorOmitCount(a segment.Automaton, from, to []byte) segment.DictionaryIterator
-	}); ok {
-		return d.AutomatonIteratorOmitCount(nil, from, to)
-	}
-	return dict.AutomatonIterator(nil, from, to)
-}

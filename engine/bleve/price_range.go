@@ -44,10 +44,10 @@ func priceRange(r *scorch.IndexSnapshot, low, high string) ([]fieldTerms, error)
 		}
 		field, mark := priceField(digits)
 		from, to = mark+from, mark+to
-		part, unlimited := fieldTerms{field: field}, termBudget(math.MaxInt)
-		all, err := unlimited.take(r.FieldDictRange(field, []byte(from), []byte(to)))
+		part := fieldTerms{field: field}
+		all, err := lookUp(r, field, math.MaxInt, nil, []byte(from), []byte(to+"\x00")) // the first term after to
 		for _, t := range all {
-			if (includeFrom || t != from) && (includeTo || t != to) && t <= to {
+			if (includeFrom || t != from) && (includeTo || t != to) {
 				part.terms = append(part.terms, t)
 			}
 		}

@@ -2,12 +2,9 @@ package bleve
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
-	index "github.com/blevesearch/bleve_index_api"
 
 	"catalog"
 	"catalog/internal/textsearch"
@@ -146,14 +143,19 @@ func resolve(r *scorch.IndexSnapshot, plan textsearch.Plan) (queryPlan, error) {
 
 // resolveWord looks up the terms of the clauses of a word, within the budget.
 func resolveWord(r *scorch.IndexSnapshot, w textsearch.Word, budget *termBudget) (clauses []clause, _ error) {
+	similar := map[string]*similarTerms{} // by term; the clauses of a word have one
 	for _, c := range w.Clauses {
 		terms, err := []string{c.Term}, error(nil)
 		switch {
 		case c.Prefix:
-			terms, err = budget.take(r.FieldDictPrefix(c.Field, []byte(c.Term)))
-		case c.MaxEdits > 0: // the first character must match: it is seldom wrong, and the lookup is faster
-			_, size := utf8.DecodeRuneInString(c.Term)
-			terms, err = budget.take(r.FieldDictFuzzy(c.Field, c.Term, c.MaxEdits, c.Term[:size]))
+			terms, err = withPrefix(r, c.Field, c.Term, int(*budget))
+			terms = budget.take(terms)
+		case c.MaxEdits > 0:
+			if similar[c.Term] == nil {
+				similar[c.Term] = &similarTerms{term: c.Term, maxEdits: w.MaxEdits, limit: int(maxTerms)}
+			}
+			terms, err = similar[c.Term].within(r, c.Field, c.MaxEdits)
+			terms = budget.take(terms)
 		}
 		if err != nil {
 			return nil, err
@@ -177,22 +179,4 @@ func newHighlighter(text string, words []queryWord) *textsearch.Highlighter {
 		h.AddMatched(w.word, stems...)
 	}
 	return h
-}
-
-// termBudget is how many more terms may be looked up.
-type termBudget int
-
-// take returns the first terms of d, at most as many as the budget has left, and closes d.
-func (b *termBudget) take(d index.FieldDict, err error) (all []string, _ error) {
-	if err != nil {
-		return nil, err
-	}
-	for ; *b > 0; *b-- {
-		e, err := d.Next()
-		if err != nil || e == nil {
-			return all, errors.Join(err, d.Close())
-		}
-		all = append(all, e.Term)
-	}
-	return all, d.Close()
 }
