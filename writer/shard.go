@@ -59,12 +59,14 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 		}
 	}
 	s := &ownedShard{state: state, changedAt: time.Now(), batchLimit: maxBatchCommands}
-	// The store has a lower bound of what was published, for a topic whose last
-	// records are deleted by its retention. A topic that ends below that bound has
-	// lost its tail, which is published again.
+	// The store has a lower bound of what was published, for a topic whose last records are
+	// deleted by its retention. A topic that ends below that bound has lost its tail, which
+	// is published again. An empty topic may have lost all of it: its last event is
+	// published again, and readers replay those before from the journal.
 	if last == 0 {
-		last = state.Published
+		last = min(state.Published, state.NextSeq-2)
 	}
+	last = max(last, state.Archived) // archived events are published
 	s.publisher.set(published{seq: last, deadLetter: lastDeadLetter})
 	// After a failed publish the last record of the topic says nothing: events
 	// behind the failed one may be stored.
@@ -226,9 +228,10 @@ func (w *Writer) settle(ctx context.Context, b eventlog.Batch, now time.Time, ti
 	return events, state.Offset, nil
 }
 
-// Check returns ErrFenced when another writer has claimed the shard or when a
-// publish has failed. The log calls it every few seconds while the shard is
-// idle, because without commands nothing else detects that.
+// Check returns ErrFenced when another writer has claimed the shard, when a publish has
+// failed, or when the events topic has lost its end; Begin then publishes what is missing.
+// The log calls it every few seconds while the shard is idle, because without commands
+// nothing else detects that.
 func (w *Writer) Check(ctx context.Context, number int32) error {
 	s := w.shard(number)
 	if err := s.publisher.interruption(); err != nil {
@@ -237,6 +240,13 @@ func (w *Writer) Check(ctx context.Context, number int32) error {
 	state, ok := w.states.get(ctx, w.store, number, s.changedAt)
 	if ok && (state.Epoch != s.state.Epoch || state.Offset != s.state.Offset || state.NextSeq != s.state.NextSeq) {
 		return fmt.Errorf("%w: the store has epoch %d and offset %d, this writer has epoch %d and offset %d", catalog.ErrFenced, state.Epoch, state.Offset, s.state.Epoch, s.state.Offset)
+	}
+	switch lost, err := w.log.EventsLost(ctx, number); {
+	case errors.Is(err, catalog.ErrInconsistent):
+		return err
+	case lost: // another error is temporary
+		w.logger.ErrorContext(ctx, "the events topic has lost its last records; publishing them again", "shard", number, "seq", s.state.NextSeq-1)
+		return fmt.Errorf("%w: the events topic has lost its last records", catalog.ErrFenced)
 	}
 	return nil
 }

@@ -211,6 +211,28 @@ func TestBegin(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
+	t.Run("events that the topic has lost while the shard is idle are published again", func(t *testing.T) {
+		for _, kept := range []int{0, 2} {
+			w, l := newWriter(t, newStore(t))
+			begin(t, w, 0)
+			handle(t, w, records(0, 4))
+			if err := w.Check(t.Context(), 0); err != nil {
+				t.Errorf("Check of a whole topic = %v, want nil", err)
+			}
+			l.events = l.events[:kept]
+			if err := w.Check(t.Context(), 0); !errors.Is(err, catalog.ErrFenced) {
+				t.Errorf("Check of a topic that has %d of 4 events = %v, want ErrFenced", kept, err)
+			}
+			w.End(0)
+			begin(t, w, 4)
+			if seqs := l.seqs(); len(seqs) == 0 || seqs[len(seqs)-1] != 4 {
+				t.Errorf("published %v, want events up to seq 4", seqs)
+			}
+			if err := w.Check(t.Context(), 0); err != nil {
+				t.Errorf("Check after the next Begin = %v, want nil", err)
+			}
+		}
+	})
 	t.Run("a shard that another writer claimed is fenced", func(t *testing.T) {
 		store := newStore(t)
 		w1, _ := newWriter(t, store)

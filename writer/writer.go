@@ -117,6 +117,11 @@ type Log interface {
 	// events topic, at or after the offset from, or 0 if there is none.
 	LastSeq(ctx context.Context, shard int32, from int64) (int64, error)
 
+	// EventsLost reports whether the shard's partition of the events topic has lost its
+	// last records: it ends before an event that LastSeq has found or PublishEvents has
+	// stored. Its error wraps ErrInconsistent when the topic was recreated.
+	EventsLost(ctx context.Context, shard int32) (bool, error)
+
 	// PublishEvents appends the events of one shard, in order. It blocks only
 	// while its buffer is full. It calls done with nil when all are stored, or
 	// with an error when an event cannot be sent; the events after it may or may

@@ -59,6 +59,7 @@ type fakeLog struct {
 
 	mu     sync.Mutex
 	events []catalog.Event
+	stored int // number of events when the last one was found or stored
 	dead   []eventlog.DeadLetter
 	sent   []catalog.Command
 	fail   func(e catalog.Event) error // an error is the outcome of the publish of e
@@ -77,10 +78,16 @@ func (l *fakeLog) Topics() eventlog.Topics {
 func (l *fakeLog) LastSeq(context.Context, int32, int64) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.events) == 0 {
+	if l.stored = len(l.events); l.stored == 0 {
 		return 0, nil
 	}
-	return l.events[len(l.events)-1].Seq, nil
+	return l.events[l.stored-1].Seq, nil
+}
+
+func (l *fakeLog) EventsLost(context.Context, int32) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.events) < l.stored, nil
 }
 
 func (l *fakeLog) PublishEvents(ctx context.Context, events []catalog.Event, done func(error)) {
@@ -101,6 +108,7 @@ func (l *fakeLog) PublishEvents(ctx context.Context, events []catalog.Event, don
 				}
 			}
 			l.events = append(l.events, e)
+			l.stored = len(l.events)
 		}
 		done(failed)
 	}

@@ -56,6 +56,8 @@ Batch late[2];
 /* MongoDB: the version of each product (the seq of its event), and the checkpoint. */
 byte v_version[2], v_seq, v_offset;
 
+bool reconnected[2]; /* the connection of a reader to the brokers has ended */
+
 byte faults = FAULTS;
 bool w_crash[2], r_crash[2];
 
@@ -120,7 +122,7 @@ inline append(seq) {
 	e_end++
 }
 
-inline forget() { epoch = 0; offset = 0; lead = 0; next = 0; publish = 0; failed = false; clear(b) }
+inline forget() { epoch = 0; offset = 0; lead = 0; next = 0; publish = 0; failed = false; end = 0; clear(b) }
 
 /* partitionWorker.session with Writer.Begin and Writer.Handle */
 proctype Writer(byte me) {
@@ -128,6 +130,7 @@ proctype Writer(byte me) {
 	byte publish;                   /* publisher.seq + 1 */
 	byte resume;                    /* Writer.resume: what to publish after a failure */
 	bool failed;                    /* publisher.failure */
+	byte end;                       /* Log.eventEnds */
 	byte i, j;
 	Batch b;
 restart: {
@@ -138,7 +141,8 @@ end_stopped:	(w_owner == me && !st_stopped);
 		atomic { st_epoch++; epoch = st_epoch; offset = st_offset; lead = st_leader; next = st_next };
 		/* Begin: Log.LastSeq */
 		atomic {
-			publish = 1 + (e_end == 0 -> st_published : e_seq[e_end - 1]);
+			publish = 1 + (e_end > 0 -> e_seq[e_end - 1] : (st_published + 1 < st_next || st_next == 1 -> st_published : st_next - 2));
+			end = e_end;
 			if :: resume != 0 -> publish = resume :: else fi;
 #ifdef BUG_NO_REPUBLISH
 			publish = next
@@ -146,7 +150,7 @@ end_stopped:	(w_owner == me && !st_stopped);
 		};
 		/* Begin: publishMissing */
 		do
-		:: publish < next -> atomic { append(publish); publish++ }
+		:: publish < next -> atomic { append(publish); publish++; end = e_end }
 		:: else -> publish = next; resume = 0; break
 		od;
 end_idle:	do
@@ -154,12 +158,15 @@ end_idle:	do
 		:: w_owner != me && b.n == 0 -> break
 		/* Check, of an idle shard */
 		:: b.n == 0 && offset == c_end && st_epoch != epoch -> break
+#ifndef BUG_END_NOT_COMPARED
+		:: b.n == 0 && offset == c_end && e_end < end -> break
+#endif
 		/* publishEvents and onPublished */
 		:: publish < next && !failed ->
 			if
-			:: atomic { append(publish); publish++ }
+			:: atomic { append(publish); publish++; end = e_end }
 			:: atomic { faults > 0 -> faults--; failed = true }
-			:: atomic { faults > 0 && publish + 1 < next -> faults--; failed = true; append(publish + 1) }
+			:: atomic { faults > 0 && publish + 1 < next -> faults--; failed = true; append(publish + 1); end = e_end }
 			fi
 		:: failed -> resume = publish; break
 		/* RecordsLost: Store.StopShard */
@@ -271,9 +278,16 @@ end_idle:	(r_owner == me);
 			atomic { save(seq, offset) }
 		:: else
 		fi;
+#ifndef BUG_NO_REPEAT
+		/* startFetch: with the last record before the offset */
+fetch:		atomic { reconnected[me] = false; if :: offset > 0 -> offset-- :: else fi };
+#endif
 end_record:	do
 		/* End: the group has revoked the shard. A frozen process learns it late. */
 		:: r_owner != me -> break
+#ifndef BUG_NO_REPEAT
+		:: reconnected[me] -> goto fetch
+#endif
 		/* checkIdle: the topic ends before the checkpoint */
 		:: offset > e_end -> break
 		/* Handle: a duplicate */
@@ -336,7 +350,7 @@ proctype Faults() {
 		:: leader == 1 && c_end > 1 -> truncate(2)
 #endif
 #ifdef TRUNCATE_EVENTS
-		:: e_end > 0 -> e_end--; e_seq[e_end] = 0
+		:: e_end > 0 -> e_end--; e_seq[e_end] = 0; reconnected[0] = true; reconnected[1] = true
 #endif
 		fi }
 	:: atomic { true -> faults = 0; break }

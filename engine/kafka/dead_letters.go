@@ -41,7 +41,7 @@ func deadLetter(r *kgo.Record, cause error) eventlog.DeadLetter {
 // the headers added here; PostgreSQL has the whole record.
 func (l *Log) PublishDeadLetters(ctx context.Context, letters []eventlog.DeadLetter, done func(error)) {
 	record := func(i int) (*kgo.Record, error) { return l.deadLetterRecord(letters[i]), nil }
-	l.appendToPartition(ctx, "dead-letters", len(letters), record, func(err error) {
+	l.appendToPartition(ctx, "dead-letters", len(letters), record, func(*kgo.Record) {}, func(err error) {
 		if err != nil {
 			err = fmt.Errorf("publish dead letters from %s on: %w", letters[0].Position, refused(err))
 		}
@@ -74,7 +74,7 @@ func (l *Log) deadLetterRecord(d eventlog.DeadLetter) *kgo.Record {
 // LastDeadLetter returns the number of the last dead letter in the shard's
 // partition of the dead-letters topic, or 0 when the partition is empty.
 func (l *Log) LastDeadLetter(ctx context.Context, shard int32) (int64, error) {
-	n, _, err := lastRecord(ctx, l, "dead-letters", shard, 0, deadLetterNumber)
+	n, _, _, err := lastRecord(ctx, l, "dead-letters", shard, 0, deadLetterNumber)
 	return n, err
 }
 

@@ -89,7 +89,7 @@ func deadLettersAreStored(t *testing.T, brokers string) {
 	if n, err := l.LastDeadLetter(t.Context(), 2); n != 0 || err != nil {
 		t.Errorf("LastDeadLetter of another shard = %d, %v; want 0", n, err)
 	}
-	r, found, err := lastRecord(t.Context(), l.Log, "dead-letters", 1, 0, func(r *kgo.Record) (*kgo.Record, error) { return r, nil })
+	r, found, _, err := lastRecord(t.Context(), l.Log, "dead-letters", 1, 0, func(r *kgo.Record) (*kgo.Record, error) { return r, nil })
 	if err != nil || !found || len(r.Value) != 0 {
 		t.Errorf("the large dead letter was published as %+v, %v; want no value", r, err)
 	}

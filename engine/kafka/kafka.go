@@ -111,6 +111,8 @@ type Log struct {
 	minInSync        int                     // in-sync replicas that a command needs, as of LoadTopics
 	replicas         int                     // replicas of the commands topic, as of LoadTopics
 	refuses          atomic.Bool             // a topic refuses large records, as of LoadTopics and later calls of Ping
+	eventEnds        partitionEnds           // of the events topic
+	eventsCheck      *topicChecker           // of the events topic, for EventsLost
 	stopped          stoppedShards
 	stuck            stuckShards
 	stuckLimit       time.Duration // stuckLimit, except in tests
@@ -135,6 +137,7 @@ func Open(ctx context.Context, cfg Config, logger *slog.Logger, reg prometheus.R
 		sending:    sync.OnceValue(func() *memory.Share { return cfg.Memory.Share("kafka.send", sendShare) }),
 		publishing: sync.OnceValue(func() *memory.Share { return cfg.Memory.Share("kafka.publish", publishShare) }),
 	}
+	l.eventsCheck = &topicChecker{log: l, topic: l.topic("events")}
 	producer := []kgo.Opt{
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0), // the client's default of 10 ms would be most of the response time

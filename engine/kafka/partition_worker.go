@@ -26,6 +26,7 @@ const revokeGrace = 4 * time.Second
 type partitionWorker[T any] struct {
 	group    *groupConsumer[T]
 	losses   lossRecorder // the consumer, if it is one
+	repeats  bool         // the consumer is a repeatDropper
 	shard    int32
 	logger   *slog.Logger // adds consumer, topic and shard
 	lag      partitionLag
@@ -45,6 +46,7 @@ func startWorker[T any](g *groupConsumer[T], shard int32) *partitionWorker[T] {
 		lag:    partitionLag{labels: []string{g.name, g.codec.topic, partitionLabel(shard)}},
 	}
 	w.losses, _ = any(g.consumer).(lossRecorder)
+	_, w.repeats = any(g.consumer).(repeatDropper)
 	w.activity.advanced()
 	w.stop = func() {
 		revoke()
@@ -85,6 +87,13 @@ type lossRecorder interface {
 	// RecordsLost records that the shard must stop until it is repaired. It is called
 	// between Begin and End.
 	RecordsLost(ctx context.Context, shard int32, cause error) error
+}
+
+// repeatDropper is an optional interface of an eventlog.Consumer that drops records that it
+// has handled before. Its fetches start with the last record before the next offset. A
+// later record in its place shows the consumer that the log was cut and has grown again.
+type repeatDropper interface {
+	DropsRepeats()
 }
 
 // unrecoverable reports whether err stops a shard.
@@ -206,8 +215,8 @@ type shardFetch struct {
 	reconnected func() bool       // reports whether a connection to a broker has ended since the start
 }
 
-// errReconnected asks for a new fetch: records can come from a log that was cut
-// while no broker was connected.
+// errReconnected asks for a new fetch: the log can have been cut while no broker was
+// connected.
 var errReconnected = errors.New("connection to a broker lost")
 
 // startFetch starts to fetch the records of the shard from next on. first is the
@@ -215,8 +224,13 @@ var errReconnected = errors.New("connection to a broker lost")
 func (w *partitionWorker[T]) startFetch(next, first int64) *shardFetch {
 	f := &shardFetch{shard: w.shard, next: next, reconnected: func() bool { return false }}
 	offset := kgo.NoResetOffset().At(next)
-	if w.losses != nil {
+	if w.losses != nil || w.repeats {
 		f.reconnected = w.group.fetcher.reconnected()
+	}
+	if w.repeats {
+		offset = offset.At(max(next-1, first))
+	}
+	if w.losses != nil {
 		// Retention may have deleted the last handled record. No record is lost then.
 		if last := w.losses.LastRecord(w.shard); last.Known() && last.Offset == next-1 && last.Offset >= first {
 			f.last = last
@@ -243,7 +257,7 @@ func (f *shardFetch) take(ctx context.Context, timeout <-chan time.Time) ([]*kgo
 		return nil, &unrecoverableError{error: fmt.Errorf("the log does not have the next offset, %d: records were deleted before they were read, or the topic was recreated; run catalog repair: %w", f.next, err)}
 	case err != nil:
 		return nil, err
-	case (f.unverified() || len(records) > 0) && f.reconnected():
+	case f.reconnected():
 		return nil, errReconnected
 	case len(records) == 0 || !f.unverified():
 		return records, nil
@@ -281,7 +295,7 @@ func (w *partitionWorker[T]) recordLoss(ctx context.Context, err error) {
 // decodeBatch decodes records. Those that cannot be decoded become dead letters.
 func (w *partitionWorker[T]) decodeBatch(records []*kgo.Record, from int64) eventlog.Records[T] {
 	batch := eventlog.Records[T]{
-		Shard: w.shard, From: from, To: records[len(records)-1].Offset + 1, Items: make([]T, 0, len(records)), Offsets: make([]int64, 0, len(records)),
+		Shard: w.shard, From: min(from, records[0].Offset), To: records[len(records)-1].Offset + 1, Items: make([]T, 0, len(records)), Offsets: make([]int64, 0, len(records)),
 		Delivery: eventlog.Delivery{Topic: w.group.topic, Partition: w.shard, Consumer: w.group.name, SentAt: records[0].Timestamp, PolledAt: time.Now()},
 	}
 	var traces traceCollector

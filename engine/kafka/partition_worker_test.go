@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"catalog"
 	"catalog/eventlog"
@@ -259,6 +260,46 @@ func (k *keeper) LastRecord(int32) eventlog.RecordID {
 func (k *keeper) RecordsLost(_ context.Context, _ int32, cause error) error {
 	k.recorder.update(func() { k.lost = append(k.lost, cause.Error()) })
 	return nil
+}
+
+// repeater is a consumer that drops repeats, as a reader does.
+type repeater struct {
+	*recorder[catalog.Event]
+	seqs []int64
+}
+
+func (r *repeater) DropsRepeats() {}
+
+func (r *repeater) Handle(_ context.Context, records eventlog.Records[catalog.Event]) error {
+	r.update(func() {
+		for _, e := range records.Items {
+			r.seqs = append(r.seqs, e.Seq)
+		}
+	})
+	return nil
+}
+
+func TestPartitionWorker_repeats(t *testing.T) {
+	cluster := newCluster(t)
+	l := openLog(t, testConfig(t, cluster.ListenAddrs()[0]))
+	publish(t, l, event(1, 1), event(1, 2), event(1, 3))
+	r := &repeater{recorder: newRecorder[catalog.Event]()}
+	r.begin = func(_ context.Context, shard int32) (int64, error) {
+		if shard == 1 {
+			return 3, nil
+		}
+		return 0, nil
+	}
+	start(t, r.recorder, func(ctx context.Context, _ eventlog.Consumer[catalog.Event]) error {
+		return l.ConsumeAllShards(ctx, "test", r)
+	})
+	r.wait(t, "the record before the offset of Begin", func() bool { return slices.Equal(r.seqs, []int64{3}) })
+	cluster.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		return nil, errors.New("the broker is killed"), true // once: ends the connection
+	})
+	r.wait(t, "it again after a lost connection", func() bool { return slices.Equal(r.seqs, []int64{3, 3}) })
+	publish(t, l, event(1, 4))
+	r.wait(t, "the next record", func() bool { return slices.Equal(r.seqs, []int64{3, 3, 4}) })
 }
 
 // TestPartitionWorker_lastRecord uses a log of one shard.

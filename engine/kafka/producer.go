@@ -100,7 +100,8 @@ func (l *Log) PublishEvents(ctx context.Context, events []catalog.Event, done fu
 	if len(events) > 0 {
 		first = events[0].Position
 	}
-	l.appendToPartition(ctx, "events", len(events), record, func(err error) { // keeps no event
+	stored := func(r *kgo.Record) { l.eventEnds.set(r.Partition, r.Offset+1) }
+	l.appendToPartition(ctx, "events", len(events), record, stored, func(err error) { // keeps no event
 		if err != nil {
 			err = fmt.Errorf("publish events from %s on: %w", first, refused(err))
 		}
@@ -127,9 +128,10 @@ func refused(err error) error {
 }
 
 // appendToPartition appends n records to one partition of the topic, in order. It
-// makes each when the share has room for it, and blocks until then. The calls of
-// done are in the order of the calls of appendToPartition.
-func (l *Log) appendToPartition(ctx context.Context, topic string, n int, record func(int) (*kgo.Record, error), done func(error)) {
+// makes each when the share has room for it, and blocks until then. It calls stored for
+// each record that is stored. The calls of done are in the order of the calls of
+// appendToPartition.
+func (l *Log) appendToPartition(ctx context.Context, topic string, n int, record func(int) (*kgo.Record, error), stored func(*kgo.Record), done func(error)) {
 	if n == 0 {
 		done(nil)
 		return
@@ -172,8 +174,11 @@ func (l *Log) appendToPartition(ctx context.Context, topic string, n int, record
 		// The client does not get ctx: canceling a record in flight would make it
 		// drop the records of other calls to the same partition. It calls back for
 		// one record at a time.
-		l.events.Produce(context.WithoutCancel(ctx), r, func(_ *kgo.Record, err error) {
+		l.events.Produce(context.WithoutCancel(ctx), r, func(r *kgo.Record, err error) {
 			l.publishing().Release(bytes)
+			if err == nil {
+				stored(r)
+			}
 			ended(err)
 		})
 	}

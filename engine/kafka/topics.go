@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -238,36 +239,86 @@ func (l *Log) FindCut(ctx context.Context, shard int32, last eventlog.RecordID) 
 // shard's partition of the events topic, or 0 if there is none. It ignores records
 // that are no events.
 func (l *Log) LastSeq(ctx context.Context, shard int32, from int64) (int64, error) {
-	e, _, err := lastRecord(ctx, l, "events", shard, from, l.decodeEvent)
+	e, _, end, err := lastRecord(ctx, l, "events", shard, from, l.decodeEvent)
+	if err == nil {
+		l.eventEnds.set(shard, end)
+	}
 	return e.Seq, err
 }
 
+// EventsLost reports whether the shard's partition of the events topic has lost its last
+// records: it ends before one that LastSeq has found, or PublishEvents has stored, in this
+// process. It returns an error that wraps ErrInconsistent when the topic was recreated.
+func (l *Log) EventsLost(ctx context.Context, shard int32) (bool, error) {
+	want, since := l.eventEnds.get(shard)
+	if recent := time.Now().Add(-checkInterval); since.Before(recent) {
+		since = recent
+	}
+	state, err := l.eventsCheck.stateAfter(ctx, since)
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("check topic %s: %w: %w", l.topic("events"), catalog.ErrUnavailable, err)
+	case state.err != nil:
+		return false, fmt.Errorf("%w: %w", catalog.ErrInconsistent, state.err)
+	}
+	return state.ends[shard] < want, nil
+}
+
+// partitionEnds holds, by partition of a topic, the offset after the last record that this
+// process has found or stored there.
+type partitionEnds struct {
+	mu   sync.Mutex
+	ends map[int32]partitionEnd
+}
+
+type partitionEnd struct {
+	offset int64
+	at     time.Time // when it was known
+}
+
+func (p *partitionEnds) set(partition int32, offset int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ends == nil {
+		p.ends = map[int32]partitionEnd{}
+	}
+	p.ends[partition] = partitionEnd{offset, time.Now()}
+}
+
+func (p *partitionEnds) get(partition int32) (offset int64, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	end := p.ends[partition]
+	return end.offset, end.at
+}
+
 // lastRecord returns the last record of a partition, at or after the offset from,
-// that decode accepts. It reports false if there is none.
-func lastRecord[T any](ctx context.Context, l *Log, name string, partition int32, from int64, decode func(*kgo.Record) (T, error)) (last T, found bool, err error) {
+// that decode accepts, and the offset at which the partition ends. It reports false if
+// there is no such record.
+func lastRecord[T any](ctx context.Context, l *Log, name string, partition int32, from int64, decode func(*kgo.Record) (T, error)) (last T, found bool, end int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	topic := l.topic(name)
 	starts, ends, err := l.offsets(ctx, topic)
 	if err != nil {
-		return last, false, err
+		return last, false, 0, err
 	}
-	from, end := max(from, starts[partition]), ends[partition]
+	from, end = max(from, starts[partition]), ends[partition]
 	// Nearly always the last record is accepted.
-	for n := int64(1); from < end; n *= 64 {
-		at := max(from, end-n)
-		err := l.readRecords(ctx, topic, partition, at, end, func(r *kgo.Record) error {
+	for n, to := int64(1), end; from < to; n *= 64 {
+		at := max(from, to-n)
+		err := l.readRecords(ctx, topic, partition, at, to, func(r *kgo.Record) error {
 			if v, err := decode(r); err == nil {
 				last, found = v, true
 			}
 			return nil
 		})
 		if err != nil || found {
-			return last, found, err
+			return last, found, end, err
 		}
-		end = at
+		to = at
 	}
-	return last, false, nil
+	return last, false, end, nil
 }
 
 // readRecords calls handle with the records of a partition at the offsets from to

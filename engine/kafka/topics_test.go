@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"catalog"
 	"catalog/eventlog"
@@ -69,6 +71,60 @@ func incompressible(n int) string {
 		b[i] = byte(' ' + rng.IntN(90))
 	}
 	return string(b)
+}
+
+func TestEventsLost(t *testing.T) {
+	cluster := newCluster(t)
+	l := openLog(t, testConfig(t, cluster.ListenAddrs()[0]))
+	publish(t, l, event(1, 1), event(1, 2), event(1, 3))
+	lost := func(shard int32) bool {
+		t.Helper()
+		lost, err := l.EventsLost(t.Context(), shard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lost
+	}
+	next, err := Open(t.Context(), l.cfg, l.logger, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	if err := next.LoadTopics(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if seq, err := next.LastSeq(t.Context(), 1, 0); err != nil || seq != 3 {
+		t.Fatalf("LastSeq = %d, %v; want 3", seq, err)
+	}
+	if lost(0) || lost(1) {
+		t.Errorf("EventsLost of a whole topic = %v, %v; want false", lost(0), lost(1))
+	}
+	cluster.ControlKey(int16(kmsg.ListOffsets), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		request := r.(*kmsg.ListOffsetsRequest)
+		response := request.ResponseKind().(*kmsg.ListOffsetsResponse)
+		for _, topic := range request.Topics {
+			topicOffsets := kmsg.NewListOffsetsResponseTopic()
+			topicOffsets.Topic = topic.Topic
+			for _, p := range topic.Partitions {
+				partition := kmsg.NewListOffsetsResponseTopicPartition()
+				if partition.Partition, partition.Offset = p.Partition, 0; p.Partition == 1 && p.Timestamp == -1 {
+					partition.Offset = 2 // the last event is lost
+				}
+				topicOffsets.Partitions = append(topicOffsets.Partitions, partition)
+			}
+			response.Topics = append(response.Topics, topicOffsets)
+		}
+		return response, nil, true
+	})
+	for name, l := range map[string]*Log{"published": l.Log, "found": next} {
+		l.eventsCheck.readAt = time.Time{} // what was read before is older than checkInterval
+		zero, err0 := l.EventsLost(t.Context(), 0)
+		one, err1 := l.EventsLost(t.Context(), 1)
+		if zero || !one || err0 != nil || err1 != nil {
+			t.Errorf("EventsLost of a topic that lost an event that this process has %s = %v, %v for shards 0 and 1 (%v, %v); want false, true", name, zero, one, err0, err1)
+		}
+	}
 }
 
 func topicSettingsAreChecked(t *testing.T, brokers string) {

@@ -157,6 +157,10 @@ func (x *Indexer) End(shard int32) {
 	x.events.End(shard)
 }
 
+// DropsRepeats makes the log repeat the last record before the offset of Begin, as for
+// [projection.Projector].
+func (x *Indexer) DropsRepeats() {}
+
 // Progress returns a number that grows with the work on the shard.
 func (x *Indexer) Progress(shard int32) int64 { return x.events.Progress(shard) }
 

@@ -190,6 +190,8 @@ func (c *EventConsumer) catchUp(ctx context.Context, at eventlog.Checkpoint, sta
 // it, so nothing is lost.
 func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) (err error) {
 	at, _ := c.checkpoint(r.Shard)
+	repeated := func(d eventlog.DeadLetter) bool { return d.Offset < at.Offset }
+	r.DeadLetters = slices.DeleteFunc(r.DeadLetters, repeated)
 	next := make([]catalog.Event, 0, len(r.Items)) // consecutive events after at
 	for _, e := range r.Items {
 		want := at.Seq + int64(len(next)) + 1
@@ -224,6 +226,9 @@ func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.E
 			continue
 		}
 		next = append(next, e)
+	}
+	if len(next) == 0 && len(r.DeadLetters) == 0 && r.To <= at.Offset {
+		return nil // a repeat of the last record
 	}
 	at.Seq += int64(len(next))
 	if n := len(r.DeadLetters); n > 0 {

@@ -46,6 +46,17 @@ func TestEventConsumer(t *testing.T) {
 		h.WantVersion(t, 4, 4)
 		wantCounter(t, h, "catalog_reader_events_dropped_total", 2)
 	})
+	t.Run("an event in the place of the last one, after the log has lost its end, is applied", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{Journal: readertest.Journal(all)})
+		h.Feed(t, 0, all[:3]...)
+		h.Feed(t, 2, all[2]) // the last record again
+		wantCheckpoint(t, h.View, 3, 3)
+		h.Feed(t, 2, all[3])
+		h.WantVersion(t, 4, 4)
+		wantCheckpoint(t, h.View, 4, 3)
+		h.Feed(t, 2, all[5])
+		h.WantVersion(t, 6, 6)
+	})
 	t.Run("missing events come from the journal", func(t *testing.T) {
 		h := readertest.Start(t, readertest.Config{Journal: readertest.Journal(all)})
 		h.Feed(t, 0, all[0], all[3])

@@ -212,6 +212,11 @@ func (p *Projector) End(shard int32) {
 	}
 }
 
+// DropsRepeats makes the log repeat the last record before the offset of Begin, there and
+// after a lost connection. A later event in its place shows that the log has lost its end
+// and has grown again.
+func (p *Projector) DropsRepeats() {}
+
 // Progress returns a number that grows with the work on the shard.
 func (p *Projector) Progress(shard int32) int64 { return p.events.Progress(shard) }
 

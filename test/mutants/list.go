@@ -38,6 +38,26 @@ var mutants = []mutant{
 		pkg: "./writer", test: "TestBegin",
 	},
 	{
+		bug:  "events that the topic has lost while its shard is idle are not noticed",
+		file: "writer/shard.go", old: "	case lost: // another error is temporary\n", new: "	case false:\n",
+		pkg: "./writer", test: "TestCheck",
+	},
+	{
+		bug:  "an events topic that is shorter than what was published counts as whole",
+		file: "engine/kafka/topics.go", old: "	return state.ends[shard] < want, nil\n", new: "	return want < 0, nil\n",
+		pkg: "./engine/kafka", test: "TestEventsLost",
+	},
+	{
+		bug:  "a reader does not read its last event again after a lost connection",
+		file: "engine/kafka/partition_worker.go", old: "	if w.losses != nil || w.repeats {\n", new: "	if w.losses != nil {\n",
+		pkg: "./engine/kafka", test: "TestPartitionWorker_repeats",
+	},
+	{
+		bug:  "an event that took the place of the last one is not applied",
+		file: "reader/projection/event_consumer.go", old: "	if len(next) == 0 && len(r.DeadLetters) == 0 && r.To <= at.Offset {\n", new: "	if len(r.DeadLetters) == 0 && r.To <= at.Offset {\n",
+		pkg: "./reader/projection", test: "TestEventConsumer",
+	},
+	{
 		bug:  "a record with a wrong signature is believed",
 		file: "engine/kafka/signature.go", old: "			if hmac.Equal(h.Value, mac(key, r)) {\n", new: "			if key != nil {\n",
 		pkg: "./engine/kafka", test: "TestSigner",

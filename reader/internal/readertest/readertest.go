@@ -170,6 +170,9 @@ func (h *Harness) WaitForIndex(t testing.TB, seq int64) {
 	t.Helper()
 	Eventually(t, func() error {
 		_, err := h.Search(t.Context(), catalog.Query{Limit: 1}, catalog.Position{Seq: seq})
+		if errors.Is(err, catalog.ErrUnavailable) { // not caught up since its start
+			err = fmt.Errorf("%w: %w", catalog.ErrStale, err)
+		}
 		return err
 	}, catalog.ErrStale)
 }
