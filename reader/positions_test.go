@@ -68,8 +68,8 @@ func TestPositions(t *testing.T) {
 	t.Run("a shard that another reader projects is polled", func(t *testing.T) {
 		h := readertest.Start(t, readertest.Config{})
 		if err := errors.Join(
-			h.View.Apply(t.Context(), []catalog.Product{all[1].Product}),
-			h.View.SaveCheckpoint(t.Context(), eventlog.Checkpoint{Position: catalog.Position{Seq: 2}, Offset: 2}),
+			h.View.Apply(t.Context(), nil, []catalog.Product{all[1].Product}),
+			h.View.SaveCheckpoints(t.Context(), []eventlog.Checkpoint{{Position: catalog.Position{Seq: 2}, Offset: 2}}),
 		); err != nil {
 			t.Fatal(err)
 		}

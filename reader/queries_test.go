@@ -55,7 +55,7 @@ func TestProducts_size(t *testing.T) {
 			})
 		},
 		"not cached": func(t *testing.T, h *readertest.Harness) {
-			if err := h.View.Apply(t.Context(), all); err != nil {
+			if err := h.View.Apply(t.Context(), all, nil); err != nil {
 				t.Fatal(err)
 			}
 		},

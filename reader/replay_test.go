@@ -194,9 +194,11 @@ func (v *checkpointlessView) Checkpoint(ctx context.Context, shard int32) (event
 	return v.View.Checkpoint(ctx, shard)
 }
 
-func (v *checkpointlessView) SaveCheckpoint(ctx context.Context, p eventlog.Checkpoint) error {
-	if p.Seq > 0 {
-		v.saved.Store(true)
+func (v *checkpointlessView) SaveCheckpoints(ctx context.Context, all []eventlog.Checkpoint) error {
+	for _, p := range all {
+		if p.Seq > 0 {
+			v.saved.Store(true)
+		}
 	}
-	return v.View.SaveCheckpoint(ctx, p)
+	return v.View.SaveCheckpoints(ctx, all)
 }

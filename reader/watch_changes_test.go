@@ -162,8 +162,8 @@ func TestWatchChanges_slow(t *testing.T) {
 // discardView is a view that stores nothing.
 type discardView struct{ projection.View }
 
-func (discardView) Apply(context.Context, []catalog.Product) error            { return nil }
-func (discardView) SaveCheckpoint(context.Context, eventlog.Checkpoint) error { return nil }
+func (discardView) Apply(context.Context, []catalog.Product, []catalog.Product) error { return nil }
+func (discardView) SaveCheckpoints(context.Context, []eventlog.Checkpoint) error      { return nil }
 func (discardView) Checkpoint(_ context.Context, shard int32) (eventlog.Checkpoint, error) {
 	return eventlog.Checkpoint{Position: catalog.Position{Shard: shard}}, nil
 }

@@ -38,6 +38,7 @@ func TestView(t *testing.T, open func(t *testing.T) projection.View, lacks ...La
 		{"only a newer version replaces a product", viewVersions, ""},
 		{"a tombstone stays, and an older version does not replace it", viewTombstone, ""},
 		{"when a batch has a product twice, the newer version stays", viewSameProductTwice, ""},
+		{"products are stored wherever they are passed", viewWrongPlace, ""},
 		{"a thousand products are stored in one call", viewThousand, ""},
 		{"a checkpoint is saved and never goes back", viewCheckpoint, ""},
 		{"in any order of writes the newest version stays", viewRandomOrder, ""},
@@ -61,7 +62,7 @@ func TestView(t *testing.T, open func(t *testing.T) projection.View, lacks ...La
 
 func apply(t rapid.TB, v projection.View, products ...catalog.Product) {
 	t.Helper()
-	if err := v.Apply(context.Background(), products); err != nil {
+	if err := v.Apply(context.Background(), nil, products); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -120,6 +121,34 @@ func viewSameProductTwice(t *testing.T, v projection.View) {
 	wantInView(t, v, at("b", 2, data("two")))
 }
 
+// viewWrongPlace passes new and stored products as created and as changed, so that
+// each call has products of all kinds.
+func viewWrongPlace(t *testing.T, v projection.View) {
+	var stored, created, changed, want []catalog.Product
+	for i, version := range []int64{0, 1, 2, 3, 4, 5} { // the stored version
+		for _, next := range []int64{1, 3} {
+			for _, products := range []*[]catalog.Product{&created, &changed} {
+				name := fmt.Sprint(i, next, len(want))
+				p, old := at(name, next, data("new")), at(name, version, data("old"))
+				if version > 0 {
+					stored = append(stored, old)
+				}
+				if *products = append(*products, p); version >= next {
+					p = old
+				}
+				want = append(want, p)
+			}
+		}
+	}
+	ctx := t.Context()
+	if err := errors.Join(v.Apply(ctx, stored, nil), v.Apply(ctx, created, changed)); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range want {
+		wantInView(t, v, p)
+	}
+}
+
 // viewConcurrentShards writes as the projections of many shards do under load.
 // No product is in two shards.
 func viewConcurrentShards(t *testing.T, v projection.View) {
@@ -133,7 +162,7 @@ func viewConcurrentShards(t *testing.T, v projection.View) {
 					batch = append(batch, at(fmt.Sprint(shard, " ", i), version, data(fmt.Sprint(version))))
 				}
 				p := eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: version * products}, Offset: version * products}
-				if err := errors.Join(v.Apply(t.Context(), batch), v.SaveCheckpoint(t.Context(), p)); err != nil {
+				if err := errors.Join(v.Apply(t.Context(), batch, nil), v.SaveCheckpoints(t.Context(), []eventlog.Checkpoint{p})); err != nil {
 					t.Errorf("shard %d: %v", shard, err)
 					return
 				}
@@ -155,7 +184,7 @@ func viewConcurrentWrites(t *testing.T, v projection.View) {
 	for w := range int64(writers) {
 		wg.Go(func() {
 			for version := w + 1; version <= versions; version += writers {
-				if err := v.Apply(t.Context(), []catalog.Product{at("a", version, data(fmt.Sprint(version)))}); err != nil {
+				if err := v.Apply(t.Context(), nil, []catalog.Product{at("a", version, data(fmt.Sprint(version)))}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -169,7 +198,7 @@ func viewCanceled(t *testing.T, v projection.View) {
 	apply(t, v, at("a", 1, data("one")))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := v.Apply(ctx, []catalog.Product{at("a", 2, data("two"))}); !errors.Is(err, context.Canceled) {
+	if err := v.Apply(ctx, nil, []catalog.Product{at("a", 2, data("two"))}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Apply = %v; want context.Canceled", err)
 	}
 	if _, err := v.Product(ctx, product("a")); !errors.Is(err, context.Canceled) {
@@ -199,7 +228,7 @@ func viewCheckpoint(t *testing.T, v projection.View) {
 	}
 	save := func(shard int32, seq, offset int64) {
 		t.Helper()
-		if err := v.SaveCheckpoint(t.Context(), eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: offset}); err != nil {
+		if err := v.SaveCheckpoints(t.Context(), []eventlog.Checkpoint{{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: offset}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -213,6 +242,16 @@ func viewCheckpoint(t *testing.T, v projection.View) {
 	save(3, 1<<40, 1<<41)
 	has(3, 1<<40, 1<<41)
 	has(4, 0, 0)
+	all := make([]eventlog.Checkpoint, 100)
+	for i := range all {
+		all[i] = eventlog.Checkpoint{Position: catalog.Position{Shard: int32(i), Seq: 7}, Offset: 8}
+	}
+	if err := v.SaveCheckpoints(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	has(3, 1<<40, 1<<41)
+	has(4, 7, 8)
+	has(99, 7, 8)
 }
 
 func viewRandomOrder(t *testing.T, v projection.View) {
@@ -317,7 +356,7 @@ func viewScanLarge(t *testing.T, v projection.View) {
 	const products = 6
 	d := longestFields()
 	for i := range products {
-		if err := v.Apply(t.Context(), []catalog.Product{at(fmt.Sprint(i), 1, d)}); err != nil {
+		if err := v.Apply(t.Context(), []catalog.Product{at(fmt.Sprint(i), 1, d)}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"catalog"
 	"catalog/internal/wire"
@@ -147,20 +146,4 @@ func (d document) product() (catalog.Product, error) {
 		p.PastPrices = append(p.PastPrices, catalog.PastPrice{Money: past.Price.money(), Until: wire.TruncateTime(time.UnixMicro(past.Until))})
 	}
 	return p, nil
-}
-
-// insertIfAbsent returns an update that inserts the document unless one with its
-// id exists.
-func insertIfAbsent(d document) (mongo.WriteModel, error) {
-	raw, err := bson.Marshal(d)
-	if err != nil {
-		return nil, fmt.Errorf("product %s: %w", d.ID, err)
-	}
-	var fields bson.D
-	if err := bson.Unmarshal(raw, &fields); err != nil {
-		return nil, fmt.Errorf("product %s: %w", d.ID, err)
-	}
-	fields = fields[1:] // without _id, which the filter has
-	return mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: d.ID}}).
-		SetUpdate(bson.D{{Key: "$setOnInsert", Value: fields}}).SetUpsert(true), nil
 }

@@ -35,14 +35,14 @@ func testGenerations(t *testing.T, url string, client *driver.Client) {
 	}
 	wantGenerations(next)
 	p := catalog.Product{ID: catalog.DerivedID("p"), Version: 1}
-	if err := errors.Join(v.Create(ctx, 1), v.Apply(ctx, []catalog.Product{p})); err != nil {
+	if err := errors.Join(v.Create(ctx, 1), v.Apply(ctx, []catalog.Product{p}, nil)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := v.Generation(1).Product(ctx, p.ID); !errors.Is(err, catalog.ErrNotFound) {
 		t.Fatalf("Product in a new generation = %v; want ErrNotFound", err)
 	}
 	p.Version = 2
-	if err := v.Generation(1).Apply(ctx, []catalog.Product{p}); err != nil {
+	if err := v.Generation(1).Apply(ctx, nil, []catalog.Product{p}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := v.Generation(0).Product(ctx, p.ID); err != nil || got.Version != 1 {

@@ -28,11 +28,18 @@ import (
 
 // FerretDB 1 holds one connection to its PostgreSQL for each update of a command
 // until the command ends. When its pool is empty it waits forever and serves no
-// client any more. So commands are small, and few updates are in flight.
+// client any more. So commands are small, and few updates are in flight. A command
+// that inserts holds one connection.
 const (
-	productsPerCommand = 20 // each takes two updates
+	replacesPerCommand = 40
+	insertsPerCommand  = 500
 	defaultMaxInflight = 60 // two readers stay below a pool of 150 connections, three below 200
 )
+
+// attempts is the number of times that a command is sent when the server has not
+// received it, or FerretDB has used a broken connection to its PostgreSQL. As many
+// connections may be broken at once.
+const attempts = 40
 
 // Limits of the products that are written, in bytes. A command ends at maxCommandBytes.
 // All commands that are built or sent hold maxWriteBytes together: the documents, their
@@ -56,7 +63,7 @@ type Config struct {
 	Database string
 
 	// MaxInflight is the maximum number of updates that are sent and not yet
-	// acknowledged; a product takes two. Raise it to project faster into MongoDB.
+	// acknowledged; an insertion of many products counts as one. Raise it to project faster into MongoDB.
 	// With FerretDB, the sum over all readers must stay below its pool_max_conns.
 	// 0 means 60; values below 40 mean 40.
 	MaxInflight int
@@ -72,7 +79,7 @@ type Config struct {
 func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.URL, "mongo.url", "", "`URL` of MongoDB, such as mongodb://127.0.0.1:27017")
 	fs.StringVar(&c.Database, "mongo.database", defaultDatabase, "`name` of the database in MongoDB")
-	fs.IntVar(&c.MaxInflight, "mongo.max-inflight", defaultMaxInflight, "maximum `number` of unacknowledged updates, two per product; with FerretDB the sum over all readers must stay below its pool_max_conns")
+	fs.IntVar(&c.MaxInflight, "mongo.max-inflight", defaultMaxInflight, "maximum `number` of unacknowledged updates; with FerretDB the sum over all readers must stay below its pool_max_conns")
 }
 
 // View implements projection.View in a MongoDB database.
@@ -111,7 +118,7 @@ func Open(ctx context.Context, c Config) (*View, error) {
 	db := client.Database(c.Database)
 	v := &View{
 		client: client, addr: addr, products: db.Collection("products"), checkpoints: db.Collection("checkpoints"),
-		inflight: semaphore.NewWeighted(int64(max(c.MaxInflight, 2*productsPerCommand))), writing: c.Memory.Share("mongo.write", maxWriteBytes),
+		inflight: semaphore.NewWeighted(int64(max(c.MaxInflight, replacesPerCommand))), writing: c.Memory.Share("mongo.write", maxWriteBytes),
 	}
 	err = v.Ping(ctx)
 	if err == nil && c.Metrics != nil {

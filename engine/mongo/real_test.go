@@ -93,7 +93,7 @@ func testConcurrentInserts(t *testing.T, url string, client *driver.Client) {
 	}
 	var both errgroup.Group
 	for _, v := range []*mongo.View{first, second} {
-		both.Go(func() error { return v.Apply(t.Context(), products) })
+		both.Go(func() error { return v.Apply(t.Context(), products, nil) })
 	}
 	if err := both.Wait(); err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func testOutage(t *testing.T, direct string, client *driver.Client) {
 	u.RawQuery = "directConnection=true"
 	v := open(t, u.String(), client)
 	p := catalog.Product{ID: catalog.DerivedID("p"), Version: 1}
-	if err := v.Apply(t.Context(), []catalog.Product{p}); err != nil {
+	if err := v.Apply(t.Context(), nil, []catalog.Product{p}); err != nil {
 		t.Fatal(err)
 	}
 	var calls errgroup.Group // in progress when the connection is cut
@@ -141,7 +141,7 @@ func testOutage(t *testing.T, direct string, client *driver.Client) {
 		calls.Go(func() (err error) {
 			for err == nil {
 				if _, err = v.Product(t.Context(), p.ID); i%2 == 0 {
-					err = v.Apply(t.Context(), []catalog.Product{p})
+					err = v.Apply(t.Context(), nil, []catalog.Product{p})
 				}
 			}
 			if !errors.Is(err, catalog.ErrUnavailable) {
@@ -157,7 +157,7 @@ func testOutage(t *testing.T, direct string, client *driver.Client) {
 	if _, err := v.Product(t.Context(), p.ID); !errors.Is(err, catalog.ErrUnavailable) {
 		t.Errorf("Product = %v; want ErrUnavailable", err)
 	}
-	if err := v.Apply(t.Context(), []catalog.Product{p}); !errors.Is(err, catalog.ErrUnavailable) {
+	if err := v.Apply(t.Context(), nil, []catalog.Product{p}); !errors.Is(err, catalog.ErrUnavailable) {
 		t.Errorf("Apply = %v; want ErrUnavailable", err)
 	}
 	newProxy(t, u.Host, server.server)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -18,57 +19,152 @@ import (
 // a page at the size of those before.
 const scanPage, scanBytes, firstScanBatch = 500, eventlog.MaxPageBytes, 8
 
-// Apply stores the products that are newer than the stored ones. Each product
-// takes two updates, and a stale product makes both do nothing: insert it if there
-// is none, then replace it if the stored version is older. (An upsert that filters
-// by version would fail with a duplicate key for a stale product.)
-func (v *View) Apply(ctx context.Context, products []catalog.Product) error {
-	for rest := products; len(rest) > 0; {
-		n, size := 0, 0
-		for n < min(len(rest), productsPerCommand) && size < maxCommandBytes {
-			size += rest[n].Size()
-			n++
-		}
-		if err := v.apply(ctx, rest[:n], int64(size)); err != nil {
-			return fmt.Errorf("apply %d products to the view: %w", len(products), markUnavailable(err))
-		}
-		rest = rest[n:]
+// Apply stores the products that are newer than the stored ones. created are
+// products that the view probably lacks, changed are those that it probably has.
+func (v *View) Apply(ctx context.Context, created, changed []catalog.Product) error {
+	if err := v.put(ctx, v.products, productEntries(created), productEntries(changed)); err != nil {
+		return fmt.Errorf("apply %d products to the view: %w", len(created)+len(changed), markUnavailable(err))
 	}
 	return nil
 }
 
-// apply stores products of the size with one command.
-func (v *View) apply(ctx context.Context, products []catalog.Product, size int64) error {
+// entry is a document to store unless the stored one is newer.
+type entry struct {
+	document any
+	id       any
+	older    bson.E // matches a stored document that is older
+	first    bool   // no document can be older
+	size     int    // in bytes, about
+}
+
+func productEntries(products []catalog.Product) []entry {
+	entries := make([]entry, len(products))
+	for i, p := range products {
+		d := newDocument(p)
+		older := bson.E{Key: "version", Value: bson.D{{Key: "$lt", Value: d.Version}}}
+		entries[i] = entry{document: d, id: d.ID, older: older, first: p.Version == 1, size: p.Size()}
+	}
+	return entries
+}
+
+// put stores entries. Each needs one write if absent entries are absent and present
+// ones present: an absent one is inserted, a present one replaced if the stored one is
+// older. Entries that a replacement has not found are inserted, and those that an
+// insertion has found are replaced. A document that exists is never removed by others,
+// so no further step is needed.
+//
+// (One write would do with an upsert that filters by version. But it reports a
+// duplicate key for an entry that is not newer, and FerretDB then leaves out the rest.)
+func (v *View) put(ctx context.Context, c *mongo.Collection, absent, present []entry) error {
+	absent = slices.Clip(absent)
+	for _, part := range split(present, replacesPerCommand) {
+		found, err := v.replace(ctx, c, part)
+		if err != nil {
+			return err
+		}
+		if found < len(part) { // the server does not report which ones
+			absent = append(absent, part...)
+		}
+	}
+	var exist []entry
+	for _, part := range split(absent, insertsPerCommand) {
+		found, err := v.insert(ctx, c, part)
+		if err != nil {
+			return err
+		}
+		exist = append(exist, found...)
+	}
+	for _, part := range split(exist, replacesPerCommand) {
+		if _, err := v.replace(ctx, c, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// split divides entries into commands of at most limit entries and about
+// maxCommandBytes.
+func split(entries []entry, limit int) (parts [][]entry) {
+	for len(entries) > 0 {
+		n, size := 0, 0
+		for n < min(len(entries), limit) && size < maxCommandBytes {
+			size += entries[n].size
+			n++
+		}
+		parts, entries = append(parts, entries[:n:n]), entries[n:]
+	}
+	return parts
+}
+
+// replace replaces the stored documents that are older, and returns how many it has
+// found.
+func (v *View) replace(ctx context.Context, c *mongo.Collection, entries []entry) (found int, err error) {
+	updates := make([]mongo.WriteModel, len(entries))
+	for i, e := range entries {
+		updates[i] = mongo.NewReplaceOneModel().SetFilter(bson.D{{Key: "_id", Value: e.id}, e.older}).SetReplacement(e.document)
+	}
+	err = v.send(ctx, entries, len(entries), func() error {
+		r, err := c.BulkWrite(ctx, updates)
+		if err == nil {
+			found = int(r.MatchedCount)
+		}
+		return err
+	})
+	return found, err
+}
+
+// insert inserts the entries that are not stored, and returns the others, without
+// those that cannot be newer.
+func (v *View) insert(ctx context.Context, c *mongo.Collection, entries []entry) (exist []entry, err error) {
+	documents := make([]any, len(entries))
+	for i, e := range entries {
+		documents[i] = e.document
+	}
+	err = v.send(ctx, entries, 1, func() error {
+		_, err := c.InsertMany(ctx, documents, options.InsertMany().SetOrdered(false))
+		exist, err = duplicates(entries, err)
+		return err
+	})
+	return exist, err
+}
+
+// duplicates returns the entries of an insertion that exist, when err has no other
+// reason.
+func duplicates(entries []entry, err error) (exist []entry, _ error) {
+	var failed mongo.BulkWriteException
+	if !errors.As(err, &failed) || failed.WriteConcernError != nil {
+		return nil, err
+	}
+	for _, e := range failed.WriteErrors {
+		switch {
+		case !mongo.IsDuplicateKeyError(e.WriteError):
+			return nil, err
+		case !entries[e.Index].first:
+			exist = append(exist, entries[e.Index])
+		}
+	}
+	return exist, nil
+}
+
+// send calls command, which sends entries as so many updates, when the limits of
+// memory and of updates allow it. It repeats the command after errors that a
+// repetition can cure: all commands of this package may be repeated.
+func (v *View) send(ctx context.Context, entries []entry, updates int, command func() error) error {
+	size := int64(0)
+	for _, e := range entries {
+		size += int64(e.size)
+	}
 	if err := v.writing.Acquire(ctx, size); err != nil {
 		return err
 	}
 	defer v.writing.Release(size)
-	var updates []mongo.WriteModel
-	for _, p := range products {
-		d := newDocument(p)
-		insert, err := insertIfAbsent(d)
-		if err != nil {
-			return err
-		}
-		older := bson.D{{Key: "_id", Value: d.ID}, {Key: "version", Value: bson.D{{Key: "$lt", Value: d.Version}}}}
-		updates = append(updates, insert, mongo.NewReplaceOneModel().SetFilter(older).SetReplacement(d))
-	}
-	return v.write(ctx, v.products, updates)
-}
-
-// write sends updates as one command, in order, when MaxInflight allows it. It
-// repeats the command after errors that a repetition can cure; all updates of this
-// package are idempotent. Two processes that insert the same document get a
-// duplicate key error, after which the document exists.
-func (v *View) write(ctx context.Context, c *mongo.Collection, updates []mongo.WriteModel) error {
-	n := int64(len(updates))
-	if err := v.inflight.Acquire(ctx, n); err != nil {
+	if err := v.inflight.Acquire(ctx, int64(updates)); err != nil {
 		return err
 	}
-	defer v.inflight.Release(n)
+	defer v.inflight.Release(int64(updates))
 	var err error
-	for range 1 + len(updates) { // every duplicate key error means that one more document exists
-		if _, err = c.BulkWrite(ctx, updates, options.BulkWrite().SetOrdered(true)); !mongo.IsDuplicateKeyError(err) && !notSent(err) && !internalError(err) {
+	for range attempts {
+		if err = command(); !notSent(err) && !internalError(err) {
 			break
 		}
 	}
@@ -127,18 +223,19 @@ func (v *View) Scan(ctx context.Context, handle func([]catalog.Product) error) e
 // Overwrite replaces the stored product if its version is old. old 0 means that no
 // product may be stored; p.Version 0 deletes the stored one.
 func (v *View) Overwrite(ctx context.Context, old int64, p catalog.Product) error {
-	d := newDocument(p)
-	filter := bson.D{{Key: "_id", Value: d.ID}, {Key: "version", Value: old}}
-	var update mongo.WriteModel = mongo.NewReplaceOneModel().SetFilter(filter).SetReplacement(d)
+	e := productEntries([]catalog.Product{p})
+	e[0].older.Value = old // not older, but this version
 	var err error
 	switch {
 	case p.Version == 0:
-		update = mongo.NewDeleteOneModel().SetFilter(filter)
+		err = v.send(ctx, e, 1, func() error {
+			_, err := v.products.DeleteOne(ctx, bson.D{{Key: "_id", Value: e[0].id}, e[0].older})
+			return err
+		})
 	case old == 0:
-		update, err = insertIfAbsent(d)
-	}
-	if err == nil {
-		err = v.write(ctx, v.products, []mongo.WriteModel{update})
+		_, err = v.insert(ctx, v.products, e)
+	default:
+		_, err = v.replace(ctx, v.products, e)
 	}
 	if err != nil {
 		return fmt.Errorf("overwrite product %s in the view: %w", p.ID, markUnavailable(err))
@@ -164,17 +261,16 @@ func (v *View) Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint
 	return eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: d.Seq}, Offset: d.Offset}, nil
 }
 
-// SaveCheckpoint stores the checkpoint of a shard, unless a higher seq is stored.
-func (v *View) SaveCheckpoint(ctx context.Context, p eventlog.Checkpoint) error {
-	fields := bson.D{{Key: "seq", Value: p.Seq}, {Key: "offset", Value: p.Offset}}
-	err := v.write(ctx, v.checkpoints, []mongo.WriteModel{
-		mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: p.Shard}}).
-			SetUpdate(bson.D{{Key: "$setOnInsert", Value: fields}}).SetUpsert(true),
-		mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: p.Shard}, {Key: "seq", Value: bson.D{{Key: "$lte", Value: p.Seq}}}}).
-			SetUpdate(bson.D{{Key: "$set", Value: fields}}),
-	})
-	if err != nil {
-		return fmt.Errorf("save checkpoint %s: %w", p.Position, markUnavailable(err))
+// SaveCheckpoints stores the checkpoints of shards, except where a higher seq is
+// stored.
+func (v *View) SaveCheckpoints(ctx context.Context, all []eventlog.Checkpoint) error {
+	entries := make([]entry, len(all))
+	for i, p := range all {
+		older := bson.E{Key: "seq", Value: bson.D{{Key: "$lte", Value: p.Seq}}}
+		entries[i] = entry{document: checkpoint{Shard: p.Shard, Seq: p.Seq, Offset: p.Offset}, id: p.Shard, older: older}
+	}
+	if err := v.put(ctx, v.checkpoints, nil, entries); err != nil {
+		return fmt.Errorf("save checkpoints of %d shards, the first %s: %w", len(all), all[0].Position, markUnavailable(err))
 	}
 	return nil
 }

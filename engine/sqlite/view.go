@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"catalog"
 	"catalog/eventlog"
@@ -30,7 +31,8 @@ func (v *View) write(ctx context.Context, f func(*sql.Tx) error) error {
 }
 
 // Apply stores the products that are newer than the stored ones.
-func (v *View) Apply(ctx context.Context, products []catalog.Product) error {
+func (v *View) Apply(ctx context.Context, created, changed []catalog.Product) error {
+	products := slices.Concat(created, changed)
 	err := v.write(ctx, func(tx *sql.Tx) error {
 		upsert, err := tx.PrepareContext(ctx, `
 			INSERT INTO `+v.products+` (id, version, data) VALUES (?, ?, ?)
@@ -132,17 +134,27 @@ func (v *View) Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint
 	return p, nil
 }
 
-// SaveCheckpoint stores the checkpoint of a shard, unless a higher seq is stored.
-func (v *View) SaveCheckpoint(ctx context.Context, p eventlog.Checkpoint) error {
+// SaveCheckpoints stores the checkpoints of shards, except where a higher seq is
+// stored.
+func (v *View) SaveCheckpoints(ctx context.Context, all []eventlog.Checkpoint) error {
 	err := v.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `
+		upsert, err := tx.PrepareContext(ctx, `
 			INSERT INTO `+v.checkpoints+` (shard, seq, "offset") VALUES (?, ?, ?)
 			ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq, "offset" = excluded."offset"
-			WHERE excluded.seq >= seq`, p.Shard, p.Seq, p.Offset)
-		return err
+			WHERE excluded.seq >= seq`)
+		if err != nil {
+			return err
+		}
+		defer upsert.Close()
+		for _, p := range all {
+			if _, err := upsert.ExecContext(ctx, p.Shard, p.Seq, p.Offset); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("save checkpoint %s: %w", p.Position, err)
+		return fmt.Errorf("save checkpoints of %d shards, the first %s: %w", len(all), all[0].Position, err)
 	}
 	return nil
 }

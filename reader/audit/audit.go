@@ -34,7 +34,8 @@ const maxLogged = 10
 // View is the view as a replica.
 type View interface {
 	// Apply stores each product whose version is higher than the stored one.
-	Apply(ctx context.Context, products []catalog.Product) error
+	// See projection.View.
+	Apply(ctx context.Context, created, changed []catalog.Product) error
 	// Product returns the product, which may be a tombstone, or ErrNotFound.
 	Product(ctx context.Context, id catalog.ID) (catalog.Product, error)
 	// Scan calls handle with all products, tombstones included, in any order.

@@ -103,7 +103,7 @@ func (a *Auditor) repairView(ctx context.Context, shard int32, differences []Dif
 				return err
 			}
 		}
-		return a.deps.View.Apply(ctx, outdated)
+		return a.deps.View.Apply(ctx, nil, outdated)
 	})
 }
 

@@ -87,6 +87,29 @@ func (c Change) Settled() []Settled {
 	return settled
 }
 
+// split divides the products into those that the view probably lacks and those that
+// it probably has. A product is created by the event of its version 1. A snapshot
+// is loaded where most products are missing.
+func (c Change) split() (created, changed []catalog.Product) {
+	if c.Snapshot {
+		return c.Products, nil
+	}
+	isNew := map[catalog.ID]bool{}
+	for _, e := range c.Events {
+		if e.Product.Version == 1 {
+			isNew[e.Product.ID] = true
+		}
+	}
+	for _, p := range c.Products {
+		if isNew[p.ID] {
+			created = append(created, p)
+		} else {
+			changed = append(changed, p)
+		}
+	}
+	return created, changed
+}
+
 func (c Change) productIDs() []catalog.ID {
 	ids := make([]catalog.ID, len(c.Products))
 	for i, p := range c.Products {

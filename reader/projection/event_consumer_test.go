@@ -99,7 +99,7 @@ func TestEventConsumer(t *testing.T) {
 		h := readertest.Start(t, readertest.Config{})
 		h.Feed(t, 0, all[:10]...)
 		h.WantVersion(t, 10, 10)
-		if err := h.View.Apply(t.Context(), []catalog.Product{all[0].Product, all[8].Product}); err != nil {
+		if err := h.View.Apply(t.Context(), nil, []catalog.Product{all[0].Product, all[8].Product}); err != nil {
 			t.Fatal(err)
 		}
 		h.WantVersion(t, 10, 10)
@@ -117,8 +117,8 @@ func TestEventConsumer_journal(t *testing.T) {
 	t.Run("in a recreated topic seqs continue and offsets start at the beginning", func(t *testing.T) {
 		v := readertest.NewView(t)
 		if err := errors.Join(
-			v.Apply(t.Context(), []catalog.Product{all[4].Product}),
-			v.SaveCheckpoint(t.Context(), eventlog.Checkpoint{Position: catalog.Position{Seq: 5}, Offset: 9}),
+			v.Apply(t.Context(), nil, []catalog.Product{all[4].Product}),
+			v.SaveCheckpoints(t.Context(), []eventlog.Checkpoint{{Position: catalog.Position{Seq: 5}, Offset: 9}}),
 		); err != nil {
 			t.Fatal(err)
 		}

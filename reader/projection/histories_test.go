@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -259,10 +260,10 @@ func (v *failingView) fails() bool {
 	return true
 }
 
-func (v *failingView) Apply(_ context.Context, products []catalog.Product) error {
+func (v *failingView) Apply(_ context.Context, created, changed []catalog.Product) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for _, p := range products {
+	for _, p := range slices.Concat(created, changed) {
 		if v.fails() {
 			return errWriteFailed
 		}
@@ -300,14 +301,16 @@ func (v *failingView) Checkpoint(_ context.Context, shard int32) (eventlog.Check
 	return eventlog.Checkpoint{Position: catalog.Position{Shard: shard}}, nil
 }
 
-func (v *failingView) SaveCheckpoint(_ context.Context, p eventlog.Checkpoint) error {
+func (v *failingView) SaveCheckpoints(_ context.Context, all []eventlog.Checkpoint) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.fails() {
-		return errWriteFailed
-	}
-	if p.Seq >= v.checkpoints[p.Shard].Seq {
-		v.checkpoints[p.Shard] = p
+	for _, p := range all {
+		if v.fails() {
+			return errWriteFailed
+		}
+		if p.Seq >= v.checkpoints[p.Shard].Seq {
+			v.checkpoints[p.Shard] = p
+		}
 	}
 	return nil
 }

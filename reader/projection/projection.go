@@ -33,8 +33,10 @@ import (
 type View interface {
 	// Apply stores each product whose version is higher than the stored one,
 	// tombstones included. The same or an older version changes nothing and is
-	// not an error.
-	Apply(ctx context.Context, products []catalog.Product) error
+	// not an error. The result does not depend on whether a product is in created
+	// or in changed. Apply is fast when the view lacks those in created and has
+	// those in changed.
+	Apply(ctx context.Context, created, changed []catalog.Product) error
 
 	// Product returns the product, which may be a tombstone, or ErrNotFound when
 	// no version was ever stored.
@@ -53,9 +55,10 @@ type View interface {
 	// is missing. A p of version 0 removes the product.
 	Overwrite(ctx context.Context, was int64, p catalog.Product) error
 
-	// SaveCheckpoint stores the checkpoint of a shard unless one with a higher seq
-	// is stored. A checkpoint with the same seq and another offset is stored.
-	SaveCheckpoint(ctx context.Context, p eventlog.Checkpoint) error
+	// SaveCheckpoints stores checkpoints of different shards, except where one with a
+	// higher seq is stored. A checkpoint with the same seq and another offset is
+	// stored.
+	SaveCheckpoints(ctx context.Context, all []eventlog.Checkpoint) error
 }
 
 // Cache is the writing side of the cache. A process holds the lease of a shard
@@ -114,37 +117,26 @@ type Deps struct {
 // eventlog.Consumer.
 type Projector struct {
 	view       View
+	writer     *viewWriter
 	log        Log
 	watermarks *Watermarks
-	metrics    *ConsumerMetrics
 	events     *EventConsumer
 	leases     *cacheLeases // nil without a cache
 	locks      shardLocks   // serialize events, repairs and cache resets of a shard
-	steps      []step
-}
-
-// step is one stage of the pipeline of a change. A change passes the steps in
-// order and stops at the first error; the log then delivers its events again.
-type step struct {
-	name string
-	run  func(ctx context.Context, c Change) error
-	took prometheus.Observer // nil for a step that takes no time
+	invalidate prometheus.Observer
 }
 
 // New returns a projector. Run starts it.
 func New(deps Deps) *Projector {
-	p := &Projector{view: deps.View, log: deps.Log, watermarks: deps.Watermarks, metrics: deps.Metrics}
+	p := &Projector{
+		view: deps.View, writer: newViewWriter(deps.View, deps.Watermarks, deps.Metrics), log: deps.Log, watermarks: deps.Watermarks,
+		invalidate: deps.Metrics.Step("view", "invalidate"),
+	}
 	p.events = NewEventConsumer(EventConsumerDeps{
 		Name: "view", Target: viewTarget{p}, Log: deps.Log, Journal: deps.Journal, Metrics: deps.Metrics, Logger: deps.Logger,
 	})
 	if deps.Cache != nil {
 		p.leases = &cacheLeases{cache: deps.Cache, onError: deps.OnCacheError, fillFrom: map[int32]int64{}}
-	}
-	p.steps = []step{
-		{"invalidate the cache", p.invalidateCache, deps.Metrics.Step("view", "invalidate")},
-		{"write the view", p.writeView, deps.Metrics.Step("view", "write")},
-		{"save the checkpoint", p.saveCheckpoint, deps.Metrics.Step("view", "checkpoint")},
-		{"advance the watermark", p.advanceWatermark, nil},
 	}
 	return p
 }
@@ -269,20 +261,16 @@ func (v viewTarget) Checkpoint(ctx context.Context, shard int32) (eventlog.Check
 	return at, err
 }
 
-// Apply runs the pipeline for a change. Each step makes its effect visible only
-// after the steps before it: a reader that sees the checkpoint sees the products.
+// Apply invalidates the products of a change in the cache, and then writes it to the
+// view, together with the changes of other shards that wait.
 func (v viewTarget) Apply(ctx context.Context, c Change) error {
 	failpoint.Here(failpoint.ReaderPolled)
-	for _, s := range v.p.steps {
-		start := time.Now()
-		if err := s.run(ctx, c); err != nil {
-			return fmt.Errorf("project shard %d: %s: %w", c.To.Shard, s.name, err)
-		}
-		if s.took != nil {
-			s.took.Observe(time.Since(start).Seconds())
-		}
+	if err := v.p.invalidateCache(ctx, c); err != nil {
+		return fmt.Errorf("project shard %d: invalidate the cache: %w", c.To.Shard, err)
 	}
-	v.p.metrics.ObserveDelay("view", c.Settled())
+	if err := v.p.writer.write(ctx, c); err != nil {
+		return fmt.Errorf("project shard %d: %w", c.To.Shard, err)
+	}
 	return nil
 }
 
@@ -290,6 +278,7 @@ func (p *Projector) invalidateCache(ctx context.Context, c Change) error {
 	if len(c.Products) == 0 {
 		return nil
 	}
+	start := time.Now()
 	if p.leases != nil {
 		stepCtx, span := telemetry.StartStep(ctx, "invalidate cache")
 		err := p.leases.cache.Invalidate(stepCtx, c.To.Shard, c.productIDs())
@@ -298,36 +287,7 @@ func (p *Projector) invalidateCache(ctx context.Context, c Change) error {
 			return err
 		}
 	}
+	p.invalidate.Observe(time.Since(start).Seconds())
 	failpoint.Here(failpoint.ReaderInvalidated)
-	return nil
-}
-
-func (p *Projector) writeView(ctx context.Context, c Change) error {
-	if len(c.Products) == 0 {
-		return nil
-	}
-	ctx, span := telemetry.StartStep(ctx, "write view")
-	err := p.view.Apply(ctx, c.Products)
-	span.End(err)
-	if err != nil {
-		return err
-	}
-	failpoint.Here(failpoint.ReaderApplied)
-	return nil
-}
-
-func (p *Projector) saveCheckpoint(ctx context.Context, c Change) error {
-	ctx, span := telemetry.StartStep(ctx, "save checkpoint")
-	err := p.view.SaveCheckpoint(ctx, c.To)
-	span.End(err)
-	if err != nil {
-		return err
-	}
-	failpoint.Here(failpoint.ReaderCheckpointed)
-	return nil
-}
-
-func (p *Projector) advanceWatermark(_ context.Context, c Change) error {
-	p.watermarks.Advance(c.To)
 	return nil
 }

@@ -112,13 +112,13 @@ func (v *GenerationalView) write(ctx context.Context, f func(View) error) error 
 }
 
 // Apply stores the products whose version is higher than the stored one.
-func (v *GenerationalView) Apply(ctx context.Context, products []catalog.Product) error {
-	return v.write(ctx, func(view View) error { return view.Apply(ctx, products) })
+func (v *GenerationalView) Apply(ctx context.Context, created, changed []catalog.Product) error {
+	return v.write(ctx, func(view View) error { return view.Apply(ctx, created, changed) })
 }
 
-// SaveCheckpoint stores the checkpoint of a shard.
-func (v *GenerationalView) SaveCheckpoint(ctx context.Context, p eventlog.Checkpoint) error {
-	return v.write(ctx, func(view View) error { return view.SaveCheckpoint(ctx, p) })
+// SaveCheckpoints stores the checkpoints of shards.
+func (v *GenerationalView) SaveCheckpoints(ctx context.Context, all []eventlog.Checkpoint) error {
+	return v.write(ctx, func(view View) error { return view.SaveCheckpoints(ctx, all) })
 }
 
 // Product returns the product, or ErrNotFound. During a switch it returns the
@@ -241,7 +241,7 @@ func (v *GenerationalView) Load(ctx context.Context, products []catalog.Product)
 	if err != nil {
 		return err
 	}
-	return view.Apply(ctx, products)
+	return view.Apply(ctx, products, nil)
 }
 
 // ScanStandby calls handle with all products of the standby.
@@ -299,14 +299,18 @@ func (v *GenerationalView) swap(ctx context.Context, g eventlog.ViewGenerations,
 	}
 	failpoint.Here(failpoint.ReaderRebuilding)
 	// The standby has applied everything that the live generation has.
+	var all []eventlog.Checkpoint
 	for shard := range int32(shards) {
 		p, err := v.store.generation(g.Live).Checkpoint(ctx, shard)
 		if err == nil && p.Offset > 0 {
-			err = v.store.generation(g.Standby).SaveCheckpoint(ctx, p)
+			all = append(all, p)
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if err := v.store.generation(g.Standby).SaveCheckpoints(ctx, all); err != nil {
+		return err
 	}
 	failpoint.Here(failpoint.ReaderRebuilding)
 	swapped := eventlog.ViewGenerations{Live: g.Standby, Standby: g.Live, StandbyComplete: true, ReadBoth: true}

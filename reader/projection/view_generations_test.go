@@ -89,13 +89,13 @@ func TestGenerationalView(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := newMemoryGenerations()
 			rebuilding, other := projection.NewGenerationalView(g), projection.NewGenerationalView(g)
-			must(t, other.Apply(t.Context(), []catalog.Product{product(1)})) // it knows the generations now
+			must(t, other.Apply(t.Context(), []catalog.Product{product(1)}, nil)) // it knows the generations now
 			since := time.Now()
 			must(t, rebuilding.CreateStandby(t.Context()))
 			if took := time.Since(since); took != time.Second {
 				t.Errorf("CreateStandby took %v; want 1 s, twice the lease", took)
 			}
-			must(t, other.Apply(t.Context(), []catalog.Product{product(2)}))
+			must(t, other.Apply(t.Context(), []catalog.Product{product(2)}, nil))
 			wantProduct(t, g.Generation(0), 2)
 			wantProduct(t, g.Generation(1), 2)
 		})
@@ -104,8 +104,8 @@ func TestGenerationalView(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := newMemoryGenerations()
 			v := projection.NewGenerationalView(g)
-			must(t, v.Apply(t.Context(), []catalog.Product{product(1)}))
-			must(t, v.SaveCheckpoint(t.Context(), checkpoint(0, 1, 1)))
+			must(t, v.Apply(t.Context(), []catalog.Product{product(1)}, nil))
+			must(t, v.SaveCheckpoints(t.Context(), []eventlog.Checkpoint{checkpoint(0, 1, 1)}))
 			must(t, v.CreateStandby(t.Context()))
 			must(t, v.Load(t.Context(), []catalog.Product{product(1)}))
 			must(t, v.Switch(t.Context(), 1))
@@ -126,8 +126,8 @@ func TestGenerationalView(t *testing.T) {
 			g := newMemoryGenerations()
 			v := projection.NewGenerationalView(g)
 			must(t, v.CreateStandby(t.Context()))
-			must(t, g.Generation(0).Apply(t.Context(), []catalog.Product{product(1)}))
-			must(t, g.Generation(1).Apply(t.Context(), []catalog.Product{product(2)}))
+			must(t, g.Generation(0).Apply(t.Context(), []catalog.Product{product(1)}, nil))
+			must(t, g.Generation(1).Apply(t.Context(), []catalog.Product{product(2)}, nil))
 			wantProduct(t, v, 1)
 			switched := make(chan error)
 			go func() { switched <- v.Switch(t.Context(), 1) }()

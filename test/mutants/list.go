@@ -214,8 +214,28 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "the checkpoint is saved before the view has the products",
-		file: "reader/projection/projection.go", old: "	failpoint.Here(failpoint.ReaderInvalidated)\n", new: "	_ = p.view.SaveCheckpoint(ctx, c.To)\n	failpoint.Here(failpoint.ReaderInvalidated)\n",
+		file: "reader/projection/projection.go", old: "	failpoint.Here(failpoint.ReaderInvalidated)\n", new: "	_ = p.view.SaveCheckpoints(ctx, []eventlog.Checkpoint{c.To})\n	failpoint.Here(failpoint.ReaderInvalidated)\n",
 		pkg: "./test/chaos", test: "TestCrash",
+	},
+	{
+		bug:  "a newer product that an insertion finds is not replaced",
+		file: "engine/mongo/view.go", old: "		case !entries[e.Index].first:\n", new: "		case entries[e.Index].first:\n",
+		pkg: "./engine/mongo", test: "TestDuplicates",
+	},
+	{
+		bug:  "a change is written after its shard has ended",
+		file: "reader/projection/view_writer.go", old: "	return <-w.done // its group ends now\n", new: "	return ctx.Err()\n",
+		pkg: "./reader/projection", test: "TestViewWriter",
+	},
+	{
+		bug:  "one change that cannot be written stops those of other shards",
+		file: "reader/projection/view_writer.go", old: "		if len(group) == 1 || err == nil || ", new: "		if true || ",
+		pkg: "./reader/projection", test: "TestViewWriter",
+	},
+	{
+		bug:  "checkpoints of a group are saved before its products",
+		file: "reader/projection/view_writer.go", old: "	ctx = telemetry.WithBatches(ctx, traces...)\n", new: "	ctx = telemetry.WithBatches(ctx, traces...)\n	_ = v.view.SaveCheckpoints(ctx, checkpoints)\n",
+		pkg: "./reader/projection", test: "TestViewWriter",
 	},
 	{
 		bug:  "reads see the position before the view has the products",

@@ -1,0 +1,232 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"catalog"
+	"catalog/eventlog"
+)
+
+// gatedView records the calls of the writer. Apply waits for a value of gate, if it is
+// not nil, and returns what fail returns.
+type gatedView struct {
+	View
+	gate chan struct{}
+	fail func(products []catalog.Product) error
+	deaf bool // Apply does not notice that its context ends
+
+	mu    sync.Mutex
+	calls [][]string // names of the products, and "shard" for a checkpoint
+}
+
+func (v *gatedView) Apply(ctx context.Context, created, changed []catalog.Product) error {
+	if v.gate != nil {
+		if v.deaf {
+			ctx = context.WithoutCancel(ctx)
+		}
+		select {
+		case <-v.gate:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	products := slices.Concat(created, changed)
+	if v.fail != nil {
+		if err := v.fail(products); err != nil {
+			return err
+		}
+	}
+	v.record(len(products), func(i int) string { return products[i].Name })
+	return nil
+}
+
+func (v *gatedView) SaveCheckpoints(_ context.Context, all []eventlog.Checkpoint) error {
+	v.record(len(all), func(i int) string { return "checkpoint " + name(all[i].Shard) })
+	return nil
+}
+
+func (v *gatedView) record(n int, text func(int) string) {
+	call := make([]string, n)
+	for i := range call {
+		call[i] = text(i)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.calls = append(v.calls, call)
+}
+
+func (v *gatedView) has(call ...string) bool { return v.index(call...) >= 0 }
+
+// index returns which call it was, or -1.
+func (v *gatedView) index(call ...string) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.IndexFunc(v.calls, func(c []string) bool { return slices.Equal(c, call) })
+}
+
+func name(shard int32) string { return string(rune('a' + shard)) }
+
+// changeOf returns a change of one product, which has the name of the shard.
+func changeOf(shard int32) Change {
+	p := catalog.Product{ID: catalog.DerivedID(name(shard)), Version: 1, ProductData: catalog.ProductData{Name: name(shard)}}
+	return Change{Products: []catalog.Product{p}, To: eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: 1}}}
+}
+
+func TestViewWriter(t *testing.T) {
+	var view *gatedView
+	var w *viewWriter
+	errs := map[int32]error{} // by shard, after synctest.Wait
+	var mu sync.Mutex
+	result := func(shard int32) error {
+		mu.Lock()
+		defer mu.Unlock()
+		err, ok := errs[shard]
+		if !ok {
+			return errors.New("the write has not returned")
+		}
+		return err
+	}
+	write := func(ctx context.Context, shards ...int32) {
+		for _, shard := range shards {
+			go func() {
+				err := w.write(ctx, changeOf(shard))
+				mu.Lock()
+				defer mu.Unlock()
+				errs[shard] = err
+			}()
+			synctest.Wait() // in order
+		}
+	}
+	run := func(name string, f func(t *testing.T)) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				clear(errs)
+				view = &gatedView{gate: make(chan struct{})}
+				w = newViewWriter(view, NewWatermarks(), NewConsumerMetrics(prometheus.NewRegistry(), time.Now))
+				f(t)
+			})
+		})
+	}
+	// busy occupies the writer with shards a and b.
+	busy := func(t *testing.T) { write(t.Context(), 0, 1) }
+	next := func() {
+		view.gate <- struct{}{}
+		synctest.Wait()
+	}
+
+	run("a lone change is written at once", func(t *testing.T) {
+		write(t.Context(), 0)
+		next()
+		if err := result(0); err != nil || !view.has("a") || !view.has("checkpoint a") {
+			t.Errorf("write = %v, calls %v", err, view.calls)
+		}
+	})
+	run("changes that come meanwhile are written together, and then their checkpoints", func(t *testing.T) {
+		busy(t)
+		write(t.Context(), 2, 3, 4)
+		next()
+		next()
+		next()
+		products, checkpoints := view.index("c", "d", "e"), view.index("checkpoint c", "checkpoint d", "checkpoint e")
+		if products < 0 || checkpoints < products {
+			t.Errorf("calls %v; want c, d, e in one, and then their checkpoints", view.calls)
+		}
+		if ok, _ := w.watermarks.reached(catalog.Position{Shard: 4, Seq: 1}); !ok {
+			t.Error("the watermark of e is not advanced")
+		}
+	})
+	run("a change that cannot be written fails alone, and stays alone until it succeeds", func(t *testing.T) {
+		poison := errors.New("cannot be written")
+		view.fail = func(products []catalog.Product) error {
+			if slices.ContainsFunc(products, func(p catalog.Product) bool { return p.Name == "d" }) {
+				return poison
+			}
+			return nil
+		}
+		busy(t)
+		write(t.Context(), 2, 3, 4)
+		for range 2 + 1 + 3 { // those of busy, the group, and each of it
+			next()
+		}
+		if result(2) != nil || !errors.Is(result(3), poison) || result(4) != nil {
+			t.Fatalf("write = %v, %v, %v; want nil, %v, nil", result(2), result(3), result(4), poison)
+		}
+		busy(t)
+		write(t.Context(), 2, 3, 4)
+		view.fail = nil
+		for range 2 + 3 {
+			next()
+		}
+		if result(3) != nil || view.has("c", "d") || view.has("c", "d", "e") || view.has("d", "e") || !view.has("d") {
+			t.Errorf("write = %v, calls %v; want d alone", result(3), view.calls)
+		}
+	})
+	run("a change whose context ends is not written later, and the others are", func(t *testing.T) {
+		busy(t)
+		waiting, cancelWaiting := context.WithCancel(t.Context())
+		write(waiting, 2)
+		cancelWaiting()
+		synctest.Wait()
+		if !errors.Is(result(2), context.Canceled) {
+			t.Errorf("write of c = %v; want Canceled", result(2))
+		}
+		inGroup, cancel := context.WithCancel(t.Context())
+		write(inGroup, 3)
+		write(t.Context(), 4)
+		next()
+		cancel()
+		synctest.Wait()
+		next()
+		next()
+		if !errors.Is(result(3), context.Canceled) || result(4) != nil || view.has("c") || view.has("d") || !view.has("e") {
+			t.Errorf("write = %v, %v, calls %v; want Canceled, nil, and e written", result(3), result(4), view.calls)
+		}
+	})
+	run("no write returns while its group is written", func(t *testing.T) {
+		view.deaf = true
+		ctx, cancel := context.WithCancel(t.Context())
+		write(ctx, 0)
+		cancel()
+		synctest.Wait()
+		mu.Lock()
+		err, returned := errs[0]
+		mu.Unlock()
+		if returned {
+			t.Errorf("write = %v while the view writes", err)
+		}
+		next()
+		if err := result(0); err != nil {
+			t.Errorf("write = %v; want nil, since the change is written", err)
+		}
+	})
+	run("a group ends at a number of products and at a size", func(t *testing.T) {
+		busy(t)
+		large := func(shard int32, n, size int) {
+			c := changeOf(shard)
+			c.Products[0].Description = string(make([]byte, size))
+			for range n - 1 {
+				c.Products = append(c.Products, catalog.Product{Version: 1})
+			}
+			go w.write(t.Context(), c)
+			synctest.Wait()
+		}
+		large(2, maxGroupProducts-1, 0)
+		large(3, 1, 0)
+		large(4, 1, maxGroupBytes)
+		large(5, 1, 0)
+		for range 2 + 3 {
+			next()
+		}
+		if !view.has("checkpoint c", "checkpoint d") || !view.has("checkpoint e") || !view.has("checkpoint f") {
+			t.Errorf("calls %v; want c with d, e alone and f alone", view.calls[len(view.calls)-1])
+		}
+	})
+}
