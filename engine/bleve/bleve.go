@@ -59,6 +59,7 @@ type Index struct {
 	workers  *index.AnalysisQueue
 	onDisk   bool
 	unsynced *semaphore.Weighted // bytes that may still be written before older ones are on disk
+	columns  columns
 	scores   scoreBuffers
 	slots    *slots
 

@@ -23,12 +23,13 @@ type collector struct {
 	limit              int
 	minPrice, maxPrice string // the price range of the query; "" for any price
 	scores             *scoreBuffers
+	columns            *columns
 	total              int64
 	best               []*hit // at most limit+1, best first
 }
 
-func newCollector(req textsearch.Request, scores *scoreBuffers) *collector {
-	c := &collector{SortOrder: req.Order, limit: req.Query.Limit, minPrice: req.Plan.MinPrice, maxPrice: req.Plan.MaxPrice, scores: scores}
+func newCollector(req textsearch.Request, x *Index) *collector {
+	c := &collector{SortOrder: req.Order, limit: req.Query.Limit, minPrice: req.Plan.MinPrice, maxPrice: req.Plan.MaxPrice, scores: &x.scores, columns: &x.columns}
 	if req.After != nil {
 		c.after = &hit{id: docID(req.After.ID), key: req.After.Key}
 	}
@@ -39,7 +40,7 @@ func newCollector(req textsearch.Request, scores *scoreBuffers) *collector {
 func (c *collector) collect(ctx context.Context, s segmentSnapshot, m matches) error {
 	c.total += int64(m.products.GetCardinality())
 	if c.Field == "" {
-		return c.byScore(s, m)
+		return c.byScore(ctx, s, m)
 	}
 	rest, err := c.byTerm(ctx, s, m.products)
 	if err != nil {
@@ -49,11 +50,20 @@ func (c *collector) collect(ctx context.Context, s segmentSnapshot, m matches) e
 }
 
 // byScore offers the products whose scores are high enough for the page.
-func (c *collector) byScore(s segmentSnapshot, m matches) error {
+func (c *collector) byScore(ctx context.Context, s segmentSnapshot, m matches) error {
 	scores := c.scores.get(int(s.FullSize()))
-	defer c.scores.put(scores)
-	m.addScores(scores)
+	onlyMatching := m.addScores(scores)
 	products := m.products.ToArray()
+	defer func() {
+		if onlyMatching {
+			for _, product := range products {
+				scores[product] = 0
+			}
+		} else {
+			clear(scores)
+		}
+		c.scores.put(scores)
+	}()
 	var top uint32
 	for _, product := range products {
 		top = max(top, scores[product])
@@ -74,23 +84,23 @@ func (c *collector) byScore(s segmentSnapshot, m matches) error {
 		lowest--
 		enough += counts[lowest]
 	}
-	groups := map[uint32]*roaring.Bitmap{}
+	groups := make([][]uint32, highest-lowest+1) // products by score
 	for _, product := range products {
 		score := scores[product]
 		if score < lowest || score > highest {
 			continue
 		}
-		if groups[score] == nil {
-			groups[score] = roaring.New()
+		group := &groups[score-lowest]
+		if *group == nil {
+			*group = make([]uint32, 0, counts[score])
 		}
-		groups[score].Add(product)
+		*group = append(*group, product)
 	}
-	for score := int64(highest); score >= int64(lowest); score-- {
-		group := groups[uint32(score)]
-		if group == nil {
+	for i, group := range slices.Backward(groups) {
+		if len(group) == 0 {
 			continue
 		}
-		if more, err := c.offer(s, binary.BigEndian.AppendUint32(nil, uint32(score)), group); err != nil || !more {
+		if more, err := c.offer(ctx, s, binary.BigEndian.AppendUint32(nil, lowest+uint32(i)), group); err != nil || !more {
 			return err
 		}
 	}
@@ -111,7 +121,7 @@ func (c *collector) byTerm(ctx context.Context, s segmentSnapshot, products *roa
 	if err != nil {
 		return nil, err
 	}
-	rest = products.Clone()
+	var offered []*roaring.Bitmap
 	terms := termsBetween(dict, nil, c.firstTerm(), nil)
 	for n := range minSortTerms + int(products.GetCardinality()) {
 		if n%1_000 == 0 && ctx.Err() != nil {
@@ -131,12 +141,12 @@ func (c *collector) byTerm(ctx context.Context, s segmentSnapshot, products *roa
 		if set = roaring.And(set, products); set.IsEmpty() {
 			continue
 		}
-		if more, err := c.offer(s, c.invertIfDescending([]byte(e.Term)), set); err != nil || !more {
+		if more, err := c.offer(ctx, s, c.invertIfDescending([]byte(e.Term)), set.ToArray()); err != nil || !more {
 			return roaring.New(), err
 		}
-		rest.AndNot(set)
+		offered = append(offered, set)
 	}
-	return rest, nil
+	return roaring.AndNot(products, roaring.FastOr(offered...)), nil
 }
 
 // firstTerm returns the first term that byTerm has to read; nil for the first of the field.
@@ -188,57 +198,62 @@ func (c *collector) worst() *hit { return c.best[len(c.best)-1] }
 
 // offer inserts the best products of a group with equal keys. It reports whether products with a
 // worse key may be among the best too.
-func (c *collector) offer(s segmentSnapshot, key []byte, group *roaring.Bitmap) (more bool, err error) {
+func (c *collector) offer(ctx context.Context, s segmentSnapshot, key []byte, group []uint32) (more bool, err error) {
 	if c.full() && compareKeys(c.SortOrder, key, c.worst().key) > 0 {
 		return false, nil
 	}
 	if c.after != nil && compareKeys(c.SortOrder, key, c.after.key) < 0 {
 		return true, nil
 	}
-	if group, err = c.lowestIDs(s, key, group); err != nil {
-		return false, err
+	if len(group) > minRankedGroup {
+		if group, err = c.firstByID(ctx, s, key, group); err != nil {
+			return false, err
+		}
 	}
-	for i := group.Iterator(); i.HasNext(); {
-		if err := c.insert(&hit{key: key, segment: s, product: i.Next()}); err != nil {
+	for _, product := range group {
+		if err := c.insert(&hit{key: key, segment: s, product: product}); err != nil {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-// lowestIDs reduces a large group of products with equal keys to those with the lowest ids, as many
-// as fit on the page. It returns a small group unchanged, since reading all its ids is as fast.
-func (c *collector) lowestIDs(s segmentSnapshot, key []byte, group *roaring.Bitmap) (*roaring.Bitmap, error) {
-	size := int(group.GetCardinality())
-	// expected is how many ids of the segment precede the last id needed, if the group is spread evenly.
-	if expected := int(s.FullSize()) * (c.limit + 1) / size; c.IDDescending || size < 2*expected {
-		return group, nil
-	}
-	dict, err := s.Segment().Dictionary(textsearch.ID)
+// minRankedGroup is the size of a group of products with equal keys from which on firstByID is used. In
+// a smaller one, comparing the ids themselves is as fast.
+const minRankedGroup = 200
+
+// firstByID returns the products of a group with equal keys that come first by id, as many as fit on the
+// page, and others whose ids begin alike.
+func (c *collector) firstByID(ctx context.Context, s segmentSnapshot, key []byte, group []uint32) ([]uint32, error) {
+	ids, err := c.columns.ids(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	var from []byte
+	rank := func(product uint32) uint64 { return ids[product] }
+	if c.IDDescending {
+		rank = func(product uint32) uint64 { return ^ids[product] }
+	}
+	lowest := uint64(0)
 	if c.after != nil && compareKeys(c.SortOrder, key, c.after.key) == 0 {
-		from = []byte(c.after.id + "\x00") // the first id after it
+		if lowest = idPrefix([]byte(c.after.id)); c.IDDescending { // the previous page ended in this group
+			lowest = ^lowest
+		}
 	}
-	lowest := roaring.New()
-	ids := termsBetween(dict, nil, from, nil)
-	for lowest.GetCardinality() <= uint64(c.limit) {
-		e, err := ids.Next()
-		if err != nil {
-			return nil, err
+	first := make([]uint64, 0, c.limit+2) // the lowest ranks after lowest, in order
+	for _, product := range group {
+		r := rank(product)
+		if r <= lowest || len(first) > c.limit && r >= first[c.limit] {
+			continue // of those at lowest, some may be on the previous page, so they do not count
 		}
-		if e == nil {
-			break
-		}
-		set, err := postings(dict, e.Term)
-		if err != nil {
-			return nil, err
-		}
-		lowest.Or(roaring.And(set, group))
+		at, _ := slices.BinarySearch(first, r)
+		first = slices.Insert(first, at, r)
+		first = first[:min(len(first), c.limit+1)]
 	}
-	return lowest, nil
+	highest := lowest
+	if len(first) > 0 {
+		highest = first[len(first)-1]
+	}
+	return slices.DeleteFunc(group, func(product uint32) bool { r := rank(product); return r < lowest || r > highest }), nil
 }
 
 // insert adds h to the best hits, unless it belongs to a previous page or is worse than all of them.
@@ -299,7 +314,7 @@ func (c *collector) page(q catalog.Query, facets facetCounters) (catalog.Page, e
 // for each search would take longer than computing the scores.
 type scoreBuffers struct{ sync.Pool }
 
-// get returns n zeros. The caller returns the buffer with put.
+// get returns n zeros. The caller returns the buffer with put, and sets it to zeros before.
 func (b *scoreBuffers) get(n int) []uint32 {
 	if buffer, ok := b.Get().(*[]uint32); ok && cap(*buffer) >= n {
 		return (*buffer)[:n]
@@ -307,7 +322,4 @@ func (b *scoreBuffers) get(n int) []uint32 {
 	return make([]uint32, n)
 }
 
-func (b *scoreBuffers) put(buffer []uint32) {
-	clear(buffer)
-	b.Put(&buffer)
-}
+func (b *scoreBuffers) put(buffer []uint32) { b.Put(&buffer) }

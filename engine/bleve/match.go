@@ -52,21 +52,25 @@ func (p queryPlan) match(s segmentSnapshot) (m matches, err error) {
 // matchText keeps the products in m that match all words or an exact match, and sets the weighted
 // sets of m.
 func (p queryPlan) matchText(s segmentSnapshot, m *matches) (err error) {
-	var allWords *roaring.Bitmap
 	for _, w := range p.words {
 		sets, err := s.weightedSets(w.clauses)
 		if err != nil {
 			return err
 		}
 		m.words = append(m.words, sets)
-		set := union(sets)
-		if allWords == nil {
-			allWords = set
-		} else {
-			allWords.And(set)
+		if len(sets) == 0 {
+			break // no product matches all words
 		}
-		if allWords.IsEmpty() {
-			break
+	}
+	// The rarest word comes first: the sets of the others may be large, and only their common part
+	// with the few products that are left is computed.
+	rarestFirst := slices.SortedStableFunc(slices.Values(m.words), func(a, b []weightedSet) int { return cmp.Compare(size(a), size(b)) })
+	var allWords *roaring.Bitmap
+	for i, sets := range rarestFirst {
+		if i == 0 {
+			allWords = union(sets)
+		} else {
+			allWords = intersect(allWords, sets)
 		}
 	}
 	if m.exact, err = s.weightedSets(p.exactMatches); err != nil {
@@ -78,6 +82,23 @@ func (p queryPlan) matchText(s segmentSnapshot, m *matches) (err error) {
 	}
 	m.products.And(set)
 	return nil
+}
+
+// size returns the number of products of the sets; one that is in several sets counts several times.
+func size(sets []weightedSet) (n uint64) {
+	for _, s := range sets {
+		n += s.products.GetCardinality()
+	}
+	return n
+}
+
+// intersect returns the products that are in one of the sets.
+func intersect(products *roaring.Bitmap, sets []weightedSet) *roaring.Bitmap {
+	all := make([]*roaring.Bitmap, len(sets))
+	for i, s := range sets {
+		all[i] = roaring.And(products, s.products)
+	}
+	return roaring.FastOr(all...)
 }
 
 // weightedSets returns the products of each clause that matches any.
@@ -104,12 +125,21 @@ func union(sets []weightedSet) *roaring.Bitmap {
 }
 
 // addScores adds the weights of the sets of each product to scores, which is indexed by product. It
-// iterates set by set, which is many times faster than product by product.
-func (m matches) addScores(scores []uint32) {
+// iterates set by set, which is many times faster than product by product. It reports whether it has
+// added scores only to products that match.
+func (m matches) addScores(scores []uint32) (onlyMatching bool) {
+	onlyMatching = true
+	matching := m.products.GetCardinality()
 	var buffer [256]uint32
 	for _, sets := range append(m.words, m.exact) {
 		for _, s := range sets {
-			i := s.products.ManyIterator()
+			products := s.products
+			if products.GetCardinality() > 4*matching {
+				products = roaring.And(products, m.products) // faster than adding scores that are of no use
+			} else {
+				onlyMatching = false
+			}
+			i := products.ManyIterator()
 			for n := i.NextMany(buffer[:]); n > 0; n = i.NextMany(buffer[:]) {
 				for _, product := range buffer[:n] {
 					scores[product] += uint32(s.weight)
@@ -117,6 +147,7 @@ func (m matches) addScores(scores []uint32) {
 			}
 		}
 	}
+	return onlyMatching
 }
 
 // top returns at most n of the products: those of the sets with the highest weights. When a set has

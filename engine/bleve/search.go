@@ -49,8 +49,9 @@ func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, erro
 // find returns the page of req from one snapshot. With maxCandidates > 0 it ranks only so many
 // products of each segment, those with the best clauses; 0 ranks all.
 func (x *Index) find(ctx context.Context, r *scorch.IndexSnapshot, req textsearch.Request, p queryPlan, maxCandidates int) (catalog.Page, error) {
-	c := newCollector(req, &x.scores)
+	c := newCollector(req, x)
 	facets := newFacetCounters(req.Facets)
+	x.columns.keep(r)
 	for _, seg := range r.Segments() {
 		if err := ctx.Err(); err != nil {
 			return catalog.Page{}, err

@@ -304,13 +304,18 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "products late in the sort order are not found",
-		file: "engine/bleve/collect.go", old: "return rest, nil", new: "return roaring.New(), nil",
+		file: "engine/bleve/collect.go", old: "roaring.FastOr(offered...)), nil", new: "roaring.FastOr(append(offered, products)...)), nil",
 		pkg: "./engine/bleve", test: "Test.*",
 	},
 	{
-		bug:  "with equal scores, the next page repeats the first products",
-		file: "engine/bleve/collect.go", old: "from = []byte(c.after.id + \"\\x00\") // the first id after it", new: "",
+		bug:  "with equal scores, a page of many ends too early",
+		file: "engine/bleve/collect.go", old: "if r <= lowest || len(first)", new: "if r < lowest || len(first)",
 		pkg: "./engine/bleve", test: "Test.*",
+	},
+	{
+		bug:  "a search adds to scores of the one before",
+		file: "engine/bleve/match.go", old: "onlyMatching = false", new: "onlyMatching = true",
+		pkg: "./engine/bleve", test: "TestSearch_reference",
 	},
 	{
 		bug:  "the names of removed attributes are not checked",
