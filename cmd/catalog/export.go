@@ -23,7 +23,7 @@ catalogue. FILE "-" is standard output, and NDJSON unless -format is given. The 
 its name when it is complete.
 `)
 	serverFlag(fs, &server)
-	formatFlag(fs, &kind)
+	fs.StringVar(&kind, "format", "", "`csv or ndjson`; the default follows from the extension of the file")
 	spreadsheet := fs.Bool("spreadsheet", false, "write an apostrophe before texts that a spreadsheet would run as a formula; such a CSV file is for people, and not for catalog import")
 	if err := parse(fs, args); err != nil {
 		return err
@@ -32,10 +32,11 @@ its name when it is complete.
 		return wrongUsage("give one file, after the flags; see catalog export -h")
 	}
 	name := fs.Arg(0)
-	asCSV, err := productfile.IsCSV(kind, name)
+	written, err := productfile.KindOf(kind, name)
 	if err != nil {
 		return &usageError{err}
 	}
+	asCSV := written == productfile.CSV
 	c := client.New(server)
 	if name == "-" {
 		_, err := export(ctx, c, asCSV, *spreadsheet, os.Stdout, os.Stderr)

@@ -7,7 +7,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,130 +23,312 @@ const (
 	// batchRows is the number of rows in one request: large enough that the request
 	// itself costs little, and small enough that a repeated one loses little.
 	batchRows = 500
+	// batchBytes is the size of a request from which it is sent, so that four of them take
+	// little memory, however long the rows are.
+	batchBytes = 4 << 20
 	// inFlight is the number of concurrent requests, which keeps the server busy.
 	inFlight = 4
-	// maxListed is the number of refused rows that are printed.
+	// maxListed is the number of refused rows that are printed, and of notes.
 	maxListed = 100
 	// defaultRetry is the time after which an import gives up: a restart of the server
 	// takes a few seconds.
 	defaultRetry = 30 * time.Second
+	// planProducts is the number of products that -plan prints.
+	planProducts = 5
 )
 
 var importManual = `import [flags] FILE
 
-Creates and changes products from the rows of a CSV or NDJSON file. FILE "-" is standard
-input, and NDJSON unless -format is given. A row applies to the product with its id, or
+Creates and changes products from the rows of a CSV or JSON file, which may be compressed
+(.gz, .zip). FILE "-" is standard input. A row applies to the product with its id, or
 else with its sku; if there is none, the product is created. Only the fields in the row
 change, and a row without a change makes no new version. Importing a file again is
 therefore safe, and completes an import that was interrupted. If several rows are about
 one product, the last one counts.
 
-The first line of a CSV file has the names of the columns. -map assigns them to fields:
-  -map sku=item_no,name=title,price=net,attributes.width=width_cm
-Without -map, the columns with these names are read, and others ignored:
+Encoding, delimiter, line ends and header are recognised, and printed in one line; a flag
+overrules each. -plan shows how a file would be read, and changes nothing.
+
+The header of a CSV file has the names of the columns. -map assigns them to fields:
+  -map 'sku=item_no,name=title,price=net,attributes.width="Width, cm"'
+-mapping reads a YAML file that can do more, and -preset the files of a well-known system:
+  ` + strings.Join(productfile.Presets(), ", ") + `
+Without them, the columns with these names are read, and others ignored:
   ` + strings.Join(productfile.Columns(), ", ") + `, attributes.NAME
-Tags are separated by |. Runs of spaces become one space, and an empty cell clears the
-field.
+Tags are separated by |, names of a category by / or >.
 
 Refused rows are listed with their line and the reason; all others are imported. The exit
-code is 0 if no row was refused, else 1.
+code is 0 if no row was refused, else 1. docs/import.md has an example of each format.
 `
 
+// importOptions are the flags of an import.
+type importOptions struct {
+	format  productfile.Format
+	retry   time.Duration
+	rejects string // name of the file for refused rows
+	plan    bool
+}
+
 func importFile(ctx context.Context, args []string) error {
-	var server, delimiter, kind string
-	var retry time.Duration
-	var format productfile.Format
+	var server string
 	fs := flags("import", importManual)
 	serverFlag(fs, &server)
-	formatFlag(fs, &kind)
-	fs.StringVar(&delimiter, "delimiter", ",", "`character` between the cells of a CSV file; \\t for a tab")
-	fs.StringVar(&format.Decimal, "decimal", ".", "decimal `separator` of prices in a CSV file: . or ,")
-	fs.StringVar(&format.Currency, "currency", "", "ISO 4217 `code` for prices without a currency in a CSV file")
-	fs.StringVar(&format.Mapping, "map", "", "`field=column,…`: columns of a CSV file for the fields")
-	fs.DurationVar(&retry, "retry", defaultRetry, "`time` for which failed requests are retried while the server is unavailable")
-	if err := parse(fs, args); err != nil {
+	o, err := parseImport(fs, args)
+	if err != nil {
 		return err
 	}
-	if fs.NArg() != 1 {
-		return wrongUsage("give one file, after the flags; see catalog import -h")
-	}
-	var err error
-	if format.Delimiter, err = productfile.ParseDelimiter(delimiter); err != nil {
-		return &usageError{err}
-	}
-	if err := format.Validate(); err != nil {
-		return &usageError{err}
-	}
-	if format.CSV, err = productfile.IsCSV(kind, fs.Arg(0)); err != nil {
-		return &usageError{err}
-	}
-	in, done, err := open(fs.Arg(0))
+	source, done, err := o.open(fs.Arg(0))
 	if err != nil {
 		return err
 	}
 	defer done()
-	c := client.New(server)
-	c.RetryTimeout = retry
-	result, err := runImport(ctx, c, format, in, os.Stderr)
-	if result != nil {
-		result.print(os.Stdout, os.Stderr)
+	if o.plan {
+		return printPlan(os.Stdout, source, o.format)
 	}
-	if err == nil && len(result.refused) > 0 {
-		return fmt.Errorf("%d rows were refused; see the list above", len(result.refused))
+	c := client.New(server)
+	c.RetryTimeout = o.retry
+	result, err := runImport(ctx, c, o, source, os.Stderr)
+	if result != nil {
+		result.print(os.Stdout)
+	}
+	if err == nil && result.refused > 0 {
+		where := "see the list above"
+		if o.rejects != "" {
+			where = o.rejects + " has them; correct and import that file"
+		}
+		return fmt.Errorf("%d rows were refused; %s", result.refused, where)
 	}
 	return err
 }
 
-func formatFlag(fs *flag.FlagSet, to *string) {
-	fs.StringVar(to, "format", "", "`csv or ndjson`; the default follows from the extension of the file")
+// parseImport parses the flags of an import.
+func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
+	var kind, delimiter, columns, mapped, mapping, preset, empty, long string
+	f := &o.format
+	fs.StringVar(&kind, "format", "", "`csv or ndjson`; the default follows from the extension of the file, or its content")
+	fs.StringVar(&delimiter, "delimiter", "", "`character` between the cells of a CSV file; \\t for a tab; recognised by default")
+	fs.StringVar(&f.Encoding, "encoding", "", "character encoding, `such as` windows-1252, macintosh or utf-16le; recognised by default")
+	fs.StringVar(&f.LineEnds, "line-ends", "", "`lf, crlf or cr`; recognised by default")
+	fs.IntVar(&f.HeaderRow, "header-row", 0, "`number` of the row with the names of the columns, from 1; recognised by default")
+	fs.StringVar(&columns, "columns", "", "`names` of the columns of a CSV file without a header, separated by commas")
+	fs.StringVar(&f.Decimal, "decimal", "", "decimal `separator` of prices: . or , (the other one separates thousands); by default each price shows it")
+	fs.StringVar(&f.Currency, "currency", "", "ISO 4217 `code` for prices without a currency")
+	fs.StringVar(&mapped, "map", "", "`field=column,…`: columns for the fields; quotes around a column with a comma; a.b for members of JSON objects")
+	fs.StringVar(&mapping, "mapping", "", "YAML `file` with columns for the fields, and how their cells are read")
+	fs.StringVar(&preset, "preset", "", "`system` that wrote the file: "+strings.Join(productfile.Presets(), ", "))
+	fs.StringVar(&empty, "empty", "", "what an empty cell means: `clear or keep` the field, for all or as field=keep,…; name and price are always kept; clear by default")
+	fs.StringVar(&long, "long", "", "what a text above its limit means: `refuse, cut or skip` (leave it out), for all or as field=cut,…; refuse by default")
+	fs.StringVar(&f.OtherCategories, "other-categories", "", "what the second and further categories of a cell become: `note or tags`; noted by default, since a product has one")
+	fs.BoolFunc("tidy", "make runs of blanks one space, and understand prices, categories and damage by spreadsheets; on for CSV files that catalog export did not write and for mapped JSON", func(s string) error {
+		on := s == "true"
+		if !on && s != "false" {
+			return errors.New("must be true or false")
+		}
+		f.Tidy = &on
+		return nil
+	})
+	fs.StringVar(&o.rejects, "rejects", "", "`file` for refused rows, as they came and with the reason in the first column, to be corrected and imported")
+	fs.BoolVar(&o.plan, "plan", false, "print how the file would be read and its first products, and change nothing")
+	fs.DurationVar(&o.retry, "retry", defaultRetry, "`time` for which failed requests are retried while the server is unavailable")
+	if err := parse(fs, args); err != nil {
+		return o, err
+	}
+	if fs.NArg() != 1 {
+		return o, wrongUsage("give one file, after the flags; see catalog import -h")
+	}
+	f.Kind = kind
+	if columns != "" {
+		f.Columns = strings.Split(columns, ",")
+	}
+	for _, set := range []func() error{
+		func() (err error) { f.Delimiter, err = productfile.ParseDelimiter(delimiter); return err },
+		func() (err error) {
+			f.Empty, err = productfile.ParsePolicies("-empty", empty, productfile.EmptyClear, productfile.EmptyKeep)
+			return err
+		},
+		func() (err error) {
+			f.Long, err = productfile.ParsePolicies("-long", long, productfile.LongRefuse, productfile.LongCut, productfile.LongSkip)
+			return err
+		},
+		func() (err error) { f.Mapping, err = parseMapping(preset, mapping, mapped); return err },
+		func() (err error) { f.Kind, err = productfile.KindOf(kind, fs.Arg(0)); return err },
+		func() error { return f.Validate() },
+	} {
+		if err := set(); err != nil {
+			return o, &usageError{err}
+		}
+	}
+	return o, nil
+}
+
+// parseMapping returns the mapping of a preset or file, with the columns of -map in place
+// of those for the same fields.
+func parseMapping(preset, file, mapped string) (m productfile.Mapping, err error) {
+	switch {
+	case preset != "" && file != "":
+		return m, errors.New("give -preset or -mapping, not both")
+	case preset != "":
+		m, err = productfile.Preset(preset)
+	case file != "":
+		m, err = productfile.LoadMapping(file)
+	}
+	if err != nil || mapped == "" {
+		return m, err
+	}
+	columns, err := productfile.ParseMap(mapped)
+	return m.Override(columns), err
 }
 
 // open opens the file. Standard input is copied to a temporary file, because an import
 // reads the rows twice.
-func open(name string) (f *os.File, done func(), err error) {
-	if name != "-" {
-		if f, err = os.Open(name); err != nil {
-			return nil, nil, err
-		}
-		return f, func() { f.Close() }, nil
+func (o *importOptions) open(name string) (source productfile.Source, done func(), err error) {
+	var f *os.File
+	if name == "-" {
+		f, err = os.CreateTemp("", "catalog-import-")
+	} else {
+		f, err = os.Open(name)
 	}
-	if f, err = os.CreateTemp("", "catalog-import-"); err != nil {
+	if err != nil {
 		return nil, nil, err
 	}
-	done = func() { f.Close(); os.Remove(f.Name()) }
-	if _, err = io.Copy(f, os.Stdin); err != nil {
+	done = func() { f.Close() }
+	if name == "-" {
+		done = func() { f.Close(); os.Remove(f.Name()) }
+		_, err = io.Copy(f, os.Stdin)
+	}
+	if err == nil {
+		source, name, err = productfile.SourceOf(f)
+	}
+	if err == nil && o.format.Kind == "" && name != f.Name() {
+		o.format.Kind, err = productfile.KindOf("", name) // of the unpacked file
+	}
+	if err != nil {
 		done()
 		return nil, nil, err
 	}
-	return f, done, nil
+	return source, done, nil
+}
+
+// printPlan prints how a file would be read, and its first products.
+func printPlan(out io.Writer, source productfile.Source, format productfile.Format) error {
+	in, err := source()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	r, err := productfile.NewReader(in, format)
+	if err != nil {
+		return err
+	}
+	about := r.Recognised()
+	fmt.Fprintln(out, about)
+	for _, m := range about.Mapped {
+		fmt.Fprintln(out, "  "+m)
+	}
+	if len(about.Ignored) > 0 {
+		fmt.Fprintln(out, "  not read: "+strings.Join(about.Ignored, ", "))
+	}
+	products := 0
+	for products < planProducts {
+		row, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		for _, note := range row.Notes {
+			fmt.Fprintf(out, "line %d: note: %s\n", row.Line, note)
+		}
+		switch {
+		case row.Skipped != "":
+			fmt.Fprintf(out, "line %d: skipped, one of the %s\n", row.Line, row.Skipped)
+			continue
+		case row.Err != nil:
+			fmt.Fprintf(out, "line %d: refused: %s\n", row.Line, row.Err)
+		default:
+			fmt.Fprintf(out, "line %d: %s\n", row.Line, row.JSON)
+		}
+		products++
+	}
+	if products == 0 {
+		return errors.New("the file has no row with a product")
+	}
+	return nil
 }
 
 // importResult counts the rows of an import by outcome.
 type importResult struct {
-	mu                                sync.Mutex
-	rows, created, changed, unchanged int
-	superseded                        int // rows followed by another row about the same product
-	refused                           []refusedRow
-	took                              time.Duration
+	mu                                         sync.Mutex
+	rows, created, changed, unchanged, refused int
+	superseded                                 int // rows followed by another row about the same product
+	skipped                                    map[string]int
+	noted                                      int
+	took                                       time.Duration
+
+	status  io.Writer
+	rejects *productfile.RejectsWriter // nil for none
+	err     error                      // of the file of refused rows
 }
 
-type refusedRow struct {
-	line   int
-	reason string
+// refuse lists a refused row, and writes it to the file of refused rows.
+func (i *importResult) refuse(row productfile.Row, reason string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch i.refused++; {
+	case i.refused <= maxListed:
+		fmt.Fprintf(i.status, "line %d: %s\n", row.Line, reason)
+	case i.refused == maxListed+1:
+		fmt.Fprintln(i.status, "… and more refused rows, which are not listed")
+	}
+	if i.rejects != nil {
+		i.err = errors.Join(i.err, i.rejects.Write(row, reason))
+	}
+}
+
+// note lists what of a row was left out or changed.
+func (i *importResult) note(row productfile.Row) {
+	for _, n := range row.Notes {
+		switch i.noted++; {
+		case i.noted <= maxListed:
+			fmt.Fprintf(i.status, "line %d: note: %s\n", row.Line, n)
+		case i.noted == maxListed+1:
+			fmt.Fprintln(i.status, "… and more notes, which are not listed")
+		}
+	}
 }
 
 // runImport checks the whole file first, and then sends the rows that are valid and not
 // superseded.
-func runImport(ctx context.Context, c *client.Client, format productfile.Format, in io.ReadSeeker, status io.Writer) (*importResult, error) {
+func runImport(ctx context.Context, c *client.Client, o importOptions, source productfile.Source, status io.Writer) (result *importResult, err error) {
 	since := time.Now()
-	file, err := productfile.Check(in, format, ctx.Err)
+	about, err := productfile.Recognise(source, o.format)
 	if err != nil {
 		return nil, fmt.Errorf("%w; nothing was sent", err)
 	}
-	result := &importResult{rows: file.Rows, superseded: file.Superseded}
-	for _, r := range file.Invalid {
-		result.refused = append(result.refused, refusedRow{r.Line, r.Err.Error()})
+	fmt.Fprintln(status, about)
+	result = &importResult{status: status}
+	if o.rejects != "" {
+		if result.rejects, err = productfile.CreateRejects(o.rejects, source, o.format); err != nil {
+			return nil, fmt.Errorf("%w; nothing was sent", err)
+		}
+		defer func() {
+			if e := errors.Join(result.err, result.rejects.Close()); err == nil && e != nil {
+				err = fmt.Errorf("%s: %w; the rows were imported", o.rejects, e)
+			}
+		}()
 	}
+	file, err := productfile.Check(source, o.format, func(r productfile.Row) error {
+		if r.Err != nil {
+			result.refuse(r, r.Err.Error())
+		}
+		result.note(r)
+		return ctx.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w; nothing was sent", err)
+	}
+	result.rows, result.superseded, result.skipped = file.Rows, file.Superseded, file.Skipped
 	bar := newProgress(status, "import", file.Products)
 	defer bar.done()
 
@@ -164,20 +348,22 @@ func runImport(ctx context.Context, c *client.Client, format productfile.Format,
 		})
 	}
 	var batch []productfile.Row
+	size := 0
 	flush := func() error {
 		if len(batch) == 0 {
 			return nil
 		}
 		select {
 		case batches <- batch:
-			batch = nil
+			batch, size = nil, 0
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 	err = file.Each(func(r productfile.Row) error {
-		if batch = append(batch, r); len(batch) < batchRows {
+		batch = append(batch, r)
+		if size += len(r.JSON) + len(r.Raw); len(batch) < batchRows && size < batchBytes {
 			return nil
 		}
 		return flush()
@@ -209,36 +395,36 @@ func (i *importResult) send(ctx context.Context, c *client.Client, rows []produc
 	if len(results) != len(rows) {
 		return fmt.Errorf("the server returned %d results for %d rows", len(results), len(rows))
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
 	for n, r := range results {
 		switch r.Outcome {
 		case api.ImportResultOutcomeCreated:
-			i.created++
+			i.count(&i.created)
 		case api.ImportResultOutcomeChanged:
-			i.changed++
+			i.count(&i.changed)
 		case api.ImportResultOutcomeUnchanged:
-			i.unchanged++
+			i.count(&i.unchanged)
 		default:
-			i.refused = append(i.refused, refusedRow{rows[n].Line, (&client.Problem{Problem: r.Problem}).Error()})
+			i.refuse(rows[n], (&client.Problem{Problem: r.Problem}).Error())
 		}
 	}
 	return nil
 }
 
-// print lists the refused rows on errs, and prints the summary on out.
-func (i *importResult) print(out, errs io.Writer) {
-	for n, r := range i.refused {
-		if n == maxListed {
-			fmt.Fprintf(errs, "… and %d more\n", len(i.refused)-n)
-			break
-		}
-		fmt.Fprintf(errs, "line %d: %s\n", r.line, r.reason)
-	}
+func (i *importResult) count(n *int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	*n++
+}
+
+// print prints the summary.
+func (i *importResult) print(out io.Writer) {
 	fmt.Fprintf(out, "%d rows: %d created, %d updated, %d unchanged, %d refused\n",
-		i.rows, i.created, i.changed, i.unchanged+i.superseded, len(i.refused))
+		i.rows, i.created, i.changed, i.unchanged+i.superseded, i.refused)
 	if i.superseded > 0 {
 		fmt.Fprintf(out, "%d of the unchanged rows are followed by another row about the same product, which counts\n", i.superseded)
+	}
+	for _, what := range slices.Sorted(maps.Keys(i.skipped)) {
+		fmt.Fprintf(out, "%d %s were skipped\n", i.skipped[what], what)
 	}
 	if s := i.took.Seconds(); s > 0 {
 		fmt.Fprintf(out, "%.1f s, %.0f products/s\n", s, float64(i.created+i.changed+i.unchanged)/s)

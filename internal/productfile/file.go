@@ -1,47 +1,73 @@
 package productfile
 
 import (
+	"errors"
 	"io"
 )
 
 // File is a file whose rows have all been checked once. Rows that are valid and not
 // superseded are to be sent.
 type File struct {
-	Rows       int   // number of rows
-	Products   int   // number of rows to be sent, one for each product
-	Superseded int   // number of valid rows followed by another one about their product
-	Invalid    []Row // rows with an Err
+	Rows       int            // number of rows that are products, valid or not
+	Products   int            // number of rows to be sent, one for each product
+	Superseded int            // number of valid rows followed by another one about their product
+	Invalid    int            // number of rows with an Err
+	Skipped    map[string]int // number of rows that are not products, by what they are
 
-	file   io.ReadSeeker
+	source Source
 	format Format
 	last   map[string]int // line of the last valid row about each product, by Row.Key
 }
 
-// Check reads the whole file, from its start. It returns an error if the file cannot be
-// read to its end; invalid rows are in the result. keepOn is called for each row and
-// stops the check by an error, as when the user interrupts it.
-func Check(file io.ReadSeeker, format Format, keepOn func() error) (*File, error) {
-	c := &File{file: file, format: format, last: map[string]int{}}
+// Source opens the content of a file at its start.
+type Source func() (io.ReadCloser, error)
+
+// Recognise returns the form of a file.
+func Recognise(source Source, format Format) (Recognised, error) {
+	in, err := source()
+	if err != nil {
+		return Recognised{}, err
+	}
+	defer in.Close()
+	r, err := NewReader(in, format)
+	if err != nil {
+		return Recognised{}, err
+	}
+	return r.Recognised(), nil
+}
+
+// Check reads the whole file. It returns an error if the file cannot be read to its end,
+// or has no row of a product. handle is called for each row, and stops the check by an
+// error.
+func Check(source Source, format Format, handle func(Row) error) (*File, error) {
+	c := &File{source: source, format: format, last: map[string]int{}, Skipped: map[string]int{}}
 	err := c.read(func(r Row) error {
+		switch {
+		case r.Skipped != "":
+			c.Skipped[r.Skipped]++
+			return handle(r)
+		case r.Err != nil:
+			c.Invalid++
+		default:
+			if _, seen := c.last[r.Key]; seen {
+				c.Superseded++
+			}
+			c.last[r.Key] = r.Line
+		}
 		c.Rows++
-		if r.Err != nil {
-			c.Invalid = append(c.Invalid, r)
-			return keepOn()
-		}
-		if _, seen := c.last[r.Key]; seen {
-			c.Superseded++
-		}
-		c.last[r.Key] = r.Line
-		return keepOn()
+		return handle(r)
 	})
 	c.Products = len(c.last)
+	if err == nil && c.Rows == 0 {
+		err = errors.New("the file has no row with a product")
+	}
 	return c, err
 }
 
 // Each calls handle with each row to be sent, in the order of the file.
 func (c *File) Each(handle func(Row) error) error {
 	return c.read(func(r Row) error {
-		if r.Err != nil || c.last[r.Key] != r.Line {
+		if r.Err != nil || r.Skipped != "" || c.last[r.Key] != r.Line {
 			return nil
 		}
 		return handle(r)
@@ -49,8 +75,14 @@ func (c *File) Each(handle func(Row) error) error {
 }
 
 func (c *File) read(handle func(Row) error) error {
-	if _, err := c.file.Seek(0, io.SeekStart); err != nil {
+	in, err := c.source()
+	if err != nil {
 		return err
 	}
-	return Read(c.file, c.format, handle)
+	defer in.Close()
+	r, err := NewReader(in, c.format)
+	if err != nil {
+		return err
+	}
+	return r.Each(handle)
 }

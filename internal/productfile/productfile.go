@@ -1,11 +1,11 @@
-// Package productfile reads and writes products as CSV and NDJSON files, the formats of
-// catalog import and catalog export. Rows are checked with the rules of the server, so
-// that most of what it would refuse is known before anything is sent. The columns follow
-// from the table [catalog.Fields].
+// Package productfile reads and writes files of products, the formats of catalog import
+// and catalog export. It recognises the form of a file (kind, encoding, delimiter, line
+// ends, header), maps its columns to fields, and checks each row with the rules of the
+// server, so that most of what the server would refuse is known before anything is sent.
+// The columns follow from the table [catalog.Fields].
 package productfile
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -19,65 +19,135 @@ import (
 	"catalog/internal/wire"
 )
 
-// Format describes a file.
-type Format struct {
-	// CSV selects CSV; otherwise the file is NDJSON, and the other fields are not used.
-	CSV bool
+// Kinds of files.
+const (
+	CSV  = "csv"  // rows of cells, with any delimiter
+	JSON = "json" // a list of objects, or one object after the other (NDJSON)
+)
 
-	// Delimiter separates the cells of a row, usually a comma, semicolon or tab.
+// Format says how a file is read. The zero value recognises the form of the file by its
+// content; each field overrules one part of that.
+type Format struct {
+	// Kind is CSV, JSON, or "" to recognise it.
+	Kind string
+
+	// Encoding is the name of the character encoding, such as windows-1252.
+	Encoding string
+
+	// Delimiter separates the cells of a CSV row.
 	Delimiter rune
 
-	// Decimal is the decimal separator of prices: "." or ",".
+	// LineEnds is lf, crlf or cr. Rows of the first two end at a line feed.
+	LineEnds string
+
+	// HeaderRow is the number of the CSV row with the names of the columns, from 1.
+	HeaderRow int
+
+	// Columns are the names of the columns of a CSV file without a header.
+	Columns []string
+
+	// Decimal is the decimal separator of prices: "." or ",". Without it, the notation
+	// of each price decides, and a price with two readings is refused.
 	Decimal string
 
-	// Currency is the ISO 4217 code of prices without one: the file has no column for
-	// the currency, or its cell is empty. Without it such a price is refused, unless
-	// it changes the price of a product, which then keeps its currency.
+	// Currency is the ISO 4217 code of prices without one: neither their cell nor the
+	// column for the currency has it. Without it such a price is refused, unless it
+	// changes the price of a product, which then keeps its currency.
 	Currency string
 
-	// Mapping assigns columns to fields, as in "sku=item_no,attributes.width=width_cm".
-	// If it is empty, columns with the name of a field are used.
-	Mapping string
+	// Mapping assigns columns to fields. Without it, columns with the name of a field
+	// are used.
+	Mapping Mapping
+
+	// Empty and Long say what an empty cell and a text above its limit mean. The
+	// policy of a column in Mapping takes precedence.
+	Empty, Long Policies
+
+	// OtherCategories says what the second and further categories of a cell become:
+	// OtherNoted or OtherTags.
+	OtherCategories string
+
+	// Tidy makes runs of blanks one space. Without it, files that catalog export wrote
+	// and JSON without a mapping are read as they are, and other files are tidied.
+	Tidy *bool
 }
 
-// Validate returns an error that names the flag of catalog import for a setting that
-// is not valid.
+// ErrSetting is the kind of errors about the settings of a format.
+var ErrSetting = errors.New("invalid setting")
+
+// Validate returns an error that names the flag of catalog import for a setting that is
+// not valid.
 func (f Format) Validate() error {
 	switch {
-	case f.Decimal != "." && f.Decimal != ",":
+	case f.Kind != "" && f.Kind != CSV && f.Kind != JSON:
+		return fmt.Errorf("-format must be csv or json, not %q", f.Kind)
+	case f.Decimal != "" && f.Decimal != "." && f.Decimal != ",":
 		return fmt.Errorf("-decimal must be . or , not %q", f.Decimal)
-	case f.Delimiter == 0 || strings.ContainsRune("\"\r\n\uFFFD", f.Delimiter):
+	case strings.ContainsRune("\"\r\n\uFFFD", f.Delimiter):
 		return fmt.Errorf("-delimiter must not be %q", f.Delimiter)
+	case f.LineEnds != "" && f.LineEnds != "lf" && f.LineEnds != "crlf" && f.LineEnds != "cr":
+		return fmt.Errorf("-line-ends must be lf, crlf or cr, not %q", f.LineEnds)
+	case f.HeaderRow < 0:
+		return fmt.Errorf("-header-row must be 1 or more, not %d", f.HeaderRow)
+	case f.HeaderRow > 0 && len(f.Columns) > 0:
+		return errors.New("-header-row and -columns exclude each other: -columns is for a file without a header")
+	case f.OtherCategories != "" && f.OtherCategories != OtherNoted && f.OtherCategories != OtherTags:
+		return fmt.Errorf("-other-categories must be %s or %s, not %q", OtherNoted, OtherTags, f.OtherCategories)
+	case f.Currency != "" && catalog.CurrencyDigits(f.Currency) < 0:
+		return fmt.Errorf("-currency %q is not a currency code of ISO 4217, such as EUR", f.Currency)
+	}
+	if _, err := decoderOf(f.Encoding); err != nil {
+		return err
 	}
 	return nil
 }
 
-// ParseDelimiter parses the value of a flag: one character, or \t for a tab.
+// ParseDelimiter parses the value of a flag: one character, \t or "tab" for a tab, and
+// "" to recognise the delimiter.
 func ParseDelimiter(s string) (rune, error) {
-	if s == `\t` {
+	switch s {
+	case "":
+		return 0, nil
+	case `\t`, "tab":
 		return '\t', nil
 	}
 	r, size := utf8.DecodeRuneInString(s)
-	if size == 0 || size != len(s) {
-		return 0, fmt.Errorf("-delimiter must be one character, not %q", s)
+	if size != len(s) {
+		return 0, fmt.Errorf("-delimiter must be one character, or \\t, not %q", s)
 	}
 	return r, nil
 }
 
-// IsCSV reports whether a file is CSV rather than NDJSON: by kind, csv or ndjson, or if
-// kind is empty by the extension of its name. Files without an extension, and standard
-// input ("-"), are NDJSON.
-func IsCSV(kind, name string) (bool, error) {
-	if kind == "" && name != "-" {
-		kind = strings.TrimPrefix(strings.ToLower(filepath.Ext(name)), ".")
-	}
+// KindOf returns the kind of a file by a name of the kind or, if that is empty, by the
+// extension of the file's name. It returns "" when neither says it: the content does.
+func KindOf(kind, name string) (string, error) {
 	switch kind {
-	case "csv", "tsv", "txt":
-		return true, nil
-	case "ndjson", "jsonl", "json", "":
-		return false, nil
+	case "csv", "tsv":
+		return CSV, nil
+	case "json", "ndjson", "jsonl":
+		return JSON, nil
+	case "":
+	default:
+		return "", fmt.Errorf("-format must be csv or ndjson, not %q", kind)
 	}
-	return false, fmt.Errorf("-format must be csv or ndjson, not %q", kind)
+	switch extension(name) {
+	case "csv", "tsv", "tab":
+		return CSV, nil
+	case "ndjson", "jsonl", "json":
+		return JSON, nil
+	case "xlsx", "xls", "ods":
+		return "", fmt.Errorf("%s is a workbook; save it in the spreadsheet as \"CSV UTF-8\", and import that file", name)
+	case "xml", "pdf", "html", "docx":
+		return "", fmt.Errorf("%s is neither CSV nor JSON; convert it first", name)
+	}
+	return "", nil
+}
+
+// extension returns the extension of a file's name in lower case, without the point, and
+// without that of a compressed file.
+func extension(name string) string {
+	name = strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(name), ".gz"), ".zip")
+	return strings.TrimPrefix(filepath.Ext(name), ".")
 }
 
 // Row is a row of a file.
@@ -91,18 +161,30 @@ type Row struct {
 	// Err is the reason why the row cannot be sent, or nil. With an error, Key and JSON
 	// are not set.
 	Err error
+	// Skipped names what the row is when it is not a product, such as "blank rows".
+	// Key and JSON are then not set.
+	Skipped string
+	// Notes say what of the row was left out or changed.
+	Notes []string
+	// Raw is the row as it stands in the file, in UTF-8, without its line end.
+	Raw []byte
 }
 
 // Read calls handle with each row, in order. It stops at the first error of handle, and
-// at a row after which the rest of the file cannot be read; a row that alone is invalid
-// has an Err instead.
-func Read(r io.Reader, f Format, handle func(Row) error) error {
-	next, err := f.open(r)
+// where the rest of the file cannot be read; a row that alone is invalid has an Err
+// instead.
+func Read(in io.Reader, f Format, handle func(Row) error) error {
+	r, err := NewReader(in, f)
 	if err != nil {
 		return err
 	}
+	return r.Each(handle)
+}
+
+// Each calls handle with each row, as [Read] does.
+func (r *Reader) Each(handle func(Row) error) error {
 	for {
-		row, err := next()
+		row, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -115,54 +197,21 @@ func Read(r io.Reader, f Format, handle func(Row) error) error {
 	}
 }
 
-// open returns a function that returns one row after the other, and io.EOF after the
-// last one.
-func (f Format) open(r io.Reader) (func() (Row, error), error) {
-	in := bufio.NewReader(r)
-	start, _ := in.Peek(3)
-	switch {
-	case bytes.HasPrefix(start, []byte{0xFF, 0xFE}), bytes.HasPrefix(start, []byte{0xFE, 0xFF}):
-		return nil, errors.New("line 1: the file is UTF-16; convert it to UTF-8, for example with: iconv -f UTF-16 -t UTF-8")
-	case bytes.Equal(start, []byte("\xEF\xBB\xBF")): // the byte-order mark of UTF-8, which Excel writes
-		_, _ = in.Discard(3)
-	}
-	if f.CSV {
-		return f.openCSV(in)
-	}
-	return openNDJSON(in), nil
-}
-
-func openNDJSON(in *bufio.Reader) func() (Row, error) {
-	line := 0
-	return func() (Row, error) {
-		for {
-			text, err := in.ReadBytes('\n')
-			if len(text) == 0 && err != nil {
-				return Row{}, err
-			}
-			line++
-			if text = bytes.TrimSpace(text); len(text) > 0 {
-				return newRow(line, text), nil
-			}
-		}
-	}
-}
-
-// newRow checks the merge patch of a row.
-func newRow(line int, patch []byte) Row {
+// finish checks the merge patch of the row and sets Key and JSON, or Err.
+func (r *Row) finish(patch []byte) {
 	id, p, err := wire.ParseRow(patch)
 	if err != nil {
-		return Row{Line: line, Err: err}
+		r.Err = err
+		return
 	}
 	var compact bytes.Buffer // without line breaks, which would split the row
-	if err := json.Compact(&compact, patch); err != nil {
-		return Row{Line: line, Err: err}
+	if r.Err = json.Compact(&compact, patch); r.Err != nil {
+		return
 	}
-	row := Row{Line: line, JSON: compact.Bytes()}
+	r.JSON = compact.Bytes()
 	if id != (catalog.ID{}) {
-		row.Key = "id " + id.String()
+		r.Key = "id " + id.String()
 	} else {
-		row.Key = "sku " + *p.SKU
+		r.Key = "sku " + *p.SKU
 	}
-	return row
 }

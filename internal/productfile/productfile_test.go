@@ -1,6 +1,7 @@
 package productfile_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -8,7 +9,7 @@ import (
 )
 
 // plain is the format that catalog import has without flags.
-var plain = productfile.Format{CSV: true, Delimiter: ',', Decimal: "."}
+var plain = productfile.Format{Kind: productfile.CSV}
 
 // read returns the rows of a file, as "line JSON" or "line ! error".
 func read(t *testing.T, f productfile.Format, file string) []string {
@@ -29,9 +30,15 @@ func tryRead(f productfile.Format, file string) (rows []string, err error) {
 }
 
 func show(r productfile.Row) string {
-	line := string(rune('0'+r.Line)) + " "
-	if r.Err != nil {
+	line := strconv.Itoa(r.Line) + " "
+	switch {
+	case r.Err != nil:
 		return line + "! " + r.Err.Error()
+	case r.Skipped != "":
+		return line + "- " + r.Skipped
+	}
+	for _, note := range r.Notes {
+		line += "(" + note + ") "
 	}
 	return line + string(r.JSON)
 }
@@ -58,16 +65,10 @@ func expectError(t *testing.T, err error, parts ...string) {
 }
 
 func TestRead(t *testing.T) {
-	ndjson := productfile.Format{}
+	ndjson := productfile.Format{Kind: productfile.JSON}
 	t.Run("a byte-order mark of UTF-8 is not part of the first column or row", func(t *testing.T) {
 		expectRows(t, read(t, plain, "\uFEFFsku,name\nA,Chair\n"), `2 {"name":"Chair","sku":"A"}`)
 		expectRows(t, read(t, ndjson, "\uFEFF"+`{"sku":"A"}`), `1 {"sku":"A"}`)
-	})
-	t.Run("UTF-16 is refused with a remedy", func(t *testing.T) {
-		for _, mark := range []string{"\xFF\xFE", "\xFE\xFF"} {
-			_, err := tryRead(plain, mark+"s\x00k\x00u\x00")
-			expectError(t, err, "line 1: the file is UTF-16", "iconv -f UTF-16")
-		}
 	})
 	t.Run("NDJSON rows are made one line, and empty lines are skipped", func(t *testing.T) {
 		expectRows(t, read(t, ndjson, "\n  {\"sku\": \"A\"}\r\n\n{\"sku\":\"B\", \"name\":\"x  y\"}"),
@@ -93,28 +94,29 @@ func TestRead(t *testing.T) {
 	})
 }
 
-func TestIsCSV(t *testing.T) {
-	for _, tt := range []struct {
-		kind, name string
-		want       bool
-	}{
-		{"", "shop.csv", true},
-		{"", "SHOP.CSV", true},
-		{"", "shop.tsv", true},
-		{"", "shop.ndjson", false},
-		{"", "shop.jsonl", false},
-		{"", "shop", false},
-		{"", "-", false},
-		{"csv", "-", true},
-		{"csv", "shop.ndjson", true},
-		{"ndjson", "shop.csv", false},
+func TestKindOf(t *testing.T) {
+	for _, tt := range []struct{ kind, name, want string }{
+		{"", "shop.csv", "csv"},
+		{"", "SHOP.CSV", "csv"},
+		{"", "shop.tsv", "csv"},
+		{"", "shop.csv.gz", "csv"},
+		{"", "shop.ndjson", "json"},
+		{"", "shop.jsonl.zip", "json"},
+		{"", "shop.txt", ""},
+		{"", "shop", ""},
+		{"", "-", ""},
+		{"csv", "-", "csv"},
+		{"csv", "shop.ndjson", "csv"},
+		{"ndjson", "shop.csv", "json"},
 	} {
-		if got, err := productfile.IsCSV(tt.kind, tt.name); got != tt.want || err != nil {
-			t.Errorf("IsCSV(%q, %q) = %v, %v; want %v", tt.kind, tt.name, got, err, tt.want)
+		if got, err := productfile.KindOf(tt.kind, tt.name); got != tt.want || err != nil {
+			t.Errorf("KindOf(%q, %q) = %q, %v; want %q", tt.kind, tt.name, got, err, tt.want)
 		}
 	}
-	_, err := productfile.IsCSV("", "shop.xlsx")
-	expectError(t, err, `-format must be csv or ndjson, not "xlsx"`)
+	_, err := productfile.KindOf("", "shop.xlsx")
+	expectError(t, err, "shop.xlsx is a workbook", "CSV UTF-8")
+	_, err = productfile.KindOf("excel", "shop.csv")
+	expectError(t, err, `-format must be csv or ndjson, not "excel"`)
 }
 
 func TestFormat_Validate(t *testing.T) {
@@ -123,17 +125,16 @@ func TestFormat_Validate(t *testing.T) {
 		{";", ",", ""},
 		{`\t`, ",", ""},
 		{"¦", ".", ""},
-		{"", ".", "-delimiter must be one character"},
+		{"", "", ""},
 		{"::", ".", "-delimiter must be one character"},
 		{`"`, ".", "-delimiter must not be"},
 		{"\n", ".", "-delimiter must not be"},
 		{"\xFF", ".", "-delimiter must not be"},
 		{",", "'", "-decimal must be"},
-		{",", "", "-decimal must be"},
 	} {
 		d, err := productfile.ParseDelimiter(tt.delimiter)
 		if err == nil {
-			err = productfile.Format{CSV: true, Delimiter: d, Decimal: tt.decimal}.Validate()
+			err = productfile.Format{Kind: productfile.CSV, Delimiter: d, Decimal: tt.decimal}.Validate()
 		}
 		if tt.want == "" && err != nil {
 			t.Errorf("delimiter %q, decimal %q: %v; want no error", tt.delimiter, tt.decimal, err)

@@ -2,7 +2,6 @@ package productfile
 
 import (
 	"bufio"
-	"encoding/csv"
 	"encoding/json"
 	"io"
 	"strings"
@@ -19,24 +18,20 @@ type Writer struct {
 	NeutralizeFormulas bool
 
 	out        *bufio.Writer
-	csv        *csv.Writer // nil for NDJSON
-	attributes []string    // keys with a column
-	header     bool        // the first line of a CSV file is written
+	csv        bool     // otherwise NDJSON
+	attributes []string // keys with a column
+	header     bool     // the first line of a CSV file is written
 }
 
 // NewWriter returns a writer to w. A CSV file, separated by commas, has a column for
 // each of the attributes, which must therefore be known in advance; NDJSON needs none.
 func NewWriter(w io.Writer, asCSV bool, attributes []string) *Writer {
-	out := bufio.NewWriter(w)
-	if !asCSV {
-		return &Writer{out: out}
-	}
-	return &Writer{out: out, csv: csv.NewWriter(out), attributes: attributes}
+	return &Writer{out: bufio.NewWriter(w), csv: asCSV, attributes: attributes}
 }
 
 // Write writes one product.
 func (w *Writer) Write(p catalog.Product) error {
-	if w.csv == nil {
+	if !w.csv {
 		return w.writeJSON(p)
 	}
 	if err := w.writeHeader(); err != nil {
@@ -49,25 +44,54 @@ func (w *Writer) Write(p catalog.Product) error {
 			cells = append(cells, p.Price.Amount(), p.Price.Currency)
 		case catalog.KindMap:
 		case catalog.KindList:
-			cells = append(cells, strings.Join(*f.List(&p.ProductData), listSeparator))
+			cells = append(cells, joinList(*f.List(&p.ProductData)))
 		default:
 			cells = append(cells, *f.Text(&p.ProductData))
 		}
 	}
 	for _, a := range w.attributes {
-		cells = append(cells, p.Attributes[a])
+		value, ok := p.Attributes[a]
+		if ok && value == "" {
+			value = emptyValue
+		}
+		cells = append(cells, value)
 	}
 	return w.writeCells(cells)
 }
 
-// writeCells writes a line of a CSV file.
+// joinList returns the entries of a list as one cell.
+func joinList(entries []string) string {
+	escaped := make([]string, len(entries))
+	for i, e := range entries {
+		escaped[i] = escapeEntry.Replace(e)
+	}
+	return strings.Join(escaped, listSeparator)
+}
+
+// emptyValue is written as an empty pair of quotes, which tells an attribute without a
+// text from no attribute, as NULL and an empty text in PostgreSQL's CSV files. No valid
+// product has this text.
+const emptyValue = "\x00"
+
+// writeCells writes a line of a CSV file (RFC 4180, with line feeds).
 func (w *Writer) writeCells(cells []string) error {
 	for i, c := range cells {
+		if i > 0 {
+			_ = w.out.WriteByte(',') // Flush returns the error of a buffered write
+		}
 		if w.NeutralizeFormulas && c != "" && strings.ContainsRune("=+-@\t\r", rune(c[0])) {
-			cells[i] = "'" + c
+			c = "'" + c
+		}
+		switch {
+		case c == emptyValue:
+			_, _ = w.out.WriteString(`""`)
+		case strings.ContainsAny(c, "\",\r\n") || strings.TrimSpace(c) != c:
+			_, _ = w.out.WriteString(`"` + strings.ReplaceAll(c, `"`, `""`) + `"`)
+		default:
+			_, _ = w.out.WriteString(c)
 		}
 	}
-	return w.csv.Write(cells)
+	return w.out.WriteByte('\n')
 }
 
 // writeHeader writes the first line of a CSV file, unless it is written.
@@ -98,7 +122,9 @@ func (w *Writer) writeJSON(p catalog.Product) error {
 		case catalog.KindList:
 			value = *f.List(&p.ProductData)
 		default:
-			value = nullIfEmpty(*f.Text(&p.ProductData))
+			if text := *f.Text(&p.ProductData); text != "" {
+				value = text
+			}
 		}
 		text, err := marshal(value)
 		if err != nil {
@@ -123,12 +149,9 @@ func marshal(v any) ([]byte, error) {
 
 // Flush writes what is buffered. It is called once, after the last product.
 func (w *Writer) Flush() error {
-	if w.csv != nil {
+	if w.csv {
 		if err := w.writeHeader(); err != nil {
 			return err
-		}
-		if w.csv.Flush(); w.csv.Error() != nil {
-			return w.csv.Error()
 		}
 	}
 	return w.out.Flush()

@@ -63,8 +63,10 @@ func TestWriter(t *testing.T) {
 	for name, asCSV := range map[string]bool{"CSV": true, "NDJSON": false} {
 		t.Run("what is written as "+name+" is read as the same products", func(t *testing.T) {
 			file := write(t, asCSV, products)
-			f := plain
-			f.CSV = asCSV
+			f := productfile.Format{Kind: productfile.JSON}
+			if asCSV {
+				f = plain
+			}
 			var got []catalog.Product
 			err := productfile.Read(strings.NewReader(file), f, func(r productfile.Row) error {
 				if r.Err != nil {

@@ -1,0 +1,231 @@
+package productfile
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// jsonReader reads the objects of a JSON file: the entries of a list, or objects one
+// after the other, each on one line (NDJSON) or on several.
+type jsonReader struct {
+	in     *bufio.Reader
+	list   bool // inside the list that the file is
+	line   int  // number of lines that have ended
+	resync bool // the last object did not end: skip to a line that begins with an object
+}
+
+// next returns the text of the next object, and the line on which it begins. rowErr says
+// what is wrong with an object whose end is unclear. The error is io.EOF at the end of the
+// file.
+func (r *jsonReader) next() (raw []byte, line int, rowErr, err error) {
+	for {
+		b, err := r.in.ReadByte()
+		if err != nil {
+			return nil, 0, nil, err
+		}
+		switch {
+		case b == '\n':
+			r.line++
+		case b == ' ', b == '\t', b == '\r', b == ',':
+		case b == '{':
+			r.resync = false
+			return r.object()
+		case b == '[' && !r.list && !r.resync:
+			r.list = true
+		case b == ']' && r.list:
+			r.list, r.resync = false, false
+		case r.resync:
+			if _, err := r.restOfLine(nil); err != nil {
+				return nil, 0, nil, err
+			}
+		default: // no object: the parser says what is wrong
+			line = r.line + 1
+			raw, err = r.restOfLine([]byte{b})
+			return raw, line, nil, err
+		}
+	}
+}
+
+// restOfLine appends the rest of the line to raw, up to maxRow.
+func (r *jsonReader) restOfLine(raw []byte) ([]byte, error) {
+	for {
+		b, err := r.in.ReadByte()
+		if errors.Is(err, io.EOF) || b == '\n' {
+			if b == '\n' {
+				r.line++
+			}
+			return bytes.TrimSpace(raw), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(raw) <= maxRow {
+			raw = append(raw, b)
+		}
+	}
+}
+
+// object returns the object behind a bracket that has been read.
+func (r *jsonReader) object() (raw []byte, line int, rowErr, err error) {
+	raw, line = []byte{'{'}, r.line+1
+	for depth, inString := 1, false; depth > 0; {
+		b, err := r.in.ReadByte()
+		if errors.Is(err, io.EOF) {
+			return bytes.TrimSpace(raw), line, errors.New("the object does not end"), nil
+		}
+		if err != nil {
+			return nil, 0, nil, err
+		}
+		if raw = append(raw, b); len(raw) > maxRow {
+			_, err := r.restOfLine(nil)
+			r.resync = true
+			return raw[:0], line, fmt.Errorf("the object is longer than %d bytes, or does not end", maxRow), err
+		}
+		switch {
+		case b == '\n' && (inString || r.cutOff(raw)):
+			r.line++
+			r.resync = r.list
+			return bytes.TrimSpace(raw), line, errors.New("the object, or a text in it, does not end on its line"), nil
+		case b == '\n':
+			r.line++
+		case inString && b == '\\':
+			if b, err = r.in.ReadByte(); err == nil {
+				raw = append(raw, b)
+			}
+		case b == '"':
+			inString = !inString
+		case inString:
+		case b == '{', b == '[':
+			depth++
+		case b == '}', b == ']':
+			depth--
+		}
+	}
+	if !r.list { // what stands behind the object on its line belongs to the row, unless it is the next one
+		if next, _ := r.in.Peek(1); len(next) > 0 && !bytes.ContainsAny(next, "\r\n{, \t") {
+			raw, err = r.restOfLine(raw)
+		}
+	}
+	return raw, line, nil, err
+}
+
+// cutOff reports whether the first line of an object is meant to be all of it: it has a
+// member and does not end like a line of an object on several lines.
+func (r *jsonReader) cutOff(raw []byte) bool {
+	text := bytes.TrimSpace(raw)
+	return !r.list && bytes.Count(raw, []byte("\n")) == 1 && bytes.IndexByte(text, ':') >= 0 && !bytes.ContainsAny(text[len(text)-1:], ",{[")
+}
+
+// jsonRecord is an object of a JSON file. Its columns are the paths of its members, such
+// as price.amount or variants.0.sku.
+type jsonRecord map[string]any
+
+func parseJSON(raw []byte) (jsonRecord, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var o map[string]any
+	if err := d.Decode(&o); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// cell returns the member at a path. Names are compared without case and blanks if none
+// is the same.
+func (o jsonRecord) cell(path string) (cell, bool) {
+	v, ok := member(map[string]any(o), path)
+	if !ok {
+		return cell{}, false
+	}
+	return jsonCell(v), true
+}
+
+func member(v any, path string) (any, bool) {
+	switch v := v.(type) {
+	case map[string]any:
+		if m, ok := v[path]; ok {
+			return m, true
+		}
+		for name, m := range v {
+			if fold(name) == fold(path) {
+				return m, true
+			}
+		}
+		for i := strings.IndexByte(path, '.'); i >= 0; {
+			for name, m := range v {
+				if fold(name) == fold(path[:i]) {
+					if found, ok := member(m, path[i+1:]); ok {
+						return found, true
+					}
+				}
+			}
+			next := strings.IndexByte(path[i+1:], '.')
+			if next < 0 {
+				break
+			}
+			i += next + 1
+		}
+	case []any:
+		first, rest, more := strings.Cut(path, ".")
+		n, err := strconv.Atoi(first)
+		if err != nil || n < 0 || n >= len(v) {
+			return nil, false
+		}
+		if !more {
+			return v[n], true
+		}
+		return member(v[n], rest)
+	}
+	return nil, false
+}
+
+func jsonCell(v any) cell {
+	switch v := v.(type) {
+	case nil:
+		return cell{}
+	case string:
+		return cell{text: v}
+	case json.Number:
+		return cell{text: v.String(), plain: true}
+	case []any:
+		c := cell{list: []cell{}}
+		var texts []string
+		for _, entry := range v {
+			c.list = append(c.list, jsonCell(entry))
+			texts = append(texts, jsonCell(entry).text)
+		}
+		c.text = strings.Join(texts, ", ")
+		return c
+	case map[string]any:
+		if amount, ok := v["amount"]; ok { // a price
+			c := jsonCell(amount)
+			c.currency, _ = v["currency"].(string)
+			return c
+		}
+		c := cell{list: []cell{}}
+		for _, name := range slices.Sorted(maps.Keys(v)) { // attributes
+			c.list = append(c.list, cell{text: name + "=" + jsonCell(v[name]).text})
+		}
+		return c
+	}
+	return cell{text: fmt.Sprint(v)}
+}
+
+// fold returns a name of a column for comparison: without case and blanks.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || r == '\uFEFF' || r == '\u200B' {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
+}

@@ -1,0 +1,405 @@
+package productfile
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"catalog"
+)
+
+// Columns of files that are not named like a field: the id identifies a product, the
+// currency belongs to the price, and each attribute has a column.
+const (
+	idColumn        = "id"
+	currencyColumn  = "currency"
+	attributesField = "attributes"
+	attributePrefix = attributesField + "."
+	// reasonColumn is the first column of a file of refused rows. It is never read.
+	reasonColumn = "reason"
+)
+
+// Columns returns the names of the columns, in the order of an export, without
+// those of attributes.
+func Columns() []string {
+	columns := []string{idColumn}
+	for i := range catalog.Fields {
+		switch f := &catalog.Fields[i]; f.Kind {
+		case catalog.KindMoney:
+			columns = append(columns, f.Name, currencyColumn)
+		case catalog.KindMap:
+		default:
+			columns = append(columns, f.Name)
+		}
+	}
+	return columns
+}
+
+// isTarget reports whether to is the name of a field's column, of an attribute's, or of
+// all attributes.
+func isTarget(to string) bool {
+	attribute, ok := strings.CutPrefix(to, attributePrefix)
+	return ok && attribute != "" || to == attributesField || slices.Contains(Columns(), to)
+}
+
+// Policies say what an empty cell, or a text above its limit, means: for all columns, and
+// for those of single fields.
+type Policies struct {
+	All    string
+	Fields map[string]string // by field, or by attributes.NAME
+}
+
+// Policies of empty cells.
+const (
+	EmptyClear = "clear" // the field is cleared; name and price, which every product has, are kept
+	EmptyKeep  = "keep"  // the field stays as it is
+)
+
+// Policies of texts above their limit.
+const (
+	LongRefuse = "refuse" // the row is refused
+	LongCut    = "cut"    // the text is cut at the limit
+	LongSkip   = "skip"   // the text is left out
+)
+
+// What the second and further categories of a cell become.
+const (
+	OtherNoted = "note" // they are left out, and the import says so
+	OtherTags  = "tags" // they become tags
+)
+
+// ParsePolicies parses "POLICY,field=POLICY,…", each of which must be one of allowed.
+func ParsePolicies(name, s string, allowed ...string) (Policies, error) {
+	p := Policies{Fields: map[string]string{}}
+	if s == "" {
+		return p, nil
+	}
+	for part := range strings.SplitSeq(s, ",") {
+		field, policy, one := strings.Cut(part, "=")
+		if !one {
+			field, policy = "", field
+		}
+		field, policy = strings.TrimSpace(field), strings.TrimSpace(policy)
+		switch {
+		case !slices.Contains(allowed, policy):
+			return p, fmt.Errorf("%s must be %s, not %q; give it for all columns, or as field=%s", name, strings.Join(allowed, " or "), policy, allowed[0])
+		case one && !isTarget(field):
+			return p, fmt.Errorf("%s: %q is not a field; the fields are %s and %sNAME", name, field, strings.Join(Columns(), ", "), attributePrefix)
+		case one:
+			p.Fields[field] = policy
+		default:
+			p.All = policy
+		}
+	}
+	return p, nil
+}
+
+// of returns the policy of a field, or otherwise.
+func (p Policies) of(field, otherwise string) string {
+	for _, policy := range []string{p.Fields[field], p.All} {
+		if policy != "" {
+			return policy
+		}
+	}
+	return otherwise
+}
+
+// Mapping assigns the columns of a file to fields, as a YAML file of -mapping does. The
+// presets are such files.
+type Mapping struct {
+	// Delimiter, Encoding, Decimal and Currency are those of the format, unless it has
+	// its own.
+	Delimiter string `yaml:"delimiter"`
+	Encoding  string `yaml:"encoding"`
+	Decimal   string `yaml:"decimal"`
+	Currency  string `yaml:"currency"`
+
+	// Columns are the columns that are read. The cells of several columns for the
+	// category are joined to one path, those for tags to one list; of those for any
+	// other field, the first one that is not empty counts.
+	Columns []Column `yaml:"columns"`
+
+	// Optional makes all columns optional.
+	Optional bool `yaml:"optional"`
+
+	// Group is a column whose cell is the same in all rows of one product, such as its
+	// variants. The columns of Inherit take the cell of the first row of the group where
+	// theirs is empty.
+	Group   string   `yaml:"group"`
+	Inherit []string `yaml:"inherit"`
+
+	// Skip are the rows that are not products.
+	Skip []SkipRule `yaml:"skip"`
+}
+
+// Column is a column of a mapping.
+type Column struct {
+	From string `yaml:"from"` // name of the column; a path, in a JSON file
+	To   string `yaml:"to"`   // name of the field, attributes.NAME, or attributes
+
+	// Optional makes it no error if the file lacks the column.
+	Optional bool `yaml:"optional"`
+
+	// Separator is between the entries of a cell: of categories, tags, or attributes of
+	// the form NAME=VALUE. Without it, tags are separated by |.
+	Separator string `yaml:"separator"`
+
+	// Path is between the names of a category. Without it, both > and / are.
+	Path string `yaml:"path"`
+
+	// Root is a first name of each category that is left out.
+	Root string `yaml:"root"`
+
+	// NameFrom is the column with the name of the attribute, for attributes.
+	NameFrom string `yaml:"nameFrom"`
+
+	// Transform are the changes of a cell, in order: trim, strip-html, lower, upper or
+	// cut.
+	Transform []string `yaml:"transform"`
+
+	// Empty and Long are the policies of the column.
+	Empty string `yaml:"empty"`
+	Long  string `yaml:"long"`
+}
+
+// SkipRule describes rows that are not products: those with one of the cells Is in
+// Column. "" stands for an empty cell.
+type SkipRule struct {
+	Column string   `yaml:"column"`
+	Is     []string `yaml:"is"`
+	As     string   `yaml:"as"` // what the rows are, such as "image rows"
+}
+
+// transforms are the changes of a cell by name. cut is a policy.
+var transforms = map[string]func(string) string{
+	"trim": strings.TrimSpace, "strip-html": stripHTML, "lower": strings.ToLower, "upper": strings.ToUpper,
+	"cut": func(s string) string { return s },
+}
+
+//go:embed presets/*.yaml
+var presetFiles embed.FS
+
+// Presets returns the names of the presets.
+func Presets() []string {
+	files, _ := presetFiles.ReadDir("presets") // embedded, so it exists
+	var names []string
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(f.Name(), ".yaml"))
+	}
+	return names
+}
+
+// Preset returns the mapping for the files of a well-known system.
+func Preset(name string) (Mapping, error) {
+	text, err := presetFiles.ReadFile(path.Join("presets", name+".yaml"))
+	if err != nil {
+		return Mapping{}, fmt.Errorf("-preset %q is unknown; the presets are %s", name, strings.Join(Presets(), ", "))
+	}
+	return ParseMapping(text)
+}
+
+// LoadMapping reads the mapping in a YAML file.
+func LoadMapping(name string) (Mapping, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return Mapping{}, err
+	}
+	m, err := ParseMapping(text)
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", name, err)
+	}
+	return m, nil
+}
+
+// ParseMapping parses a YAML file of -mapping.
+func ParseMapping(text []byte) (Mapping, error) {
+	var m Mapping
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(&m); err != nil && !errors.Is(err, io.EOF) {
+		return m, err
+	}
+	if len(m.Columns) == 0 {
+		return m, errors.New("has no columns")
+	}
+	for i := range m.Columns {
+		c := &m.Columns[i]
+		switch {
+		case c.From == "":
+			return m, fmt.Errorf("column %d has no name; give from: COLUMN", i+1)
+		case !isTarget(c.To):
+			return m, notField("column "+c.From, c.To)
+		case c.Empty != "" && c.Empty != EmptyClear && c.Empty != EmptyKeep:
+			return m, fmt.Errorf("column %s: empty must be %s or %s, not %q", c.From, EmptyClear, EmptyKeep, c.Empty)
+		case c.Long != "" && c.Long != LongRefuse && c.Long != LongCut && c.Long != LongSkip:
+			return m, fmt.Errorf("column %s: long must be %s, %s or %s, not %q", c.From, LongRefuse, LongCut, LongSkip, c.Long)
+		}
+		for _, t := range c.Transform {
+			if transforms[t] == nil {
+				return m, fmt.Errorf("column %s: transform %q is unknown; there are trim, strip-html, lower, upper and cut", c.From, t)
+			}
+			if t == "cut" && c.Long == "" {
+				c.Long = LongCut
+			}
+		}
+	}
+	if len(m.Inherit) > 0 && m.Group == "" {
+		return m, errors.New("inherit needs a group: the column whose cell is the same in the rows of one product")
+	}
+	return m, nil
+}
+
+func notField(where, to string) error {
+	return fmt.Errorf("%s: %q is not a field; the fields are %s, %sNAME and %s", where, to, strings.Join(Columns(), ", "), attributePrefix, attributesField)
+}
+
+// ParseMap parses the columns of -map: "field=column,…". A column whose name has a comma,
+// a quote or blanks around it stands in quotes: sku="Item, no".
+func ParseMap(s string) ([]Column, error) {
+	var columns []Column
+	for rest := strings.TrimSpace(s); rest != ""; {
+		to, after, ok := strings.Cut(rest, "=")
+		if !ok || strings.Contains(to, ",") {
+			return nil, fmt.Errorf("-map: %q is not field=column", rest)
+		}
+		var from string
+		after = strings.TrimLeft(after, " ")
+		if quoted, ok := strings.CutPrefix(after, `"`); ok {
+			if from, rest, ok = cutQuoted(quoted); !ok {
+				return nil, fmt.Errorf(`-map: %q has no closing quote, or text behind it; write field="column"`, after)
+			}
+		} else {
+			from, rest, _ = strings.Cut(after, ",")
+			from = strings.TrimSpace(from)
+		}
+		if to = strings.Trim(strings.TrimSpace(to), `"`); !isTarget(to) {
+			return nil, notField("-map", to)
+		}
+		columns = append(columns, Column{From: from, To: to})
+		rest = strings.TrimSpace(rest)
+	}
+	return columns, nil
+}
+
+// cutQuoted returns the text before the closing quote, in which "" is a quote, and what
+// is behind the comma after it.
+func cutQuoted(s string) (text, rest string, ok bool) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] != '"':
+			b.WriteByte(s[i])
+		case i+1 < len(s) && s[i+1] == '"':
+			b.WriteByte('"')
+			i++
+		default:
+			rest = strings.TrimSpace(s[i+1:])
+			rest, comma := strings.CutPrefix(rest, ",")
+			return b.String(), rest, comma || rest == ""
+		}
+	}
+	return "", "", false
+}
+
+// Override returns the mapping with columns in place of its own for the same fields.
+func (m Mapping) Override(columns []Column) Mapping {
+	m.Columns = slices.DeleteFunc(slices.Clone(m.Columns), func(c Column) bool {
+		return slices.ContainsFunc(columns, func(o Column) bool { return o.To == c.To })
+	})
+	m.Columns = append(m.Columns, columns...)
+	return m
+}
+
+// source is a column of a file that is read into a field.
+type source struct {
+	Column
+	index    int // of the column; -1 in a JSON file
+	nameFrom int // index of NameFrom, or -1
+}
+
+// resolve returns the columns to read from a CSV file with the given header.
+func (m Mapping) resolve(header []string) ([]source, error) {
+	columns := m.Columns
+	byName := len(columns) == 0
+	if byName {
+		columns = namedColumns(header)
+	}
+	var sources []source
+	for _, c := range columns {
+		i := indexOf(header, c.From)
+		if i < 0 {
+			if c.Optional || m.Optional {
+				continue
+			}
+			return nil, fmt.Errorf("there is no column %q for %s; the columns are: %s", c.From, c.To, strings.Join(header, ", "))
+		}
+		if j := slices.IndexFunc(sources, func(s source) bool { return s.To == c.To }); byName && j >= 0 {
+			return nil, fmt.Errorf("%s has more than one column; name one of them in -map", c.To)
+		}
+		s := source{Column: c, index: i, nameFrom: -1}
+		if c.NameFrom != "" {
+			if s.nameFrom = indexOf(header, c.NameFrom); s.nameFrom < 0 {
+				continue
+			}
+		}
+		sources = append(sources, s)
+	}
+	if !identifies(sources) {
+		return nil, fmt.Errorf("no column is mapped to sku or id, which identify the product of a row; give -map sku=COLUMN or -preset; the columns are: %s", strings.Join(header, ", "))
+	}
+	return sources, nil
+}
+
+// resolveJSON returns the members to read from the objects of a JSON file.
+func (m Mapping) resolveJSON() ([]source, error) {
+	var sources []source
+	for _, c := range m.Columns {
+		sources = append(sources, source{Column: c, index: -1, nameFrom: -1})
+	}
+	if !identifies(sources) {
+		return nil, errors.New("-map has no column for sku or id, which identify the product of a row; give -map sku=NAME,…")
+	}
+	return sources, nil
+}
+
+func identifies(sources []source) bool {
+	return slices.ContainsFunc(sources, func(s source) bool { return s.To == idColumn || s.To == "sku" })
+}
+
+// namedColumns returns the columns of a header that have the name of a field.
+func namedColumns(header []string) []Column {
+	var columns []Column
+	for _, name := range header {
+		if attribute, ok := cutAttribute(name); ok {
+			columns = append(columns, Column{From: name, To: attributePrefix + attribute})
+			continue
+		}
+		if to := fold(name); slices.Contains(Columns(), to) {
+			columns = append(columns, Column{From: name, To: to})
+		}
+	}
+	return columns
+}
+
+// cutAttribute returns the name of the attribute of a column attributes.NAME.
+func cutAttribute(column string) (string, bool) {
+	prefix, attribute, ok := strings.Cut(column, ".")
+	return attribute, ok && attribute != "" && fold(prefix) == attributesField
+}
+
+// indexOf returns the index of the column with a name, compared without case and blanks
+// if none is the same, or -1.
+func indexOf(header []string, name string) int {
+	if i := slices.Index(header, name); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(header, func(h string) bool { return fold(h) == fold(name) })
+}

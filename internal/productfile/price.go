@@ -1,0 +1,263 @@
+package productfile
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"catalog"
+)
+
+// symbols are the signs and short names of currencies in prices, and the codes that they
+// can mean, the most frequent one first. A code of ISO 4217 means itself.
+var symbols = map[string][]string{
+	"€": {"EUR"}, "EURO": {"EUR"}, "£": {"GBP"}, "₹": {"INR"}, "₽": {"RUB"}, "РУБ": {"RUB"}, "РУБ.": {"RUB"}, "₩": {"KRW"},
+	"₺": {"TRY"}, "TL": {"TRY"}, "₴": {"UAH"}, "ZŁ": {"PLN"}, "KČ": {"CZK"}, "FT": {"HUF"}, "LEI": {"RON"}, "ЛВ": {"BGN"}, "ЛВ.": {"BGN"},
+	"₫": {"VND"}, "฿": {"THB"}, "₪": {"ILS"}, "₦": {"NGN"}, "₱": {"PHP"}, "R$": {"BRL"}, "FR.": {"CHF"}, "SFR.": {"CHF"}, "SFR": {"CHF"},
+	"﷼": {"SAR", "IRR", "QAR", "OMR", "YER"}, "ر.س": {"SAR"}, "د.إ": {"AED"}, "DHS": {"AED", "MAD"}, "RM": {"MYR"}, "RP": {"IDR"}, "R": {"ZAR"},
+	"US$": {"USD"}, "CA$": {"CAD"}, "C$": {"CAD"}, "A$": {"AUD"}, "AU$": {"AUD"}, "NZ$": {"NZD"}, "HK$": {"HKD"}, "S$": {"SGD"}, "NT$": {"TWD"}, "MX$": {"MXN"},
+	"$":   {"USD", "CAD", "AUD", "NZD", "HKD", "SGD", "TWD", "MXN", "ARS", "CLP", "COP", "BSD", "BBD", "BMD", "BND", "BZD", "FJD", "GYD", "JMD", "KYD", "LRD", "NAD", "SBD", "SRD", "TTD", "UYU", "XCD"},
+	"¥":   {"JPY", "CNY"},
+	"￥":   {"JPY", "CNY"},
+	"元":   {"CNY", "TWD"},
+	"円":   {"JPY"},
+	"RS":  {"INR", "PKR", "LKR", "NPR", "MUR", "SCR"},
+	"RS.": {"INR", "PKR", "LKR", "NPR", "MUR", "SCR"},
+	"KR":  {"", "SEK", "NOK", "DKK", "ISK"}, // no one is the most frequent
+	"KR.": {"DKK", "SEK", "NOK", "ISK"},
+}
+
+// scientific matches a number that a spreadsheet has shortened.
+var scientific = regexp.MustCompile(`^[0-9]([.,][0-9]+)?[Ee]\+?[0-9]+$`)
+
+// price is a price as its cell writes it.
+type price struct {
+	amount   string // in plain decimal notation
+	currency string // code of ISO 4217, or "" if the cell has none
+}
+
+// parsePrice reads a price as feeds write it: with a currency before or after the number,
+// or none, and with separators of thousands. decimal is the decimal separator, or "" if
+// the notation decides. known is the currency that the row or the format states, which
+// decides what a symbol means that several currencies share.
+func parsePrice(cell, decimal, known string) (price, error) {
+	s := normaliseDigits(oneLine(cell))
+	if scientific.MatchString(s) {
+		return price{}, errors.New("was shortened by a spreadsheet; format the column as a number, and export the file again")
+	}
+	number, sign, err := splitCurrency(s)
+	if err != nil {
+		return price{}, err
+	}
+	p := price{}
+	if sign != "" {
+		if p.currency, err = currencyOf(sign, known); err != nil {
+			return price{}, err
+		}
+	}
+	p.amount, err = plainNumber(number, decimal)
+	return p, err
+}
+
+// normaliseDigits returns s with the digits and separators of ASCII, and with one kind of
+// apostrophe and dash.
+func normaliseDigits(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= '٠' && r <= '٩':
+			return r - '٠' + '0'
+		case r >= '۰' && r <= '۹':
+			return r - '۰' + '0'
+		case r >= '０' && r <= '９':
+			return r - '０' + '0'
+		case r == '٫', r == '，':
+			return ','
+		case r == '٬', r == '’', r == '‘', r == '´', r == '`', r == 'ʼ':
+			return '\''
+		case r == '．':
+			return '.'
+		case r == '–', r == '—', r == '−', r == '‐', r == '‑':
+			return '-'
+		}
+		return r
+	}, s)
+}
+
+// splitCurrency returns the number of a price, and the currency before or after it.
+func splitCurrency(s string) (number, sign string, err error) {
+	first := strings.IndexFunc(s, unicode.IsDigit)
+	if first < 0 {
+		return "", "", errors.New("has no number")
+	}
+	last := strings.LastIndexFunc(s, unicode.IsDigit) + 1
+	before, after := strings.TrimSpace(s[:first]), s[last:]
+	// Behind the number, ",-" and ".-" stand for no cents; a point and a comma end it.
+	for _, none := range []string{",--", ".--", ",-", ".-", ",", "."} {
+		if rest, ok := strings.CutPrefix(after, none); ok {
+			after = rest
+			break
+		}
+	}
+	after = strings.TrimSpace(after)
+	if lead, ok := strings.CutSuffix(before, "-"); ok {
+		if lead = strings.TrimSpace(lead); lead == "" || isSign(lead) {
+			return "", "", errors.New("is negative; a price is 0 or more")
+		}
+	}
+	if strings.HasPrefix(before, ".") && len(before) == 1 { // .50
+		return "0." + s[first:last], after, signError(after)
+	}
+	switch {
+	case before != "" && after != "" && !strings.EqualFold(before, after):
+		if !isSign(before) || !isSign(after) {
+			return "", "", notPrice()
+		}
+		// As in "$ 15.00 USD": the code is clearer than the symbol.
+		a, b := strings.ToUpper(before), strings.ToUpper(after)
+		switch {
+		case slices.Contains(symbols[a], b):
+			return s[first:last], after, nil
+		case slices.Contains(symbols[b], a):
+			return s[first:last], before, nil
+		}
+		return "", "", fmt.Errorf("has two currencies, %s and %s", before, after)
+	case before != "":
+		return s[first:last], before, signError(before)
+	}
+	return s[first:last], after, signError(after)
+}
+
+func isSign(s string) bool {
+	s = strings.ToUpper(s)
+	_, symbol := symbols[s]
+	return symbol || catalog.CurrencyDigits(s) >= 0
+}
+
+func signError(sign string) error {
+	if sign == "" || isSign(sign) {
+		return nil
+	}
+	return notPrice()
+}
+
+func notPrice() error {
+	return errors.New("is not a price; write a number with or without a currency, such as 149.90 or 149.90 EUR")
+}
+
+// currencyOf returns the code that a symbol or code means.
+func currencyOf(sign, known string) (string, error) {
+	sign = strings.ToUpper(sign)
+	codes, ok := symbols[sign]
+	switch {
+	case !ok:
+		return sign, nil
+	case slices.Contains(codes, known) && known != "":
+		return known, nil
+	case codes[0] == "":
+		return "", fmt.Errorf("has %s, which can be %s; say which one with -currency", strings.ToLower(sign), strings.Join(codes[1:], ", "))
+	}
+	return codes[0], nil
+}
+
+// plainNumber returns a number in plain decimal notation, without trailing zeros: the
+// number of digits after the point must not exceed that of the currency, and zeros mean
+// nothing.
+func plainNumber(s, decimal string) (string, error) {
+	plain, err := removeThousands(s, decimal)
+	if err != nil {
+		return "", err
+	}
+	if _, err := catalog.ParseDecimal(plain); err != nil {
+		return "", err
+	}
+	if strings.Contains(plain, ".") {
+		plain = strings.TrimRight(strings.TrimRight(plain, "0"), ".")
+	}
+	return plain, nil
+}
+
+// removeThousands returns s with a point as its decimal separator, and no other one.
+func removeThousands(s, decimal string) (string, error) {
+	if strings.Trim(s, "0123456789.,' ") != "" {
+		return "", notPrice()
+	}
+	if decimal == "" {
+		var err error
+		if decimal, err = recogniseDecimal(s); err != nil {
+			return "", err
+		}
+	}
+	whole, fraction, _ := strings.Cut(s, decimal)
+	if strings.Trim(fraction, "0123456789") != "" {
+		switch {
+		case decimal == "," && strings.Contains(s, "."), decimal == "." && strings.Contains(s, ","):
+			return "", fmt.Errorf("has separators in an order that does not fit -decimal %q", decimal)
+		}
+		return "", fmt.Errorf("has separators that cannot be understood; with -decimal %q, %s stands once", decimal, decimal)
+	}
+	digits, ok := joinGroups(whole)
+	if !ok {
+		other := map[string]string{".": ",", ",": "."}[decimal]
+		if strings.Contains(whole, other) {
+			return "", fmt.Errorf("has %q before a group that is not three digits; give -decimal %q if that is the decimal separator", other, other)
+		}
+		return "", errors.New("has separators between groups that are not three digits")
+	}
+	if fraction == "" {
+		return digits, nil
+	}
+	return digits + "." + fraction, nil
+}
+
+// recogniseDecimal returns the decimal separator of a number that has no flag for it.
+func recogniseDecimal(s string) (string, error) {
+	points, commas := strings.Count(s, "."), strings.Count(s, ",")
+	switch {
+	case points == 0 && commas == 0:
+		return ".", nil
+	case points > 0 && commas > 0: // the last one
+		return s[strings.LastIndexAny(s, ".,") : strings.LastIndexAny(s, ".,")+1], nil
+	}
+	separator, other := ".", ","
+	if commas > 0 {
+		separator, other = ",", "."
+	}
+	if points+commas > 1 { // a decimal separator stands once
+		return other, nil
+	}
+	whole, fraction, _ := strings.Cut(s, separator)
+	if len(fraction) == 3 && len(whole) <= 3 && strings.TrimLeft(whole, "0") != "" && whole[0] != '0' {
+		return "", fmt.Errorf("can be %s (give -decimal %q) or %s (give -decimal %q)", whole+"."+fraction, separator, whole+fraction, other)
+	}
+	return separator, nil
+}
+
+// joinGroups returns the digits of a whole number that may have separators of thousands,
+// all alike: groups of three digits, or in Indian notation of two before the last.
+func joinGroups(s string) (string, bool) {
+	at := strings.IndexAny(s, "., '")
+	if at < 0 {
+		return s, s != ""
+	}
+	groups := strings.Split(s, s[at:at+1])
+	last := len(groups) - 1
+	if len(groups[0]) < 1 || len(groups[0]) > 3 || len(groups[last]) != 3 {
+		return "", false
+	}
+	size := 3
+	if last > 1 && len(groups[1]) == 2 {
+		if size = 2; len(groups[0]) > 2 {
+			return "", false
+		}
+	}
+	for _, g := range groups[1:last] {
+		if len(g) != size {
+			return "", false
+		}
+	}
+	digits := strings.Join(groups, "")
+	return digits, strings.Trim(digits, "0123456789") == ""
+}

@@ -1,0 +1,414 @@
+package productfile
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+)
+
+const (
+	// sampleSize is how much of a file is looked at to recognise its form. It is more than
+	// the first rows of any feed, and less than a request may keep of each import.
+	sampleSize = 256 << 10
+	// titleRows is the number of rows in which the header is looked for.
+	titleRows = 20
+)
+
+// Recognised describes the form of a file, for people.
+type Recognised struct {
+	Kind      string
+	encoding  string
+	delimiter rune
+	lineEnds  string
+	header    int // line of the header; 0 if there is none
+	exported  bool
+
+	// Mapped has a line for each column that is read: "column → field".
+	Mapped []string
+	// Ignored are the names of the other columns.
+	Ignored []string
+}
+
+// String returns the form in one line.
+func (r Recognised) String() string {
+	if r.Kind == JSON {
+		return "JSON, encoding " + r.encoding
+	}
+	name := map[rune]string{'\t': "tab", ',': "comma", ';': "semicolon", '|': "vertical bar"}[r.delimiter]
+	if name == "" {
+		name = fmt.Sprintf("%q", r.delimiter)
+	}
+	header := "no header"
+	if r.header > 0 {
+		header = fmt.Sprintf("columns in line %d", r.header)
+	}
+	s := fmt.Sprintf("CSV, delimiter %s, encoding %s, line ends %s, %s", name, r.encoding, r.lineEnds, header)
+	if r.exported {
+		s += ", written by catalog export"
+	}
+	return s
+}
+
+// Reader reads the rows of a file.
+type Reader struct {
+	format  Format
+	about   Recognised
+	sources []source
+	csv     *csvReader  // nil for JSON
+	json    *jsonReader // nil for CSV
+	header  []string    // of a CSV file
+	rawHead []byte      // the header as it stands in the file
+	rows    rowContext
+}
+
+// Recognised returns the form of the file.
+func (r *Reader) Recognised() Recognised { return r.about }
+
+// NewReader recognises the form of a file and returns a reader of its rows.
+func NewReader(in io.Reader, f Format) (*Reader, error) {
+	r := &Reader{format: f.withMapping()}
+	f = r.format
+	buffered := bufio.NewReaderSize(in, sampleSize)
+	sample, err := buffered.Peek(sampleSize)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	found, mark := recogniseEncoding(sample)
+	r.about.encoding = found
+	if f.Encoding != "" {
+		if r.about.encoding = encodingName(f.Encoding); mark > 0 && r.about.encoding != found {
+			mark = 0
+		}
+	}
+	_, _ = buffered.Discard(mark)
+	text, err := decode(buffered, r.about.encoding)
+	if err != nil {
+		return nil, err
+	}
+	decoded := buffered
+	if text != io.Reader(buffered) {
+		decoded = bufio.NewReaderSize(text, sampleSize)
+	}
+	if sample, err = decoded.Peek(sampleSize); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	whole := len(sample) < sampleSize
+	start := bytes.TrimSpace(sample)
+	if len(start) == 0 {
+		return nil, errors.New("the file is empty")
+	}
+	if err := recogniseOther(start); err != nil {
+		return nil, err
+	}
+	if r.about.Kind = f.Kind; f.Kind == "" {
+		r.about.Kind = CSV
+		if start[0] == '{' || start[0] == '[' {
+			r.about.Kind = JSON
+		}
+	}
+	if r.about.Kind == JSON {
+		return r, r.openJSON(decoded)
+	}
+	return r, r.openCSV(decoded, sample, whole)
+}
+
+// recogniseOther returns an error for a file of another kind than CSV and JSON.
+func recogniseOther(start []byte) error {
+	for mark, what := range map[string]string{
+		"PK\x03\x04":       "a ZIP file or a workbook; unpack it, or save the workbook as CSV",
+		"\x1F\x8B":         "compressed with gzip; unpack it",
+		"\xD0\xCF\x11\xE0": "a workbook of Excel; save it as \"CSV UTF-8\"",
+		"%PDF-":            "a PDF; export the table as CSV",
+		"<?xml":            "XML; convert it to CSV or JSON",
+		"<!DOCTYPE":        "an HTML page; the download may have failed",
+		"<html":            "an HTML page; the download may have failed",
+		"<rss":             "XML; convert it to CSV or JSON",
+	} {
+		if bytes.HasPrefix(start, []byte(mark)) {
+			return errors.New("the file is " + what)
+		}
+	}
+	return nil
+}
+
+// withMapping returns the format with the settings of its mapping where it has none.
+func (f Format) withMapping() Format {
+	m := &f.Mapping
+	if f.Delimiter == 0 && m.Delimiter != "" {
+		f.Delimiter, _ = ParseDelimiter(m.Delimiter)
+	}
+	for to, from := range map[*string]string{&f.Encoding: m.Encoding, &f.Decimal: m.Decimal, &f.Currency: m.Currency} {
+		if *to == "" {
+			*to = from
+		}
+	}
+	return f
+}
+
+func (r *Reader) openJSON(in *bufio.Reader) error {
+	r.json = &jsonReader{in: in}
+	r.rows.tidy = len(r.format.Mapping.Columns) > 0
+	if r.format.Tidy != nil {
+		r.rows.tidy = *r.format.Tidy
+	}
+	if len(r.format.Mapping.Columns) == 0 {
+		return nil
+	}
+	var err error
+	r.sources, err = r.format.Mapping.resolveJSON()
+	for _, s := range r.sources {
+		r.about.Mapped = append(r.about.Mapped, s.From+" → "+s.To)
+	}
+	return err
+}
+
+func (r *Reader) openCSV(in *bufio.Reader, sample []byte, whole bool) error {
+	f := &r.format
+	end := byte('\n')
+	if r.about.lineEnds = f.LineEnds; f.LineEnds == "" {
+		r.about.lineEnds = recogniseLineEnds(sample)
+	}
+	if r.about.lineEnds == "cr" {
+		end = '\r'
+	}
+	r.about.delimiter = f.Delimiter
+	skipped := 0                               // lines before the first row
+	if first, rest, ok := cutSep(sample); ok { // the line of Excel with the delimiter
+		if r.about.delimiter == 0 {
+			r.about.delimiter = first
+		}
+		_, _ = in.Discard(len(sample) - len(rest))
+		sample, skipped = rest, 1
+	}
+	if r.about.delimiter == 0 {
+		r.about.delimiter = recogniseDelimiter(sample, whole, end)
+	}
+	r.csv = newCSVReader(in, r.about.delimiter, end)
+	r.csv.line = skipped
+	if len(f.Columns) > 0 {
+		r.header = f.Columns
+		sources, err := f.Mapping.resolve(r.header)
+		if err != nil {
+			return fmt.Errorf("-columns: %w", err)
+		}
+		r.csv.columns = len(r.header)
+		r.use(sources)
+		return nil
+	}
+	return r.readHeader(sample, whole, end)
+}
+
+// readHeader reads the rows up to the header: the one of -header-row, or the first one
+// with the columns that are to be read.
+func (r *Reader) readHeader(sample []byte, whole bool, end byte) error {
+	at := r.format.HeaderRow
+	if at == 0 {
+		at = r.findHeader(sample, whole, end)
+	}
+	for n := 1; ; n++ {
+		rec, err := r.csv.next()
+		if errors.Is(err, io.EOF) {
+			return fmt.Errorf("the file has %d rows, so there is no header in row %d", n-1, at)
+		}
+		if err != nil {
+			return err
+		}
+		if n < at {
+			continue
+		}
+		if rec.err != nil {
+			return fmt.Errorf("line %d: the header cannot be read: it %w", rec.line, rec.err)
+		}
+		r.about.header = rec.line
+		r.rawHead = rec.raw
+		for _, c := range rec.cells {
+			if err := r.checkText("names", c.text); err != nil {
+				return fmt.Errorf("line %d: %w", rec.line, err)
+			}
+			r.header = append(r.header, headerName(c.text))
+		}
+		break
+	}
+	sources, err := r.format.Mapping.resolve(r.header)
+	if err != nil {
+		return fmt.Errorf("line %d: %w", r.about.header, r.withHints(err))
+	}
+	r.csv.columns = len(r.header)
+	r.use(sources)
+	return nil
+}
+
+// headerName returns the name of a column as it is compared and shown: without the blanks
+// around it.
+func headerName(s string) string {
+	return strings.TrimSpace(strings.Trim(strings.TrimSpace(s), "\uFEFF"))
+}
+
+// withHints adds to an error about the columns which flag may be the remedy.
+func (r *Reader) withHints(err error) error {
+	if len(r.header) == 1 {
+		for _, d := range delimiters {
+			if strings.ContainsRune(r.header[0], d) && d != r.about.delimiter {
+				return fmt.Errorf("%w; if %q separates the columns, give -delimiter %q", err, d, d)
+			}
+		}
+	}
+	return fmt.Errorf("%w; if another row has the names of the columns, give -header-row, and if none has, -columns", err)
+}
+
+// findHeader returns the number of the first row of the sample with the columns to read,
+// or 1.
+func (r *Reader) findHeader(sample []byte, whole bool, end byte) int {
+	rows := sampleRows(sample, whole, r.about.delimiter, end, titleRows)
+	for i, row := range rows {
+		header := make([]string, len(row))
+		for j, c := range row {
+			header[j] = headerName(c.text)
+		}
+		if _, err := r.format.Mapping.resolve(header); err == nil {
+			return i + 1
+		}
+	}
+	return 1
+}
+
+// use sets the columns that are read, and whether the cells are tidied.
+func (r *Reader) use(sources []source) {
+	r.sources = sources
+	r.about.exported = len(r.format.Mapping.Columns) == 0 && exported(r.header)
+	r.rows.tidy = !r.about.exported
+	if r.format.Tidy != nil {
+		r.rows.tidy = *r.format.Tidy
+	}
+	read := map[int]bool{}
+	for _, s := range sources {
+		read[s.index] = true
+		r.about.Mapped = append(r.about.Mapped, r.header[s.index]+" → "+s.To)
+	}
+	for i, name := range r.header {
+		if !read[i] && name != "" {
+			r.about.Ignored = append(r.about.Ignored, name)
+		}
+	}
+}
+
+// exported reports whether a header is that of a file that catalog export wrote.
+func exported(header []string) bool {
+	if len(header) > 0 && header[0] == reasonColumn {
+		header = header[1:]
+	}
+	columns := Columns()
+	if len(header) < len(columns) || !slices.Equal(header[:len(columns)], columns) {
+		return false
+	}
+	for _, name := range header[len(columns):] {
+		if !strings.HasPrefix(name, attributePrefix) {
+			return false
+		}
+	}
+	return true
+}
+
+// recogniseLineEnds returns lf, crlf or cr: what ends the lines of a text. A carriage
+// return ends them only where no line feed is.
+func recogniseLineEnds(sample []byte) string {
+	switch i := bytes.IndexByte(sample, '\n'); {
+	case i > 0 && sample[i-1] == '\r':
+		return "crlf"
+	case i < 0 && bytes.IndexByte(sample, '\r') >= 0:
+		return "cr"
+	}
+	return "lf"
+}
+
+// cutSep returns the delimiter of a first line such as "sep=;", and the text behind it.
+func cutSep(sample []byte) (delimiter rune, rest []byte, ok bool) {
+	if len(sample) < 5 || !strings.EqualFold(string(sample[:4]), "sep=") {
+		return 0, sample, false
+	}
+	line, rest, _ := bytes.Cut(sample, []byte("\n"))
+	if i := bytes.IndexByte(line, '\r'); i >= 0 && len(line) > i+1 { // lines end with CR
+		line, rest = sample[:i], sample[i+1:]
+	}
+	value := []rune(strings.TrimRight(string(line[4:]), "\r\n"))
+	if len(value) != 1 {
+		return 0, sample, false
+	}
+	return value[0], rest, true
+}
+
+// delimiters are the delimiters that are recognised, the most frequent one first.
+var delimiters = []rune{',', ';', '\t', '|'}
+
+// recogniseDelimiter returns the delimiter with which most rows of the sample have the
+// same number of columns, and of these the one with most columns.
+func recogniseDelimiter(sample []byte, whole bool, end byte) rune {
+	best, bestScore := ',', 0.0
+	for _, d := range delimiters {
+		rows := sampleRows(sample, whole, d, end, 100)
+		counts := map[int]int{}
+		for _, row := range rows {
+			if len(row) > 1 {
+				counts[len(row)]++
+			}
+		}
+		for _, columns := range slices.Sorted(maps.Keys(counts)) {
+			same := float64(counts[columns]) / float64(len(rows))
+			if score := same * same * float64(columns); score > bestScore {
+				best, bestScore = d, score
+			}
+		}
+	}
+	return best
+}
+
+// sampleRows returns the first rows of a sample. The last one is dropped if it may be cut
+// off.
+func sampleRows(sample []byte, whole bool, delimiter rune, end byte, most int) [][]cell {
+	r := newCSVReader(bufio.NewReader(bytes.NewReader(sample)), delimiter, end)
+	var rows [][]cell
+	for len(rows) < most {
+		rec, err := r.next()
+		if err != nil {
+			if !whole && len(rows) > 1 {
+				rows = rows[:len(rows)-1]
+			}
+			break
+		}
+		rows = append(rows, rec.cells)
+	}
+	return rows
+}
+
+// Next returns the next row, and io.EOF after the last one.
+func (r *Reader) Next() (Row, error) {
+	if r.json != nil {
+		raw, line, rowErr, err := r.json.next()
+		if err != nil {
+			return Row{}, err
+		}
+		row := Row{Line: line, Raw: raw, Err: rowErr}
+		if rowErr == nil {
+			r.jsonRow(&row)
+		}
+		return row, nil
+	}
+	rec, err := r.csv.next()
+	if err != nil {
+		return Row{}, err
+	}
+	row := Row{Line: rec.line, Raw: rec.raw, Err: rec.err}
+	switch {
+	case rec.err != nil:
+	case rec.blank():
+		row.Skipped = blankRows
+	default:
+		r.csvRow(&row, rec.cells)
+	}
+	return row, nil
+}

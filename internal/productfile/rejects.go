@@ -1,0 +1,93 @@
+package productfile
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"strings"
+)
+
+// RejectsWriter writes refused rows as they came, each with the reason in front, so that
+// they can be corrected and imported. The file is UTF-8 and has the delimiter of the file
+// that is imported.
+type RejectsWriter struct {
+	file *os.File
+	out  *bufio.Writer
+	from *Reader
+}
+
+// CreateRejects creates a file for refused rows of source.
+func CreateRejects(name string, source Source, format Format) (*RejectsWriter, error) {
+	in, err := source()
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	from, err := NewReader(in, format)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	w := &RejectsWriter{file: f, out: bufio.NewWriter(f), from: from}
+	if from.csv != nil {
+		w.writeCSV(reasonColumn, w.header())
+	}
+	return w, nil
+}
+
+// header returns the header of the rows.
+func (w *RejectsWriter) header() string {
+	if w.from.rawHead != nil {
+		return string(w.from.rawHead)
+	}
+	return strings.Join(w.from.header, string(w.from.about.delimiter))
+}
+
+// Write writes a refused row.
+func (w *RejectsWriter) Write(row Row, reason string) error {
+	if w.from.csv != nil {
+		w.writeCSV(reason, string(row.Raw))
+		return nil
+	}
+	text, err := marshal(reason)
+	if err != nil {
+		return err
+	}
+	_, _ = w.out.WriteString(`{"` + reasonColumn + `":`)
+	_, _ = w.out.Write(text)
+	object, _ := strings.CutPrefix(strings.TrimSpace(string(row.Raw)), "{")
+	switch {
+	case !json.Valid(row.Raw):
+		text, err := marshal(string(row.Raw))
+		if err != nil {
+			return err
+		}
+		_, _ = w.out.WriteString(`,"row":` + string(text) + "}")
+	case strings.TrimSpace(object) == "}":
+		_, _ = w.out.WriteString(object)
+	default:
+		_, _ = w.out.WriteString("," + strings.ReplaceAll(object, "\n", " "))
+	}
+	return w.out.WriteByte('\n')
+}
+
+// writeCSV writes a row of cells. Close returns the error of a buffered write.
+func (w *RejectsWriter) writeCSV(reason, raw string) {
+	delimiter := string(w.from.about.delimiter)
+	if strings.ContainsAny(reason, "\"\r\n"+delimiter) {
+		reason = `"` + strings.ReplaceAll(reason, `"`, `""`) + `"`
+	}
+	_, _ = w.out.WriteString(reason + delimiter + raw + "\n")
+}
+
+// Close completes the file, and removes it if no row was written.
+func (w *RejectsWriter) Close() error {
+	if err := w.out.Flush(); err != nil {
+		w.file.Close()
+		return err
+	}
+	return w.file.Close()
+}

@@ -1,0 +1,678 @@
+package productfile
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"catalog"
+)
+
+// Kinds of rows that are no products, besides those of a mapping.
+const (
+	blankRows        = "blank rows"
+	continuationRows = "rows of variants and images"
+)
+
+// rowContext is what a row needs of those before it.
+type rowContext struct {
+	tidy     bool
+	lastSKU  string
+	lastName bool
+	group    string
+	first    []cell // of the group
+}
+
+// rowCells returns the cell of a source, and false if the row has none.
+type rowCells func(source) (cell, bool)
+
+// csvRow reads the cells of a row.
+func (r *Reader) csvRow(row *Row, cells []cell) {
+	for _, s := range r.sources {
+		if row.Err = r.checkText(r.header[s.index], cells[s.index].text); row.Err != nil {
+			return
+		}
+	}
+	cells = r.inherit(cells)
+	if row.Skipped = r.skipped(cells); row.Skipped != "" {
+		return
+	}
+	r.build(row, func(s source) (cell, bool) {
+		c := cells[s.index]
+		if s.nameFrom >= 0 {
+			c.list = []cell{{text: cells[s.nameFrom].text}}
+		}
+		return c, true
+	})
+}
+
+// inherit returns the cells with those of the first row of their group where they are
+// empty.
+func (r *Reader) inherit(cells []cell) []cell {
+	m := &r.format.Mapping
+	at := -1
+	if m.Group != "" {
+		at = indexOf(r.header, m.Group)
+	}
+	if at < 0 {
+		return cells
+	}
+	if group := oneLine(cells[at].text); group != r.rows.group || group == "" {
+		r.rows.group, r.rows.first = group, cells
+		return cells
+	}
+	cells = slices.Clone(cells)
+	for _, name := range m.Inherit {
+		if i := indexOf(r.header, name); i >= 0 && strings.TrimSpace(cells[i].text) == "" {
+			cells[i] = r.rows.first[i]
+		}
+	}
+	return cells
+}
+
+// skipped returns which rule of the mapping leaves out a row, or "".
+func (r *Reader) skipped(cells []cell) string {
+	for _, rule := range r.format.Mapping.Skip {
+		if i := indexOf(r.header, rule.Column); i >= 0 && slices.Contains(rule.Is, oneLine(cells[i].text)) {
+			return rule.As
+		}
+	}
+	return ""
+}
+
+// jsonRow reads an object of a JSON file.
+func (r *Reader) jsonRow(row *Row) {
+	mapped := len(r.sources) > 0
+	if !mapped && !r.rows.tidy && r.format.Currency == "" {
+		if row.finish(row.Raw); row.Err == nil {
+			return
+		}
+	}
+	o, err := parseJSON(row.Raw)
+	if err != nil {
+		if row.Err == nil {
+			row.finish(row.Raw) // for its error
+		}
+		return
+	}
+	if !mapped {
+		// The names are those of the contract, and may be followed by those that a file of
+		// refused rows adds.
+		row.Err = nil
+		delete(o, reasonColumn)
+		r.namedJSON(row, o)
+		return
+	}
+	r.build(row, func(s source) (cell, bool) { return o.cell(s.From) })
+}
+
+// namedJSON reads an object whose members have the names of fields. Numbers count as
+// texts, and prices may be written as in a CSV file.
+func (r *Reader) namedJSON(row *Row, o jsonRecord) {
+	for i := range catalog.Fields {
+		f := &catalog.Fields[i]
+		v, ok := o[f.Name]
+		if !ok {
+			continue
+		}
+		switch f.Kind {
+		case catalog.KindMoney:
+			if o[f.Name], row.Err = r.jsonPrice(v); row.Err != nil {
+				row.Err = fmt.Errorf("%s %w", f.Name, row.Err)
+				return
+			}
+		case catalog.KindMap:
+			if m, ok := v.(map[string]any); ok {
+				for k, v := range m {
+					m[k] = r.numberAsText(v, keepLines)
+				}
+			}
+		case catalog.KindList:
+			if list, ok := v.([]any); ok {
+				for i, v := range list {
+					list[i] = r.numberAsText(v, oneLine)
+				}
+			}
+		case catalog.KindProse:
+			o[f.Name] = r.numberAsText(v, keepLines)
+		default:
+			o[f.Name] = r.numberAsText(v, oneLine)
+		}
+	}
+	text, err := json.Marshal(o)
+	if row.Err = err; err == nil {
+		row.finish(text)
+	}
+}
+
+// numberAsText returns a number as the text that the file has for it, a text tidied if
+// the format says so, and other values as they are.
+func (r *Reader) numberAsText(v any, tidy func(string) string) any {
+	switch v := v.(type) {
+	case json.Number:
+		return v.String()
+	case string:
+		if r.rows.tidy {
+			return tidy(v)
+		}
+	}
+	return v
+}
+
+// jsonPrice returns the member price: an object, a number, or a text as in a CSV file.
+func (r *Reader) jsonPrice(v any) (any, error) {
+	o, ok := v.(map[string]any)
+	if !ok {
+		if v == nil {
+			return v, nil
+		}
+		o = map[string]any{"amount": v}
+	}
+	currency, _ := o["currency"].(string)
+	if amount, ok := o["amount"]; ok {
+		c := jsonCell(amount)
+		p, err := r.price(c, cell{text: currency})
+		if err != nil {
+			return nil, fmt.Errorf("%q %w", c.text, err)
+		}
+		o["amount"] = p.amount
+		if p.currency != "" {
+			o["currency"] = p.currency
+		}
+	}
+	return o, nil
+}
+
+// price reads a cell with an amount and one with a currency.
+func (r *Reader) price(amount, currency cell) (price, error) {
+	code := strings.ToUpper(oneLine(currency.text))
+	if code != "" && catalog.CurrencyDigits(code) < 0 {
+		if c, err := currencyOf(code, r.format.Currency); err == nil && catalog.CurrencyDigits(c) >= 0 {
+			code = c
+		}
+	}
+	known := code
+	if known == "" {
+		known = r.format.Currency
+	}
+	decimal := r.format.Decimal
+	if amount.plain || !r.rows.tidy && r.csv != nil {
+		decimal = "."
+	}
+	if !r.rows.tidy && r.csv != nil { // as catalog export writes it
+		return price{amount.text, known}, nil
+	}
+	p, err := parsePrice(amount.text, decimal, known)
+	switch {
+	case err != nil:
+		return p, err
+	case p.currency == "":
+		p.currency = known
+	case code != "" && p.currency != code:
+		return p, fmt.Errorf("has the currency %s, and the column for the currency has %s", p.currency, code)
+	}
+	return p, nil
+}
+
+// rowBuilder makes the merge patch of a row.
+type rowBuilder struct {
+	*Reader
+	row   *Row
+	cells rowCells
+	patch map[string]any
+	tags  []string // categories that become tags
+}
+
+// build makes the merge patch of the row from the columns that are read.
+func (r *Reader) build(row *Row, cells rowCells) {
+	b := &rowBuilder{Reader: r, row: row, cells: cells, patch: map[string]any{}}
+	for i := range catalog.Fields {
+		f := &catalog.Fields[i]
+		var err error
+		switch f.Kind {
+		case catalog.KindMoney:
+			err = b.price(f)
+		case catalog.KindMap:
+			b.attributes(f)
+		case catalog.KindList: // after the category, whose further paths can become tags
+		default:
+			err = b.text(f)
+		}
+		if err != nil {
+			row.Err = err
+			break
+		}
+	}
+	b.list(catalog.FieldByName("tags"))
+	if id := b.firstText(idColumn); id != "" {
+		b.patch[idColumn] = id
+	}
+	if row.Skipped = b.continuation(); row.Skipped != "" || row.Err != nil {
+		row.Notes = nil
+		return
+	}
+	text, err := json.Marshal(b.patch)
+	if err != nil {
+		row.Err = err
+		return
+	}
+	if row.finish(text); row.Err != nil {
+		row.Err = b.explain(row.Err)
+	}
+}
+
+// continuation reports whether the row belongs to the product of the row before it, such
+// as a row for an image: it has the same SKU and no name.
+func (b *rowBuilder) continuation() string {
+	sku := b.firstText("sku")
+	name := b.firstText("name")
+	named := slices.ContainsFunc(b.sources, func(s source) bool { return s.To == "name" })
+	if sku != "" && sku == b.rows.lastSKU && b.rows.lastName && named && name == "" {
+		return continuationRows
+	}
+	b.rows.lastSKU, b.rows.lastName = sku, name != ""
+	return ""
+}
+
+// explain adds to an error of the server's rules what in the file may be its cause.
+func (b *rowBuilder) explain(err error) error {
+	if b.firstText("sku") == "" && b.firstText(idColumn) == "" {
+		return fmt.Errorf("%w; the row has a blank cell in the column for it", err)
+	}
+	return err
+}
+
+// sourcesOf returns the columns of a field.
+func (r *Reader) sourcesOf(to string) []source {
+	var of []source
+	for _, s := range r.sources {
+		if s.To == to {
+			of = append(of, s)
+		}
+	}
+	return of
+}
+
+// firstText returns the first text of a column for a field that is not empty.
+func (b *rowBuilder) firstText(to string) string {
+	for _, s := range b.sourcesOf(to) {
+		if c, ok := b.cells(s); ok {
+			if text := b.transform(s, c.text, oneLine); text != "" {
+				return text
+			}
+		}
+	}
+	return ""
+}
+
+// transform returns the text of a cell with the changes of its column.
+func (b *rowBuilder) transform(s source, text string, tidy func(string) string) string {
+	for _, t := range s.Transform {
+		text = transforms[t](text)
+	}
+	if b.rows.tidy {
+		text = tidy(text)
+	}
+	return text
+}
+
+// text reads a field of one text.
+func (b *rowBuilder) text(f *catalog.Field) error {
+	tidy := oneLine
+	if f.Kind == catalog.KindProse {
+		tidy = keepLines
+	}
+	var present []source
+	var names []string // of the category
+	for _, s := range b.sourcesOf(f.Name) {
+		c, ok := b.cells(s)
+		if !ok {
+			continue
+		}
+		present = append(present, s)
+		text := b.transform(s, c.text, tidy)
+		if f.Name == "sku" || f.Name == "gtin" {
+			var err error
+			if text, err = b.unspoiled(text); err != nil {
+				return fmt.Errorf("column %s: %w", s.From, err)
+			}
+		}
+		if f.Name == "category" && b.rows.tidy {
+			names = append(names, b.category(s, c, text)...)
+			continue
+		}
+		if text = b.short(s, f, f.Name, text); text != "" {
+			b.patch[f.Name] = text
+			return nil
+		}
+	}
+	if len(names) > 0 {
+		if text := b.short(present[0], f, f.Name, strings.Join(names, "/")); text != "" {
+			b.patch[f.Name] = text
+			return nil
+		}
+	}
+	if len(present) > 0 && !f.Required && b.emptyPolicy(present[0]) == EmptyClear {
+		b.patch[f.Name] = nil
+	}
+	return nil
+}
+
+// emptyPolicy returns what an empty cell of a column means.
+func (b *rowBuilder) emptyPolicy(s source) string {
+	if s.Empty != "" {
+		return s.Empty
+	}
+	return b.format.Empty.of(s.To, EmptyClear)
+}
+
+// short returns a text that is within the limit of its field, or the whole one if a
+// longer one is to be refused.
+func (b *rowBuilder) short(s source, f *catalog.Field, name, text string) string {
+	length := utf8.RuneCountInString(text)
+	if length <= f.MaxLen {
+		return text
+	}
+	policy := s.Long
+	if policy == "" {
+		policy = b.format.Long.of(s.To, LongRefuse)
+	}
+	switch policy {
+	case LongCut:
+		b.note("%s was cut from %d to %d characters", name, length, f.MaxLen)
+		return strings.TrimSpace(string([]rune(text)[:f.MaxLen]))
+	case LongSkip:
+		b.note("%s was left out: it has %d characters, and at most %d are allowed", name, length, f.MaxLen)
+		return ""
+	}
+	return text
+}
+
+func (b *rowBuilder) note(format string, args ...any) {
+	b.row.Notes = append(b.row.Notes, fmt.Sprintf(format, args...))
+}
+
+var (
+	formulaText      = regexp.MustCompile(`^="([^"]*)"$`)
+	spreadsheetError = regexp.MustCompile(`^(#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NULL!|NUM!)|#{3,})$`)
+)
+
+// unspoiled returns an SKU or GTIN, unless a spreadsheet has damaged it.
+func (b *rowBuilder) unspoiled(s string) (string, error) {
+	if !b.rows.tidy {
+		return s, nil
+	}
+	if m := formulaText.FindStringSubmatch(s); m != nil {
+		b.note("%s is a spreadsheet's formula for the text %q, which was taken", s, oneLine(m[1]))
+		return oneLine(m[1]), nil
+	}
+	switch {
+	case scientific.MatchString(s):
+		return "", fmt.Errorf("%q is a number that a spreadsheet has shortened, and its digits are lost; format the column as text in the spreadsheet, and enter the numbers again", s)
+	case spreadsheetError.MatchString(s):
+		return "", fmt.Errorf("%q is an error value of a spreadsheet, or a column that was too narrow; correct the cell, and export the file again", s)
+	}
+	return s, nil
+}
+
+// price reads the price of a row.
+func (b *rowBuilder) price(f *catalog.Field) error {
+	p := map[string]any{}
+	var currency cell
+	for _, s := range b.sourcesOf(currencyColumn) {
+		if c, ok := b.cells(s); ok && oneLine(c.text) != "" {
+			currency = c
+			break
+		}
+	}
+	for _, s := range b.sourcesOf(f.Name) {
+		c, ok := b.cells(s)
+		if !ok || oneLine(c.text) == "" {
+			continue
+		}
+		if c.currency != "" {
+			currency = cell{text: c.currency}
+		}
+		if unescaped := stripHTML(c.text); unescaped != c.text && b.rows.tidy {
+			c.text = unescaped
+		}
+		found, err := b.Reader.price(c, currency)
+		if err != nil {
+			return fmt.Errorf("column %s: price %q %w", s.From, oneLine(c.text), err)
+		}
+		p["amount"] = found.amount
+		if found.currency != "" {
+			p["currency"] = found.currency
+		}
+		break
+	}
+	if p["amount"] == nil && oneLine(currency.text) != "" {
+		p["currency"] = strings.ToUpper(oneLine(currency.text))
+	}
+	if len(p) > 0 {
+		b.patch[f.Name] = p
+	}
+	return nil
+}
+
+// attributes reads the columns attributes.NAME, and those with names and values.
+func (b *rowBuilder) attributes(f *catalog.Field) {
+	attributes := map[string]any{}
+	for _, s := range b.sources {
+		name, ok := strings.CutPrefix(s.To, attributePrefix)
+		if !ok && s.To != attributesField {
+			continue
+		}
+		c, present := b.cells(s)
+		if !present {
+			continue
+		}
+		switch {
+		case ok:
+			b.attribute(attributes, f, s, name, c)
+		case s.nameFrom >= 0:
+			if name := oneLine(c.list[0].text); name != "" && oneLine(c.text) != "" {
+				b.attribute(attributes, f, s, name, cell{text: c.text})
+			}
+		default:
+			for _, entry := range b.entries(s, c, ",") {
+				if name, value, ok := strings.Cut(entry, "="); ok && oneLine(name) != "" && oneLine(value) != "" {
+					b.attribute(attributes, f, s, oneLine(name), cell{text: value})
+				}
+			}
+		}
+	}
+	if len(attributes) > 0 {
+		b.patch[f.Name] = attributes
+	}
+}
+
+// attribute reads the value of an attribute. In a file that catalog export wrote, an
+// empty pair of quotes is an empty value, and an empty cell no attribute.
+func (b *rowBuilder) attribute(to map[string]any, f *catalog.Field, s source, name string, c cell) {
+	text := c.text
+	if c.list != nil {
+		text = strings.Join(b.entries(s, c, ""), ", ")
+	}
+	text = b.short(s, f, name, b.transform(s, text, keepLines))
+	switch {
+	case text != "":
+		to[name] = text
+	case c.quoted && !b.rows.tidy:
+		to[name] = ""
+	case b.emptyPolicy(s) == EmptyClear:
+		to[name] = nil
+	}
+}
+
+// list reads the columns of a list.
+func (b *rowBuilder) list(f *catalog.Field) {
+	entries := []string{}
+	clears := false
+	for _, s := range b.sourcesOf(f.Name) {
+		c, ok := b.cells(s)
+		if !ok {
+			continue
+		}
+		clears = clears || b.emptyPolicy(s) == EmptyClear
+		for _, entry := range b.entries(s, c, listSeparator) {
+			if entry = b.short(s, f, f.Name, b.transform(s, entry, oneLine)); entry != "" {
+				entries = append(entries, entry)
+			}
+		}
+	}
+	for _, tag := range b.tags {
+		if utf8.RuneCountInString(tag) <= f.MaxLen {
+			entries = append(entries, tag)
+		}
+	}
+	var unique []string
+	for _, entry := range entries {
+		if !slices.Contains(unique, entry) {
+			unique = append(unique, entry)
+		}
+	}
+	switch {
+	case len(unique) > 0:
+		b.patch[f.Name] = unique
+	case clears:
+		b.patch[f.Name] = []string{}
+	}
+}
+
+// entries returns the entries of a cell: those of a JSON list, or those between the
+// separators of the column.
+func (b *rowBuilder) entries(s source, c cell, separator string) []string {
+	if c.list != nil {
+		var entries []string
+		for _, e := range c.list {
+			entries = append(entries, e.text)
+		}
+		return entries
+	}
+	if s.Separator != "" {
+		separator = s.Separator
+	}
+	if c.text == "" || separator == "" {
+		return nil
+	}
+	return splitEscaped(c.text, separator)
+}
+
+// listSeparator is between the entries of a list in one cell. In an entry, \| is a
+// vertical bar and \\ a backslash.
+const listSeparator = "|"
+
+var escapeEntry = strings.NewReplacer(`\`, `\\`, listSeparator, `\`+listSeparator)
+
+// splitEscaped splits s at the separators that have no backslash before them.
+func splitEscaped(s, separator string) []string {
+	var entries []string
+	var entry strings.Builder
+	for i := 0; i < len(s); {
+		switch rest := s[i:]; {
+		case rest[0] == '\\' && strings.HasPrefix(rest[1:], separator):
+			entry.WriteString(separator)
+			i += 1 + len(separator)
+		case strings.HasPrefix(rest, `\\`):
+			entry.WriteByte('\\')
+			i += 2
+		case strings.HasPrefix(rest, separator):
+			entries = append(entries, entry.String())
+			entry.Reset()
+			i += len(separator)
+		default:
+			entry.WriteByte(rest[0])
+			i++
+		}
+	}
+	return append(entries, entry.String())
+}
+
+const (
+	// slashInName stands for a slash in the name of a category, because / separates the
+	// names: the division slash, which looks the same.
+	slashInName = "\u2215"
+	// escapedSlash marks a slash of a name while a path is split. No text has it.
+	escapedSlash = "\x00"
+)
+
+// pathSeparators are the characters between the names of a category, besides /.
+const pathSeparators = ">»›→"
+
+// category returns the names of the path in a cell. Of several paths the first counts.
+func (b *rowBuilder) category(s source, c cell, text string) []string {
+	var paths []string
+	switch {
+	case c.list != nil:
+		paths = b.entries(s, c, "")
+	case s.Separator != "":
+		paths = splitEscaped(text, s.Separator)
+	default:
+		paths = splitPaths(text)
+	}
+	var first []string
+	for _, p := range paths {
+		names := splitPath(p, s.Path)
+		if len(names) > 0 && s.Root != "" && fold(names[0]) == fold(s.Root) {
+			names = names[1:]
+		}
+		switch {
+		case len(names) == 0:
+		case first == nil:
+			first = names
+		case b.format.OtherCategories == OtherTags:
+			b.tags = append(b.tags, names[len(names)-1])
+		default:
+			b.note("category %q was left out: a product has one category, the first", strings.Join(names, "/"))
+		}
+	}
+	return first
+}
+
+// splitPaths splits the categories in a cell. Vertical bars, semicolons and line breaks
+// are between them; commas only if the parts are paths that begin with the same name,
+// because names have commas, too.
+func splitPaths(s string) []string {
+	if strings.ContainsAny(s, "|;\n") {
+		return strings.FieldsFunc(s, func(r rune) bool { return r == '|' || r == ';' || r == '\n' })
+	}
+	parts := strings.Split(s, ",")
+	if len(parts) == 1 {
+		return parts
+	}
+	first := splitPath(parts[0], "")
+	for _, p := range parts {
+		names := splitPath(p, "")
+		if len(names) == 0 || fold(names[0]) != fold(first[0]) || len(names) == 1 && !strings.ContainsFunc(s, isPathSeparator) {
+			return []string{s}
+		}
+	}
+	return parts
+}
+
+func isPathSeparator(r rune) bool { return r == '/' || strings.ContainsRune(pathSeparators, r) }
+
+// splitPath returns the names of a path, without empty ones. A slash is part of a name
+// after a backslash, and if another separator is given or used.
+func splitPath(s, separator string) []string {
+	s = strings.ReplaceAll(s, `\/`, escapedSlash)
+	separators := "/"
+	if separator != "" {
+		separators = separator
+	} else if strings.ContainsAny(s, pathSeparators) {
+		separators = pathSeparators
+	}
+	var names []string
+	for name := range strings.FieldsFuncSeq(s, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
+		name = strings.ReplaceAll(strings.ReplaceAll(oneLine(name), escapedSlash, slashInName), "/", slashInName)
+		if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsSpace(r) }) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,65 @@
+package productfile
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+)
+
+// SourceOf returns the content of a file, unpacked if it is compressed with gzip or a ZIP
+// file of one file, and the name of the content.
+func SourceOf(f *os.File) (source Source, name string, err error) {
+	var start [4]byte
+	n, err := f.ReadAt(start[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, "", err
+	}
+	name = f.Name()
+	switch {
+	case bytes.HasPrefix(start[:n], []byte{0x1F, 0x8B}):
+		return func() (io.ReadCloser, error) { return gzip.NewReader(bufio.NewReader(fromStart(f))) }, strings.TrimSuffix(name, ".gz"), nil
+	case string(start[:n]) == "PK\x03\x04":
+		packed, err := onlyFile(f)
+		if err != nil {
+			return nil, "", fmt.Errorf("%s: %w", name, err)
+		}
+		return func() (io.ReadCloser, error) { return packed.Open() }, packed.Name, nil
+	}
+	return func() (io.ReadCloser, error) { return io.NopCloser(fromStart(f)), nil }, name, nil
+}
+
+// fromStart returns a reader of f from its start, whatever else reads f.
+func fromStart(f *os.File) io.Reader { return io.NewSectionReader(f, 0, 1<<62) }
+
+// onlyFile returns the file in a ZIP file of one file.
+func onlyFile(f *os.File) (*zip.File, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	archive, err := zip.NewReader(f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	var files []*zip.File
+	for _, z := range archive.File {
+		switch {
+		case z.Name == "[Content_Types].xml":
+			return nil, errors.New(`the file is a workbook; save it in the spreadsheet as "CSV UTF-8", and import that file`)
+		case strings.HasSuffix(z.Name, "/"), strings.HasPrefix(z.Name, "__MACOSX/"), strings.HasPrefix(path.Base(z.Name), "."):
+		default:
+			files = append(files, z)
+		}
+	}
+	if len(files) != 1 {
+		return nil, fmt.Errorf("the ZIP file has %d files; unpack it, and import one after the other", len(files))
+	}
+	return files[0], nil
+}
