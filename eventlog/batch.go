@@ -3,14 +3,13 @@ package eventlog
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 
 	"catalog"
 )
 
 // Batch is a range of commands of one shard, in the order of the log. The store
-// settles it in one transaction.
+// settles it in one transaction, alone or with batches of other shards.
 type Batch struct {
 	Shard          int32
 	Epoch          int64 // epoch in which the writer claimed the shard
@@ -50,14 +49,6 @@ func (b Batch) UpTo(offset int64) Batch {
 	return b
 }
 
-// Before returns the part of b before the first command on the product.
-func (b Batch) Before(product catalog.ID) Batch {
-	if i := slices.IndexFunc(b.Commands, func(c catalog.Command) bool { return c.Product == product }); i >= 0 {
-		return b.UpTo(b.Offsets[i])
-	}
-	return b
-}
-
 // ShardState is the stored state of a shard.
 type ShardState struct {
 	Shard          int32
@@ -87,6 +78,12 @@ type ShardReset struct {
 	EventsFrom *int64
 }
 
+// Accepts reports whether the shard is in the state that the batch expects, and not
+// stopped. Otherwise another writer has claimed the shard, or the batch is settled.
+func (s ShardState) Accepts(b Batch) bool {
+	return s.Epoch == b.Epoch && s.Offset == b.From && s.NextSeq == b.NextSeq && s.Stopped == ""
+}
+
 // ArchiveUpTo returns the last archived seq after the removal of the next events up
 // to seq to, at most limit of them. It returns an error for events that may not be in
 // the events topic.
@@ -96,60 +93,4 @@ func (s ShardState) ArchiveUpTo(to int64, limit int) (int64, error) {
 		return 0, fmt.Errorf("event %d may not be published", archived)
 	}
 	return archived, nil
-}
-
-// BatchState is what a store must load before it can settle a batch. A store stops
-// to load products when they reach MaxBatchBytes, and settles the part of the batch
-// before the first product that it did not load.
-type BatchState struct {
-	Products map[catalog.ID]catalog.Product // products of the batch that exist or are deleted
-	Settled  map[catalog.ID]bool            // commands of the batch that are in the journal
-	SKUs     map[string]catalog.ID          // owners of the SKUs of the batch
-}
-
-// Products returns the ids of the batch's products, without duplicates and in the
-// order of their first commands.
-func (b Batch) Products() []catalog.ID {
-	return distinct(b.Commands, func(c catalog.Command) catalog.ID { return c.Product })
-}
-
-// CommandIDs returns the ids of the batch's commands, without duplicates.
-func (b Batch) CommandIDs() []catalog.ID {
-	return distinct(b.Commands, func(c catalog.Command) catalog.ID { return c.ID })
-}
-
-func distinct(commands []catalog.Command, id func(catalog.Command) catalog.ID) []catalog.ID {
-	ids := make([]catalog.ID, 0, len(commands))
-	seen := make(map[catalog.ID]bool, len(commands))
-	for _, c := range commands {
-		if id := id(c); !seen[id] {
-			seen[id] = true
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
-// SKUs returns the SKUs that the batch's commands set, without duplicates and
-// sorted.
-func (b Batch) SKUs() []string {
-	skus := map[string]bool{}
-	for _, c := range b.Commands {
-		if s := c.SKU(); s != "" {
-			skus[s] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(skus))
-}
-
-// FreedSKUs returns the ids of the products that no longer have the SKU that
-// they had before the batch. products are their last versions.
-func (s BatchState) FreedSKUs(products []catalog.Product) []catalog.ID {
-	var freed []catalog.ID
-	for _, p := range products {
-		if old := s.Products[p.ID].SKU; old != "" && old != p.SKU {
-			freed = append(freed, p.ID)
-		}
-	}
-	return freed
 }

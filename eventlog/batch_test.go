@@ -2,6 +2,7 @@ package eventlog_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,14 +33,10 @@ func TestBatch(t *testing.T) {
 		}
 		check(t, b.UpTo(99), 10, 3, 2)
 	})
-	t.Run("Before returns the records before the first command on a product", func(t *testing.T) {
-		check(t, b.Before(name("b")), 7, 1, 1)
-		check(t, b.Before(name("a")), 5, 0, 0)
-		check(t, b.Before(name("c")), 10, 3, 2)
-	})
 	t.Run("Products lists each product once, in the order of the commands", func(t *testing.T) {
-		if got := b.Products(); len(got) != 2 || got[0] != name("a") || got[1] != name("b") {
-			t.Errorf("Products = %v", got)
+		g := eventlog.Group{b, {Shard: 1, Commands: []catalog.Command{{Product: name("c")}}}}
+		if got, want := g.Products(), []catalog.ID{name("a"), name("b"), name("c")}; !slices.Equal(got, want) {
+			t.Errorf("Products = %v; want %v", got, want)
 		}
 	})
 }
@@ -60,7 +57,8 @@ func TestSettle_largeEvents(t *testing.T) {
 		b.Commands, b.Offsets = append(b.Commands, c), append(b.Offsets, int64(2*i))
 	}
 	t.Run("a batch ends with the event that reaches the limit", func(t *testing.T) {
-		events, part := eventlog.Settle(b, eventlog.BatchState{}, now)
+		settled := eventlog.Settle(eventlog.Group{b}, eventlog.GroupState{}, now)[0]
+		events := settled.Events
 		bytes := 0
 		for _, e := range events {
 			bytes += e.Size()
@@ -69,17 +67,17 @@ func TestSettle_largeEvents(t *testing.T) {
 		if bytes < eventlog.MaxBatchBytes || bytes-last >= eventlog.MaxBatchBytes {
 			t.Errorf("%d events have %d bytes, the last one %d; want them to reach %d", len(events), bytes, last, eventlog.MaxBatchBytes)
 		}
-		if part.To != int64(2*len(events)) || len(part.Commands) != len(events) {
-			t.Errorf("Settle came to offset %d after %d events", part.To, len(events))
+		if settled.To != int64(2*len(events)) {
+			t.Errorf("Settle came to offset %d after %d events", settled.To, len(events))
 		}
 	})
 	t.Run("repeated commands have no bytes", func(t *testing.T) {
-		settled := map[catalog.ID]bool{}
+		repeated := map[eventlog.ShardCommand]bool{}
 		for _, c := range b.Commands {
-			settled[c.ID] = true
+			repeated[eventlog.ShardCommand{Command: c.ID}] = true
 		}
-		if events, part := eventlog.Settle(b, eventlog.BatchState{Settled: settled}, now); len(events) != 0 || part.To != b.To {
-			t.Errorf("Settle = %d events, up to %d; want none, up to %d", len(events), part.To, b.To)
+		if settled := eventlog.Settle(eventlog.Group{b}, eventlog.GroupState{Settled: repeated}, now)[0]; len(settled.Events) != 0 || settled.To != b.To {
+			t.Errorf("Settle = %d events, up to %d; want none, up to %d", len(settled.Events), settled.To, b.To)
 		}
 	})
 }

@@ -16,7 +16,7 @@ func ExampleSettle() {
 	other := catalog.Command{ID: catalog.DerivedID("2"), Product: catalog.DerivedID("b"), Op: catalog.CreateProduct{Data: chair}}
 	batch := eventlog.Batch{Shard: 5, NextSeq: 1207, Commands: []catalog.Command{create, create, other}}
 
-	events, _ := eventlog.Settle(batch, eventlog.BatchState{}, time.Now())
+	events := eventlog.Settle(eventlog.Group{batch}, eventlog.GroupState{}, time.Now())[0].Events
 	for _, e := range events {
 		fmt.Print(e.Position, " ", e.Outcome)
 		if e.Refusal != nil {

@@ -8,55 +8,97 @@ import (
 	"catalog"
 )
 
-// Settle decides the commands of b in order, each on the state that the commands
-// before it leave, and returns one event for each, numbered from b.NextSeq. It
-// skips a command that is already in the journal or earlier in b, because the
-// command has its event. It stops when the events reach MaxBatchBytes, and returns
-// the part of b that it has settled: at least one command.
-func Settle(b Batch, k BatchState, now time.Time) (events []catalog.Event, part Batch) {
+// ErrLeftOut means that a batch was left out of the transaction of its group,
+// because another transaction has locked its shard, or because the transaction had no
+// bytes left. The batch can be settled alone.
+var ErrLeftOut = errors.New("batch left out of the transaction of its group")
+
+// Settled is what was settled of a batch.
+type Settled struct {
+	Events []catalog.Event
+	To     int64 // offset that the shard has come to
+	Err    error // ErrFenced or ErrLeftOut if nothing of the batch was settled
+}
+
+// Settle decides the commands of the group in order, each on the state that the
+// commands before it leave. For each batch it returns one event for each command,
+// numbered from NextSeq. It skips a command that is already in the journal or earlier
+// in its batch, because the command has its event.
+//
+// It stops, after at least one command, when the events of the group reach
+// MaxBatchBytes or when the product of a command was not loaded. The batch of that
+// command is settled in part. Batches with nothing to settle before it are left out
+// with ErrLeftOut.
+func Settle(g Group, k GroupState, now time.Time) []Settled {
+	d := decider{GroupState: k, now: now, owners: map[string]catalog.ID{}}
+	all := make([]Settled, len(g))
+	for i, b := range g {
+		if err := k.LeftOut[b.Shard]; err != nil {
+			all[i] = Settled{To: b.From, Err: err}
+			continue
+		}
+		all[i] = d.settle(b)
+	}
+	return all
+}
+
+// decider is the state of Settle between two batches.
+type decider struct {
+	GroupState
+	now     time.Time
+	owners  map[string]catalog.ID // of SKUs whose owner differs from SKUs; the zero ID means free
+	bytes   int                   // of the events
+	stopped bool
+}
+
+// settle decides the commands of one batch.
+func (d *decider) settle(b Batch) Settled {
 	var (
-		bytes    int
+		events   []catalog.Event
 		products = map[catalog.ID]catalog.Product{}
-		owners   = map[string]catalog.ID{} // of SKUs whose owner differs from k.SKUs; the zero ID means free
 		settled  = map[catalog.ID]bool{}
 	)
 	for i, c := range b.Commands {
-		if bytes >= MaxBatchBytes {
-			return events, b.UpTo(b.Offsets[i])
+		d.stopped = d.stopped || d.bytes >= MaxBatchBytes || d.Unread != (catalog.ID{}) && c.Product == d.Unread
+		if d.stopped {
+			if b.Offsets[i] == b.From {
+				return Settled{To: b.From, Err: ErrLeftOut}
+			}
+			return Settled{Events: events, To: b.Offsets[i]}
 		}
-		if k.Settled[c.ID] || settled[c.ID] {
+		if d.Settled[ShardCommand{b.Shard, c.ID}] || settled[c.ID] {
 			continue
 		}
 		settled[c.ID] = true
 		p, ok := products[c.Product]
 		if !ok {
-			p = k.Products[c.Product]
+			p = d.Products[c.Product]
 			p.ID = c.Product
 		}
-		e, err := catalog.Decide(p, c, now)
+		e, err := catalog.Decide(p, c, d.now)
 		if err == nil && e.Applied() {
-			err = updateSKUs(owners, k.SKUs, p, e.Product)
+			err = d.updateSKUs(p, e.Product)
 		}
 		var refusal *catalog.Refusal
 		if errors.As(err, &refusal) {
-			e = c.Refused(p, refusal, now)
+			e = c.Refused(p, refusal, d.now)
 		} else {
 			products[c.Product] = e.Product
 		}
 		e.Position = catalog.Position{Shard: b.Shard, Seq: b.NextSeq + int64(len(events))}
 		events = append(events, e)
-		bytes += e.Size()
+		d.bytes += e.Size()
 	}
-	return events, b
+	return Settled{Events: events, To: b.To}
 }
 
 // updateSKUs updates the owners of SKUs for the change of product p to next. It
 // returns a *Refusal if another product has the new SKU.
-func updateSKUs(owners, known map[string]catalog.ID, p, next catalog.Product) error {
+func (d *decider) updateSKUs(p, next catalog.Product) error {
 	if next.SKU != "" && next.SKU != p.SKU {
-		owner, ok := owners[next.SKU]
+		owner, ok := d.owners[next.SKU]
 		if !ok {
-			owner = known[next.SKU]
+			owner = d.SKUs[next.SKU]
 		}
 		if owner != (catalog.ID{}) && owner != next.ID {
 			return &catalog.Refusal{
@@ -65,10 +107,10 @@ func updateSKUs(owners, known map[string]catalog.ID, p, next catalog.Product) er
 				Fields: []catalog.FieldError{{Field: "sku", Reason: "belongs to another product; choose another SKU, or change that product first"}},
 			}
 		}
-		owners[next.SKU] = next.ID
+		d.owners[next.SKU] = next.ID
 	}
 	if p.SKU != "" && p.SKU != next.SKU {
-		owners[p.SKU] = catalog.ID{}
+		d.owners[p.SKU] = catalog.ID{}
 	}
 	return nil
 }

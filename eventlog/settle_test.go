@@ -28,12 +28,12 @@ func chair() catalog.ProductData {
 // memoryStore is a store in memory.
 type memoryStore struct {
 	products map[catalog.ID]catalog.Product
-	settled  map[catalog.ID]bool
+	settled  map[eventlog.ShardCommand]bool
 	journal  []catalog.Event
 }
 
 func newMemoryStore() *memoryStore {
-	return &memoryStore{products: map[catalog.ID]catalog.Product{}, settled: map[catalog.ID]bool{}}
+	return &memoryStore{products: map[catalog.ID]catalog.Product{}, settled: map[eventlog.ShardCommand]bool{}}
 }
 
 func (w *memoryStore) settle(commands []catalog.Command) []catalog.Event {
@@ -44,10 +44,10 @@ func (w *memoryStore) settle(commands []catalog.Command) []catalog.Event {
 		}
 	}
 	b := eventlog.Batch{NextSeq: int64(len(w.journal)) + 1, Commands: commands}
-	events, _ := eventlog.Settle(b, eventlog.BatchState{Products: w.products, Settled: w.settled, SKUs: skus}, now)
+	events := eventlog.Settle(eventlog.Group{b}, eventlog.GroupState{Products: w.products, Settled: w.settled, SKUs: skus}, now)[0].Events
 	w.journal = append(w.journal, events...)
 	for _, e := range events {
-		w.settled[e.Command] = true
+		w.settled[eventlog.ShardCommand{Command: e.Command}] = true
 	}
 	for _, p := range eventlog.LastVersions(events) {
 		w.products[p.ID] = p
@@ -175,7 +175,7 @@ func TestSettle_eventFields(t *testing.T) {
 		Actor: "maria", Trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", AcceptedAt: now.Add(-time.Second),
 	}
 	b := eventlog.Batch{Shard: 5, NextSeq: 1207, Commands: []catalog.Command{c, {ID: name("d"), Product: name("p"), Op: catalog.CreateProduct{Data: chair()}, Actor: "ole"}}}
-	events, _ := eventlog.Settle(b, eventlog.BatchState{}, now)
+	events := eventlog.Settle(eventlog.Group{b}, eventlog.GroupState{}, now)[0].Events
 	if len(events) != 2 {
 		t.Fatalf("%d events; want 2", len(events))
 	}

@@ -84,16 +84,16 @@ func (s *system) settle(commands []catalog.Command) ([]catalog.Event, []eventlog
 	if s.sendErr != nil {
 		return nil, nil, s.sendErr
 	}
-	known := eventlog.BatchState{Products: s.products, Settled: map[catalog.ID]bool{}, SKUs: map[string]catalog.ID{}}
+	known := eventlog.GroupState{Products: s.products, Settled: map[eventlog.ShardCommand]bool{}, SKUs: map[string]catalog.ID{}}
 	for _, e := range s.events {
-		known.Settled[e.Command] = true
+		known.Settled[eventlog.ShardCommand{Command: e.Command}] = true
 	}
 	for _, p := range s.products {
 		if p.SKU != "" {
 			known.SKUs[p.SKU] = p.ID
 		}
 	}
-	events, _ := eventlog.Settle(eventlog.Batch{NextSeq: int64(len(s.events) + 1), Commands: commands}, known, wire.TruncateTime(time.Now()))
+	events := eventlog.Settle(eventlog.Group{{NextSeq: int64(len(s.events) + 1), Commands: commands}}, known, wire.TruncateTime(time.Now()))[0].Events
 	s.events = append(s.events, events...)
 	for _, p := range eventlog.LastVersions(events) {
 		s.products[p.ID] = p

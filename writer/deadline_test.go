@@ -53,12 +53,12 @@ func (s *hangingStore) DeadLetters(ctx context.Context, shard int32, from int64,
 	return s.Store.DeadLetters(ctx, shard, from, limit)
 }
 
-func (s *hangingStore) Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, int64, error) {
+func (s *hangingStore) Settle(ctx context.Context, g eventlog.Group, now time.Time) ([]eventlog.Settled, error) {
 	s.check(ctx, "Settle", s.limit)
-	if _, _, err := s.Store.Settle(ctx, b, now); err != nil {
-		return nil, 0, err
+	if _, err := s.Store.Settle(ctx, g, now); err != nil {
+		return nil, err
 	}
-	return nil, 0, context.DeadlineExceeded
+	return nil, context.DeadlineExceeded
 }
 
 func TestHandle_hangingStore(t *testing.T) {

@@ -51,17 +51,19 @@ type partStore struct {
 	calls  int
 }
 
-func (s *partStore) Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, int64, error) {
+func (s *partStore) Settle(ctx context.Context, g eventlog.Group, now time.Time) ([]eventlog.Settled, error) {
 	s.calls++
 	if s.calls == s.failAt && !s.commit {
-		return nil, 0, errLost
+		return nil, errLost
 	}
-	events, to, err := s.Store.Settle(ctx, b, now)
-	s.events = append(s.events, len(events))
+	settled, err := s.Store.Settle(ctx, g, now)
+	if err == nil {
+		s.events = append(s.events, len(settled[0].Events))
+	}
 	if s.calls == s.failAt {
-		return nil, 0, errLost
+		return nil, errLost
 	}
-	return events, to, err
+	return settled, err
 }
 
 func upTo(n int64) (seqs []int64) {

@@ -14,6 +14,9 @@ const (
 	// delivers no more at once.
 	maxBatchCommands = 1_000
 
+	// maxGroups is the number of transactions of groups that run at once.
+	maxGroups = 2
+
 	// deadLetterBatch is the number of dead letters read from the store at once.
 	// It is small because a dead letter can have up to 1 MB.
 	deadLetterBatch = 2

@@ -106,10 +106,18 @@ func (m *writerMetrics) setSizes(z eventlog.Sizes) {
 	m.journalBytes.Set(float64(z.JournalBytes))
 }
 
-// settled records a settled batch. The oldest command is the exemplar of its age.
-func (m *writerMetrics) settled(events []catalog.Event, took time.Duration) {
+// committed records a transaction.
+func (m *writerMetrics) committed(settled []eventlog.Settled, took time.Duration) {
 	m.settle.Observe(took.Seconds())
-	m.batch.Observe(float64(len(events)))
+	events := 0
+	for _, s := range settled {
+		events += len(s.Events)
+	}
+	m.batch.Observe(float64(events))
+}
+
+// settled records a settled batch. The oldest command is the exemplar of its age.
+func (m *writerMetrics) settled(events []catalog.Event) {
 	oldest := 0
 	for i, e := range events {
 		m.commands[e.Outcome].Inc()

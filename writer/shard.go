@@ -142,29 +142,28 @@ func within[T any](ctx context.Context, d time.Duration, f func(context.Context)
 	return f(ctx)
 }
 
-// settleNext settles the next part of the records in one transaction.
+// settleNext settles the next part of the records.
 func (w *Writer) settleNext(ctx context.Context, s *ownedShard, r eventlog.Records[catalog.Command]) ([]catalog.Event, error) {
-	start, now := time.Now(), wire.TruncateTime(w.now())
-	b, timeout := s.nextBatch(r, now), storeTimeout<<min(r.Attempt, maxTimeoutDoublings)
-	events, to, err := w.settle(ctx, b, now, timeout)
+	b := s.nextBatch(r, wire.TruncateTime(w.now()))
+	settled, err := w.settle(ctx, b, r.Attempt)
 	if err != nil {
 		s.batchLimit = max(len(b.Commands)/2, 1) // a smaller transaction may end in time
 		return nil, err
 	}
 	failpoint.Here(failpoint.WriterCommitted)
-	settled := b.UpTo(to)
+	part := b.UpTo(settled.To)
 	s.batchLimit = min(2*s.batchLimit, maxBatchCommands)
-	if to < b.To {
-		s.batchLimit = 2 * max(len(settled.Commands), 1)
+	if settled.To < b.To {
+		s.batchLimit = 2 * max(len(part.Commands), 1)
 	}
 	s.changedAt = time.Now()
-	s.state.Offset, s.state.Last = to, b.RecordBefore(to)
-	s.state.NextSeq += int64(len(events))
-	s.state.NextDeadLetter += int64(len(settled.DeadLetters))
-	w.metrics.settled(events, time.Since(start))
+	s.state.Offset, s.state.Last = settled.To, b.RecordBefore(settled.To)
+	s.state.NextSeq += int64(len(settled.Events))
+	s.state.NextDeadLetter += int64(len(part.DeadLetters))
+	w.metrics.settled(settled.Events)
 	w.advance(s.state.Shard) // Handle may have many parts
-	w.publishDeadLetters(ctx, s, settled.DeadLetters)
-	return events, nil
+	w.publishDeadLetters(ctx, s, part.DeadLetters)
+	return settled.Events, nil
 }
 
 // nextBatch returns the records of r that are not settled yet, at most
@@ -189,43 +188,77 @@ func (s *ownedShard) nextBatch(r eventlog.Records[catalog.Command], now time.Tim
 	return b
 }
 
-// settle settles the batch, or a part of it, and returns the offset that the shard
-// has come to. When the outcome of the transaction is unknown, also because it takes
-// longer than timeout, it reads the state of the shard, which tells whether and how
-// far the batch was committed.
-func (w *Writer) settle(ctx context.Context, b eventlog.Batch, now time.Time, timeout time.Duration) (events []catalog.Event, to int64, err error) {
+// settle settles the batch, or a part of it: with its group at the first attempt,
+// alone at later ones. A batch with dead letters, which can be large, is alone, too.
+//
+// When the transaction of its group fails, another batch may be the cause. So a batch
+// that was not committed is settled alone at once.
+func (w *Writer) settle(ctx context.Context, b eventlog.Batch, attempt int) (settled eventlog.Settled, err error) {
 	ctx, step := telemetry.StartStep(ctx, "settle")
 	defer func() { step.End(err) }()
-	events, err = within(ctx, timeout, func(ctx context.Context) (events []catalog.Event, err error) {
-		events, to, err = w.store.Settle(ctx, b, now)
-		return events, err
+	timeout := storeTimeout << min(attempt, maxTimeoutDoublings)
+	if attempt == 0 && len(b.DeadLetters) == 0 {
+		settled, shared, err := w.groups.settle(ctx, b)
+		settled, err = w.outcome(ctx, b, settled, err, timeout)
+		if !shared || !errors.Is(err, errNotCommitted) && !errors.Is(err, eventlog.ErrLeftOut) {
+			return settled, err
+		}
+	}
+	settled, err = within(ctx, timeout, func(ctx context.Context) (eventlog.Settled, error) {
+		all, err := w.commit(ctx, eventlog.Group{b})
+		if err != nil {
+			return eventlog.Settled{}, err
+		}
+		return all[0], nil
 	})
-	if err == nil || errors.Is(err, catalog.ErrFenced) {
-		return events, to, err
+	return w.outcome(ctx, b, settled, err, timeout)
+}
+
+// commit settles the group in one transaction.
+func (w *Writer) commit(ctx context.Context, g eventlog.Group) ([]eventlog.Settled, error) {
+	start := time.Now()
+	settled, err := w.store.Settle(ctx, g, w.now())
+	if err == nil {
+		w.metrics.committed(settled, time.Since(start))
+	}
+	return settled, err
+}
+
+// errNotCommitted marks the error of a transaction that was certainly not committed.
+var errNotCommitted = errors.New("not committed")
+
+// outcome returns what was settled of the batch by a transaction that ended with err.
+// When that is unknown, also because the transaction took longer than timeout, it
+// reads the state of the shard, which tells whether and how far the batch was
+// committed.
+func (w *Writer) outcome(ctx context.Context, b eventlog.Batch, settled eventlog.Settled, err error, timeout time.Duration) (eventlog.Settled, error) {
+	if err == nil {
+		return settled, settled.Err
 	}
 	state, stateErr := within(ctx, storeTimeout, func(ctx context.Context) (eventlog.ShardState, error) { return w.store.State(ctx, b.Shard) })
 	switch {
 	case stateErr != nil:
-		return nil, 0, errors.Join(err, stateErr)
+		return settled, errors.Join(err, stateErr)
 	case state.Epoch != b.Epoch:
-		return nil, 0, fmt.Errorf("%w: %w", catalog.ErrFenced, err)
+		return settled, fmt.Errorf("%w: %w", catalog.ErrFenced, err)
 	case state.Offset == b.From:
-		return nil, 0, err // not committed
+		return settled, fmt.Errorf("%w: %w", errNotCommitted, err)
 	}
 	w.logger.WarnContext(ctx, "commit outcome recovered", "shard", b.Shard, "offset", b.From, "err", err)
-	for next := b.NextSeq; next < state.NextSeq; next = events[len(events)-1].Seq + 1 { // no event if the batch had repeated commands only
+	settled = eventlog.Settled{To: state.Offset}
+	for next := b.NextSeq; next < state.NextSeq; next = settled.Events[len(settled.Events)-1].Seq + 1 { // no event if the batch had repeated commands only
 		page, err := within(ctx, timeout, func(ctx context.Context) ([]catalog.Event, error) {
 			return w.store.Journal(ctx, b.Shard, next, state.NextSeq-1, maxBatchCommands)
 		})
 		if err != nil {
-			return nil, 0, err
+			return settled, err
 		}
 		if len(page) == 0 {
-			return nil, 0, fmt.Errorf("shard %d: event %d is missing in the journal", b.Shard, next)
+			return settled, fmt.Errorf("shard %d: event %d is missing in the journal", b.Shard, next)
 		}
-		events = append(events, page...)
+		settled.Events = append(settled.Events, page...)
 	}
-	return events, state.Offset, nil
+	return settled, nil
 }
 
 // Check returns ErrFenced when another writer has claimed the shard, when a publish has

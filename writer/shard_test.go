@@ -58,15 +58,15 @@ type lossyStore struct {
 	stateErr  error // instead of the next response of State
 }
 
-func (s *lossyStore) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, to int64, err error) {
+func (s *lossyStore) Settle(ctx context.Context, g eventlog.Group, now time.Time) (settled []eventlog.Settled, err error) {
 	lost := s.settleErr
 	if lost == nil || s.commit {
-		events, to, err = s.Store.Settle(ctx, b, now)
+		settled, err = s.Store.Settle(ctx, g, now)
 	}
 	if s.settleErr = nil; lost != nil {
-		return nil, 0, lost
+		return nil, lost
 	}
-	return events, to, err
+	return settled, err
 }
 
 func (s *lossyStore) State(ctx context.Context, shard int32) (eventlog.ShardState, error) {

@@ -53,15 +53,16 @@ type Store interface {
 	// State returns the state of the shard.
 	State(ctx context.Context, shard int32) (eventlog.ShardState, error)
 
-	// Settle runs one transaction. It stores the events of eventlog.Settle, the
-	// products of eventlog.LastVersions, and the dead letters, and moves the shard
-	// to the offset and the seq behind them. It settles the whole batch, or a part
-	// of it when products or events reach eventlog.MaxBatchBytes, and returns the
-	// events and the offset that the shard has come to. When the shard is not at
-	// b.Epoch, b.From and b.NextSeq it changes nothing and returns ErrFenced. After
-	// any other error the transaction may or may not be committed; State tells
-	// which.
-	Settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, to int64, err error)
+	// Settle runs one transaction for the batches of the group. It stores the events of
+	// eventlog.Settle, the products of eventlog.LastVersions, and the dead letters, and
+	// moves each shard to the offset and the seq behind them. It returns what it has
+	// settled of each batch: all of it, or a part when products or events reach
+	// eventlog.MaxBatchBytes. It leaves out a batch whose shard is not at its Epoch, From
+	// and NextSeq, or is stopped, with ErrFenced, and one that has to wait or for which
+	// no bytes are left with eventlog.ErrLeftOut, which a batch that is alone never
+	// gets. The other batches are settled. After an error the transaction may or may
+	// not be committed; State tells which.
+	Settle(ctx context.Context, g eventlog.Group, now time.Time) ([]eventlog.Settled, error)
 
 	// Journal returns the events of the shard with from ≤ seq ≤ to, in order: a page
 	// of at least one event, at most limit events and about eventlog.MaxPageBytes.
@@ -164,6 +165,7 @@ type Writer struct {
 	// progress counts, by shard, the steps of Begin and Handle.
 	progress map[int32]int64
 
+	groups       groups
 	takeovers    *logging.Shards
 	republishing *memory.Share // pages of the journal that takeovers publish
 
@@ -172,17 +174,20 @@ type Writer struct {
 
 // New returns a writer on the parts in d. Call [Writer.Run] to start it.
 func New(d Deps) *Writer {
-	return &Writer{
+	w := &Writer{
 		store: d.Store, log: d.Log, logger: d.Logger, now: d.Now, metrics: newMetrics(d.Registry),
 		shards: map[int32]*ownedShard{}, resume: map[int32]published{}, progress: map[int32]int64{}, takeovers: logging.NewShards(d.Logger, "shards taken over"),
 		republishing: d.Memory.Share("writer.republish", republishShare),
 	}
+	w.groups.commit = w.commit
+	return w
 }
 
 // Run settles commands until ctx ends. Batches that are settled by then are
 // published by this process or by the next owner of their shard.
 func (w *Writer) Run(ctx context.Context) error {
 	defer w.takeovers.Flush()
+	defer w.groups.wait()
 	var background sync.WaitGroup
 	ctx, stop := context.WithCancel(ctx)
 	defer background.Wait()

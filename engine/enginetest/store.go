@@ -62,6 +62,13 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 			{"a batch ends when its products reach some MB", settleLargeProducts},
 			{"store and domain rules agree on random batches", settleRandom},
 		}},
+		{"groups", []engineTest[Store]{
+			{"batches of several shards are settled in one transaction", groupTransaction},
+			{"a fenced batch is left out, and the others are settled", groupFenced},
+			{"an SKU changes hands between shards in their order", groupSKUs},
+			{"batches for which a transaction has no bytes are left out", groupLarge},
+			{"of several concurrent groups one settles a batch", groupConcurrent},
+		}},
 		{"skus", []engineTest[Store]{
 			{"an SKU has one owner within a batch", skuOneBatch},
 			{"an SKU has one owner across batches and shards", skuTwoBatches},
@@ -133,11 +140,20 @@ func (o *owner) batch(commands ...catalog.Command) eventlog.Batch {
 	return b
 }
 
+// settle settles the batch alone.
+func settle(ctx context.Context, s Store, b eventlog.Batch, now time.Time) (events []catalog.Event, to int64, err error) {
+	settled, err := s.Settle(ctx, eventlog.Group{b}, now)
+	if err != nil {
+		return nil, 0, err
+	}
+	return settled[0].Events, settled[0].To, settled[0].Err
+}
+
 // try settles the commands as the next batch, and again what the store left over.
 func (o *owner) try(ctx context.Context, commands ...catalog.Command) (all []catalog.Event, err error) {
 	for {
 		b := o.batch(commands...)
-		events, to, err := o.s.Settle(ctx, b, moment)
+		events, to, err := settle(ctx, o.s, b, moment)
 		if err != nil {
 			return nil, err
 		}

@@ -19,7 +19,7 @@ func hourly(t *testing.T, o *owner, p string, versions int) []catalog.Event {
 		c := command(fmt.Sprint(p, i), p, catalog.PutProduct{Data: data(fmt.Sprint(p, i))})
 		b := o.batch(c)
 		b.Published = o.st.NextSeq - 1
-		events, _, err := o.s.Settle(t.Context(), b, moment.Add(time.Duration(i)*time.Hour))
+		events, _, err := settle(t.Context(), o.s, b, moment.Add(time.Duration(i)*time.Hour))
 		if err != nil || len(events) != 1 || !events[0].Applied() {
 			t.Fatalf("Settle = %d events, %v", len(events), err)
 		}

@@ -28,7 +28,7 @@ func deadLetterSettle(t *testing.T, s Store) {
 	empty.Key, empty.Value, empty.Headers, empty.Size = nil, nil, nil, 0 // a Kafka record may be empty
 	b.DeadLetters = []eventlog.DeadLetter{deadLetter(2, 1), empty}
 	b.To += 2
-	if _, _, err := s.Settle(t.Context(), b, moment); err != nil {
+	if _, _, err := settle(t.Context(), s, b, moment); err != nil {
 		t.Fatal(err)
 	}
 	want := eventlog.ShardState{Shard: 2, Epoch: b.Epoch, Offset: 3, NextSeq: 2, NextDeadLetter: 3}
@@ -36,7 +36,7 @@ func deadLetterSettle(t *testing.T, s Store) {
 
 	// A fenced batch stores no dead letters.
 	b.DeadLetters = []eventlog.DeadLetter{deadLetter(2, 3)}
-	if _, _, err := s.Settle(t.Context(), b, moment); !errors.Is(err, catalog.ErrFenced) {
+	if _, _, err := settle(t.Context(), s, b, moment); !errors.Is(err, catalog.ErrFenced) {
 		t.Fatalf("second Settle = %v; want ErrFenced", err)
 	}
 	sameState(t, s, want)
@@ -72,7 +72,7 @@ func deadLetterPages(t *testing.T, s Store) {
 			b.DeadLetters = append(b.DeadLetters, deadLetter(shard, n+1))
 		}
 		b.To += 4
-		if _, _, err := s.Settle(t.Context(), b, moment); err != nil {
+		if _, _, err := settle(t.Context(), s, b, moment); err != nil {
 			t.Fatal(err)
 		}
 	}

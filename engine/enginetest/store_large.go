@@ -25,7 +25,7 @@ func settleParts(t *testing.T, o *owner, commands []catalog.Command, deadLetters
 	for from := o.st.Offset; len(commands) > 0; transactions++ {
 		b := o.batch(commands...)
 		b.DeadLetters = deadLetters
-		events, to, err := o.s.Settle(t.Context(), b, moment)
+		events, to, err := settle(t.Context(), o.s, b, moment)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func settleLargeProducts(t *testing.T, s Store) {
 	b.DeadLetters = []eventlog.DeadLetter{letter}
 	var events []catalog.Event
 	for transactions := 1; b.From < b.To; transactions++ {
-		some, to, err := s.Settle(t.Context(), b, moment)
+		some, to, err := settle(t.Context(), s, b, moment)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // settleRandom settles random commands on few products with few SKUs, so that
-// they conflict, and compares the store with eventlog.Settle on maps.
+// they conflict, in groups of one or two shards, and compares the store with eventlog.Settle on maps.
 func settleRandom(t *testing.T, s Store) {
 	ctx := t.Context()
 	claim(t, s, 0)
@@ -24,7 +24,7 @@ func settleRandom(t *testing.T, s Store) {
 		const shards = 2
 		var (
 			products = map[catalog.ID]catalog.Product{}
-			settled  = map[catalog.ID]bool{}
+			settled  = map[eventlog.ShardCommand]bool{}
 			skus     = map[string]catalog.ID{}
 			journals [shards][]catalog.Event
 			owners   [shards]*owner
@@ -62,33 +62,41 @@ func settleRandom(t *testing.T, s Store) {
 			}
 			return catalog.DeleteProduct{}
 		})
-		for range rapid.IntRange(1, 6).Draw(r, "batches") {
-			shard := rapid.IntRange(0, shards-1).Draw(r, "shard")
-			var commands []catalog.Command
-			for range rapid.IntRange(0, 8).Draw(r, "commands") {
-				n := rapid.IntRange(0, 30).Draw(r, "command")*shards + shard
-				p := rapid.IntRange(0, 2).Draw(r, "product")*shards + shard
-				c := command(name("command", n), name("product", p), ops.Draw(r, "op"))
-				c.If.Version = int64(rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(r, "version"))
-				commands = append(commands, c)
+		for range rapid.IntRange(1, 6).Draw(r, "groups") {
+			var g eventlog.Group
+			members := rapid.SampledFrom([][]int{{0}, {1}, {0, 1}}).Draw(r, "shards")
+			for _, shard := range members {
+				o := owners[shard]
+				var commands []catalog.Command
+				for range rapid.IntRange(0, 8).Draw(r, "commands") {
+					n := rapid.IntRange(0, 30).Draw(r, "command")*shards + shard
+					p := rapid.IntRange(0, 2).Draw(r, "product")*shards + shard
+					c := command(name("command", n), name("product", p), ops.Draw(r, "op"))
+					c.If.Version = int64(rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(r, "version"))
+					commands = append(commands, c)
+				}
+				g = append(g, o.batch(commands...))
 			}
 			now = now.Add(time.Duration(rapid.IntRange(-10, 1000).Draw(r, "pause")) * time.Millisecond)
-			o := owners[shard]
-			b := o.batch(commands...)
-			want, _ := eventlog.Settle(b, eventlog.BatchState{Products: products, Settled: settled, SKUs: skus}, now)
-			got, to, err := s.Settle(ctx, b, now)
+			all := eventlog.Settle(g, eventlog.GroupState{Products: products, Settled: settled, SKUs: skus}, now)
+			got, err := s.Settle(ctx, g, now)
 			if err != nil {
 				r.Fatal(err)
 			}
-			sameEvents(r, "Settle", got, want)
-			o.st.Offset, o.st.NextSeq = to, o.st.NextSeq+int64(len(got))
-			journals[shard] = append(journals[shard], want...)
-			for _, e := range want {
-				settled[e.Command] = true
-			}
-			for _, p := range eventlog.LastVersions(want) {
-				delete(skus, products[p.ID].SKU)
-				products[p.ID] = p
+			for i, b := range g {
+				want, o := all[i].Events, owners[b.Shard]
+				sameEvents(r, "Settle", got[i].Events, want)
+				o.st.Offset, o.st.NextSeq = got[i].To, o.st.NextSeq+int64(len(want))
+				journals[b.Shard] = append(journals[b.Shard], want...)
+				for _, e := range want {
+					settled[eventlog.ShardCommand{Shard: e.Shard, Command: e.Command}] = true
+				}
+				for _, p := range eventlog.LastVersions(want) {
+					if skus[products[p.ID].SKU] == p.ID {
+						delete(skus, products[p.ID].SKU)
+					}
+					products[p.ID] = p
+				}
 			}
 			for _, p := range products {
 				if p.SKU != "" {

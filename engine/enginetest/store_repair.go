@@ -45,8 +45,8 @@ func repairAppendEvents(t *testing.T, s Store) {
 
 	// The topic has later events: the SKU moves to a product of another shard, a
 	// third product is created and deleted, and a command is refused.
-	state := func(ids ...string) eventlog.BatchState {
-		k := eventlog.BatchState{Products: map[catalog.ID]catalog.Product{}}
+	state := func(ids ...string) eventlog.GroupState {
+		k := eventlog.GroupState{Products: map[catalog.ID]catalog.Product{}}
 		for _, id := range ids {
 			p, err := s.Product(t.Context(), product(id))
 			if err != nil {
@@ -56,11 +56,11 @@ func repairAppendEvents(t *testing.T, s Store) {
 		}
 		return k
 	}
-	events, _ := eventlog.Settle(one.batch(
+	events := eventlog.Settle(eventlog.Group{one.batch(
 		command("c3", "p1", giveSKU("")), command("c4", "p3", catalog.CreateProduct{Data: data("")}),
 		command("c5", "p3", catalog.DeleteProduct{}), command("c6", "p3", catalog.DeleteProduct{}),
-	), state("p1"), moment)
-	more, _ := eventlog.Settle(two.batch(command("c7", "p2", giveSKU(sku))), state("p2"), moment)
+	)}, state("p1"), moment)[0].Events
+	more := eventlog.Settle(eventlog.Group{two.batch(command("c7", "p2", giveSKU(sku)))}, state("p2"), moment)[0].Events
 	events = append(events, more...)
 
 	if err := s.AppendEvents(t.Context(), events[1:]); err == nil {

@@ -22,11 +22,11 @@ func settleTransaction(t *testing.T, s Store) {
 	)
 	b.To, b.Published = b.From+7, 0 // the batch spans five records that are not commands
 	now := moment.Add(789 * time.Nanosecond)
-	events, _, err := s.Settle(t.Context(), b, now)
+	events, _, err := settle(t.Context(), s, b, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, _ := eventlog.Settle(b, eventlog.BatchState{}, moment) // now, truncated to microseconds
+	want := eventlog.Settle(eventlog.Group{b}, eventlog.GroupState{}, moment)[0].Events // now, truncated to microseconds
 	sameEvents(t, "Settle", events, want)
 	sameEvents(t, "Journal", journal(t.Context(), t, s, 2), want)
 	for _, e := range want {
@@ -39,7 +39,7 @@ func settleEmptyBatch(t *testing.T, s Store) {
 	o := claim(t, s, 0)
 	b := o.batch()
 	b.To = 3
-	if events, _, err := s.Settle(t.Context(), b, moment); err != nil || len(events) != 0 {
+	if events, _, err := settle(t.Context(), s, b, moment); err != nil || len(events) != 0 {
 		t.Fatalf("Settle = %d events, %v; want none", len(events), err)
 	}
 	sameState(t, s, eventlog.ShardState{Shard: 0, Epoch: 1, Offset: 3, NextSeq: 1, NextDeadLetter: 1})
@@ -72,15 +72,15 @@ func settleLastRecord(t *testing.T, s Store) {
 	}
 	b := o.batch()
 	b.To, b.Records = 5, records
-	if _, _, err := s.Settle(t.Context(), b, moment); err != nil || last() != records[1] {
+	if _, _, err := settle(t.Context(), s, b, moment); err != nil || last() != records[1] {
 		t.Fatalf("Last = %+v after Settle = %v; want the record at offset 4", last(), err)
 	}
 	b.From, b.To, b.Records = 5, 6, nil
-	if _, _, err := s.Settle(t.Context(), b, moment); err != nil || last().Known() {
+	if _, _, err := settle(t.Context(), s, b, moment); err != nil || last().Known() {
 		t.Errorf("Last = %+v after a batch of unknown records, %v; want none", last(), err)
 	}
 	b.From, b.To, b.Records = 6, 7, []eventlog.RecordID{{Offset: 6, Digest: [16]byte{3}}}
-	if _, _, err := s.Settle(t.Context(), b, moment); err != nil || !last().Known() {
+	if _, _, err := settle(t.Context(), s, b, moment); err != nil || !last().Known() {
 		t.Errorf("Last = %+v, %v; want the record at offset 6", last(), err)
 	}
 	same := int64(7)
@@ -92,11 +92,11 @@ func settleLastRecord(t *testing.T, s Store) {
 func settleTwice(t *testing.T, s Store) {
 	o := claim(t, s, 0)
 	b := o.batch(command("c", "p", catalog.CreateProduct{Data: data("A")}))
-	if _, _, err := s.Settle(t.Context(), b, moment); err != nil {
+	if _, _, err := settle(t.Context(), s, b, moment); err != nil {
 		t.Fatal(err)
 	}
 	b.Commands = []catalog.Command{command("d", "q", catalog.CreateProduct{Data: data("B")})}
-	if events, _, err := s.Settle(t.Context(), b, moment); !errors.Is(err, catalog.ErrFenced) || events != nil {
+	if events, _, err := settle(t.Context(), s, b, moment); !errors.Is(err, catalog.ErrFenced) || events != nil {
 		t.Fatalf("second Settle = %d events, %v; want no events, ErrFenced", len(events), err)
 	}
 	sameState(t, s, eventlog.ShardState{Shard: 0, Epoch: 1, Offset: 1, NextSeq: 2, NextDeadLetter: 1})
@@ -120,7 +120,7 @@ func settleFenced(t *testing.T, s Store) {
 	for _, wrong := range []struct{ from, seq int64 }{{-1, 0}, {1, 0}, {0, -1}, {0, 1}} {
 		b := current.batch(command("d", "p", rename("Stool")))
 		b.From, b.NextSeq = b.From+wrong.from, b.NextSeq+wrong.seq
-		if events, _, err := s.Settle(t.Context(), b, moment); !errors.Is(err, catalog.ErrFenced) || events != nil {
+		if events, _, err := settle(t.Context(), s, b, moment); !errors.Is(err, catalog.ErrFenced) || events != nil {
 			t.Fatalf("Settle from %d, seq %d = %d events, %v; want no events, ErrFenced", b.From, b.NextSeq, len(events), err)
 		}
 	}
@@ -138,7 +138,7 @@ func settleConcurrent(t *testing.T, s Store) {
 		)
 		for range 6 {
 			wg.Go(func() {
-				events, _, err := s.Settle(t.Context(), b, moment)
+				events, _, err := settle(t.Context(), s, b, moment)
 				lock.Lock()
 				defer lock.Unlock()
 				switch {
@@ -294,7 +294,7 @@ func settleTombstones(t *testing.T, s Store) {
 	sameProduct(t.Context(), t, s, deleted)
 	o.settle(t, []catalog.Outcome{catalog.Refused, catalog.Refused},
 		command("3", "p", catalog.DeleteProduct{}), command("4", "p", rename("Stool")))
-	events, _, err := s.Settle(t.Context(), o.batch(command("5", "p", catalog.PutProduct{Data: data("A")})), moment.Add(time.Hour))
+	events, _, err := settle(t.Context(), s, o.batch(command("5", "p", catalog.PutProduct{Data: data("A")})), moment.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"catalog"
 	"catalog/engine/postgres"
@@ -74,7 +73,7 @@ func writers(t testing.TB, s *postgres.Store, states []eventlog.ShardState) (set
 				default:
 				}
 				b := batch(states[i], fmt.Sprintf("%d-%d", i, n))
-				e, _, err := s.Settle(t.Context(), b, time.Now())
+				e, _, err := settle(t.Context(), s, b)
 				if err != nil {
 					t.Errorf("Settle during the migration = %v", err)
 					return

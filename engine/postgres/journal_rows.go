@@ -13,8 +13,7 @@ import (
 	"catalog/internal/wire"
 )
 
-// queueEvents queues the statements that insert events of one shard into the
-// journal.
+// queueEvents queues the statements that insert events into the journal.
 func queueEvents(batch *pgx.Batch, events []catalog.Event) error {
 	for part := range partsOf(events) {
 		if err := queueEventPart(batch, part); err != nil {
@@ -27,6 +26,7 @@ func queueEvents(batch *pgx.Batch, events []catalog.Event) error {
 func queueEventPart(batch *pgx.Batch, events []catalog.Event) error {
 	var (
 		n            = len(events)
+		shards       = make([]int32, n)
 		seqs         = make([]int64, n)
 		products     = make([][16]byte, n)
 		versions     = make([]int64, n)
@@ -46,16 +46,16 @@ func queueEventPart(batch *pgx.Batch, events []catalog.Event) error {
 		if err != nil {
 			return fmt.Errorf("event %s: %w", e.Position, err)
 		}
-		seqs[i], products[i], versions[i], commands[i] = e.Seq, e.Product.ID, e.Product.Version, e.Command
+		shards[i], seqs[i], products[i], versions[i], commands[i] = e.Shard, e.Seq, e.Product.ID, e.Product.Version, e.Command
 		fingerprints[i], outcomes[i], payloads[i] = e.Fingerprint[:], string(e.Outcome), payload
 		actors[i], traces[i] = withoutNUL.Replace(e.Actor), withoutNUL.Replace(e.Trace)
 		accepted[i], settled[i] = e.AcceptedAt, e.SettledAt
 	}
 	batch.Queue(`
 		INSERT INTO journal (shard, seq, product, version, command, fingerprint, outcome, payload, actor, trace, accepted_at, settled_at)
-		SELECT $1, * FROM unnest($2::bigint[], $3::uuid[], $4::bigint[], $5::uuid[], $6::bytea[], $7::text[], $8::bytea[],
+		SELECT * FROM unnest($1::integer[], $2::bigint[], $3::uuid[], $4::bigint[], $5::uuid[], $6::bytea[], $7::text[], $8::bytea[],
 			$9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[])`,
-		events[0].Shard, seqs, products, versions, commands, fingerprints, outcomes, payloads, actors, traces, accepted, settled)
+		shards, seqs, products, versions, commands, fingerprints, outcomes, payloads, actors, traces, accepted, settled)
 	return nil
 }
 

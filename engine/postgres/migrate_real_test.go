@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -45,7 +44,7 @@ func TestMigrate(t *testing.T) {
 		t.Parallel()
 		url := migrated(t)
 		s := open(t, postgres.Config{URL: url})
-		if _, _, err := s.Settle(t.Context(), batch(claim(t, s), "A-1"), time.Now()); err != nil {
+		if _, _, err := settle(t.Context(), s, batch(claim(t, s), "A-1")); err != nil {
 			t.Fatal(err)
 		}
 		conn := connect(t, url)

@@ -61,23 +61,30 @@ func partsOf[T interface{ Size() int }](list []T) iter.Seq[[]T] {
 	}
 }
 
-// queueProducts queues the statements that insert or replace products of a shard.
-func queueProducts(batch *pgx.Batch, shard int32, products []catalog.Product) error {
-	// Two shards that compete for several SKUs insert them in the same order, so
+// shardProduct is a product with its shard.
+type shardProduct struct {
+	catalog.Product
+	shard int32
+}
+
+// queueProducts queues the statements that insert or replace products.
+func queueProducts(batch *pgx.Batch, products []shardProduct) error {
+	// Two transactions that compete for several SKUs insert them in the same order, so
 	// they cannot wait for each other.
-	slices.SortFunc(products, func(a, b catalog.Product) int { return cmp.Compare(a.SKU, b.SKU) })
+	slices.SortFunc(products, func(a, b shardProduct) int { return cmp.Compare(a.SKU, b.SKU) })
 	for part := range partsOf(products) {
-		if err := queueProductPart(batch, shard, part); err != nil {
+		if err := queueProductPart(batch, part); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func queueProductPart(batch *pgx.Batch, shard int32, products []catalog.Product) error {
+func queueProductPart(batch *pgx.Batch, products []shardProduct) error {
 	var (
 		n        = len(products)
 		ids      = make([][16]byte, n)
+		shards   = make([]int32, n)
 		versions = make([]int64, n)
 		deleted  = make([]bool, n)
 		skus     = make([]string, n)
@@ -91,18 +98,18 @@ func queueProductPart(batch *pgx.Batch, shard int32, products []catalog.Product)
 		if past[i], err = wire.EncodePastPrices(p.PastPrices); err != nil {
 			return fmt.Errorf("past prices of product %s: %w", p.ID, err)
 		}
-		ids[i], versions[i], deleted[i], skus[i], data[i] = p.ID, p.Version, p.Deleted, p.SKU, string(wire.EncodeProductData(p.ProductData))
+		ids[i], shards[i], versions[i], deleted[i], skus[i], data[i] = p.ID, p.shard, p.Version, p.Deleted, p.SKU, string(wire.EncodeProductData(p.ProductData))
 		created[i], updated[i] = p.CreatedAt, p.UpdatedAt
 	}
 	batch.Queue(`
 		INSERT INTO products (id, shard, version, deleted, sku, data, past_prices, created_at, updated_at)
-		SELECT id, $1, version, deleted, nullif(sku, ''), data::json, past_prices, created_at, updated_at
-		FROM unnest($2::uuid[], $3::bigint[], $4::boolean[], $5::text[], $6::text[], $7::bytea[], $8::timestamptz[], $9::timestamptz[])
-			AS p (id, version, deleted, sku, data, past_prices, created_at, updated_at)
+		SELECT id, shard, version, deleted, nullif(sku, ''), data::json, past_prices, created_at, updated_at
+		FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::boolean[], $5::text[], $6::text[], $7::bytea[], $8::timestamptz[], $9::timestamptz[])
+			AS p (id, shard, version, deleted, sku, data, past_prices, created_at, updated_at)
 		ON CONFLICT (id) DO UPDATE SET
 			version = excluded.version, deleted = excluded.deleted, sku = excluded.sku, data = excluded.data,
 			past_prices = excluded.past_prices, created_at = excluded.created_at, updated_at = excluded.updated_at`,
-		shard, ids, versions, deleted, skus, data, past, created, updated)
+		ids, shards, versions, deleted, skus, data, past, created, updated)
 	return nil
 }
 

@@ -105,6 +105,15 @@ func claim(t testing.TB, s *postgres.Store) eventlog.ShardState {
 	return st
 }
 
+// settle settles the batch alone.
+func settle(ctx context.Context, s *postgres.Store, b eventlog.Batch) (events []catalog.Event, to int64, err error) {
+	settled, err := s.Settle(ctx, eventlog.Group{b}, time.Now())
+	if err != nil {
+		return nil, 0, err
+	}
+	return settled[0].Events, settled[0].To, settled[0].Err
+}
+
 // batch returns the next batch of a shard, with one command that creates a
 // product with the SKU.
 func batch(st eventlog.ShardState, sku string) eventlog.Batch {

@@ -105,14 +105,12 @@ func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error 
 		// SKUs that move to other products must be free before their new owners are
 		// written.
 		batch.Queue(freeSKUs, uuids(ids))
-		byShard := map[int32][]catalog.Product{}
-		for _, p := range products {
-			byShard[shards[p.ID]] = append(byShard[shards[p.ID]], p)
+		rows := make([]shardProduct, len(products))
+		for i, p := range products {
+			rows[i] = shardProduct{p, shards[p.ID]}
 		}
-		for shard, products := range byShard {
-			if err := queueProducts(&batch, shard, products); err != nil {
-				return err
-			}
+		if err := queueProducts(&batch, rows); err != nil {
+			return err
 		}
 		return tx.SendBatch(ctx, &batch).Close()
 	})

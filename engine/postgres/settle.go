@@ -18,53 +18,53 @@ import (
 // that another transaction committed, so a few attempts are enough.
 const maxSettleAttempts = 10
 
-// Settle settles the batch, or a part of it, in one transaction. It returns the
-// events and the offset that the shard has come to.
+// Settle settles the batches of the group in one transaction. It returns what it has
+// settled of each.
 //
-// The transaction locks the row of the shard first, so nothing that belongs to
-// the shard changes meanwhile. SKUs do not belong to a shard: when another shard
-// takes an SKU after this transaction read it as free, the unique index rejects
-// the transaction, and Settle repeats it. The next attempt reads the owner of the
+// The transaction locks the rows of the shards first, so nothing that belongs to
+// the shards changes meanwhile. SKUs do not belong to a shard: when another
+// transaction takes an SKU after this one read it as free, the unique index rejects
+// this transaction, and Settle repeats it. The next attempt reads the owner of the
 // SKU and refuses the command.
-func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, to int64, err error) {
+func (s *Store) Settle(ctx context.Context, g eventlog.Group, now time.Time) ([]eventlog.Settled, error) {
 	for attempt := 1; ; attempt++ {
-		events, to, err := s.settle(ctx, b, now)
+		settled, err := s.settle(ctx, g, now)
 		if err != nil && retriable(err) && attempt < maxSettleAttempts {
 			s.retries.Inc()
 			continue
 		}
 		if err != nil {
 			s.full.note(err, time.Now())
-			return nil, 0, fmt.Errorf("settle shard %d from offset %d: %w", b.Shard, b.From, markUnavailable(err))
+			return nil, fmt.Errorf("settle %s: %w", g, markUnavailable(err))
 		}
-		return events, to, nil
+		return settled, nil
 	}
 }
 
 // settle runs the transaction in two round trips: begin and read, then write and
 // commit.
-func (s *Store) settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, to int64, err error) {
+func (s *Store) settle(ctx context.Context, g eventlog.Group, now time.Time) ([]eventlog.Settled, error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer release(ctx, conn)
 
-	state, b, err := readBatchState(ctx, conn, b)
+	state, err := readGroupState(ctx, conn, g)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	events, b = eventlog.Settle(b, state, wire.TruncateTime(now))
+	settled := eventlog.Settle(g, state, wire.TruncateTime(now))
 	failpoint.Here(failpoint.WriterDecided)
-	products := eventlog.LastVersions(events)
+	w := newWrites(g, settled, state)
 
 	// The encoders and the driver copy the texts several times.
-	bytes := size(events) + size(products)
+	bytes := size(w.events) + size(w.products)
 	if err := s.encoding.Acquire(ctx, bytes); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer s.encoding.Release(bytes)
-	return events, b.To, writeBatch(ctx, conn, b, state, events, products)
+	return settled, w.commit(ctx, conn)
 }
 
 // size returns the bytes of events or products.
@@ -84,29 +84,53 @@ func release(ctx context.Context, conn *pgxpool.Conn) {
 	conn.Release()
 }
 
-// readBatchState begins a transaction, locks the row of the shard, compares it
-// with b and reads what eventlog.Settle needs. It returns the part of b whose
-// products it has read. It returns ErrFenced when the shard is in another state than
-// b expects.
-func readBatchState(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch) (eventlog.BatchState, eventlog.Batch, error) {
-	part := b
-	k := eventlog.BatchState{Products: map[catalog.ID]catalog.Product{}, Settled: map[catalog.ID]bool{}, SKUs: map[string]catalog.ID{}}
-	var st eventlog.ShardState
+const (
+	// A group leaves out a shard that another transaction has locked. A batch that is
+	// alone waits for it.
+	lockShard  = "SELECT " + stateColumns + " FROM shards WHERE shard = ANY($1) FOR NO KEY UPDATE"
+	lockShards = "SELECT " + stateColumns + " FROM shards WHERE shard = ANY($1) ORDER BY shard FOR NO KEY UPDATE SKIP LOCKED"
+
+	selectProducts = "SELECT " + productColumns + " FROM unnest($1::uuid[]) WITH ORDINALITY AS g (id, place) JOIN products USING (id) ORDER BY place"
+	selectCommands = "SELECT shard, command FROM unnest($1::integer[], $2::uuid[]) AS g (shard, command) JOIN journal USING (shard, command)"
+	freeSKUs       = "UPDATE products SET sku = NULL WHERE id = ANY($1)"
+)
+
+// readGroupState begins a transaction, locks the rows of the shards, compares them
+// with the batches and reads what eventlog.Settle needs.
+func readGroupState(ctx context.Context, conn *pgxpool.Conn, g eventlog.Group) (eventlog.GroupState, error) {
+	k := eventlog.GroupState{
+		Products: map[catalog.ID]catalog.Product{}, Settled: map[eventlog.ShardCommand]bool{},
+		SKUs: map[string]catalog.ID{}, LeftOut: map[int32]error{},
+	}
+	shards, lock := make([]int32, len(g)), lockShards
+	for i, b := range g {
+		shards[i] = b.Shard
+	}
+	if len(g) == 1 {
+		lock = lockShard
+	}
+	states := map[int32]eventlog.ShardState{}
 
 	var batch pgx.Batch
 	batch.Queue("begin")
-	batch.Queue("SELECT "+stateColumns+" FROM shards WHERE shard = $1 FOR NO KEY UPDATE", b.Shard).QueryRow(func(row pgx.Row) (err error) {
-		st, err = scanState(row)
-		return err
+	batch.Queue(lock, shards).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			st, err := scanState(rows)
+			if err != nil {
+				return fmt.Errorf("read shards: %w", err)
+			}
+			states[st.Shard] = st
+		}
+		return rows.Err()
 	})
-	batch.Queue("SELECT "+productColumns+" FROM unnest($1::uuid[]) WITH ORDINALITY AS b (id, place) JOIN products USING (id) ORDER BY place", uuids(b.Products())).Query(func(rows pgx.Rows) error {
+	batch.Queue(selectProducts, uuids(g.Products())).Query(func(rows pgx.Rows) error {
 		for bytes := 0; rows.Next(); {
 			p, err := scanProduct(rows)
 			if err != nil {
 				return fmt.Errorf("read products: %w", err)
 			}
 			if bytes >= eventlog.MaxBatchBytes {
-				part = b.Before(p.ID)
+				k.Unread = p.ID
 				return nil
 			}
 			bytes += p.Size()
@@ -114,53 +138,116 @@ func readBatchState(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch) (
 		}
 		return rows.Err()
 	})
-	batch.Queue("SELECT command FROM journal WHERE shard = $1 AND command = ANY($2)", b.Shard, uuids(b.CommandIDs())).Query(func(rows pgx.Rows) error {
+	commands := g.Commands()
+	shardOf, ids := make([]int32, len(commands)), make([][16]byte, len(commands))
+	for i, c := range commands {
+		shardOf[i], ids[i] = c.Shard, c.Command
+	}
+	batch.Queue(selectCommands, shardOf, ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
-			var id [16]byte
-			if err := rows.Scan(&id); err != nil {
+			var c eventlog.ShardCommand
+			if err := rows.Scan(&c.Shard, (*[16]byte)(&c.Command)); err != nil {
 				return fmt.Errorf("read commands: %w", err)
 			}
-			k.Settled[id] = true
+			k.Settled[c] = true
 		}
 		return rows.Err()
 	})
-	if skus := validText(b.SKUs()); len(skus) > 0 {
+	if skus := validText(g.SKUs()); len(skus) > 0 {
 		batch.Queue(selectSKUs, skus).Query(func(rows pgx.Rows) error { return scanSKUs(rows, k.SKUs) })
 	}
 	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
-		return k, b, err
+		return k, err
 	}
-	if st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq || st.Stopped != "" {
-		return k, b, catalog.ErrFenced
+	for _, b := range g {
+		switch st, ok := states[b.Shard]; {
+		case !ok && len(g) == 1:
+			return k, errNoShard
+		case !ok:
+			k.LeftOut[b.Shard] = eventlog.ErrLeftOut
+		case !st.Accepts(b):
+			k.LeftOut[b.Shard] = catalog.ErrFenced
+		}
 	}
-	return k, part, nil
+	return k, nil
 }
 
-// writeBatch writes the events, the products, the dead letters and the row of the
-// shard, and commits. state is the result of readBatchState.
-func writeBatch(ctx context.Context, conn *pgxpool.Conn, b eventlog.Batch, state eventlog.BatchState, events []catalog.Event, products []catalog.Product) error {
+// writes is what a transaction writes for a group.
+type writes struct {
+	batches     eventlog.Group // the parts that are settled
+	nextSeqs    []int64        // of their shards
+	events      []catalog.Event
+	products    []shardProduct
+	freed       []catalog.ID // products that no longer have their SKU
+	deadLetters []eventlog.DeadLetter
+}
+
+// newWrites returns what the transaction writes for what is settled of the group.
+func newWrites(g eventlog.Group, settled []eventlog.Settled, state eventlog.GroupState) writes {
+	var w writes
+	for i, s := range settled {
+		if s.Err != nil {
+			continue
+		}
+		b, products := g[i].UpTo(s.To), eventlog.LastVersions(s.Events)
+		w.batches, w.nextSeqs = append(w.batches, b), append(w.nextSeqs, b.NextSeq+int64(len(s.Events)))
+		w.events, w.deadLetters = append(w.events, s.Events...), append(w.deadLetters, b.DeadLetters...)
+		w.freed = append(w.freed, state.FreedSKUs(products)...)
+		for _, p := range products {
+			w.products = append(w.products, shardProduct{p, b.Shard})
+		}
+	}
+	return w
+}
+
+// commit writes the events, the products, the dead letters and the rows of the
+// shards, and commits.
+func (w writes) commit(ctx context.Context, conn *pgxpool.Conn) error {
+	if len(w.batches) == 0 {
+		return nil // release rolls back
+	}
 	var batch pgx.Batch
 
 	// An SKU that moves to another product must be free before its new owner is
 	// written.
-	if freed := state.FreedSKUs(products); len(freed) > 0 {
-		batch.Queue(freeSKUs, uuids(freed))
+	if len(w.freed) > 0 {
+		batch.Queue(freeSKUs, uuids(w.freed))
 	}
-	if err := queueProducts(&batch, b.Shard, products); err != nil {
+	if err := queueProducts(&batch, w.products); err != nil {
 		return err
 	}
-	if err := queueEvents(&batch, events); err != nil {
+	if err := queueEvents(&batch, w.events); err != nil {
 		return err
 	}
-	if err := queueDeadLetters(&batch, b.DeadLetters); err != nil {
+	if err := queueDeadLetters(&batch, w.deadLetters); err != nil {
 		return err
 	}
-	last := b.RecordBefore(b.To)
-	batch.Queue(`UPDATE shards SET "offset" = $2::bigint, next_seq = $3, next_dead_letter = $4, published = greatest(published, $5),
-		last_offset = $2::bigint - 1, last_epoch = $6, last_digest = $7 WHERE shard = $1`,
-		b.Shard, b.To, b.NextSeq+int64(len(events)), b.NextDeadLetter+int64(len(b.DeadLetters)), b.Published, last.Epoch, last.Digest[:])
+	w.queueShards(&batch)
 	batch.Queue("commit")
 	return conn.SendBatch(ctx, &batch).Close()
 }
 
-const freeSKUs = "UPDATE products SET sku = NULL WHERE id = ANY($1)"
+// queueShards queues the statement that moves the shards.
+func (w writes) queueShards(batch *pgx.Batch) {
+	var (
+		n         = len(w.batches)
+		shards    = make([]int32, n)
+		offsets   = make([]int64, n)
+		letters   = make([]int64, n)
+		published = make([]int64, n)
+		epochs    = make([]int32, n)
+		digests   = make([][]byte, n)
+	)
+	for i, b := range w.batches {
+		last := b.RecordBefore(b.To)
+		shards[i], offsets[i], letters[i], published[i] = b.Shard, b.To, b.NextDeadLetter+int64(len(b.DeadLetters)), b.Published
+		epochs[i], digests[i] = last.Epoch, last.Digest[:]
+	}
+	batch.Queue(`
+		UPDATE shards AS s SET "offset" = g."offset", next_seq = g.next_seq, next_dead_letter = g.next_dead_letter,
+			published = greatest(s.published, g.published), last_offset = g."offset" - 1, last_epoch = g.last_epoch, last_digest = g.last_digest
+		FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::integer[], $7::bytea[])
+			AS g (shard, "offset", next_seq, next_dead_letter, published, last_epoch, last_digest)
+		WHERE s.shard = g.shard`,
+		shards, offsets, w.nextSeqs, letters, published, epochs, digests)
+}

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -42,7 +41,7 @@ func TestSettle_skuRace(t *testing.T) {
 	}
 	results := make(chan result, 1)
 	go func() {
-		events, _, err := s.Settle(t.Context(), batch(st, "A-1"), time.Now())
+		events, _, err := settle(t.Context(), s, batch(st, "A-1"))
 		results <- result{events, err}
 	}()
 	waitUntil(t, "Settle waits for the other transaction", func() bool {
@@ -186,7 +185,7 @@ func TestSettle_lostReply(t *testing.T) {
 	st := claim(t, s)
 	settle := func(sku string) error {
 		b := batch(st, sku)
-		_, _, err := s.Settle(t.Context(), b, time.Now())
+		_, _, err := settle(t.Context(), s, b)
 		got, e := witness.Claim(t.Context(), 0) // waits until the server has ended the transaction
 		if e != nil {
 			t.Fatal(e)

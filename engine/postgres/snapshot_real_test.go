@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"testing"
-	"time"
 
 	"catalog"
 	"catalog/engine/postgres"
@@ -21,7 +20,7 @@ func TestSnapshot_slowClient(t *testing.T) {
 	s := open(t, postgres.Config{URL: url + "&application_name=" + name, MaxConns: 1})
 	st := claim(t, s)
 	for i := range 40 {
-		events, to, err := s.Settle(t.Context(), batch(st, fmt.Sprint("SKU-", i)), time.Now())
+		events, to, err := settle(t.Context(), s, batch(st, fmt.Sprint("SKU-", i)))
 		if err != nil {
 			t.Fatal(err)
 		}

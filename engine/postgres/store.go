@@ -40,6 +40,8 @@ func (s *Store) InitShards(ctx context.Context, shards int) error {
 
 const stateColumns = `shard, epoch, "offset", next_seq, next_dead_letter, published, archived, last_offset, last_epoch, last_digest, stopped, events_from`
 
+var errNoShard = errors.New("the store has no such shard")
+
 func scanState(row pgx.Row) (st eventlog.ShardState, err error) {
 	var last eventlog.RecordID
 	var digest []byte
@@ -50,7 +52,7 @@ func scanState(row pgx.Row) (st eventlog.ShardState, err error) {
 		st.Last = last
 	}
 	if errors.Is(err, pgx.ErrNoRows) {
-		err = errors.New("the store has no such shard")
+		err = errNoShard
 	}
 	return st, err
 }

@@ -90,7 +90,7 @@ func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error 
 			if n, err := result.RowsAffected(); err != nil || n != 1 {
 				return errors.Join(err, fmt.Errorf("%w: event %s is not the next one of its shard", catalog.ErrFenced, part[0].Position))
 			}
-			if err := saveEvents(ctx, tx, shard, eventlog.BatchState{}, part); err != nil {
+			if err := saveEvents(ctx, tx, shard, part); err != nil {
 				return err
 			}
 		}

@@ -18,73 +18,69 @@ import (
 // largest have 7 MB.
 const productsPerRead = 8
 
-// Settle settles the batch, or a part of it, in one transaction. It returns the
-// events and the offset that the shard has come to. It returns ErrFenced when the
-// shard is in another state than b expects.
-func (s *Store) Settle(ctx context.Context, b eventlog.Batch, now time.Time) (events []catalog.Event, to int64, err error) {
+// Settle settles the batches of the group in one transaction. It returns what it has
+// settled of each.
+func (s *Store) Settle(ctx context.Context, g eventlog.Group, now time.Time) (settled []eventlog.Settled, err error) {
 	err = s.write(ctx, func(tx *sql.Tx) error {
-		st, err := scanState(tx.QueryRowContext(ctx, selectState, b.Shard))
+		state, err := readGroupState(ctx, tx, g)
 		if err != nil {
 			return err
 		}
-		if st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq || st.Stopped != "" {
-			return catalog.ErrFenced
-		}
-		state, b, err := readBatchState(ctx, tx, b)
-		if err != nil {
-			return err
-		}
-		events, b = eventlog.Settle(b, state, wire.TruncateTime(now))
+		settled = eventlog.Settle(g, state, wire.TruncateTime(now))
 		failpoint.Here(failpoint.WriterDecided)
-		if err := saveEvents(ctx, tx, b.Shard, state, events); err != nil {
-			return err
-		}
-		if err := execEach(ctx, tx, insertDeadLetter, b.DeadLetters, deadLetterArgs); err != nil {
-			return fmt.Errorf("write dead letters: %w", err)
-		}
-		last := b.RecordBefore(b.To)
-		_, err = tx.ExecContext(ctx,
-			`UPDATE shards SET "offset" = ?, next_seq = ?, next_dead_letter = ?, published = max(published, ?), last_offset = ?, last_epoch = ?, last_digest = ? WHERE shard = ?`,
-			b.To, b.NextSeq+int64(len(events)), b.NextDeadLetter+int64(len(b.DeadLetters)), b.Published, b.To-1, last.Epoch, last.Digest[:], b.Shard)
-		to = b.To
-		return err
+		return writeGroup(ctx, tx, g, settled, state)
 	})
 	if err != nil {
-		return nil, 0, fmt.Errorf("settle shard %d from offset %d: %w", b.Shard, b.From, err)
+		return nil, fmt.Errorf("settle %s: %w", g, err)
 	}
-	return events, to, nil
+	return settled, nil
 }
 
-// readBatchState reads what eventlog.Settle needs. It returns the part of b whose
-// products it has read.
-func readBatchState(ctx context.Context, tx *sql.Tx, b eventlog.Batch) (eventlog.BatchState, eventlog.Batch, error) {
-	k := eventlog.BatchState{Products: map[catalog.ID]catalog.Product{}, Settled: map[catalog.ID]bool{}}
-	part, bytes := b, 0
-	for ids := range slices.Chunk(b.Products(), productsPerRead) {
+// readGroupState compares the rows of the shards with the batches and reads what
+// eventlog.Settle needs.
+func readGroupState(ctx context.Context, tx *sql.Tx, g eventlog.Group) (eventlog.GroupState, error) {
+	k := eventlog.GroupState{Products: map[catalog.ID]catalog.Product{}, Settled: map[eventlog.ShardCommand]bool{}, LeftOut: map[int32]error{}}
+	for _, b := range g {
+		st, err := scanState(tx.QueryRowContext(ctx, selectState, b.Shard))
+		if err != nil {
+			return k, err
+		}
+		if !st.Accepts(b) {
+			k.LeftOut[b.Shard] = catalog.ErrFenced
+		}
+	}
+	bytes := 0
+	for ids := range slices.Chunk(g.Products(), productsPerRead) {
 		if bytes >= eventlog.MaxBatchBytes {
-			part = b.Before(ids[0])
+			k.Unread = ids[0]
 			break
 		}
 		products, err := query(ctx, tx, scanProduct,
 			"SELECT "+productColumns+" FROM products WHERE id IN (SELECT unhex(value) FROM json_each(?))", idList(ids))
 		if err != nil {
-			return k, b, fmt.Errorf("read products: %w", err)
+			return k, fmt.Errorf("read products: %w", err)
 		}
 		for _, p := range products {
 			k.Products[p.ID] = p
 			bytes += p.Size()
 		}
 	}
-	settled, err := query(ctx, tx, scanID,
-		"SELECT command FROM journal WHERE command IN (SELECT unhex(value) FROM json_each(?))", idList(b.CommandIDs()))
+	commands := g.Commands()
+	ids := make([]catalog.ID, len(commands))
+	for i, c := range commands {
+		ids[i] = c.Command
+	}
+	found, err := query(ctx, tx, scanID, "SELECT command FROM journal WHERE command IN (SELECT unhex(value) FROM json_each(?))", idList(ids))
 	if err != nil {
-		return k, b, fmt.Errorf("read commands: %w", err)
+		return k, fmt.Errorf("read commands: %w", err)
 	}
-	for _, id := range settled {
-		k.Settled[id] = true
+	for _, c := range commands {
+		if slices.Contains(found, c.Command) { // few commands are repeated
+			k.Settled[c] = true
+		}
 	}
-	k.SKUs, err = skuOwners(ctx, tx, b.SKUs())
-	return k, part, err
+	k.SKUs, err = skuOwners(ctx, tx, g.SKUs())
+	return k, err
 }
 
 // skuOwners returns the products that have the SKUs, by SKU.
@@ -118,18 +114,45 @@ func skuOwners(ctx context.Context, q querier, skus []string) (map[string]catalo
 
 const freeSKUs = "UPDATE products SET sku = NULL WHERE id IN (SELECT unhex(value) FROM json_each(?))"
 
-// saveEvents writes the events of the shard and the last version of their
-// products. state has the products before the events.
-func saveEvents(ctx context.Context, tx *sql.Tx, shard int32, state eventlog.BatchState, events []catalog.Event) error {
-	products := eventlog.LastVersions(events)
-
+// writeGroup writes what is settled of the group, and the rows of the shards.
+func writeGroup(ctx context.Context, tx *sql.Tx, g eventlog.Group, settled []eventlog.Settled, state eventlog.GroupState) error {
 	// An SKU that moves to another product must be free before its new owner is
 	// written.
-	if freed := state.FreedSKUs(products); len(freed) > 0 {
+	var freed []catalog.ID
+	for _, s := range settled {
+		freed = append(freed, state.FreedSKUs(eventlog.LastVersions(s.Events))...)
+	}
+	if len(freed) > 0 {
 		if _, err := tx.ExecContext(ctx, freeSKUs, idList(freed)); err != nil {
 			return fmt.Errorf("free SKUs: %w", err)
 		}
 	}
+	for i, s := range settled {
+		if s.Err != nil {
+			continue
+		}
+		b := g[i].UpTo(s.To)
+		if err := saveEvents(ctx, tx, b.Shard, s.Events); err != nil {
+			return err
+		}
+		if err := execEach(ctx, tx, insertDeadLetter, b.DeadLetters, deadLetterArgs); err != nil {
+			return fmt.Errorf("write dead letters: %w", err)
+		}
+		last := b.RecordBefore(b.To)
+		_, err := tx.ExecContext(ctx,
+			`UPDATE shards SET "offset" = ?, next_seq = ?, next_dead_letter = ?, published = max(published, ?), last_offset = ?, last_epoch = ?, last_digest = ? WHERE shard = ?`,
+			b.To, b.NextSeq+int64(len(s.Events)), b.NextDeadLetter+int64(len(b.DeadLetters)), b.Published, b.To-1, last.Epoch, last.Digest[:], b.Shard)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// saveEvents writes events of the shard and the last version of their products,
+// whose SKUs are free.
+func saveEvents(ctx context.Context, tx *sql.Tx, shard int32, events []catalog.Event) error {
+	products := eventlog.LastVersions(events)
 	if err := execEach(ctx, tx, upsertProduct, products, func(p catalog.Product) ([]any, error) { return productArgs(shard, p) }); err != nil {
 		return fmt.Errorf("write products: %w", err)
 	}

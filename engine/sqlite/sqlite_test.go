@@ -104,10 +104,10 @@ func TestStore_readableData(t *testing.T) {
 	}
 	id := catalog.DerivedID("p")
 	d := catalog.ProductData{SKU: "A-1", Name: "Chair", Price: catalog.Money{Decimal: catalog.Decimal{Units: 149, Nanos: 900_000_000}, Currency: "EUR"}}
-	if _, _, err := s.Settle(t.Context(), eventlog.Batch{
+	if _, err := s.Settle(t.Context(), eventlog.Group{{
 		Epoch: st.Epoch, To: 1, NextSeq: st.NextSeq, NextDeadLetter: st.NextDeadLetter,
 		Commands: []catalog.Command{{ID: id, Product: id, Op: catalog.CreateProduct{Data: d}}},
-	}, time.Now()); err != nil {
+	}}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	reader, err := sql.Open("sqlite", path)

@@ -223,7 +223,7 @@ func FuzzDecodeCommand(f *testing.F) {
 			t.Fatalf("%+v becomes %+v, %v", c, d, err)
 		}
 		// Every decoded command can be settled.
-		eventlog.Settle(eventlog.Batch{NextSeq: 1, Commands: []catalog.Command{c}}, eventlog.BatchState{}, moment)
+		eventlog.Settle(eventlog.Group{{NextSeq: 1, Commands: []catalog.Command{c}}}, eventlog.GroupState{}, moment)
 	})
 }
 
@@ -335,9 +335,9 @@ func TestRoundTrip(t *testing.T) {
 				p.ProductData, p.Deleted = catalog.ProductData{}, true
 			}
 			b.Commands = []catalog.Command{c}
-			known := eventlog.BatchState{Products: map[catalog.ID]catalog.Product{p.ID: p}}
-			settled, _ := eventlog.Settle(b, known, times.Draw(t, "now"))
-			for _, e := range settled {
+			known := eventlog.GroupState{Products: map[catalog.ID]catalog.Product{p.ID: p}}
+			settled := eventlog.Settle(eventlog.Group{b}, known, times.Draw(t, "now"))
+			for _, e := range settled[0].Events {
 				sameBytes(t, e, wire.EncodeEvent, wire.DecodeEvent)
 				raw, _ := wire.EncodeEvent(e)
 				got, err := wire.DecodeEvent(raw)

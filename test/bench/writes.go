@@ -67,13 +67,15 @@ type countingStore struct {
 	transactions, commands atomic.Int64
 }
 
-func (c *countingStore) Settle(ctx context.Context, b eventlog.Batch, now time.Time) ([]catalog.Event, int64, error) {
-	events, to, err := c.Store.Settle(ctx, b, now)
+func (c *countingStore) Settle(ctx context.Context, g eventlog.Group, now time.Time) ([]eventlog.Settled, error) {
+	settled, err := c.Store.Settle(ctx, g, now)
 	if err == nil {
 		c.transactions.Add(1)
-		c.commands.Add(int64(len(b.UpTo(to).Commands)))
+		for i, s := range settled {
+			c.commands.Add(int64(len(g[i].UpTo(s.To).Commands)))
+		}
 	}
-	return events, to, err
+	return settled, err
 }
 
 // eventCounter is a consumer that closes done after want events.
@@ -185,12 +187,16 @@ func settleShard(ctx context.Context, store *postgres.Store, shard int32, all []
 		for offset := b.From; offset < b.To; offset++ {
 			b.Offsets = append(b.Offsets, offset)
 		}
-		events, to, err := store.Settle(ctx, b, time.Now())
+		settled, err := store.Settle(ctx, eventlog.Group{b}, time.Now())
 		if err != nil {
 			return err
 		}
-		at.Offset, at.NextSeq = to, at.NextSeq+int64(len(events))
-		all = all[to-b.From:]
+		s := settled[0]
+		if s.Err != nil {
+			return s.Err
+		}
+		at.Offset, at.NextSeq = s.To, at.NextSeq+int64(len(s.Events))
+		all = all[s.To-b.From:]
 	}
 	return nil
 }

@@ -51,9 +51,9 @@ func record(t *testing.T) ([]Command, Found) {
 		p := products[id]
 		p.ID = id
 		shard := catalog.Shard(id, shards)
-		events, _ := eventlog.Settle(eventlog.Batch{Shard: shard, NextSeq: int64(len(found.Journal[shard])) + 1, Commands: []catalog.Command{cmd}},
-			eventlog.BatchState{Products: map[catalog.ID]catalog.Product{id: p}}, time.UnixMicro(1))
-		e := events[0]
+		settled := eventlog.Settle(eventlog.Group{{Shard: shard, NextSeq: int64(len(found.Journal[shard])) + 1, Commands: []catalog.Command{cmd}}},
+			eventlog.GroupState{Products: map[catalog.ID]catalog.Product{id: p}}, time.UnixMicro(1))
+		e := settled[0].Events[0]
 		if e.Applied() {
 			products[id] = e.Product
 		}

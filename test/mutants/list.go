@@ -94,7 +94,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a batch is settled without compare-and-set",
-		file: "engine/sqlite/settle.go", old: "st.Epoch != b.Epoch || st.Offset != b.From || st.NextSeq != b.NextSeq", new: "st.Shard != b.Shard",
+		file: "eventlog/batch.go", old: "s.Epoch == b.Epoch && s.Offset == b.From && s.NextSeq == b.NextSeq", new: "s.Shard == b.Shard",
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
@@ -109,7 +109,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a repeated command is settled again",
-		file: "eventlog/settle.go", old: "k.Settled[c.ID] || settled[c.ID]", new: "settled[c.ID]",
+		file: "eventlog/settle.go", old: "d.Settled[ShardCommand{b.Shard, c.ID}] || settled[c.ID]", new: "settled[c.ID]",
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
@@ -139,7 +139,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "events are published before they are committed",
-		file: "writer/shard.go", old: "	events, to, err := w.settle(ctx, b, now, timeout)\n", new: "	early, _ := eventlog.Settle(b, eventlog.BatchState{}, now)\n	w.log.PublishEvents(ctx, early, func(error) {})\n	events, to, err := w.settle(ctx, b, now, timeout)\n",
+		file: "writer/shard.go", old: "	settled, err := w.settle(ctx, b, r.Attempt)\n", new: "	early := eventlog.Settle(eventlog.Group{b}, eventlog.GroupState{}, w.now())\n	w.log.PublishEvents(ctx, early[0].Events, func(error) {})\n	settled, err := w.settle(ctx, b, r.Attempt)\n",
 		pkg: "./writer", test: "TestHandle",
 	},
 	{
@@ -169,12 +169,12 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a batch of large events is settled in one transaction",
-		file: "eventlog/settle.go", old: "if bytes >= MaxBatchBytes {", new: "if bytes < 0 {",
+		file: "eventlog/settle.go", old: "d.bytes >= MaxBatchBytes", new: "d.bytes < 0",
 		pkg: "./eventlog", test: "TestSettle.*",
 	},
 	{
 		bug:  "a part of a batch moves the shard past the rest",
-		file: "engine/sqlite/settle.go", old: "events, b = eventlog.Settle(", new: "events, _ = eventlog.Settle(",
+		file: "engine/sqlite/settle.go", old: "b := g[i].UpTo(s.To)", new: "b := g[i]",
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{

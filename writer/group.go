@@ -1,0 +1,105 @@
+package writer
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"catalog/eventlog"
+)
+
+// groups collects the batches of all shards in groups, which are settled in one
+// transaction each (group commit). While maxGroups transactions run, the batches that
+// arrive collect in the next group. A batch that finds fewer is settled at once.
+type groups struct {
+	// commit settles the group in one transaction.
+	commit func(context.Context, eventlog.Group) ([]eventlog.Settled, error)
+
+	mu      sync.Mutex
+	waiting []*member // in the order of their arrival
+	running int       // transactions
+	ended   sync.WaitGroup
+}
+
+// member is a batch that waits for its group, or is in it.
+type member struct {
+	ctx     context.Context
+	batch   eventlog.Batch
+	done    chan struct{} // closed when the transaction of its group has ended
+	shared  bool          // its group has other batches
+	settled eventlog.Settled
+	err     error // of the transaction
+}
+
+// settle settles the batch with its group. It returns what was settled of the batch,
+// whether the group had other batches, and the error of the transaction. When ctx ends
+// first, it returns the error of ctx, and the transaction of the group goes on.
+func (g *groups) settle(ctx context.Context, b eventlog.Batch) (eventlog.Settled, bool, error) {
+	m := &member{ctx: ctx, batch: b, done: make(chan struct{})}
+	g.mu.Lock()
+	g.waiting = append(g.waiting, m)
+	g.start()
+	g.mu.Unlock()
+	select {
+	case <-m.done:
+		return m.settled, m.shared, m.err
+	case <-ctx.Done():
+		return eventlog.Settled{}, true, ctx.Err()
+	}
+}
+
+// start starts transactions for the batches that wait, while fewer than maxGroups
+// run. The caller holds mu.
+func (g *groups) start() {
+	for g.running < maxGroups {
+		members := g.take()
+		if len(members) == 0 {
+			return
+		}
+		g.running++
+		g.ended.Go(func() { g.run(members) })
+	}
+}
+
+// take removes the first batches that wait, with at most maxBatchCommands commands
+// together. It drops batches that no caller waits for any more. The caller holds mu.
+func (g *groups) take() []*member {
+	g.waiting = slices.DeleteFunc(g.waiting, func(m *member) bool { return m.ctx.Err() != nil })
+	n, commands := 0, 0
+	for _, m := range g.waiting {
+		if commands += len(m.batch.Commands); n > 0 && commands > maxBatchCommands {
+			break
+		}
+		n++
+	}
+	members := slices.Clone(g.waiting[:n])
+	g.waiting = slices.Delete(g.waiting, 0, n)
+	return members
+}
+
+// run settles the members in one transaction, and starts the next ones. The end of a
+// member's context does not end the transaction, because the others need it.
+func (g *groups) run(members []*member) {
+	slices.SortFunc(members, func(a, b *member) int { return cmp.Compare(a.batch.Shard, b.batch.Shard) })
+	group := make(eventlog.Group, len(members))
+	for i, m := range members {
+		group[i] = m.batch
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(members[0].ctx), storeTimeout)
+	defer cancel()
+	settled, err := g.commit(ctx, group)
+	for i, m := range members {
+		if m.shared, m.err = len(members) > 1, err; err == nil {
+			m.settled = settled[i]
+		}
+		close(m.done)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running--
+	g.start()
+}
+
+// wait returns when no transaction runs.
+func (g *groups) wait() { g.ended.Wait() }
