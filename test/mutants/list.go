@@ -313,6 +313,11 @@ var mutants = []mutant{
 		pkg: "./engine/bleve", test: "Test.*",
 	},
 	{
+		bug:  "facets count only the first tag of a product",
+		file: "engine/bleve/facets.go", old: "c.values[c.starts[product]:c.starts[product+1]]", new: "c.values[c.starts[product]:c.starts[product]+1]",
+		pkg: "./engine/bleve", test: "TestSearch_reference",
+	},
+	{
 		bug:  "a search adds to scores of the one before",
 		file: "engine/bleve/match.go", old: "onlyMatching = false", new: "onlyMatching = true",
 		pkg: "./engine/bleve", test: "TestSearch_reference",
