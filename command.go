@@ -23,7 +23,7 @@ type Command struct {
 }
 
 // Operation is the change that a command asks for: [CreateProduct],
-// [PutProduct], [PatchProduct] or [DeleteProduct].
+// [PutProduct], [PatchProduct], [DeleteProduct] or [VoidPrice].
 type Operation interface{ operation() }
 
 // CreateProduct creates a product. It is refused with [CodeExists] if the product
@@ -45,10 +45,23 @@ type PatchProduct struct {
 // product does not exist.
 type DeleteProduct struct{}
 
+// VoidPrice marks a past price of the last 30 days as a mistake, which no buyer was
+// bound to: [Product.LowestPrior] does not count it. The command is refused with
+// [CodeNotFound] if the product does not exist, and with [CodeInvalid] if it has no
+// such past price.
+type VoidPrice struct {
+	Price  Money
+	Reason string // why it was a mistake; 1 to MaxVoidReason characters
+}
+
+// MaxVoidReason limits the reason for a void price, in characters.
+const MaxVoidReason = 500
+
 func (CreateProduct) operation() {}
 func (PutProduct) operation()    {}
 func (PatchProduct) operation()  {}
 func (DeleteProduct) operation() {}
+func (VoidPrice) operation()     {}
 
 // Condition is a precondition of a command. A command whose condition does not
 // hold is refused with [CodeVersion]. The zero value always holds.
@@ -81,6 +94,11 @@ func (c Command) Fingerprint() [32]byte {
 		f.patch(op.Patch)
 	case DeleteProduct:
 		f.text("delete")
+	case VoidPrice:
+		f.text("void price")
+		f.decimal(op.Price.Decimal)
+		f.text(op.Price.Currency)
+		f.text(op.Reason)
 	default: // Decide refuses such a command, and the refusal has a fingerprint too
 		f.text(fmt.Sprintf("%T", c.Op))
 	}

@@ -31,6 +31,7 @@ func TestFingerprint(t *testing.T) {
 			{command(catalog.DeleteProduct{}, catalog.Condition{Version: 7}), "d8189c544b9c84cba0814aa2c18eed3a116984d0e78d9b905366783a31a0c2f3"},
 			{command(catalog.CreateProduct{Data: branded}, catalog.Condition{}), "d43bbfb080da2079a9ecf337fcf91943f4bd85decf796cd43e376946536679b4"},
 			{command(catalog.PatchProduct{Patch: catalog.Patch{Brand: ptr("Carl Hansen"), GTIN: ptr("")}}, catalog.Condition{}), "d92dca2e8881dc9228797bc7776f81736cba5edd04bfb427285a7fba6a49b487"},
+			{command(catalog.VoidPrice{Price: catalog.Money{Decimal: catalog.Decimal{Units: 1}, Currency: "EUR"}, Reason: "typing error"}, catalog.Condition{}), "2d775bac4db23d44bb23ef6814193091db41a5128afcfc1bfa6d5dcf62348160"},
 			{command(nil, catalog.Condition{}), "38f053357dfd2148b795d4a41c2307b8d71f4f027d491534f91d4565116d7d68"},
 		} {
 			f := c.command.Fingerprint()
@@ -60,6 +61,11 @@ func TestFingerprint(t *testing.T) {
 			"put":    command(catalog.PutProduct{Data: chair()}, catalog.Condition{}),
 			"delete": command(catalog.DeleteProduct{}, catalog.Condition{}),
 			"none":   command(nil, catalog.Condition{}),
+
+			"void price":     command(catalog.VoidPrice{Price: catalog.Money{Decimal: catalog.Decimal{Units: 1}, Currency: "EUR"}, Reason: "x"}, catalog.Condition{}),
+			"void currency":  command(catalog.VoidPrice{Price: catalog.Money{Decimal: catalog.Decimal{Units: 1}, Currency: "USD"}, Reason: "x"}, catalog.Condition{}),
+			"void amount":    command(catalog.VoidPrice{Price: catalog.Money{Decimal: catalog.Decimal{Units: 2}, Currency: "EUR"}, Reason: "x"}, catalog.Condition{}),
+			"another reason": command(catalog.VoidPrice{Price: catalog.Money{Decimal: catalog.Decimal{Units: 1}, Currency: "EUR"}, Reason: "y"}, catalog.Condition{}),
 
 			"if version 1": command(catalog.PutProduct{Data: chair()}, catalog.Condition{Version: 1}),
 			"if version 2": command(catalog.PutProduct{Data: chair()}, catalog.Condition{Version: 2}),
@@ -126,6 +132,7 @@ func TestFingerprint(t *testing.T) {
 			reflect.TypeFor[catalog.Command](): 7, reflect.TypeFor[catalog.Condition](): 3,
 			reflect.TypeFor[catalog.CreateProduct](): 1, reflect.TypeFor[catalog.PutProduct](): 1,
 			reflect.TypeFor[catalog.PatchProduct](): 2, reflect.TypeFor[catalog.DeleteProduct](): 0,
+			reflect.TypeFor[catalog.VoidPrice](): 2,
 		} {
 			if got := typ.NumField(); got != want {
 				t.Errorf("%s has %d fields, not %d: add a difference for the new field above, then correct this number", typ, got, want)

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -37,6 +38,8 @@ func Decide(p Product, c Command, now time.Time) (Event, error) {
 		e := c.event(Deleted, gone, gone.UpdatedAt)
 		e.PreviousCategory = p.Category
 		return e, nil
+	case VoidPrice:
+		return c.voidPrice(p, op, now)
 	}
 	return Event{}, Invalid("operation", "is unknown to this version of the writer; update the writer first, then the gateway")
 }
@@ -53,7 +56,7 @@ func (c Command) replace(p Product, d ProductData, now time.Time) (Event, error)
 	next := Product{ID: p.ID, ProductData: d, Version: p.Version + 1, CreatedAt: p.CreatedAt, UpdatedAt: notBefore(now, p.UpdatedAt)}
 	if !p.Exists() {
 		outcome, next.CreatedAt = Created, next.UpdatedAt
-		next.PastPrices = recentPrices(p.PastPrices, next.UpdatedAt)
+		next.PastPrices = since(p.PastPrices, next.UpdatedAt.Add(-PriorTerm))
 	} else if next.PastPrices = p.PastPrices; p.Price != d.Price {
 		next.PastPrices = appendPastPrice(p.PastPrices, p.Price, next.UpdatedAt)
 	}
@@ -61,6 +64,24 @@ func (c Command) replace(p Product, d ProductData, now time.Time) (Event, error)
 	if p.Category != d.Category {
 		e.PreviousCategory = p.Category
 	}
+	return e, nil
+}
+
+// voidPrice returns the event that removes a mistaken price from the past prices.
+func (c Command) voidPrice(p Product, op VoidPrice, now time.Time) (Event, error) {
+	if !p.Exists() {
+		return Event{}, notFound(p)
+	}
+	if err := op.Validate(); err != nil {
+		return Event{}, err
+	}
+	if !slices.ContainsFunc(p.priorPrices(), func(past PastPrice) bool { return past.Money == op.Price }) {
+		return Event{}, Invalid("price", fmt.Sprintf("%s is no past price of the last 30 days; to correct the present price, set the right one first", op.Price))
+	}
+	next := p
+	next.PastPrices, next.Version, next.UpdatedAt = withoutPrice(p.PastPrices, op.Price, p.Price), p.Version+1, notBefore(now, p.UpdatedAt)
+	e := c.event(Changed, next, next.UpdatedAt)
+	e.Void = &op
 	return e, nil
 }
 

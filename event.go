@@ -26,8 +26,9 @@ type Event struct {
 	// PreviousCategory is the category that the product left with the command, or
 	// "". Subscribers of a category need it to see products leave the category.
 	PreviousCategory string
-	Refusal          *Refusal // nil unless Outcome is Refused
-	Command          ID       // id of the command
+	Refusal          *Refusal   // nil unless Outcome is Refused
+	Void             *VoidPrice // the price that the command marked as a mistake, or nil
+	Command          ID         // id of the command
 	Fingerprint      [32]byte
 	Actor            string
 	Trace            string
@@ -48,6 +49,9 @@ func (e Event) Size() int {
 		for _, f := range e.Refusal.Fields {
 			n += len(f.Field) + len(f.Reason)
 		}
+	}
+	if e.Void != nil {
+		n += len(e.Void.Reason)
 	}
 	return n
 }

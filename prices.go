@@ -19,6 +19,9 @@ const (
 	// PriorTerm is the period before a price began in which earlier prices count as
 	// prior prices. Directive 98/6/EC, Article 6a, requires at least 30 days.
 	PriorTerm = 30 * 24 * time.Hour
+	// pastTerm is how long a product carries a past price. A void price between two equal
+	// ones moves the beginning of the present price back, and with it PriorTerm.
+	pastTerm = 2 * PriorTerm
 )
 
 // LowestPrior returns the lowest price, in the present currency, that applied in
@@ -28,22 +31,37 @@ const (
 //
 // The result does not depend on the clock: it changes only when the price does.
 func (p Product) LowestPrior() (lowest Money, ok bool) {
-	if len(p.PastPrices) == 0 {
-		return Money{}, false
-	}
-	began := p.PastPrices[len(p.PastPrices)-1].Until
-	for _, past := range p.PastPrices {
-		if past.Currency == p.Price.Currency && past.Until.After(began.Add(-PriorTerm)) && (!ok || past.Cmp(lowest.Decimal) < 0) {
+	for _, past := range p.priorPrices() {
+		if past.Currency == p.Price.Currency && (!ok || past.Cmp(lowest.Decimal) < 0) {
 			lowest, ok = past.Money, true
 		}
 	}
 	return lowest, ok
 }
 
-// recentPrices returns the past prices that applied within PriorTerm before the given
-// time, at which a deleted product is created again.
-func recentPrices(past []PastPrice, at time.Time) []PastPrice {
-	i := slices.IndexFunc(past, func(p PastPrice) bool { return p.Until.After(at.Add(-PriorTerm)) })
+// priorPrices returns the past prices that applied within PriorTerm before the present
+// price began.
+func (p Product) priorPrices() []PastPrice {
+	if len(p.PastPrices) == 0 {
+		return nil
+	}
+	began := p.PastPrices[len(p.PastPrices)-1].Until
+	return since(p.PastPrices, began.Add(-PriorTerm))
+}
+
+// Validate returns nil, or a *Refusal that lists every field that breaks a rule.
+func (v VoidPrice) Validate() error {
+	r := &Refusal{}
+	v.Price.validate(r)
+	if reason := checkText(v.Reason, KindLine, MaxVoidReason); reason != "" {
+		r.Add("reason", reason+"; say why the price was a mistake")
+	}
+	return r.Err()
+}
+
+// since returns the past prices that applied after the given time.
+func since(past []PastPrice, at time.Time) []PastPrice {
+	i := slices.IndexFunc(past, func(p PastPrice) bool { return p.Until.After(at) })
 	if i < 0 {
 		return nil
 	}
@@ -51,25 +69,36 @@ func recentPrices(past []PastPrice, at time.Time) []PastPrice {
 }
 
 // appendPastPrice returns the past prices of a product, oldest first, after its
-// price was replaced at the given time. It drops prices that can no longer be the
-// lowest: those older than PriorTerm, and those that are not lower than a later
-// one. The remaining prices of one currency therefore rise from oldest to newest.
+// price was replaced at the given time: those within pastTerm.
 func appendPastPrice(past []PastPrice, price Money, at time.Time) []PastPrice {
-	next := make([]PastPrice, 0, len(past)+1)
+	next := append(slices.Clone(since(past, at.Add(-pastTerm))), PastPrice{price, at})
+	if len(next) > MaxPastPrices {
+		// The next price of the same currency takes over a lower amount: to show a prior
+		// price that is too low harms no buyer.
+		oldest := next[0]
+		next = next[1:]
+		if i := slices.IndexFunc(next, func(p PastPrice) bool { return p.Currency == oldest.Currency }); i >= 0 && oldest.Cmp(next[i].Decimal) < 0 {
+			next[i].Decimal = oldest.Decimal
+		}
+	}
+	return next
+}
+
+// withoutPrice returns the past prices as if the void price had never applied: the
+// price before it applied in its place. A price that then lasts until the present
+// price of the same amount is that price.
+func withoutPrice(past []PastPrice, void, present Money) []PastPrice {
+	var next []PastPrice
 	for _, p := range past {
-		if p.Until.After(at.Add(-PriorTerm)) && (p.Currency != price.Currency || p.Cmp(price.Decimal) < 0) {
+		switch last := len(next) - 1; {
+		case last >= 0 && (p.Money == void || p.Money == next[last].Money):
+			next[last].Until = p.Until
+		case p.Money != void:
 			next = append(next, p)
 		}
 	}
-	next = append(next, PastPrice{price, at})
-	if len(next) > MaxPastPrices {
-		// The oldest price is the lowest of its currency. The next one takes over its
-		// amount: to show a prior price that is too low harms no buyer.
-		oldest := next[0]
-		next = next[1:]
-		if i := slices.IndexFunc(next, func(p PastPrice) bool { return p.Currency == oldest.Currency }); i >= 0 {
-			next[i].Decimal = oldest.Decimal
-		}
+	if last := len(next) - 1; last >= 0 && next[last].Money == present {
+		next = next[:last]
 	}
 	return next
 }

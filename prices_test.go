@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -148,5 +149,83 @@ func TestLowestPrior_allPrices(t *testing.T) {
 		if !slices.IsSortedFunc(p.PastPrices, func(a, b catalog.PastPrice) int { return a.Until.Compare(b.Until) }) {
 			t.Fatalf("past prices are not in order: %v", p.PastPrices)
 		}
+	})
+}
+
+func TestVoidPrice(t *testing.T) {
+	const day = 24 * time.Hour
+	void := func(p catalog.Product, price catalog.Money) (catalog.Event, error) {
+		return catalog.Decide(p, catalog.Command{Product: p.ID, Op: catalog.VoidPrice{Price: price, Reason: "typing error"}}, p.UpdatedAt.Add(time.Hour))
+	}
+	for _, test := range []struct {
+		name   string
+		prices []catalog.Money
+		after  []time.Duration
+		void   int64
+		want   int64 // euros; 0 for none
+	}{
+		{"a mistake that was corrected is forgotten", []catalog.Money{inEuro(100), inEuro(1), inEuro(100)}, []time.Duration{0, day, day}, 1, 0},
+		{"the price before it applied in its place", []catalog.Money{inEuro(100), inEuro(1), inEuro(90)}, []time.Duration{0, day, day}, 1, 100},
+		{"also if it lasted longer than 30 days", []catalog.Money{inEuro(100), inEuro(1), inEuro(90)}, []time.Duration{0, day, 40 * day}, 1, 100},
+		{"every time that it applied", []catalog.Money{inEuro(100), inEuro(1), inEuro(80), inEuro(1), inEuro(90)}, []time.Duration{0, day, day, day, day}, 1, 80},
+		{"a first price has none before it", []catalog.Money{inEuro(1), inEuro(100)}, []time.Duration{0, day}, 1, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p, _ := prices(t, test.prices, test.after)
+			e, err := void(p, inEuro(test.void))
+			if err != nil || e.Outcome != catalog.Changed || e.Product.Version != p.Version+1 || !e.Product.ProductData.Equal(p.ProductData) || e.Void == nil || e.Void.Reason != "typing error" {
+				t.Fatalf("event = %+v, %v; want a new version with the same data, and the reason", e, err)
+			}
+			if got, ok := e.Product.LowestPrior(); ok != (test.want > 0) || got.Units != test.want {
+				t.Errorf("LowestPrior = %v, %v; want %d", got, ok, test.want)
+			}
+		})
+	}
+	for name, price := range map[string]catalog.Money{
+		"a price that the product never had": inEuro(7), "the present price": inEuro(90),
+		"a price that ended long ago": inEuro(50), "a void price again": inEuro(1), "no price": {},
+	} {
+		t.Run(name+" is refused", func(t *testing.T) {
+			p, _ := prices(t, []catalog.Money{inEuro(50), inEuro(60), inEuro(1), inEuro(90)}, []time.Duration{0, day, 60 * day, day})
+			e, err := void(p, inEuro(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := void(e.Product, price); !errors.Is(err, catalog.ErrInvalid) {
+				t.Errorf("error = %v; want %v", err, catalog.ErrInvalid)
+			}
+		})
+	}
+	t.Run("a product that does not exist is refused", func(t *testing.T) {
+		if _, err := void(catalog.Product{ID: catalog.DerivedID("p")}, inEuro(1)); !errors.Is(err, catalog.ErrNotFound) {
+			t.Errorf("error = %v; want %v", err, catalog.ErrNotFound)
+		}
+	})
+	t.Run("the result is that of the prices without the mistake", func(t *testing.T) {
+		rapid.Check(t, func(t *rapid.T) {
+			n := rapid.IntRange(2, 6).Draw(t, "n")
+			list, right, after := make([]catalog.Money, n), make([]catalog.Money, n), make([]time.Duration, n)
+			for i := range list {
+				list[i] = inEuro(rapid.Int64Range(1, 5).Draw(t, "units"))
+				after[i] = rapid.SampledFrom([]time.Duration{time.Hour, 5 * day, 10 * day}).Draw(t, "after")
+				right[i] = list[i]
+				if i > 0 && list[i] == inEuro(1) {
+					right[i] = right[i-1]
+				}
+			}
+			if list[0] == inEuro(1) || list[n-1] == inEuro(1) {
+				t.Skip("the first and the present price are right")
+			}
+			p, _ := prices(t, list, after)
+			e, err := void(p, inEuro(1))
+			if err != nil {
+				t.Skip("no mistake in the last 30 days")
+			}
+			expected, _ := prices(t, right, after)
+			got, _ := e.Product.LowestPrior()
+			if want, _ := expected.LowestPrior(); got != want {
+				t.Fatalf("LowestPrior = %v of %v; want %v of %v", got, e.Product.PastPrices, want, expected.PastPrices)
+			}
+		})
 	})
 }

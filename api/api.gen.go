@@ -451,10 +451,19 @@ type Version struct {
 	Position  string             `json:"position"`
 
 	// Actor User or program that sent the command.
-	Actor   string    `json:"actor,omitempty,omitzero"`
-	At      time.Time `json:"at"`
-	TraceId string    `json:"traceId,omitempty,omitzero"`
-	Changes []Change  `json:"changes"`
+	Actor     string    `json:"actor,omitempty,omitzero"`
+	At        time.Time `json:"at"`
+	TraceId   string    `json:"traceId,omitempty,omitzero"`
+	Changes   []Change  `json:"changes"`
+	VoidPrice VoidPrice `json:"voidPrice,omitempty,omitzero"`
+}
+
+// VoidPrice defines model for VoidPrice.
+type VoidPrice struct {
+	Price Money `json:"price"`
+
+	// Reason Why the price was a mistake.
+	Reason string `json:"reason"`
 }
 
 // CatalogPosition defines model for CatalogPosition.
@@ -644,6 +653,18 @@ type ListHistoryParams struct {
 	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
+// VoidPriceParams defines parameters for VoidPrice.
+type VoidPriceParams struct {
+	// IfMatch Apply the change only if the product is at this version (its `ETag`) or, with `*`, if it exists.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
+	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
+
+	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // RestoreProductParams defines parameters for RestoreProduct.
 type RestoreProductParams struct {
 	// IfMatch Apply the change only if the product is at this version (its `ETag`) or, with `*`, if it exists.
@@ -682,6 +703,9 @@ type PatchProductApplicationMergePatchPlusJSONRequestBody = Patch
 // PutProductJSONRequestBody defines body for PutProduct for application/json ContentType.
 type PutProductJSONRequestBody = ProductData
 
+// VoidPriceJSONRequestBody defines body for VoidPrice for application/json ContentType.
+type VoidPriceJSONRequestBody = VoidPrice
+
 // RestoreProductJSONRequestBody defines body for RestoreProduct for application/json ContentType.
 type RestoreProductJSONRequestBody = Restore
 
@@ -717,6 +741,9 @@ type ServerInterface interface {
 	// ListHistory List the versions of a product, newest first
 	// (GET /api/v1/products/{id}/history)
 	ListHistory(ctx *echo.Context, id ID, params ListHistoryParams) error
+	// VoidPrice Mark a past price as a mistake
+	// (POST /api/v1/products/{id}/prices/void)
+	VoidPrice(ctx *echo.Context, id ID, params VoidPriceParams) error
 	// RestoreProduct Restore an earlier version
 	// (POST /api/v1/products/{id}/restore)
 	RestoreProduct(ctx *echo.Context, id ID, params RestoreProductParams) error
@@ -1292,6 +1319,72 @@ func (w *ServerInterfaceWrapper) ListHistory(ctx *echo.Context) error {
 	return err
 }
 
+// VoidPrice converts echo context to params.
+func (w *ServerInterfaceWrapper) VoidPrice(ctx *echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VoidPriceParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = Prefer
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.VoidPrice(ctx, id, params)
+	return err
+}
+
 // RestoreProduct converts echo context to params.
 func (w *ServerInterfaceWrapper) RestoreProduct(ctx *echo.Context) error {
 	var err error
@@ -1455,6 +1548,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/api/v1/products/:id", wrapper.PatchProduct, options.OperationMiddlewares["patchProduct"]...)
 	router.PUT(options.BaseURL+"/api/v1/products/:id", wrapper.PutProduct, options.OperationMiddlewares["putProduct"]...)
 	router.POST(options.BaseURL+"/api/v1/products/:id/restore", wrapper.RestoreProduct, options.OperationMiddlewares["restoreProduct"]...)
+	router.POST(options.BaseURL+"/api/v1/products/:id/prices/void", wrapper.VoidPrice, options.OperationMiddlewares["voidPrice"]...)
 	router.GET(options.BaseURL+"/api/v1/products/:id/history", wrapper.ListHistory, options.OperationMiddlewares["listHistory"]...)
 	router.GET(options.BaseURL+"/api/v1/changes", wrapper.WatchChanges, options.OperationMiddlewares["watchChanges"]...)
 	router.GET(options.BaseURL+"/api/v1/commands/:id", wrapper.GetReceipt, options.OperationMiddlewares["getReceipt"]...)

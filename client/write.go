@@ -51,6 +51,13 @@ func (c *Client) Restore(ctx context.Context, id catalog.ID, version, ifVersion 
 	return c.write(ctx, http.MethodPost, "/api/v1/products/"+id.String()+"/restore", ifMatch(ifVersion), api.Restore{Version: version})
 }
 
+// VoidPrice marks a past price of the last 30 days as a mistake, which
+// [catalog.Product.LowestPrior] then does not count. ifVersion is as for Put.
+func (c *Client) VoidPrice(ctx context.Context, id catalog.ID, void catalog.VoidPrice, ifVersion int64) (Written, error) {
+	body := api.VoidPrice{Price: api.Money{Amount: void.Price.Amount(), Currency: void.Price.Currency}, Reason: void.Reason}
+	return c.write(ctx, http.MethodPost, "/api/v1/products/"+id.String()+"/prices/void", ifMatch(ifVersion), body)
+}
+
 func ifMatch(version int64) http.Header {
 	if version == 0 {
 		return http.Header{}

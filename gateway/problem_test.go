@@ -117,11 +117,12 @@ func TestProblem_contract(t *testing.T) {
 	const data = `{"name":"Lamp","sku":%q,"price":{"amount":"20","currency":"EUR"}}`
 	product, other, absent := catalog.DerivedID("product"), catalog.DerivedID("other"), catalog.DerivedID("absent")
 	bodies := map[string]string{
-		"POST /api/v1/products":              fmt.Sprintf(data, "NEW"),
-		"PUT /api/v1/products/{id}":          fmt.Sprintf(data, "NEW"),
-		"PATCH /api/v1/products/{id}":        `{"sku":"NEW"}`,
-		"POST /api/v1/products/{id}/restore": `{"version":2}`,
-		"POST /api/v1/imports":               fmt.Sprintf(data, "NEW"),
+		"POST /api/v1/products":                  fmt.Sprintf(data, "NEW"),
+		"PUT /api/v1/products/{id}":              fmt.Sprintf(data, "NEW"),
+		"PATCH /api/v1/products/{id}":            `{"sku":"NEW"}`,
+		"POST /api/v1/products/{id}/restore":     `{"version":2}`,
+		"POST /api/v1/products/{id}/prices/void": `{"price":{"amount":"20","currency":"EUR"},"reason":"typing error"}`,
+		"POST /api/v1/imports":                   fmt.Sprintf(data, "NEW"),
 	}
 	failWith := func(err error) func(*system, *faultRequest) {
 		return func(s *system, _ *faultRequest) { s.readErr = rpc.ToStatus(err) }
@@ -171,7 +172,7 @@ func TestProblem_contract(t *testing.T) {
 					} else if !stream { // events in the feed would keep the stream from reading the journal
 						call(t, "PUT", target, fmt.Sprintf(data, "TAKEN"))
 						call(t, "PUT", target, fmt.Sprintf(data, "OLD"))
-						call(t, "PATCH", target, `{"name":"Table lamp"}`)
+						call(t, "PATCH", target, `{"name":"Table lamp","price":{"amount":"25"}}`)
 						call(t, "PUT", url+"/api/v1/products/"+other.String(), fmt.Sprintf(data, "TAKEN"))
 					}
 					r := &faultRequest{method: method, path: strings.Replace(path, "{id}", product.String(), 1), body: bodies[name]}

@@ -27,6 +27,7 @@ const productManual = `product ACTION [flags] …
   catalog product suggest WORDS…
   catalog product history ID|SKU
   catalog product restore ID|SKU -version N
+  catalog product void-price ID|SKU -price '1.49 EUR' -reason "typing error"
   catalog product watch [ID|SKU] [-category …] [-after ID]
 
 `
@@ -36,7 +37,7 @@ func product(ctx context.Context, args []string) error {
 	actions := map[string]func(context.Context, *productCall) error{
 		"get": getProduct, "create": createProduct, "update": updateProduct, "delete": deleteProduct,
 		"search": searchProducts, "suggest": suggestProducts,
-		"history": productHistory, "restore": restoreProduct, "watch": watchProducts,
+		"history": productHistory, "restore": restoreProduct, "void-price": voidPrice, "watch": watchProducts,
 	}
 	names := strings.Join(slices.Sorted(maps.Keys(actions)), ", ")
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
@@ -80,6 +81,7 @@ type productCall struct {
 	ifVersion int64
 	version   int64
 	at, after string
+	reason    string
 }
 
 func (p *productCall) flags(fs *flag.FlagSet) {
@@ -88,6 +90,7 @@ func (p *productCall) flags(fs *flag.FlagSet) {
 	fs.Int64Var(&p.version, "version", 0, "get or restore the product as of this `version`")
 	fs.StringVar(&p.at, "at", "", "get the product as of this `time`, such as 2026-03-01T09:30:00Z")
 	fs.StringVar(&p.after, "after", "", "watch from the change after this `id` on; 0 for all changes since the beginning")
+	fs.StringVar(&p.reason, "reason", "", "why the void price was a mistake")
 	fs.Int64Var(&p.ifVersion, "if-version", 0, "write only if the product is at this `version`")
 }
 
@@ -215,6 +218,24 @@ func restoreProduct(ctx context.Context, p *productCall) error {
 		return wrongUsage("give the version to restore, such as -version 3")
 	}
 	w, err := p.client.Restore(ctx, id, p.version, p.ifVersion)
+	if err != nil {
+		return err
+	}
+	return p.print(w.Product)
+}
+
+// voidPrice marks a past price as a mistake.
+func voidPrice(ctx context.Context, p *productCall) error {
+	id, err := p.id(ctx)
+	if err != nil {
+		return err
+	}
+	amount, currency, _ := strings.Cut(p.fields.text("price"), " ")
+	decimal, err := catalog.ParseDecimal(amount)
+	if err != nil || currency == "" {
+		return wrongUsage("give the mistaken price, such as -price '1.49 EUR'")
+	}
+	w, err := p.client.VoidPrice(ctx, id, catalog.VoidPrice{Price: catalog.Money{Decimal: decimal, Currency: currency}, Reason: p.reason}, p.ifVersion)
 	if err != nil {
 		return err
 	}

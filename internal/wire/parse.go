@@ -101,6 +101,29 @@ func ParseRestore(body []byte) (version int64, err error) {
 	return version, r.Err()
 }
 
+// ParseVoidPrice parses the body of a request to mark a past price as a mistake. Its
+// error is a *catalog.Refusal that lists every bad field.
+func ParseVoidPrice(body []byte) (catalog.VoidPrice, error) {
+	o, err := parseObject(body)
+	if err != nil {
+		return catalog.VoidPrice{}, err
+	}
+	r := &catalog.Refusal{}
+	var v catalog.VoidPrice
+	if price, ok := o.take("price"); !ok {
+		r.Add("price", `is missing; give the mistaken price, such as {"amount": "1.00", "currency": "EUR"}`)
+	} else if amount, currency := readPrice(r, "price", price); amount != nil && currency != nil {
+		v.Price = catalog.Money{Decimal: *amount, Currency: *currency}
+	}
+	if reason, ok := o.take("reason"); !ok {
+		r.Add("reason", "is missing; say why the price was a mistake")
+	} else if s := readText(r, "reason", reason, false); s != nil {
+		v.Reason = *s
+	}
+	o.refuseRest(r, "", "price, reason")
+	return v, merge(r, v.Validate())
+}
+
 // merge returns a refusal with the fields of r and those of err, a refusal by
 // validation. It leaves out the fields that r already lists as unreadable.
 func merge(r *catalog.Refusal, err error) error {

@@ -61,6 +61,8 @@ func EncodeCommand(c catalog.Command) ([]byte, error) {
 		m.Operation = &catalogv1.Command_Patch{Patch: &catalogv1.PatchProduct{Patch: patchToProto(op.Patch), Create: op.Create}}
 	case catalog.DeleteProduct:
 		m.Operation = &catalogv1.Command_Delete{Delete: &catalogv1.DeleteProduct{}}
+	case catalog.VoidPrice:
+		m.Operation = &catalogv1.Command_VoidPrice{VoidPrice: voidPriceToProto(op)}
 	default:
 		return nil, fmt.Errorf("encode command: no message for operation %T", c.Op)
 	}
@@ -100,8 +102,18 @@ func DecodeCommand(b []byte) (catalog.Command, error) {
 		c.Op = catalog.PatchProduct{Patch: patchFromProto(op.Patch.Patch), Create: op.Patch.Create}
 	case *catalogv1.Command_Delete:
 		c.Op = catalog.DeleteProduct{}
+	case *catalogv1.Command_VoidPrice:
+		c.Op = voidPriceFromProto(op.VoidPrice)
 	}
 	return c, nil
+}
+
+func voidPriceToProto(v catalog.VoidPrice) *catalogv1.VoidPrice {
+	return &catalogv1.VoidPrice{Price: moneyToProto(v.Price), Reason: v.Reason}
+}
+
+func voidPriceFromProto(m *catalogv1.VoidPrice) catalog.VoidPrice {
+	return catalog.VoidPrice{Price: moneyFromProto(m.GetPrice()), Reason: m.GetReason()}
 }
 
 // hasUnknown reports whether m, or a message in it, has fields of a newer version. A
@@ -151,6 +163,9 @@ func EventToProto(e catalog.Event) *catalogv1.Event {
 			m.Refusal.Fields = append(m.Refusal.Fields, &catalogv1.FieldError{Field: f.Field, Reason: f.Reason})
 		}
 	}
+	if e.Void != nil {
+		m.VoidPrice = voidPriceToProto(*e.Void)
+	}
 	return m
 }
 
@@ -182,6 +197,10 @@ func EventFromProto(m *catalogv1.Event) (catalog.Event, error) {
 		for _, f := range r.Fields {
 			e.Refusal.Add(f.GetField(), f.GetReason())
 		}
+	}
+	if v := m.GetVoidPrice(); v != nil {
+		void := voidPriceFromProto(v)
+		e.Void = &void
 	}
 	return e, nil
 }

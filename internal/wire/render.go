@@ -189,10 +189,17 @@ func HistoryToJSON(events []catalog.Event, more bool) api.History {
 		h.Items = append(h.Items, api.Version{
 			Version: e.Product.Version, Outcome: api.Outcome(e.Outcome), CommandId: uuid.UUID(e.Command),
 			Position: e.Position.String(), Actor: e.Actor, At: e.SettledAt, TraceId: TraceID(e.Trace),
-			Changes: changesToJSON(catalog.Diff(before, e.Product.ProductData)),
+			Changes: changesToJSON(catalog.Diff(before, e.Product.ProductData)), VoidPrice: voidPriceToJSON(e.Void),
 		})
 	}
 	return h
+}
+
+func voidPriceToJSON(v *catalog.VoidPrice) api.VoidPrice {
+	if v == nil {
+		return api.VoidPrice{}
+	}
+	return api.VoidPrice{Price: moneyToJSON(v.Price), Reason: v.Reason}
 }
 
 func changesToJSON(changes []catalog.Change) []api.Change {

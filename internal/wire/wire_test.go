@@ -56,6 +56,7 @@ func commands() map[string]catalog.Command {
 		"patch brand and gtin":       with(catalog.PatchProduct{Patch: catalog.Patch{Brand: text("Carl Hansen"), GTIN: text("")}}, catalog.Condition{}),
 		"create":                     with(catalog.CreateProduct{Data: chair()}, catalog.Condition{}),
 		"put":                        with(catalog.PutProduct{Data: chair()}, catalog.Condition{Absent: true}),
+		"void price":                 with(voidPrice, catalog.Condition{Version: 7}),
 		"delete":                     with(catalog.DeleteProduct{}, catalog.Condition{Version: 7}),
 		"patch nothing":              with(catalog.PatchProduct{}, catalog.Condition{Exists: true}),
 		"patch and make":             with(catalog.PatchProduct{Patch: catalog.Patch{Name: text("x")}, Create: true}, catalog.Condition{}),
@@ -66,6 +67,8 @@ func commands() map[string]catalog.Command {
 		}}, catalog.Condition{}),
 	}
 }
+
+var voidPrice = catalog.VoidPrice{Price: catalog.Money{Decimal: catalog.Decimal{Units: 1, Nanos: 490_000_000}, Currency: "EUR"}, Reason: "typing error"}
 
 func events() map[string]catalog.Event {
 	p := catalog.Product{ID: catalog.DerivedID("product"), ProductData: chair(), Version: 3, CreatedAt: moment, UpdatedAt: moment.Add(time.Second)}
@@ -86,11 +89,14 @@ func events() map[string]catalog.Event {
 		{Money: catalog.Money{Decimal: catalog.Decimal{Units: 99, Nanos: 500_000_000}, Currency: "EUR"}, Until: moment.Add(-time.Hour)},
 		{Money: catalog.Money{Decimal: catalog.Decimal{Units: 12_000}, Currency: "JPY"}, Until: p.UpdatedAt},
 	}
+	void := with(catalog.Changed, dearer, nil)
+	void.Void = &voidPrice
 	branded := p
 	branded.GTIN, branded.Brand = "4006381333931", "Carl Hansen"
 	return map[string]catalog.Event{
 		"created with brand and gtin": with(catalog.Created, branded, nil),
 		"dearer":                      with(catalog.Changed, dearer, nil),
+		"void price":                  void,
 		"moved":                       moved, "removed": removed,
 		"created": with(catalog.Created, p, nil), "changed": with(catalog.Changed, p, nil),
 		"unchanged": with(catalog.Unchanged, p, nil), "deleted": with(catalog.Deleted, gone, nil),
@@ -287,7 +293,9 @@ func TestRoundTrip(t *testing.T) {
 	})
 	maybe := rapid.Ptr(texts, true)
 	operations := rapid.Custom(func(t *rapid.T) catalog.Operation {
-		switch rapid.IntRange(0, 3).Draw(t, "operation") {
+		switch rapid.IntRange(0, 4).Draw(t, "operation") {
+		case 4:
+			return catalog.VoidPrice{Price: catalog.Money{Decimal: decimals.Draw(t, "amount"), Currency: texts.Draw(t, "currency")}, Reason: texts.Draw(t, "reason")}
 		case 0:
 			return catalog.CreateProduct{Data: data.Draw(t, "draft")}
 		case 1:
@@ -343,7 +351,7 @@ func TestRoundTrip(t *testing.T) {
 				got, err := wire.DecodeEvent(raw)
 				if err != nil || got.Position != e.Position || got.Outcome != e.Outcome || got.Command != e.Command || got.Fingerprint != e.Fingerprint ||
 					got.Actor != e.Actor || got.PreviousCategory != e.PreviousCategory || got.Trace != e.Trace || got.AcceptedAt != e.AcceptedAt || got.SettledAt != e.SettledAt ||
-					!reflect.DeepEqual(got.Refusal, e.Refusal) || !sameProduct(got.Product, e.Product) {
+					!reflect.DeepEqual(got.Refusal, e.Refusal) || !reflect.DeepEqual(got.Void, e.Void) || !sameProduct(got.Product, e.Product) {
 					t.Fatalf("%+v\nis decoded as %+v, %v", e, got, err)
 				}
 				raw, _ = wire.EncodeProduct(p)

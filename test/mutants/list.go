@@ -278,6 +278,11 @@ var mutants = []mutant{
 		pkg: ".", test: "TestLowestPrior",
 	},
 	{
+		bug:  "a void price leaves a gap instead of the price before it",
+		file: "prices.go", old: "			next[last].Until = p.Until\n", new: "",
+		pkg: ".", test: "TestVoidPrice",
+	},
+	{
 		bug:  "a profile shows the secrets of the command line",
 		file: "internal/daemon/admin.go", old: "cmdline(os.Args)", new: "pprof.Cmdline",
 		pkg: "./internal/daemon", test: "TestAdmin_commandLine",

@@ -35,6 +35,7 @@ type Command struct {
 	//	*Command_Put
 	//	*Command_Patch
 	//	*Command_Delete
+	//	*Command_VoidPrice
 	Operation isCommand_Operation `protobuf_oneof:"operation"`
 	Condition *Condition          `protobuf:"bytes,7,opt,name=condition,proto3" json:"condition,omitempty"`
 	Actor     string              `protobuf:"bytes,8,opt,name=actor,proto3" json:"actor,omitempty"`
@@ -132,6 +133,15 @@ func (x *Command) GetDelete() *DeleteProduct {
 	return nil
 }
 
+func (x *Command) GetVoidPrice() *VoidPrice {
+	if x != nil {
+		if x, ok := x.Operation.(*Command_VoidPrice); ok {
+			return x.VoidPrice
+		}
+	}
+	return nil
+}
+
 func (x *Command) GetCondition() *Condition {
 	if x != nil {
 		return x.Condition
@@ -180,6 +190,10 @@ type Command_Delete struct {
 	Delete *DeleteProduct `protobuf:"bytes,6,opt,name=delete,proto3,oneof"`
 }
 
+type Command_VoidPrice struct {
+	VoidPrice *VoidPrice `protobuf:"bytes,11,opt,name=void_price,json=voidPrice,proto3,oneof"`
+}
+
 func (*Command_Create) isCommand_Operation() {}
 
 func (*Command_Put) isCommand_Operation() {}
@@ -187,6 +201,8 @@ func (*Command_Put) isCommand_Operation() {}
 func (*Command_Patch) isCommand_Operation() {}
 
 func (*Command_Delete) isCommand_Operation() {}
+
+func (*Command_VoidPrice) isCommand_Operation() {}
 
 // CreateProduct creates a product. It is refused if the product exists.
 type CreateProduct struct {
@@ -439,7 +455,7 @@ var File_catalog_v1_command_proto protoreflect.FileDescriptor
 const file_catalog_v1_command_proto_rawDesc = "" +
 	"\n" +
 	"\x18catalog/v1/command.proto\x12\n" +
-	"catalog.v1\x1a\x1bbuf/validate/validate.proto\x1a\x18catalog/v1/product.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\x03\n" +
+	"catalog.v1\x1a\x1bbuf/validate/validate.proto\x1a\x18catalog/v1/product.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x04\n" +
 	"\aCommand\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\fB\a\xbaH\x04z\x02h\x10R\x02id\x12&\n" +
 	"\n" +
@@ -447,7 +463,9 @@ const file_catalog_v1_command_proto_rawDesc = "" +
 	"\x06create\x18\x03 \x01(\v2\x19.catalog.v1.CreateProductH\x00R\x06create\x12*\n" +
 	"\x03put\x18\x04 \x01(\v2\x16.catalog.v1.PutProductH\x00R\x03put\x120\n" +
 	"\x05patch\x18\x05 \x01(\v2\x18.catalog.v1.PatchProductH\x00R\x05patch\x123\n" +
-	"\x06delete\x18\x06 \x01(\v2\x19.catalog.v1.DeleteProductH\x00R\x06delete\x123\n" +
+	"\x06delete\x18\x06 \x01(\v2\x19.catalog.v1.DeleteProductH\x00R\x06delete\x126\n" +
+	"\n" +
+	"void_price\x18\v \x01(\v2\x15.catalog.v1.VoidPriceH\x00R\tvoidPrice\x123\n" +
 	"\tcondition\x18\a \x01(\v2\x15.catalog.v1.ConditionR\tcondition\x12\x1e\n" +
 	"\x05actor\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05actor\x12\x1d\n" +
 	"\x05trace\x18\t \x01(\tB\a\xbaH\x04r\x02\x18@R\x05trace\x12C\n" +
@@ -489,25 +507,27 @@ var file_catalog_v1_command_proto_goTypes = []any{
 	(*PatchProduct)(nil),          // 3: catalog.v1.PatchProduct
 	(*DeleteProduct)(nil),         // 4: catalog.v1.DeleteProduct
 	(*Condition)(nil),             // 5: catalog.v1.Condition
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*ProductData)(nil),           // 7: catalog.v1.ProductData
-	(*Patch)(nil),                 // 8: catalog.v1.Patch
+	(*VoidPrice)(nil),             // 6: catalog.v1.VoidPrice
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*ProductData)(nil),           // 8: catalog.v1.ProductData
+	(*Patch)(nil),                 // 9: catalog.v1.Patch
 }
 var file_catalog_v1_command_proto_depIdxs = []int32{
-	1, // 0: catalog.v1.Command.create:type_name -> catalog.v1.CreateProduct
-	2, // 1: catalog.v1.Command.put:type_name -> catalog.v1.PutProduct
-	3, // 2: catalog.v1.Command.patch:type_name -> catalog.v1.PatchProduct
-	4, // 3: catalog.v1.Command.delete:type_name -> catalog.v1.DeleteProduct
-	5, // 4: catalog.v1.Command.condition:type_name -> catalog.v1.Condition
-	6, // 5: catalog.v1.Command.accepted_at:type_name -> google.protobuf.Timestamp
-	7, // 6: catalog.v1.CreateProduct.data:type_name -> catalog.v1.ProductData
-	7, // 7: catalog.v1.PutProduct.data:type_name -> catalog.v1.ProductData
-	8, // 8: catalog.v1.PatchProduct.patch:type_name -> catalog.v1.Patch
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	1,  // 0: catalog.v1.Command.create:type_name -> catalog.v1.CreateProduct
+	2,  // 1: catalog.v1.Command.put:type_name -> catalog.v1.PutProduct
+	3,  // 2: catalog.v1.Command.patch:type_name -> catalog.v1.PatchProduct
+	4,  // 3: catalog.v1.Command.delete:type_name -> catalog.v1.DeleteProduct
+	6,  // 4: catalog.v1.Command.void_price:type_name -> catalog.v1.VoidPrice
+	5,  // 5: catalog.v1.Command.condition:type_name -> catalog.v1.Condition
+	7,  // 6: catalog.v1.Command.accepted_at:type_name -> google.protobuf.Timestamp
+	8,  // 7: catalog.v1.CreateProduct.data:type_name -> catalog.v1.ProductData
+	8,  // 8: catalog.v1.PutProduct.data:type_name -> catalog.v1.ProductData
+	9,  // 9: catalog.v1.PatchProduct.patch:type_name -> catalog.v1.Patch
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_command_proto_init() }
@@ -521,6 +541,7 @@ func file_catalog_v1_command_proto_init() {
 		(*Command_Put)(nil),
 		(*Command_Patch)(nil),
 		(*Command_Delete)(nil),
+		(*Command_VoidPrice)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

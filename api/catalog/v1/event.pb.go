@@ -102,8 +102,10 @@ type Event struct {
 	// The category that the product left with the command, or "". Events written
 	// before this field existed have "".
 	PreviousCategory string `protobuf:"bytes,12,opt,name=previous_category,json=previousCategory,proto3" json:"previous_category,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The past price that the command marked as a mistake.
+	VoidPrice     *VoidPrice `protobuf:"bytes,13,opt,name=void_price,json=voidPrice,proto3" json:"void_price,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {
@@ -218,6 +220,13 @@ func (x *Event) GetPreviousCategory() string {
 		return x.PreviousCategory
 	}
 	return ""
+}
+
+func (x *Event) GetVoidPrice() *VoidPrice {
+	if x != nil {
+		return x.VoidPrice
+	}
+	return nil
 }
 
 // Refusal is the reason for which a command was refused.
@@ -343,7 +352,7 @@ var File_catalog_v1_event_proto protoreflect.FileDescriptor
 const file_catalog_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"\x16catalog/v1/event.proto\x12\n" +
-	"catalog.v1\x1a\x18catalog/v1/product.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x03\n" +
+	"catalog.v1\x1a\x18catalog/v1/product.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x04\n" +
 	"\x05Event\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\x05R\x05shard\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x03R\x03seq\x12-\n" +
@@ -360,7 +369,9 @@ const file_catalog_v1_event_proto_rawDesc = "" +
 	"acceptedAt\x129\n" +
 	"\n" +
 	"settled_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAt\x12+\n" +
-	"\x11previous_category\x18\f \x01(\tR\x10previousCategory\"e\n" +
+	"\x11previous_category\x18\f \x01(\tR\x10previousCategory\x124\n" +
+	"\n" +
+	"void_price\x18\r \x01(\v2\x15.catalog.v1.VoidPriceR\tvoidPrice\"e\n" +
 	"\aRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12.\n" +
@@ -398,6 +409,7 @@ var file_catalog_v1_event_proto_goTypes = []any{
 	(*FieldError)(nil),            // 3: catalog.v1.FieldError
 	(*Product)(nil),               // 4: catalog.v1.Product
 	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*VoidPrice)(nil),             // 6: catalog.v1.VoidPrice
 }
 var file_catalog_v1_event_proto_depIdxs = []int32{
 	0, // 0: catalog.v1.Event.outcome:type_name -> catalog.v1.Outcome
@@ -405,12 +417,13 @@ var file_catalog_v1_event_proto_depIdxs = []int32{
 	2, // 2: catalog.v1.Event.refusal:type_name -> catalog.v1.Refusal
 	5, // 3: catalog.v1.Event.accepted_at:type_name -> google.protobuf.Timestamp
 	5, // 4: catalog.v1.Event.settled_at:type_name -> google.protobuf.Timestamp
-	3, // 5: catalog.v1.Refusal.fields:type_name -> catalog.v1.FieldError
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	6, // 5: catalog.v1.Event.void_price:type_name -> catalog.v1.VoidPrice
+	3, // 6: catalog.v1.Refusal.fields:type_name -> catalog.v1.FieldError
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_event_proto_init() }

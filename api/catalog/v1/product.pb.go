@@ -116,9 +116,8 @@ func (x *Product) GetPastPrices() *PastPrices {
 	return nil
 }
 
-// PastPrices are earlier prices of a product, oldest first: those that may be the
-// lowest of the 30 days before the present price began. The last one applied until
-// that moment.
+// PastPrices are the prices of the 30 days before the present price began, oldest
+// first. The last one applied until that moment.
 type PastPrices struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Prices        []*PastPrice           `protobuf:"bytes,1,rep,name=prices,proto3" json:"prices,omitempty"`
@@ -217,6 +216,60 @@ func (x *PastPrice) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
+// VoidPrice marks a past price as a mistake.
+type VoidPrice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Price *Money                 `protobuf:"bytes,1,opt,name=price,proto3" json:"price,omitempty"`
+	// Why the price was a mistake.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidPrice) Reset() {
+	*x = VoidPrice{}
+	mi := &file_catalog_v1_product_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidPrice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidPrice) ProtoMessage() {}
+
+func (x *VoidPrice) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_product_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidPrice.ProtoReflect.Descriptor instead.
+func (*VoidPrice) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_product_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *VoidPrice) GetPrice() *Money {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+func (x *VoidPrice) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // ProductData is what a client states about a product.
 type ProductData struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -236,7 +289,7 @@ type ProductData struct {
 
 func (x *ProductData) Reset() {
 	*x = ProductData{}
-	mi := &file_catalog_v1_product_proto_msgTypes[3]
+	mi := &file_catalog_v1_product_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -248,7 +301,7 @@ func (x *ProductData) String() string {
 func (*ProductData) ProtoMessage() {}
 
 func (x *ProductData) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_product_proto_msgTypes[3]
+	mi := &file_catalog_v1_product_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -261,7 +314,7 @@ func (x *ProductData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProductData.ProtoReflect.Descriptor instead.
 func (*ProductData) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_product_proto_rawDescGZIP(), []int{3}
+	return file_catalog_v1_product_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ProductData) GetSku() string {
@@ -340,7 +393,7 @@ type Money struct {
 
 func (x *Money) Reset() {
 	*x = Money{}
-	mi := &file_catalog_v1_product_proto_msgTypes[4]
+	mi := &file_catalog_v1_product_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -352,7 +405,7 @@ func (x *Money) String() string {
 func (*Money) ProtoMessage() {}
 
 func (x *Money) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_product_proto_msgTypes[4]
+	mi := &file_catalog_v1_product_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -365,7 +418,7 @@ func (x *Money) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Money.ProtoReflect.Descriptor instead.
 func (*Money) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_product_proto_rawDescGZIP(), []int{4}
+	return file_catalog_v1_product_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Money) GetCurrencyCode() string {
@@ -400,7 +453,7 @@ type Decimal struct {
 
 func (x *Decimal) Reset() {
 	*x = Decimal{}
-	mi := &file_catalog_v1_product_proto_msgTypes[5]
+	mi := &file_catalog_v1_product_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -412,7 +465,7 @@ func (x *Decimal) String() string {
 func (*Decimal) ProtoMessage() {}
 
 func (x *Decimal) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_product_proto_msgTypes[5]
+	mi := &file_catalog_v1_product_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -425,7 +478,7 @@ func (x *Decimal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decimal.ProtoReflect.Descriptor instead.
 func (*Decimal) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_product_proto_rawDescGZIP(), []int{5}
+	return file_catalog_v1_product_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Decimal) GetUnits() int64 {
@@ -464,7 +517,7 @@ type Patch struct {
 
 func (x *Patch) Reset() {
 	*x = Patch{}
-	mi := &file_catalog_v1_product_proto_msgTypes[6]
+	mi := &file_catalog_v1_product_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +529,7 @@ func (x *Patch) String() string {
 func (*Patch) ProtoMessage() {}
 
 func (x *Patch) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_product_proto_msgTypes[6]
+	mi := &file_catalog_v1_product_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +542,7 @@ func (x *Patch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Patch.ProtoReflect.Descriptor instead.
 func (*Patch) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_product_proto_rawDescGZIP(), []int{6}
+	return file_catalog_v1_product_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Patch) GetSku() string {
@@ -586,7 +639,7 @@ type TagList struct {
 
 func (x *TagList) Reset() {
 	*x = TagList{}
-	mi := &file_catalog_v1_product_proto_msgTypes[7]
+	mi := &file_catalog_v1_product_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -598,7 +651,7 @@ func (x *TagList) String() string {
 func (*TagList) ProtoMessage() {}
 
 func (x *TagList) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_product_proto_msgTypes[7]
+	mi := &file_catalog_v1_product_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -611,7 +664,7 @@ func (x *TagList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TagList.ProtoReflect.Descriptor instead.
 func (*TagList) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_product_proto_rawDescGZIP(), []int{7}
+	return file_catalog_v1_product_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TagList) GetTags() []string {
@@ -643,7 +696,10 @@ const file_catalog_v1_product_proto_rawDesc = "" +
 	"\x06prices\x18\x01 \x03(\v2\x15.catalog.v1.PastPriceR\x06prices\"f\n" +
 	"\tPastPrice\x12'\n" +
 	"\x05price\x18\x01 \x01(\v2\x11.catalog.v1.MoneyR\x05price\x120\n" +
-	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xe0\x02\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"L\n" +
+	"\tVoidPrice\x12'\n" +
+	"\x05price\x18\x01 \x01(\v2\x11.catalog.v1.MoneyR\x05price\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xe0\x02\n" +
 	"\vProductData\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -705,38 +761,40 @@ func file_catalog_v1_product_proto_rawDescGZIP() []byte {
 	return file_catalog_v1_product_proto_rawDescData
 }
 
-var file_catalog_v1_product_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_catalog_v1_product_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_catalog_v1_product_proto_goTypes = []any{
 	(*Product)(nil),               // 0: catalog.v1.Product
 	(*PastPrices)(nil),            // 1: catalog.v1.PastPrices
 	(*PastPrice)(nil),             // 2: catalog.v1.PastPrice
-	(*ProductData)(nil),           // 3: catalog.v1.ProductData
-	(*Money)(nil),                 // 4: catalog.v1.Money
-	(*Decimal)(nil),               // 5: catalog.v1.Decimal
-	(*Patch)(nil),                 // 6: catalog.v1.Patch
-	(*TagList)(nil),               // 7: catalog.v1.TagList
-	nil,                           // 8: catalog.v1.ProductData.AttributesEntry
-	nil,                           // 9: catalog.v1.Patch.SetAttributesEntry
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*VoidPrice)(nil),             // 3: catalog.v1.VoidPrice
+	(*ProductData)(nil),           // 4: catalog.v1.ProductData
+	(*Money)(nil),                 // 5: catalog.v1.Money
+	(*Decimal)(nil),               // 6: catalog.v1.Decimal
+	(*Patch)(nil),                 // 7: catalog.v1.Patch
+	(*TagList)(nil),               // 8: catalog.v1.TagList
+	nil,                           // 9: catalog.v1.ProductData.AttributesEntry
+	nil,                           // 10: catalog.v1.Patch.SetAttributesEntry
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 }
 var file_catalog_v1_product_proto_depIdxs = []int32{
-	3,  // 0: catalog.v1.Product.data:type_name -> catalog.v1.ProductData
-	10, // 1: catalog.v1.Product.created_at:type_name -> google.protobuf.Timestamp
-	10, // 2: catalog.v1.Product.updated_at:type_name -> google.protobuf.Timestamp
+	4,  // 0: catalog.v1.Product.data:type_name -> catalog.v1.ProductData
+	11, // 1: catalog.v1.Product.created_at:type_name -> google.protobuf.Timestamp
+	11, // 2: catalog.v1.Product.updated_at:type_name -> google.protobuf.Timestamp
 	1,  // 3: catalog.v1.Product.past_prices:type_name -> catalog.v1.PastPrices
 	2,  // 4: catalog.v1.PastPrices.prices:type_name -> catalog.v1.PastPrice
-	4,  // 5: catalog.v1.PastPrice.price:type_name -> catalog.v1.Money
-	10, // 6: catalog.v1.PastPrice.until:type_name -> google.protobuf.Timestamp
-	4,  // 7: catalog.v1.ProductData.price:type_name -> catalog.v1.Money
-	8,  // 8: catalog.v1.ProductData.attributes:type_name -> catalog.v1.ProductData.AttributesEntry
-	5,  // 9: catalog.v1.Patch.amount:type_name -> catalog.v1.Decimal
-	7,  // 10: catalog.v1.Patch.tags:type_name -> catalog.v1.TagList
-	9,  // 11: catalog.v1.Patch.set_attributes:type_name -> catalog.v1.Patch.SetAttributesEntry
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	5,  // 5: catalog.v1.PastPrice.price:type_name -> catalog.v1.Money
+	11, // 6: catalog.v1.PastPrice.until:type_name -> google.protobuf.Timestamp
+	5,  // 7: catalog.v1.VoidPrice.price:type_name -> catalog.v1.Money
+	5,  // 8: catalog.v1.ProductData.price:type_name -> catalog.v1.Money
+	9,  // 9: catalog.v1.ProductData.attributes:type_name -> catalog.v1.ProductData.AttributesEntry
+	6,  // 10: catalog.v1.Patch.amount:type_name -> catalog.v1.Decimal
+	8,  // 11: catalog.v1.Patch.tags:type_name -> catalog.v1.TagList
+	10, // 12: catalog.v1.Patch.set_attributes:type_name -> catalog.v1.Patch.SetAttributesEntry
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_product_proto_init() }
@@ -744,14 +802,14 @@ func file_catalog_v1_product_proto_init() {
 	if File_catalog_v1_product_proto != nil {
 		return
 	}
-	file_catalog_v1_product_proto_msgTypes[6].OneofWrappers = []any{}
+	file_catalog_v1_product_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_catalog_v1_product_proto_rawDesc), len(file_catalog_v1_product_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
