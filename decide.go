@@ -26,6 +26,11 @@ func Decide(p Product, c Command, now time.Time) (Event, error) {
 		if !p.Exists() && !op.Create {
 			return Event{}, notFound(p)
 		}
+		if !p.Exists() && op.Patch.Name == nil {
+			// Prices for a product that does not exist are more likely than a product
+			// without a name.
+			return Event{}, &Refusal{Code: CodeNotFound, Reason: "there is no such product, and the row cannot create one: it has no name"}
+		}
 		return c.replace(p, op.Patch.Apply(p.ProductData), now)
 	case DeleteProduct:
 		if !p.Exists() {

@@ -124,10 +124,12 @@ func checkText(s string, kind Kind, maxLen int) string {
 		return "must not begin or end with spaces"
 	case length > maxLen:
 		return fmt.Sprintf("must have at most %d characters, not %d", maxLen, length)
-	case strings.ContainsFunc(s, func(r rune) bool {
+	}
+	if i := strings.IndexFunc(s, func(r rune) bool {
 		return unicode.IsControl(r) && (kind == KindLine || !strings.ContainsRune("\n\t\r", r))
-	}):
-		return "must not contain control characters"
+	}); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(s[i:])
+		return fmt.Sprintf("must not contain control characters, such as U+%04X here", r)
 	}
 	return ""
 }

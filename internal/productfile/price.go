@@ -201,7 +201,7 @@ func removeThousands(s, decimal string) (string, error) {
 	digits, ok := joinGroups(whole)
 	if !ok {
 		other := map[string]string{".": ",", ",": "."}[decimal]
-		if strings.Contains(whole, other) {
+		if fraction == "" && strings.Contains(whole, other) {
 			return "", fmt.Errorf("has %q before a group that is not three digits; give -decimal %q if that is the decimal separator", other, other)
 		}
 		return "", errors.New("has separators between groups that are not three digits")

@@ -143,7 +143,7 @@ func (r *Reader) namedJSON(row *Row, o jsonRecord) {
 			o[f.Name] = r.numberAsText(v, oneLine)
 		}
 	}
-	text, err := json.Marshal(o)
+	text, err := marshal(o)
 	if row.Err = err; err == nil {
 		row.finish(text)
 	}
@@ -255,7 +255,7 @@ func (r *Reader) build(row *Row, cells rowCells) {
 		row.Notes = nil
 		return
 	}
-	text, err := json.Marshal(b.patch)
+	text, err := marshal(b.patch)
 	if err != nil {
 		row.Err = err
 		return
@@ -623,8 +623,9 @@ func (b *rowBuilder) category(s source, c cell, text string) []string {
 		}
 		switch {
 		case len(names) == 0:
-		case first == nil:
-			first = names
+		case first == nil, len(names) > len(first) && slices.Equal(names[:len(first)], first):
+			first = names // a path that continues the first one includes it
+		case slices.Equal(names, first[:min(len(names), len(first))]):
 		case b.format.OtherCategories == OtherTags:
 			b.tags = append(b.tags, names[len(names)-1])
 		default:

@@ -1,0 +1,331 @@
+package productfile_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/unicode"
+
+	"catalog/internal/productfile"
+)
+
+func TestPrices(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ cell, decimal, currency, want string }{
+		// Separators of thousands.
+		{"1,234.56", "", "", "1234.56"}, {"1.234,56", "", "", "1234.56"}, {"1 234,56", "", "", "1234.56"}, {"1\u00a0234,56", "", "", "1234.56"},
+		{"1\u202f234,5", "", "", "1234.5"}, {"1'234.50", "", "", "1234.5"}, {"1’234.50", "", "", "1234.5"}, {"12,34,567.8", "", "", "1234567.8"},
+		{"1.234.567", "", "", "1234567"}, {"1,234,567", "", "", "1234567"}, {"1 234", "", "", "1234"}, {"1,234", ".", "", "1234"}, {"1.234", ",", "", "1234"},
+		{"9,9", "", "", "9.9"}, {"12.5", "", "", "12.5"}, {"0,125", "", "", "0.125"}, {"1234.500", "", "", "1234.5"}, {"12,-", "", "", "12"}, {"12.-", "", "", "12"},
+		{"12,– €", "", "", "12 EUR"}, {".50", "", "", "0.5"}, {"１２．５", "", "", "12.5"}, {"١٬٢٣٤٫٥", "", "", "1234.5"},
+		// Currencies.
+		{"15.00 USD", "", "EUR", "15 USD"}, {"USD 15.00", "", "", "15 USD"}, {"$15.00", "", "", "15 USD"}, {"$15.00", "", "CAD", "15 CAD"}, {"$15.00", "", "EUR", "15 USD"},
+		{"€ 19,99", "", "", "19.99 EUR"}, {"19,99€", "", "", "19.99 EUR"}, {"eur 5", "", "", "5 EUR"}, {"1.234,50 zł", "", "", "1234.5 PLN"}, {"US$ 1,299.00", "", "", "1299 USD"},
+		{"Rs. 1,23,456.50", "", "", "123456.5 INR"}, {"CHF 12.-", "", "", "12 CHF"}, {"25 kr", "", "SEK", "25 SEK"}, {"$ 5 USD", "", "", "5 USD"}, {"¥500", "", "", "500 JPY"},
+		{"5", "", "EUR", "5 EUR"},
+		// Refused, with the reason.
+		{"1,234", "", "", `! can be 1.234 (give -decimal ",") or 1234 (give -decimal ".")`}, {"1.234", "", "", `! can be 1.234 (give -decimal ".") or 1234 (give -decimal ",")`},
+		{"-5.00", "", "", "! is negative"}, {"1.5E+3", "", "", "! was shortened by a spreadsheet"}, {"25 kr", "", "", "! has kr, which can be SEK, NOK, DKK, ISK"},
+		{"from 5", "", "", "! is not a price"}, {"5 per kg", "", "", "! is not a price"}, {"5 - 7", "", "", "! is not a price"}, {"free", "", "", "! has no number"},
+		{"5 EUR USD", "", "", "! is not a price"}, {"€ 5 USD", "", "", "! has two currencies"}, {"1,23.4", "", "", "! has separators"}, {"12.34", ",", "", `! has "." before a group`},
+		{"1.234,5", ".", "", "! has separators in an order"},
+	} {
+		f := productfile.Format{Kind: productfile.CSV, Delimiter: ';', Decimal: tt.decimal, Currency: tt.currency}
+		rows := read(t, f, "id;price\n01920000-0000-7000-8000-000000000001;"+tt.cell+"\n")
+		amount, currency, _ := strings.Cut(tt.want, " ")
+		want := `"price":{"amount":"` + amount + `"`
+		if currency != "" {
+			want += `,"currency":"` + currency + `"`
+		}
+		if reason, refused := strings.CutPrefix(tt.want, "! "); refused {
+			want = fmt.Sprintf("price %q %s", strings.Join(strings.Fields(tt.cell), " "), reason)
+		}
+		if len(rows) != 1 || !strings.Contains(rows[0], want) {
+			t.Errorf("%q with -decimal %q -currency %q = %q; want %s", tt.cell, tt.decimal, tt.currency, rows, want)
+		}
+	}
+	t.Run("the currency of the cell and of the column must not differ", func(t *testing.T) {
+		rows := read(t, plain, "sku,price,currency\nA,5 USD,EUR\nB,$5,CAD\nC,5,€\n")
+		if !strings.Contains(rows[0], "has the currency USD, and the column for the currency has EUR") || !strings.Contains(rows[1], `"currency":"CAD"`) || !strings.Contains(rows[2], `"currency":"EUR"`) {
+			t.Errorf("rows %q; want an error, CAD and EUR", rows)
+		}
+	})
+}
+
+// TestFiles reads one table in every form in which files come.
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	table := [][]string{{"sku", "name", "price"}, {"A-1", "Café “noir”, 24\" – x", "9,90 €"}, {"A-2", "Thé", "1.234,50 €"}}
+	want := []string{`{"name":"Café “noir”, 24\" – x","price":{"amount":"9.9","currency":"EUR"},"sku":"A-1"}`, `{"name":"Thé","price":{"amount":"1234.5","currency":"EUR"},"sku":"A-2"}`}
+	text := func(delimiter, end string) string {
+		var lines []string
+		for _, row := range table {
+			var cells []string
+			for _, c := range row {
+				cells = append(cells, `"`+strings.ReplaceAll(c, `"`, `""`)+`"`)
+			}
+			lines = append(lines, strings.Join(cells, delimiter))
+		}
+		return strings.Join(lines, end) + end
+	}
+	encoded := func(e encoding.Encoding, s string) string {
+		out, err := e.NewEncoder().String(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	check := func(name, file string, f productfile.Format, about string) {
+		t.Run(name, func(t *testing.T) {
+			r, err := productfile.NewReader(strings.NewReader(file), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := r.Recognised().String(); !strings.Contains(got, about) {
+				t.Errorf("the form is %q; want %q", got, about)
+			}
+			var rows []string
+			if err := r.Each(func(r productfile.Row) error {
+				if r.Skipped == "" {
+					rows = append(rows, strings.TrimLeft(show(r), "0123456789 "))
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			expectRows(t, rows, want...)
+		})
+	}
+	for delimiter, name := range map[string]string{",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"} {
+		for end, ends := range map[string]string{"\n": "lf", "\r\n": "crlf", "\r": "cr"} {
+			check(name+" and "+ends, text(delimiter, end), productfile.Format{}, "delimiter "+name+", encoding utf-8, line ends "+ends)
+		}
+	}
+	semicolons := text(";", "\r\n")
+	utf16LE, utf16BE := unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM)
+	check("UTF-8 with a byte-order mark", "\uFEFF"+semicolons, productfile.Format{}, "utf-8")
+	check("UTF-16 little endian", encoded(utf16LE, "\uFEFF"+semicolons), productfile.Format{}, "utf-16le")
+	check("UTF-16 big endian without a mark", encoded(utf16BE, semicolons), productfile.Format{}, "utf-16be")
+	check("windows-1252", encoded(charmap.Windows1252, semicolons), productfile.Format{}, "windows-1252")
+	check("MacRoman by flag", encoded(charmap.Macintosh, semicolons), productfile.Format{Encoding: "macroman"}, "macintosh")
+	check("a flag against the mark of another encoding", encoded(charmap.Windows1252, semicolons), productfile.Format{Encoding: "cp1252"}, "windows-1252")
+	check("the line of Excel with the delimiter", "sep=;\r\n"+semicolons, productfile.Format{}, "semicolon, encoding utf-8, line ends crlf, columns in line 2")
+	check("titles above the header", "Price list;;\r\n\r\nvalid from May;;\r\n"+semicolons, productfile.Format{}, "columns in line 4")
+	check("-header-row", "sku;name;price\r\nArticle;Text;EUR\r\n"+semicolons, productfile.Format{HeaderRow: 3}, "columns in line 3")
+	check("no header", strings.SplitAfterN(semicolons, "\r\n", 2)[1], productfile.Format{Columns: []string{"sku", "name", "price"}}, "no header")
+	check("JSON list, minified", "["+strings.Join(want, ",")+"]", productfile.Format{}, "JSON")
+	check("JSON list, pretty-printed", strings.ReplaceAll("[\n  "+strings.Join(want, ",\n  ")+"\n]\n", `"price":{`, "\n  \"price\": {\n    "), productfile.Format{}, "JSON")
+	check("objects on several lines", strings.ReplaceAll(strings.Join(want, "\n"), `,"price":{`, ",\n\"price\": {\n"), productfile.Format{}, "JSON")
+	check("NDJSON", strings.Join(want, "\r\n"), productfile.Format{}, "JSON")
+	check("NDJSON in UTF-16", encoded(utf16LE, "\uFEFF"+strings.Join(want, "\n")), productfile.Format{}, "utf-16le")
+
+	t.Run("text of a Mac or of Eastern Europe is refused with the flag, and not garbled", func(t *testing.T) {
+		for _, e := range []struct {
+			encoding encoding.Encoding
+			name     string
+		}{{charmap.Macintosh, "Kühler für Möbel"}, {charmap.Windows1251, "Стол письменный"}} {
+			rows := read(t, productfile.Format{}, encoded(e.encoding, "sku,name\nA,"+e.name+"\n"))
+			if len(rows) != 1 || !strings.Contains(rows[0], "! column name is not UTF-8; give the encoding of the file") {
+				t.Errorf("%s = %q; want an error with the flag", e.name, rows)
+			}
+		}
+	})
+	t.Run("other kinds of files are named", func(t *testing.T) {
+		for file, want := range map[string]string{"%PDF-1.7\n": "PDF", "<?xml version='1.0'?>": "XML", "<!DOCTYPE html>": "HTML page", " \n\n": "the file is empty"} {
+			_, err := tryRead(productfile.Format{}, file)
+			expectError(t, err, want)
+		}
+	})
+	t.Run("the flag for a delimiter that does not fit is named", func(t *testing.T) {
+		_, err := tryRead(productfile.Format{Delimiter: ','}, semicolons)
+		expectError(t, err, "line 1: no column is mapped to sku or id", `give -delimiter ';'`)
+	})
+}
+
+func TestSourceOf(t *testing.T) {
+	t.Parallel()
+	const text = "sku,name\nA,Chair\n"
+	gzipped := func() []byte {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write([]byte(text)) // to memory
+		w.Close()
+		return b.Bytes()
+	}
+	zipped := func(names ...string) []byte {
+		var b bytes.Buffer
+		w := zip.NewWriter(&b)
+		for _, name := range names {
+			f, err := w.Create(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = f.Write([]byte(text)) // to memory
+		}
+		w.Close()
+		return b.Bytes()
+	}
+	for _, tt := range []struct {
+		name    string
+		content []byte
+		inner   string // name of the content
+		wrong   string // in the error
+	}{
+		{"shop.csv", []byte(text), "shop.csv", ""},
+		{"shop.csv.gz", gzipped(), "shop.csv", ""},
+		{"download", gzipped(), "download", ""},
+		{"shop.zip", zipped("__MACOSX/x", "dir/", "dir/feed.csv"), "dir/feed.csv", ""},
+		{"two.zip", zipped("a.csv", "b.csv"), "", "has 2 files"},
+		{"shop.xlsx", zipped("[Content_Types].xml", "xl/workbook.xml"), "", "CSV UTF-8"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			name := filepath.Join(t.TempDir(), tt.name)
+			if err := os.WriteFile(name, tt.content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f, err := os.Open(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			source, inner, err := productfile.SourceOf(f)
+			if tt.wrong != "" {
+				expectError(t, err, tt.wrong)
+				return
+			}
+			if err != nil || !strings.HasSuffix(inner, tt.inner) {
+				t.Fatalf("SourceOf = %q, %v; want %q", inner, err, tt.inner)
+			}
+			for range 2 { // an import reads it twice
+				in, err := source()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := io.ReadAll(in); string(got) != text || err != nil {
+					t.Errorf("content %q, %v; want the text", got, err)
+				}
+			}
+		})
+	}
+}
+
+func TestCategories(t *testing.T) {
+	t.Parallel()
+	for cell, want := range map[string]string{
+		"Clothing > Hoodies": "Clothing/Hoodies", "Clothing/Hoodies": "Clothing/Hoodies", "Clothing » Hoodies": "Clothing/Hoodies", "Clothing >> Hoodies": "Clothing/Hoodies",
+		`Films \/ Series`: "Films \u2215 Series", "Films / Series": "Films/Series", "Clothing//Hoodies": "Clothing/Hoodies", "/Clothing/Hoodies/": "Clothing/Hoodies",
+		"A/V > Cables": "A\u2215V/Cables", "Body > Perfume, Cologne & More > Unisex": "Body/Perfume, Cologne & More/Unisex", "Bed, Bath": "Bed, Bath",
+		"Clothing > Hoodies, Clothing > New": "Clothing/Hoodies", "Home|Garden": "Home", "Gear,Gear > Bags": "Gear/Bags", " ": "",
+	} {
+		rows := read(t, plain, "sku,category\nA,\""+cell+"\"\n")
+		value := `"category":"` + want + `"`
+		if want == "" {
+			value = `"category":null`
+		}
+		if len(rows) != 1 || !strings.Contains(strings.ReplaceAll(rows[0], `\u0026`, "&"), value) {
+			t.Errorf("%q = %q; want %s", cell, rows, value)
+		}
+	}
+	t.Run("other categories become tags by flag", func(t *testing.T) {
+		f := plain
+		f.OtherCategories = productfile.OtherTags
+		expectRows(t, read(t, f, "sku,category,tags\nA,\"Clothing > Hoodies, Clothing > New\",x\n"), `2 {"category":"Clothing/Hoodies","sku":"A","tags":["x","New"]}`)
+	})
+}
+
+func TestRows(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("ä", 260)
+	t.Run("a text above its limit is refused, cut or left out, and said", func(t *testing.T) {
+		file := "sku,name,brand\nA," + long + ",x\n"
+		for policy, want := range map[string]string{
+			"":     "2 ! name must have at most 250 characters, not 260",
+			"cut":  `2 (name was cut from 260 to 250 characters) {"brand":"x","name":"` + long[:500] + `","sku":"A"}`,
+			"skip": `2 (name was left out: it has 260 characters, and at most 250 are allowed) {"brand":"x","sku":"A"}`,
+		} {
+			f := plain
+			f.Long.All = policy
+			expectRows(t, read(t, f, file), want)
+		}
+	})
+	t.Run("damage by a spreadsheet is named", func(t *testing.T) {
+		rows := read(t, plain, "sku,price\n4.00638E+12,1\n\"4,00638E+12\",1\n#N/A,1\n########,1\n\"=\"\"00123\"\"\",1\n12E5X,1\n")
+		for i, want := range []string{"shortened", "shortened", "error value", "error value", `formula for the text "00123", which was taken) {"price":{"amount":"1"},"sku":"00123"}`, `"sku":"12E5X"`} {
+			if i >= len(rows) || !strings.Contains(rows[i], want) {
+				t.Errorf("row %d of %q; want %s", i, rows, want)
+			}
+		}
+	})
+	t.Run("a control character is named", func(t *testing.T) {
+		rows := read(t, plain, "sku,name\nA,Chair\x07 oak\n")
+		if len(rows) != 1 || !strings.Contains(rows[0], "! name must not contain control characters, such as U+0007") {
+			t.Errorf("rows %q; want U+0007", rows)
+		}
+	})
+	t.Run("rows behind the row of a product that have its SKU and no name are skipped", func(t *testing.T) {
+		expectRows(t, read(t, plain, "sku,name,price\nA,Mug,1\nA,,2\nA,,\nB,,3\nB,Cup,4\n"),
+			`2 {"name":"Mug","price":{"amount":"1"},"sku":"A"}`, "3 - rows of variants and images", "4 - rows of variants and images",
+			`5 {"price":{"amount":"3"},"sku":"B"}`, `6 {"name":"Cup","price":{"amount":"4"},"sku":"B"}`)
+	})
+}
+
+func TestMapping(t *testing.T) {
+	t.Parallel()
+	m, err := productfile.ParseMapping([]byte(`
+delimiter: ";"
+currency: EUR
+columns:
+  - {from: "Reference #", to: sku}
+  - {from: "Name *", to: name, transform: [strip-html, lower, cut]}
+  - {from: "Categories (x,y,z...)", to: category, separator: ","}
+  - {from: Price tax excluded or Price tax included, to: price}
+  - {from: "Tags (x,y,z...)", to: tags, separator: ",", empty: keep}
+  - {from: Text, to: description, optional: true}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("a mapping file names columns, separators, transformations and policies", func(t *testing.T) {
+		file := "Reference #;Name *;Categories (x,y,z...);Price tax excluded or Price tax included;Tags (x,y,z...)\nPS-1;<b>iPod</b>;Music,Players;100;apple, ipod\nPS-2;" + strings.Repeat("X", 251) + ";;1,5;\n"
+		expectRows(t, read(t, productfile.Format{Mapping: m}, file),
+			`2 (category "Players" was left out: a product has one category, the first) {"category":"Music","name":"ipod","price":{"amount":"100","currency":"EUR"},"sku":"PS-1","tags":["apple","ipod"]}`,
+			`3 (name was cut from 251 to 250 characters) {"category":null,"name":"`+strings.Repeat("x", 250)+`","price":{"amount":"1.5","currency":"EUR"},"sku":"PS-2"}`)
+	})
+	t.Run("members of JSON objects are columns, and numbers are taken as written", func(t *testing.T) {
+		f := productfile.Format{Currency: "EUR"}
+		if f.Mapping.Columns, err = productfile.ParseMap("sku=number,name=title,price=price,tags=labels,attributes.w=size.width,attributes.v=variants.0.id"); err != nil {
+			t.Fatal(err)
+		}
+		expectRows(t, read(t, f, `[{"number":4711,"title":" Key ","price":5.50,"labels":["a","b"],"size":{"width":45},"variants":[{"id":1}],"x":1},
+{"number":"N-2","title":"Lock","price":{"amount":9,"currency":"USD"}}]`),
+			`1 {"attributes":{"v":"1","w":"45"},"name":"Key","price":{"amount":"5.5","currency":"EUR"},"sku":"4711","tags":["a","b"]}`,
+			`2 {"name":"Lock","price":{"amount":"9","currency":"USD"},"sku":"N-2"}`)
+	})
+	t.Run("numbers are taken as written without a mapping, too", func(t *testing.T) {
+		expectRows(t, read(t, productfile.Format{}, `{"sku":4711,"price":{"amount":5.50,"currency":"EUR"},"attributes":{"width":45},"reason":"corrected"}`),
+			`1 {"attributes":{"width":"45"},"price":{"amount":"5.5","currency":"EUR"},"sku":"4711"}`)
+	})
+	for text, want := range map[string]string{
+		"columns: []":                                       "has no columns",
+		"columns: [{from: a, to: colour}]":                  `"colour" is not a field`,
+		"columns: [{from: a, to: sku, transform: [shout]}]": `transform "shout" is unknown`,
+		"columns: [{from: a, to: sku, empty: never}]":       "empty must be clear or keep",
+		"columns: [{from: a, to: sku, long: never}]":        "long must be refuse, cut or skip",
+		"inherit: [b]\ncolumns: [{from: a, to: sku}]":       "inherit needs a group",
+		"colunms: [{from: a, to: sku}]":                     "field colunms not found",
+	} {
+		_, err := productfile.ParseMapping([]byte(text))
+		expectError(t, err, want)
+	}
+	_, err = productfile.Preset("excel")
+	expectError(t, err, `-preset "excel" is unknown; the presets are bigbasket`)
+}
