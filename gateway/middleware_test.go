@@ -2,12 +2,17 @@ package gateway_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"catalog"
 	"catalog/gateway"
 	"catalog/internal/logging"
 	"catalog/internal/metrics/metricstest"
@@ -41,6 +46,39 @@ func (b *lockedBuffer) Reset() {
 func serveLogged(t *testing.T, s *system, logs *lockedBuffer) string {
 	t.Helper()
 	return serveLogging(t, s, gateway.Config{}, slog.New(logging.NewHandler(logs, "gateway", logging.Config{Format: logging.Text})))
+}
+
+func TestClientLeaves(t *testing.T) {
+	s, id := &system{}, catalog.DerivedID("p")
+	p := &slow{make(chan struct{}), make(chan struct{})}
+	s.slow = map[catalog.ID]*slow{id: p}
+	url := serve(t, s)
+	ctx, leave := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/api/v1/products/"+id.String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := make(chan error)
+	go func() {
+		w, err := http.DefaultClient.Do(r)
+		if err == nil {
+			w.Body.Close()
+		}
+		left <- err
+	}()
+	<-p.asked
+	s.set(func() { s.readErr = status.Error(codes.Canceled, "the client has left") })
+	leave()
+	if err := <-left; err == nil {
+		t.Error("void: the request had a response")
+	}
+	close(p.release)
+	eventually(t, "the request has ended", func() bool { return metricstest.Value(t, s.metrics, "http_server_active_requests") == 0 })
+	for code, want := range map[string]float64{"499": 1, "500": 0, "503": 0, "504": 0} {
+		if n := metricstest.Value(t, s.metrics, "http_server_request_duration_seconds", "http_response_status_code", code); n != want {
+			t.Errorf("requests with status %s = %v; want %v", code, n, want)
+		}
+	}
 }
 
 func TestAccessLog(t *testing.T) {

@@ -68,9 +68,9 @@ func (c *cacheClient) product(ctx context.Context, id catalog.ID) (p catalog.Pro
 		}
 		return p, false, ""
 	}
-	ctx, cancel := context.WithTimeout(ctx, cacheTimeout)
+	call, cancel := context.WithTimeout(ctx, cacheTimeout)
 	defer cancel()
-	p, found, ticket, err := c.cache.Product(ctx, id)
+	p, found, ticket, err := c.cache.Product(call, id)
 	switch {
 	case err != nil:
 		c.onError(ctx, err)
@@ -87,9 +87,9 @@ func (c *cacheClient) products(ctx context.Context, ids []catalog.ID) map[catalo
 	if c.bypassed() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, cacheTimeout)
+	call, cancel := context.WithTimeout(ctx, cacheTimeout)
 	defer cancel()
-	all, err := c.cache.Products(ctx, ids)
+	all, err := c.cache.Products(call, ids)
 	if err != nil {
 		c.onError(ctx, err)
 	}
@@ -103,16 +103,20 @@ func (c *cacheClient) fill(ctx context.Context, ticket string, p catalog.Product
 	if ticket == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, cacheTimeout)
+	call, cancel := context.WithTimeout(ctx, cacheTimeout)
 	defer cancel()
-	if err := c.cache.Fill(ctx, ticket, p); err != nil {
+	if err := c.cache.Fill(call, ticket, p); err != nil {
 		c.onError(ctx, err)
 	}
 }
 
-// onError bypasses the cache for a moment.
-func (c *cacheClient) onError(ctx context.Context, err error) {
+// onError bypasses the cache for a moment, unless the caller's time is over, which says
+// nothing about the cache.
+func (c *cacheClient) onError(caller context.Context, err error) {
+	if caller.Err() != nil {
+		return
+	}
 	c.errors.Inc()
 	c.bypassUntil.Store(time.Now().Add(cacheBypass).UnixNano())
-	c.logger.DebugContext(ctx, "cache failed; bypassing it", "for", cacheBypass, "err", err)
+	c.logger.DebugContext(caller, "cache failed; bypassing it", "for", cacheBypass, "err", err)
 }

@@ -1,6 +1,7 @@
 package reader_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -22,6 +23,17 @@ func TestCache(t *testing.T) {
 		h.Feed(t, 0, all[:2]...)
 		h.WantVersion(t, 0, 2)
 		h.WantVersion(t, 2, 2)
+	})
+	t.Run("a caller that leaves does not make the cache count as failed", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{})
+		h.Feed(t, 0, all[:2]...)
+		h.WantVersion(t, 2, 2) // cached
+		reads := h.View.Reads.Load()
+		left, leave := context.WithCancel(t.Context())
+		leave()
+		h.Products(left, []catalog.ID{catalog.DerivedID("p")})
+		h.WantVersion(t, 0, 2)
+		wantReads(t, h, reads)
 	})
 	t.Run("a product is read from the view once, with and without a position", func(t *testing.T) {
 		h := readertest.Start(t, readertest.Config{})

@@ -3,14 +3,32 @@ package reader_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"catalog"
+	"catalog/reader"
 	"catalog/reader/internal/readertest"
+	"catalog/reader/projection"
 )
+
+// heldView is a view whose reads wait until they are released.
+type heldView struct {
+	projection.View
+	reading atomic.Int64
+	release chan struct{}
+}
+
+func (v *heldView) Product(_ context.Context, id catalog.ID) (catalog.Product, error) {
+	v.reading.Add(1)
+	defer v.reading.Add(-1)
+	<-v.release
+	return catalog.Product{ID: id, Version: 1}, nil
+}
 
 func TestLoader(t *testing.T) {
 	all := readertest.History(4)
@@ -55,6 +73,35 @@ func TestLoader(t *testing.T) {
 				t.Fatal("void: callers were out of time in each of 5 attempts")
 			}
 		}
+	})
+	t.Run("at most 32 products are read at once, and a caller that waits for too long is told", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			view := &heldView{release: make(chan struct{})}
+			r := readertest.New(reader.Deps{View: view, Index: readertest.NewIndex()})
+			const callers, limit = 100, 32
+			errs := make(chan error, callers)
+			for i := range callers {
+				go func() {
+					_, err := r.Product(t.Context(), catalog.DerivedID("held", fmt.Sprint(i)), catalog.Position{})
+					errs <- err
+				}()
+			}
+			synctest.Wait()
+			if n := view.reading.Load(); n != limit {
+				t.Errorf("%d products are read at once; want %d", n, limit)
+			}
+			for range callers - limit {
+				if err := <-errs; !errors.Is(err, catalog.ErrOverloaded) {
+					t.Errorf("Product = %v while %d products are read; want ErrOverloaded", err, limit)
+				}
+			}
+			close(view.release)
+			for range limit {
+				if err := <-errs; err != nil {
+					t.Errorf("Product = %v; want nil", err)
+				}
+			}
+		})
 	})
 	t.Run("a caller never gets a value that was read before its call", func(t *testing.T) {
 		h := readertest.Start(t, readertest.Config{})

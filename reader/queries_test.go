@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,46 @@ func TestSearch_timeout(t *testing.T) {
 				t.Errorf("%s = %v for a caller with a shorter deadline; want %v", name, err, context.DeadlineExceeded)
 			}
 			cancel()
+		}
+	})
+}
+
+// heldIndex is an index whose searches wait until they are released.
+type heldIndex struct {
+	*readertest.Index
+	searching atomic.Int64
+	release   chan struct{}
+}
+
+func (x *heldIndex) Search(ctx context.Context, q catalog.Query) (catalog.Page, error) {
+	x.searching.Add(1)
+	defer x.searching.Add(-1)
+	select {
+	case <-x.release:
+		return x.Index.Search(ctx, q)
+	case <-ctx.Done():
+		return catalog.Page{}, ctx.Err()
+	}
+}
+
+func TestSearch_resultsInMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		index := &heldIndex{Index: readertest.NewIndex(), release: make(chan struct{})}
+		r := readertest.New(reader.Deps{Index: index})
+		const callers, limit = 50, 8
+		errs := make(chan error, callers)
+		for range callers {
+			go func() { _, err := r.Search(t.Context(), catalog.Query{}); errs <- err }()
+		}
+		synctest.Wait()
+		if n := index.searching.Load(); n != limit {
+			t.Errorf("%d searches may hold a page of the largest size at once; want %d", n, limit)
+		}
+		close(index.release)
+		for range callers {
+			if err := <-errs; err != nil {
+				t.Errorf("Search = %v once there is room for its page; want nil", err)
+			}
 		}
 	})
 }

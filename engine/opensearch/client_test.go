@@ -3,6 +3,9 @@ package opensearch
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -120,4 +123,39 @@ func TestClient_nodes(t *testing.T) {
 			t.Errorf("%d calls; want 1", calls)
 		}
 	})
+}
+
+// TestErrors lists the errors of calls. Only those that mean that OpenSearch cannot be
+// reached or cannot work make callers wait and breakers probe.
+func TestErrors(t *testing.T) {
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
+	defer cancel()
+	node := &node{host: "search:9200"}
+	response := func(status int, kind string) error { return fmt.Errorf("search: %w", &responseError{status, kind}) }
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"connection refused":             {transportError(t.Context(), node, &net.OpError{Op: "dial", Err: errors.New("refused")}), true},
+		"connection cut":                 {transportError(t.Context(), node, io.ErrUnexpectedEOF), true},
+		"canceled by the caller":         {transportError(canceled, node, io.ErrUnexpectedEOF), false},
+		"out of the caller's time":       {transportError(late, node, io.ErrUnexpectedEOF), false},
+		"429 too many requests":          {response(429, "circuit_breaking_exception"), true},
+		"500 internal error":             {response(500, ""), true},
+		"502 from a proxy":               {response(502, ""), true},
+		"503 no shard is available":      {response(503, errTypeShardsFailed), true},
+		"504 from a proxy":               {response(504, ""), true},
+		"400 a query that is not parsed": {response(400, "parsing_exception"), false},
+		"403 no access":                  {response(403, "security_exception"), false},
+		"404 no index":                   {response(404, errTypeNoIndex), false},
+		"409 an older version":           {response(409, errTypeVersionConflict), false},
+		"413 a body that is too large":   {response(413, ""), false},
+		"a response that is too large":   {errTooLarge, false},
+	} {
+		if test.err == nil || errors.Is(test.err, catalog.ErrUnavailable) != test.want {
+			t.Errorf("%s: %v; want ErrUnavailable: %v", name, test.err, test.want)
+		}
+	}
 }

@@ -170,8 +170,14 @@ func TestDecodeCommand_invalid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	noProduct := commands()["delete"]
+	noProduct.Product = catalog.ID{}
+	zeroID, err := wire.EncodeCommand(noProduct)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, b := range map[string][]byte{
-		"nothing": nil, "cut off": good[:len(good)-3], "text": []byte("hello"), "zeros": make([]byte, 100), "a time that no engine can store": noTime,
+		"a product of id zero": zeroID, "nothing": nil, "cut off": good[:len(good)-3], "text": []byte("hello"), "zeros": make([]byte, 100), "a time that no engine can store": noTime,
 	} {
 		if c, err := wire.DecodeCommand(b); err == nil {
 			t.Errorf("%s: DecodeCommand = %+v; want an error", name, c)

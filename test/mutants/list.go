@@ -39,7 +39,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "events that the topic has lost while its shard is idle are not noticed",
-		file: "writer/shard.go", old: "	case lost: // another error is temporary\n", new: "	case false:\n",
+		file: "writer/shard.go", old: "	case lost: // another error is temporary\n", new: "	case lost && number < 0:\n",
 		pkg: "./writer", test: "TestCheck",
 	},
 	{
@@ -481,5 +481,35 @@ var mutants = []mutant{
 		bug:  "a service that starts while an engine is away ends",
 		file: "internal/engines/engines.go", old: "if err == nil || !s.Wait || !away {", new: "if err == nil || !s.Wait || !away || true {",
 		pkg: "./internal/engines", test: "TestRetry",
+	},
+	{
+		bug:  "each gateway lets one command a second through to a backlog that is too old",
+		file: "gateway/backlog.go", old: "	case w.end == w.base || now.Sub(w.grown) >= probeRepeat:\n", new: "	default:\n",
+		pkg: "./gateway", test: "TestBacklog_probes",
+	},
+	{
+		bug:  "a client that leaves counts as a failure of the gateway",
+		file: "gateway/middleware.go", old: "		if status >= http.StatusInternalServerError && r.Context().Err() != nil {\n", new: "		if false {\n",
+		pkg: "./gateway", test: "TestClientLeaves",
+	},
+	{
+		bug:  "a caller that leaves makes the cache count as failed",
+		file: "reader/cache.go", old: "	if caller.Err() != nil {\n", new: "	if false {\n",
+		pkg: "./reader", test: "TestCache",
+	},
+	{
+		bug:  "any number of products is read at once",
+		file: "reader/loader.go", old: "make(chan struct{}, maxLoads)", new: "make(chan struct{}, 1000*maxLoads)",
+		pkg: "./reader", test: "TestLoader",
+	},
+	{
+		bug:  "the results of any number of searches are held in memory",
+		file: "reader/queries.go", old: "r.results.Acquire(queryCtx, catalog.MaxPageBytes)", new: "r.results.Acquire(queryCtx, 0)",
+		pkg: "./reader", test: "TestSearch_resultsInMemory",
+	},
+	{
+		bug:  "a mistake in a query makes OpenSearch count as failed",
+		file: "engine/opensearch/client.go", old: "	if e.status >= 500 || e.status == http.StatusTooManyRequests {\n", new: "	if e.status >= 400 {\n",
+		pkg: "./engine/opensearch", test: "TestErrors",
 	},
 }

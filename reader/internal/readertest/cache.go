@@ -38,11 +38,13 @@ func (c *Cache) Edit(f func()) {
 }
 
 // Product returns a product or a ticket.
-func (c *Cache) Product(_ context.Context, id catalog.ID) (catalog.Product, bool, string, error) {
+func (c *Cache) Product(ctx context.Context, id catalog.ID) (catalog.Product, bool, string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, ok := c.Cached[id]
 	switch {
+	case ctx.Err() != nil:
+		return catalog.Product{}, false, "", ctx.Err()
 	case c.Unavailable:
 		return catalog.Product{}, false, "", errUnavailable
 	case ok:
