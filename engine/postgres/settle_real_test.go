@@ -5,16 +5,19 @@ package postgres_test
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
 	"catalog/engine/postgres"
+	"catalog/eventlog"
 )
 
 // A SKU that another shard takes after Settle read it as free is refused, and the
@@ -71,6 +74,48 @@ func TestSettle_skuRace(t *testing.T) {
 	}
 	if retries != 1 {
 		t.Errorf("catalog_writer_settle_retries_total = %v; want 1", retries)
+	}
+}
+
+// A group does not wait for a shard that another transaction has locked, such as one
+// of a former owner that hangs.
+func TestSettle_lockedShard(t *testing.T) {
+	t.Parallel()
+	url := migrated(t)
+	s := open(t, postgres.Config{URL: url})
+	if err := s.InitShards(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	var g eventlog.Group
+	for shard := range int32(3) {
+		st, err := s.Claim(t.Context(), shard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g = append(g, batch(st, fmt.Sprint("SKU-", shard)))
+	}
+	hung := connect(t, url)
+	tx, err := hung.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "SELECT * FROM shards WHERE shard = 1 FOR NO KEY UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	settled, err := s.Settle(t.Context(), g, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []error{nil, eventlog.ErrLeftOut, nil} {
+		if !errors.Is(settled[i].Err, want) || (want == nil) != (len(settled[i].Events) == 1) {
+			t.Errorf("shard %d: %d events, %v; want %v", i, len(settled[i].Events), settled[i].Err, want)
+		}
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if events, _, err := settle(t.Context(), s, g[1]); err != nil || len(events) != 1 {
+		t.Errorf("Settle of the batch alone = %d events, %v; want 1", len(events), err)
 	}
 }
 

@@ -143,6 +143,56 @@ var mutants = []mutant{
 		pkg: "./writer", test: "TestHandle",
 	},
 	{
+		bug:  "a lone batch waits for others",
+		file: "writer/group.go", old: "		if len(members) == 0 {\n", new: "		if len(members) < 2 {\n",
+		pkg: "./writer", test: "TestGroups",
+	},
+	{
+		bug:  "each batch is settled in a transaction of its own",
+		file: "writer/group.go", old: "g.running < maxGroups", new: "true",
+		pkg: "./writer", test: "TestGroups",
+	},
+	{
+		bug:  "a group has any number of commands",
+		file: "writer/group.go", old: "commands > maxBatchCommands", new: "false",
+		pkg: "./writer", test: "TestGroups",
+	},
+	{
+		bug:  "a shard that is revoked rolls back its group",
+		file: "writer/group.go", old: "context.WithoutCancel(members[0].ctx)", new: "members[0].ctx",
+		pkg: "./writer", test: "TestGroups",
+	},
+	{
+		bug:  "one bad command fails the batches of all shards in its group",
+		file: "writer/shard.go", old: "!errors.Is(err, errNotCommitted) && !errors.Is(err, eventlog.ErrLeftOut)", new: "!errors.Is(err, eventlog.ErrLeftOut)",
+		pkg: "./writer", test: "TestGroups",
+	},
+	{
+		bug:  "a batch that is left out of its group is not settled alone",
+		file: "writer/shard.go", old: "!errors.Is(err, errNotCommitted) && !errors.Is(err, eventlog.ErrLeftOut)", new: "!errors.Is(err, errNotCommitted)",
+		pkg: "./writer", test: "TestGroups",
+	},
+	{
+		bug:  "a batch that failed is settled in a group again",
+		file: "writer/shard.go", old: "	if attempt == 0 && len(b.DeadLetters) == 0 {\n", new: "	if len(b.DeadLetters) == 0 {\n",
+		pkg: "./writer", test: "TestGroups",
+	},
+	{
+		bug:  "a fenced batch is settled with its group",
+		file: "eventlog/settle.go", old: "		if err := k.LeftOut[b.Shard]; err != nil {\n", new: "		if err := k.LeftOut[b.Shard]; false {\n",
+		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
+		bug:  "two shards of a group get the same SKU",
+		file: "eventlog/settle.go", old: "		all[i] = d.settle(b)\n", new: "		d.owners = map[string]catalog.ID{}\n		all[i] = d.settle(b)\n",
+		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
+		bug:  "the events of a group have no limit of bytes together",
+		file: "eventlog/settle.go", old: "		all[i] = d.settle(b)\n", new: "		d.bytes, d.stopped = 0, false\n		all[i] = d.settle(b)\n",
+		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
 		bug:  "a takeover does not publish what the previous owner left unpublished",
 		file: "writer/publisher.go", old: "for from := p.seq.Load() + 1; from < s.state.NextSeq;", new: "for from := s.state.NextSeq; from < s.state.NextSeq;",
 		pkg: "./writer", test: "TestBegin",
