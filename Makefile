@@ -133,9 +133,14 @@ nightly: engines-up ## long runs: full-size randomised tests, 100,000 chaos comm
 	. .engines/env && CATALOG_TEST_ALERTS=1 go test -count=1 -timeout 30m -tags real -run TestMonitoring ./test/e2e
 	$(MAKE) compose-run
 
+# BENCH='-only posts -rounds 1' measures a part; go run ./test/bench -h lists the flags.
 .PHONY: bench
-bench: ## measure the system from outside; each figure is printed beside its limit
-	go run ./test/bench
+bench: ## measure the system beside other programs in turn, on the engines of make engines-up (10 minutes)
+	if [ -e .engines/env ]; then . .engines/env; fi; go run ./test/bench $(BENCH)
+
+.PHONY: bench-compare
+bench-compare: ## print what changed between two results by more than the spread of their rounds: A=FILE B=FILE
+	@go run ./test/bench -compare $(A) $(B)
 
 .PHONY: field-recipe
 field-recipe: ## add a field to a scratch copy by the recipe, run its tests, count the files

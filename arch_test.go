@@ -101,11 +101,11 @@ var imports = map[string]string{
 // are exempt.
 var drivers = map[string]string{
 	"github.com/twmb/franz-go/pkg/kfake": "engine/embedded",
-	"github.com/twmb/franz-go":           "engine/embedded engine/kafka",
-	"github.com/jackc/pgx":               "engine/postgres engine/enginetest/pgschema",
-	"go.mongodb.org/mongo-driver":        "engine/mongo",
+	"github.com/twmb/franz-go":           "engine/embedded engine/kafka test/bench", // bench compares with what the engines do alone
+	"github.com/jackc/pgx":               "engine/postgres engine/enginetest/pgschema test/bench",
+	"go.mongodb.org/mongo-driver":        "engine/mongo test/bench",
 	"github.com/redis/rueidis":           "engine/redis",
-	"modernc.org/sqlite":                 "engine/sqlite",
+	"modernc.org/sqlite":                 "engine/sqlite test/bench",
 	"github.com/blevesearch":             "engine/bleve internal/textsearch", // textsearch uses its tables of letters and plurals
 	"github.com/labstack/echo":           "api gateway test/bench",
 }

@@ -5,92 +5,84 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"catalog/engine/enginetest/freeport"
 	"catalog/internal/wire"
 )
 
-// measureReads measures GET of a product over HTTP in three servers: a bare one that
+// reads measures GET of a product over HTTP in three servers in turn: a bare one that
 // writes the same bytes, a catalogue with one product that is read repeatedly (hot),
-// and a catalogue with many products, read from Redis (cold). It returns the rates
-// of the catalogues relative to the bare server. The servers take turns, so that
-// other load on the machine affects all of them.
-func measureReads(program, dir string) (hot, cold float64, err error) {
-	const rounds, turn = 5, 2 * time.Second
-	hotServer, err := start(program, filepath.Join(dir, "near"))
+// and a catalogue with many products, read from Redis (cold).
+func (b *bench) reads() error {
+	hot, err := b.start(filepath.Join(b.dir, "hot"))
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
-	defer hotServer.kill()
-	ids, err := hotServer.createProducts(1)
+	defer hot.kill()
+	ids, err := hot.createProducts(1)
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
-	if err := waitFor(hotServer.url + ids[0]); err != nil {
-		return 0, 0, err
+	if err := waitFor(hot.url + ids[0]); err != nil {
+		return err
 	}
-	body, err := fetch(hotServer.url + ids[0])
+	body, err := fetch(hot.url + ids[0])
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
-	address := freeport.Address()
-	self, err := os.Executable()
+	bare, bareAddress, err := startPeer("bare", "", string(body))
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
-	plain := exec.Command(self, "-bare", address)
-	plain.Stdin = bytes.NewReader(body)
-	if err := plain.Start(); err != nil {
-		return 0, 0, err
-	}
-	defer func() { _ = plain.Process.Kill(); _ = plain.Wait() }()
-	if err := waitFor("http://" + address + ids[0]); err != nil {
-		return 0, 0, err
-	}
-
-	redis, stop, err := startRedis(dir)
+	defer bare.kill()
+	redis, stop, err := startRedis(b.dir)
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
 	defer stop()
-	coldServer, err := start(program, filepath.Join(dir, "far"), "-cache.size", "0", "-redis.url", redis, "-redis.prefix", fmt.Sprint("bench-", time.Now().UnixNano()))
+	cold, err := b.start(filepath.Join(b.dir, "cold"), "-cache.size", "0", "-redis.url", redis, "-redis.prefix", fmt.Sprint("bench-", time.Now().UnixNano()))
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
-	defer coldServer.kill()
-	many, err := coldServer.createProducts(2000)
+	defer cold.kill()
+	many, err := cold.createProducts(2000)
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
-	if err := waitFor(coldServer.url + many[len(many)-1]); err != nil {
-		return 0, 0, err
+	if err := waitFor(cold.url + many[len(many)-1]); err != nil {
+		return err
 	}
-
-	var hots, colds []float64
-	for round := range rounds + 1 {
-		b, err := requestRate(address, ids, turn)
+	for round := range b.rounds + 1 {
+		plain, err := requestRate(bareAddress, ids, b.turn())
 		if err != nil {
-			return 0, 0, err
+			return err
 		}
-		h, err := requestRate(strings.TrimPrefix(hotServer.url, "http://"), ids, turn)
+		fromNear, err := requestRate(hot.address(), ids, b.turn())
 		if err != nil {
-			return 0, 0, err
+			return err
 		}
-		c, err := requestRate(strings.TrimPrefix(coldServer.url, "http://"), many, turn)
+		before, err := cold.cpuTime()
 		if err != nil {
-			return 0, 0, err
+			return err
 		}
-		fmt.Fprintf(os.Stderr, "GET/s: bare %.0f, hot %.0f (%.2f), from Redis %.0f (%.2f)\n", b, h, h/b, c, c/b)
-		if round > 0 { // the first round warms up
-			hots, colds = append(hots, h/b), append(colds, c/b)
+		fromRedis, err := requestRate(cold.address(), many, b.turn())
+		if err != nil {
+			return err
 		}
+		after, err := cold.cpuTime()
+		if err != nil {
+			return err
+		}
+		if round == 0 {
+			continue // warms up
+		}
+		b.note("GET from a bare Echo server", plain, "requests/s")
+		b.atLeast("GET of a hot product, share of a bare Echo server", fromNear/plain, 0.95, "")
+		b.atLeast("GET of a cold product from Redis, share of a bare Echo server", fromRedis/plain, 0.5, "")
+		b.note("GET of a cold product from Redis, CPU time", (after-before).Seconds()*1e6/(fromRedis*b.turn().Seconds()), "µs")
 	}
-	return median(hots), median(colds), nil
+	return nil
 }
 
 // createProducts creates n products and returns their paths.
@@ -113,15 +105,4 @@ func (s *server) createProducts(n int) ([]string, error) {
 		}
 	}
 	return paths, nil
-}
-
-// waitFor waits until a GET of the URL succeeds.
-func waitFor(url string) (err error) {
-	for range 500 {
-		if _, err = fetch(url); err == nil {
-			return nil
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return err
 }

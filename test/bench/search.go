@@ -4,16 +4,90 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"catalog"
-	"catalog/engine/bleve"
-	"catalog/eventlog"
 )
+
+// search measures filling, searches and a rebuild of a catalogue over HTTP.
+func (b *bench) search() error {
+	n := b.large
+	s, err := b.start(filepath.Join(b.dir, "search"), "-demo", strconv.Itoa(n))
+	if err != nil {
+		return err
+	}
+	defer s.kill()
+	rate, searchable, err := s.demo(n)
+	if err != nil {
+		return err
+	}
+	b.atLeast(fmt.Sprintf("-demo %d, settled", n), rate, 5000, "products/s")
+	b.atLeast(fmt.Sprintf("-demo %d, searchable", n), searchable, 2000, "products/s")
+	loaded, err := s.searches(b.number(1000))
+	if err != nil {
+		return err
+	}
+	b.note("search right after the load, p99", ms(loaded, 99), "ms")
+	if err := s.waitIdle(); err != nil {
+		return err
+	}
+	for range b.rounds {
+		if err := b.searchTurn(s); err != nil {
+			return err
+		}
+	}
+	rate, failed, err := s.rebuild(b.program("catalog"), n)
+	if err != nil {
+		return err
+	}
+	b.atLeast(fmt.Sprintf("rebuild of %d products, with %d searches/s", n, searchRate), rate, 10_000, "products/s")
+	b.atMost("searches that failed during the rebuild", float64(failed), 0, "")
+	peak, err := s.processes[0].memory("VmHWM")
+	if err != nil {
+		return err
+	}
+	b.atMost("memory during load and rebuild, highest", peak, 512, "MiB")
+	return s.stop()
+}
+
+// searchTurn measures searches and suggestions at rest.
+func (b *bench) searchTurn(s *server) error {
+	searches, err := s.searches(b.number(1500))
+	if err != nil {
+		return err
+	}
+	b.atMost(fmt.Sprintf("search by %d clients, p50", searchers), ms(searches, 50), 20, "ms")
+	b.atMost(fmt.Sprintf("search by %d clients, p99", searchers), ms(searches, 99), 20, "ms")
+	hostile, err := s.hostile(b.number(150))
+	if err != nil {
+		return err
+	}
+	b.atMost("hostile searches, one at a time, p99", ms(hostile, 99), 50, "ms")
+	suggestions, err := s.suggestions(b.number(300))
+	if err != nil {
+		return err
+	}
+	b.note("suggestions, one at a time, p99", ms(suggestions, 99), "ms")
+	return nil
+}
+
+// suggestions asks for n completions, one after the other.
+func (s *server) suggestions(n int) (took []time.Duration, err error) {
+	for i := range n {
+		text := things[i%len(things)] + " " + words[i%len(words)]
+		since := time.Now()
+		if _, err := s.client.Suggest(context.Background(), text[:1+i%len(text)], catalog.DefaultSuggestions); err != nil {
+			return nil, err
+		}
+		took = append(took, time.Since(since))
+	}
+	return took, nil
+}
 
 // demo waits until the demo products are settled and found, and returns both rates
 // in products a second.
@@ -137,28 +211,6 @@ func (s *server) rebuild(program string, n int) (rate float64, failed int, err e
 
 // searchRate is the number of searches a second during a rebuild.
 const searchRate = 50
-
-// indexing returns how many products a second the index alone stores, in batches.
-func indexing(dir string) (float64, error) {
-	const products, batch = 20_000, 500
-	x, err := bleve.Open(dir, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return 0, err
-	}
-	defer x.Close()
-	since := time.Now()
-	for i := 0; i < products; i += batch {
-		made := make([]catalog.Product, batch)
-		for j := range made {
-			made[j] = product(i + j)
-		}
-		at := []eventlog.Checkpoint{{Position: catalog.Position{Seq: int64(i + batch)}}}
-		if err := x.Apply(context.Background(), made, at); err != nil {
-			return 0, err
-		}
-	}
-	return products / time.Since(since).Seconds(), nil
-}
 
 // product returns sample product i, which is always the same.
 func product(i int) catalog.Product {

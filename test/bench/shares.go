@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -37,7 +35,7 @@ const (
 // of request, relative to an idle catalogue, and how many requests of other kinds are
 // refused meanwhile.
 func (b *bench) shares() error {
-	s, err := start(b.program, filepath.Join(b.dir, "shares"), "-demo", fmt.Sprint(shareProducts))
+	s, err := b.start(filepath.Join(b.dir, "shares"), "-demo", fmt.Sprint(shareProducts))
 	if err != nil {
 		return err
 	}
@@ -229,24 +227,18 @@ func (s *server) hotReads(path string, hammered request, others map[string]reque
 
 // pacedReads reads a product on one connection for hammerTime.
 func (s *server) pacedReads(path string) (took []time.Duration, err error) {
-	address := strings.TrimPrefix(s.url, "http://")
-	c, err := net.Dial("tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	request, from := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, address), bufio.NewReader(c)
+	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, s.address())
 	ticks := time.NewTicker(hotInterval)
 	defer ticks.Stop()
-	for end := time.Now().Add(hammerTime); time.Now().Before(end); <-ticks.C {
-		since := time.Now()
-		if _, err := c.Write(request); err != nil {
-			return nil, err
+	err = onConnections(s.address(), 1, func(_ int, c *connection) error {
+		for end := time.Now().Add(hammerTime); time.Now().Before(end); <-ticks.C {
+			since := time.Now()
+			if _, err := c.send(request, http.StatusOK); err != nil {
+				return err
+			}
+			took = append(took, time.Since(since))
 		}
-		if err := readResponse(from); err != nil {
-			return nil, err
-		}
-		took = append(took, time.Since(since))
-	}
-	return took, nil
+		return nil
+	})
+	return took, err
 }

@@ -61,7 +61,7 @@ func (b *bench) traces() error {
 		if flags != nil {
 			flags = append(flags, "-otlp.endpoint", l.Addr().String())
 		}
-		if servers[i], err = start(b.program, filepath.Join(b.dir, fmt.Sprint("traces", i)), flags...); err != nil {
+		if servers[i], err = b.start(filepath.Join(b.dir, fmt.Sprint("traces", i)), flags...); err != nil {
 			return err
 		}
 		defer servers[i].kill()
