@@ -125,6 +125,9 @@ func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]
 		if err := s.publisher.interruption(); err != nil {
 			return err
 		}
+		if err := w.throttled(ctx, s, r); err != nil {
+			return err
+		}
 		events, err := w.settleNext(ctx, s, r)
 		if err != nil {
 			return err

@@ -135,6 +135,11 @@ type Log interface {
 	LastDeadLetter(ctx context.Context, shard int32) (int64, error)
 	PublishDeadLetters(ctx context.Context, letters []eventlog.DeadLetter, done func(error))
 
+	// ViewOffsets returns, by shard, the end of the events that this process has
+	// published, and the offset up to which the view has applied the events; -1 when
+	// that is unknown.
+	ViewOffsets(ctx context.Context) (published, applied []int64, err error)
+
 	// SendCommands appends commands, each to the partition of its product, and
 	// waits until they are stored.
 	SendCommands(ctx context.Context, commands ...catalog.Command) error
@@ -147,7 +152,8 @@ type Deps struct {
 	Logger   *slog.Logger
 	Now      func() time.Time      // time.Now, except in tests
 	Registry prometheus.Registerer // receives the metrics of the writer
-	Memory   *memory.Budget        // bounds takeovers; nil means the same limit, without metrics
+	Config   Config
+	Memory   *memory.Budget // bounds takeovers; nil means the same limit, without metrics
 }
 
 // Writer settles the commands of the shards that the log assigns to it. It is
@@ -166,6 +172,7 @@ type Writer struct {
 	progress map[int32]int64
 
 	groups       groups
+	throttle     *throttle
 	takeovers    *logging.Shards
 	republishing *memory.Share // pages of the journal that takeovers publish
 
@@ -177,6 +184,7 @@ func New(d Deps) *Writer {
 	w := &Writer{
 		store: d.Store, log: d.Log, logger: d.Logger, now: d.Now, metrics: newMetrics(d.Registry),
 		shards: map[int32]*ownedShard{}, resume: map[int32]published{}, progress: map[int32]int64{}, takeovers: logging.NewShards(d.Logger, "shards taken over"),
+		throttle:     newThrottle(d.Config.MaxViewDelay, d.Now, d.Log, d.Registry),
 		republishing: d.Memory.Share("writer.republish", republishShare),
 	}
 	w.groups.commit = w.commit
@@ -193,6 +201,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	defer background.Wait()
 	defer stop()
 	background.Go(func() { metrics.Refresh(ctx, w.readSizes) })
+	background.Go(func() { w.throttle.run(ctx, w.owned) })
 	return w.log.ConsumeCommands(ctx, w)
 }
 

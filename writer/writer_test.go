@@ -90,6 +90,10 @@ func (l *fakeLog) EventsLost(context.Context, int32) (bool, error) {
 	return len(l.events) < l.stored, nil
 }
 
+func (l *fakeLog) ViewOffsets(context.Context) (published, applied []int64, err error) {
+	return nil, nil, nil
+}
+
 func (l *fakeLog) PublishEvents(ctx context.Context, events []catalog.Event, done func(error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

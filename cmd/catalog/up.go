@@ -15,6 +15,7 @@ import (
 	"catalog/gateway"
 	"catalog/internal/daemon"
 	"catalog/internal/engines/local"
+	"catalog/writer"
 )
 
 // upCfg holds the settings of catalog up.
@@ -24,6 +25,7 @@ type upCfg struct {
 	program    program.Config
 	gateway    gateway.Config
 	engines    local.Config
+	writer     writer.Config
 	reader     program.ReaderConfig
 }
 
@@ -41,6 +43,7 @@ real engine.
 	fs.IntVar(&cfg.demo, "demo", 0, "create this `number` of demo products")
 	cfg.program.Flags(fs, "127.0.0.1:8081")
 	cfg.gateway.Flags(fs)
+	cfg.writer.Flags(fs)
 	cfg.reader.Flags(fs)
 	cfg.engines.Flags(fs)
 	if err := parseFlags(fs, args); err != nil {
@@ -83,7 +86,7 @@ func runUp(ctx context.Context, fs *flag.FlagSet, cfg upCfg, out, logs io.Writer
 	if err != nil {
 		return err
 	}
-	writerPart := p.Writer(e.Store, e.Log, grpcServer)
+	writerPart := p.Writer(e.Store, e.Log, cfg.writer, grpcServer)
 	cfg.reader.Log, cfg.reader.View, cfg.reader.Cache, cfg.reader.Index, cfg.reader.Writer = e.Log, e.View, e.Cache, e.Index, conn
 	_, readerParts := p.Reader(cfg.reader, grpcServer)
 	gatewayParts, httpAddr, err := p.Gateway(cfg.gateway, e.Log, conn, conn, cfg.http)

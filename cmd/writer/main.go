@@ -11,6 +11,7 @@ import (
 	"catalog/engine/postgres"
 	"catalog/internal/engines"
 	"catalog/internal/engines/store"
+	"catalog/writer"
 )
 
 // memoryLimit is what Go may use of the 256 MiB that a writer needs at most. The rest
@@ -21,6 +22,7 @@ func main() {
 	var (
 		kafkaCfg    kafka.Config
 		postgresCfg postgres.Config
+		writerCfg   writer.Config
 		address     string
 	)
 	program.Main(program.Info{Name: "writer", About: "Consumes commands, stores products in PostgreSQL and publishes events.", AdminAddr: "127.0.0.1:9102", MemoryLimit: memoryLimit},
@@ -28,6 +30,7 @@ func main() {
 			fs.StringVar(&address, "grpc", "127.0.0.1:9092", "`address` of the gRPC server, for gateways and readers")
 			kafkaCfg.Flags(fs)
 			postgresCfg.Flags(fs)
+			writerCfg.Flags(fs)
 		},
 		func(ctx context.Context, p *program.Process) error {
 			log, err := engines.OpenKafka(ctx, p.Engines, kafkaCfg)
@@ -45,6 +48,6 @@ func main() {
 			if err != nil {
 				return err
 			}
-			return p.Run(ctx, grpcPart, p.Writer(products, log, grpcServer))
+			return p.Run(ctx, grpcPart, p.Writer(products, log, writerCfg, grpcServer))
 		})
 }

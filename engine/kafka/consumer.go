@@ -21,9 +21,9 @@ const (
 	// to give up the shards that others get. It is longer than revokeGrace.
 	rebalanceTimeout = 10 * time.Second
 
-	commitInterval = 5 * time.Second // between commits of offsets, which only monitoring reads
-	commitTimeout  = 2 * time.Second // for one commit
-	leaveTimeout   = 2 * time.Second // for the last commit and for leaving the group
+	commitInterval = 500 * time.Millisecond // between commits of offsets, by which monitoring and the throttle of the writer measure the lag
+	commitTimeout  = 2 * time.Second        // for one commit
+	leaveTimeout   = 2 * time.Second        // for the last commit and for leaving the group
 )
 
 // ConsumeCommands joins the consumer group of the writers and passes the
@@ -37,11 +37,14 @@ func (l *Log) ConsumeCommands(ctx context.Context, c eventlog.Consumer[catalog.C
 	return g.runGroup(ctx)
 }
 
+// viewGroup is the last part of the name of the group of the readers.
+const viewGroup = "reader"
+
 // ConsumeEvents joins the consumer group of the readers and passes the records
 // of its assigned shards to c until ctx ends. A record that cannot be decoded is
 // passed as a dead letter.
 func (l *Log) ConsumeEvents(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
-	g, err := newGroupConsumer(l, "view", "reader", c, l.eventCodec())
+	g, err := newGroupConsumer(l, "view", viewGroup, c, l.eventCodec())
 	if err != nil {
 		return err
 	}
@@ -182,8 +185,8 @@ func (g *groupConsumer[T]) commitRegularly(ctx context.Context, group *kgo.Clien
 	}
 }
 
-// commit commits the offsets of the handled records to the group. Only
-// monitoring of the lag reads them: a shard starts at the offset that Begin
+// commit commits the offsets of the handled records to the group. They only show
+// how far the group is: a shard starts at the offset that Begin
 // returns.
 func (g *groupConsumer[T]) commit(ctx context.Context, group *kgo.Client) {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)

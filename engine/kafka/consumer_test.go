@@ -13,6 +13,7 @@ func TestConsumer(t *testing.T) { runBrokerTests(t, fakeBroker(t), consumerTests
 var consumerTests = []brokerTest{
 	{"members of a group share the shards, and take over those of a member that leaves", shardsAreShared},
 	{"the offsets of handled records are committed to the group", offsetsAreCommitted},
+	{"a writer learns which of its events the readers have applied", viewOffsets},
 }
 
 func shardsAreShared(t *testing.T, brokers string) {
@@ -56,5 +57,19 @@ func TestConsumer_sessionTimeout(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "-kafka.session-timeout 1s") {
 			t.Errorf("ConsumeCommands = %v; want an error with -kafka.session-timeout 1s", err)
 		}
+	})
+}
+
+func viewOffsets(t *testing.T, brokers string) {
+	l := openLog(t, testConfig(t, brokers))
+	published, applied, err := l.ViewOffsets(t.Context())
+	if err != nil || published[0] != 0 || applied[0] != -1 {
+		t.Fatalf("ViewOffsets without events and readers = %v, %v, %v; want 0 and -1", published, applied, err)
+	}
+	publish(t, l, event(0, 1), event(0, 2))
+	start(t, newRecorder[catalog.Event](), l.ConsumeEvents)
+	wait(t, "the offsets of two events", func() bool {
+		published, applied, err = l.ViewOffsets(t.Context())
+		return err == nil && published[0] == 2 && applied[0] == 2 && applied[1] == -1
 	})
 }

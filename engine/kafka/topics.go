@@ -151,6 +151,25 @@ func (l *Log) EventOffsets(ctx context.Context) (starts, ends []int64, err error
 	return l.offsets(ctx, l.topic("events"))
 }
 
+// ViewOffsets returns, by shard, the end of the events that this process has
+// published, and the offset that the group of the readers has committed, or -1.
+func (l *Log) ViewOffsets(ctx context.Context) (published, applied []int64, err error) {
+	group, topic := l.cfg.TopicPrefix+"."+viewGroup, l.topic("events")
+	committed, err := l.admin.FetchOffsets(ctx, group)
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // no reader has ever run
+		return nil, nil, fmt.Errorf("offsets of the group %s: %w", group, err)
+	}
+	published, applied = make([]int64, l.shards), make([]int64, l.shards)
+	for i := range applied {
+		published[i], _ = l.eventEnds.get(int32(i))
+		applied[i] = -1
+		if o, ok := committed.Lookup(topic, int32(i)); ok && o.Err == nil {
+			applied[i] = o.At
+		}
+	}
+	return published, applied, nil
+}
+
 // CommandOffsets returns, by shard, the offset of the first command that the
 // log still has (starts) and the offset that the next command will get (ends).
 func (l *Log) CommandOffsets(ctx context.Context) (starts, ends []int64, err error) {

@@ -273,6 +273,16 @@ var mutants = []mutant{
 		pkg: "./engine/mongo", test: "TestDuplicates",
 	},
 	{
+		bug:  "a view that is too slow does not slow the writer",
+		file: "writer/throttle.go", old: "	if t.rate == 0 {\n		t.mu.Unlock()\n		return n, nil\n	}\n", new: "	if true {\n		t.mu.Unlock()\n		return n, nil\n	}\n",
+		pkg: "./writer", test: "TestThrottle",
+	},
+	{
+		bug:  "a view that is away stops writes",
+		file: "writer/throttle.go", old: "if known[shard] = s; behind > 0 && now.Sub(s.at) < viewStalled {", new: "if known[shard] = s; behind > 0 {",
+		pkg: "./writer", test: "TestThrottle",
+	},
+	{
 		bug:  "a change is written after its shard has ended",
 		file: "reader/projection/view_writer.go", old: "	return <-w.done // its group ends now\n", new: "	return ctx.Err()\n",
 		pkg: "./reader/projection", test: "TestViewWriter",

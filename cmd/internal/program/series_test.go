@@ -25,6 +25,7 @@ import (
 	"catalog/internal/engines/query"
 	"catalog/internal/metrics/metricstest"
 	"catalog/reader/projection"
+	"catalog/writer"
 )
 
 const (
@@ -89,7 +90,7 @@ func TestSeries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(w, wGRPC, w.Writer(store, wLog, wServer))
+	run(w, wGRPC, w.Writer(store, wLog, writer.Config{}, wServer))
 
 	r, rLog := open("reader")
 	cfg := query.Config{Redis: redis.Config{URL: "redis://" + miniredis.RunT(t).Addr()}, IndexFolder: dir.Path("index")}

@@ -47,10 +47,10 @@ func (p *Process) GRPC(address string) (*rpc.Server, net.Addr, daemon.Part, erro
 
 // Writer returns the part that processes commands, and registers the writer's service
 // on s.
-func (p *Process) Writer(store writer.Store, log writer.Log, s *rpc.Server) daemon.Part {
+func (p *Process) Writer(store writer.Store, log writer.Log, c writer.Config, s *rpc.Server) daemon.Part {
 	t := p.Telemetry
 	catalogv1.RegisterWriterServiceServer(s, writer.Server{Store: store, Breaker: breaker.New("store", t.Registry), Log: log, Memory: p.Engines.Memory})
-	return daemon.Part{Name: "writer", Run: writer.New(writer.Deps{Store: store, Log: log, Logger: t.Log, Now: time.Now, Registry: t.Registry, Memory: p.Engines.Memory}).Run}
+	return daemon.Part{Name: "writer", Run: writer.New(writer.Deps{Store: store, Log: log, Logger: t.Log, Now: time.Now, Registry: t.Registry, Config: c, Memory: p.Engines.Memory}).Run}
 }
 
 // ReaderConfig holds what a reader is made of.
