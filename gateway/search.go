@@ -25,6 +25,12 @@ func (g *Gateway) ListProducts(c *echo.Context, params api.ListProductsParams) e
 		Sort: catalog.Sort(params.Sort), Limit: cmp.Or(params.Limit, catalog.DefaultLimit), Cursor: params.Cursor, Facets: params.Facets,
 		FacetAttributes: params.Facet, Highlight: params.Highlight,
 	}
+	for name, filter := range map[string]*string{"category": &q.Category, "brand": &q.Brand, "gtin": &q.GTIN, "tags": &q.Tag} {
+		*filter = wire.NormalizeText(catalog.FieldByName(name), *filter)
+	}
+	for i, name := range q.FacetAttributes {
+		q.FacetAttributes[i] = wire.NormalizeText(catalog.FieldByName("attributes"), name)
+	}
 	if q.GTIN != "" {
 		if reason := catalog.FieldByName("gtin").Check(q.GTIN); reason != "" {
 			return catalog.Invalid("gtin", reason)
@@ -67,6 +73,7 @@ func parseAttributes(list []string) (map[string]string, error) {
 		if !ok || key == "" || value == "" {
 			return nil, catalog.Invalid("attribute", "must be key:value, such as colour:black")
 		}
+		key, value = wire.NormalizeText(catalog.FieldByName("attributes"), key), wire.NormalizeText(catalog.FieldByName("description"), value)
 		if other, ok := all[key]; ok && other != value {
 			return nil, catalog.Invalid("attribute", "has two values for one key; a product has one")
 		}

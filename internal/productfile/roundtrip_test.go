@@ -40,10 +40,10 @@ func (g generator) text(field *catalog.Field, kind catalog.Kind, most int) strin
 			s = strings.TrimSpace(string(r[:most]))
 		}
 		f := *field
-		if f.Kind = kind; f.Kind == catalog.KindLine && f.Name == "category" {
+		if f.Kind, f.MaxLen = kind, most; f.Kind == catalog.KindLine && f.Name == "category" {
 			s = strings.Trim(strings.ReplaceAll(s, "/", ""), " \u00a0\u202f\u3000\u2028") + "/" + "x"
 		}
-		if f.MaxLen = most; f.Check(s) == "" {
+		if s = wire.NormalizeText(field, s); f.Check(s) == "" && len(s) > 0 {
 			return s
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"catalog"
+	"catalog/internal/wire"
 )
 
 // Kinds of rows that are no products, besides those of a mapping.
@@ -520,7 +521,7 @@ func (b *rowBuilder) list(f *catalog.Field) {
 		}
 		clears = clears || b.emptyPolicy(s) == EmptyClear
 		for _, entry := range b.entries(s, c, listSeparator) {
-			if entry = b.short(s, f, f.Name, b.transform(s, entry, oneLine)); entry != "" {
+			if entry = b.short(s, f, f.Name, wire.NormalizeText(f, b.transform(s, entry, oneLine))); entry != "" {
 				entries = append(entries, entry)
 			}
 		}

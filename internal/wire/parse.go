@@ -13,6 +13,8 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"catalog"
 )
 
@@ -173,12 +175,12 @@ func (o object) patch(r *catalog.Refusal) catalog.Patch {
 		case catalog.KindMoney:
 			p.Amount, p.Currency = readPrice(r, f.Name, v)
 		case catalog.KindList:
-			*f.PatchList(&p) = readList(r, f.Name, v)
+			*f.PatchList(&p) = readList(r, f, v)
 		case catalog.KindMap:
 			p.ClearAttributes = v == nil
-			p.Attributes = readMap(r, f.Name, v)
+			p.Attributes = readMap(r, f, v)
 		default:
-			*f.PatchText(&p) = readText(r, f.Name, v, !f.Required)
+			*f.PatchText(&p) = normalized(r, f, readText(r, f.Name, v, !f.Required))
 		}
 	}
 	o.refuseRest(r, "", strings.Join(catalog.FieldNames(), ", "))
@@ -198,6 +200,19 @@ func readText(r *catalog.Refusal, field string, v any, clearable bool) *string {
 		r.Add(field, "must be a string, not "+typeName(v))
 	}
 	return nil
+}
+
+// normalized returns a text of a field in the form in which it is stored.
+func normalized(r *catalog.Refusal, f *catalog.Field, s *string) *string {
+	if s == nil {
+		return nil
+	}
+	n := NormalizeText(f, *s)
+	if n == "" && *s != "" { // an empty text would clear the field
+		r.Add(f.Name, "must not be blank: it has only invisible characters")
+		return nil
+	}
+	return &n
 }
 
 func readPrice(r *catalog.Refusal, field string, v any) (amount *catalog.Decimal, currency *string) {
@@ -234,40 +249,46 @@ func readDecimal(r *catalog.Refusal, field string, v any) *catalog.Decimal {
 	return &d
 }
 
-func readList(r *catalog.Refusal, field string, v any) *[]string {
+func readList(r *catalog.Refusal, f *catalog.Field, v any) *[]string {
 	values, ok := v.([]any)
 	if !ok && v != nil {
-		r.Add(field, `must be a list of strings such as ["new", "oak"], not `+typeName(v))
+		r.Add(f.Name, `must be a list of strings such as ["new", "oak"], not `+typeName(v))
 		return nil
 	}
 	list := make([]string, 0, len(values))
 	for i, v := range values {
 		s, ok := v.(string)
 		if !ok {
-			r.Add(fmt.Sprintf("%s[%d]", field, i), "must be a string, not "+typeName(v))
+			r.Add(fmt.Sprintf("%s[%d]", f.Name, i), "must be a string, not "+typeName(v))
 		}
-		list = append(list, s)
+		list = append(list, NormalizeText(f, s))
 	}
 	return &list
 }
 
-func readMap(r *catalog.Refusal, field string, v any) map[string]*string {
+func readMap(r *catalog.Refusal, f *catalog.Field, v any) map[string]*string {
 	members, ok := v.(object)
 	if !ok && v != nil {
-		r.Add(field, `must be an object such as {"width": "45"}, not `+typeName(v))
+		r.Add(f.Name, `must be an object such as {"width": "45"}, not `+typeName(v))
 	}
 	if len(members) == 0 {
 		return nil
 	}
 	m := make(map[string]*string, len(members))
 	for _, k := range slices.Sorted(maps.Keys(members)) {
+		name := NormalizeText(f, k)
+		if _, twice := m[name]; twice {
+			r.Add(f.Name+"."+name, "is given twice, in different forms of the same characters")
+			continue
+		}
 		switch s, ok := members[k].(string); {
 		case ok:
-			m[k] = &s
+			s = norm.NFC.String(s)
+			m[name] = &s
 		case members[k] == nil:
-			m[k] = nil
+			m[name] = nil
 		default:
-			r.Add(field+"."+k, "must be a string, not "+typeName(members[k]))
+			r.Add(f.Name+"."+k, "must be a string, not "+typeName(members[k]))
 		}
 	}
 	return m
