@@ -5,20 +5,22 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"catalog/eventlog"
 )
 
 // groups collects the batches of all shards in groups, which are settled in one
-// transaction each (group commit). While maxGroups transactions run, the batches that
-// arrive collect in the next group. A batch that finds fewer is settled at once.
+// transaction each (group commit). While a transaction runs, the batches that arrive
+// collect in the next group. A batch that finds none is settled at once. A transaction
+// that takes longer than slowTransaction no longer holds up the next one.
 type groups struct {
 	// commit settles the group in one transaction.
 	commit func(context.Context, eventlog.Group) ([]eventlog.Settled, error)
 
 	mu      sync.Mutex
 	waiting []*member // in the order of their arrival
-	running int       // transactions
+	busy    bool      // a transaction holds up the next one
 	ended   sync.WaitGroup
 }
 
@@ -49,17 +51,24 @@ func (g *groups) settle(ctx context.Context, b eventlog.Batch) (eventlog.Settled
 	}
 }
 
-// start starts transactions for the batches that wait, while fewer than maxGroups
-// run. The caller holds mu.
+// start starts a transaction for the batches that wait, if none holds it up. The
+// caller holds mu.
 func (g *groups) start() {
-	for g.running < maxGroups {
-		members := g.take()
-		if len(members) == 0 {
-			return
-		}
-		g.running++
+	if g.busy {
+		return
+	}
+	if members := g.take(); len(members) > 0 {
+		g.busy = true
 		g.ended.Go(func() { g.run(members) })
 	}
+}
+
+// startNext starts the next transaction.
+func (g *groups) startNext() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.busy = false
+	g.start()
 }
 
 // take removes the first batches that wait, with at most maxBatchCommands commands
@@ -78,7 +87,7 @@ func (g *groups) take() []*member {
 	return members
 }
 
-// run settles the members in one transaction, and starts the next ones. The end of a
+// run settles the members in one transaction, and starts the next one. The end of a
 // member's context does not end the transaction, because the others need it.
 func (g *groups) run(members []*member) {
 	slices.SortFunc(members, func(a, b *member) int { return cmp.Compare(a.batch.Shard, b.batch.Shard) })
@@ -88,17 +97,17 @@ func (g *groups) run(members []*member) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(members[0].ctx), storeTimeout)
 	defer cancel()
+	slow := time.AfterFunc(slowTransaction, g.startNext)
 	settled, err := g.commit(ctx, group)
+	if slow.Stop() {
+		g.startNext()
+	}
 	for i, m := range members {
 		if m.shared, m.err = len(members) > 1, err; err == nil {
 			m.settled = settled[i]
 		}
 		close(m.done)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.running--
-	g.start()
 }
 
 // wait returns when no transaction runs.

@@ -303,6 +303,18 @@ func TestGroups(t *testing.T) {
 		t.pass(n)
 		t.want(0, first+3, nil)
 	})
+	runGroups(t, "a transaction that hangs holds up the other shards for a moment only", func(t *groupTest) {
+		first := t.fill()
+		since := time.Now()
+		for len(t.store.begun()) == first {
+			time.Sleep(time.Millisecond) // in the time of the bubble
+		}
+		if held := time.Since(since); held > time.Second {
+			t.Errorf("held up for %v; want less than the timeout of a transaction", held)
+		}
+		t.pass(n)
+		t.want(0, first+1, nil)
+	})
 	runGroups(t, "a shard that is revoked does not roll back its group", func(t *groupTest) {
 		first := t.fill()
 		for i := first + 1; i < n; i++ {

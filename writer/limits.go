@@ -14,8 +14,10 @@ const (
 	// delivers no more at once.
 	maxBatchCommands = 1_000
 
-	// maxGroups is the number of transactions of groups that run at once.
-	maxGroups = 2
+	// slowTransaction is how long the transaction of a group holds up that of the next
+	// group. One at a time needs the least CPU for a command. One that hangs, because
+	// another writer has locked an SKU, must not stop all shards.
+	slowTransaction = 100 * time.Millisecond
 
 	// deadLetterBatch is the number of dead letters read from the store at once.
 	// It is small because a dead letter can have up to 1 MB.

@@ -144,12 +144,17 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a lone batch waits for others",
-		file: "writer/group.go", old: "		if len(members) == 0 {\n", new: "		if len(members) < 2 {\n",
+		file: "writer/group.go", old: "len(members) > 0 {\n		g.busy", new: "len(members) > 1 {\n		g.busy",
 		pkg: "./writer", test: "TestGroups",
 	},
 	{
 		bug:  "each batch is settled in a transaction of its own",
-		file: "writer/group.go", old: "g.running < maxGroups", new: "true",
+		file: "writer/group.go", old: "	if g.busy {\n", new: "	if false {\n",
+		pkg: "./writer", test: "TestGroups",
+	},
+	{
+		bug:  "a transaction that hangs stops all shards",
+		file: "writer/group.go", old: "time.AfterFunc(slowTransaction, g.startNext)", new: "time.AfterFunc(2*storeTimeout, g.startNext)",
 		pkg: "./writer", test: "TestGroups",
 	},
 	{
