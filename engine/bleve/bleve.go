@@ -100,17 +100,21 @@ func open(dir string) (*Index, error) {
 		// To wait for the disk would gain nothing.
 		"unsafe_batch":       true,
 		"numSnapshotsToKeep": 1,
-		// The cost of a search grows with the number of segments. These options leave a third of the
-		// segments of the defaults, for a quarter more work to merge them.
-		"scorchMergePlanOptions": map[string]any{"MaxSegmentsPerTier": 4, "SegmentsPerMergeTask": 8, "FloorSegmentSize": 10_000},
+		// The cost of a search grows with the number of segments, that of writes with the number of times
+		// that a product is merged. With a floor far below the size of the large segments, small ones are
+		// merged with each other first.
+		"scorchMergePlanOptions": map[string]any{"MaxSegmentsPerTier": 6, "SegmentsPerMergeTask": 8, "FloorSegmentSize": 200},
 		"scorchPersisterOptions": map[string]any{
-			"PersisterNapTimeMSec":      50, // merge small batches in memory before they become files
+			"PersisterNapTimeMSec":      0, // persistPause takes its place
 			"PersisterNapUnderNumFiles": 100,
 		},
 	}, workers)
 	if err == nil {
 		x.store = store.(*scorch.Scorch)
-		err = x.store.Open()
+		persistPauses.Store(x.store, make(chan struct{}, 1))
+		if err = x.store.Open(); err != nil {
+			x.endPersistPauses()
+		}
 	}
 	if err != nil {
 		workers.Close()
@@ -206,12 +210,12 @@ func (x *Index) Size(context.Context) (products, bytes int64, err error) {
 // Close writes pending batches to disk and closes the index.
 func (x *Index) Close() error {
 	defer x.workers.Close()
-	x.endBulkLoad()
 	if x.onDisk {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		_ = x.sync(ctx) // batches that are not on disk are read from the event log again
 		cancel()
 	}
+	x.endPersistPauses()
 	if err := x.store.Close(); err != nil {
 		return fmt.Errorf("close the search index: %w", err)
 	}
@@ -229,6 +233,7 @@ func (x *Index) sync(ctx context.Context) error {
 	b.SetPersistedCallback(func(err error) { written <- err })
 	err := x.store.Batch(b)
 	if err == nil {
+		x.hastenPersist()
 		select {
 		case err = <-written:
 		case <-ctx.Done():
@@ -298,7 +303,7 @@ func (x *Index) write(ctx context.Context, b *index.Batch) error {
 	if x.onDisk {
 		size = min(batchSize(b), maxUnsynced)
 		if !x.unsynced.TryAcquire(size) {
-			x.hastenBulkLoad()
+			x.hastenPersist()
 			err = x.unsynced.Acquire(ctx, size)
 		}
 		b.SetPersistedCallback(func(error) { x.unsynced.Release(size) })

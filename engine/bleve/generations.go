@@ -205,7 +205,6 @@ func (g *Generations) CreateStandby(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	x.startBulkLoad()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.standby, g.standbyComplete, g.applied = &generation{Index: x, number: number}, false, map[catalog.ID]bool{}
@@ -263,14 +262,13 @@ func (g *Generations) Switch(ctx context.Context, _ int) error {
 	return g.swap(ctx)
 }
 
-// syncStandby ends the bulk load of the standby and writes it to disk, while Apply goes on.
+// syncStandby writes the standby to disk, while Apply goes on.
 func (g *Generations) syncStandby(ctx context.Context) error {
 	x, release, err := g.acquireStandby()
 	if err != nil {
 		return err
 	}
 	defer release()
-	x.endBulkLoad()
 	return x.sync(ctx)
 }
 

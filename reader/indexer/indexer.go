@@ -29,6 +29,14 @@ const (
 	// tried again. The first pause is minRetryDelay; each next one is twice as long.
 	maxRetryDelay = time.Second
 	minRetryDelay = 10 * time.Millisecond
+
+	// writeInterval is the time between two writes to the index, unless a caller
+	// waits for a position or much has gathered. The cost of a write, and of the
+	// merges that follow it, depends little on the number of products.
+	writeInterval = 200 * time.Millisecond
+	// manyProducts is the number of products of a batch after which the next one is
+	// written without a pause.
+	manyProducts = maxBatchProducts / 2
 )
 
 // Index is the writing side of the search index.
@@ -196,9 +204,9 @@ func (t indexTarget) Apply(ctx context.Context, c projection.Change) error {
 	return t.x.queue.add(ctx, c)
 }
 
-// runIndexer writes queued changes to the index until ctx ends. During a write
-// more changes gather: a single change never waits for others, and under load
-// many are written at once.
+// runIndexer writes queued changes to the index until ctx ends. During a write, and
+// until the next one is due, more changes gather: a change after a quiet moment is
+// written at once, and under load many are written together.
 func (x *Indexer) runIndexer(ctx context.Context) {
 	for {
 		b, err := x.queue.next(ctx)
@@ -215,6 +223,9 @@ func (x *Indexer) runIndexer(ctx context.Context) {
 		// up, it rests as long as it writes, which leaves half of the CPU to
 		// queries.
 		if catchingUp && sleep(ctx, took) != nil {
+			return
+		}
+		if !catchingUp && len(b.products) < manyProducts && x.watermarks.WaitForCaller(ctx, writeInterval-took) != nil {
 			return
 		}
 	}

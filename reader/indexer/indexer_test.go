@@ -109,6 +109,36 @@ func TestIndexer(t *testing.T) {
 			}
 		})
 	})
+	t.Run("changes that gather before the next write is due are written together", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			x := &recordingIndex{}
+			_, _, deliver := start(t, x)
+			for i, e := range all { // the second to fourth within one interval
+				deliver(int64(i), e)
+				time.Sleep(50 * time.Millisecond)
+			}
+			time.Sleep(time.Second)
+			if len(x.writes) != 2 || x.writes[0][0].Seq != 1 || x.writes[1][0].Seq != 4 {
+				t.Errorf("checkpoints of the writes = %v; want 1 and 4", x.writes)
+			}
+		})
+	})
+	t.Run("a position that a caller waits for is written at once", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			x := &recordingIndex{}
+			_, marks, deliver := start(t, x)
+			deliver(0, all[0])
+			synctest.Wait()
+			deliver(1, all[1])
+			if err := marks.Wait(t.Context(), catalog.Position{Seq: 2}, 20*time.Millisecond, nil); err != nil {
+				t.Errorf("Wait = %v for a change in the queue; want no error", err)
+			}
+			time.AfterFunc(10*time.Millisecond, func() { deliver(2, all[2]) })
+			if err := marks.Wait(t.Context(), catalog.Position{Seq: 3}, 20*time.Millisecond, nil); err != nil {
+				t.Errorf("Wait = %v for a change that arrives later; want no error", err)
+			}
+		})
+	})
 	t.Run("a checkpoint without products is not written", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			x := &recordingIndex{}

@@ -19,11 +19,13 @@ type Watermarks struct {
 	mu      sync.Mutex
 	applied map[int32]eventlog.Checkpoint
 	changed chan struct{} // closed at the next change
+	waiting int           // calls of Wait that wait
+	waited  chan struct{} // has an element when a call of Wait has begun to wait
 }
 
 // NewWatermarks returns watermarks with all shards at seq 0.
 func NewWatermarks() *Watermarks {
-	return &Watermarks{applied: map[int32]eventlog.Checkpoint{}, changed: make(chan struct{})}
+	return &Watermarks{applied: map[int32]eventlog.Checkpoint{}, changed: make(chan struct{}), waited: make(chan struct{}, 1)}
 }
 
 // Advance raises the watermarks of shards to the checkpoints. Older checkpoints
@@ -62,6 +64,40 @@ func (w *Watermarks) reached(p catalog.Position) (bool, <-chan struct{}) {
 	return w.applied[p.Shard].Seq >= p.Seq, w.changed
 }
 
+// WaitForCaller waits until a call of Wait waits for a position, and at most for
+// limit. It returns the error of ctx when that ends first.
+func (w *Watermarks) WaitForCaller(ctx context.Context, limit time.Duration) error {
+	timeout := time.NewTimer(limit)
+	defer timeout.Stop()
+	for !w.callerWaits() {
+		select {
+		case <-w.waited:
+		case <-timeout.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (w *Watermarks) callerWaits() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.waiting > 0
+}
+
+// addWaiting counts a call of Wait that begins (1) or has ended (-1) to wait.
+func (w *Watermarks) addWaiting(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting += n
+	select {
+	case w.waited <- struct{}{}:
+	default: // an element waits already
+	}
+}
+
 // Wait waits until p is applied. It returns ErrStale when that takes longer than
 // limit, or than nine tenths of the time that ctx leaves: the rest is for the
 // error to reach the caller. Where other processes advance the shard too, poll
@@ -74,6 +110,8 @@ func (w *Watermarks) Wait(ctx context.Context, p catalog.Position, limit time.Du
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(deadline)*9/10)
 	}
+	w.addWaiting(1)
+	defer w.addWaiting(-1)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var tick <-chan time.Time

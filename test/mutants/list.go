@@ -388,6 +388,11 @@ var mutants = []mutant{
 		pkg: "./engine/bleve", test: "TestSearch_reference",
 	},
 	{
+		bug:  "a caller that waits for a position in the index waits for the next regular write",
+		file: "reader/projection/watermarks.go", old: "for !w.callerWaits() {", new: "for {",
+		pkg: "./reader/indexer", test: "TestIndexer",
+	},
+	{
 		bug:  "a search adds to scores of the one before",
 		file: "engine/bleve/match.go", old: "onlyMatching = false", new: "onlyMatching = true",
 		pkg: "./engine/bleve", test: "TestSearch_reference",
