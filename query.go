@@ -4,8 +4,9 @@ package catalog
 // value with a Limit selects the newest products.
 type Query struct {
 	// Text holds words in any order, as a person typed them. Each must match a word
-	// or the beginning of a word in name, brand, description, category or SKU, or be
-	// the whole GTIN. No character has a special meaning.
+	// or the beginning of a word in name, brand, category, tags, attribute values,
+	// description or SKU, or the text must be the GTIN. Without such products, words
+	// may be misspelt or missing; see Page. No character is an operator.
 	Text     string
 	Category string // the category itself and those below it
 	Brand    string // exactly this brand
@@ -57,9 +58,29 @@ type Page struct {
 	NextCursor string // "" on the last page
 	Facets     []Facet
 	Highlights [][]Highlight // one entry for each item; nil unless Query.Highlight was set
+	// Match says how the products match Text. It is MatchPartial when none has all its words.
+	Match Match
+	// Unmatched lists words of Text that the first product does not have, in a partial match.
+	Unmatched []string
+	// Corrections lists words of Text that no product has, and the similar words that matched.
+	Corrections []Correction
 	// DidYouMean is a text with similar words that matches products, for a query that
 	// matches none; "" if the index has no such text.
 	DidYouMean string
+}
+
+// Match says how the products of a page match the text of their query.
+type Match string
+
+// The matches.
+const (
+	MatchAll     Match = ""        // each product has all words
+	MatchPartial Match = "partial" // each has at least half of the words; the page is the only one
+)
+
+// Correction is a word of a text that no product has, and the similar word that matched.
+type Correction struct {
+	Word, Correction string
 }
 
 // Size returns about how many bytes the products of p take.

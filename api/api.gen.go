@@ -94,6 +94,21 @@ func (e Outcome) Valid() bool {
 	}
 }
 
+// Defines values for PageMatch.
+const (
+	Partial PageMatch = "partial"
+)
+
+// Valid indicates whether the value is a known member of the PageMatch enum.
+func (e PageMatch) Valid() bool {
+	switch e {
+	case Partial:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProblemCode.
 const (
 	ProblemCodeArchived             ProblemCode = "archived"
@@ -216,6 +231,12 @@ type Change struct {
 	To    string `json:"to,omitempty,omitzero"`
 }
 
+// Correction defines model for Correction.
+type Correction struct {
+	Word       string `json:"word"`
+	Correction string `json:"correction"`
+}
+
 // Facet defines model for Facet.
 type Facet struct {
 	Field FacetField `json:"field"`
@@ -297,13 +318,27 @@ type Page struct {
 	NextCursor string  `json:"nextCursor,omitempty,omitzero"`
 	Facets     []Facet `json:"facets,omitempty,omitzero"`
 
-	// Highlights For each product id and field (name, sku, gtin, brand, category, description): the text of the field, or an excerpt
-	// of a long one, as a list of matching and other fragments. Fields without a match are omitted.
+	// Highlights For each product id and field (name, sku, gtin, brand, category, description): the text of the field without markup, or an
+	// excerpt of a long one, as a list of matching and other fragments. Fields without a match are omitted.
 	Highlights map[string]map[string][]Fragment `json:"highlights,omitempty,omitzero"`
 
-	// DidYouMean If nothing matches, a text with similar words that matches products with the same filters. Absent if there is none.
+	// Match `partial` if no product has all words of `q`. The page, which is the only one, has products with most of them, and at
+	// least half. Absent otherwise.
+	Match PageMatch `json:"match,omitempty,omitzero"`
+
+	// Unmatched Words of `q` that the first product does not have, in a partial match.
+	Unmatched []string `json:"unmatched,omitempty,omitzero"`
+
+	// Corrections Words of `q` that no product has, and the similar words that matched.
+	Corrections []Correction `json:"corrections,omitempty,omitzero"`
+
+	// DidYouMean If no product has all words, a text with similar words that matches products with the same filters. Absent if there is none.
 	DidYouMean string `json:"didYouMean,omitempty,omitzero"`
 }
+
+// PageMatch `partial` if no product has all words of `q`. The page, which is the only one, has products with most of them, and at
+// least half. Absent otherwise.
+type PageMatch string
 
 // Patch Some or all fields of a product. `null` clears an optional field.
 type Patch struct {

@@ -80,13 +80,22 @@ async function load(more = false) {
     const ms = Math.round(performance.now() - start);
     $("count").textContent = `${body.total.toLocaleString()} ${body.total === 1 ? "product" : "products"} in ${ms} ms`;
     if (more) return;
-    $("did-you-mean").replaceChildren(...(body.didYouMean ? ["Did you mean ", offer(body.didYouMean), "?"] : []));
+    $("did-you-mean").replaceChildren(...hints(body));
     categories(body.facets, state.category, inCategory);
     brands(body.facets, state.brand, ofBrand);
     await attributes(narrowed, body.items, state.attributes, withAttribute, () => asked === state.asked);
   } catch (problem) {
     if (asked === state.asked) $("count").textContent = explain(problem);
   }
+}
+
+// hints says how the text of the search was understood, when it was not found as it stands.
+function hints(body) {
+  const all = [];
+  if (body.didYouMean) all.push("Did you mean ", offer(body.didYouMean), "? ");
+  for (const { word, correction } of body.corrections ?? []) all.push(`No product has “${word}”: these have “${correction}”. `);
+  if (body.match === "partial") all.push(`No product has all words. Not found: ${body.unmatched.join(", ")}. `);
+  return all;
 }
 
 // changed updates the list item of a changed product, if it is on the page.

@@ -38,6 +38,12 @@ func searchProducts(ctx context.Context, p *productCall) error {
 		return err
 	}
 	fmt.Fprintf(p.out, "%d of %d\n", len(page.Items), page.Total)
+	for _, c := range page.Corrections {
+		fmt.Fprintf(p.out, "no product has %q: searched for %q\n", c.Word, c.Correction)
+	}
+	if page.Match == catalog.MatchPartial {
+		fmt.Fprintf(p.out, "no product has all words; without: %s\n", strings.Join(page.Unmatched, ", "))
+	}
 	if page.DidYouMean != "" {
 		fmt.Fprintf(p.out, "did you mean %q?\n", page.DidYouMean)
 	}

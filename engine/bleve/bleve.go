@@ -30,11 +30,12 @@ import (
 
 	"catalog"
 	"catalog/eventlog"
+	"catalog/internal/textsearch"
 )
 
 // format is raised when the content of an index document changes. An index of another format is
 // rebuilt from the events.
-const format = "10"
+const format = "11"
 
 // Keys of the values that the index stores beside the documents.
 const (
@@ -62,6 +63,7 @@ type Index struct {
 	columns  columns
 	scores   scoreBuffers
 	slots    *slots
+	rules    *textsearch.Rules
 
 	writing     sync.Mutex
 	checkpoints map[int32]eventlog.Checkpoint // by shard, as stored; guarded by writing
@@ -90,7 +92,7 @@ func Open(dir string, log *slog.Logger) (*Index, error) {
 
 func open(dir string) (*Index, error) {
 	workers := index.NewAnalysisQueue(1)
-	x := &Index{workers: workers, unsynced: semaphore.NewWeighted(maxUnsynced), checkpoints: map[int32]eventlog.Checkpoint{}, slots: newSlots()}
+	x := &Index{workers: workers, unsynced: semaphore.NewWeighted(maxUnsynced), checkpoints: map[int32]eventlog.Checkpoint{}, slots: newSlots(), rules: textsearch.DefaultRules()}
 	store, err := scorch.NewScorch(scorch.Name, map[string]any{
 		"path":              dir,
 		"bolt_timeout":      lockTimeout,

@@ -42,6 +42,10 @@ func TestIndex_inMemory(t *testing.T) {
 	enginetest.TestIndex(t, func(t *testing.T) reader.Index { return open(t, "") })
 }
 
+func TestIndex_relevance(t *testing.T) {
+	enginetest.TestRelevance(t, func(t *testing.T) reader.Index { return open(t, "") })
+}
+
 func TestOpen(t *testing.T) {
 	wantContent := func(t *testing.T, x *bleve.Index, products int64, shards int) {
 		t.Helper()

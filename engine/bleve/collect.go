@@ -288,13 +288,13 @@ func (c *collector) insert(h *hit) error {
 
 // page reads the products of the best hits, until they reach the limit of the query or
 // catalog.MaxPageBytes.
-func (c *collector) page(q catalog.Query, facets facetCounters) (catalog.Page, error) {
+func (c *collector) page(req textsearch.Request, facets facetCounters) (catalog.Page, error) {
 	p := catalog.Page{Total: c.total, Facets: facets.facets()}
 	bytes := 0
 	for i, h := range c.best {
 		if i == c.limit || bytes >= catalog.MaxPageBytes {
 			last := c.best[i-1]
-			p.NextCursor = textsearch.EncodeCursor(q, textsearch.CursorKey{ID: catalog.ID([]byte(last.id)), Key: last.key})
+			p.NextCursor = textsearch.EncodeCursor(req.Query, textsearch.CursorKey{ID: catalog.ID([]byte(last.id)), Key: last.key, Widened: req.Plan.Widened})
 			break
 		}
 		product, size, err := h.segment.product(h.product)

@@ -17,56 +17,51 @@ const (
 	maxCorrections    = 100 // similar terms that are compared, in each field
 )
 
-// didYouMean returns a text that finds something, similar to the text of req, which finds nothing,
-// or "" when there is none. It corrects words that no product has, with more edits than a search
-// allows, or leaves them out. At least half of the words remain.
-func (x *Index) didYouMean(ctx context.Context, r *scorch.IndexSnapshot, req textsearch.Request, p queryPlan) (string, error) {
-	if len(p.words) > maxCorrectedText {
+// didYouMean returns a text that finds something, similar to the text of req, no product of which has
+// all words, or "" when there is none. It corrects words that no product has, with more edits than a
+// search allows.
+func (x *Index) didYouMean(ctx context.Context, r *scorch.IndexSnapshot, req textsearch.Request) (string, error) {
+	if len(req.Plan.Words) > maxCorrectedText {
 		return "", nil
 	}
+	p, err := resolve(r, req.Plan)
+	if err != nil {
+		return "", err
+	}
 	var text []string
-	unknown := 0
-	for _, w := range p.words {
-		n, err := countProducts(r, w.exactTerms()...)
+	corrected := 0
+	for i, w := range p.words {
+		word := req.Plan.Words[i].Word
+		var exact []fieldTerms
+		for _, c := range w.clauses {
+			exact = append(exact, c.fieldTerms)
+		}
+		n, err := countProducts(r, exact...)
 		if err != nil {
 			return "", err
 		}
 		if n == 0 {
-			if unknown++; unknown > maxCorrectedWords {
-				continue
-			}
-			if w.word, err = closestTerm(r, w.word); err != nil {
+			if word, err = closestTerm(r, word); err != nil {
 				return "", err
 			}
+			if corrected++; word == "" || corrected > maxCorrectedWords {
+				return "", nil
+			}
 		}
-		if w.word != "" && !slices.Contains(text, w.word) {
-			text = append(text, w.word)
+		if !slices.Contains(text, word) {
+			text = append(text, word)
 		}
 	}
-	if unknown == 0 || len(text) == 0 || 2*len(text) < len(p.words) {
+	if corrected == 0 {
 		return "", nil
 	}
 	q := req.Query
 	q.Text, q.Limit = strings.Join(text, " "), 1
-	p, err := resolve(r, textsearch.NewPlan(q))
-	if err != nil {
-		return "", err
-	}
-	page, err := x.find(ctx, r, textsearch.Request{Query: q, Order: textsearch.ByScore()}, p, 1)
+	page, err := finder{x, r, 1}.Find(ctx, textsearch.Request{Query: q, Plan: x.rules.NewPlan(q), Order: textsearch.ByScore()})
 	if err != nil || len(page.Items) == 0 {
 		return "", err
 	}
 	return q.Text, nil
-}
-
-// exactTerms returns the terms of a word without those that match with edits.
-func (w queryWord) exactTerms() (all []fieldTerms) {
-	for _, c := range w.clauses {
-		if c.boost != textsearch.MisspeltBoost {
-			all = append(all, c.fieldTerms)
-		}
-	}
-	return all
 }
 
 // closestTerm returns the term of the index that is most similar to word, or "" when none is
@@ -76,14 +71,14 @@ func closestTerm(r *scorch.IndexSnapshot, word string) (string, error) {
 	maxEdits := textsearch.MaxEditsForSuggestion(word)
 	lookup := similarTerms{term: textsearch.Stem(word), maxEdits: maxEdits, limit: int(maxTerms), anyStart: true}
 	for edits := 1; edits <= maxEdits; edits++ {
-		for _, field := range []string{textsearch.Name, textsearch.Labels, textsearch.Text} {
+		for _, field := range []string{textsearch.Name, textsearch.BrandWords, textsearch.Labels, textsearch.Text} {
 			similar, err := lookup.within(r, field, edits)
 			if err != nil {
 				return "", err
 			}
 			best, most := "", uint64(0)
 			for _, t := range similar[:min(len(similar), maxCorrections)] {
-				n, err := countProducts(r, fieldTerms{field, []string{t}})
+				n, err := countProducts(r, fieldTerms{field: field, terms: []string{t}})
 				if err != nil {
 					return "", err
 				}

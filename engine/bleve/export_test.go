@@ -15,7 +15,7 @@ import (
 func (x *Index) CountTerms(q catalog.Query) (n int, err error) {
 	q.Text = strings.TrimSpace(q.Text)
 	err = x.read(func(r *scorch.IndexSnapshot) error {
-		p, err := resolve(r, textsearch.NewPlan(q))
+		p, err := resolve(r, textsearch.DefaultRules().NewPlan(q).Widen(0x8fff))
 		for _, w := range append(p.words, queryWord{clauses: p.exactMatches}) {
 			for _, c := range w.clauses {
 				n += len(c.terms)

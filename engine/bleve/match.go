@@ -49,39 +49,71 @@ func (p queryPlan) match(s segmentSnapshot) (m matches, err error) {
 	return m, nil
 }
 
-// matchText keeps the products in m that match all words or an exact match, and sets the weighted
+// matchText keeps the products in m that match enough words or an exact match, and sets the weighted
 // sets of m.
 func (p queryPlan) matchText(s segmentSnapshot, m *matches) (err error) {
+	var required [][]weightedSet
 	for _, w := range p.words {
 		sets, err := s.weightedSets(w.clauses)
 		if err != nil {
 			return err
 		}
-		m.words = append(m.words, sets)
-		if len(sets) == 0 {
-			break // no product matches all words
+		if !w.optional {
+			if w.weight > 0 {
+				sets = append(sets, weightedSet{w.weight, union(sets)})
+			}
+			required = append(required, sets)
 		}
-	}
-	// The rarest word comes first: the sets of the others may be large, and only their common part
-	// with the few products that are left is computed.
-	rarestFirst := slices.SortedStableFunc(slices.Values(m.words), func(a, b []weightedSet) int { return cmp.Compare(size(a), size(b)) })
-	var allWords *roaring.Bitmap
-	for i, sets := range rarestFirst {
-		if i == 0 {
-			allWords = union(sets)
-		} else {
-			allWords = intersect(allWords, sets)
+		m.words = append(m.words, sets)
+		if p.atLeast == 0 && !w.optional && len(sets) == 0 {
+			break // no product matches all words
 		}
 	}
 	if m.exact, err = s.weightedSets(p.exactMatches); err != nil {
 		return err
 	}
 	set := union(m.exact)
-	if allWords != nil {
-		set.Or(allWords)
+	switch {
+	case p.atLeast > 0:
+		set.Or(inAtLeast(p.atLeast, required))
+	case len(required) > 0:
+		set.Or(inAll(required))
 	}
 	m.products.And(set)
 	return nil
+}
+
+// inAll returns the products that match all words.
+func inAll(words [][]weightedSet) (all *roaring.Bitmap) {
+	// The rarest word comes first: the sets of the others may be large, and only their common part
+	// with the few products that are left is computed.
+	words = slices.SortedStableFunc(slices.Values(words), func(a, b []weightedSet) int { return cmp.Compare(size(a), size(b)) })
+	for i, sets := range words {
+		if i == 0 {
+			all = union(sets)
+		} else {
+			all = intersect(all, sets)
+		}
+		if all.IsEmpty() {
+			break
+		}
+	}
+	return all
+}
+
+// inAtLeast returns the products that match n of the words or more.
+func inAtLeast(n int, words [][]weightedSet) *roaring.Bitmap {
+	some := make([]*roaring.Bitmap, n) // the products that match at least 1, 2 … of the words so far
+	for i := range some {
+		some[i] = roaring.New()
+	}
+	for _, sets := range words {
+		for i := n - 1; i > 0; i-- {
+			some[i].Or(intersect(some[i-1], sets))
+		}
+		some[0].Or(union(sets))
+	}
+	return some[n-1]
 }
 
 // size returns the number of products of the sets; one that is in several sets counts several times.
@@ -178,11 +210,19 @@ func (m matches) top(n int) matches {
 	return top
 }
 
-// productsWith returns the products that match one of the terms, deleted and replaced ones included.
+// productsWith returns the products that match one of the elements, deleted and replaced ones included.
 // The caller must not modify the result.
 func (s segmentSnapshot) productsWith(all ...fieldTerms) (*roaring.Bitmap, error) {
 	var sets []*roaring.Bitmap
 	for _, t := range all {
+		if t.all {
+			set, err := s.productsWithAll(t)
+			if err != nil {
+				return nil, err
+			}
+			sets = append(sets, set)
+			continue
+		}
 		dict, err := s.Segment().Dictionary(t.field)
 		if err != nil {
 			return nil, err
@@ -199,6 +239,27 @@ func (s segmentSnapshot) productsWith(all ...fieldTerms) (*roaring.Bitmap, error
 		return sets[0], nil
 	}
 	return roaring.FastOr(sets...), nil
+}
+
+// productsWithAll returns the products that have all terms of t.
+func (s segmentSnapshot) productsWithAll(t fieldTerms) (*roaring.Bitmap, error) {
+	dict, err := s.Segment().Dictionary(t.field)
+	if err != nil {
+		return nil, err
+	}
+	var all *roaring.Bitmap
+	for i, term := range t.terms {
+		set, err := postings(dict, term)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			all = set
+		} else if all = roaring.And(all, set); all.IsEmpty() {
+			break
+		}
+	}
+	return all, nil
 }
 
 // postings returns the products that have the term. The caller must not modify the result.

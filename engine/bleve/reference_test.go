@@ -43,6 +43,8 @@ func newReference(products map[catalog.ID]catalog.Product) (all reference) {
 func (p referenceProduct) matches(q textsearch.TermQuery) bool {
 	terms := p.terms[q.Field]
 	switch {
+	case q.All != nil:
+		return !slices.ContainsFunc(q.All, func(t string) bool { return !slices.Contains(terms, t) })
 	case q.Prefix:
 		return slices.ContainsFunc(terms, func(t string) bool { return strings.HasPrefix(t, q.Term) })
 	case q.MaxEdits > 0:
@@ -74,23 +76,54 @@ func (p referenceProduct) match(plan textsearch.Plan) (score int, ok bool) {
 	if !plan.HasText {
 		return 0, true
 	}
-	allWords := len(plan.Words) > 0
+	matched, required := 0, 0
 	for _, w := range plan.Words {
 		n := p.score(w.Clauses)
+		if n > 0 {
+			n += w.Weight
+		}
 		score += n
-		allWords = allWords && n > 0
+		if !w.Optional {
+			required++
+			matched += min(n, 1)
+		}
 	}
 	exact := p.score(plan.ExactMatches)
-	return score + exact, allWords || exact > 0
+	return score + exact, required > 0 && matched >= cmp.Or(plan.AtLeast, required) || exact > 0
+}
+
+// Count returns how many products that pass the filters match each word.
+func (all reference) Count(_ context.Context, req textsearch.Request) ([]int64, error) {
+	counts := make([]int64, len(req.Plan.Words))
+	filters := req.Plan
+	filters.HasText = false
+	for _, p := range all {
+		if _, ok := p.match(filters); !ok {
+			continue
+		}
+		for i, w := range req.Plan.Words {
+			counts[i] += int64(min(p.score(w.Clauses), 1))
+		}
+	}
+	return counts, nil
 }
 
 // search returns the page of q.
-func (all reference) search(t *testing.T, q catalog.Query) (page catalog.Page) {
+func (all reference) search(t *testing.T, q catalog.Query) catalog.Page {
 	t.Helper()
-	req, err := textsearch.NewRequest(q)
+	req, err := textsearch.DefaultRules().NewRequest(q)
 	if err != nil {
 		t.Fatal(err)
 	}
+	page, _, err := textsearch.Search(t.Context(), req, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page
+}
+
+// Find returns the page of req.
+func (all reference) Find(_ context.Context, req textsearch.Request) (page catalog.Page, _ error) {
 	type hit struct {
 		referenceProduct
 		key []byte
@@ -151,7 +184,7 @@ func (all reference) search(t *testing.T, q catalog.Query) (page catalog.Page) {
 		facet.Values = facet.Values[:min(len(facet.Values), textsearch.MaxFacetValues)]
 		page.Facets = append(page.Facets, facet)
 	}
-	return page
+	return page, nil
 }
 
 // wantSamePages compares up to three pages of q with those of the reference.

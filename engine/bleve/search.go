@@ -18,32 +18,71 @@ const maxTerms termBudget = 4_000
 // Search returns a page of the products that match q, or a *catalog.Refusal. Text without a letter
 // or digit matches only a product with exactly that name or SKU.
 func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, error) {
-	req, err := textsearch.NewRequest(q)
+	req, err := x.rules.NewRequest(q)
 	if err != nil {
 		return catalog.Page{}, err
 	}
 	var page catalog.Page
 	err = x.withSlot(ctx, searchSlot, func(r *scorch.IndexSnapshot) (err error) {
-		p, err := resolve(r, req.Plan)
-		if err != nil {
+		strict := req
+		if page, req, err = textsearch.Search(ctx, req, finder{x, r, 0}); err != nil {
 			return err
 		}
-		if page, err = x.find(ctx, r, req, p, 0); err != nil {
-			return err
+		if strict.Plan.HasText && strict.After == nil && (page.Total == 0 || page.Match == catalog.MatchPartial) {
+			page.DidYouMean, err = x.didYouMean(ctx, r, strict)
 		}
-		if page.Total == 0 && p.hasText {
-			page.DidYouMean, err = x.didYouMean(ctx, r, req, p)
-			return err
-		}
-		if q.Highlight {
-			page.Highlights = newHighlighter(req.Query.Text, p.words).HighlightAll(page.Items)
-		}
-		return nil
+		return err
 	})
+	if err == nil && q.Highlight {
+		page.Highlights = textsearch.NewHighlighter(req.Query.Text, req.Plan.Words).HighlightAll(page.Items)
+	}
 	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("search: %w", err)
 	}
 	return page, err
+}
+
+// finder implements textsearch.Engine with a snapshot of the index.
+type finder struct {
+	x             *Index
+	r             *scorch.IndexSnapshot
+	maxCandidates int // see Index.find
+}
+
+func (f finder) Find(ctx context.Context, req textsearch.Request) (catalog.Page, error) {
+	p, err := resolve(f.r, req.Plan)
+	if err != nil {
+		return catalog.Page{}, err
+	}
+	return f.x.find(ctx, f.r, req, p, f.maxCandidates)
+}
+
+func (f finder) Count(ctx context.Context, req textsearch.Request) ([]int64, error) {
+	p, err := resolve(f.r, req.Plan)
+	if err != nil {
+		return nil, err
+	}
+	filters := p
+	filters.hasText = false
+	counts := make([]int64, len(p.words))
+	for _, seg := range f.r.Segments() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s := segmentSnapshot{seg}
+		m, err := filters.match(s)
+		if err != nil {
+			return nil, err
+		}
+		for i, w := range p.words {
+			sets, err := s.weightedSets(w.clauses)
+			if err != nil {
+				return nil, err
+			}
+			counts[i] += int64(m.products.AndCardinality(union(sets)))
+		}
+	}
+	return counts, nil
 }
 
 // find returns the page of req from one snapshot. With maxCandidates > 0 it ranks only so many
@@ -75,13 +114,14 @@ func (x *Index) find(ctx context.Context, r *scorch.IndexSnapshot, req textsearc
 			return catalog.Page{}, err
 		}
 	}
-	return c.page(req.Query, facets)
+	return c.page(req, facets)
 }
 
-// fieldTerms stands for the products that have one of the terms in the field.
+// fieldTerms stands for the products that have one of the terms in the field, or all of them.
 type fieldTerms struct {
 	field string
 	terms []string
+	all   bool
 }
 
 // clause adds boost to the score of the products that have one of the terms.
@@ -95,21 +135,23 @@ type clause struct {
 type queryPlan struct {
 	filters      [][]fieldTerms // a product must match one element of each filter
 	hasText      bool
-	words        []queryWord // a product must match a clause of each word …
+	words        []queryWord // a product must match a clause of each word that is not optional …
+	atLeast      int         // … or of so many of them, if it is not 0 …
 	exactMatches []clause    // … or one of these
 }
 
 // queryWord is a word of a text and its clauses.
 type queryWord struct {
-	word    string
-	clauses []clause
+	clauses  []clause
+	optional bool // it only adds to scores
+	weight   int  // added to the score of a product that matches the word
 }
 
 // resolve looks up the terms of a plan in the index.
 func resolve(r *scorch.IndexSnapshot, plan textsearch.Plan) (queryPlan, error) {
-	p := queryPlan{hasText: plan.HasText}
+	p := queryPlan{hasText: plan.HasText, atLeast: plan.AtLeast}
 	for _, f := range plan.Filters {
-		p.filters = append(p.filters, []fieldTerms{{f.Field, []string{f.Term}}})
+		p.filters = append(p.filters, []fieldTerms{{field: f.Field, terms: []string{f.Term}}})
 	}
 	if plan.MinPrice != "" {
 		prices, err := priceRange(r, plan.MinPrice, plan.MaxPrice)
@@ -126,7 +168,7 @@ func resolve(r *scorch.IndexSnapshot, plan textsearch.Plan) (queryPlan, error) {
 			}
 			c.Term = docID(id)
 		}
-		p.exactMatches = append(p.exactMatches, clause{c.Boost, fieldTerms{c.Field, []string{c.Term}}})
+		p.exactMatches = append(p.exactMatches, clause{c.Boost, fieldTerms{field: c.Field, terms: []string{c.Term}}})
 	}
 	left := maxTerms
 	for i, w := range plan.Words {
@@ -136,7 +178,7 @@ func resolve(r *scorch.IndexSnapshot, plan textsearch.Plan) (queryPlan, error) {
 		if err != nil {
 			return p, err
 		}
-		p.words = append(p.words, queryWord{w.Word, clauses})
+		p.words = append(p.words, queryWord{clauses, w.Optional, w.Weight})
 		left += share
 	}
 	return p, nil
@@ -148,6 +190,8 @@ func resolveWord(r *scorch.IndexSnapshot, w textsearch.Word, budget *termBudget)
 	for _, c := range w.Clauses {
 		terms, err := []string{c.Term}, error(nil)
 		switch {
+		case c.All != nil:
+			terms = c.All
 		case c.Prefix:
 			terms, err = withPrefix(r, c.Field, c.Term, int(*budget))
 			terms = budget.take(terms)
@@ -161,23 +205,7 @@ func resolveWord(r *scorch.IndexSnapshot, w textsearch.Word, budget *termBudget)
 		if err != nil {
 			return nil, err
 		}
-		clauses = append(clauses, clause{c.Boost, fieldTerms{c.Field, terms}})
+		clauses = append(clauses, clause{c.Boost, fieldTerms{c.Field, terms, c.All != nil}})
 	}
 	return clauses, nil
-}
-
-// newHighlighter returns a highlighter of resolved words.
-func newHighlighter(text string, words []queryWord) *textsearch.Highlighter {
-	h := textsearch.NewHighlighter(text)
-	for _, w := range words {
-		var stems []string
-		for _, c := range w.clauses {
-			switch c.field {
-			case textsearch.Name, textsearch.Labels, textsearch.Text:
-				stems = append(stems, c.terms...)
-			}
-		}
-		h.AddMatched(w.word, stems...)
-	}
-	return h
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog/internal/breaker"
+	"catalog/internal/textsearch"
 )
 
 // Limits of the HTTP connections.
@@ -56,13 +57,14 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 
 // format is raised when the content of an index document changes. It is part of the index name, so
 // readers of two versions use two indexes.
-const format = "2"
+const format = "3"
 
 // Index is the search index in OpenSearch.
 type Index struct {
 	client  client
 	base    string // of the names of indexes; the alias of the live generation
 	shards  int
+	rules   *textsearch.Rules
 	breaker *breaker.Breaker // guards searches, whose callers wait; writes retry instead
 
 	mu      sync.Mutex
@@ -83,7 +85,7 @@ func Open(ctx context.Context, c Config, reg prometheus.Registerer) (*Index, err
 		c.Index = "catalog"
 	}
 	x := &Index{
-		client: client, base: c.Index + "-v" + format, shards: max(c.Shards, 1), breaker: breaker.New("opensearch", reg),
+		client: client, base: c.Index + "-v" + format, shards: max(c.Shards, 1), rules: textsearch.DefaultRules(), breaker: breaker.New("opensearch", reg),
 	}
 	if err := x.Ping(ctx); err != nil {
 		return nil, fmt.Errorf("%w; start OpenSearch there, or set -opensearch.url", err)

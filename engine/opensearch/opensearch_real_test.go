@@ -72,3 +72,7 @@ func TestIndex_deadAddress(t *testing.T) {
 func TestIndex(t *testing.T) {
 	enginetest.TestIndex(t, func(t *testing.T) reader.Index { return open(t, newConfig(t)) })
 }
+
+func TestIndex_relevance(t *testing.T) {
+	enginetest.TestRelevance(t, func(t *testing.T) reader.Index { return open(t, newConfig(t)) })
+}

@@ -42,18 +42,55 @@ func buildQuery(p textsearch.Plan) clause {
 	}
 	query := clause{"filter": filters}
 	if p.HasText {
-		var words []clause
-		for _, w := range p.Words {
-			words = append(words, anyOf(w.Clauses))
-		}
-		var allWords []clause
-		if len(words) > 0 {
-			allWords = append(allWords, clause{"bool": clause{"must": words}})
-		}
-		query["must"] = anyOf(p.ExactMatches, allWords...)
+		query["must"] = textQuery(p)
 	}
 	return clause{"bool": query}
 }
+
+// textQuery matches documents that have enough of the words or an exact match.
+func textQuery(p textsearch.Plan) clause {
+	var required, optional, alternatives []clause
+	for _, w := range p.Words {
+		switch q := anyOf(w.Clauses); {
+		case w.Optional:
+			optional = append(optional, q)
+		case w.Weight > 0:
+			required = append(required, clause{"bool": clause{"must": q, "should": constantScore(q, w.Weight)}})
+		default:
+			required = append(required, q)
+		}
+	}
+	if len(required) > 0 {
+		words := clause{"bool": clause{"must": required}}
+		if p.AtLeast > 0 {
+			words = clause{"bool": clause{"should": required, "minimum_should_match": p.AtLeast}}
+		}
+		alternatives = append(alternatives, words)
+	}
+	query := clause{"must": anyOf(p.ExactMatches, alternatives...)}
+	if len(optional) > 0 {
+		query["should"] = optional
+	}
+	return clause{"bool": query}
+}
+
+// constantScore matches as q does, with one score.
+func constantScore(q clause, score int) clause {
+	return clause{"constant_score": clause{"filter": q, "boost": score}}
+}
+
+// countBody returns the body of a search that counts the documents of each word of the plan.
+func countBody(p textsearch.Plan) clause {
+	words := clause{}
+	for i, w := range p.Words {
+		words[strconv.Itoa(i)] = anyOf(w.Clauses)
+	}
+	p.HasText = false
+	return clause{"size": 0, "track_total_hits": false, "query": buildQuery(p), "aggs": clause{countAggregation: clause{"filters": clause{"filters": words}}}}
+}
+
+// countAggregation is the name of the aggregation of countBody.
+const countAggregation = "words"
 
 // termQuery matches documents that have exactly this term.
 func termQuery(field, value string) clause {
@@ -62,6 +99,12 @@ func termQuery(field, value string) clause {
 
 func filterClause(q textsearch.TermQuery) clause {
 	switch {
+	case q.All != nil:
+		var all []clause
+		for _, term := range q.All {
+			all = append(all, termQuery(q.Field, term))
+		}
+		return clause{"bool": clause{"filter": all}}
 	case q.Field == textsearch.ID:
 		return termQuery(fieldID, q.Term)
 	case q.Prefix:
@@ -76,7 +119,7 @@ func filterClause(q textsearch.TermQuery) clause {
 func anyOf(clauses []textsearch.Clause, others ...clause) clause {
 	all := others
 	for _, c := range clauses {
-		all = append(all, clause{"constant_score": clause{"filter": filterClause(c.TermQuery), "boost": c.Boost}})
+		all = append(all, constantScore(filterClause(c.TermQuery), c.Boost))
 	}
 	return clause{"bool": clause{"should": all, "minimum_should_match": 1}}
 }

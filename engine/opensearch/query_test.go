@@ -19,8 +19,8 @@ func TestBuildQuery_injection(t *testing.T) {
 		"text": {Text: "oak" + evil}, "category": {Category: evil}, "tag": {Tag: evil}, "attribute": {Attributes: map[string]string{evil: evil}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want := structure(t, buildQuery(textsearch.NewPlan(harmless(q))))
-			if got := structure(t, buildQuery(textsearch.NewPlan(q))); got != want {
+			want := structure(t, buildQuery(textsearch.DefaultRules().NewPlan(harmless(q))))
+			if got := structure(t, buildQuery(textsearch.DefaultRules().NewPlan(q))); got != want {
 				t.Errorf("structure\n%s; want\n%s", got, want)
 			}
 		})
@@ -30,7 +30,7 @@ func TestBuildQuery_injection(t *testing.T) {
 // harmless returns the query with harmless values in the place of those that are set.
 func harmless(q catalog.Query) catalog.Query {
 	if q.Text != "" {
-		q.Text = "oak match all term x"
+		q.Text = "oak match_all term x"
 	}
 	for _, s := range []*string{&q.Category, &q.Tag} {
 		if *s != "" {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"catalog"
@@ -23,64 +22,85 @@ func (x *Index) probe(ctx context.Context) error {
 
 // Search returns a page of the products that match q, or a *catalog.Refusal.
 func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, error) {
-	req, err := textsearch.NewRequest(q)
+	req, err := x.rules.NewRequest(q)
 	if err != nil {
 		return catalog.Page{}, err
 	}
-	page, err := x.find(ctx, req)
+	page, req, err := textsearch.Search(ctx, req, x)
 	if err == nil && q.Highlight {
-		page.Highlights = newHighlighter(req.Query.Text, req.Plan.Words, page.Items).HighlightAll(page.Items)
+		page.Highlights = textsearch.NewHighlighter(req.Query.Text, req.Plan.Words).HighlightAll(page.Items)
 	}
 	return page, err
 }
 
 // Suggest returns completions of text, or a *catalog.Refusal.
 func (x *Index) Suggest(ctx context.Context, text string, limit int) (catalog.Suggestions, error) {
-	return textsearch.Suggest(text, limit, func(req textsearch.Request, lastWord string) (catalog.Page, *textsearch.Highlighter, error) {
-		page, err := x.find(ctx, req)
-		if err != nil {
-			return page, nil, err
-		}
-		var last []textsearch.Word
-		if i := slices.IndexFunc(req.Plan.Words, func(w textsearch.Word) bool { return w.Word == lastWord }); i >= 0 {
-			last = req.Plan.Words[i : i+1]
-		}
-		return page, newHighlighter(req.Query.Text, last, page.Items), nil
-	})
+	return x.rules.Suggest(ctx, text, limit, x)
 }
 
-// find returns the page of req from the live generation. A page of large products has fewer than the
+// search searches the live generation with one or several calls of call.
+func (x *Index) search(ctx context.Context, call func(context.Context) error) error {
+	err := x.breaker.Do(ctx, x.probe, func(ctx context.Context) error {
+		err := call(ctx)
+		if isErrorType(err, errTypeShardsFailed) { // the alias may have moved to another generation meanwhile
+			err = call(ctx)
+		}
+		return err
+	})
+	if isErrorType(err, errTypeNoIndex) {
+		err = fmt.Errorf("%w: %w", errNoIndex, catalog.ErrUnavailable)
+	}
+	if err != nil {
+		err = fmt.Errorf("search: %w", err)
+	}
+	return err
+}
+
+// post sends the body of a search and decodes the response.
+func (x *Index) post(ctx context.Context, body clause, response any) error {
+	return x.client.call(ctx, http.MethodPost, "/"+x.base+"/_search?allow_partial_search_results=false", body, response)
+}
+
+// Count returns how many products that pass the filters of req match each of its words.
+func (x *Index) Count(ctx context.Context, req textsearch.Request) ([]int64, error) {
+	var response struct {
+		Aggregations map[string]struct {
+			Buckets map[string]struct {
+				Count int64 `json:"doc_count"`
+			} `json:"buckets"`
+		} `json:"aggregations"`
+	}
+	if err := x.search(ctx, func(ctx context.Context) error { return x.post(ctx, countBody(req.Plan), &response) }); err != nil {
+		return nil, err
+	}
+	counts := make([]int64, len(req.Plan.Words))
+	for i := range counts {
+		counts[i] = response.Aggregations[countAggregation].Buckets[strconv.Itoa(i)].Count
+	}
+	return counts, nil
+}
+
+// Find returns the page of req from the live generation. A page of large products has fewer than the
 // limit of the query.
-func (x *Index) find(ctx context.Context, req textsearch.Request) (page catalog.Page, _ error) {
+func (x *Index) Find(ctx context.Context, req textsearch.Request) (page catalog.Page, _ error) {
 	var response searchResponse
 	limit := req.Query.Limit
-	search := func(ctx context.Context) error {
+	if err := x.search(ctx, func(ctx context.Context) error {
 		for {
-			err := x.client.call(ctx, http.MethodPost, "/"+x.base+"/_search?allow_partial_search_results=false", searchBody(req, limit), &response)
+			err := x.post(ctx, searchBody(req, limit), &response)
 			if limit == 1 || !errors.Is(err, errTooLarge) {
 				return err
 			}
 			limit = fewer(limit)
 		}
-	}
-	err := x.breaker.Do(ctx, x.probe, func(ctx context.Context) error {
-		err := search(ctx)
-		if isErrorType(err, errTypeShardsFailed) { // the alias may have moved to another generation meanwhile
-			err = search(ctx)
-		}
-		return err
-	})
-	if err != nil {
-		if isErrorType(err, errTypeNoIndex) {
-			err = fmt.Errorf("%w: %w", errNoIndex, catalog.ErrUnavailable)
-		}
-		return page, fmt.Errorf("search: %w", err)
+	}); err != nil {
+		return page, err
 	}
 	page.Total = response.Hits.Total.Value
 	bytes := 0
 	for i, h := range response.Hits.Hits {
 		if i == limit || bytes >= catalog.MaxPageBytes {
-			last, err := cursorKey(req.Order, response.Hits.Hits[i-1], page.Items[i-1])
+			last, err := cursorKey(req, response.Hits.Hits[i-1], page.Items[i-1])
 			if err != nil {
 				return catalog.Page{}, fmt.Errorf("search: %w", err)
 			}
@@ -102,12 +122,12 @@ func (x *Index) find(ctx context.Context, req textsearch.Request) (page catalog.
 func fewer(n int) int { return max(1, n/4) }
 
 // cursorKey returns the position of a hit in the order of a page.
-func cursorKey(o textsearch.SortOrder, h hit, p catalog.Product) (last textsearch.CursorKey, err error) {
-	last.ID = p.ID
+func cursorKey(req textsearch.Request, h hit, p catalog.Product) (last textsearch.CursorKey, err error) {
+	last.ID, last.Widened = p.ID, req.Plan.Widened
 	if len(h.Sort) == 0 {
 		return last, fmt.Errorf("product %s was returned without its sort values", p.ID)
 	}
-	if o.Field == "" {
+	if req.Order.Field == "" {
 		var score float64
 		err = json.Unmarshal(h.Sort[0], &score)
 		last.Key = binary.BigEndian.AppendUint32(nil, uint32(score))
@@ -131,31 +151,4 @@ func decodeFacets(facets []textsearch.Facet, response searchResponse) (all []cat
 		all = append(all, counted)
 	}
 	return all
-}
-
-// newHighlighter returns a highlighter of words. OpenSearch does not return the terms that a word
-// matched with edits, so they are found among the stems of the products.
-func newHighlighter(text string, words []textsearch.Word, products []catalog.Product) *textsearch.Highlighter {
-	stems := map[string]bool{}
-	for _, p := range products {
-		for _, f := range textsearch.FieldsOf(p) {
-			switch f.Name {
-			case textsearch.Name, textsearch.Labels, textsearch.Text:
-				for _, s := range f.Terms {
-					stems[s] = true
-				}
-			}
-		}
-	}
-	h := textsearch.NewHighlighter(text)
-	for _, w := range words {
-		matched := []string{textsearch.Stem(w.Word)}
-		for s := range stems {
-			if w.MaxEdits > 0 && textsearch.WithinEdits(matched[0], s, w.MaxEdits) {
-				matched = append(matched, s)
-			}
-		}
-		h.AddMatched(w.Word, matched...)
-	}
-	return h
 }

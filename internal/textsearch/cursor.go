@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 
@@ -14,15 +15,18 @@ import (
 type CursorKey struct {
 	ID  catalog.ID
 	Key []byte // the value of the field that the page is sorted by, or the score
+	// Widened is that of the plan, so that the next page has the same matches.
+	Widened Widening
 }
 
-// A cursor is a checksum, an id and a key, in base64. The checksum covers the query too, so that a
+// A cursor is a checksum, a widening, an id and a key, in base64. The checksum covers the query too, so that a
 // cursor cannot continue another query.
-const checksumSize, idSize = 9, len(catalog.ID{})
+const checksumSize, widenedSize, idSize = 9, 2, len(catalog.ID{})
 
 // EncodeCursor returns the cursor of the page of q that begins after last.
 func EncodeCursor(q catalog.Query, last CursorKey) string {
-	position := append(last.ID[:], last.Key...)
+	position := append(binary.BigEndian.AppendUint16(nil, uint16(last.Widened)), last.ID[:]...)
+	position = append(position, last.Key...)
 	return base64.RawURLEncoding.EncodeToString(append(cursorChecksum(q, position), position...))
 }
 
@@ -33,14 +37,15 @@ func decodeCursor(q catalog.Query) (*CursorKey, error) {
 		return nil, nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(q.Cursor)
-	if err != nil || len(b) < checksumSize+idSize {
+	if err != nil || len(b) < checksumSize+widenedSize+idSize {
 		return nil, catalog.Invalid("cursor", "is damaged; send nextCursor of the previous page unchanged, or start without a cursor")
 	}
 	position := b[checksumSize:]
 	if !bytes.Equal(b[:checksumSize], cursorChecksum(q, position)) {
 		return nil, catalog.Invalid("cursor", "belongs to another query; repeat the query of the previous page, or start without a cursor")
 	}
-	return &CursorKey{ID: catalog.ID(position[:idSize]), Key: position[idSize:]}, nil
+	widened, position := Widening(binary.BigEndian.Uint16(position)), position[widenedSize:]
+	return &CursorKey{ID: catalog.ID(position[:idSize]), Key: position[idSize:], Widened: widened}, nil
 }
 
 // cursorChecksum covers the parts of q that decide which products match and their order. The limit,

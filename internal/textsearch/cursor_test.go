@@ -9,17 +9,17 @@ import (
 )
 
 func TestCursor(t *testing.T) {
-	last := textsearch.CursorKey{ID: catalog.DerivedID("p"), Key: []byte("key")}
+	last := textsearch.CursorKey{ID: catalog.DerivedID("p"), Key: []byte("key"), Widened: 5}
 	q := catalog.Query{Text: "oak", Limit: 20}
 	cursor := textsearch.EncodeCursor(q, last)
 	decode := func(q catalog.Query) (*textsearch.CursorKey, error) {
-		r, err := textsearch.NewRequest(q)
+		r, err := textsearch.DefaultRules().NewRequest(q)
 		return r.After, err
 	}
 	t.Run("returns the position of the previous page", func(t *testing.T) {
 		q := q
 		q.Cursor = cursor
-		if after, err := decode(q); err != nil || after == nil || after.ID != last.ID || !bytes.Equal(after.Key, last.Key) {
+		if after, err := decode(q); err != nil || after == nil || after.ID != last.ID || !bytes.Equal(after.Key, last.Key) || after.Widened != last.Widened {
 			t.Errorf("position %+v, %v; want %+v", after, err, last)
 		}
 	})

@@ -41,15 +41,20 @@ func TestNewPlan_maxEdits(t *testing.T) {
 		"oak": 0, "desk": 1, "trolley": 1, "wardrobe": 2, "lämp": 1, "ä1ab": 0, "12345678": 0,
 		strings.Repeat("x", 24): 2, strings.Repeat("x", 25): 0,
 	} {
-		w := textsearch.NewPlan(catalog.Query{Text: word}).Words[0]
+		w := textsearch.DefaultRules().NewPlan(catalog.Query{Text: word}).Words[0]
 		if w.MaxEdits != want {
 			t.Errorf("MaxEdits of %q = %d; want %d", word, w.MaxEdits, want)
 		}
 		most := 0
-		for _, c := range w.Clauses {
+		for _, c := range w.Fallback {
 			most = max(most, c.MaxEdits)
 			if (c.MaxEdits > 0) != (c.Boost == textsearch.MisspeltBoost) {
 				t.Errorf("clause %+v of %q: exactly the clauses with edits have MisspeltBoost", c, word)
+			}
+		}
+		for _, c := range w.Clauses {
+			if c.MaxEdits > 0 {
+				t.Errorf("clause %+v of %q: only the fallback allows edits", c, word)
 			}
 		}
 		if most != want {

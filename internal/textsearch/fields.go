@@ -6,25 +6,35 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"catalog"
 )
 
 // Fields of the index that hold words. The words of a query's text are looked up in them.
 const (
-	Name          = "name"           // stems of the words of the name
-	Labels        = "labels"         // stems of the words of category and brand
-	Text          = "text"           // stems of the words of SKU and description
-	NamePrefixes  = "name_prefixes"  // prefixes of the words of the name
-	OtherPrefixes = "other_prefixes" // prefixes of the words of all other fields
-	FirstPhrase   = "first_phrase"   // the words of the description's first phrase, and the whole phrase
+	Name           = "name"            // stems of the words of the name
+	Joined         = "joined"          // stems of neighbours in the name, written as one word
+	BrandWords     = "brand_words"     // stems of the words of the brand
+	Labels         = "labels"          // stems of the words of category and tags
+	AttributeWords = "attribute_words" // stems of the words of attribute values
+	Text           = "text"            // stems of the words of SKU and description
+	NamePrefixes   = "name_prefixes"   // prefixes of the words of the name
+	OtherPrefixes  = "other_prefixes"  // prefixes of the words of all other fields
+	WordEnds       = "word_ends"       // ends of long words of name, category and tags
+	FirstPhrase    = "first_phrase"    // the words of the description's first phrase, and the whole phrase
 )
+
+// wordFields returns the fields of whole words.
+func wordFields() []string { return []string{Name, BrandWords, Labels, AttributeWords, Text} }
 
 // Fields of the index that hold exact values.
 const (
 	ID           = "_id"
-	SKU          = "sku"  // folded
-	GTIN         = "gtin" // catalog.GTIN14
+	SKU          = "sku"              // folded, and without marks
+	GTIN         = "gtin"             // catalog.GTIN14
+	Identifiers  = "identifier_parts" // all parts of identifierPart characters of SKU and GTIN
 	Brand        = "brand"
 	CategoryPath = "category_path" // the category and all categories above it
 	Category     = "category"
@@ -45,10 +55,13 @@ type fieldSpec struct {
 	filter    func(q *catalog.Query) (term string) // the term that a query requires; "" for none
 }
 
-// tokenizedProduct is a product and the words of its texts, each text tokenized once.
+// tokenizedProduct is a product and the words of its texts, each text analyzed once.
 type tokenizedProduct struct {
 	catalog.Product
-	name, labels, text []string
+	description                          string // as plain text
+	name                                 []rawWord
+	nameWords, brand, labels, attributes []string
+	text                                 []string
 }
 
 // schema is the one place that says how each field of a product is searched: by words, by exact
@@ -56,13 +69,22 @@ type tokenizedProduct struct {
 //
 // A change of the schema needs a new format number in the engines.
 var schema = []fieldSpec{
-	{name: Name, terms: func(p *tokenizedProduct) []string { return stemAll(p.name) }},
+	{name: Name, terms: func(p *tokenizedProduct) []string { return stemAll(p.nameWords) }},
+	{name: Joined, terms: func(p *tokenizedProduct) []string { return stemAll(termsOf(joins(p.name, false))) }},
+	{name: BrandWords, terms: func(p *tokenizedProduct) []string { return stemAll(p.brand) }},
+	{name: AttributeWords, terms: func(p *tokenizedProduct) []string { return stemAll(p.attributes) }},
 	{name: Labels, terms: func(p *tokenizedProduct) []string { return stemAll(p.labels) }},
 	{name: Text, terms: func(p *tokenizedProduct) []string { return stemAll(p.text) }},
-	{name: NamePrefixes, terms: func(p *tokenizedProduct) []string { return prefixTerms(p.name) }},
-	{name: OtherPrefixes, terms: func(p *tokenizedProduct) []string { return prefixTerms(slices.Concat(p.labels, p.text)) }},
-	{name: FirstPhrase, terms: func(p *tokenizedProduct) []string { return firstPhraseTerms(p.Description) }},
-	{name: SKU, terms: func(p *tokenizedProduct) []string { return value(Fold(p.SKU)) }},
+	{name: NamePrefixes, terms: func(p *tokenizedProduct) []string { return prefixTerms(p.nameWords) }},
+	{name: OtherPrefixes, terms: func(p *tokenizedProduct) []string {
+		return prefixTerms(slices.Concat(p.brand, p.labels, p.attributes, p.text))
+	}},
+	{name: WordEnds, terms: func(p *tokenizedProduct) []string { return wordEnds(stemAll(slices.Concat(p.nameWords, p.labels))) }},
+	{name: FirstPhrase, terms: func(p *tokenizedProduct) []string { return firstPhraseTerms(p.description) }},
+	{name: SKU, terms: func(p *tokenizedProduct) []string { return value(Fold(p.SKU), compact(p.SKU)) }},
+	{name: Identifiers, terms: func(p *tokenizedProduct) []string {
+		return append(identifierParts(compact(p.SKU)), identifierParts(compact(p.GTIN))...)
+	}},
 	{
 		name:   GTIN,
 		terms:  func(p *tokenizedProduct) []string { return value(gtinTerm(p.GTIN)) },
@@ -124,12 +146,7 @@ func FieldTypes() []FieldType {
 
 // FieldsOf returns the fields of p that have terms, except ID.
 func FieldsOf(p catalog.Product) []Field {
-	tokenized := &tokenizedProduct{
-		Product: p,
-		name:    Tokenize(p.Name),
-		labels:  append(Tokenize(p.Category), Tokenize(p.Brand)...),
-		text:    append(skuWords(p.SKU), Tokenize(p.Description)...),
-	}
+	tokenized := newTokenizedProduct(p)
 	all := make([]Field, 0, len(schema))
 	for _, s := range schema {
 		if terms := s.terms(tokenized); len(terms) > 0 {
@@ -139,12 +156,40 @@ func FieldsOf(p catalog.Product) []Field {
 	return all
 }
 
-// value returns the terms of a field with one value; "" is no value.
-func value(v string) []string {
-	if v == "" {
-		return nil
+func newTokenizedProduct(p catalog.Product) *tokenizedProduct {
+	description := PlainText(p.Description)
+	words := analyze(description)
+	t := &tokenizedProduct{Product: p, description: description, name: analyze(p.Name)}
+	t.nameWords, t.brand = termsOf(terms(t.name)), wordsOf(p.Brand)
+	t.labels = wordsOf(p.Category)
+	for _, tag := range p.Tags {
+		t.labels = append(t.labels, wordsOf(tag)...)
 	}
-	return []string{v}
+	for _, v := range p.Attributes {
+		t.attributes = append(t.attributes, wordsOf(v)...)
+	}
+	t.text = slices.Concat(skuWords(p.SKU), termsOf(terms(words)), termsOf(joins(words, true)))
+	return t
+}
+
+// termsOf returns the terms of tokens.
+func termsOf(tokens []token) []string {
+	all := make([]string, len(tokens))
+	for i, t := range tokens {
+		all[i] = t.term
+	}
+	return all
+}
+
+// wordsOf returns the words of a short text, and of each number with its unit.
+func wordsOf(text string) []string {
+	words := analyze(text)
+	return append(termsOf(terms(words)), termsOf(joins(words, true))...)
+}
+
+// value returns the terms of a field with few values; "" is no value.
+func value(all ...string) []string {
+	return slices.Compact(slices.DeleteFunc(all, func(v string) bool { return v == "" }))
 }
 
 // gtinTerm returns the term of a GTIN, the same for its forms of 8, 12, 13 and 14 digits; "" for none.
@@ -165,12 +210,60 @@ func categoryAndAncestors(category string) (all []string) {
 	return all
 }
 
-// skuWords returns the words of a SKU and, when there are several, the SKU without separators: AB-12
-// is found as "ab 12" and as "ab12".
+// skuWords returns the words of a SKU and, when there are several, the SKU without marks: AB-12 is
+// found as "ab 12" and as "ab12".
 func skuWords(sku string) []string {
 	all := Tokenize(sku)
 	if len(all) > 1 {
-		all = append(all, strings.Join(all, ""))
+		all = append(all, compact(sku))
+	}
+	return all
+}
+
+// compact returns the letters and digits of an identifier, folded.
+func compact(identifier string) string {
+	return strings.Map(func(r rune) rune {
+		if isWordChar(r) {
+			return r
+		}
+		return -1
+	}, Fold(identifier))
+}
+
+// identifierPart is the length of the indexed parts of identifiers, in characters. A search finds an
+// identifier by any part of this length and more: it looks up all the parts of the text.
+const identifierPart = 4
+
+// identifierParts returns all parts of a compact identifier that have identifierPart characters.
+func identifierParts(identifier string) (all []string) {
+	runes := []rune(identifier)
+	for i := 0; i+identifierPart <= len(runes); i++ {
+		all = append(all, string(runes[i:i+identifierPart]))
+	}
+	return all
+}
+
+// Limits of the parts of compound words, in characters.
+const (
+	minCompoundHead = 4  // the last part, by which a compound is found: Keulen of Jonglierkeulen
+	minCompoundRest = 3  // the part before it
+	maxCompound     = 40 // of a whole word
+)
+
+// wordEnds returns the ends of words that may be compounds. A word begins with a letter.
+func wordEnds(words []string) (all []string) {
+	for _, w := range words {
+		length := utf8.RuneCountInString(w)
+		if length < minCompoundRest+minCompoundHead || length > maxCompound || strings.ContainsFunc(w, unicode.IsNumber) {
+			continue
+		}
+		n := 0
+		for i := range w {
+			if n >= minCompoundRest && length-n >= minCompoundHead {
+				all = append(all, w[i:])
+			}
+			n++
+		}
 	}
 	return all
 }

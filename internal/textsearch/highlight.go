@@ -12,27 +12,60 @@ import (
 
 // Highlighter marks the words of a product that match a query.
 type Highlighter struct {
-	stems    map[string]bool // stems of the query's words and of the terms that they matched
-	prefixes []string        // the query's words: a word that begins with one of them matches
-	text     string          // the whole text, folded
+	terms    map[string]bool // stems of whole and joined words
+	prefixes []string        // beginnings of words
+	ends     []string        // ends of compound words
+	inner    []string        // other parts of compound words
+	misspelt []TermQuery
+	parts    []string // compact parts of identifiers
+	text     string   // the whole text, folded
 }
 
-// NewHighlighter returns a highlighter of text to which no word has been added.
-func NewHighlighter(text string) *Highlighter {
-	return &Highlighter{stems: map[string]bool{}, text: Fold(text)}
-}
-
-// AddMatched adds a word of the query and the stems that it matches.
-func (h *Highlighter) AddMatched(word string, stems ...string) {
-	h.prefixes = append(h.prefixes, word)
-	for _, s := range stems {
-		h.stems[s] = true
+// NewHighlighter returns a highlighter of the words of a text, by their clauses.
+func NewHighlighter(text string, words []Word) *Highlighter {
+	h := &Highlighter{terms: map[string]bool{}, text: Fold(text)}
+	for _, w := range words {
+		if w.Optional {
+			continue
+		}
+		for _, c := range w.Clauses {
+			switch {
+			case c.All != nil:
+				h.parts = append(h.parts, compact(w.Word))
+			case c.MaxEdits > 0:
+				h.misspelt = append(h.misspelt, c.TermQuery)
+			case c.Field == SKU:
+			case c.Field == WordEnds && c.Prefix:
+				h.inner = append(h.inner, c.Term)
+			case c.Field == WordEnds:
+				h.ends = append(h.ends, c.Term)
+			case c.Field == NamePrefixes:
+				h.prefixes = append(h.prefixes, c.Term[len(prefixTerm(0, "")):])
+			case c.Field == OtherPrefixes: // as in the name
+			case c.Prefix:
+				h.prefixes = append(h.prefixes, c.Term)
+			default:
+				h.terms[c.Term] = true
+			}
+		}
 	}
+	return h
 }
 
 // matches reports whether a folded word of a product matches the query.
 func (h *Highlighter) matches(word string) bool {
-	return h.stems[Stem(word)] || slices.ContainsFunc(h.prefixes, func(s string) bool { return strings.HasPrefix(word, s) })
+	stem := Stem(word)
+	return h.terms[stem] ||
+		slices.ContainsFunc(h.prefixes, func(s string) bool { return strings.HasPrefix(word, s) }) ||
+		slices.ContainsFunc(h.ends, func(s string) bool { return strings.HasSuffix(stem, s) }) ||
+		slices.ContainsFunc(h.inner, func(s string) bool { return strings.Contains(stem, s) }) ||
+		slices.ContainsFunc(h.misspelt, func(q TermQuery) bool { return q.matches([]string{stem}) })
+}
+
+// matchesPart reports whether a word of the text is a part of an identifier.
+func (h *Highlighter) matchesPart(identifier string) bool {
+	id := compact(identifier)
+	return slices.ContainsFunc(h.parts, func(part string) bool { return strings.Contains(id, part) })
 }
 
 // HighlightAll returns the highlights of each product.
@@ -44,17 +77,19 @@ func (h *Highlighter) HighlightAll(products []catalog.Product) (all [][]catalog.
 }
 
 // Highlight returns the fields of p that have a match, with the matches marked. A long description
-// is cut to the words around the first match. A GTIN matches only as a whole.
+// is cut to the words around the first match, and has no markup. Identifiers match as a whole.
 func (h *Highlighter) Highlight(p catalog.Product) (all []catalog.Highlight) {
 	for _, f := range []struct{ name, text string }{
-		{"name", p.Name}, {"sku", p.SKU}, {"gtin", p.GTIN}, {"brand", p.Brand}, {"category", p.Category}, {"description", p.Description},
+		{"name", p.Name}, {"sku", p.SKU}, {"gtin", p.GTIN}, {"brand", p.Brand}, {"category", p.Category}, {"description", PlainText(p.Description)},
 	} {
 		var fragments []catalog.Fragment
 		switch {
 		case f.text == "":
 		case f.name == "sku" && Fold(f.text) == h.text, f.name == "gtin" && catalog.GTIN14(f.text) == catalog.GTIN14(h.text):
 			fragments = []catalog.Fragment{{Text: f.text, Match: true}}
-		case f.name == "gtin": // a search matches no part of it
+		case (f.name == "sku" || f.name == "gtin") && h.matchesPart(f.text):
+			fragments = []catalog.Fragment{{Text: f.text, Match: true}}
+		case f.name == "gtin": // it has no words
 		case f.name == "description":
 			fragments = excerpt(h.fragments(f.text))
 		default:
@@ -69,16 +104,38 @@ func (h *Highlighter) Highlight(p catalog.Product) (all []catalog.Highlight) {
 
 // fragments splits text into matching and other parts, or returns nil when nothing matches.
 func (h *Highlighter) fragments(text string) (all []catalog.Fragment) {
+	words := analyze(text)
+	var matching []token
+	for _, w := range terms(words) {
+		if h.matches(w.term) {
+			matching = append(matching, w)
+		}
+	}
+	for _, j := range joins(words, false) {
+		if h.terms[Stem(j.term)] {
+			matching = append(matching, j)
+		}
+	}
+	slices.SortFunc(matching, func(a, b token) int { return cmp.Or(a.start-b.start, b.end-a.end) })
 	done := 0
-	for start, end := range wordSpans(text) {
-		if !slices.ContainsFunc(Tokenize(text[start:end]), h.matches) {
+	for _, w := range words { // a part of a word marks the whole word
+		for len(matching) > 0 && matching[0].end <= w.start {
+			matching = matching[1:]
+		}
+		marked := false
+		for _, m := range matching {
+			if marked = m.end > w.start && m.start < w.end; marked || m.start >= w.end {
+				break
+			}
+		}
+		if !marked {
 			continue
 		}
-		if start > done {
-			all = append(all, catalog.Fragment{Text: text[done:start]})
+		if w.start > done {
+			all = append(all, catalog.Fragment{Text: text[done:w.start]})
 		}
-		all = append(all, catalog.Fragment{Text: text[start:end], Match: true})
-		done = end
+		all = append(all, catalog.Fragment{Text: text[w.start:w.end], Match: true})
+		done = w.end
 	}
 	if all != nil && done < len(text) {
 		all = append(all, catalog.Fragment{Text: text[done:]})
@@ -136,16 +193,15 @@ func cutPoint(text string, i int) int {
 // matches, the likeliest first: those of many products, and of the best ones.
 func (h *Highlighter) completions(text string, products []catalog.Product) (all []string) {
 	var lastStart int
-	for start := range wordSpans(text) {
-		lastStart = start
+	for _, w := range analyze(text) {
+		lastStart = w.start
 	}
 	typed, before := Tokenize(text), strings.ToLower(text[:lastStart])
 	weights := map[string]int{}
 	for i, p := range products {
-		for start, end := range wordSpans(p.Name) {
-			word := p.Name[start:end]
-			if folded := Tokenize(word); slices.ContainsFunc(folded, h.matches) && !slices.Contains(typed, strings.Join(folded, "")) {
-				weights[before+strings.ToLower(word)] += len(products) - i
+		for _, w := range analyze(p.Name) {
+			if slices.ContainsFunc(w.spellings, h.matches) && !slices.Contains(typed, w.spellings[0]) {
+				weights[before+strings.ToLower(p.Name[w.start:w.end])] += len(products) - i
 			}
 		}
 	}

@@ -39,12 +39,14 @@ func bracketed(all []catalog.Highlight) string {
 	return b.String()
 }
 
-func highlighter(text string, stems ...string) *textsearch.Highlighter {
-	h := textsearch.NewHighlighter(text)
-	for _, w := range textsearch.Tokenize(text) {
-		h.AddMatched(w, append(stems, textsearch.Stem(w))...)
-	}
-	return h
+func highlighter(text string) *textsearch.Highlighter {
+	return textsearch.NewHighlighter(text, textsearch.DefaultRules().NewPlan(catalog.Query{Text: text}).Words)
+}
+
+// widened returns a highlighter of a text of which no product has all words.
+func widened(text string) *textsearch.Highlighter {
+	p := textsearch.DefaultRules().NewPlan(catalog.Query{Text: text})
+	return textsearch.NewHighlighter(text, p.Widen(1<<len(p.Words)-1).Words)
 }
 
 func TestHighlighter(t *testing.T) {
@@ -55,10 +57,11 @@ func TestHighlighter(t *testing.T) {
 	}{
 		"words with the same stem match":    {highlighter("table"), "name: Oak [tables]; category: Furniture/[Tables]; "},
 		"words with the prefix match":       {highlighter("furn"), "category: [Furniture]/Tables; "},
-		"words with an added stem match":    {highlighter("tabel", "table"), "name: Oak [tables]; category: Furniture/[Tables]; "},
+		"misspelt words match":              {widened("tabel"), "name: Oak [tables]; category: Furniture/[Tables]; "},
 		"a whole SKU matches as a whole":    {highlighter("oak-12"), "name: [Oak] tables; sku: [OAK-12]; description: Made of [oak] by Chef's 椅子; "},
 		"a whole GTIN, padded, matches":     {highlighter("04006381333931"), "gtin: [4006381333931]; "},
 		"a part of a GTIN does not match":   {highlighter("400638"), ""},
+		"unless no word matches":            {widened("400638"), "gtin: [4006381333931]; "},
 		"words of the brand match":          {highlighter("hansen"), "brand: Carl [Hansen]; "},
 		"a word keeps its apostrophe":       {highlighter("chefs"), "description: Made of oak by [Chef's] 椅子; "},
 		"in unspaced scripts, a character":  {highlighter("椅"), "description: Made of oak by Chef's [椅]子; "},
@@ -83,7 +86,7 @@ func TestHighlighter_excerpt(t *testing.T) {
 	t.Run("fragments are the text, or for a long description an excerpt with a match", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			p := catalog.Product{ProductData: catalog.ProductData{Name: texts().Draw(t, "name"), Description: texts().Draw(t, "description")}}
-			for _, h := range highlighter("oak", "raskog").Highlight(p) {
+			for _, h := range highlighter("oak raskog").Highlight(p) {
 				text, matches := join(h.Fragments)
 				if matches == 0 {
 					t.Fatalf("the %s %q has no match", h.Field, text)
@@ -91,7 +94,7 @@ func TestHighlighter_excerpt(t *testing.T) {
 				if utf8.ValidString(p.Description) && !utf8.ValidString(text) {
 					t.Fatalf("%q is cut inside a character", text)
 				}
-				whole := map[string]string{"name": p.Name, "description": p.Description}[h.Field]
+				whole := map[string]string{"name": p.Name, "description": textsearch.PlainText(p.Description)}[h.Field]
 				if text == whole {
 					continue
 				}

@@ -10,7 +10,7 @@ import (
 )
 
 func TestNewPlan_filters(t *testing.T) {
-	p := textsearch.NewPlan(catalog.Query{
+	p := textsearch.DefaultRules().NewPlan(catalog.Query{
 		Category: "A/B", Brand: "Carl", GTIN: "614141000036", Tag: "New", Currency: "EUR", Attributes: map[string]string{"colour": "red"},
 	})
 	want := map[string]string{
@@ -41,7 +41,7 @@ func TestNewPlan_price(t *testing.T) {
 		"upper bound": {catalog.Query{MaxPrice: five}, textsearch.PriceKey(catalog.Decimal{}), textsearch.PriceKey(*five)},
 		"both bounds": {catalog.Query{MinPrice: five, MaxPrice: five}, textsearch.PriceKey(*five), textsearch.PriceKey(*five)},
 	} {
-		if p := textsearch.NewPlan(c.q); p.MinPrice != c.min || p.MaxPrice != c.max {
+		if p := textsearch.DefaultRules().NewPlan(c.q); p.MinPrice != c.min || p.MaxPrice != c.max {
 			t.Errorf("%s: prices %q to %q; want %q to %q", name, p.MinPrice, p.MaxPrice, c.min, c.max)
 		}
 	}
@@ -49,7 +49,7 @@ func TestNewPlan_price(t *testing.T) {
 
 func TestNewPlan_words(t *testing.T) {
 	words := func(text string) (all []string) {
-		for _, w := range textsearch.NewPlan(catalog.Query{Text: text}).Words {
+		for _, w := range textsearch.DefaultRules().NewPlan(catalog.Query{Text: text}).Words {
 			all = append(all, w.Word)
 		}
 		return all
@@ -65,14 +65,14 @@ func TestNewPlan_words(t *testing.T) {
 		}
 	})
 	t.Run("only the first four words may be misspelt", func(t *testing.T) {
-		for i, w := range textsearch.NewPlan(catalog.Query{Text: "tables chairs benches stools lamps"}).Words {
+		for i, w := range textsearch.DefaultRules().NewPlan(catalog.Query{Text: "tables chairs benches stools lamps"}).Words {
 			if got, want := w.MaxEdits > 0, i < 4; got != want {
 				t.Errorf("word %d may be misspelt: %v; want %v", i, got, want)
 			}
 		}
 	})
 	t.Run("text without words has no words but exact matches", func(t *testing.T) {
-		if p := textsearch.NewPlan(catalog.Query{Text: "***"}); !p.HasText || len(p.Words) != 0 || len(p.ExactMatches) == 0 {
+		if p := textsearch.DefaultRules().NewPlan(catalog.Query{Text: "***"}); !p.HasText || len(p.Words) != 0 || len(p.ExactMatches) == 0 {
 			t.Errorf("text %v, %d words, %d exact matches; want text, none and some", p.HasText, len(p.Words), len(p.ExactMatches))
 		}
 	})
@@ -80,7 +80,7 @@ func TestNewPlan_words(t *testing.T) {
 
 // score returns the sum of the boosts of the clauses that p matches, as an engine computes it.
 func score(text string, p catalog.Product) (sum int) {
-	plan := textsearch.NewPlan(catalog.Query{Text: text})
+	plan := textsearch.DefaultRules().NewPlan(catalog.Query{Text: text})
 	clauses := plan.ExactMatches
 	for _, w := range plan.Words {
 		clauses = append(clauses, w.Clauses...)
@@ -128,14 +128,14 @@ func TestNewPlan_boosts(t *testing.T) {
 		}
 	})
 	t.Run("a number with a wrong check digit is no GTIN", func(t *testing.T) {
-		for _, c := range textsearch.NewPlan(catalog.Query{Text: "614141000037"}).ExactMatches {
+		for _, c := range textsearch.DefaultRules().NewPlan(catalog.Query{Text: "614141000037"}).ExactMatches {
 			if c.Field == textsearch.GTIN {
 				t.Errorf("clause %+v; want none for a GTIN", c)
 			}
 		}
 	})
 	t.Run("misspelt words count least", func(t *testing.T) {
-		for _, c := range textsearch.NewPlan(catalog.Query{Text: "wardrobe"}).Words[0].Clauses {
+		for _, c := range textsearch.DefaultRules().NewPlan(catalog.Query{Text: "wardrobe"}).Widen(1).Words[0].Clauses {
 			if c.MaxEdits == 0 && c.Boost <= textsearch.MisspeltBoost {
 				t.Errorf("clause %+v; want a boost above %d", c, textsearch.MisspeltBoost)
 			}

@@ -41,7 +41,7 @@ func prefixTerm(length int, prefix string) string { return string(rune('a'+lengt
 // longest indexed one is looked up among the words themselves.
 func prefixQueries(prefix string) (all []TermQuery) {
 	length := utf8.RuneCountInString(prefix)
-	fields, term := []string{Name, Labels, Text}, prefix
+	fields, term := wordFields(), prefix
 	for _, l := range prefixLengths() {
 		if length <= l {
 			fields, term = []string{NamePrefixes, OtherPrefixes}, prefixTerm(l, prefix)

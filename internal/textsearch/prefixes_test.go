@@ -24,7 +24,7 @@ func TestPrefixes(t *testing.T) {
 	// matches reports whether a prefix clause of text matches a product with the word in its name or
 	// in its description.
 	matches := func(text string, p catalog.Product) bool {
-		return slices.ContainsFunc(textsearch.NewPlan(catalog.Query{Text: text}).Words[0].Clauses, func(c textsearch.Clause) bool {
+		return slices.ContainsFunc(textsearch.DefaultRules().NewPlan(catalog.Query{Text: text}).Words[0].Clauses, func(c textsearch.Clause) bool {
 			return c.Prefix && hasTerm(p, c.TermQuery)
 		})
 	}
@@ -61,7 +61,7 @@ func TestPrefixes(t *testing.T) {
 		}
 	})
 	t.Run("a prefix looks up one term of each word", func(t *testing.T) {
-		for _, c := range textsearch.NewPlan(catalog.Query{Text: "wo"}).Words[0].Clauses {
+		for _, c := range textsearch.DefaultRules().NewPlan(catalog.Query{Text: "wo"}).Words[0].Clauses {
 			for _, f := range textsearch.FieldsOf(inName("woodworking")) {
 				n := 0
 				for _, term := range f.Terms {

@@ -20,7 +20,7 @@ type Request struct {
 
 // NewRequest validates q and prepares it for an engine, or returns a *catalog.Refusal. Text of spaces
 // is no text.
-func NewRequest(q catalog.Query) (Request, error) {
+func (r *Rules) NewRequest(q catalog.Query) (Request, error) {
 	q.Text = strings.TrimSpace(q.Text)
 	if err := validateQuery(q); err != nil {
 		return Request{}, err
@@ -33,7 +33,7 @@ func NewRequest(q catalog.Query) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	return Request{Query: q, Plan: NewPlan(q), Order: order, After: after, Facets: FacetsOf(q)}, nil
+	return Request{Query: q, Plan: r.NewPlan(q), Order: order, After: after, Facets: FacetsOf(q)}, nil
 }
 
 // validateQuery checks the rules of a query that every engine keeps, whatever the API has checked.

@@ -50,13 +50,13 @@ func TestNewRequest_validation(t *testing.T) {
 		"a damaged cursor":                   {catalog.Query{Limit: 1, Cursor: "x"}, "cursor"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := textsearch.NewRequest(c.q)
+			_, err := textsearch.DefaultRules().NewRequest(c.q)
 			wantRefused(t, err, c.field)
 		})
 	}
 	t.Run("the limits themselves are valid", func(t *testing.T) {
 		delete(many, "0")
-		if _, err := textsearch.NewRequest(catalog.Query{
+		if _, err := textsearch.DefaultRules().NewRequest(catalog.Query{
 			Limit: catalog.MaxLimit, Text: strings.Repeat("ä", catalog.MaxText), Attributes: many, Currency: "EUR", GTIN: "4006381333931",
 			MinPrice: amount(0, 0), MaxPrice: amount(999_999_999_999_999, 999_999_999),
 		}); err != nil {
@@ -66,11 +66,11 @@ func TestNewRequest_validation(t *testing.T) {
 }
 
 func TestNewRequest_text(t *testing.T) {
-	r, err := textsearch.NewRequest(catalog.Query{Limit: 1, Text: " \t\n"})
+	r, err := textsearch.DefaultRules().NewRequest(catalog.Query{Limit: 1, Text: " \t\n"})
 	if err != nil || r.Query.Text != "" || r.Plan.HasText || r.Order.Field != textsearch.Created {
 		t.Errorf("text %q, order %+v, %v; want no text and newest", r.Query.Text, r.Order, err)
 	}
-	r, err = textsearch.NewRequest(catalog.Query{Limit: 1, Text: " oak "})
+	r, err = textsearch.DefaultRules().NewRequest(catalog.Query{Limit: 1, Text: " oak "})
 	if err != nil || r.Query.Text != "oak" || !r.Plan.HasText {
 		t.Errorf("text %q, %v; want oak", r.Query.Text, err)
 	}

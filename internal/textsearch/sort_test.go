@@ -24,7 +24,7 @@ func TestNewRequest_order(t *testing.T) {
 		"newest with text":                 {catalog.Query{Sort: catalog.Newest, Text: "oak"}, newest},
 	} {
 		c.q.Limit = 1
-		if r, err := textsearch.NewRequest(c.q); err != nil || r.Order != c.want {
+		if r, err := textsearch.DefaultRules().NewRequest(c.q); err != nil || r.Order != c.want {
 			t.Errorf("%s: order %+v, %v; want %+v", name, r.Order, err, c.want)
 		}
 	}

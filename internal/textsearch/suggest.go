@@ -1,7 +1,9 @@
 package textsearch
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"catalog"
@@ -14,33 +16,41 @@ const suggestionPool = catalog.MaxLimit
 // has at least one.
 const maxSuggestedBytes = 1 << 20
 
-// Suggest returns completions of a text that is still being typed, or a *catalog.Refusal. find
-// returns the products that r matches, best first, and the counts of their categories. It also
-// returns a highlighter of the last word of the text, which matches what that word may become. So
-// each suggested text finds something.
-func Suggest(text string, limit int, find func(r Request, lastWord string) (catalog.Page, *Highlighter, error)) (catalog.Suggestions, error) {
+// Suggest returns completions of a text that is still being typed, or a *catalog.Refusal. Each
+// suggested text finds something. e may rank only a part of the products that match.
+func (r *Rules) Suggest(ctx context.Context, text string, limit int, e Engine) (catalog.Suggestions, error) {
 	if limit < 1 || limit > catalog.MaxSuggestions {
 		return catalog.Suggestions{}, catalog.Invalid("limit", fmt.Sprintf("must be between 1 and %d", catalog.MaxSuggestions))
 	}
-	r, err := NewRequest(catalog.Query{Text: text, Limit: suggestionPool})
-	if err != nil || r.Query.Text == "" {
+	req, err := r.NewRequest(catalog.Query{Text: text, Limit: suggestionPool})
+	if err != nil || req.Query.Text == "" {
 		return catalog.Suggestions{}, err
 	}
-	r.Facets = []Facet{FieldFacet(Category)}
-	lastWord := ""
-	if typed := Tokenize(text); len(typed) > 0 {
-		lastWord = typed[len(typed)-1]
-	}
-	page, h, err := find(r, lastWord)
-	if err != nil {
+	req.Facets = []Facet{FieldFacet(Category)}
+	page, req, err := Search(ctx, req, e)
+	if err != nil || page.Match == catalog.MatchPartial || len(page.Items) == 0 {
 		return catalog.Suggestions{}, err
 	}
+	h := NewHighlighter(text, req.Plan.lastWord(text))
 	texts, categories := h.completions(strings.TrimSpace(text), page.Items), page.Facets[0].Values
 	return catalog.Suggestions{
 		Texts:      texts[:min(len(texts), limit)],
 		Categories: categories[:min(len(categories), limit)],
 		Products:   upTo(maxSuggestedBytes, page.Items[:min(len(page.Items), limit)]),
 	}, nil
+}
+
+// lastWord returns the word of p that is the last one of its text, if the text has words.
+func (p Plan) lastWord(text string) []Word {
+	typed := Tokenize(text)
+	if len(typed) == 0 {
+		return nil
+	}
+	i := slices.IndexFunc(p.Words, func(w Word) bool { return strings.HasSuffix(w.Word, typed[len(typed)-1]) })
+	if i < 0 {
+		return nil
+	}
+	return p.Words[i : i+1]
 }
 
 // upTo returns the first products, up to the one at which their size reaches limit.

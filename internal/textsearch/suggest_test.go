@@ -1,6 +1,7 @@
 package textsearch_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -10,19 +11,27 @@ import (
 	"catalog/internal/textsearch"
 )
 
+// found is an engine that finds the same products for every request, or an error.
+type found struct {
+	names []string
+	err   error
+}
+
+func (f found) Find(_ context.Context, r textsearch.Request) (catalog.Page, error) {
+	page := catalog.Page{Total: 100, Facets: []catalog.Facet{{Field: r.Facets[0].Field, Values: []catalog.FacetValue{{Value: "A", Count: 2}, {Value: "B", Count: 1}}}}}
+	for _, name := range f.names {
+		page.Items = append(page.Items, catalog.Product{ProductData: catalog.ProductData{Name: name}})
+	}
+	return page, f.err
+}
+
+func (f found) Count(_ context.Context, r textsearch.Request) ([]int64, error) {
+	return make([]int64, len(r.Plan.Words)), f.err
+}
+
 // suggest calls Suggest with an engine that finds products with these names.
 func suggest(text string, limit int, names ...string) (catalog.Suggestions, error) {
-	return textsearch.Suggest(text, limit, func(r textsearch.Request, lastWord string) (catalog.Page, *textsearch.Highlighter, error) {
-		page := catalog.Page{Facets: []catalog.Facet{{Field: r.Facets[0].Field, Values: []catalog.FacetValue{{Value: "A", Count: 2}, {Value: "B", Count: 1}}}}}
-		for _, name := range names {
-			page.Items = append(page.Items, catalog.Product{ProductData: catalog.ProductData{Name: name}})
-		}
-		h := textsearch.NewHighlighter(text)
-		if lastWord != "" {
-			h.AddMatched(lastWord, textsearch.Stem(lastWord))
-		}
-		return page, h, nil
-	})
+	return textsearch.DefaultRules().Suggest(context.Background(), text, limit, found{names: names})
 }
 
 func TestSuggest(t *testing.T) {
@@ -66,9 +75,7 @@ func TestSuggest(t *testing.T) {
 	})
 	t.Run("the error of the engine is returned", func(t *testing.T) {
 		failure := errors.New("failure")
-		if _, err := textsearch.Suggest("oak", 5, func(textsearch.Request, string) (catalog.Page, *textsearch.Highlighter, error) {
-			return catalog.Page{}, nil, failure
-		}); !errors.Is(err, failure) {
+		if _, err := textsearch.DefaultRules().Suggest(t.Context(), "oak", 5, found{err: failure}); !errors.Is(err, failure) {
 			t.Errorf("Suggest = %v; want the error of the engine", err)
 		}
 	})

@@ -4,108 +4,313 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/blevesearch/bleve/v2/analysis"
-	"github.com/blevesearch/bleve/v2/analysis/char/asciifolding"
-	"github.com/blevesearch/bleve/v2/analysis/lang/en"
-	"golang.org/x/text/unicode/norm"
 )
 
-// Fold returns text in lower case, without accents and in one Unicode form. RÅSKOG becomes raskog,
-// whether the ring is part of its letter or a combining mark.
-func Fold(text string) string {
-	if strings.ContainsFunc(text, notASCII) {
-		text = strings.Map(func(r rune) rune {
-			if unicode.Is(unicode.Mn, r) {
-				return -1
-			}
-			return r
-		}, norm.NFKD.String(text))
-		text = foldToASCII(text)
-	}
-	return strings.ToLower(text)
+// token is a folded word of a text, and where it stands in the text in bytes.
+type token struct {
+	term       string
+	start, end int
 }
 
-// foldToASCII replaces characters that have an ASCII form, such as ø by o. It passes only the runs
-// of non-ASCII characters to the filter, since most of most texts is ASCII.
-func foldToASCII(text string) string {
-	var folded strings.Builder
-	filter := asciifolding.New()
-	for {
-		from := strings.IndexFunc(text, notASCII)
-		if from < 0 {
-			folded.WriteString(text)
-			return folded.String()
-		}
-		to := from + 1
-		for to < len(text) && text[to] >= utf8.RuneSelf {
-			to++
-		}
-		folded.WriteString(text[:from])
-		folded.Write(filter.Filter([]byte(text[from:to])))
-		text = text[to:]
-	}
+// rawWord is a run of letters, digits and marks in a text.
+type rawWord struct {
+	spellings  []string // folded, the usual one first
+	start, end int
+	glue       string  // the mark, such as a hyphen, that joins the word to the previous one; "" for none
+	unspaced   bool    // a character of a script without spaces between words
+	symbol     bool    // an emoji
+	parts      []token // of a word such as iphone13, GreenBox or l'oreal; nil for others
+	elided     bool    // the parts are divided by an apostrophe, so the word is not a sequence of them
 }
 
-func notASCII(r rune) bool { return r >= utf8.RuneSelf }
-
-// Tokenize returns the folded words of text. A word is a run of letters, digits and marks; an
-// apostrophe inside a word is dropped (chef's is chefs). In scripts without spaces, such as Chinese
-// and Thai, each character is a word.
-func Tokenize(text string) []string {
-	text = strings.ReplaceAll(Fold(text), "'", "")
-	var all []string
-	start := -1 // of the current word; -1 between words
-	end := func(i int) {
-		if start >= 0 {
-			all = append(all, text[start:i])
-		}
-		start = -1
-	}
-	for i, r := range text {
+// analyze returns the words of text in their order.
+//
+//   - An apostrophe stands inside a word: chef's is chefs, and its part is chef.
+//   - A point or comma between digits makes a decimal number: 1,50 and 1.5 are the same word.
+//   - Plus signs and number signs behind up to three letters belong to the word: c++, c#.
+//   - Between digits, × is an x.
+//   - In scripts without spaces, such as Chinese and Thai, each character is a word.
+func analyze(text string) (all []rawWord) {
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		end := i + size
+		w := rawWord{start: i}
 		switch {
 		case isUnspaced(r):
-			end(i)
-			all = append(all, string(r))
-		case isWordChar(r):
-			if start < 0 {
-				start = i
+			w.unspaced, w.spellings = true, []string{Fold(text[i:end])}
+		case isEmoji(r):
+			if flag, n := utf8.DecodeRuneInString(text[end:]); isRegional(r) && isRegional(flag) {
+				end += n
 			}
-		default:
-			end(i)
+			w.symbol, w.spellings = true, []string{text[i:end]}
+		case isTimes(text, i, end):
+			w.spellings = []string{"x"}
+		case isWordChar(r) && !unicode.Is(unicode.Mn, r):
+			end = wordEnd(text, i)
+			w.fold(text[i:end])
 		}
+		if w.end = end; len(w.spellings) > 0 && w.spellings[0] != "" {
+			if len(all) > 0 {
+				w.glue = glue(text[all[len(all)-1].end:i])
+			}
+			all = append(all, w)
+		}
+		i = end
 	}
-	end(len(text))
 	return all
 }
 
-// wordSpans yields the start and end of each word in text, in bytes. It splits the original text as
-// Tokenize splits the folded one.
-func wordSpans(text string) func(yield func(start, end int) bool) {
-	return func(yield func(start, end int) bool) {
-		start := -1
-		for i, r := range text {
-			switch {
-			case isUnspaced(r):
-				if start >= 0 && !yield(start, i) || !yield(i, i+utf8.RuneLen(r)) {
-					return
-				}
-				start = -1
-			case isWordChar(r), r == '\'' && start >= 0:
-				if start < 0 {
-					start = i
-				}
-			case start >= 0:
-				if !yield(start, i) {
-					return
-				}
-				start = -1
+// wordEnd returns where the word that begins at i ends.
+func wordEnd(text string, i int) int {
+	end := i
+	for end < len(text) {
+		r, size := utf8.DecodeRuneInString(text[end:])
+		next, _ := utf8.DecodeRuneInString(text[end+size:])
+		switch {
+		case isUnspaced(r) || isEmoji(r):
+			return end
+		case isWordChar(r) || unicode.Is(unicode.Cf, r):
+		case isApostrophe(r) && end > i && unicode.IsLetter(next) && !isUnspaced(next):
+		case (r == '.' || r == ',') && isDecimalPoint(text, end):
+		case isTimes(text, end, end+size) && isDigit(next):
+		case (r == '+' || r == '#') && isSuffixSign(text, i, end):
+			for end < len(text) && (text[end] == '+' || text[end] == '#') {
+				end++
 			}
+			return end
+		default:
+			return end
 		}
-		if start >= 0 {
-			yield(start, len(text))
+		end += size
+	}
+	return end
+}
+
+// maxSignedWord is how many bytes a word has at most that a plus or number sign belongs to.
+const maxSignedWord = 3
+
+// isSuffixSign reports whether the signs at i belong to the word that begins at start: its letters are
+// few, and no other word follows at once.
+func isSuffixSign(text string, start, i int) bool {
+	if i == start || i-start > maxSignedWord || strings.ContainsFunc(text[start:i], func(r rune) bool { return !unicode.IsLetter(r) }) {
+		return false
+	}
+	next, _ := utf8.DecodeRuneInString(strings.TrimLeft(text[i:], "+#"))
+	return !isWordChar(next) || next == utf8.RuneError
+}
+
+// isDecimalPoint reports whether the point or comma at i is the only one in a number.
+func isDecimalPoint(text string, i int) bool {
+	from, to := i, i+1
+	for from > 0 && isASCIIDigit(text[from-1]) {
+		from--
+	}
+	for to < len(text) && isASCIIDigit(text[to]) {
+		to++
+	}
+	isPoint := func(at int) bool { return at >= 0 && at < len(text) && (text[at] == '.' || text[at] == ',') }
+	return from < i && to > i+1 && (!isPoint(from-1) || from < 2 || !isASCIIDigit(text[from-2])) &&
+		(!isPoint(to) || to+1 >= len(text) || !isASCIIDigit(text[to+1]))
+}
+
+// isTimes reports whether text[i:end] is a multiplication sign between two numbers.
+func isTimes(text string, i, end int) bool {
+	if s := text[i:end]; s != "×" && s != "*" && s != "✕" {
+		return false
+	}
+	before, after := strings.TrimRight(text[:i], " "), strings.TrimLeft(text[end:], " ")
+	return before != "" && after != "" && isASCIIDigit(before[len(before)-1]) && isASCIIDigit(after[0])
+}
+
+// minCamelPart is how many letters each part of a word such as GreenBox has at least.
+const minCamelPart = 3
+
+// minElidedPart is how many letters a part beside an apostrophe has at least: chef of chef's, oreal of
+// l'oreal.
+const minElidedPart = 3
+
+// fold sets the spellings and parts of w, which is text.
+func (w *rawWord) fold(text string) {
+	type piece struct{ from, to int }
+	var pieces []piece
+	from, letters := 0, 0 // of the present piece
+	end := func(to, next int) {
+		if to > from {
+			pieces = append(pieces, piece{from, to})
+		}
+		from, letters = next, 0
+	}
+	last, whole := rune(0), make([]byte, 0, len(text))
+	for i, r := range text {
+		size := utf8.RuneLen(r)
+		switch {
+		case isApostrophe(r):
+			w.elided = true
+			end(i, i+size)
+			continue
+		case r == '+' || r == '#':
+			end(i, len(text)) // c is a part of c++
+		case i > from && isNumeric(r) != isNumeric(last):
+			end(i, i)
+		case letters >= minCamelPart && unicode.IsUpper(r) && unicode.IsLower(last) && lowerLetters(text[i+size:]) >= minCamelPart-1:
+			end(i, i)
+		}
+		if unicode.IsLetter(r) {
+			letters++
+		}
+		last, whole = r, utf8.AppendRune(whole, r)
+	}
+	end(len(text), 0)
+	w.spellings = wordSpellings(string(whole))
+	if len(pieces) == 1 && len(whole) == pieces[0].to {
+		return
+	}
+	for _, p := range pieces {
+		form := wordSpellings(text[p.from:p.to])[0]
+		if form != "" && (!w.elided || utf8.RuneCountInString(form) >= minElidedPart) {
+			w.parts = append(w.parts, token{form, w.start + p.from, w.start + p.to})
 		}
 	}
+}
+
+// lowerLetters returns how many lower-case letters text begins with.
+func lowerLetters(text string) (n int) {
+	for _, r := range text {
+		if !unicode.IsLower(r) {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// wordSpellings returns the folded forms of a word with or without a decimal number.
+func wordSpellings(word string) []string {
+	at := strings.IndexAny(word, ".,")
+	if at < 0 {
+		return spellings(strings.NewReplacer("×", "x", "✕", "x", "*", "x").Replace(word))
+	}
+	from, to := at, at+1
+	for from > 0 && isASCIIDigit(word[from-1]) {
+		from--
+	}
+	for to < len(word) && isASCIIDigit(word[to]) {
+		to++
+	}
+	whole, fraction := word[from:at], strings.TrimRight(word[at+1:to], "0")
+	number := whole
+	if fraction != "" {
+		number += "." + fraction
+	}
+	numbers := []string{number}
+	if to-at == 4 && whole != "0" && len(whole) <= 3 { // 1,234 may be a thousand and more
+		numbers = []string{whole + word[at+1:to], number}
+	}
+	var all []string
+	for _, n := range numbers {
+		for _, rest := range wordSpellings(word[to:]) {
+			for _, begin := range spellings(word[:from]) {
+				all = append(all, begin+n+rest)
+			}
+		}
+	}
+	return all
+}
+
+// terms returns the spellings and parts of the words, and in scripts without spaces each pair of
+// neighbours.
+func terms(words []rawWord) []token {
+	all := make([]token, 0, len(words))
+	for i, w := range words {
+		for _, s := range w.spellings {
+			all = append(all, token{s, w.start, w.end})
+		}
+		all = append(all, w.parts...)
+		if i > 0 && w.unspaced && words[i-1].unspaced && words[i-1].end == w.start {
+			all = append(all, token{words[i-1].spellings[0] + w.spellings[0], words[i-1].start, w.end})
+		}
+	}
+	return all
+}
+
+// Limits of the words that are joined.
+const (
+	maxJoined     = 48 // bytes of a joined word
+	maxJoinedUnit = 4  // bytes of a unit or short name that is joined to its number in a description
+)
+
+// atom is a word without parts, or a part of a word.
+type atom struct {
+	token
+	follows bool // joins may extend from the previous atom
+	glue    string
+}
+
+// atoms returns the pieces of which words are joined.
+func atoms(words []rawWord) (all []atom) {
+	follows := false
+	for _, w := range words {
+		switch {
+		case w.unspaced || w.symbol:
+			follows = false
+			continue
+		case w.parts != nil && !w.elided:
+			for k, p := range w.parts {
+				a := atom{p, follows || k > 0, w.glue}
+				if k > 0 {
+					a.glue = inWord
+				}
+				all = append(all, a)
+			}
+		default:
+			all = append(all, atom{token{w.spellings[0], w.start, w.end}, follows, w.glue})
+		}
+		follows = true
+	}
+	return all
+}
+
+// joins returns the words that arise when two or three neighbours are written as one, or all that
+// marks join: wifi of Wi-Fi, 10mm of 10 mm, 50x60 of 50 x 60. Two numbers are never joined, except as
+// a fraction. With unitsOnly it returns only those of a number and what belongs to it.
+func joins(words []rawWord, unitsOnly bool) (joined []token) {
+	all := atoms(words)
+	for i, first := range all {
+		term, glued := first.term, true
+		for j := i + 1; j < len(all) && all[j].follows; j++ {
+			left, right := all[j-1], all[j]
+			if endsWithDigit(left.term) && startsWithDigit(right.term) {
+				if right.glue == "/" && j == i+1 {
+					joined = append(joined, token{left.term + "/" + right.term, left.start, right.end})
+				}
+				break
+			}
+			glued = glued && right.glue != ""
+			term += right.term
+			if len(term) > maxJoined || j > i+2 && !glued || unitsOnly && !isUnit(left.term, right.term) {
+				break
+			}
+			if unitsOnly && j > i+1 && left.term != "x" {
+				break
+			}
+			joined = append(joined, token{term, first.start, right.end})
+		}
+	}
+	return joined
+}
+
+// isUnit reports whether one of two words is a number and the other one short.
+func isUnit(left, right string) bool {
+	return endsWithDigit(left) && len(right) <= maxJoinedUnit || startsWithDigit(right) && len(left) <= maxJoinedUnit
+}
+
+// Tokenize returns the folded words of text, without their parts.
+func Tokenize(text string) []string {
+	var all []string
+	for _, w := range analyze(text) {
+		all = append(all, w.spellings[0])
+	}
+	return all
 }
 
 // isWordChar reports whether r can be part of a word.
@@ -115,22 +320,38 @@ func isWordChar(r rune) bool {
 
 // isUnspaced reports whether r belongs to a script that puts no spaces between words.
 func isUnspaced(r rune) bool {
-	return r >= 0x0e00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+	return r >= 0x0e00 && (unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) || r == 'ー')
 }
 
-// Stem returns word without an English plural ending.
-func Stem(word string) string {
-	if !strings.HasSuffix(word, "s") {
-		return word
-	}
-	token := analysis.TokenStream{{Term: []byte(word)}}
-	return string((&en.EnglishPluralStemmerFilter{}).Filter(token)[0].Term)
+// isEmoji reports whether r is a pictograph.
+func isEmoji(r rune) bool {
+	return r >= 0x1f000 && unicode.In(r, unicode.So) || r >= 0x2600 && r <= 0x27bf || r >= 0x2b00 && r <= 0x2bff
 }
 
-func stemAll(words []string) []string {
-	all := make([]string, len(words))
-	for i, w := range words {
-		all[i] = Stem(w)
+// isRegional reports whether r is a regional indicator; two of them are a flag.
+func isRegional(r rune) bool { return r >= 0x1f1e6 && r <= 0x1f1ff }
+
+func isApostrophe(r rune) bool { return strings.ContainsRune("'’‘ʼ＇´`", r) }
+
+func isASCIIDigit(b byte) bool { return b >= '0' && b <= '9' }
+
+func isDigit(r rune) bool { return r >= '0' && r <= '9' }
+
+// isNumeric reports whether r is a part of a number within a word.
+func isNumeric(r rune) bool { return unicode.IsNumber(r) || r == '.' || r == ',' }
+
+func startsWithDigit(word string) bool { return word != "" && isASCIIDigit(word[0]) }
+
+func endsWithDigit(word string) bool { return word != "" && isASCIIDigit(word[len(word)-1]) }
+
+// inWord is the glue of the parts of a word.
+const inWord = "+"
+
+// glue returns text if it is one mark that joins two words, else "".
+func glue(text string) string {
+	_, size := utf8.DecodeRuneInString(text)
+	if len(text) == size && strings.ContainsAny(text, "-‐‑–_./&+'’:|~@\\") {
+		return text
 	}
-	return all
+	return ""
 }

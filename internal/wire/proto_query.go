@@ -75,7 +75,13 @@ func PositionsFromProto(m []*catalogv1.Position) []catalog.Position {
 
 // PageToProto converts p to a message.
 func PageToProto(p catalog.Page) *catalogv1.SearchProductsResponse {
-	m := &catalogv1.SearchProductsResponse{Items: productsToProto(p.Items), Total: p.Total, NextCursor: p.NextCursor, DidYouMean: p.DidYouMean}
+	m := &catalogv1.SearchProductsResponse{
+		Items: productsToProto(p.Items), Total: p.Total, NextCursor: p.NextCursor,
+		Match: string(p.Match), Unmatched: p.Unmatched, DidYouMean: p.DidYouMean,
+	}
+	for _, c := range p.Corrections {
+		m.Corrections = append(m.Corrections, &catalogv1.Correction{Word: c.Word, Correction: c.Correction})
+	}
 	for _, f := range p.Facets {
 		m.Facets = append(m.Facets, &catalogv1.Facet{Field: f.Field, Attribute: f.Attribute, Values: facetValuesToProto(f.Values)})
 	}
@@ -99,7 +105,13 @@ func PageFromProto(m *catalogv1.SearchProductsResponse) (catalog.Page, error) {
 	if err != nil {
 		return catalog.Page{}, err
 	}
-	p := catalog.Page{Items: items, Total: m.GetTotal(), NextCursor: m.GetNextCursor(), DidYouMean: m.GetDidYouMean()}
+	p := catalog.Page{
+		Items: items, Total: m.GetTotal(), NextCursor: m.GetNextCursor(),
+		Match: catalog.Match(m.GetMatch()), Unmatched: m.GetUnmatched(), DidYouMean: m.GetDidYouMean(),
+	}
+	for _, c := range m.GetCorrections() {
+		p.Corrections = append(p.Corrections, catalog.Correction{Word: c.GetWord(), Correction: c.GetCorrection()})
+	}
 	for _, f := range m.GetFacets() {
 		p.Facets = append(p.Facets, catalog.Facet{Field: f.GetField(), Attribute: f.GetAttribute(), Values: facetValuesFromProto(f.GetValues())})
 	}

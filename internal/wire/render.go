@@ -74,7 +74,13 @@ func ProductDataToJSON(d catalog.ProductData) api.ProductData {
 
 // PageToJSON renders p as the contract defines it.
 func PageToJSON(p catalog.Page) api.Page {
-	m := api.Page{Items: productsToJSON(p.Items), Total: p.Total, NextCursor: p.NextCursor, DidYouMean: p.DidYouMean}
+	m := api.Page{
+		Items: productsToJSON(p.Items), Total: p.Total, NextCursor: p.NextCursor,
+		Match: api.PageMatch(p.Match), Unmatched: p.Unmatched, DidYouMean: p.DidYouMean,
+	}
+	for _, c := range p.Corrections {
+		m.Corrections = append(m.Corrections, api.Correction{Word: c.Word, Correction: c.Correction})
+	}
 	for _, f := range p.Facets {
 		m.Facets = append(m.Facets, api.Facet{Field: api.FacetField(f.Field), Attribute: f.Attribute, Values: facetValuesToJSON(f.Values)})
 	}
@@ -99,7 +105,13 @@ func PageFromJSON(m api.Page) (catalog.Page, error) {
 	if err != nil {
 		return catalog.Page{}, err
 	}
-	p := catalog.Page{Items: items, Total: m.Total, NextCursor: m.NextCursor, DidYouMean: m.DidYouMean}
+	p := catalog.Page{
+		Items: items, Total: m.Total, NextCursor: m.NextCursor,
+		Match: catalog.Match(m.Match), Unmatched: m.Unmatched, DidYouMean: m.DidYouMean,
+	}
+	for _, c := range m.Corrections {
+		p.Corrections = append(p.Corrections, catalog.Correction{Word: c.Word, Correction: c.Correction})
+	}
 	for _, f := range m.Facets {
 		p.Facets = append(p.Facets, catalog.Facet{Field: string(f.Field), Attribute: f.Attribute, Values: facetValuesFromJSON(f.Values)})
 	}

@@ -387,6 +387,7 @@ func TestRoundTrip_queries(t *testing.T) {
 	}
 	page := catalog.Page{
 		Items: []catalog.Product{product("Oak table"), product("Chair")}, Total: 17, NextCursor: "next", DidYouMean: "oak",
+		Match: catalog.MatchPartial, Unmatched: []string{"bv"}, Corrections: []catalog.Correction{{Word: "tabel", Correction: "table"}},
 		Facets: []catalog.Facet{
 			{Field: "category", Values: []catalog.FacetValue{{Value: "Furniture", Count: 2}}},
 			{Field: "attribute", Attribute: "width", Values: []catalog.FacetValue{{Value: "45", Count: 2}}},

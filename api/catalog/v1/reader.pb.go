@@ -635,8 +635,14 @@ type SearchProductsResponse struct {
 	Facets     []*Facet `protobuf:"bytes,4,rep,name=facets,proto3" json:"facets,omitempty"`
 	// One entry for each item; empty unless the request has highlight.
 	Highlights []*Highlights `protobuf:"bytes,5,rep,name=highlights,proto3" json:"highlights,omitempty"`
-	// If nothing matches: a text with similar words that matches products, or "".
-	DidYouMean    string `protobuf:"bytes,6,opt,name=did_you_mean,json=didYouMean,proto3" json:"did_you_mean,omitempty"`
+	// If no product has all words: a text with similar words that matches products, or "".
+	DidYouMean string `protobuf:"bytes,6,opt,name=did_you_mean,json=didYouMean,proto3" json:"did_you_mean,omitempty"`
+	// "partial" if no product has all words of the text; the page is the only one.
+	Match string `protobuf:"bytes,7,opt,name=match,proto3" json:"match,omitempty"`
+	// Words of the text that the first product does not have, in a partial match.
+	Unmatched []string `protobuf:"bytes,8,rep,name=unmatched,proto3" json:"unmatched,omitempty"`
+	// Words of the text that no product has, and the similar words that matched.
+	Corrections   []*Correction `protobuf:"bytes,9,rep,name=corrections,proto3" json:"corrections,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -713,6 +719,80 @@ func (x *SearchProductsResponse) GetDidYouMean() string {
 	return ""
 }
 
+func (x *SearchProductsResponse) GetMatch() string {
+	if x != nil {
+		return x.Match
+	}
+	return ""
+}
+
+func (x *SearchProductsResponse) GetUnmatched() []string {
+	if x != nil {
+		return x.Unmatched
+	}
+	return nil
+}
+
+func (x *SearchProductsResponse) GetCorrections() []*Correction {
+	if x != nil {
+		return x.Corrections
+	}
+	return nil
+}
+
+// Correction is a misspelt word of a text.
+type Correction struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Word          string                 `protobuf:"bytes,1,opt,name=word,proto3" json:"word,omitempty"`
+	Correction    string                 `protobuf:"bytes,2,opt,name=correction,proto3" json:"correction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Correction) Reset() {
+	*x = Correction{}
+	mi := &file_catalog_v1_reader_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Correction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Correction) ProtoMessage() {}
+
+func (x *Correction) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_v1_reader_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Correction.ProtoReflect.Descriptor instead.
+func (*Correction) Descriptor() ([]byte, []int) {
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Correction) GetWord() string {
+	if x != nil {
+		return x.Word
+	}
+	return ""
+}
+
+func (x *Correction) GetCorrection() string {
+	if x != nil {
+		return x.Correction
+	}
+	return ""
+}
+
 // Facet counts the matching products by the values of one field.
 type Facet struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -727,7 +807,7 @@ type Facet struct {
 
 func (x *Facet) Reset() {
 	*x = Facet{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[8]
+	mi := &file_catalog_v1_reader_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -739,7 +819,7 @@ func (x *Facet) String() string {
 func (*Facet) ProtoMessage() {}
 
 func (x *Facet) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[8]
+	mi := &file_catalog_v1_reader_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -752,7 +832,7 @@ func (x *Facet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facet.ProtoReflect.Descriptor instead.
 func (*Facet) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{8}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Facet) GetField() string {
@@ -787,7 +867,7 @@ type FacetValue struct {
 
 func (x *FacetValue) Reset() {
 	*x = FacetValue{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[9]
+	mi := &file_catalog_v1_reader_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +879,7 @@ func (x *FacetValue) String() string {
 func (*FacetValue) ProtoMessage() {}
 
 func (x *FacetValue) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[9]
+	mi := &file_catalog_v1_reader_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +892,7 @@ func (x *FacetValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FacetValue.ProtoReflect.Descriptor instead.
 func (*FacetValue) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{9}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *FacetValue) GetValue() string {
@@ -839,7 +919,7 @@ type Highlights struct {
 
 func (x *Highlights) Reset() {
 	*x = Highlights{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[10]
+	mi := &file_catalog_v1_reader_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -851,7 +931,7 @@ func (x *Highlights) String() string {
 func (*Highlights) ProtoMessage() {}
 
 func (x *Highlights) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[10]
+	mi := &file_catalog_v1_reader_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -864,7 +944,7 @@ func (x *Highlights) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Highlights.ProtoReflect.Descriptor instead.
 func (*Highlights) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{10}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Highlights) GetFields() []*Highlight {
@@ -887,7 +967,7 @@ type Highlight struct {
 
 func (x *Highlight) Reset() {
 	*x = Highlight{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[11]
+	mi := &file_catalog_v1_reader_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +979,7 @@ func (x *Highlight) String() string {
 func (*Highlight) ProtoMessage() {}
 
 func (x *Highlight) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[11]
+	mi := &file_catalog_v1_reader_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +992,7 @@ func (x *Highlight) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Highlight.ProtoReflect.Descriptor instead.
 func (*Highlight) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{11}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Highlight) GetField() string {
@@ -940,7 +1020,7 @@ type Fragment struct {
 
 func (x *Fragment) Reset() {
 	*x = Fragment{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[12]
+	mi := &file_catalog_v1_reader_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +1032,7 @@ func (x *Fragment) String() string {
 func (*Fragment) ProtoMessage() {}
 
 func (x *Fragment) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[12]
+	mi := &file_catalog_v1_reader_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1045,7 @@ func (x *Fragment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fragment.ProtoReflect.Descriptor instead.
 func (*Fragment) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{12}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Fragment) GetText() string {
@@ -996,7 +1076,7 @@ type SuggestProductsRequest struct {
 
 func (x *SuggestProductsRequest) Reset() {
 	*x = SuggestProductsRequest{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[13]
+	mi := &file_catalog_v1_reader_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1008,7 +1088,7 @@ func (x *SuggestProductsRequest) String() string {
 func (*SuggestProductsRequest) ProtoMessage() {}
 
 func (x *SuggestProductsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[13]
+	mi := &file_catalog_v1_reader_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1021,7 +1101,7 @@ func (x *SuggestProductsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuggestProductsRequest.ProtoReflect.Descriptor instead.
 func (*SuggestProductsRequest) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{13}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SuggestProductsRequest) GetText() string {
@@ -1059,7 +1139,7 @@ type SuggestProductsResponse struct {
 
 func (x *SuggestProductsResponse) Reset() {
 	*x = SuggestProductsResponse{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[14]
+	mi := &file_catalog_v1_reader_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1151,7 @@ func (x *SuggestProductsResponse) String() string {
 func (*SuggestProductsResponse) ProtoMessage() {}
 
 func (x *SuggestProductsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[14]
+	mi := &file_catalog_v1_reader_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,7 +1164,7 @@ func (x *SuggestProductsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuggestProductsResponse.ProtoReflect.Descriptor instead.
 func (*SuggestProductsResponse) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{14}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SuggestProductsResponse) GetTexts() []string {
@@ -1123,7 +1203,7 @@ type WatchChangesRequest struct {
 
 func (x *WatchChangesRequest) Reset() {
 	*x = WatchChangesRequest{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[15]
+	mi := &file_catalog_v1_reader_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1215,7 @@ func (x *WatchChangesRequest) String() string {
 func (*WatchChangesRequest) ProtoMessage() {}
 
 func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[15]
+	mi := &file_catalog_v1_reader_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1228,7 @@ func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchChangesRequest.ProtoReflect.Descriptor instead.
 func (*WatchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{15}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchChangesRequest) GetAfter() string {
@@ -1185,7 +1265,7 @@ type WatchChangesResponse struct {
 
 func (x *WatchChangesResponse) Reset() {
 	*x = WatchChangesResponse{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[16]
+	mi := &file_catalog_v1_reader_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1197,7 +1277,7 @@ func (x *WatchChangesResponse) String() string {
 func (*WatchChangesResponse) ProtoMessage() {}
 
 func (x *WatchChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[16]
+	mi := &file_catalog_v1_reader_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1210,7 +1290,7 @@ func (x *WatchChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchChangesResponse.ProtoReflect.Descriptor instead.
 func (*WatchChangesResponse) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{16}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WatchChangesResponse) GetId() string {
@@ -1237,7 +1317,7 @@ type VerifyRequest struct {
 
 func (x *VerifyRequest) Reset() {
 	*x = VerifyRequest{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[17]
+	mi := &file_catalog_v1_reader_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1329,7 @@ func (x *VerifyRequest) String() string {
 func (*VerifyRequest) ProtoMessage() {}
 
 func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[17]
+	mi := &file_catalog_v1_reader_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1342,7 @@ func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRequest) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{17}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *VerifyRequest) GetRepair() bool {
@@ -1286,7 +1366,7 @@ type VerifyResponse struct {
 
 func (x *VerifyResponse) Reset() {
 	*x = VerifyResponse{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[18]
+	mi := &file_catalog_v1_reader_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1378,7 @@ func (x *VerifyResponse) String() string {
 func (*VerifyResponse) ProtoMessage() {}
 
 func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[18]
+	mi := &file_catalog_v1_reader_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1391,7 @@ func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyResponse.ProtoReflect.Descriptor instead.
 func (*VerifyResponse) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{18}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *VerifyResponse) GetUpdate() isVerifyResponse_Update {
@@ -1381,7 +1461,7 @@ type RebuildRequest struct {
 
 func (x *RebuildRequest) Reset() {
 	*x = RebuildRequest{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[19]
+	mi := &file_catalog_v1_reader_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1393,7 +1473,7 @@ func (x *RebuildRequest) String() string {
 func (*RebuildRequest) ProtoMessage() {}
 
 func (x *RebuildRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[19]
+	mi := &file_catalog_v1_reader_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1406,7 +1486,7 @@ func (x *RebuildRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildRequest.ProtoReflect.Descriptor instead.
 func (*RebuildRequest) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{19}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RebuildRequest) GetStores() []string {
@@ -1432,7 +1512,7 @@ type RebuildResponse struct {
 
 func (x *RebuildResponse) Reset() {
 	*x = RebuildResponse{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[20]
+	mi := &file_catalog_v1_reader_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1444,7 +1524,7 @@ func (x *RebuildResponse) String() string {
 func (*RebuildResponse) ProtoMessage() {}
 
 func (x *RebuildResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[20]
+	mi := &file_catalog_v1_reader_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1457,7 +1537,7 @@ func (x *RebuildResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildResponse.ProtoReflect.Descriptor instead.
 func (*RebuildResponse) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{20}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RebuildResponse) GetProgress() *JobProgress {
@@ -1482,7 +1562,7 @@ type JobProgress struct {
 
 func (x *JobProgress) Reset() {
 	*x = JobProgress{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[21]
+	mi := &file_catalog_v1_reader_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1494,7 +1574,7 @@ func (x *JobProgress) String() string {
 func (*JobProgress) ProtoMessage() {}
 
 func (x *JobProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[21]
+	mi := &file_catalog_v1_reader_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1587,7 @@ func (x *JobProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobProgress.ProtoReflect.Descriptor instead.
 func (*JobProgress) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{21}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *JobProgress) GetStep() string {
@@ -1548,7 +1628,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[22]
+	mi := &file_catalog_v1_reader_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1560,7 +1640,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[22]
+	mi := &file_catalog_v1_reader_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1573,7 +1653,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{22}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Difference) GetStore() string {
@@ -1628,7 +1708,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_catalog_v1_reader_proto_msgTypes[23]
+	mi := &file_catalog_v1_reader_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +1720,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_v1_reader_proto_msgTypes[23]
+	mi := &file_catalog_v1_reader_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1653,7 +1733,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{23}
+	return file_catalog_v1_reader_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Comparison) GetStore() string {
@@ -1745,7 +1825,7 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\x04gtin\x18\x10 \x01(\tB\a\xbaH\x04r\x02\x18\x0eR\x04gtin\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xff\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xed\x02\n" +
 	"\x16SearchProductsResponse\x12)\n" +
 	"\x05items\x18\x01 \x03(\v2\x13.catalog.v1.ProductR\x05items\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x1f\n" +
@@ -1756,7 +1836,16 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"highlights\x18\x05 \x03(\v2\x16.catalog.v1.HighlightsR\n" +
 	"highlights\x12 \n" +
 	"\fdid_you_mean\x18\x06 \x01(\tR\n" +
-	"didYouMean\"k\n" +
+	"didYouMean\x12\x14\n" +
+	"\x05match\x18\a \x01(\tR\x05match\x12\x1c\n" +
+	"\tunmatched\x18\b \x03(\tR\tunmatched\x128\n" +
+	"\vcorrections\x18\t \x03(\v2\x16.catalog.v1.CorrectionR\vcorrections\"@\n" +
+	"\n" +
+	"Correction\x12\x12\n" +
+	"\x04word\x18\x01 \x01(\tR\x04word\x12\x1e\n" +
+	"\n" +
+	"correction\x18\x02 \x01(\tR\n" +
+	"correction\"k\n" +
 	"\x05Facet\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12.\n" +
 	"\x06values\x18\x02 \x03(\v2\x16.catalog.v1.FacetValueR\x06values\x12\x1c\n" +
@@ -1862,7 +1951,7 @@ func file_catalog_v1_reader_proto_rawDescGZIP() []byte {
 }
 
 var file_catalog_v1_reader_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_catalog_v1_reader_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_catalog_v1_reader_proto_goTypes = []any{
 	(Sort)(0),                       // 0: catalog.v1.Sort
 	(RebuildAction)(0),              // 1: catalog.v1.RebuildAction
@@ -1874,75 +1963,77 @@ var file_catalog_v1_reader_proto_goTypes = []any{
 	(*ProductResult)(nil),           // 7: catalog.v1.ProductResult
 	(*SearchProductsRequest)(nil),   // 8: catalog.v1.SearchProductsRequest
 	(*SearchProductsResponse)(nil),  // 9: catalog.v1.SearchProductsResponse
-	(*Facet)(nil),                   // 10: catalog.v1.Facet
-	(*FacetValue)(nil),              // 11: catalog.v1.FacetValue
-	(*Highlights)(nil),              // 12: catalog.v1.Highlights
-	(*Highlight)(nil),               // 13: catalog.v1.Highlight
-	(*Fragment)(nil),                // 14: catalog.v1.Fragment
-	(*SuggestProductsRequest)(nil),  // 15: catalog.v1.SuggestProductsRequest
-	(*SuggestProductsResponse)(nil), // 16: catalog.v1.SuggestProductsResponse
-	(*WatchChangesRequest)(nil),     // 17: catalog.v1.WatchChangesRequest
-	(*WatchChangesResponse)(nil),    // 18: catalog.v1.WatchChangesResponse
-	(*VerifyRequest)(nil),           // 19: catalog.v1.VerifyRequest
-	(*VerifyResponse)(nil),          // 20: catalog.v1.VerifyResponse
-	(*RebuildRequest)(nil),          // 21: catalog.v1.RebuildRequest
-	(*RebuildResponse)(nil),         // 22: catalog.v1.RebuildResponse
-	(*JobProgress)(nil),             // 23: catalog.v1.JobProgress
-	(*Difference)(nil),              // 24: catalog.v1.Difference
-	(*Comparison)(nil),              // 25: catalog.v1.Comparison
-	nil,                             // 26: catalog.v1.SearchProductsRequest.AttributesEntry
-	(*Product)(nil),                 // 27: catalog.v1.Product
-	(*Decimal)(nil),                 // 28: catalog.v1.Decimal
-	(*Event)(nil),                   // 29: catalog.v1.Event
+	(*Correction)(nil),              // 10: catalog.v1.Correction
+	(*Facet)(nil),                   // 11: catalog.v1.Facet
+	(*FacetValue)(nil),              // 12: catalog.v1.FacetValue
+	(*Highlights)(nil),              // 13: catalog.v1.Highlights
+	(*Highlight)(nil),               // 14: catalog.v1.Highlight
+	(*Fragment)(nil),                // 15: catalog.v1.Fragment
+	(*SuggestProductsRequest)(nil),  // 16: catalog.v1.SuggestProductsRequest
+	(*SuggestProductsResponse)(nil), // 17: catalog.v1.SuggestProductsResponse
+	(*WatchChangesRequest)(nil),     // 18: catalog.v1.WatchChangesRequest
+	(*WatchChangesResponse)(nil),    // 19: catalog.v1.WatchChangesResponse
+	(*VerifyRequest)(nil),           // 20: catalog.v1.VerifyRequest
+	(*VerifyResponse)(nil),          // 21: catalog.v1.VerifyResponse
+	(*RebuildRequest)(nil),          // 22: catalog.v1.RebuildRequest
+	(*RebuildResponse)(nil),         // 23: catalog.v1.RebuildResponse
+	(*JobProgress)(nil),             // 24: catalog.v1.JobProgress
+	(*Difference)(nil),              // 25: catalog.v1.Difference
+	(*Comparison)(nil),              // 26: catalog.v1.Comparison
+	nil,                             // 27: catalog.v1.SearchProductsRequest.AttributesEntry
+	(*Product)(nil),                 // 28: catalog.v1.Product
+	(*Decimal)(nil),                 // 29: catalog.v1.Decimal
+	(*Event)(nil),                   // 30: catalog.v1.Event
 }
 var file_catalog_v1_reader_proto_depIdxs = []int32{
 	2,  // 0: catalog.v1.GetProductRequest.position:type_name -> catalog.v1.Position
-	27, // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
+	28, // 1: catalog.v1.GetProductResponse.product:type_name -> catalog.v1.Product
 	2,  // 2: catalog.v1.GetProductResponse.position:type_name -> catalog.v1.Position
 	3,  // 3: catalog.v1.GetProductsRequest.products:type_name -> catalog.v1.GetProductRequest
 	7,  // 4: catalog.v1.GetProductsResponse.results:type_name -> catalog.v1.ProductResult
 	2,  // 5: catalog.v1.ProductResult.position:type_name -> catalog.v1.Position
-	28, // 6: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
-	28, // 7: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
+	29, // 6: catalog.v1.SearchProductsRequest.min_price:type_name -> catalog.v1.Decimal
+	29, // 7: catalog.v1.SearchProductsRequest.max_price:type_name -> catalog.v1.Decimal
 	0,  // 8: catalog.v1.SearchProductsRequest.sort:type_name -> catalog.v1.Sort
 	2,  // 9: catalog.v1.SearchProductsRequest.positions:type_name -> catalog.v1.Position
-	26, // 10: catalog.v1.SearchProductsRequest.attributes:type_name -> catalog.v1.SearchProductsRequest.AttributesEntry
-	27, // 11: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
-	10, // 12: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
-	12, // 13: catalog.v1.SearchProductsResponse.highlights:type_name -> catalog.v1.Highlights
-	11, // 14: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
-	13, // 15: catalog.v1.Highlights.fields:type_name -> catalog.v1.Highlight
-	14, // 16: catalog.v1.Highlight.fragments:type_name -> catalog.v1.Fragment
-	2,  // 17: catalog.v1.SuggestProductsRequest.positions:type_name -> catalog.v1.Position
-	11, // 18: catalog.v1.SuggestProductsResponse.categories:type_name -> catalog.v1.FacetValue
-	27, // 19: catalog.v1.SuggestProductsResponse.products:type_name -> catalog.v1.Product
-	29, // 20: catalog.v1.WatchChangesResponse.event:type_name -> catalog.v1.Event
-	23, // 21: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.JobProgress
-	24, // 22: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
-	25, // 23: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
-	1,  // 24: catalog.v1.RebuildRequest.action:type_name -> catalog.v1.RebuildAction
-	23, // 25: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.JobProgress
-	27, // 26: catalog.v1.Difference.got:type_name -> catalog.v1.Product
-	27, // 27: catalog.v1.Difference.want:type_name -> catalog.v1.Product
-	3,  // 28: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
-	5,  // 29: catalog.v1.ReaderService.GetProducts:input_type -> catalog.v1.GetProductsRequest
-	8,  // 30: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
-	15, // 31: catalog.v1.ReaderService.SuggestProducts:input_type -> catalog.v1.SuggestProductsRequest
-	17, // 32: catalog.v1.ReaderService.WatchChanges:input_type -> catalog.v1.WatchChangesRequest
-	19, // 33: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
-	21, // 34: catalog.v1.ReaderService.Rebuild:input_type -> catalog.v1.RebuildRequest
-	4,  // 35: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
-	6,  // 36: catalog.v1.ReaderService.GetProducts:output_type -> catalog.v1.GetProductsResponse
-	9,  // 37: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
-	16, // 38: catalog.v1.ReaderService.SuggestProducts:output_type -> catalog.v1.SuggestProductsResponse
-	18, // 39: catalog.v1.ReaderService.WatchChanges:output_type -> catalog.v1.WatchChangesResponse
-	20, // 40: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
-	22, // 41: catalog.v1.ReaderService.Rebuild:output_type -> catalog.v1.RebuildResponse
-	35, // [35:42] is the sub-list for method output_type
-	28, // [28:35] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	27, // 10: catalog.v1.SearchProductsRequest.attributes:type_name -> catalog.v1.SearchProductsRequest.AttributesEntry
+	28, // 11: catalog.v1.SearchProductsResponse.items:type_name -> catalog.v1.Product
+	11, // 12: catalog.v1.SearchProductsResponse.facets:type_name -> catalog.v1.Facet
+	13, // 13: catalog.v1.SearchProductsResponse.highlights:type_name -> catalog.v1.Highlights
+	10, // 14: catalog.v1.SearchProductsResponse.corrections:type_name -> catalog.v1.Correction
+	12, // 15: catalog.v1.Facet.values:type_name -> catalog.v1.FacetValue
+	14, // 16: catalog.v1.Highlights.fields:type_name -> catalog.v1.Highlight
+	15, // 17: catalog.v1.Highlight.fragments:type_name -> catalog.v1.Fragment
+	2,  // 18: catalog.v1.SuggestProductsRequest.positions:type_name -> catalog.v1.Position
+	12, // 19: catalog.v1.SuggestProductsResponse.categories:type_name -> catalog.v1.FacetValue
+	28, // 20: catalog.v1.SuggestProductsResponse.products:type_name -> catalog.v1.Product
+	30, // 21: catalog.v1.WatchChangesResponse.event:type_name -> catalog.v1.Event
+	24, // 22: catalog.v1.VerifyResponse.progress:type_name -> catalog.v1.JobProgress
+	25, // 23: catalog.v1.VerifyResponse.difference:type_name -> catalog.v1.Difference
+	26, // 24: catalog.v1.VerifyResponse.comparison:type_name -> catalog.v1.Comparison
+	1,  // 25: catalog.v1.RebuildRequest.action:type_name -> catalog.v1.RebuildAction
+	24, // 26: catalog.v1.RebuildResponse.progress:type_name -> catalog.v1.JobProgress
+	28, // 27: catalog.v1.Difference.got:type_name -> catalog.v1.Product
+	28, // 28: catalog.v1.Difference.want:type_name -> catalog.v1.Product
+	3,  // 29: catalog.v1.ReaderService.GetProduct:input_type -> catalog.v1.GetProductRequest
+	5,  // 30: catalog.v1.ReaderService.GetProducts:input_type -> catalog.v1.GetProductsRequest
+	8,  // 31: catalog.v1.ReaderService.SearchProducts:input_type -> catalog.v1.SearchProductsRequest
+	16, // 32: catalog.v1.ReaderService.SuggestProducts:input_type -> catalog.v1.SuggestProductsRequest
+	18, // 33: catalog.v1.ReaderService.WatchChanges:input_type -> catalog.v1.WatchChangesRequest
+	20, // 34: catalog.v1.ReaderService.Verify:input_type -> catalog.v1.VerifyRequest
+	22, // 35: catalog.v1.ReaderService.Rebuild:input_type -> catalog.v1.RebuildRequest
+	4,  // 36: catalog.v1.ReaderService.GetProduct:output_type -> catalog.v1.GetProductResponse
+	6,  // 37: catalog.v1.ReaderService.GetProducts:output_type -> catalog.v1.GetProductsResponse
+	9,  // 38: catalog.v1.ReaderService.SearchProducts:output_type -> catalog.v1.SearchProductsResponse
+	17, // 39: catalog.v1.ReaderService.SuggestProducts:output_type -> catalog.v1.SuggestProductsResponse
+	19, // 40: catalog.v1.ReaderService.WatchChanges:output_type -> catalog.v1.WatchChangesResponse
+	21, // 41: catalog.v1.ReaderService.Verify:output_type -> catalog.v1.VerifyResponse
+	23, // 42: catalog.v1.ReaderService.Rebuild:output_type -> catalog.v1.RebuildResponse
+	36, // [36:43] is the sub-list for method output_type
+	29, // [29:36] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_catalog_v1_reader_proto_init() }
@@ -1952,7 +2043,7 @@ func file_catalog_v1_reader_proto_init() {
 	}
 	file_catalog_v1_event_proto_init()
 	file_catalog_v1_product_proto_init()
-	file_catalog_v1_reader_proto_msgTypes[18].OneofWrappers = []any{
+	file_catalog_v1_reader_proto_msgTypes[19].OneofWrappers = []any{
 		(*VerifyResponse_Progress)(nil),
 		(*VerifyResponse_Difference)(nil),
 		(*VerifyResponse_Comparison)(nil),
@@ -1963,7 +2054,7 @@ func file_catalog_v1_reader_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_catalog_v1_reader_proto_rawDesc), len(file_catalog_v1_reader_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
