@@ -31,7 +31,7 @@ import (
 // client any more. So commands are small, and few updates are in flight. A command
 // that inserts holds one connection.
 const (
-	replacesPerCommand = 40
+	replacesPerCommand = 20
 	insertsPerCommand  = 500
 	defaultMaxInflight = 60 // two readers stay below a pool of 150 connections, three below 200
 )
@@ -65,7 +65,7 @@ type Config struct {
 	// MaxInflight is the maximum number of updates that are sent and not yet
 	// acknowledged; an insertion of many products counts as one. Raise it to project faster into MongoDB.
 	// With FerretDB, the sum over all readers must stay below its pool_max_conns.
-	// 0 means 60; values below 40 mean 40.
+	// 0 means 60; values below 20 mean 20.
 	MaxInflight int
 
 	// Memory bounds the memory of writes. Nil means the same limit, without metrics.

@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"golang.org/x/sync/errgroup"
 
 	"catalog"
 	"catalog/eventlog"
@@ -56,30 +57,42 @@ func productEntries(products []catalog.Product) []entry {
 // (One write would do with an upsert that filters by version. But it reports a
 // duplicate key for an entry that is not newer, and FerretDB then leaves out the rest.)
 func (v *View) put(ctx context.Context, c *mongo.Collection, absent, present []entry) error {
-	absent = slices.Clip(absent)
-	for _, part := range split(present, replacesPerCommand) {
+	missing, err := concurrently(ctx, split(present, replacesPerCommand), func(ctx context.Context, part []entry) ([]entry, error) {
 		found, err := v.replace(ctx, c, part)
-		if err != nil {
-			return err
+		if found < len(part) {
+			return part, err // the server does not report which ones
 		}
-		if found < len(part) { // the server does not report which ones
-			absent = append(absent, part...)
-		}
+		return nil, err
+	})
+	if err != nil {
+		return err
 	}
-	var exist []entry
-	for _, part := range split(absent, insertsPerCommand) {
-		found, err := v.insert(ctx, c, part)
-		if err != nil {
-			return err
-		}
-		exist = append(exist, found...)
+	exist, err := concurrently(ctx, split(slices.Concat(absent, missing), insertsPerCommand), func(ctx context.Context, part []entry) ([]entry, error) {
+		return v.insert(ctx, c, part)
+	})
+	if err != nil {
+		return err
 	}
-	for _, part := range split(exist, replacesPerCommand) {
-		if _, err := v.replace(ctx, c, part); err != nil {
+	_, err = concurrently(ctx, split(exist, replacesPerCommand), func(ctx context.Context, part []entry) ([]entry, error) {
+		_, err := v.replace(ctx, c, part)
+		return nil, err
+	})
+	return err
+}
+
+// concurrently calls f for each part, and returns the entries that the calls return.
+// The limits of send decide how many run at once.
+func concurrently(ctx context.Context, parts [][]entry, f func(context.Context, []entry) ([]entry, error)) (all []entry, err error) {
+	calls, ctx := errgroup.WithContext(ctx)
+	results := make([][]entry, len(parts))
+	for i, part := range parts {
+		calls.Go(func() (err error) {
+			results[i], err = f(ctx, part)
 			return err
-		}
+		})
 	}
-	return nil
+	err = calls.Wait()
+	return slices.Concat(results...), err
 }
 
 // split divides entries into commands of at most limit entries and about
