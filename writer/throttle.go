@@ -28,9 +28,10 @@ const (
 	// however slow the view is: writes matter more.
 	minThrottledRate = 100
 
-	// throttledSlice is the time that the commands of one transaction take at the
-	// throttled rate, so that shards take turns.
-	throttledSlice = 100 * time.Millisecond
+	// throttledSlice is the time that the commands of one batch take at the throttled
+	// rate. Shards take turns, and each of many must have its turn before it seems to
+	// hang.
+	throttledSlice = 20 * time.Millisecond
 
 	// viewStalled is the time after which a shard that the view does not apply is left
 	// out of its delay: its reader is away, is stopped, or has lost its engine. Fewer
