@@ -91,7 +91,7 @@ var imports = map[string]string{
 	// Tests and tools.
 	"examples":     "",
 	"test/bench":   "*", // measures parts and the whole system
-	"test/chaos":   ". api api/catalog/v1 engine/enginetest/freeport engine/kafka eventlog internal/failpoint internal/rpc internal/wire",
+	"test/chaos":   ". api api/catalog/v1 engine/enginetest/freeport engine/kafka eventlog internal/failpoint internal/journal internal/rpc internal/wire",
 	"test/e2e":     "",
 	"test/mutants": "",
 	"test/scale":   ". engine/enginetest/freeport engine/enginetest/pgschema engine/kafka eventlog internal/daemon internal/wire",

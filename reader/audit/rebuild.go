@@ -18,6 +18,31 @@ import (
 // maxLoads is the number of shards that a rebuild loads concurrently.
 const maxLoads = 2
 
+// A rebuild waits for an engine that is unavailable for awayLimit at most: the writer cuts
+// off a snapshot that is not read for two minutes. It tries again after firstPause, then
+// after twice the pause before, up to longestPause.
+const (
+	awayLimit    = 100 * time.Second
+	firstPause   = 100 * time.Millisecond
+	longestPause = 2 * time.Second
+)
+
+// untilAvailable calls f until it returns nil or an error other than ErrUnavailable.
+func untilAvailable(ctx context.Context, f func() error) error {
+	since := time.Now()
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := f()
+		if !errors.Is(err, catalog.ErrUnavailable) || time.Since(since) > awayLimit {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
 // errUnchanged says that a rebuild failed before it changed anything that
 // queries read.
 var errUnchanged = errors.New("nothing was changed")
@@ -79,8 +104,8 @@ type progressFunc func(step string, products, of int64)
 
 // Rebuild applies the action to the stores ("view", "index"). For RebuildNew it
 // builds new generations from the journal while the live ones are read and
-// written, compares them with the journal, and switches. No read fails or goes
-// back in version. A process that dies during a rebuild leaves the old or the
+// written, compares them with the journal, and switches. It waits for an engine that
+// is away, for awayLimit at most. No read fails or goes back in version. A process that dies during a rebuild leaves the old or the
 // new generation live, and an incomplete standby to the next Rebuild.
 func (a *Auditor) Rebuild(ctx context.Context, stores []string, action RebuildAction, progress func(step string, products, of int64)) error {
 	if !a.rebuilding.TryLock() {
@@ -166,7 +191,7 @@ func loadStandbys(ctx context.Context, source *sourceDigest, replicas []rebuiltR
 	var loaded int64
 	load := func(ctx context.Context, products []catalog.Product) error {
 		for _, r := range replicas {
-			if err := r.standby.Load(ctx, products); err != nil {
+			if err := untilAvailable(ctx, func() error { return r.standby.Load(ctx, products) }); err != nil {
 				return err
 			}
 		}
@@ -215,7 +240,12 @@ func compareStandbys(ctx context.Context, source *sourceDigest, replicas []rebui
 				Difference: func(Difference) { differing++ },
 				Progress:   func(_ string, products, of int64) { report(i, products, of) },
 			}
-			if _, err := own.compare(ctx, r.asStandby()); err != nil {
+			err := untilAvailable(ctx, func() error {
+				differing = 0
+				_, err := own.compare(ctx, r.asStandby())
+				return err
+			})
+			if err != nil {
 				return err
 			}
 			if differing > 0 {

@@ -79,6 +79,51 @@ func TestRebuild(t *testing.T) {
 	})
 }
 
+// awayViews are view generations that are unavailable for the next calls of Apply and Scan.
+type awayViews struct {
+	*sqlite.View
+	away *atomic.Int64 // number of these calls
+}
+
+func (v awayViews) Generation(n int64) awayViews { return awayViews{v.View.Generation(n), v.away} }
+
+func (v awayViews) Apply(ctx context.Context, created, changed []catalog.Product) error {
+	if v.away.Add(-1) >= 0 {
+		return catalog.ErrUnavailable
+	}
+	return v.View.Apply(ctx, created, changed)
+}
+
+func (v awayViews) Scan(ctx context.Context, handle func([]catalog.Product) error) error {
+	if v.away.Add(-1) >= 0 {
+		return catalog.ErrUnavailable
+	}
+	return v.View.Scan(ctx, handle)
+}
+
+func TestRebuild_viewAway(t *testing.T) {
+	views := awayViews{readertest.OpenSQLite(t), &atomic.Int64{}}
+	journal := &readertest.GrowingJournal{}
+	h := readertest.Start(t, readertest.Config{View: projection.NewGenerationalView(views), Journal: journal})
+	for i := range 100 {
+		h.Feed(t, int64(i), journal.Settle(fmt.Sprint(i), false))
+	}
+	views.away.Store(2)
+	rebuildView := func(progress func(step string, products, of int64)) error {
+		return h.Auditor.Rebuild(t.Context(), []string{"view"}, audit.RebuildNew, progress)
+	}
+	compared := sync.OnceFunc(func() { views.away.Store(1) })
+	err := rebuildView(func(step string, _, _ int64) {
+		if step == "load from the journal" {
+			compared() // the view is away again when it is compared
+		}
+	})
+	if left := views.away.Load(); err != nil || left > 0 {
+		t.Errorf("Rebuild while the view is away for some calls = %v, with %d calls left; want nil", err, left)
+	}
+	wantEqual(t, h)
+}
+
 func TestRebuild_underLoad(t *testing.T) {
 	t.Run("reads and writes continue, none fails and no version goes back", func(t *testing.T) {
 		t.Parallel()

@@ -45,6 +45,8 @@ func (a *attacker) attacks() []attack {
 		{"100,000 names of attributes", a.attributeNames},
 		{"80 largest products in one shard", a.largestShard},
 		{"400 large products to a reader that starts", a.catchUp},
+		{"a rebuild of a view that is 500 ms away", func(ctx context.Context) error { return a.slowView(ctx, LinkFault{Delay: 250 * time.Millisecond}, 0) }},
+		{"a rebuild of a view that is away for a minute", func(ctx context.Context) error { return a.slowView(ctx, LinkFault{Cut: true}, time.Minute) }},
 		{"lists of errors", a.errorLists},
 		{"commands larger than a record", a.oversized},
 		{"imports of largest rows", func(ctx context.Context) error { return a.imports(ctx, a.largestRow, 60) }},
@@ -58,7 +60,8 @@ type attacker struct {
 	*System
 	load     *Load // for its HTTP client and its reads
 	programs string
-	serial   int // of the last product
+	mu       sync.Mutex // held for newID by concurrent callers
+	serial   int        // of the last product
 	largest  catalog.ProductData
 }
 
@@ -455,6 +458,51 @@ func (a *attacker) largestShard(ctx context.Context) error {
 		return fmt.Errorf("start of a reader without an index: %w", err)
 	}
 	return a.listAll(ctx, products)
+}
+
+// slowView rebuilds a view of 2,000 products while the links between readers and view have the
+// fault: until the end, or from the first seconds on, for that long.
+func (a *attacker) slowView(ctx context.Context, fault LinkFault, lasts time.Duration) error {
+	err := each(2000, 16, func(int) error {
+		a.mu.Lock()
+		id := a.newID(-1)
+		a.mu.Unlock()
+		_, err := a.put(ctx, id, catalog.ProductData{Name: "Small", Price: a.largest.Price}, true)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	set := func(f LinkFault) {
+		for _, k := range a.Links {
+			if strings.HasPrefix(k.Name, "reader") && strings.HasSuffix(k.Name, "ferretdb") {
+				k.Set(f)
+			}
+		}
+	}
+	defer set(LinkFault{})
+	if lasts == 0 {
+		set(fault)
+	} else {
+		began := make(chan struct{})
+		defer func() { <-began }()
+		go func() {
+			defer close(began)
+			_ = sleep(ctx, 2*time.Second)
+			set(fault)
+			_ = sleep(ctx, lasts)
+			set(LinkFault{})
+		}()
+	}
+	readers, since := strings.Join(a.Readers, ","), time.Now()
+	if _, err := a.catalog(ctx, a.programs, "rebuild", "-view", "-reader", readers); err != nil {
+		return err
+	}
+	if took := time.Since(since); took < lasts {
+		return fmt.Errorf("void: the rebuild took %v, and the view was to be away for %v of it", took, lasts)
+	}
+	set(LinkFault{})
+	return retryTwice(func() error { _, err := a.catalog(ctx, a.programs, "verify", "-reader", readers); return err })
 }
 
 // retryTwice calls f up to three times: a shard may change hands meanwhile.

@@ -132,7 +132,7 @@ func TestCutTail(t *testing.T) {
 	var segment []byte
 	for offset := range 5 {
 		batch := make([]byte, 80)
-		binary.BigEndian.PutUint64(batch, uint64(offset))
+		binary.BigEndian.PutUint64(batch, uint64(4*offset))
 		binary.BigEndian.PutUint32(batch[8:], 80-12)
 		binary.BigEndian.PutUint32(batch[57:], 4)
 		segment = append(segment, batch...)
@@ -141,15 +141,18 @@ func TestCutTail(t *testing.T) {
 	if err := os.WriteFile(file, segment, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	n, err := cutTail(folder, 6)
+	n, err := cutTail(folder, 6, 0)
 	left, statErr := os.ReadFile(file)
 	if err != nil || statErr != nil || n != 8 || len(left) != 3*80 {
 		t.Errorf("cutTail = %d, %v, with %d bytes left; want 8 records of two batches cut", n, errors.Join(err, statErr), len(left))
 	}
+	if n, err := cutTail(folder, 1, 6); err != nil || n != 8 {
+		t.Errorf("cutTail below offset 6 = %d, %v; want the 8 records from offset 4 on cut", n, err)
+	}
 	if err := os.WriteFile(file, segment[:100], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := cutTail(folder, 1); err == nil {
+	if n, err := cutTail(folder, 1, 0); err == nil {
 		t.Errorf("cutTail of half a batch = %d, nil; want an error", n)
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -73,8 +72,9 @@ func (p *Process) Ready(ctx context.Context) error {
 	return nil
 }
 
-// patience is the longest wait for a process to be ready, or to die at its failpoint. A reader that
-// is killed several times has to catch up with all events since, on a machine that is busy.
+// patience is the longest wait for a process to be ready, to die at its failpoint, or to notice a
+// fault. A reader that is killed several times has to catch up with all events since, on a machine
+// that is busy.
 const patience = 3 * time.Minute
 
 // Kill sends the signal and waits until the process has ended. After SIGKILL it
@@ -145,15 +145,15 @@ func (p *Process) metric(name string) (sum float64) {
 	return sum
 }
 
-// waitUntil waits until the condition holds, for a minute at most.
+// waitUntil waits until the condition holds, at most for patience.
 func waitUntil(ctx context.Context, what string, condition func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for !condition() {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return errors.New("after one minute still not: " + what)
+			return fmt.Errorf("after %v still not: %s", patience, what)
 		}
 	}
 	return nil

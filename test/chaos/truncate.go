@@ -5,11 +5,18 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	catalogv1 "catalog/api/catalog/v1"
+	"catalog/internal/journal"
+	"catalog/internal/rpc"
 )
 
 // Truncation says what Kafka lost when the ends of the partitions of a topic were cut off.
@@ -31,11 +38,12 @@ func truncations(s *System, programs string, times int) []fault {
 	}
 	return []fault{
 		{name: "truncated commands", times: times, fire: func(ctx context.Context, n int) error {
-			// What was not settled when it was lost, nothing can miss.
 			if err := sleep(ctx, growth); err != nil {
 				return err
 			}
-			if err := waitUntil(ctx, "the writers have settled almost all commands", func() bool { return s.unsettled() < cutRecords/2 }); err != nil {
+			// Nothing can miss what was not settled when it was lost.
+			settled, err := s.settled(ctx)
+			if err != nil {
 				return err
 			}
 			// Every other time the writers are away, and see only a topic that has grown again.
@@ -43,7 +51,7 @@ func truncations(s *System, programs string, times int) []fault {
 			if n%2 == 1 {
 				away = s.processes["writer"]
 			}
-			if err := s.truncate(ctx, "commands", away); err != nil {
+			if err := s.truncate(ctx, "commands", settled, away); err != nil {
 				return err
 			}
 			if len(away) > 0 {
@@ -62,7 +70,7 @@ func truncations(s *System, programs string, times int) []fault {
 			return s.repair(ctx, programs)
 		}},
 		{name: "truncated events", times: times, fire: func(ctx context.Context, _ int) error {
-			if err := s.truncate(ctx, "events", nil); err != nil {
+			if err := s.truncate(ctx, "events", make([]int64, shards), nil); err != nil {
 				return err
 			}
 			if err := sleep(ctx, growth); err != nil {
@@ -122,17 +130,38 @@ func (s *System) repair(ctx context.Context, programs string) error {
 	return s.ready(ctx)
 }
 
-// unsettled returns how many commands the writers have not settled.
-func (s *System) unsettled() (n float64) {
-	for _, p := range s.processes["writer"] {
-		n += p.metric("catalog_kafka_lag_records")
+// settled waits until each shard has settled commands, and returns offsets of the commands topic
+// that the shards have reached: each settled command has an event.
+func (s *System) settled(ctx context.Context) ([]int64, error) {
+	conn, err := rpc.Dial(s.Writers, prometheus.NewRegistry())
+	if err != nil {
+		return nil, err
 	}
-	return n
+	defer conn.Close()
+	events := journal.Journal{Client: catalogv1.NewWriterServiceClient(conn)}
+	offsets := make([]int64, shards)
+	err = waitUntil(ctx, "each shard has settled commands", func() bool {
+		for shard := range int32(shards) {
+			next, err := events.Next(ctx, shard)
+			if err != nil {
+				return false
+			}
+			offsets[shard] = next - 1
+			for _, t := range s.truncated {
+				if t.Topic == "commands" { // the offsets of lost commands are used again
+					offsets[shard] -= int64(t.Records[shard])
+				}
+			}
+		}
+		return slices.Min(offsets) > 0
+	})
+	return offsets, err
 }
 
 // truncate kills Kafka and the processes that are to be away, cuts off the last records of each
-// partition of the topic, and starts Kafka again.
-func (s *System) truncate(ctx context.Context, topic string, away []*Process) error {
+// partition of the topic, and starts Kafka again. Of a partition with an offset in below, it cuts
+// off the record before that offset, too.
+func (s *System) truncate(ctx context.Context, topic string, below []int64, away []*Process) error {
 	if err := s.killEngine("kafka"); err != nil {
 		return err
 	}
@@ -143,7 +172,7 @@ func (s *System) truncate(ctx context.Context, topic string, away []*Process) er
 	}
 	t := Truncation{Topic: topic, At: time.Now(), Records: map[int32]int{}}
 	for shard := range int32(shards) {
-		n, err := cutTail(filepath.Join(s.dataFolder("kafka"), fmt.Sprintf("catalog.%s-%d", topic, shard)), cutRecords)
+		n, err := cutTail(filepath.Join(s.dataFolder("kafka"), fmt.Sprintf("catalog.%s-%d", topic, shard)), cutRecords, below[shard])
 		if err != nil {
 			return err
 		}
@@ -158,8 +187,9 @@ func (s *System) truncate(ctx context.Context, topic string, away []*Process) er
 }
 
 // cutTail removes batches with at least n records from the end of the last segment of a
-// partition, and returns how many records they had.
-func cutTail(folder string, n int) (removed int, err error) {
+// partition, and returns how many records they had. With an offset in below, it also removes the
+// record before that offset.
+func cutTail(folder string, n int, below int64) (removed int, err error) {
 	segments, err := filepath.Glob(filepath.Join(folder, "*.log"))
 	if err != nil || len(segments) == 0 {
 		return 0, errors.Join(err, fmt.Errorf("no segments in %s", folder))
@@ -173,19 +203,20 @@ func cutTail(folder string, n int) (removed int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", segment, err)
 	}
-	size := int64(len(b))
+	size, end := int64(len(b)), int64(math.MaxInt64)
 	for _, batch := range slices.Backward(batches) {
-		if removed >= n {
+		if removed >= n && (below == 0 || end < below) {
 			break
 		}
 		removed += batch.records
-		size = batch.position
+		size, end = batch.position, batch.first
 	}
 	return removed, os.Truncate(segment, size)
 }
 
 type recordBatch struct {
 	position int64 // in the file
+	first    int64 // offset
 	records  int
 }
 
@@ -201,7 +232,7 @@ func scanBatches(segment []byte) (batches []recordBatch, err error) {
 		if size < header || at+size > len(segment) {
 			return batches, fmt.Errorf("a batch of %d bytes at %d of %d", size, at, len(segment))
 		}
-		batches = append(batches, recordBatch{int64(at), int(binary.BigEndian.Uint32(segment[at+countAt:]))})
+		batches = append(batches, recordBatch{int64(at), int64(binary.BigEndian.Uint64(segment[at:])), int(binary.BigEndian.Uint32(segment[at+countAt:]))})
 		at += size
 	}
 	return batches, nil
