@@ -292,6 +292,7 @@ func rounds(ctx context.Context, t *table, l *Load, w *Observer, commands int, f
 	var found Found
 	for _, f := range faults {
 		enough := make(chan struct{})
+		sending, abort := context.WithCancel(ctx)
 		fired, failed := 0, error(nil)
 		go func() {
 			defer close(enough)
@@ -306,8 +307,12 @@ func rounds(ctx context.Context, t *table, l *Load, w *Observer, commands int, f
 			if f.end != nil {
 				failed = errors.Join(failed, f.end(ctx))
 			}
+			if failed != nil { // what is still stopped would keep clients waiting
+				abort()
+			}
 		}()
-		l.Run(ctx, f.name, commands+1, enough)
+		l.Run(sending, f.name, commands+1, enough)
+		abort()
 		var breaches []Breach
 		var took time.Duration
 		found, breaches, took = w.WaitUntilEqual(ctx)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -89,25 +90,29 @@ func truncations(s *System, programs string, times int) []fault {
 // more records arrive than were cut off, and the shards have tried to go on several times.
 const growth = 6 * time.Second
 
-// staysStopped waits until a writer reports that its shards are stopped, and fails when they go
-// on by themselves, over a restart too.
+// staysStopped waits until all writers report that their shards are stopped, and fails when one
+// goes on by itself. Then it restarts them and does so again.
 func (s *System) staysStopped(ctx context.Context) error {
-	if err := s.becomesVisible(ctx, "writer", "repair"); err != nil {
-		return err
-	}
 	for _, restarted := range []bool{false, true} {
+		for _, p := range s.processes["writer"] {
+			if restarted {
+				if err := errors.Join(p.Kill(syscall.SIGKILL), p.Start("")); err != nil {
+					return err
+				}
+			}
+		}
+		for _, p := range s.processes["writer"] {
+			err := waitUntil(ctx, fmt.Sprintf("%s names repair (restarted: %v)", p.Name, restarted), func() bool { return strings.Contains(p.notReady(), "repair") })
+			if err != nil {
+				return err
+			}
+		}
 		if err := sleep(ctx, growth); err != nil {
 			return err
 		}
 		for _, p := range s.processes["writer"] {
 			if p.notReady() == "" {
 				return fmt.Errorf("%w: %s went on by itself after the commands topic had lost records (restarted: %v)", errBroken, p.Name, restarted)
-			}
-			if restarted {
-				continue
-			}
-			if err := errors.Join(p.Kill(syscall.SIGKILL), p.Start("")); err != nil {
-				return err
 			}
 		}
 	}
