@@ -10,7 +10,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
@@ -21,7 +20,6 @@ import (
 	"sync"
 
 	"github.com/pressly/goose/v3"
-	"modernc.org/sqlite"
 )
 
 //go:embed migrations/*.sql
@@ -74,13 +72,6 @@ func connect(path string, connections int, pragmas ...string) *sql.DB {
 	db.SetMaxIdleConns(connections)
 	return db
 }
-
-// connector is the data source name of a database. It implements
-// driver.Connector without registering a driver globally.
-type connector string
-
-func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(string(c)) }
-func (c connector) Driver() driver.Driver                        { return &sqlite.Driver{} }
 
 func migrate(ctx context.Context, db *sql.DB) error {
 	files, err := fs.Sub(migrations, "migrations")

@@ -143,6 +143,11 @@ var mutants = []mutant{
 		pkg: "./writer", test: "TestHandle",
 	},
 	{
+		bug:  "statements are prepared again for each use",
+		file: "engine/sqlite/statements.go", old: "	if s, ok := c.free[text]; ok {\n", new: "	if s, ok := c.free[text]; false && ok {\n",
+		pkg: "./engine/sqlite", test: "TestStatements",
+	},
+	{
 		bug:  "a lone batch waits for others",
 		file: "writer/group.go", old: "len(members) > 0 {\n		g.busy", new: "len(members) > 1 {\n		g.busy",
 		pkg: "./writer", test: "TestGroups",
