@@ -44,7 +44,7 @@ func newMetrics(reg prometheus.Registerer) *writerMetrics {
 		Name: "catalog_writer_price_changes_total", Help: "Changes of a product's price: up, down, or to another currency.",
 	}, []string{"direction"})
 	steps := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "catalog_writer_step_duration_seconds", Help: "Time of a step for one batch: settle is the transaction of the store, publish lasts until the events are stored in the log.",
+		Name: "catalog_writer_step_duration_seconds", Help: "Time of a step: settle is a transaction of the store, with the batches of several shards; publish lasts until the events of one batch are stored in the log.",
 		Buckets: metrics.Seconds,
 	}, []string{"step"})
 	m := &writerMetrics{
@@ -54,7 +54,7 @@ func newMetrics(reg prometheus.Registerer) *writerMetrics {
 		}},
 		priceChanges: map[priceChange]prometheus.Counter{},
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "catalog_writer_batch_commands", Help: "Commands settled in one transaction. Larger batches mean that commands wait for each other: more throughput, longer waits.",
+			Name: "catalog_writer_batch_commands", Help: "Commands settled in one transaction, of all its shards. More commands mean that they wait for each other: more throughput, longer waits.",
 			Buckets: metrics.Sizes,
 		}),
 		age: prometheus.NewHistogram(prometheus.HistogramOpts{
