@@ -2,9 +2,9 @@
 // the journal of every settled command, and one row for each shard. It is the
 // only importer of the driver.
 //
-// It promises that a batch is settled in one transaction of two round trips with
-// one statement per table, and that a commit is on disk when Settle returns,
-// whatever the default of the server is.
+// It promises that a group of batches is settled in one transaction of two round
+// trips with one statement per table, and that a commit is on disk when Settle
+// returns, whatever the default of the server is.
 package postgres
 
 import (
