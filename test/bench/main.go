@@ -72,6 +72,7 @@ var parts = []struct {
 	{"view", (*bench).view, false},
 	{"reads", (*bench).reads, false},
 	{"small", (*bench).small, false},
+	{"questions", (*bench).questions, false},
 	{"search", (*bench).search, false},
 	{"traces", (*bench).traces, true},
 	{"shares", (*bench).shares, true},

@@ -111,11 +111,6 @@ func (s *server) demo(n int) (settled, searchable float64, err error) {
 	return 0, 0, errors.New("the demo products were not found after five minutes")
 }
 
-var (
-	things = []string{"table", "chair", "lamp", "sofa", "desk", "plate", "teapot", "mirror", "rug", "bench", "wardrobe"}
-	words  = []string{"oak", "beech", "walnut", "steel", "linen", "black", "grey", "mustard", "fjord", "juniper", "kestrel", "solea", "quill"}
-)
-
 // searchers is the number of concurrent clients.
 const searchers = 8
 
@@ -211,14 +206,3 @@ func (s *server) rebuild(program string, n int) (rate float64, failed int, err e
 
 // searchRate is the number of searches a second during a rebuild.
 const searchRate = 50
-
-// product returns sample product i, which is always the same.
-func product(i int) catalog.Product {
-	thing, word := things[i%len(things)], words[i/len(things)%len(words)]
-	return catalog.Product{ID: catalog.DerivedID("bench", fmt.Sprint(i)), Version: 1, ProductData: catalog.ProductData{
-		SKU: fmt.Sprintf("BENCH-%06d", i), Name: fmt.Sprintf("%s %s %d", word, thing, 100+i*7%900), Category: "Furniture/" + thing,
-		Description: fmt.Sprintf("A %s of %s, number %d, that folds flat, weighs three kilograms and carries a hundred and ten.", thing, word, i),
-		Price:       catalog.Money{Decimal: catalog.Decimal{Units: int64(10 + i%990)}, Currency: "EUR"},
-		Tags:        []string{word, "bench"}, Attributes: map[string]string{"width": fmt.Sprint(40+i%50, " cm")},
-	}}
-}
