@@ -47,7 +47,7 @@ func requestRate(address string, paths []string, d time.Duration) (float64, erro
 // posts are the products that a load has created.
 type posts struct {
 	created   int
-	refused   int             // requests that were answered by 429 or 503
+	refused   int             // requests refused with 429 or 503
 	took      []time.Duration // of the requests that created a product
 	rate      float64         // created products a second
 	positions map[int32]int64 // the last one of each shard

@@ -130,7 +130,7 @@ type competitor struct {
 
 const ownIndex = "this index"
 
-// questions measures how fast the index is built and answers questions, beside other
+// questions measures how fast the index is built and how fast it finds, beside other
 // engines.
 func (b *bench) questions() (err error) {
 	ctx := context.Background()
