@@ -5,6 +5,7 @@
 //
 //	go run ./test/bench [-only PARTS] [-size SHARE] [-rounds N] [-out FILE]
 //	go run ./test/bench -compare A.json B.json
+//	go run ./test/bench -picture A.json >docs/posts.svg
 package main
 
 import (
@@ -28,6 +29,7 @@ func main() {
 	only := flag.String("only", "", "measure only these `parts`, comma separated: "+strings.Join(names(), ", ")+"; by default all but those that take long: "+strings.Join(longParts(), ", "))
 	out := flag.String("out", "", "`file` for the results; by default test/bench/results/DATE.json after a run of all parts at the usual size")
 	comparison := flag.Bool("compare", false, "print what changed between the results in the two files that are named by the arguments")
+	drawn := flag.String("picture", "", "print an SVG of rate and latency by clients from this `file` with results")
 	peer := flag.String("peer", "", "only serve this `peer`: bare, postgres or sqlite")
 	address := flag.String("address", "", "`address` of the peer")
 	database := flag.String("database", "", "`URL or file` of the peer")
@@ -36,6 +38,8 @@ func main() {
 	switch {
 	case *peer != "":
 		err = servePeer(*peer, *address, *database)
+	case *drawn != "":
+		err = picture(os.Stdout, *drawn)
 	case *comparison && flag.NArg() == 2:
 		err = compare(os.Stdout, flag.Arg(0), flag.Arg(1))
 	case *comparison:
