@@ -558,6 +558,9 @@ type GetReceiptParams struct {
 	Wait int `form:"wait,omitempty" json:"wait,omitempty,omitzero"`
 }
 
+// ImportProductsJSONBody defines parameters for ImportProducts.
+type ImportProductsJSONBody = []map[string]interface{}
+
 // ListProductsParams defines parameters for ListProducts.
 type ListProductsParams struct {
 	// Q Words in any order. Each must match a word or the beginning of a word in name, brand, description, category or SKU, or be the GTIN; small typing errors are tolerated. No character has a special meaning.
@@ -725,6 +728,9 @@ type SuggestProductsParams struct {
 	// catalogue does not have is refused.
 	CatalogPosition CatalogPosition `json:"Catalog-Position,omitempty,omitzero"`
 }
+
+// ImportProductsJSONRequestBody defines body for ImportProducts for application/json ContentType.
+type ImportProductsJSONRequestBody = ImportProductsJSONBody
 
 // CreateProductJSONRequestBody defines body for CreateProduct for application/json ContentType.
 type CreateProductJSONRequestBody = ProductData

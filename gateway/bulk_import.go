@@ -37,7 +37,11 @@ type importRow struct {
 // when the client disconnects. Only a window that is being settled has a slot: an import
 // whose client sends slowly keeps no other import from its turn.
 func (g *Gateway) ImportProducts(c *echo.Context) error {
-	if err := checkContentType(c, "application/x-ndjson"); err != nil {
+	if err := checkContentType(c, "application/x-ndjson", "application/json"); err != nil {
+		return err
+	}
+	gzipped, err := checkContentEncoding(c)
+	if err != nil {
 		return err
 	}
 	ctx := c.Request().Context()
@@ -49,7 +53,7 @@ func (g *Gateway) ImportProducts(c *echo.Context) error {
 	if err := g.events.waitReady(ctx); err != nil {
 		return err
 	}
-	run := &importRun{g: g, lines: readLines(ctx, bodyOf(c), http.MaxBytesReader(c.Response(), c.Request().Body, maxImportBody), g.longRows)}
+	run := &importRun{g: g, lines: readLines(ctx, bodyOf(c), http.MaxBytesReader(c.Response(), c.Request().Body, maxImportBody), gzipped, g.longRows)}
 	defer run.lines.stop()
 	out, control := json.NewEncoder(c.Response()), http.NewResponseController(c.Response())
 	out.SetEscapeHTML(false)

@@ -2,6 +2,8 @@ package gateway_test
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -42,6 +44,44 @@ func TestImport(t *testing.T) {
 		got := outcomes(results(t, serve(t, &system{}), lamp, "", `{"sku":"X"}`, `{"name":"no sku"}`, lamp, `{"sku":"LAMP","name":"Table lamp"}`, "nonsense", `{"sku":"`+strings.Repeat("x", 2<<20)+`"}`))
 		if want := "1 created, 3 refused, 4 refused, 5 unchanged, 6 changed, 7 refused, 8 refused"; got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+	t.Run("a list, a byte-order mark and gzip are read, and each entry has a result", func(t *testing.T) {
+		gzipped := func(s string) string {
+			var b bytes.Buffer
+			w := gzip.NewWriter(&b)
+			_, _ = w.Write([]byte(s)) // to memory
+			w.Close()
+			return b.String()
+		}
+		list := "[\n  " + lamp + ",\n  {\"sku\": \"A,]\\\"\",\n \"name\":\"" + strings.Repeat("x", 20<<10) + "\"}, 5, {\"sku\":\"" + strings.Repeat("x", 2<<20) + "\"}, " + lamp + " ]\n"
+		for _, tt := range []struct{ name, body, contentType, encoding, want string }{
+			{"list", list, "application/json", "", "1 created, 2 refused, 3 refused, 4 refused, 5 unchanged"},
+			{"list, gzip", gzipped(list), "application/x-ndjson", "gzip", "1 created, 2 refused, 3 refused, 4 refused, 5 unchanged"},
+			{"mark", "\uFEFF" + lamp + "\n" + lamp, "application/x-ndjson", "identity", "1 created, 2 unchanged"},
+			{"mark, list", "\uFEFF[" + lamp + "]", "application/json", "", "1 created"},
+			{"empty list", "[]", "application/json", "", ""},
+			{"cut off", "[" + lamp + ",", "application/json", "", "400 "},
+			{"gzip, cut off", gzipped(list)[:40], "application/json", "gzip", "400 "},
+			{"no gzip", lamp, "application/json", "gzip", "400 "},
+			{"other encoding", lamp, "application/json", "br", "415 "},
+		} {
+			w, body := call(t, "POST", serve(t, &system{})+"/api/v1/imports", tt.body, "Content-Type", tt.contentType, "Content-Encoding", tt.encoding)
+			var all []api.ImportResult
+			for s := bufio.NewScanner(strings.NewReader(body)); s.Scan() && w.StatusCode == http.StatusOK; {
+				var r api.ImportResult
+				if err := json.Unmarshal(s.Bytes(), &r); err != nil {
+					t.Fatalf("%s: %v: %s", tt.name, err, s.Text())
+				}
+				all = append(all, r)
+			}
+			got := outcomes(all)
+			if w.StatusCode != http.StatusOK {
+				got = fmt.Sprintf("%d ", w.StatusCode)
+			}
+			if got != tt.want && !(tt.name == "cut off" && strings.Contains(body, "is cut off: the list does not end")) {
+				t.Errorf("%s: got %s %.200s; want %s", tt.name, got, body, tt.want)
+			}
 		}
 	})
 	t.Run("an SKU that another client takes in the meantime is looked up again", func(t *testing.T) {

@@ -3,16 +3,18 @@ package gateway
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"time"
 
 	"catalog"
 	"catalog/internal/memory"
 )
 
-// importLine is a line of an import, without its line end.
+// importLine is a line of an import, without its line end, or an entry of a JSON list.
 type importLine struct {
 	number  int64
 	text    []byte
@@ -30,20 +32,42 @@ type lineReader struct {
 	cancel context.CancelFunc
 	body   *requestBody
 	from   *bufio.Reader
+	list   bool // the body is a JSON list, not lines
 	long   *memory.Share
 	set    time.Time // when the deadline of the body was set last
 	done   chan struct{}
 }
 
-// readLines starts to read lines from the body, of which from is a part. Call stop.
-func readLines(ctx context.Context, body *requestBody, from io.Reader, long *memory.Share) *lineReader {
+// readLines starts to read lines from the body, of which from is a part, or the entries
+// of the JSON list that it is. Call stop.
+func readLines(ctx context.Context, body *requestBody, from io.Reader, gzipped bool, long *memory.Share) *lineReader {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &lineReader{
 		lines: make(chan *importLine), ctx: ctx, cancel: cancel, body: body,
 		from: bufio.NewReaderSize(from, smallBody), long: long, done: make(chan struct{}),
 	}
-	go r.run()
+	go r.run(gzipped)
 	return r
+}
+
+// start unpacks the body, drops its byte-order mark, and looks whether it is a list.
+func (r *lineReader) start(gzipped bool) error {
+	r.setDeadline(time.Now())
+	if gzipped {
+		unpacked, err := gzip.NewReader(r.from)
+		if err != nil {
+			return bodyError(err)
+		}
+		r.from = bufio.NewReaderSize(http.MaxBytesReader(nil, unpacked, maxImportBody), smallBody)
+	}
+	if mark, _ := r.from.Peek(3); string(mark) == "\uFEFF" {
+		_, _ = r.from.Discard(3)
+	}
+	if first, _ := r.from.Peek(1); string(first) == "[" {
+		_, _ = r.from.Discard(1)
+		r.list = true
+	}
+	return nil
 }
 
 // stop ends the reading. A client that is sending meets no closed connection: what it
@@ -55,10 +79,18 @@ func (r *lineReader) stop() {
 }
 
 // run sends the lines, without the blank ones, and then the error that ended them.
-func (r *lineReader) run() {
+func (r *lineReader) run(gzipped bool) {
 	defer close(r.done)
+	if err := r.start(gzipped); err != nil {
+		r.send(&importLine{err: err})
+		return
+	}
+	next := r.next
+	if r.list {
+		next = r.nextEntry
+	}
 	for number := int64(1); ; number++ {
-		l, err := r.next()
+		l, err := next()
 		l.number = number
 		blank := !l.tooLong && len(bytes.TrimSpace(l.text)) == 0
 		if blank || !r.send(l) {
@@ -117,6 +149,65 @@ func (r *lineReader) next() (*importLine, error) {
 		}
 		l.text = bytes.TrimRight(l.text, "\r\n")
 		return l, err
+	}
+}
+
+// nextEntry returns the next entry of the list, and io.EOF with the last one. It drops the
+// text of an entry that is too long.
+func (r *lineReader) nextEntry() (*importLine, error) {
+	l := &importLine{}
+	for depth, inString, escaped := 0, false, false; ; {
+		if r.from.Buffered() == 0 {
+			if now := time.Now(); now.Sub(r.set) > time.Second {
+				r.setDeadline(now)
+			}
+		}
+		b, err := r.from.ReadByte()
+		switch {
+		case r.ctx.Err() != nil:
+			err = r.ctx.Err()
+		case errors.Is(err, io.EOF):
+			err = catalog.Invalid("body", "is cut off: the list does not end")
+		case err != nil:
+			err = bodyError(err)
+		}
+		if err != nil {
+			r.long.Release(l.held)
+			return &importLine{}, err
+		}
+		switch {
+		case depth == 0 && !inString && b == ',':
+			return l, nil
+		case depth == 0 && !inString && b == ']':
+			return l, io.EOF
+		case escaped:
+			escaped = false
+		case inString && b == '\\':
+			escaped = true
+		case b == '"':
+			inString = !inString
+		case inString:
+		case b == '{', b == '[':
+			depth++
+		case b == '}', b == ']':
+			depth--
+		}
+		if b == '\n' || b == '\r' { // an entry is a line in messages
+			b = ' '
+		}
+		switch {
+		case l.tooLong, len(l.text) == 0 && b == ' ':
+		case len(l.text) == maxBody:
+			r.long.Release(l.held)
+			*l = importLine{tooLong: true}
+		default:
+			if len(l.text) == smallBody {
+				if err := r.hold(l); err != nil {
+					return &importLine{}, err
+				}
+			}
+			l.text = append(l.text, b)
+		}
 	}
 }
 

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"bytes"
+	"compress/flate"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -156,6 +158,10 @@ func bodyError(err error) error {
 	if errors.As(err, &tooBig) {
 		return err
 	}
+	var corrupt flate.CorruptInputError
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt) {
+		return catalog.Invalid("body", "is not compressed with gzip, as Content-Encoding says")
+	}
 	return catalog.Invalid("body", "did not arrive completely, or not in time")
 }
 
@@ -167,6 +173,18 @@ func checkContentType(c *echo.Context, types ...string) error {
 			catalog.FieldError{Field: "Content-Type", Reason: "must be " + strings.Join(types, " or ")})
 	}
 	return nil
+}
+
+// checkContentEncoding reports whether the body of the request is compressed with gzip.
+func checkContentEncoding(c *echo.Context) (gzipped bool, err error) {
+	switch e := strings.ToLower(c.Request().Header.Get("Content-Encoding")); e {
+	case "", "identity":
+		return false, nil
+	case "gzip", "x-gzip":
+		return true, nil
+	}
+	return false, problem(catalog.CodeMediaType, "send Content-Encoding: gzip, or none",
+		catalog.FieldError{Field: "Content-Encoding", Reason: "must be gzip"})
 }
 
 // parsePrefer returns how long to wait for a command, at most maxWait. It ignores
