@@ -67,6 +67,9 @@ type importOptions struct {
 	retry   time.Duration
 	rejects string // name of the file for refused rows
 	plan    bool
+
+	checkpoint string // name of the file for the state of the import
+	file       string // name of the imported file
 }
 
 func importFile(ctx context.Context, args []string) error {
@@ -128,6 +131,7 @@ func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
 		return nil
 	})
 	fs.StringVar(&o.rejects, "rejects", "", "`file` for refused rows, as they came and with the reason in the first column, to be corrected and imported")
+	fs.StringVar(&o.checkpoint, "checkpoint", "", "`file` for the state of the import: a second run behind an interruption continues there, with its counts")
 	fs.BoolVar(&o.plan, "plan", false, "print how the file would be read and its first products, and change nothing")
 	fs.DurationVar(&o.retry, "retry", defaultRetry, "`time` for which failed requests are retried while the server is unavailable")
 	if err := parse(fs, args); err != nil {
@@ -136,7 +140,7 @@ func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
 	if fs.NArg() != 1 {
 		return o, wrongUsage("give one file, after the flags; see catalog import -h")
 	}
-	f.Kind = kind
+	o.file = fs.Arg(0)
 	if columns != "" {
 		f.Columns = strings.Split(columns, ",")
 	}
@@ -259,12 +263,15 @@ func printPlan(out io.Writer, source productfile.Source, format productfile.Form
 
 // importResult counts the rows of an import by outcome.
 type importResult struct {
-	mu                                         sync.Mutex
-	rows, created, changed, unchanged, refused int
-	superseded                                 int // rows followed by another row about the same product
-	skipped                                    map[string]int
-	noted                                      int
-	took                                       time.Duration
+	mu   sync.Mutex
+	rows int
+	importCounts
+	resumed    int // rows that an earlier run has settled
+	superseded int // rows followed by another row about the same product
+	refused    int // rows refused by the server, or before they were sent
+	noted      int
+	skipped    map[string]int
+	took       time.Duration
 
 	status  io.Writer
 	rejects *productfile.RejectsWriter // nil for none
@@ -332,38 +339,73 @@ func runImport(ctx context.Context, c *client.Client, o importOptions, source pr
 	bar := newProgress(status, "import", file.Products)
 	defer bar.done()
 
+	state, err := openCheckpoint(o.checkpoint, o.file)
+	if err != nil {
+		return nil, fmt.Errorf("%w; nothing was sent", err)
+	}
+	result.importCounts, result.refused = state.state.importCounts, result.refused+state.state.Refused
+	result.resumed = result.Created + result.Changed + result.Unchanged + result.Refused
+	if resumed := result.resumed; resumed > 0 {
+		fmt.Fprintf(status, "resuming behind line %d: %d products are settled\n", state.state.Line, resumed)
+		bar.add(resumed)
+	}
+	err = result.sendAll(ctx, c, file, state, bar)
+	err = errors.Join(err, state.close(err == nil))
+	result.took = time.Since(since)
+	if err != nil {
+		return result, fmt.Errorf("the import stopped before the end of the file: %w; import the file again to complete it", err)
+	}
+	return result, nil
+}
+
+// importBatch is the rows of one request.
+type importBatch struct {
+	number int // 0, 1, 2 … in the order of the file
+	rows   []productfile.Row
+}
+
+// sendAll sends the rows of the file behind those that are settled.
+func (i *importResult) sendAll(ctx context.Context, c *client.Client, file *productfile.File, state *checkpoint, bar *progress) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	batches := make(chan []productfile.Row)
+	batches := make(chan importBatch)
 	var wg sync.WaitGroup
 	for range inFlight {
 		wg.Go(func() {
-			for rows := range batches {
-				if err := result.send(ctx, c, rows); err != nil {
+			for b := range batches {
+				counts, err := i.send(ctx, c, b.rows)
+				if err == nil {
+					err = state.done(b.number, b.rows[len(b.rows)-1].Line, counts)
+				}
+				if err != nil {
 					cancel(err)
 					return
 				}
-				bar.add(len(rows))
+				bar.add(len(b.rows))
 			}
 		})
 	}
-	var batch []productfile.Row
+	var batch importBatch
 	size := 0
 	flush := func() error {
-		if len(batch) == 0 {
+		if len(batch.rows) == 0 {
 			return nil
 		}
 		select {
 		case batches <- batch:
-			batch, size = nil, 0
+			batch, size = importBatch{number: batch.number + 1}, 0
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
-	err = file.Each(func(r productfile.Row) error {
-		batch = append(batch, r)
-		if size += len(r.JSON) + len(r.Raw); len(batch) < batchRows && size < batchBytes {
+	settled := state.state.Line
+	err := file.Each(func(r productfile.Row) error {
+		if r.Line <= settled {
+			return ctx.Err()
+		}
+		batch.rows = append(batch.rows, r)
+		if size += len(r.JSON) + len(r.Raw); len(batch.rows) < batchRows && size < batchBytes {
 			return nil
 		}
 		return flush()
@@ -374,15 +416,11 @@ func runImport(ctx context.Context, c *client.Client, o importOptions, source pr
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	result.took = time.Since(since)
-	if err != nil {
-		return result, fmt.Errorf("the import stopped before the end of the file: %w; import the file again to complete it", err)
-	}
-	return result, nil
+	return err
 }
 
 // send sends rows in one request and counts their outcomes.
-func (i *importResult) send(ctx context.Context, c *client.Client, rows []productfile.Row) error {
+func (i *importResult) send(ctx context.Context, c *client.Client, rows []productfile.Row) (counts importCounts, err error) {
 	var body bytes.Buffer
 	for _, r := range rows {
 		body.Write(r.JSON)
@@ -390,36 +428,34 @@ func (i *importResult) send(ctx context.Context, c *client.Client, rows []produc
 	}
 	results, err := c.Import(ctx, body.Bytes())
 	if err != nil {
-		return err
+		return counts, err
 	}
 	if len(results) != len(rows) {
-		return fmt.Errorf("the server returned %d results for %d rows", len(results), len(rows))
+		return counts, fmt.Errorf("the server returned %d results for %d rows", len(results), len(rows))
 	}
 	for n, r := range results {
 		switch r.Outcome {
 		case api.ImportResultOutcomeCreated:
-			i.count(&i.created)
+			counts.Created++
 		case api.ImportResultOutcomeChanged:
-			i.count(&i.changed)
+			counts.Changed++
 		case api.ImportResultOutcomeUnchanged:
-			i.count(&i.unchanged)
+			counts.Unchanged++
 		default:
+			counts.Refused++
 			i.refuse(rows[n], (&client.Problem{Problem: r.Problem}).Error())
 		}
 	}
-	return nil
-}
-
-func (i *importResult) count(n *int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	*n++
+	i.add(counts)
+	return counts, nil
 }
 
 // print prints the summary.
 func (i *importResult) print(out io.Writer) {
 	fmt.Fprintf(out, "%d rows: %d created, %d updated, %d unchanged, %d refused\n",
-		i.rows, i.created, i.changed, i.unchanged+i.superseded, i.refused)
+		i.rows, i.Created, i.Changed, i.Unchanged+i.superseded, i.refused)
 	if i.superseded > 0 {
 		fmt.Fprintf(out, "%d of the unchanged rows are followed by another row about the same product, which counts\n", i.superseded)
 	}
@@ -427,6 +463,6 @@ func (i *importResult) print(out io.Writer) {
 		fmt.Fprintf(out, "%d %s were skipped\n", i.skipped[what], what)
 	}
 	if s := i.took.Seconds(); s > 0 {
-		fmt.Fprintf(out, "%.1f s, %.0f products/s\n", s, float64(i.created+i.changed+i.unchanged)/s)
+		fmt.Fprintf(out, "%.1f s, %.0f products/s\n", s, float64(i.Created+i.Changed+i.Unchanged-i.resumed)/s)
 	}
 }

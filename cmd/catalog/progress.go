@@ -56,11 +56,13 @@ func (p *progress) add(n int) {
 	p.count += n
 	if time.Since(p.printed) >= lineInterval {
 		p.printed = time.Now()
-		of := ""
+		rate := float64(p.count) / time.Since(p.since).Seconds()
+		of, left := "", ""
 		if p.total > 0 {
 			of = fmt.Sprintf(" of %d", p.total)
+			left = fmt.Sprintf(", %s left", time.Duration(float64(p.total-p.count)/rate*float64(time.Second)).Round(time.Second))
 		}
-		fmt.Fprintf(p.out, "%s: %d%s, %.0f/s\n", p.name, p.count, of, float64(p.count)/time.Since(p.since).Seconds())
+		fmt.Fprintf(p.out, "%s: %d%s, %.0f/s%s\n", p.name, p.count, of, rate, left)
 	}
 }
 

@@ -1,8 +1,11 @@
 package productfile
 
 import (
+	"cmp"
 	"errors"
+	"hash/maphash"
 	"io"
+	"slices"
 )
 
 // File is a file whose rows have all been checked once. Rows that are valid and not
@@ -16,7 +19,14 @@ type File struct {
 
 	source Source
 	format Format
-	last   map[string]int // line of the last valid row about each product, by Row.Key
+	seed   maphash.Seed
+	last   map[uint64]int // line of the last valid row about a product that has several, by the hash of Row.Key
+}
+
+// rowOf is a valid row about a product. An import keeps one for each row: 16 bytes.
+type rowOf struct {
+	key  uint64 // hash of Row.Key
+	line int
 }
 
 // Source opens the content of a file at its start.
@@ -40,7 +50,8 @@ func Recognise(source Source, format Format) (Recognised, error) {
 // or has no row of a product. handle is called for each row, and stops the check by an
 // error.
 func Check(source Source, format Format, handle func(Row) error) (*File, error) {
-	c := &File{source: source, format: format, last: map[string]int{}, Skipped: map[string]int{}}
+	c := &File{source: source, format: format, seed: maphash.MakeSeed(), last: map[uint64]int{}, Skipped: map[string]int{}}
+	var valid []rowOf
 	err := c.read(func(r Row) error {
 		switch {
 		case r.Skipped != "":
@@ -49,15 +60,19 @@ func Check(source Source, format Format, handle func(Row) error) (*File, error) 
 		case r.Err != nil:
 			c.Invalid++
 		default:
-			if _, seen := c.last[r.Key]; seen {
-				c.Superseded++
-			}
-			c.last[r.Key] = r.Line
+			valid = append(valid, rowOf{c.hash(r), r.Line})
 		}
 		c.Rows++
 		return handle(r)
 	})
-	c.Products = len(c.last)
+	slices.SortFunc(valid, func(a, b rowOf) int { return cmp.Or(cmp.Compare(a.key, b.key), a.line-b.line) })
+	for i := 1; i < len(valid); i++ {
+		if valid[i].key == valid[i-1].key {
+			c.Superseded++
+			c.last[valid[i].key] = valid[i].line
+		}
+	}
+	c.Products = len(valid) - c.Superseded
 	if err == nil && c.Rows == 0 {
 		err = errors.New("the file has no row with a product")
 	}
@@ -67,12 +82,17 @@ func Check(source Source, format Format, handle func(Row) error) (*File, error) 
 // Each calls handle with each row to be sent, in the order of the file.
 func (c *File) Each(handle func(Row) error) error {
 	return c.read(func(r Row) error {
-		if r.Err != nil || r.Skipped != "" || c.last[r.Key] != r.Line {
+		if r.Err != nil || r.Skipped != "" {
+			return nil
+		}
+		if last, several := c.last[c.hash(r)]; several && last != r.Line {
 			return nil
 		}
 		return handle(r)
 	})
 }
+
+func (c *File) hash(r Row) uint64 { return maphash.String(c.seed, r.Key) }
 
 func (c *File) read(handle func(Row) error) error {
 	in, err := c.source()

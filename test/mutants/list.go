@@ -592,4 +592,34 @@ var mutants = []mutant{
 		file: "engine/opensearch/client.go", old: "	if e.status >= 500 || e.status == http.StatusTooManyRequests {\n", new: "	if e.status >= 400 {\n",
 		pkg: "./engine/opensearch", test: "TestErrors",
 	},
+	{
+		bug:  "a price with two readings is guessed",
+		file: "internal/productfile/price.go", old: "	if len(fraction) == 3 && len(whole) <= 3 && ", new: "	if false && ",
+		pkg: "./internal/productfile", test: "TestPrices",
+	},
+	{
+		bug:  "an export does not escape the separator of lists",
+		file: "internal/productfile/write.go", old: "escaped[i] = escapeEntry.Replace(e)", new: "escaped[i] = e",
+		pkg: "./internal/productfile", test: "TestRoundTrip",
+	},
+	{
+		bug:  "a cell whose quotes do not end takes the rows behind it",
+		file: "internal/productfile/csv.go", old: "split.inQuotes || size > maxRow || split.tolerant && len(lines) > 1", new: "size > maxRow",
+		pkg: "./internal/productfile", test: "TestReadCSV_cells",
+	},
+	{
+		bug:  "composed and decomposed letters are two SKUs",
+		file: "internal/wire/normalize.go", old: "	return norm.NFC.String(s)\n", new: "	_ = norm.NFC\n	return s\n",
+		pkg: "./internal/wire", test: "TestNormalizeText",
+	},
+	{
+		bug:  "an import that resumes leaves out rows that were not settled",
+		file: "cmd/catalog/import_checkpoint.go", old: "		b, ok := c.ended[c.next]\n", new: "		b, ok := c.ended[batch]\n		c.next = batch\n",
+		pkg: "./cmd/catalog", test: "TestCheckpoint",
+	},
+	{
+		bug:  "a list that is cut off ends like a whole one",
+		file: "gateway/import_lines.go", old: "err = catalog.Invalid(\"body\", \"is cut off: the list does not end\")", new: "err = io.EOF",
+		pkg: "./gateway", test: "TestImport",
+	},
 }

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+)
+
+// checkpointInterval is the time between two writes of the checkpoint of an import: what
+// is sent again after a kill is at most what was settled in it.
+const checkpointInterval = time.Second
+
+// importCounts counts the rows of an import that the server has settled, by outcome.
+type importCounts struct {
+	Created, Changed, Unchanged, Refused int
+}
+
+func (c *importCounts) add(d importCounts) {
+	c.Created += d.Created
+	c.Changed += d.Changed
+	c.Unchanged += d.Unchanged
+	c.Refused += d.Refused
+}
+
+// importState is the content of a checkpoint file: the rows up to Line are settled, with
+// these counts. Size and Modified are those of the imported file.
+type importState struct {
+	Size     int64
+	Modified time.Time
+	Line     int
+	importCounts
+}
+
+// checkpoint keeps the state of an import in a file, so that it can resume behind the rows
+// that are settled. Requests end in any order; the state has only rows without a gap.
+type checkpoint struct {
+	name string // of the file; "" for none
+
+	mu    sync.Mutex
+	state importState
+	next  int                 // number of the next batch of the state
+	ended map[int]importState // batches that ended before an earlier one
+	saved time.Time
+}
+
+// openCheckpoint reads the state of an import that was interrupted, if the file exists
+// and is about the same content.
+func openCheckpoint(name, imported string) (*checkpoint, error) {
+	c := &checkpoint{name: name, ended: map[int]importState{}, saved: time.Now()}
+	if name == "" {
+		return c, nil
+	}
+	info, err := os.Stat(imported)
+	if err != nil {
+		return nil, fmt.Errorf("-checkpoint needs a file, not standard input: %w", err)
+	}
+	text, err := os.ReadFile(name)
+	if err == nil {
+		if err := json.Unmarshal(text, &c.state); err != nil {
+			return nil, fmt.Errorf("%s is not the checkpoint of an import: %w", name, err)
+		}
+		if c.state.Size != info.Size() || !c.state.Modified.Equal(info.ModTime()) {
+			return nil, fmt.Errorf("%s is the checkpoint of another file, or %s has changed; remove it to import the whole file", name, imported)
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	c.state.Size, c.state.Modified = info.Size(), info.ModTime()
+	return c, nil
+}
+
+// done notes that a batch is settled, which ends at a line.
+func (c *checkpoint) done(batch, line int, counts importCounts) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended[batch] = importState{Line: line, importCounts: counts}
+	for {
+		b, ok := c.ended[c.next]
+		if !ok {
+			break
+		}
+		delete(c.ended, c.next)
+		c.next++
+		c.state.Line = b.Line
+		c.state.add(b.importCounts)
+	}
+	if time.Since(c.saved) < checkpointInterval {
+		return nil
+	}
+	return c.save()
+}
+
+// close saves the state, or removes the file if the import is complete.
+func (c *checkpoint) close(complete bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !complete {
+		return c.save()
+	}
+	if c.name == "" {
+		return nil
+	}
+	if err := os.Remove(c.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (c *checkpoint) save() error {
+	c.saved = time.Now()
+	if c.name == "" {
+		return nil
+	}
+	text, err := json.Marshal(c.state)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(c.name+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(c.name+".new", c.name)
+}

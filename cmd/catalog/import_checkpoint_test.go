@@ -1,0 +1,60 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestCheckpoint(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, name := filepath.Join(dir, "feed.csv"), filepath.Join(dir, "state.json")
+	if err := os.WriteFile(file, []byte("sku\nA\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := func() *checkpoint {
+		t.Helper()
+		c, err := openCheckpoint(name, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	t.Run("an interrupted import resumes behind the rows before the first gap, with their counts", func(t *testing.T) {
+		c := open()
+		for _, b := range []struct{ number, line, created int }{{1, 30, 10}, {0, 20, 9}, {3, 50, 10}} { // batch 2 did not end
+			if err := c.done(b.number, b.line, importCounts{Created: b.created}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.close(false); err != nil {
+			t.Fatal(err)
+		}
+		if c = open(); c.state.Line != 30 || c.state.Created != 19 {
+			t.Errorf("the state is line %d with %d created; want line 30 with 19", c.state.Line, c.state.Created)
+		}
+		if err := c.done(0, 60, importCounts{Created: 1}); err != nil || c.state.Line != 60 || c.state.Created != 20 {
+			t.Errorf("behind the next batch, the state is line %d with %d created, %v; want line 60 with 20", c.state.Line, c.state.Created, err)
+		}
+	})
+	t.Run("a complete import removes its checkpoint", func(t *testing.T) {
+		if err := open().close(true); err != nil {
+			t.Fatal(err)
+		}
+		if c := open(); c.state.Line != 0 {
+			t.Errorf("the state is line %d; want none", c.state.Line)
+		}
+	})
+	t.Run("the checkpoint of another file is refused", func(t *testing.T) {
+		if err := open().close(false); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte("sku\nA\nB\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openCheckpoint(name, file); err == nil {
+			t.Error("openCheckpoint accepts the checkpoint of a file that has changed")
+		}
+	})
+}
