@@ -325,13 +325,16 @@ func runImport(ctx context.Context, c *client.Client, o importOptions, source pr
 			}
 		}()
 	}
+	checking := newProgress(status, "check", 0)
 	file, err := productfile.Check(source, o.format, func(r productfile.Row) error {
+		checking.add(1)
 		if r.Err != nil {
 			result.refuse(r, r.Err.Error())
 		}
 		result.note(r)
 		return ctx.Err()
 	})
+	checking.done()
 	if err != nil {
 		return nil, fmt.Errorf("%w; nothing was sent", err)
 	}
