@@ -72,9 +72,6 @@ type Format struct {
 	Tidy *bool
 }
 
-// ErrSetting is the kind of errors about the settings of a format.
-var ErrSetting = errors.New("invalid setting")
-
 // Validate returns an error that names the flag of catalog import for a setting that is
 // not valid.
 func (f Format) Validate() error {

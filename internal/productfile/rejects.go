@@ -83,7 +83,7 @@ func (w *RejectsWriter) writeCSV(reason, raw string) {
 	_, _ = w.out.WriteString(reason + delimiter + raw + "\n")
 }
 
-// Close completes the file, and removes it if no row was written.
+// Close completes the file.
 func (w *RejectsWriter) Close() error {
 	if err := w.out.Flush(); err != nil {
 		w.file.Close()
