@@ -63,12 +63,17 @@ func (PatchProduct) operation()  {}
 func (DeleteProduct) operation() {}
 func (VoidPrice) operation()     {}
 
+// MaxOrVersions limits the versions that a condition names beside the first. A client
+// has a few versions of a product at most.
+const MaxOrVersions = 9
+
 // Condition is a precondition of a command. A command whose condition does not
 // hold is refused with [CodeVersion]. The zero value always holds.
 type Condition struct {
-	Version int64 // the product is at this version; 0 for any
-	Exists  bool  // the product exists
-	Absent  bool  // the product does not exist
+	Version    int64   // the product is at this version; 0 for any
+	OrVersions []int64 // versions beside Version at which it holds, too; MaxOrVersions at most
+	Exists     bool    // the product exists
+	Absent     bool    // the product does not exist
 }
 
 // Fingerprint returns a hash of the product, the condition and the operation. It
@@ -81,6 +86,10 @@ func (c Command) Fingerprint() [32]byte {
 	f.number(c.If.Version)
 	f.flag(c.If.Exists)
 	f.flag(c.If.Absent)
+	for _, v := range c.If.OrVersions {
+		f.text("or version")
+		f.number(v)
+	}
 	switch op := c.Op.(type) {
 	case CreateProduct:
 		f.text("create")

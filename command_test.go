@@ -69,6 +69,8 @@ func TestFingerprint(t *testing.T) {
 
 			"if version 1": command(catalog.PutProduct{Data: chair()}, catalog.Condition{Version: 1}),
 			"if version 2": command(catalog.PutProduct{Data: chair()}, catalog.Condition{Version: 2}),
+			"if 1 or 2":    command(catalog.PutProduct{Data: chair()}, catalog.Condition{Version: 1, OrVersions: []int64{2}}),
+			"if 1, 2 or 3": command(catalog.PutProduct{Data: chair()}, catalog.Condition{Version: 1, OrVersions: []int64{2, 3}}),
 			"if exists":    command(catalog.PutProduct{Data: chair()}, catalog.Condition{Exists: true}),
 			"if absent":    command(catalog.PutProduct{Data: chair()}, catalog.Condition{Absent: true}),
 
@@ -129,7 +131,7 @@ func TestFingerprint(t *testing.T) {
 	t.Run("every field is covered here", func(t *testing.T) {
 		// A new field must be in the fingerprint, unless it states the origin or the time.
 		for typ, want := range map[reflect.Type]int{
-			reflect.TypeFor[catalog.Command](): 7, reflect.TypeFor[catalog.Condition](): 3,
+			reflect.TypeFor[catalog.Command](): 7, reflect.TypeFor[catalog.Condition](): 4,
 			reflect.TypeFor[catalog.CreateProduct](): 1, reflect.TypeFor[catalog.PutProduct](): 1,
 			reflect.TypeFor[catalog.PatchProduct](): 2, reflect.TypeFor[catalog.DeleteProduct](): 0,
 			reflect.TypeFor[catalog.VoidPrice](): 2,

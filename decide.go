@@ -3,6 +3,7 @@ package catalog
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -110,14 +111,23 @@ func (c Condition) check(p Product) error {
 	switch {
 	case c.Version != 0 && !p.Exists():
 		return &Refusal{Code: CodeVersion, Reason: fmt.Sprintf("product %s does not exist, so it is not at version %d", p.ID, c.Version)}
-	case c.Version != 0 && c.Version != p.Version:
-		return &Refusal{Code: CodeVersion, Reason: fmt.Sprintf("product %s is at version %d, not %d; read the product again", p.ID, p.Version, c.Version)}
+	case c.Version != 0 && c.Version != p.Version && !slices.Contains(c.OrVersions, p.Version):
+		return &Refusal{Code: CodeVersion, Reason: fmt.Sprintf("product %s is at version %d, not %s; read the product again", p.ID, p.Version, c.versions())}
 	case c.Exists && !p.Exists():
 		return &Refusal{Code: CodeVersion, Reason: fmt.Sprintf("product %s does not exist", p.ID)}
 	case c.Absent && p.Exists():
 		return &Refusal{Code: CodeVersion, Reason: fmt.Sprintf("product %s already exists, at version %d", p.ID, p.Version)}
 	}
 	return nil
+}
+
+// versions lists the versions at which c holds, such as "1 or 3".
+func (c Condition) versions() string {
+	s := strconv.FormatInt(c.Version, 10)
+	for _, v := range c.OrVersions {
+		s += " or " + strconv.FormatInt(v, 10)
+	}
+	return s
 }
 
 func notFound(p Product) error {

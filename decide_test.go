@@ -52,6 +52,8 @@ func TestDecide(t *testing.T) {
 		{"delete an existing product", existing, catalog.DeleteProduct{}, catalog.Condition{}, catalog.Deleted, 4, nil},
 		{"delete a deleted product", deleted, catalog.DeleteProduct{}, catalog.Condition{}, "", 0, catalog.ErrNotFound},
 		{"version matches", existing, catalog.DeleteProduct{}, catalog.Condition{Version: 3}, catalog.Deleted, 4, nil},
+		{"one of several versions matches", existing, catalog.DeleteProduct{}, catalog.Condition{Version: 1, OrVersions: []int64{2, 3}}, catalog.Deleted, 4, nil},
+		{"none of several versions matches", existing, catalog.DeleteProduct{}, catalog.Condition{Version: 1, OrVersions: []int64{2, 4}}, "", 0, catalog.ErrVersion},
 		{"version differs", existing, catalog.DeleteProduct{}, catalog.Condition{Version: 2}, "", 0, catalog.ErrVersion},
 		{"version of a tombstone", deleted, catalog.PutProduct{Data: data}, catalog.Condition{Version: 4}, "", 0, catalog.ErrVersion},
 		{"must exist, and exists", existing, catalog.PutProduct{Data: other}, catalog.Condition{Exists: true}, catalog.Changed, 4, nil},

@@ -628,7 +628,7 @@ type CreateProductParams struct {
 
 // DeleteProductParams defines parameters for DeleteProduct.
 type DeleteProductParams struct {
-	// IfMatch Apply the change only if the product is at this version (its `ETag`) or, with `*`, if it exists.
+	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag names the same version.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
 	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
@@ -657,7 +657,7 @@ type GetProductParams struct {
 
 // PatchProductParams defines parameters for PatchProduct.
 type PatchProductParams struct {
-	// IfMatch Apply the change only if the product is at this version (its `ETag`) or, with `*`, if it exists.
+	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag names the same version.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
 	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
@@ -669,7 +669,7 @@ type PatchProductParams struct {
 
 // PutProductParams defines parameters for PutProduct.
 type PutProductParams struct {
-	// IfMatch Apply the change only if the product is at this version (its `ETag`) or, with `*`, if it exists.
+	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag names the same version.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
 	// IfNoneMatch `*` applies the change only if the product does not exist.
@@ -693,7 +693,7 @@ type ListHistoryParams struct {
 
 // VoidPriceParams defines parameters for VoidPrice.
 type VoidPriceParams struct {
-	// IfMatch Apply the change only if the product is at this version (its `ETag`) or, with `*`, if it exists.
+	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag names the same version.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
 	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
@@ -705,7 +705,7 @@ type VoidPriceParams struct {
 
 // RestoreProductParams defines parameters for RestoreProduct.
 type RestoreProductParams struct {
-	// IfMatch Apply the change only if the product is at this version (its `ETag`) or, with `*`, if it exists.
+	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag names the same version.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
 	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).

@@ -212,10 +212,17 @@ func parseIfMatch(value string) (catalog.Condition, error) {
 	case "*":
 		return catalog.Condition{Exists: true}, nil
 	}
-	if v, ok := parseETag(value); ok {
-		return catalog.Condition{Version: v}, nil
+	tags := strings.Split(value, ",")
+	versions := make([]int64, len(tags))
+	ok := len(tags) <= 1+catalog.MaxOrVersions
+	for i := range tags {
+		v, valid := parseETag(strings.TrimSpace(tags[i]))
+		versions[i], ok = v, ok && valid
 	}
-	return catalog.Condition{}, catalog.Invalid("If-Match", `must be one version in quotes, such as "7", as in the ETag of a response, or *`)
+	if !ok {
+		return catalog.Condition{}, catalog.Invalid("If-Match", patternHelp["If-Match"])
+	}
+	return catalog.Condition{Version: versions[0], OrVersions: versions[1:]}, nil
 }
 
 // matchesETag reports whether one of the comma-separated tags is tag or *.
@@ -228,7 +235,10 @@ func matchesETag(tags, tag string) bool {
 	return false
 }
 
+// parseETag returns the version that an ETag names. A version is exact, so it does not
+// matter that a proxy which compressed the response has made its ETag weak.
 func parseETag(tag string) (version int64, ok bool) {
+	tag = strings.TrimPrefix(tag, "W/")
 	if len(tag) < 3 || tag[0] != '"' || tag[len(tag)-1] != '"' {
 		return 0, false
 	}

@@ -25,6 +25,8 @@ func TestRestore(t *testing.T) {
 		has        string
 	}{
 		{"If-Match of another version", `{"version":1}`, []string{"If-Match", `"1"`}, 412, "version_mismatch"},
+		{"If-Match of several other versions", `{"version":1}`, []string{"If-Match", `"1", W/"3"`}, 412, "not 1 or 3"},
+		{"If-Match of several versions", `{"version":2}`, []string{"If-Match", `"1", W/"2"`}, 200, `"version":2`},
 		{"the first", `{"version":1}`, []string{"If-Match", `"2"`, "Idempotency-Key", "k"}, 200, `"version":3`},
 		{"the first, with the same key", `{"version":1}`, []string{"If-Match", `"2"`, "Idempotency-Key", "k"}, 200, `"version":3`},
 		{"another with the same key", `{"version":2}`, []string{"If-Match", `"2"`, "Idempotency-Key", "k"}, 422, "key_reused"},

@@ -3,6 +3,7 @@ package kafka
 import (
 	"bytes"
 	"context"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -46,7 +47,7 @@ func undecodableCommands(t *testing.T, brokers string) {
 	}
 	start(t, c, l.ConsumeCommands)
 	c.wait(t, "the valid commands", func() bool { return c.total() == 2 })
-	if got := c.items[shard]; got[0] != c1 || got[1] != c2 {
+	if got := c.items[shard]; !reflect.DeepEqual(got, []catalog.Command{c1, c2}) {
 		t.Errorf("commands = %v, %v; want those that were sent", got[0].ID, got[1].ID)
 	}
 	if len(letters) != 3 {

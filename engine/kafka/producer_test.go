@@ -34,7 +34,7 @@ func commandsArrive(t *testing.T, brokers string) {
 	c.wait(t, "100 commands", func() bool { return c.total() == 100 })
 	for shard, got := range c.items {
 		ofShard := slices.DeleteFunc(slices.Clone(want), func(c catalog.Command) bool { return catalog.Shard(c.Product, shards) != shard })
-		if !slices.Equal(got, ofShard) {
+		if !reflect.DeepEqual(got, ofShard) {
 			t.Errorf("shard %d has %d commands; want the %d that were sent to it, in order", shard, len(got), len(ofShard))
 		}
 	}

