@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -126,23 +123,6 @@ func (p *Process) notReady() string {
 	}
 	body, _ := io.ReadAll(r.Body)
 	return string(body)
-}
-
-// metric returns the sum of all series of a metric. It is infinite while the process does not
-// respond.
-func (p *Process) metric(name string) (sum float64) {
-	r, err := http.Get("http://" + p.admin + "/metrics")
-	if err != nil {
-		return math.Inf(1)
-	}
-	defer r.Body.Close()
-	for lines := bufio.NewScanner(r.Body); lines.Scan(); {
-		if series, ok := strings.CutPrefix(lines.Text(), name+"{"); ok {
-			value, _ := strconv.ParseFloat(series[strings.LastIndexByte(series, ' ')+1:], 64)
-			sum += value
-		}
-	}
-	return sum
 }
 
 // waitUntil waits until the condition holds, at most for patience.

@@ -69,7 +69,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "an event that the brokers refuse is sent again for ever",
-		file: "writer/publisher.go", old: "	if err == nil || errors.Is(err, catalog.ErrInconsistent) {\n", new: "	if err == nil {\n",
+		file: "writer/publisher.go", old: "	if err == nil || errors.Is(err, catalog.ErrInconsistent) {\n		return err\n	}\n	return fmt.Errorf(\"%w: %w\", catalog.ErrFenced, err)\n", new: "	if err == nil || errors.Is(err, nil) {\n		return err\n	}\n	return fmt.Errorf(\"%w: %v\", catalog.ErrFenced, err)\n",
 		pkg: "./writer", test: "TestPublisher_refusedEvent",
 	},
 	{
