@@ -72,37 +72,39 @@ func (c *collector) byScore(ctx context.Context, s segmentSnapshot, m matches) e
 	for _, product := range products {
 		counts[scores[product]]++
 	}
-	// The page consists of products with scores from highest down to lowest.
-	highest, enough := top, counts[top]
-	if c.after != nil { // products with the score of the last one may have been on the previous page
+	highest := top
+	if c.after != nil {
 		var score [4]byte
 		copy(score[:], c.after.key)
-		highest, enough = min(top, binary.BigEndian.Uint32(score[:])), 0
+		highest = min(top, binary.BigEndian.Uint32(score[:]))
 	}
-	lowest := highest
-	for lowest > 0 && enough <= c.limit {
+	// The page consists of products with scores from highest down to lowest. A counting sort puts them
+	// in the order of their scores.
+	lowest, size := highest+1, 0
+	positions := counts // by score: where the next product with the score goes
+	for enough := 0; lowest > 0 && enough <= c.limit; {
 		lowest--
-		enough += counts[lowest]
+		n := counts[lowest]
+		if lowest < highest || c.after == nil { // those at highest may have been on the previous page
+			enough += n
+		}
+		positions[lowest] = size
+		size += n
 	}
-	groups := make([][]uint32, highest-lowest+1) // products by score
+	ordered := make([]uint32, size)
 	for _, product := range products {
-		score := scores[product]
-		if score < lowest || score > highest {
-			continue
+		if score := scores[product]; score >= lowest && score <= highest {
+			ordered[positions[score]] = product
+			positions[score]++
 		}
-		group := &groups[score-lowest]
-		if *group == nil {
-			*group = make([]uint32, 0, counts[score])
-		}
-		*group = append(*group, product)
 	}
-	for i, group := range slices.Backward(groups) {
-		if len(group) == 0 {
-			continue
-		}
-		if more, err := c.offer(ctx, s, binary.BigEndian.AppendUint32(nil, lowest+uint32(i)), group); err != nil || !more {
+	for from := 0; from < size; {
+		score := scores[ordered[from]]
+		to := positions[score]
+		if more, err := c.offer(ctx, s, binary.BigEndian.AppendUint32(nil, score), ordered[from:to]); err != nil || !more {
 			return err
 		}
+		from = to
 	}
 	return nil
 }
