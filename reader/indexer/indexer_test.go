@@ -118,6 +118,7 @@ func TestIndexer(t *testing.T) {
 				time.Sleep(50 * time.Millisecond)
 			}
 			time.Sleep(time.Second)
+			synctest.Wait()
 			if len(x.writes) != 2 || x.writes[0][0].Seq != 1 || x.writes[1][0].Seq != 4 {
 				t.Errorf("checkpoints of the writes = %v; want 1 and 4", x.writes)
 			}
