@@ -62,21 +62,21 @@ var imports = map[string]string{
 	"internal/changefeed":          ".", // recent changes, shared by all subscribers of a gateway or reader
 	"internal/configdoc":           "",  // generates docs/configuration.md from the flags of the programs
 	"internal/daemon":              "",
-	"internal/engines":             ". engine/kafka internal/daemon internal/memory internal/metrics",                                    // opens Kafka, for every program
-	"internal/engines/store":       "engine/postgres internal/engines",                                                                   // opens PostgreSQL, for the writer
-	"internal/engines/query":       "engine/bleve engine/mongo engine/opensearch engine/redis internal/engines reader reader/projection", // opens the reader's engines
-	"internal/engines/local":       "*",                                                                                                  // opens all engines, or a data folder in their place, for cmd/catalog
-	"internal/errordoc":            ".",                                                                                                  // generates docs/errors.md from the error model
-	"internal/failpoint":           "",                                                                                                   // places at which tests kill a process
-	"internal/journal":             ". api/catalog/v1 internal/rpc internal/wire",                                                        // client of the writer's journal service
-	"internal/logging":             "",                                                                                                   // text and JSON logs, and sampling
-	"internal/memory":              "internal/metrics",                                                                                   // bounds the memory of the queues and calls of a process
-	"internal/metricdoc":           "",                                                                                                   // generates docs/metrics.md from the source
-	"internal/metrics":             "",                                                                                                   // buckets, exemplars and registration of the metrics of all packages
-	"internal/metrics/metricstest": "",                                                                                                   // reads metrics in tests
-	"internal/productfile":         ". internal/wire",                                                                                    // reads and writes products as CSV and NDJSON
-	"internal/repair":              ". eventlog",                                                                                         // makes store and topics consistent
-	"internal/rpc":                 ". internal/breaker internal/metrics",                                                                // health, validation, metrics and statuses of every gRPC server and client
+	"internal/engines":             ". engine/kafka internal/daemon internal/memory internal/metrics",                                                        // opens Kafka, for every program
+	"internal/engines/store":       "engine/postgres internal/engines",                                                                                       // opens PostgreSQL, for the writer
+	"internal/engines/query":       "engine/bleve engine/mongo engine/opensearch engine/redis internal/engines internal/textsearch reader reader/projection", // opens the reader's engines
+	"internal/engines/local":       "*",                                                                                                                      // opens all engines, or a data folder in their place, for cmd/catalog
+	"internal/errordoc":            ".",                                                                                                                      // generates docs/errors.md from the error model
+	"internal/failpoint":           "",                                                                                                                       // places at which tests kill a process
+	"internal/journal":             ". api/catalog/v1 internal/rpc internal/wire",                                                                            // client of the writer's journal service
+	"internal/logging":             "",                                                                                                                       // text and JSON logs, and sampling
+	"internal/memory":              "internal/metrics",                                                                                                       // bounds the memory of the queues and calls of a process
+	"internal/metricdoc":           "",                                                                                                                       // generates docs/metrics.md from the source
+	"internal/metrics":             "",                                                                                                                       // buckets, exemplars and registration of the metrics of all packages
+	"internal/metrics/metricstest": "",                                                                                                                       // reads metrics in tests
+	"internal/productfile":         ". internal/wire",                                                                                                        // reads and writes products as CSV and NDJSON
+	"internal/repair":              ". eventlog",                                                                                                             // makes store and topics consistent
+	"internal/rpc":                 ". internal/breaker internal/metrics",                                                                                    // health, validation, metrics and statuses of every gRPC server and client
 	"internal/telemetry":           ". eventlog internal/buildinfo internal/logging internal/metrics",
 	"internal/textsearch":          ".", // text analysis and query plans, shared by the indexes
 	"internal/wire":                ". api api/catalog/v1 eventlog",

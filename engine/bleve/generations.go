@@ -12,6 +12,7 @@ import (
 	"catalog"
 	"catalog/eventlog"
 	"catalog/internal/failpoint"
+	"catalog/internal/textsearch"
 )
 
 // Generations is a search index that can be rebuilt while it is in use. A folder holds at most two
@@ -65,6 +66,10 @@ func OpenGenerations(dir string, log *slog.Logger) (*Generations, error) {
 	g.live = &generation{Index: x, number: number}
 	return g, g.removeUnused()
 }
+
+// SetRules sets how texts are searched. It must be called before the first search; the default is
+// textsearch.DefaultRules.
+func (g *Generations) SetRules(r *textsearch.Rules) { g.live.rules = r }
 
 // path returns the folder of a generation.
 func (g *Generations) path(number int) string {
@@ -205,6 +210,7 @@ func (g *Generations) CreateStandby(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	x.rules = g.live.rules
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.standby, g.standbyComplete, g.applied = &generation{Index: x, number: number}, false, map[catalog.ID]bool{}

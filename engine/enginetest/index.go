@@ -22,6 +22,7 @@ func TestIndex(t *testing.T, open func(t *testing.T) reader.Index) {
 			{"the best matches come first", indexRelevance},
 			{"the words of the brand are found", indexBrandWords},
 			{"an identifier finds its product first", indexIdentifiers},
+			{"a text that finds nothing is widened step by step", indexWidening},
 			{"text is data, whatever characters it has", indexAnyText},
 			{"no character is an operator", indexOperators},
 		}},

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,6 +83,60 @@ func indexIdentifiers(t *testing.T, x reader.Index) {
 	}
 	t.Run("and so does a part of four characters and more", func(t *testing.T) {
 		wantFound(t, x, map[string]string{"1333931": "Shell chair", "63813": "Shell chair", "u-shel": "Shell chair", "6381333931x": ""})
+	})
+}
+
+func indexWidening(t *testing.T, x reader.Index) {
+	put(t, x, furniture()...)
+	put(t, x, item("Walnut chair", "Furniture/Chairs", "", 10), item("Chair of steel", "Furniture/Chairs", "", 20))
+	t.Run("a misspelt word is corrected, and the page says so", func(t *testing.T) {
+		page := search(t, x, catalog.Query{Text: "foldnig chair"})
+		if want := []catalog.Correction{{Word: "foldnig", Correction: "folding"}}; foundNames(page) != "Folding chair" || !slices.Equal(page.Corrections, want) || page.Match != catalog.MatchAll {
+			t.Errorf("found %q with corrections %v, match %q; want Folding chair with %v", foundNames(page), page.Corrections, page.Match, want)
+		}
+	})
+	t.Run("a word with a product is not corrected", func(t *testing.T) {
+		page := search(t, x, catalog.Query{Text: "table"})
+		if page.Corrections != nil || page.Total != 3 { // two in the name, one in the description
+			t.Errorf("found %q, corrections %v; want the three products with table", foundNames(page), page.Corrections)
+		}
+	})
+	t.Run("pages of a corrected text neither repeat nor miss a product", func(t *testing.T) {
+		q := catalog.Query{Text: "chiar", Limit: 1}
+		var names []string
+		for range 10 {
+			page := search(t, x, q)
+			if page.Total != 4 {
+				t.Fatalf("total %d; want 4 chairs", page.Total)
+			}
+			names = append(names, foundNames(page))
+			if q.Cursor = page.NextCursor; q.Cursor == "" {
+				break
+			}
+		}
+		if slices.Sort(names); !slices.Equal(names, []string{"Café chair", "Chair of steel", "Folding chair", "Walnut chair"}) {
+			t.Errorf("pages of %q; want each chair once", names)
+		}
+	})
+	t.Run("without a product that has all words, those with the rare words come first", func(t *testing.T) {
+		page := search(t, x, catalog.Query{Text: "walnut lamp chair xyz", Limit: 2})
+		if page.Match != catalog.MatchPartial || foundNames(page) != "Walnut chair" || !slices.Equal(page.Unmatched, []string{"lamp", "xyz"}) || page.NextCursor != "" {
+			t.Errorf("found %q, match %q, unmatched %q, cursor %q; want Walnut chair without lamp and xyz, and one page", foundNames(page), page.Match, page.Unmatched, page.NextCursor)
+		}
+		page = search(t, x, catalog.Query{Text: "chair lamp"})
+		if names := foundNames(page); !strings.HasPrefix(names, "Desk lamp, ") || page.Total != 5 {
+			t.Errorf("found %q; want the lamp, which is rarer, before four chairs", names)
+		}
+	})
+	t.Run("products with less than half of the words are not shown", func(t *testing.T) {
+		if page := search(t, x, catalog.Query{Text: "walnut xyz xyzz"}); page.Total != 0 || page.Match != catalog.MatchAll {
+			t.Errorf("found %q, match %q; want nothing", foundNames(page), page.Match)
+		}
+	})
+	t.Run("a stop word never blocks", func(t *testing.T) {
+		if page := search(t, x, catalog.Query{Text: "the lamp for a desk"}); foundNames(page) != "Desk lamp" || page.Match != catalog.MatchAll {
+			t.Errorf("found %q, match %q; want Desk lamp", foundNames(page), page.Match)
+		}
 	})
 }
 

@@ -12,6 +12,7 @@
 package opensearch
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -46,6 +47,8 @@ type Config struct {
 	// Shards is the number of primary shards of an index that is created. Raise it for catalogues of
 	// many millions of products; existing indexes keep theirs until the next rebuild. 0 means 1.
 	Shards int
+	// Rules say how texts are searched. Nil means textsearch.DefaultRules.
+	Rules *textsearch.Rules
 }
 
 // Flags declares the flags of c with their defaults.
@@ -85,7 +88,7 @@ func Open(ctx context.Context, c Config, reg prometheus.Registerer) (*Index, err
 		c.Index = "catalog"
 	}
 	x := &Index{
-		client: client, base: c.Index + "-v" + format, shards: max(c.Shards, 1), rules: textsearch.DefaultRules(), breaker: breaker.New("opensearch", reg),
+		client: client, base: c.Index + "-v" + format, shards: max(c.Shards, 1), rules: cmp.Or(c.Rules, textsearch.DefaultRules()), breaker: breaker.New("opensearch", reg),
 	}
 	if err := x.Ping(ctx); err != nil {
 		return nil, fmt.Errorf("%w; start OpenSearch there, or set -opensearch.url", err)

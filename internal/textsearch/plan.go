@@ -199,9 +199,11 @@ func (r *Rules) newWord(words []rawWord, i int, fuzzy bool) Word {
 	for _, s := range w.spellings {
 		stem := Stem(s)
 		add(r.boosts, 1, stem)
-		word.Clauses = append(word.Clauses,
-			Clause{r.boosts[Joined], TermQuery{Field: Joined, Term: stem}},
-			Clause{r.boosts[FirstPhrase], TermQuery{Field: FirstPhrase, Term: stem}})
+		for _, field := range []string{Joined, FirstPhrase} {
+			if r.boosts[field] > 0 {
+				word.Clauses = append(word.Clauses, Clause{r.boosts[field], TermQuery{Field: field, Term: stem}})
+			}
+		}
 		for _, other := range r.synonyms[stem] {
 			r.addSynonym(&word, other)
 		}

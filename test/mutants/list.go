@@ -363,6 +363,21 @@ var mutants = []mutant{
 		pkg: "./engine/redis", test: "TestLease_restart",
 	},
 	{
+		bug:  "the next page of a corrected text is not corrected",
+		file: "internal/textsearch/search.go", old: "r.Plan = r.Plan.Widen(r.After.Widened)", new: "",
+		pkg: "./engine/bleve", test: "TestIndex_inMemory",
+	},
+	{
+		bug:  "a frequent word of a partial match counts as much as a rare one",
+		file: "internal/textsearch/search.go", old: "rarityBoost * bits.Len64(uint64(most/counts[i]))", new: "rarityBoost + 0*bits.Len64(uint64(most))",
+		pkg: "./engine/bleve", test: "TestIndex_inMemory",
+	},
+	{
+		bug:  "the markup of descriptions is searched",
+		file: "internal/textsearch/fields.go", old: "description := PlainText(p.Description)", new: "description := p.Description",
+		pkg: "./engine/bleve", test: "TestIndex_relevance",
+	},
+	{
 		bug:  "the near cache stores an old response of the reader",
 		file: "gateway/near_cache.go", old: "case p != nil && alone && seq >= i.seq:", new: "case p != nil && alone:",
 		pkg: "./gateway", test: "TestNearCache_lateRead",

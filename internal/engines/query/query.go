@@ -11,6 +11,7 @@ import (
 	"catalog/engine/opensearch"
 	"catalog/engine/redis"
 	"catalog/internal/engines"
+	"catalog/internal/textsearch"
 	"catalog/reader"
 	"catalog/reader/projection"
 )
@@ -31,6 +32,10 @@ type Config struct {
 	// IndexFolder holds the search index of this process. It is created when
 	// missing, must not be shared by two processes, and is not used with OpenSearch.
 	IndexFolder string
+
+	// SearchRules is a YAML file of weights, synonyms, stop words and languages of the
+	// search. "" means the built-in rules.
+	SearchRules string
 }
 
 // Flags declares the flags of the three servers; IndexFolder has none.
@@ -38,6 +43,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	c.Mongo.Flags(fs)
 	c.Redis.Flags(fs)
 	c.OpenSearch.Flags(fs)
+	fs.StringVar(&c.SearchRules, "search.rules", "", "YAML `file` of weights, synonyms, stop words and languages of the search; without it, the built-in ones apply")
 }
 
 // OpenView connects to MongoDB.
@@ -70,7 +76,12 @@ func OpenCache(ctx context.Context, s *engines.Set, cfg Config, shards int) (rea
 // OpenIndex connects to OpenSearch, or opens IndexFolder when cfg has no address.
 // OpenSearch is not a check: without it searches fail, but products are served.
 func OpenIndex(ctx context.Context, s *engines.Set, cfg Config) (reader.Index, error) {
+	rules, err := textsearch.LoadRules(cfg.SearchRules)
+	if err != nil {
+		return nil, err
+	}
 	if cfg.OpenSearch.URL != "" {
+		cfg.OpenSearch.Rules = rules
 		x, err := engines.Retry(ctx, s, "opensearch", func(ctx context.Context) (*opensearch.Index, error) {
 			return opensearch.Open(ctx, cfg.OpenSearch, s.Registry)
 		})
@@ -84,6 +95,7 @@ func OpenIndex(ctx context.Context, s *engines.Set, cfg Config) (reader.Index, e
 	if err != nil {
 		return nil, err
 	}
+	x.SetRules(rules)
 	s.OnClose(func() { x.Close() })
 	if cfg.IndexFolder != "" {
 		s.WatchFolder("index", cfg.IndexFolder)
