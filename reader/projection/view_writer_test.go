@@ -72,7 +72,7 @@ func (v *gatedView) index(call ...string) int {
 	return slices.IndexFunc(v.calls, func(c []string) bool { return slices.Equal(c, call) })
 }
 
-func name(shard int32) string { return string(rune('a' + shard)) }
+func name(shard int32) string { return string('a' + shard) }
 
 // changeOf returns a change of one product, which has the name of the shard.
 func changeOf(shard int32) Change {
