@@ -15,8 +15,8 @@ const (
 	maxBatchCommands = 1_000
 
 	// slowTransaction is how long the transaction of a group holds up that of the next
-	// group. One at a time needs the least CPU for a command. One that hangs, because
-	// another writer has locked an SKU, must not stop all shards.
+	// group: groups grow while they wait, but a transaction that hangs, because another
+	// writer has locked an SKU, must not stop all shards.
 	slowTransaction = 100 * time.Millisecond
 
 	// deadLetterBatch is the number of dead letters read from the store at once.
