@@ -98,13 +98,13 @@ build: ## build the four programs into bin/
 test: ## run all tests that need nothing but Go (5 minutes on two cores)
 	go test -race ./...
 
-# Packages without an engine, and the end-to-end tests of catalog up, are the same as in make test. The
+# Packages without a real engine, and the end-to-end tests of catalog up, are the same as in make test. The
 # end-to-end tests run alone: they measure times on the engines.
 real_e2e = $(shell sed -nE 's/^func (Test[A-Za-z_]*).*/\1/p' test/e2e/*_real_test.go | paste -sd '|')
 .PHONY: test-real
 test-real: ## run the tests of engines and services on real engines (start them with make engines-up)
 	@test -e .engines/env || { echo "no engines: run make engines-up first; it also takes addresses from the environment"; exit 1; }
-	. .engines/env && go test -race -timeout 30m -tags real ./engine/... ./reader/... ./writer/...
+	. .engines/env && go test -race -timeout 30m -tags real $$(go list ./engine/... ./reader/... ./writer/... | grep -v /bleve)
 	. .engines/env && go test -race -timeout 30m -tags real -run '^($(real_e2e))$$' ./test/e2e
 
 .PHONY: mutants
@@ -132,6 +132,7 @@ nightly: engines-up ## long runs: full-size randomised tests, 100,000 chaos comm
 	docs/spec/check -long
 	. .engines/env && CATALOG_TEST_ALERTS=1 go test -count=1 -timeout 30m -tags real -run TestMonitoring ./test/e2e
 	$(MAKE) compose-run
+	$(MAKE) bench BENCH='-only traces,shares'
 
 # BENCH='-only posts -rounds 1' measures a part; go run ./test/bench -h lists the flags.
 .PHONY: bench
