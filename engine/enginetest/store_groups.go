@@ -11,8 +11,8 @@ import (
 	"catalog/eventlog"
 )
 
-// anyError is an error that a batch may have.
-var anyError = errors.New("any error, or none")
+// errAny is an error that a batch may have.
+var errAny = errors.New("any error, or none")
 
 // settleGroup settles one batch of each owner in a group, and checks that the store
 // has done with each what Settle returns. wants are the errors of the batches.
@@ -27,7 +27,7 @@ func settleGroup(t *testing.T, owners []*owner, g eventlog.Group, wants ...error
 	}
 	for i, o := range owners {
 		s := settled[i]
-		if wants[i] != anyError && !errors.Is(s.Err, wants[i]) {
+		if !errors.Is(wants[i], errAny) && !errors.Is(s.Err, wants[i]) {
 			t.Errorf("shard %d: Settle = %v; want %v", o.st.Shard, s.Err, wants[i])
 		}
 		if s.Err != nil && (len(s.Events) != 0 || s.To != g[i].From) {
@@ -168,7 +168,7 @@ func groupLarge(t *testing.T, s Store) {
 		deletes = append(deletes, o.batch(commands...))
 	}
 	read := 0
-	for _, s := range settleGroup(t, owners[:3], deletes, nil, anyError, anyError) {
+	for _, s := range settleGroup(t, owners[:3], deletes, nil, errAny, errAny) {
 		read += len(s.Events)
 	}
 	if read < 2 || read > 10 {
