@@ -9,9 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"catalog"
 	"catalog/gateway"
 	"catalog/internal/logging"
@@ -67,12 +64,11 @@ func TestClientLeaves(t *testing.T) {
 		left <- err
 	}()
 	<-p.asked
-	s.set(func() { s.readErr = status.Error(codes.Canceled, "the client has left") })
+	defer close(p.release)
 	leave()
 	if err := <-left; err == nil {
 		t.Error("void: the request had a response")
 	}
-	close(p.release)
 	eventually(t, "the request has ended", func() bool { return metricstest.Value(t, s.metrics, "http_server_active_requests") == 0 })
 	for code, want := range map[string]float64{"499": 1, "500": 0, "503": 0, "504": 0} {
 		if n := metricstest.Value(t, s.metrics, "http_server_request_duration_seconds", "http_response_status_code", code); n != want {

@@ -91,6 +91,8 @@ func TestThrottle(t *testing.T) {
 	for _, times := range []float64{1.5, 2, 4} {
 		run(fmt.Sprintf("a view that is %v times too slow is not more than the limit behind, and is not idle", times), limit, func(t *testing.T, th *throttle, v *slowView) {
 			n := settle(t.Context(), th, v, times*v.rate, time.Minute)
+			v.mu.Lock()
+			defer v.mu.Unlock()
 			if v.maxDelay > limit || n < 55_000 {
 				t.Errorf("delay %v, %d commands in a minute; want at most %v and 1,000 a second", v.maxDelay, n, limit)
 			}
@@ -135,7 +137,9 @@ func TestThrottle(t *testing.T) {
 		}
 	})
 	run("a view that crawls does not stop writes", limit, func(t *testing.T, th *throttle, v *slowView) {
+		v.mu.Lock()
 		v.rate = 2
+		v.mu.Unlock()
 		if n := settle(t.Context(), th, v, 1_000, time.Minute); n < 60*minThrottledRate {
 			t.Errorf("%d commands in a minute; want at least %d a second", n, minThrottledRate)
 		}

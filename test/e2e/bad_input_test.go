@@ -126,7 +126,7 @@ func TestBadInput(t *testing.T) {
 		{"an unknown command", "GET", "/api/v1/commands/0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b", "", nil, 404, ""},
 		{"an unknown path", "GET", "/api/v2/products", "", nil, 404, ""},
 		{"an unknown method", "DELETE", products, "", nil, 405, ""},
-		{"an import that is JSON", "POST", "/api/v1/imports", "{}", nil, 415, "Content-Type"},
+		{"an import that is a form", "POST", "/api/v1/imports", "{}", []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "Content-Type"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a := s.call(test.method, test.path, test.body, test.headers...)
