@@ -107,9 +107,10 @@ func TestTrace_services(t *testing.T) {
 		view + " < writer: send " + events,
 		"reader: invalidate cache < " + view,
 		"reader: write view < " + view,
-		"reader: update products < reader: write view",
+		"reader: insert products < reader: write view",
 		"reader: save checkpoint < " + view,
 		"reader: update checkpoints < reader: save checkpoint",
+		"reader: insert checkpoints < reader: save checkpoint", // the first of its shard: the update has found none
 		"reader: allow cache fills < " + view,
 		"reader: wait in " + events + " (index) < writer: send " + events,
 		index + " < writer: send " + events,
