@@ -206,20 +206,21 @@ func TestVoidPrice(t *testing.T) {
 			n := rapid.IntRange(2, 6).Draw(t, "n")
 			list, right, after := make([]catalog.Money, n), make([]catalog.Money, n), make([]time.Duration, n)
 			for i := range list {
-				list[i] = inEuro(rapid.Int64Range(1, 5).Draw(t, "units"))
+				lowest := int64(1)
+				if i == 0 || i == n-1 {
+					lowest = 2 // the first and the present price are right
+				}
+				list[i] = inEuro(rapid.Int64Range(lowest, 5).Draw(t, "units"))
 				after[i] = rapid.SampledFrom([]time.Duration{time.Hour, 5 * day, 10 * day}).Draw(t, "after")
 				right[i] = list[i]
 				if i > 0 && list[i] == inEuro(1) {
 					right[i] = right[i-1]
 				}
 			}
-			if list[0] == inEuro(1) || list[n-1] == inEuro(1) {
-				t.Skip("the first and the present price are right")
-			}
 			p, _ := prices(t, list, after)
 			e, err := void(p, inEuro(1))
 			if err != nil {
-				t.Skip("no mistake in the last 30 days")
+				return // no mistake in the last 30 days
 			}
 			expected, _ := prices(t, right, after)
 			got, _ := e.Product.LowestPrior()
