@@ -136,11 +136,15 @@ func send(t *testing.T, l testLog, commands ...catalog.Command) {
 
 func publish(t *testing.T, l testLog, events ...catalog.Event) {
 	t.Helper()
-	done := make(chan error, 1)
-	l.PublishEvents(t.Context(), events, func(err error) { done <- err })
-	if err := <-done; err != nil {
+	if err := tryPublish(t, l, events...); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func tryPublish(t *testing.T, l testLog, events ...catalog.Event) error {
+	done := make(chan error, 1)
+	l.PublishEvents(t.Context(), events, func(err error) { done <- err })
+	return <-done
 }
 
 // produce appends a record with the given bytes.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -56,7 +55,7 @@ func TestFetcher_memory(t *testing.T) {
 	start(t, c, func(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
 		return l.ConsumeAllShards(ctx, "test", c)
 	})
-	waitUntil(t, "records in every shard", func() bool { return held.Held() >= shards<<20 })
+	wait(t, "records in every shard", func() bool { return held.Held() >= shards<<20 })
 	close(proceed)
 	c.wait(t, "all events", func() bool { return c.total() == shards*n })
 	for shard, items := range c.items {
@@ -66,7 +65,7 @@ func TestFetcher_memory(t *testing.T) {
 			}
 		}
 	}
-	waitUntil(t, "the records are given back", func() bool {
+	wait(t, "the records are given back", func() bool {
 		return metricstest.Value(t, registry, "catalog_memory_held_bytes", "share", "kafka.fetch.test") == 0
 	})
 }
@@ -111,17 +110,4 @@ func TestPublishEvents_memory(t *testing.T) {
 			t.Errorf("%d bytes are held after all is stored", got)
 		}
 	})
-}
-
-// waitUntil polls a condition that no channel announces.
-func waitUntil(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.After(waitLimit)
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatalf("waited %v until %s", waitLimit, what)
-		case <-time.After(time.Millisecond):
-		}
-	}
 }

@@ -2,11 +2,13 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"catalog/eventlog"
 )
@@ -65,7 +67,8 @@ func (l *Log) WrongSettings(ctx context.Context) ([]eventlog.TopicSetting, error
 	return wrong, nil
 }
 
-// SetTopics corrects wrong settings of the topics.
+// SetTopics corrects wrong settings of the topics, and returns when the brokers use what
+// it has set: the controller answers before they do.
 func (l *Log) SetTopics(ctx context.Context, wrong []eventlog.TopicSetting) error {
 	for _, s := range wrong {
 		r, err := l.admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: s.Name, Value: kadm.StringPtr(s.Want)}}, s.Topic)
@@ -74,6 +77,41 @@ func (l *Log) SetTopics(ctx context.Context, wrong []eventlog.TopicSetting) erro
 		}
 		if err != nil {
 			return fmt.Errorf("set %s of topic %s to %s: %w; set it with the tools of the cluster", s.Name, s.Topic, s.Want, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
+	defer cancel()
+	for try := 0; ; try++ {
+		err := l.checkBrokersUse(ctx, wrong)
+		if !errors.Is(err, errOldSetting) || !sleep(ctx, backoff(try)) {
+			return err
+		}
+	}
+}
+
+// errOldSetting is the error of a broker that has not read a setting yet.
+var errOldSetting = errors.New("the broker still uses the old setting; look at its log")
+
+// checkBrokersUse returns an error that wraps errOldSetting unless every broker that
+// responds has the settings.
+func (l *Log) checkBrokersUse(ctx context.Context, settings []eventlog.TopicSetting) error {
+	for _, s := range settings {
+		request := kmsg.NewPtrDescribeConfigsRequest()
+		topic := kmsg.NewDescribeConfigsRequestResource()
+		topic.ResourceType, topic.ResourceName, topic.ConfigNames = kmsg.ConfigResourceTypeTopic, s.Topic, []string{s.Name}
+		request.Resources = append(request.Resources, topic)
+		err := l.askBrokers(ctx, request, func(broker int32, r kmsg.Response) error {
+			for _, topic := range r.(*kmsg.DescribeConfigsResponse).Resources {
+				for _, c := range topic.Configs {
+					if c.Value != nil && *c.Value != s.Want {
+						return fmt.Errorf("set %s of topic %s to %s at broker %d: %w", s.Name, s.Topic, s.Want, broker, errOldSetting)
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -83,25 +83,36 @@ func (l *Log) CreateTopics(ctx context.Context, partitions int) error {
 // checkBrokersKnow returns an error unless every broker that responds knows the
 // topics. A process that starts a moment later may ask any of them.
 func (l *Log) checkBrokersKnow(ctx context.Context, topics ...string) error {
+	request := kmsg.NewPtrMetadataRequest()
+	for _, t := range topics {
+		topic := kmsg.NewMetadataRequestTopic()
+		topic.Topic = kmsg.StringPtr(t)
+		request.Topics = append(request.Topics, topic)
+	}
+	return l.askBrokers(ctx, request, func(broker int32, r kmsg.Response) error {
+		for _, t := range r.(*kmsg.MetadataResponse).Topics {
+			if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
+				return fmt.Errorf("topic %s at broker %d: %w", *t.Topic, broker, err)
+			}
+		}
+		return nil
+	})
+}
+
+// askBrokers sends a request to every broker and calls check with each response. It
+// ignores brokers that are down: they read topics and settings when they start.
+func (l *Log) askBrokers(ctx context.Context, request kmsg.Request, check func(broker int32, r kmsg.Response) error) error {
 	brokers, err := l.admin.ListBrokers(ctx)
 	if err != nil {
 		return fmt.Errorf("list brokers at %s: %w", l.cfg.Brokers, err)
 	}
 	for _, b := range brokers {
-		request := kmsg.NewPtrMetadataRequest()
-		for _, t := range topics {
-			topic := kmsg.NewMetadataRequestTopic()
-			topic.Topic = kmsg.StringPtr(t)
-			request.Topics = append(request.Topics, topic)
-		}
-		response, err := request.RequestWith(ctx, l.events.Broker(int(b.NodeID)))
+		response, err := l.events.Broker(int(b.NodeID)).Request(ctx, request)
 		if err != nil {
-			continue // the broker is down, and learns of the topics when it starts
+			continue
 		}
-		for _, t := range response.Topics {
-			if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
-				return fmt.Errorf("topic %s at broker %d: %w", *t.Topic, b.NodeID, err)
-			}
+		if err := check(b.NodeID, response); err != nil {
+			return err
 		}
 	}
 	return nil
