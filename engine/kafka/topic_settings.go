@@ -68,7 +68,7 @@ func (l *Log) WrongSettings(ctx context.Context) ([]eventlog.TopicSetting, error
 }
 
 // SetTopics corrects wrong settings of the topics, and returns when the brokers use what
-// it has set: the controller answers before they do.
+// it has set: the controller responds before they do.
 func (l *Log) SetTopics(ctx context.Context, wrong []eventlog.TopicSetting) error {
 	for _, s := range wrong {
 		r, err := l.admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: s.Name, Value: kadm.StringPtr(s.Want)}}, s.Topic)
