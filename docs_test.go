@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -14,6 +15,7 @@ var (
 	mdLink     = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
 	mdFile     = regexp.MustCompile("`([\\w./-]+\\.(?:go|md|proto|yaml|svg|txt))`")
 	mdTestName = regexp.MustCompile("`(Test\\w+)`")
+	faultRow   = regexp.MustCompile(`(?m)^\| ([AS]\d+(?:, [AS]\d+)*) \|.*\|([^|]*)\|$`)
 	testFunc   = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 )
 
@@ -47,6 +49,29 @@ func TestDocs(t *testing.T) {
 		for _, m := range mdTestName.FindAllStringSubmatch(string(content), -1) {
 			if !tests[m[1]] && !strings.HasPrefix(m[1], "TestSubject") {
 				t.Errorf("%s names the test %s, which does not exist", name, m[1])
+			}
+		}
+	}
+}
+
+// TestDocs_faults checks that docs/guarantees.md has a row with a test for each fault that
+// the audit (A) and the attack (S) found. TestDocs checks that the tests exist.
+func TestDocs_faults(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("docs/guarantees.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tested := map[string]bool{}
+	for _, row := range faultRow.FindAllStringSubmatch(string(content), -1) {
+		for id := range strings.SplitSeq(row[1], ", ") {
+			tested[id] = mdTestName.MatchString(row[2])
+		}
+	}
+	for kind, last := range map[string]int{"A": 11, "S": 22} {
+		for n := 1; n <= last; n++ {
+			if id := kind + strconv.Itoa(n); !tested[id] {
+				t.Errorf("docs/guarantees.md names no test for the fault %s", id)
 			}
 		}
 	}

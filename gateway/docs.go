@@ -24,7 +24,11 @@ const docsPolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-sr
 // The page is a file, not a template: with text/template in a program, the linker keeps
 // all exported methods of all types, which made the gateway 33.6 MB large instead of 25.6.
 func docs() http.Handler {
-	files := http.StripPrefix("/docs/", statigz.FileServer(static.FS))
+	files := http.StripPrefix("/docs/", statigz.FileServer(static.FS, func(s *statigz.Server) {
+		// Embedded files can be read, so the only error is that of a client that leaves. The
+		// default would begin a second response, which Echo logs as an error.
+		s.OnError = func(http.ResponseWriter, *http.Request, error) {}
+	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", docsPolicy)
 		switch r.URL.Path {

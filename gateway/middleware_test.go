@@ -3,7 +3,10 @@ package gateway_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -74,6 +77,35 @@ func TestClientLeaves(t *testing.T) {
 		if n := metricstest.Value(t, s.metrics, "http_server_request_duration_seconds", "http_response_status_code", code); n != want {
 			t.Errorf("requests with status %s = %v; want %v", code, n, want)
 		}
+	}
+}
+
+// TestClientLeaves_response covers the files of the documentation, since their responses do
+// not fit into the buffers of a connection.
+func TestClientLeaves_response(t *testing.T) {
+	for name, encoding := range map[string]string{"a compressed file": "gzip", "a file that the gateway decompresses": "identity"} {
+		t.Run("a client that leaves in the middle of "+name+" is no error", func(t *testing.T) {
+			var logs lockedBuffer
+			s := &system{}
+			url := serveLogged(t, s, &logs)
+			conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.(*net.TCPConn).SetLinger(0) // Close then breaks the connection
+			fmt.Fprintf(conn, "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: %s\r\n\r\n", encoding)
+			if _, err := io.ReadFull(conn, make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+			conn.Close()
+			eventually(t, "the request has ended", func() bool {
+				return metricstest.Value(t, s.metrics, "http_server_request_duration_seconds", "http_route", "/docs/*") == 1
+			})
+			if strings.Contains(logs.String(), "ERROR") {
+				t.Errorf("log = %q; want no error", logs.String())
+			}
+		})
 	}
 }
 
