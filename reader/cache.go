@@ -2,6 +2,7 @@ package reader
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -16,7 +17,8 @@ import (
 // Cache holds either what the view holds of a product at the moment, or nothing.
 // The process that projects a shard announces each change before it makes it:
 // see projection.Cache. A cache may drop anything at any time. Package redis
-// implements it; enginetest.TestCache holds what an implementation must do.
+// implements it; enginetest.TestCache holds what an implementation must do. An error
+// that is ErrUnavailable says that calls for other products would fail, too.
 type Cache interface {
 	projection.Cache
 
@@ -36,8 +38,9 @@ type Cache interface {
 	Fill(ctx context.Context, ticket string, p catalog.Product) error
 }
 
-// cacheClient reads and fills the cache for queries. After an error it bypasses
-// the cache for cacheBypass. Without a cache it finds nothing.
+// cacheClient reads and fills the cache for queries. When the cache is unavailable or
+// takes longer than cacheTimeout, it is bypassed for cacheBypass. Without a cache,
+// cacheClient finds nothing.
 type cacheClient struct {
 	cache       Cache // nil for none
 	bypassUntil atomic.Int64
@@ -48,7 +51,7 @@ type cacheClient struct {
 
 func newCacheClient(cache Cache, logger *slog.Logger, reg prometheus.Registerer) *cacheClient {
 	c := &cacheClient{cache: cache, logger: logger, lookups: metrics.CacheLookups(reg, "redis"), errors: prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "catalog_cache_errors_total", Help: "Calls of Redis that failed; after each, the cache is bypassed for 100 ms.",
+		Name: "catalog_cache_errors_total", Help: "Calls of Redis that failed. If Redis is unavailable or slow, the cache is bypassed for 100 ms.",
 	})}
 	reg.MustRegister(c.errors)
 	return c
@@ -110,13 +113,17 @@ func (c *cacheClient) fill(ctx context.Context, ticket string, p catalog.Product
 	}
 }
 
-// onError bypasses the cache for a moment, unless the caller's time is over, which says
-// nothing about the cache.
+// onError bypasses the cache for a moment if err says that it is unavailable or slow. The
+// end of the caller's time says nothing about the cache, and an entry that cannot be read
+// says nothing about other entries.
 func (c *cacheClient) onError(caller context.Context, err error) {
 	if caller.Err() != nil {
 		return
 	}
 	c.errors.Inc()
-	c.bypassUntil.Store(time.Now().Add(cacheBypass).UnixNano())
-	c.logger.DebugContext(caller, "cache failed; bypassing it", "for", cacheBypass, "err", err)
+	bypass := errors.Is(err, catalog.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+	if bypass {
+		c.bypassUntil.Store(time.Now().Add(cacheBypass).UnixNano())
+	}
+	c.logger.DebugContext(caller, "cache call failed", "bypass", bypass, "err", err)
 }

@@ -35,6 +35,18 @@ func TestCache(t *testing.T) {
 		h.WantVersion(t, 0, 2)
 		wantReads(t, h, reads)
 	})
+	t.Run("an entry that cannot be read costs a read of the view, and other products stay cached", func(t *testing.T) {
+		h := readertest.Start(t, readertest.Config{})
+		h.Feed(t, 0, all[:2]...)
+		h.WantVersion(t, 2, 2) // cached
+		reads, damaged := h.View.Reads.Load(), catalog.DerivedID("damaged")
+		h.Cache.Edit(func() { h.Cache.Damaged = damaged })
+		if _, err := h.Product(t.Context(), damaged, catalog.Position{}); !errors.Is(err, catalog.ErrNotFound) {
+			t.Fatalf("Product = %v; want ErrNotFound, from the view", err)
+		}
+		h.WantVersion(t, 0, 2)
+		wantReads(t, h, reads+1)
+	})
 	t.Run("a product is read from the view once, with and without a position", func(t *testing.T) {
 		h := readertest.Start(t, readertest.Config{})
 		h.Feed(t, 0, all[:2]...)

@@ -31,7 +31,7 @@ const leaseTokenSize = 26
 func (c *Cache) Product(ctx context.Context, id catalog.ID) (p catalog.Product, found bool, fillToken string, err error) {
 	entry, lease, err := c.entryAndLease(ctx, id)
 	if err != nil {
-		return p, false, "", fmt.Errorf("lease of cached product %s: %w", id, err)
+		return p, false, "", fmt.Errorf("lease of cached product %s: %w", id, markUnavailable(err))
 	}
 	token, err := lease[0].ToString()
 	if err != nil || !c.leasesTrusted() {
@@ -114,14 +114,14 @@ func (c *Cache) Products(ctx context.Context, ids []catalog.ID) (map[catalog.ID]
 	for i, shard := range shards {
 		entries, err := replies[2*i].ToArray()
 		if err != nil {
-			return nil, fmt.Errorf("cached products of shard %d: %w", shard, err)
+			return nil, fmt.Errorf("cached products of shard %d: %w", shard, markUnavailable(err))
 		}
 		token, err := replies[2*i+1].ToString()
 		if rueidis.IsRedisNil(err) {
 			continue // no process holds the lease
 		}
 		if err != nil {
-			return nil, fmt.Errorf("lease of cached products of shard %d: %w", shard, err)
+			return nil, fmt.Errorf("lease of cached products of shard %d: %w", shard, markUnavailable(err))
 		}
 		if err := decodeEntries(products, byShard[shard], entries, token); err != nil {
 			return nil, err
@@ -146,7 +146,7 @@ func (c *Cache) clusterProducts(ctx context.Context, byShard map[int32][]catalog
 			}
 			reply, err := readScript.Exec(ctx, c.client, keys, nil).ToArray()
 			if err != nil {
-				return fmt.Errorf("cached products of shard %d: %w", shard, err)
+				return fmt.Errorf("cached products of shard %d: %w", shard, markUnavailable(err))
 			}
 			token, err := reply[0].ToString()
 			if rueidis.IsRedisNil(err) {
@@ -200,7 +200,7 @@ func decodeEntry(id catalog.ID, e entry, token string) (encoded []byte, found bo
 	case rueidis.IsRedisNil(err):
 		return nil, false, nil
 	case err != nil:
-		return nil, false, fmt.Errorf("cached product %s: %w", id, err)
+		return nil, false, fmt.Errorf("cached product %s: %w", id, markUnavailable(err))
 	}
 	encoded, found = bytes.CutPrefix(b, []byte(token))
 	return encoded, found, nil
@@ -237,7 +237,7 @@ func (c *Cache) Fill(ctx context.Context, fillToken string, p catalog.Product) e
 		[]string{token, bucket(p.ID), revision, entry, strconv.FormatInt(ttl.Milliseconds(), 10)},
 	).Error()
 	if err != nil {
-		return fmt.Errorf("cache product %s: %w", p.ID, err)
+		return fmt.Errorf("cache product %s: %w", p.ID, markUnavailable(err))
 	}
 	return nil
 }

@@ -136,7 +136,7 @@ func (c *Cache) extend(ctx context.Context, shard int32, l *lease, settled []str
 		token, at, err := c.extendOn(ctx, server, shard, l, settled, invalidated)
 		switch {
 		case err != nil:
-			return fmt.Errorf("extend the cache lease of shard %d: %w", shard, err)
+			return fmt.Errorf("extend the cache lease of shard %d: %w", shard, markUnavailable(err))
 		case at != server:
 			server = at // a call has changed nothing, and l has the clock of this server
 			continue

@@ -12,8 +12,9 @@ import (
 
 // Cache is a cache of one shard that can fail. Set the fields inside Edit.
 type Cache struct {
-	Unavailable  bool // Product and Fill fail
-	Fenced       bool // another process holds the lease
+	Unavailable  bool       // Product and Fill fail
+	Damaged      catalog.ID // the product whose entry cannot be read
+	Fenced       bool       // another process holds the lease
 	OnInvalidate func()
 	Cached       map[catalog.ID]catalog.Product
 
@@ -23,7 +24,10 @@ type Cache struct {
 	changing    map[catalog.ID]bool // invalidated since the last AllowFill
 }
 
-var errUnavailable = errors.New("the cache is unavailable")
+var (
+	errUnavailable = fmt.Errorf("the cache does not reply: %w", catalog.ErrUnavailable)
+	errDamaged     = errors.New("the entry cannot be read")
+)
 
 // NewCache returns an empty cache.
 func NewCache() *Cache {
@@ -47,6 +51,8 @@ func (c *Cache) Product(ctx context.Context, id catalog.ID) (catalog.Product, bo
 		return catalog.Product{}, false, "", ctx.Err()
 	case c.Unavailable:
 		return catalog.Product{}, false, "", errUnavailable
+	case id == c.Damaged:
+		return catalog.Product{}, false, "", errDamaged
 	case ok:
 		return p, true, "", nil
 	case !c.fillAllowed || c.changing[id]:
