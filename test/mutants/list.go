@@ -588,6 +588,21 @@ var mutants = []mutant{
 		pkg: "./gateway", test: "TestClientLeaves",
 	},
 	{
+		bug:  "an entry that cannot be read makes the cache count as failed",
+		file: "reader/cache.go", old: "	if bypass {\n", new: "	if true {\n",
+		pkg: "./reader", test: "TestCache",
+	},
+	{
+		bug:  "a Redis that refuses writes counts as available",
+		file: "engine/redis/errors.go", old: "	\"READONLY\", \"NOREPLICAS\", \"OOM\", \"MISCONF\", ", new: "	",
+		pkg: "./engine/redis", test: "TestMarkUnavailable",
+	},
+	{
+		bug:  "a client that leaves in the middle of a file gets a second response",
+		file: "gateway/docs.go", old: "		s.OnError = func(http.ResponseWriter, *http.Request, error) {}\n", new: "",
+		pkg: "./gateway", test: "TestClientLeaves_response",
+	},
+	{
 		bug:  "a caller that leaves makes the cache count as failed",
 		file: "reader/cache.go", old: "	if caller.Err() != nil {\n", new: "	if false {\n",
 		pkg: "./reader", test: "TestCache",

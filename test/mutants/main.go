@@ -97,7 +97,8 @@ func (m mutant) run() (test string, err error) {
 		return "", err
 	}
 	c := exec.Command("go", "test", "-count=1", "-timeout=3m", "-run", "^"+m.test+"$", m.pkg)
-	c.Env = append(os.Environ(), "GOFLAGS=-overlay="+list) // applies to programs that the tests build, too
+	// The flag applies to programs that the tests build, too.
+	c.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+list)
 	out, err := c.CombinedOutput()
 	switch {
 	case err == nil && strings.Contains(string(out), "no tests to run"):
