@@ -20,13 +20,18 @@ type Query struct {
 	Sort       Sort
 	Limit      int    // 1 to MaxLimit
 	Cursor     string // NextCursor of the previous page; "" for the first
-	Facets     bool   // also count by category, brand, tag and currency
+	// Facets lists fields of FacetFields; the page also counts the matching products by
+	// the values of each.
+	Facets []string
 	// FacetAttributes lists keys of attributes; the page also counts the matching
 	// products by the values of each.
 	FacetAttributes []string
 	// Highlight asks for the matches of Text in each product of the page.
 	Highlight bool
 }
+
+// FacetFields returns the fields by which a page can count products.
+func FacetFields() []string { return []string{"category", "brand", "tag", "currency"} }
 
 // Limits of a query.
 const (
@@ -86,8 +91,8 @@ type Correction struct {
 // Size returns about how many bytes the products of p take.
 func (p Page) Size() int { return sizeOf(p.Items) }
 
-// Facet counts the products that match a query by the values of one field:
-// category, brand, tag, currency or attribute.
+// Facet counts the products that match a query by the values of one of FacetFields or
+// of an attribute.
 type Facet struct {
 	Field     string
 	Attribute string       // key of the attribute, if Field is attribute

@@ -599,8 +599,8 @@ type ListProductsParams struct {
 	// Cursor `nextCursor` of the previous page.
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// Facets Also count the matching products by category, brand, tag and currency.
-	Facets bool `form:"facets,omitempty" json:"facets,omitempty,omitzero"`
+	// Facets Also count the matching products by these fields, in this order, separated by commas; `true` for all of them. The cost of a query grows with the number of its facets.
+	Facets string `form:"facets,omitempty" json:"facets,omitempty,omitzero"`
 
 	// Facet Also count the matching products by the values of this attribute. The parameter may be repeated for several attributes. Values of more than 64 bytes are not counted.
 	Facet []string `form:"facet,omitempty" json:"facet,omitempty,omitzero"`
@@ -966,7 +966,7 @@ func (w *ServerInterfaceWrapper) ListProducts(ctx *echo.Context) error {
 
 	// ------------- Optional query parameter "facets" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "facets", ctx.QueryParams(), &params.Facets, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "facets", ctx.QueryParams(), &params.Facets, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter facets: %s", err))
 	}

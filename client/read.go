@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"catalog"
@@ -67,9 +68,7 @@ func (c *Client) Search(ctx context.Context, q catalog.Query) (catalog.Page, err
 	if q.Limit > 0 {
 		set("limit", strconv.Itoa(q.Limit))
 	}
-	if q.Facets {
-		set("facets", "true")
-	}
+	set("facets", strings.Join(q.Facets, ","))
 	values["facet"] = q.FacetAttributes
 	if q.Highlight {
 		set("highlight", "true")

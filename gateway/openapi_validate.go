@@ -228,6 +228,7 @@ var patternHelp = map[string]string{
 	"maxPrice":         "must be a decimal number such as 149.90",
 	"gtin":             "must be a GTIN: 8, 12, 13 or 14 digits",
 	"currency":         "must be a code of ISO 4217 such as EUR",
+	"facets":           "must be true, false or some of category, brand, tag and currency, separated by commas",
 	"If-Match":         `must be a version in quotes, such as "7", as in the ETag of a response, up to ten of them separated by commas, or *`,
 	"If-None-Match":    "must be * for a write, which means: only if the product does not exist",
 	"Last-Event-ID":    "must be the id of an event of this stream, or 0",

@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v5"
@@ -22,7 +23,7 @@ func (g *Gateway) ListProducts(c *echo.Context, params api.ListProductsParams) e
 	}
 	q := catalog.Query{
 		Text: params.Q, Category: params.Category, Brand: params.Brand, GTIN: params.Gtin, Tag: params.Tag, Currency: params.Currency,
-		Sort: catalog.Sort(params.Sort), Limit: cmp.Or(params.Limit, catalog.DefaultLimit), Cursor: params.Cursor, Facets: params.Facets,
+		Sort: catalog.Sort(params.Sort), Limit: cmp.Or(params.Limit, catalog.DefaultLimit), Cursor: params.Cursor, Facets: parseFacets(params.Facets),
 		FacetAttributes: params.Facet, Highlight: params.Highlight,
 	}
 	for name, filter := range map[string]*string{"category": &q.Category, "brand": &q.Brand, "gtin": &q.GTIN, "tags": &q.Tag} {
@@ -80,6 +81,23 @@ func parseAttributes(list []string) (map[string]string, error) {
 		all[key] = value
 	}
 	return all, nil
+}
+
+// parseFacets parses the fields of the parameter facets, which the contract's pattern has
+// accepted. A field that is given twice counts once.
+func parseFacets(text string) (fields []string) {
+	switch text {
+	case "", "false":
+		return nil
+	case "true":
+		return catalog.FacetFields()
+	}
+	for field := range strings.SplitSeq(text, ",") {
+		if !slices.Contains(fields, field) {
+			fields = append(fields, field)
+		}
+	}
+	return fields
 }
 
 // parsePrice parses a price that the contract's pattern has accepted. It returns

@@ -49,7 +49,7 @@ func (m *queryMetrics) observe(ctx context.Context, k queryKind, start time.Time
 }
 
 func kindOf(q catalog.Query) queryKind {
-	k := queryKind{"list", q.Facets || len(q.FacetAttributes) > 0}
+	k := queryKind{"list", len(q.Facets)+len(q.FacetAttributes) > 0}
 	switch {
 	case q.Text != "":
 		k.kind = "text"

@@ -68,7 +68,7 @@ async function load(more = false) {
   for (const [key, value] of state.attributes) query.append("attribute", `${key}:${value}`);
   const narrowed = String(query);
   if (state.q) query.set("highlight", "true");
-  if (more) query.set("cursor", state.cursor); else query.set("facets", "true");
+  if (more) query.set("cursor", state.cursor); else query.set("facets", "category,brand");
   const start = performance.now();
   try {
     const { body } = await call(`/api/v1/products?${query}`);

@@ -103,7 +103,7 @@ func (c *catalogue) query() catalog.Query {
 	case 7:
 		q.Text, q.Currency, q.MinPrice, q.MaxPrice = w, "EUR", &catalog.Decimal{Units: 100}, &catalog.Decimal{Units: 900, Nanos: 990_000_000}
 	case 8:
-		q.Text, q.Facets = w, true
+		q.Text, q.Facets = w, catalog.FacetFields()
 	case 9:
 		q.Text = fmt.Sprintf("%03d.%03d", 0, c.r.IntN(1_000))
 	}
@@ -206,7 +206,7 @@ func BenchmarkClients(b *testing.B) {
 		}
 		hostile := []catalog.Query{
 			{Text: "a b d e f g h i k l m n"},
-			{Text: strings.Join(c.all[:12], " "), Facets: true},
+			{Text: strings.Join(c.all[:12], " "), Facets: catalog.FacetFields()},
 			{Text: strings.Repeat("b", catalog.MaxText)},
 			{Text: "babababa dodododo kakakaka lololola"},
 		}
@@ -258,7 +258,7 @@ func BenchmarkSearch(b *testing.B) {
 	})
 	named := map[string]catalog.Query{
 		"everything, newest":    {},
-		"everything, facets":    {Facets: true},
+		"everything, facets":    {Facets: catalog.FacetFields()},
 		"everything, by name":   {Sort: catalog.ByName},
 		"one letter":            {Text: "b"},
 		"three letters":         {Text: "bel"},

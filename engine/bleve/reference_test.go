@@ -254,7 +254,10 @@ func (r questions) word() string {
 }
 
 func (r questions) query() catalog.Query {
-	q := catalog.Query{Limit: 1 + r.IntN(20), Facets: r.IntN(3) == 0}
+	q := catalog.Query{Limit: 1 + r.IntN(20)}
+	if r.IntN(3) == 0 {
+		q.Facets = catalog.FacetFields()[r.IntN(4):]
+	}
 	p := r.product()
 	switch r.IntN(8) {
 	case 0:

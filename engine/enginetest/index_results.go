@@ -41,16 +41,18 @@ func wantFacets(t *testing.T, page catalog.Page, want map[string]string) {
 func indexFacets(t *testing.T, x reader.Index) {
 	put(t, x, furniture()...)
 	put(t, x, branded()...)
-	page := search(t, x, catalog.Query{Text: "chair", Facets: true})
+	page := search(t, x, catalog.Query{Text: "chair", Facets: catalog.FacetFields()})
 	wantFacets(t, page, map[string]string{
 		"category": "Furniture/Chairs 5", "brand": "Carl Hansen & Søn 2, carl hansen & søn 1", "tag": "beech 2, new 1", "currency": "EUR 5",
 	})
-	var order []string
-	for _, f := range page.Facets {
-		order = append(order, f.Field)
-	}
-	if want := []string{"category", "brand", "tag", "currency"}; !slices.Equal(order, want) {
-		t.Errorf("facets %v; want %v", order, want)
+	for _, fields := range [][]string{{"tag", "category"}, {"currency"}, catalog.FacetFields()} {
+		var order []string
+		for _, f := range search(t, x, catalog.Query{Text: "chair", Facets: fields}).Facets {
+			order = append(order, f.Field)
+		}
+		if !slices.Equal(order, fields) {
+			t.Errorf("facets %v; want %v", order, fields)
+		}
 	}
 }
 
@@ -72,7 +74,7 @@ func indexAttributeFacets(t *testing.T, x reader.Index) {
 		})
 	})
 	t.Run("facets of fields come first", func(t *testing.T) {
-		page := search(t, x, catalog.Query{Facets: true, FacetAttributes: []string{"colour"}})
+		page := search(t, x, catalog.Query{Facets: catalog.FacetFields(), FacetAttributes: []string{"colour"}})
 		if n := len(page.Facets); n != 5 || page.Facets[n-1].Attribute != "colour" {
 			t.Errorf("%d facets; want those of fields and then colour", n)
 		}

@@ -146,7 +146,7 @@ func indexAnyText(t *testing.T, x reader.Index) {
 		"[", "]", "(", "{", "*", ".*", "/.*/", `"`, "'", `\`, "+oak -table", "name:oak", "oak~2", "oak^9", "((((((((", "[a-z]{1000}", "\x00", "\u202e\u0301", strings.Repeat("*", 200),
 		strings.Repeat("a ", 100), strings.Repeat("é", 200), "\xff\xfe", "💺", "{{7*7}}", "' OR 1=1 --", "%", "_", "..", "-", "&&", "||", "!",
 	} {
-		search(t, x, catalog.Query{Text: text, Facets: true})
+		search(t, x, catalog.Query{Text: text, Facets: catalog.FacetFields()})
 		search(t, x, catalog.Query{Category: text, Tag: text})
 	}
 	wantFound(t, x, map[string]string{`("oak") [table]*`: "Oak table"})

@@ -44,7 +44,7 @@ func BenchmarkSearch(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		if _, err := x.Search(b.Context(), catalog.Query{Text: "chiar shape 77", Limit: 20, Facets: true}); err != nil {
+		if _, err := x.Search(b.Context(), catalog.Query{Text: "chiar shape 77", Limit: 20, Facets: catalog.FacetFields()}); err != nil {
 			b.Fatal(err)
 		}
 	}

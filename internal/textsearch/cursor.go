@@ -51,7 +51,7 @@ func decodeCursor(q catalog.Query) (*CursorKey, error) {
 // cursorChecksum covers the parts of q that decide which products match and their order. The limit,
 // facets and highlights may change from page to page.
 func cursorChecksum(q catalog.Query, position []byte) []byte {
-	q.Cursor, q.Limit, q.Facets, q.FacetAttributes, q.Highlight = "", 0, false, nil, false
+	q.Cursor, q.Limit, q.Facets, q.FacetAttributes, q.Highlight = "", 0, nil, nil, false
 	b, _ := json.Marshal(q) // a Query has only strings, numbers and maps of them
 	sum := sha256.Sum256(fmt.Appendf(b, "%x", position))
 	return sum[:checksumSize]

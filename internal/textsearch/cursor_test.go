@@ -29,7 +29,7 @@ func TestCursor(t *testing.T) {
 		}
 	})
 	t.Run("the next page may have another limit, facets and highlights", func(t *testing.T) {
-		if _, err := decode(catalog.Query{Text: "oak", Limit: 5, Facets: true, FacetAttributes: []string{"a"}, Highlight: true, Cursor: cursor}); err != nil {
+		if _, err := decode(catalog.Query{Text: "oak", Limit: 5, Facets: catalog.FacetFields(), FacetAttributes: []string{"a"}, Highlight: true, Cursor: cursor}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -18,12 +18,8 @@ type Facet struct {
 
 // FacetsOf returns the facets that q asks for, in the order of the response.
 func FacetsOf(q catalog.Query) (all []Facet) {
-	if q.Facets {
-		for _, s := range schema {
-			if s.facet {
-				all = append(all, FieldFacet(s.name))
-			}
-		}
+	for _, field := range q.Facets {
+		all = append(all, FieldFacet(field))
 	}
 	for _, key := range q.FacetAttributes {
 		all = append(all, Facet{

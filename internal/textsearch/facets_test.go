@@ -15,9 +15,9 @@ func TestFacetsOf(t *testing.T) {
 		want []string
 	}{
 		"none":                    {catalog.Query{}, nil},
-		"fields":                  {catalog.Query{Facets: true}, []string{"category", "brand", "tag", "currency"}},
+		"fields":                  {catalog.Query{Facets: catalog.FacetFields()}, []string{"category", "brand", "tag", "currency"}},
 		"attributes":              {catalog.Query{FacetAttributes: []string{"b", "a"}}, []string{"attribute b", "attribute a"}},
-		"fields, then attributes": {catalog.Query{Facets: true, FacetAttributes: []string{"a"}}, []string{"category", "brand", "tag", "currency", "attribute a"}},
+		"fields, then attributes": {catalog.Query{Facets: catalog.FacetFields(), FacetAttributes: []string{"a"}}, []string{"category", "brand", "tag", "currency", "attribute a"}},
 	} {
 		var got []string
 		for _, f := range textsearch.FacetsOf(c.q) {

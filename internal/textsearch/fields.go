@@ -50,7 +50,6 @@ const (
 type fieldSpec struct {
 	name      string
 	docValues bool                                 // the index can read the field product by product, to sort and count
-	facet     bool                                 // Query.Facets counts products by this field
 	terms     func(p *tokenizedProduct) []string   // the product's terms; a term may occur twice
 	filter    func(q *catalog.Query) (term string) // the term that a query requires; "" for none
 }
@@ -91,7 +90,7 @@ var schema = []fieldSpec{
 		filter: func(q *catalog.Query) string { return gtinTerm(q.GTIN) },
 	},
 	{
-		name: Category, docValues: true, facet: true,
+		name: Category, docValues: true,
 		terms: func(p *tokenizedProduct) []string { return value(p.Category) },
 	},
 	{
@@ -100,18 +99,18 @@ var schema = []fieldSpec{
 		filter: func(q *catalog.Query) string { return q.Category },
 	},
 	{
-		name: Brand, docValues: true, facet: true,
+		name: Brand, docValues: true,
 		terms:  func(p *tokenizedProduct) []string { return value(p.Brand) },
 		filter: func(q *catalog.Query) string { return q.Brand },
 	},
 	{
-		name: Tag, docValues: true, facet: true,
+		name: Tag, docValues: true,
 		terms:  func(p *tokenizedProduct) []string { return p.Tags },
 		filter: func(q *catalog.Query) string { return q.Tag },
 	},
 	{name: Attributes, docValues: true, terms: attributeTerms}, // its filters and facets name a key
 	{
-		name: Currency, docValues: true, facet: true,
+		name: Currency, docValues: true,
 		terms:  func(p *tokenizedProduct) []string { return value(p.Price.Currency) },
 		filter: func(q *catalog.Query) string { return q.Currency },
 	},

@@ -48,10 +48,16 @@ func validateQuery(q catalog.Query) error {
 	if len(q.Attributes) > catalog.MaxFilters {
 		r.Add("attribute", fmt.Sprintf("may be given %d times", catalog.MaxFilters))
 	}
+	if slices.ContainsFunc(q.Facets, func(f string) bool { return !slices.Contains(catalog.FacetFields(), f) }) {
+		r.Add("facets", "must be some of "+strings.Join(catalog.FacetFields(), ", "))
+	}
+	if hasDuplicates(q.Facets) {
+		r.Add("facets", "must not name a field twice")
+	}
 	if len(q.FacetAttributes) > catalog.MaxFilters {
 		r.Add("facet", fmt.Sprintf("may be given %d times", catalog.MaxFilters))
 	}
-	if len(slices.Compact(slices.Sorted(slices.Values(q.FacetAttributes)))) < len(q.FacetAttributes) {
+	if hasDuplicates(q.FacetAttributes) {
 		r.Add("facet", "must not name an attribute twice")
 	}
 	if q.Currency != "" && catalog.CurrencyDigits(q.Currency) < 0 {
@@ -74,4 +80,8 @@ func validateQuery(q catalog.Query) error {
 		r.Add("minPrice", "must not be more than maxPrice")
 	}
 	return r.Err()
+}
+
+func hasDuplicates(list []string) bool {
+	return len(slices.Compact(slices.Sorted(slices.Values(list)))) < len(list)
 }

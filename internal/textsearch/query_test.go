@@ -36,6 +36,8 @@ func TestNewRequest_validation(t *testing.T) {
 		"limit above the highest":            {catalog.Query{Limit: catalog.MaxLimit + 1}, "limit"},
 		"long text":                          {catalog.Query{Limit: 1, Text: strings.Repeat("ä", catalog.MaxText+1)}, "q"},
 		"many attributes":                    {catalog.Query{Limit: 1, Attributes: many}, "attribute"},
+		"facets of no field":                 {catalog.Query{Limit: 1, Facets: []string{"name"}}, "facets"},
+		"facets of a field twice":            {catalog.Query{Limit: 1, Facets: []string{"tag", "tag"}}, "facets"},
 		"many facets":                        {catalog.Query{Limit: 1, FacetAttributes: make([]string, catalog.MaxFilters+1)}, "facet"},
 		"a facet twice":                      {catalog.Query{Limit: 1, FacetAttributes: []string{"a", "b", "a"}}, "facet"},
 		"an unknown currency":                {catalog.Query{Limit: 1, Currency: "EUX"}, "currency"},

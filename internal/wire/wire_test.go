@@ -417,7 +417,7 @@ func TestRoundTrip_queries(t *testing.T) {
 	}
 	q := catalog.Query{
 		Text: "oak", Category: "Furniture", Brand: "Carl Hansen", GTIN: "4006381333931", Tag: "new", Attributes: map[string]string{"width": "45"}, MinPrice: &catalog.Decimal{Units: 1}, MaxPrice: &catalog.Decimal{Units: 2},
-		Currency: "EUR", Sort: catalog.PriceAscending, Limit: 7, Cursor: "c", Facets: true, FacetAttributes: []string{"width"}, Highlight: true,
+		Currency: "EUR", Sort: catalog.PriceAscending, Limit: 7, Cursor: "c", Facets: []string{"brand", "tag"}, FacetAttributes: []string{"width"}, Highlight: true,
 	}
 	if got := wire.QueryFromProto(wire.QueryToProto(q)); !reflect.DeepEqual(got, q) {
 		t.Errorf("QueryFromProto = %+v; want %+v", got, q)

@@ -168,7 +168,7 @@ func (s *server) hostile(n int) ([]time.Duration, error) {
 	}
 	var took []time.Duration
 	for i := range n {
-		q := catalog.Query{Text: texts[i%len(texts)], Limit: catalog.MaxLimit, Facets: true, Highlight: true}
+		q := catalog.Query{Text: texts[i%len(texts)], Limit: catalog.MaxLimit, Facets: catalog.FacetFields(), Highlight: true}
 		since := time.Now()
 		if _, err := s.client.Search(context.Background(), q); err != nil {
 			return nil, err

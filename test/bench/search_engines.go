@@ -43,7 +43,10 @@ func (x *ownIndexEngine) add(ctx context.Context, from, to int) error {
 func (x *ownIndexEngine) finish(context.Context) error { return nil } // Apply has made the products visible
 
 func (x *ownIndexEngine) ask(ctx context.Context, q question) (int, error) {
-	query := catalog.Query{Text: q.text, Category: q.category, Limit: page, Facets: q.facets}
+	query := catalog.Query{Text: q.text, Category: q.category, Limit: page}
+	if q.facets {
+		query.Facets = []string{"category", "brand"}
+	}
 	if q.minPrice > 0 {
 		query.MinPrice, query.Currency = &catalog.Decimal{Units: q.minPrice}, "EUR"
 	}

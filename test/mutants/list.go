@@ -403,6 +403,11 @@ var mutants = []mutant{
 		pkg: "./engine/bleve", test: "Test.*",
 	},
 	{
+		bug:  "a query counts by all fields, whatever facets it asks for",
+		file: "internal/textsearch/facets.go", old: "range q.Facets {", new: "range catalog.FacetFields()[:4*min(1, len(q.Facets))] {",
+		pkg: "./engine/bleve", test: "TestIndex_inMemory",
+	},
+	{
 		bug:  "facets count only the first tag of a product",
 		file: "engine/bleve/facets.go", old: "c.values[c.starts[product]:c.starts[product+1]]", new: "c.values[c.starts[product]:c.starts[product]+1]",
 		pkg: "./engine/bleve", test: "TestSearch_reference",

@@ -464,8 +464,6 @@ type SearchProductsRequest struct {
 	Limit    int32    `protobuf:"varint,8,opt,name=limit,proto3" json:"limit,omitempty"`
 	// next_cursor of the previous page; "" for the first page.
 	Cursor string `protobuf:"bytes,9,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	// Also count the matching products by category, brand, tag and currency.
-	Facets bool `protobuf:"varint,10,opt,name=facets,proto3" json:"facets,omitempty"`
 	// The reader waits for all of these.
 	Positions []*Position `protobuf:"bytes,11,rep,name=positions,proto3" json:"positions,omitempty"`
 	// Attributes that the product must have, with exactly these values.
@@ -477,7 +475,9 @@ type SearchProductsRequest struct {
 	// Exactly this brand.
 	Brand string `protobuf:"bytes,15,opt,name=brand,proto3" json:"brand,omitempty"`
 	// This GTIN, in any of its lengths.
-	Gtin          string `protobuf:"bytes,16,opt,name=gtin,proto3" json:"gtin,omitempty"`
+	Gtin string `protobuf:"bytes,16,opt,name=gtin,proto3" json:"gtin,omitempty"`
+	// Also count the matching products by these fields: category, brand, tag, currency.
+	Facets        []string `protobuf:"bytes,17,rep,name=facets,proto3" json:"facets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -575,13 +575,6 @@ func (x *SearchProductsRequest) GetCursor() string {
 	return ""
 }
 
-func (x *SearchProductsRequest) GetFacets() bool {
-	if x != nil {
-		return x.Facets
-	}
-	return false
-}
-
 func (x *SearchProductsRequest) GetPositions() []*Position {
 	if x != nil {
 		return x.Positions
@@ -622,6 +615,13 @@ func (x *SearchProductsRequest) GetGtin() string {
 		return x.Gtin
 	}
 	return ""
+}
+
+func (x *SearchProductsRequest) GetFacets() []string {
+	if x != nil {
+		return x.Facets
+	}
+	return nil
 }
 
 type SearchProductsResponse struct {
@@ -1800,7 +1800,7 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\rProductResult\x12\x14\n" +
 	"\x05known\x18\x01 \x01(\bR\x05known\x12\x18\n" +
 	"\aproduct\x18\x02 \x01(\fR\aproduct\x120\n" +
-	"\bposition\x18\x03 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\x86\x06\n" +
+	"\bposition\x18\x03 \x01(\v2\x14.catalog.v1.PositionR\bposition\"\xba\x06\n" +
 	"\x15SearchProductsRequest\x12\x1c\n" +
 	"\x04text\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04text\x12$\n" +
 	"\bcategory\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfa\x01R\bcategory\x12\x19\n" +
@@ -1810,9 +1810,7 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\bcurrency\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18\x03R\bcurrency\x12.\n" +
 	"\x04sort\x18\a \x01(\x0e2\x10.catalog.v1.SortB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04sort\x12\x1f\n" +
 	"\x05limit\x18\b \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01R\x05limit\x12 \n" +
-	"\x06cursor\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06cursor\x12\x16\n" +
-	"\x06facets\x18\n" +
-	" \x01(\bR\x06facets\x12<\n" +
+	"\x06cursor\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06cursor\x12<\n" +
 	"\tpositions\x18\v \x03(\v2\x14.catalog.v1.PositionB\b\xbaH\x05\x92\x01\x02\x10@R\tpositions\x12h\n" +
 	"\n" +
 	"attributes\x18\f \x03(\v21.catalog.v1.SearchProductsRequest.AttributesEntryB\x15\xbaH\x12\x9a\x01\x0f\x10\n" +
@@ -1822,10 +1820,12 @@ const file_catalog_v1_reader_proto_rawDesc = "" +
 	"\"\x04r\x02\x18@R\x0ffacetAttributes\x12\x1c\n" +
 	"\thighlight\x18\x0e \x01(\bR\thighlight\x12\x1d\n" +
 	"\x05brand\x18\x0f \x01(\tB\a\xbaH\x04r\x02\x18dR\x05brand\x12\x1b\n" +
-	"\x04gtin\x18\x10 \x01(\tB\a\xbaH\x04r\x02\x18\x0eR\x04gtin\x1a=\n" +
+	"\x04gtin\x18\x10 \x01(\tB\a\xbaH\x04r\x02\x18\x0eR\x04gtin\x12D\n" +
+	"\x06facets\x18\x11 \x03(\tB,\xbaH)\x92\x01&\x18\x01\"\"r R\bcategoryR\x05brandR\x03tagR\bcurrencyR\x06facets\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xed\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01J\x04\b\n" +
+	"\x10\v\"\xed\x02\n" +
 	"\x16SearchProductsResponse\x12)\n" +
 	"\x05items\x18\x01 \x03(\v2\x13.catalog.v1.ProductR\x05items\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x1f\n" +
