@@ -14,8 +14,8 @@ import (
 type positions struct {
 	view, index *projection.Watermarks
 
-	// pollView refreshes the watermark of a shard that another reader may project.
-	pollView func(ctx context.Context, shard int32) error
+	// pollView refreshes the watermarks of shards that other readers may project.
+	pollView func(ctx context.Context) error
 }
 
 // WaitForView waits until the view has applied the position, or returns ErrStale
@@ -46,25 +46,17 @@ type readiness struct {
 
 // checkView returns an error until the view has caught up.
 func (r *readiness) checkView(ctx context.Context) error {
-	return r.check(ctx, &r.viewCaughtUp, "view", func(shard int32, goal int64) (int64, error) {
-		if r.positions.view.Offset(shard) < goal {
-			if err := r.projector.Refresh(ctx, shard); err != nil {
-				return 0, err
-			}
-		}
-		return r.positions.view.Offset(shard), nil
-	})
+	return r.check(ctx, &r.viewCaughtUp, "view", r.positions.view, r.projector.Refresh)
 }
 
 // checkIndex returns an error until the index has caught up.
 func (r *readiness) checkIndex(ctx context.Context) error {
-	return r.check(ctx, &r.indexCaughtUp, "search index", func(shard int32, _ int64) (int64, error) {
-		return r.positions.index.Offset(shard), nil
-	})
+	return r.check(ctx, &r.indexCaughtUp, "search index", r.positions.index, func(context.Context) error { return nil })
 }
 
-// check returns nil once offset has returned the goal of each shard.
-func (r *readiness) check(ctx context.Context, caughtUp *atomic.Bool, store string, offset func(shard int32, goal int64) (int64, error)) error {
+// check returns nil once the store has applied the goal of each shard. refresh updates
+// the watermarks.
+func (r *readiness) check(ctx context.Context, caughtUp *atomic.Bool, store string, applied *projection.Watermarks, refresh func(context.Context) error) error {
 	if caughtUp.Load() {
 		return nil
 	}
@@ -72,12 +64,11 @@ func (r *readiness) check(ctx context.Context, caughtUp *atomic.Bool, store stri
 	if err != nil {
 		return err
 	}
+	if err := refresh(ctx); err != nil {
+		return err
+	}
 	for shard, goal := range goals {
-		at, err := offset(int32(shard), goal)
-		if err != nil {
-			return err
-		}
-		if at < goal {
+		if at := applied.Offset(int32(shard)); at < goal {
 			return fmt.Errorf("shard %d of the %s is %d events behind", shard, store, goal-at)
 		}
 	}

@@ -187,11 +187,11 @@ type checkpointlessView struct {
 	saved atomic.Bool
 }
 
-func (v *checkpointlessView) Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error) {
+func (v *checkpointlessView) Checkpoints(ctx context.Context) ([]eventlog.Checkpoint, error) {
 	if !v.saved.Load() {
-		return eventlog.Checkpoint{Position: catalog.Position{Shard: shard}}, nil
+		return nil, nil
 	}
-	return v.View.Checkpoint(ctx, shard)
+	return v.View.Checkpoints(ctx)
 }
 
 func (v *checkpointlessView) SaveCheckpoints(ctx context.Context, all []eventlog.Checkpoint) error {

@@ -2,7 +2,6 @@ package reader
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
@@ -17,7 +16,7 @@ type viewClient struct {
 	view      projection.View
 	projector *projection.Projector
 	breaker   *breaker.Breaker
-	polls     singleflight.Group // by shard
+	polls     singleflight.Group // all with the same key
 }
 
 func newViewClient(view projection.View, projector *projection.Projector, reg prometheus.Registerer) *viewClient {
@@ -33,21 +32,19 @@ func (v *viewClient) product(ctx context.Context, id catalog.ID) (p catalog.Prod
 	return p, err
 }
 
-// poll refreshes the watermark of a shard that another reader may project.
-// Concurrent polls of a shard share one read of the view.
-func (v *viewClient) poll(ctx context.Context, shard int32) error {
-	_, err, _ := v.polls.Do(strconv.Itoa(int(shard)), func() (any, error) {
+// poll refreshes the watermarks of shards that other readers may project. Concurrent
+// polls share one read of the view.
+func (v *viewClient) poll(ctx context.Context) error {
+	_, err, _ := v.polls.Do("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), positionTimeout)
 		defer cancel()
-		return nil, v.breaker.Do(ctx, v.probe, func(ctx context.Context) error {
-			return v.projector.Refresh(ctx, shard)
-		})
+		return nil, v.breaker.Do(ctx, v.probe, v.projector.Refresh)
 	})
 	return err
 }
 
-// probe reads one checkpoint, to find out whether the view responds.
+// probe reads the checkpoints, to find out whether the view responds.
 func (v *viewClient) probe(ctx context.Context) error {
-	_, err := v.view.Checkpoint(ctx, 0)
+	_, err := v.view.Checkpoints(ctx)
 	return err
 }

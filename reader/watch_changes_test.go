@@ -164,6 +164,4 @@ type discardView struct{ projection.View }
 
 func (discardView) Apply(context.Context, []catalog.Product, []catalog.Product) error { return nil }
 func (discardView) SaveCheckpoints(context.Context, []eventlog.Checkpoint) error      { return nil }
-func (discardView) Checkpoint(_ context.Context, shard int32) (eventlog.Checkpoint, error) {
-	return eventlog.Checkpoint{Position: catalog.Position{Shard: shard}}, nil
-}
+func (discardView) Checkpoints(context.Context) ([]eventlog.Checkpoint, error)        { return nil, nil }

@@ -256,7 +256,7 @@ func (g *Generations) StandbyProduct(ctx context.Context, id catalog.ID) (catalo
 
 // Switch makes the standby live. The caller has loaded it completely. The previous live index becomes
 // the standby.
-func (g *Generations) Switch(ctx context.Context, _ int) error {
+func (g *Generations) Switch(ctx context.Context) error {
 	if err := g.syncStandby(ctx); err != nil {
 		return err
 	}
@@ -279,7 +279,7 @@ func (g *Generations) syncStandby(ctx context.Context) error {
 }
 
 // Rollback makes the index live that was live before the last Switch.
-func (g *Generations) Rollback(ctx context.Context, _ int) error {
+func (g *Generations) Rollback(ctx context.Context) error {
 	g.writing.Lock()
 	defer g.writing.Unlock()
 	if g.standby == nil || !g.standbyComplete {

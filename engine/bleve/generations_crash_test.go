@@ -93,9 +93,9 @@ func TestGenerations_crashProcess(t *testing.T) {
 	step("create", func() error { return w.index.CreateStandby(ctx) })
 	step("load a part", func() error { return w.load(ctx, crashProducts/2) })
 	step("load the rest", func() error { return w.load(ctx, crashProducts) })
-	step("switch", func() error { return w.index.Switch(ctx, 0) })
-	step("roll back", func() error { return w.index.Rollback(ctx, 0) })
-	step("roll forward", func() error { return w.index.Rollback(ctx, 0) })
+	step("switch", func() error { return w.index.Switch(ctx) })
+	step("roll back", func() error { return w.index.Rollback(ctx) })
+	step("roll forward", func() error { return w.index.Rollback(ctx) })
 	step("drop", func() error { return w.index.DropPrevious(ctx) })
 	step("end", func() error { return nil })
 }

@@ -83,8 +83,8 @@ func TestGenerations_rebuild(t *testing.T) {
 	t.Run("without a standby there is nothing to load, to switch to or to roll back to", func(t *testing.T) {
 		g := openGenerations(t, "")
 		defer g.Close()
-		wantNotFound(t, g.Rollback(ctx, 0))
-		wantNotFound(t, g.Switch(ctx, 0))
+		wantNotFound(t, g.Rollback(ctx))
+		wantNotFound(t, g.Switch(ctx))
 		wantNotFound(t, g.Load(ctx, nil))
 		wantNotFound(t, g.ScanStandby(ctx, nil))
 	})
@@ -92,7 +92,7 @@ func TestGenerations_rebuild(t *testing.T) {
 		g := rebuilt(t, "")
 		defer g.Close()
 		wantVersion(t, g, "wrong", 9)
-		wantNotFound(t, g.Rollback(ctx, 0))
+		wantNotFound(t, g.Rollback(ctx))
 		if p, err := g.StandbyProduct(ctx, catalog.DerivedID("b")); err != nil || p.Version != 2 {
 			t.Errorf("StandbyProduct = version %d, %v; want 2, applied after the snapshot", p.Version, err)
 		}
@@ -100,21 +100,21 @@ func TestGenerations_rebuild(t *testing.T) {
 	t.Run("after Switch the standby is live, and Rollback restores the previous index up to date", func(t *testing.T) {
 		g := rebuilt(t, t.TempDir())
 		defer g.Close()
-		must(t, g.Switch(ctx, 0))
+		must(t, g.Switch(ctx))
 		wantVersion(t, g, "a", 1)
 		wantVersion(t, g, "b", 2)
 		wantVersion(t, g, "wrong", 0)
 		must(t, g.Apply(ctx, []catalog.Product{named("b", 3)}, checkpoint(3)))
-		must(t, g.Rollback(ctx, 0))
+		must(t, g.Rollback(ctx))
 		wantVersion(t, g, "b", 3)
 		wantVersion(t, g, "wrong", 9)
-		must(t, g.Rollback(ctx, 0))
+		must(t, g.Rollback(ctx))
 		wantVersion(t, g, "wrong", 0)
 	})
 	t.Run("a restart keeps the live index and its checkpoints, and removes all others", func(t *testing.T) {
 		dir := t.TempDir()
 		g := rebuilt(t, dir)
-		must(t, g.Switch(ctx, 0))
+		must(t, g.Switch(ctx))
 		must(t, g.Apply(ctx, []catalog.Product{named("b", 3)}, checkpoint(3, named("a", 1), named("b", 3))))
 		must(t, g.Close())
 

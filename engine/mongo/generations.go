@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -14,8 +15,8 @@ import (
 )
 
 // generations is the only document of the collection generations. Generation 0 is
-// in the collections products and checkpoints, generation n in products_n and
-// checkpoints_n.
+// in the collections products and process_checkpoints, generation n in products_n and
+// process_checkpoints_n.
 type generations struct {
 	ID              string `bson:"_id"`
 	Live            int64  `bson:"live"`
@@ -29,17 +30,35 @@ const generationsID = "view"
 
 // Generation returns the view of generation n, which is in the same database.
 func (v *View) Generation(n int64) *View {
+	v.all.mu.Lock()
+	defer v.all.mu.Unlock()
+	g := v.all.views[n]
+	if g == nil {
+		g = v.newGeneration(n)
+		v.all.views[n] = g
+	}
+	return g
+}
+
+// openGenerations holds the views of the generations that this process has used, since
+// each knows its checkpoints.
+type openGenerations struct {
+	mu    sync.Mutex
+	views map[int64]*View
+}
+
+func (v *View) newGeneration(n int64) *View {
 	g, suffix := *v, ""
 	if n > 0 {
 		suffix = fmt.Sprintf("_%d", n)
 	}
-	db := v.products.Database()
-	g.products, g.checkpoints = db.Collection("products"+suffix), db.Collection("checkpoints"+suffix)
+	g.products, g.checkpointDocuments = g.db.Collection("products"+suffix), g.db.Collection("process_checkpoints"+suffix)
+	g.checkpoints = newCheckpoints(v.process)
 	return &g
 }
 
 func (v *View) generations() *mongo.Collection {
-	return v.products.Database().Collection("generations")
+	return v.db.Collection("generations")
 }
 
 // Generations returns the generations of the view.
@@ -80,7 +99,10 @@ func (v *View) Create(ctx context.Context, n int64) error { return v.Drop(ctx, n
 // Drop deletes generation n.
 func (v *View) Drop(ctx context.Context, n int64) error {
 	g := v.Generation(n)
-	if err := errors.Join(g.products.Drop(ctx), g.checkpoints.Drop(ctx)); err != nil {
+	v.all.mu.Lock()
+	delete(v.all.views, n)
+	v.all.mu.Unlock()
+	if err := errors.Join(g.products.Drop(ctx), g.checkpointDocuments.Drop(ctx)); err != nil {
 		return fmt.Errorf("drop generation %d of the view: %w", n, markUnavailable(err))
 	}
 	return nil

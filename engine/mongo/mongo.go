@@ -7,6 +7,7 @@ package mongo
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -84,11 +85,17 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 
 // View implements projection.View in a MongoDB database.
 type View struct {
-	client                *mongo.Client
-	addr                  string // for error messages: the host of the URL, without the password
-	products, checkpoints *mongo.Collection
-	inflight              *semaphore.Weighted // updates that may still be sent
-	writing               *memory.Share       // products that are written
+	client   *mongo.Client
+	addr     string // for error messages: the host of the URL, without the password
+	process  string // differs for each call of Open
+	db       *mongo.Database
+	inflight *semaphore.Weighted // updates that may still be sent
+	writing  *memory.Share       // products that are written
+	all      *openGenerations
+
+	// Of this generation:
+	products, checkpointDocuments *mongo.Collection
+	checkpoints                   *checkpoints
 }
 
 // Open connects to MongoDB. When MongoDB cannot be reached, the error is one line
@@ -115,11 +122,11 @@ func Open(ctx context.Context, c Config) (*View, error) {
 	if c.MaxInflight <= 0 {
 		c.MaxInflight = defaultMaxInflight
 	}
-	db := client.Database(c.Database)
-	v := &View{
-		client: client, addr: addr, products: db.Collection("products"), checkpoints: db.Collection("checkpoints"),
+	shared := &View{
+		client: client, addr: addr, process: rand.Text(), db: client.Database(c.Database), all: &openGenerations{views: map[int64]*View{}},
 		inflight: semaphore.NewWeighted(int64(max(c.MaxInflight, replacesPerCommand))), writing: c.Memory.Share("mongo.write", maxWriteBytes),
 	}
+	v := shared.Generation(0)
 	err = v.Ping(ctx)
 	if err == nil && c.Metrics != nil {
 		err = metrics.Pool(c.Metrics, "mongodb", pool.stats)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
@@ -23,6 +24,7 @@ import (
 	"catalog"
 	"catalog/engine/enginetest"
 	"catalog/engine/mongo"
+	"catalog/eventlog"
 	"catalog/reader/projection"
 )
 
@@ -217,4 +219,57 @@ func (n *proxy) cut() {
 	}
 	n.mu.Unlock()
 	n.wg.Wait()
+}
+
+// A reader takes shards over from another one, which ends, while a third one goes on.
+func TestView_checkpointsOfSeveralReaders(t *testing.T) {
+	onServers(t, testCheckpointsOfSeveralReaders)
+}
+
+func testCheckpointsOfSeveralReaders(t *testing.T, url string, client *driver.Client) {
+	database := "test_" + strings.ToLower(rand.Text()[:12])
+	save := func(v *mongo.View, shard int32, seq, offset int64) {
+		t.Helper()
+		if err := v.SaveCheckpoints(t.Context(), []eventlog.Checkpoint{{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: offset}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has := func(v *mongo.View, shard int32, seq, offset int64) {
+		t.Helper()
+		if p := enginetest.Checkpoint(t, v, shard); p.Seq != seq || p.Offset != offset {
+			t.Errorf("shard %d is at seq %d, offset %d; want %d, %d", shard, p.Seq, p.Offset, seq, offset)
+		}
+	}
+	first, second, third := openAt(t, url, client, database), openAt(t, url, client, database), openAt(t, url, client, database)
+	save(first, 0, 10, 20)
+	save(first, 1, 10, 20)
+	save(third, 2, 5, 5)
+	has(second, 0, 10, 20)
+	save(second, 0, 10, 3) // the topic was recreated
+	save(second, 1, 11, 21)
+	save(first, 1, 10, 22) // the former owner has not noticed
+	for _, v := range []*mongo.View{first, second, third, openAt(t, url, client, database)} {
+		has(v, 0, 10, 3)
+		has(v, 1, 11, 21)
+		has(v, 2, 5, 5)
+	}
+
+	documents := client.Database(database).Collection("process_checkpoints")
+	if _, err := documents.UpdateMany(t.Context(), bson.D{}, bson.D{{Key: "$set", Value: bson.D{{Key: "savedAt", Value: time.Now().Add(-time.Hour)}}}}); err != nil {
+		t.Fatal(err)
+	}
+	save(third, 2, 6, 6) // goes on
+	fourth := openAt(t, url, client, database)
+	has(fourth, 0, 10, 3)
+	save(fourth, 3, 1, 1)
+	if n, err := documents.CountDocuments(t.Context(), bson.D{}); err != nil || n != 2 {
+		t.Errorf("%d documents of checkpoints, %v; want those of the third and fourth reader", n, err)
+	}
+	save(second, 1, 12, 22) // was idle, and its document was removed
+	for _, v := range []*mongo.View{third, fourth, openAt(t, url, client, database)} {
+		has(v, 0, 10, 3)
+		has(v, 1, 12, 22)
+		has(v, 2, 6, 6)
+		has(v, 3, 1, 1)
+	}
 }

@@ -255,35 +255,3 @@ func (v *View) Overwrite(ctx context.Context, old int64, p catalog.Product) erro
 	}
 	return nil
 }
-
-// checkpoint is a document of the collection checkpoints.
-type checkpoint struct {
-	Shard  int32 `bson:"_id"`
-	Seq    int64 `bson:"seq"`    // of the last applied event
-	Offset int64 `bson:"offset"` // of the next record in the partition
-}
-
-// Checkpoint returns the checkpoint of the shard. Its position is 0 when none is
-// stored.
-func (v *View) Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error) {
-	d := checkpoint{Shard: shard}
-	err := v.checkpoints.FindOne(ctx, bson.D{{Key: "_id", Value: shard}}).Decode(&d)
-	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
-		return eventlog.Checkpoint{}, fmt.Errorf("checkpoint of shard %d: %w", shard, markUnavailable(err))
-	}
-	return eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: d.Seq}, Offset: d.Offset}, nil
-}
-
-// SaveCheckpoints stores the checkpoints of shards, except where a higher seq is
-// stored.
-func (v *View) SaveCheckpoints(ctx context.Context, all []eventlog.Checkpoint) error {
-	entries := make([]entry, len(all))
-	for i, p := range all {
-		older := bson.E{Key: "seq", Value: bson.D{{Key: "$lte", Value: p.Seq}}}
-		entries[i] = entry{document: checkpoint{Shard: p.Shard, Seq: p.Seq, Offset: p.Offset}, id: p.Shard, older: older}
-	}
-	if err := v.put(ctx, v.checkpoints, nil, entries); err != nil {
-		return fmt.Errorf("save checkpoints of %d shards, the first %s: %w", len(all), all[0].Position, markUnavailable(err))
-	}
-	return nil
-}

@@ -159,7 +159,7 @@ func (x *Index) StandbyProduct(ctx context.Context, id catalog.ID) (catalog.Prod
 
 // Switch makes the standby live. The caller has loaded it completely. The previous live generation
 // stays for a Rollback.
-func (x *Index) Switch(ctx context.Context, _ int) error {
+func (x *Index) Switch(ctx context.Context) error {
 	standby, g, err := x.standbyGeneration(ctx)
 	if err != nil {
 		return err
@@ -181,7 +181,7 @@ func (x *Index) Switch(ctx context.Context, _ int) error {
 }
 
 // Rollback makes the generation live that was live before the last Switch.
-func (x *Index) Rollback(ctx context.Context, _ int) error {
+func (x *Index) Rollback(ctx context.Context) error {
 	g, err := x.listGenerations(ctx)
 	if err != nil {
 		return err

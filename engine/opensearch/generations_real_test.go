@@ -65,15 +65,15 @@ func TestGenerations(t *testing.T) {
 	t.Run("without a standby there is nothing to load, to switch to or to roll back to", func(t *testing.T) {
 		t.Parallel()
 		x := open(t, newConfig(t))
-		wantNotFound(t, x.Rollback(t.Context(), 0))
-		wantNotFound(t, x.Switch(t.Context(), 0))
+		wantNotFound(t, x.Rollback(t.Context()))
+		wantNotFound(t, x.Switch(t.Context()))
 		wantNotFound(t, x.Load(t.Context(), nil))
 	})
 	t.Run("an incomplete standby is not searched, and there is no rollback to it", func(t *testing.T) {
 		t.Parallel()
 		x, other, _ := rebuilt(t)
 		wantVersion(t, other, "wrong", 9)
-		wantNotFound(t, x.Rollback(t.Context(), 0))
+		wantNotFound(t, x.Rollback(t.Context()))
 		n := 0
 		must(t, x.ScanStandby(t.Context(), func(all []catalog.Product) error { n += len(all); return nil }))
 		if p, err := x.StandbyProduct(t.Context(), catalog.DerivedID("b")); err != nil || p.Version != 2 || n != 2 {
@@ -84,22 +84,22 @@ func TestGenerations(t *testing.T) {
 		t.Parallel()
 		x, other, c := rebuilt(t)
 		ctx := t.Context()
-		must(t, x.Switch(ctx, 0))
+		must(t, x.Switch(ctx))
 		wantVersion(t, other, "a", 1)
 		wantVersion(t, other, "b", 2)
 		wantVersion(t, other, "wrong", 0)
 		must(t, other.Apply(ctx, []catalog.Product{named("b", 3), named("gone", 1)}, checkpoint(3)))
 		wantVersion(t, other, "gone", 0)
-		must(t, x.Rollback(ctx, 0))
+		must(t, x.Rollback(ctx))
 		wantVersion(t, other, "b", 3)
 		wantVersion(t, other, "wrong", 9)
-		must(t, x.Rollback(ctx, 0))
+		must(t, x.Rollback(ctx))
 		wantVersion(t, other, "wrong", 0)
 		if all, err := open(t, c).Checkpoints(ctx); err != nil || len(all) != 1 || all[0] != checkpoint(3)[0] {
 			t.Errorf("Checkpoints = %v, %v; want %v", all, err, checkpoint(3))
 		}
 		must(t, x.DropPrevious(ctx))
-		wantNotFound(t, x.Rollback(ctx, 0))
+		wantNotFound(t, x.Rollback(ctx))
 	})
 	t.Run("a standby of another reader replaces the first reader's", func(t *testing.T) {
 		t.Parallel()
@@ -107,7 +107,7 @@ func TestGenerations(t *testing.T) {
 		x, other, ctx := open(t, c), open(t, c), t.Context()
 		must(t, x.CreateStandby(ctx), other.CreateStandby(ctx))
 		wantNotFound(t, x.Load(ctx, []catalog.Product{named("half", 1)}))
-		wantNotFound(t, x.Switch(ctx, 0))
+		wantNotFound(t, x.Switch(ctx))
 		must(t, other.Apply(ctx, []catalog.Product{named("b", 4)}, checkpoint(4)))
 		wantVersion(t, other, "b", 4)
 	})
@@ -164,7 +164,7 @@ func TestApply_concurrentReaders(t *testing.T) {
 			mu.Lock()
 			snapshot := slices.Collect(maps.Values(latest))
 			mu.Unlock()
-			if err := errors.Join(x.Load(ctx, snapshot), x.Switch(ctx, 0)); err != nil {
+			if err := errors.Join(x.Load(ctx, snapshot), x.Switch(ctx)); err != nil {
 				t.Errorf("rebuild: %v", err)
 				return
 			}

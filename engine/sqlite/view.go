@@ -123,15 +123,16 @@ func (v *View) Overwrite(ctx context.Context, old int64, p catalog.Product) erro
 	return nil
 }
 
-// Checkpoint returns the checkpoint of the shard. Its position is 0 when none is
-// stored.
-func (v *View) Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error) {
-	p := eventlog.Checkpoint{Position: catalog.Position{Shard: shard}}
-	err := v.db.read.QueryRowContext(ctx, `SELECT seq, "offset" FROM `+v.checkpoints+` WHERE shard = ?`, shard).Scan(&p.Seq, &p.Offset)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return p, fmt.Errorf("checkpoint of shard %d: %w", shard, err)
+// Checkpoints returns the saved checkpoint of each shard that has one.
+func (v *View) Checkpoints(ctx context.Context) ([]eventlog.Checkpoint, error) {
+	checkpoint := func(row scanner) (p eventlog.Checkpoint, err error) {
+		return p, row.Scan(&p.Shard, &p.Seq, &p.Offset)
 	}
-	return p, nil
+	all, err := query(ctx, v.db.read, checkpoint, `SELECT shard, seq, "offset" FROM `+v.checkpoints)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoints of the view: %w", err)
+	}
+	return all, nil
 }
 
 // SaveCheckpoints stores the checkpoints of shards, except where a higher seq is

@@ -74,10 +74,10 @@ type rebuildable interface {
 	StandbyProduct(ctx context.Context, id catalog.ID) (catalog.Product, error)
 
 	// Switch makes the standby the live generation and keeps the previous one.
-	Switch(ctx context.Context, shards int) error
+	Switch(ctx context.Context) error
 
 	// Rollback undoes Switch, or returns ErrNotFound.
-	Rollback(ctx context.Context, shards int) error
+	Rollback(ctx context.Context) error
 
 	// DropPrevious drops the generation beside the live one.
 	DropPrevious(ctx context.Context) error
@@ -123,7 +123,7 @@ func (a *Auditor) Rebuild(ctx context.Context, stores []string, action RebuildAc
 	for _, r := range replicas {
 		switch action {
 		case RebuildRollback:
-			err = r.standby.Rollback(ctx, shards)
+			err = r.standby.Rollback(ctx)
 		case RebuildDropPrevious:
 			err = r.standby.DropPrevious(ctx)
 		}
@@ -173,7 +173,7 @@ func (a *Auditor) rebuild(ctx context.Context, replicas []rebuiltReplica, shards
 	}
 	failpoint.Here(failpoint.ReaderRebuilding)
 	for _, r := range replicas {
-		if err := r.standby.Switch(ctx, shards); err != nil {
+		if err := r.standby.Switch(ctx); err != nil {
 			return err
 		}
 	}

@@ -183,20 +183,11 @@ func (x *Indexer) Correct(change func() error) error {
 // indexTarget is the index as the target of the event consumer.
 type indexTarget struct{ x *Indexer }
 
-// Checkpoint returns the checkpoint of the shard in the index, and advances the
-// watermarks to those of all shards.
-func (t indexTarget) Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error) {
+// Checkpoints returns the checkpoints of the index, and advances the watermarks to them.
+func (t indexTarget) Checkpoints(ctx context.Context) ([]eventlog.Checkpoint, error) {
 	all, err := t.x.index.Checkpoints(ctx)
-	if err != nil {
-		return eventlog.Checkpoint{}, err
-	}
 	t.x.watermarks.Advance(all...)
-	for _, p := range all {
-		if p.Shard == shard {
-			return p, nil
-		}
-	}
-	return eventlog.Checkpoint{Position: catalog.Position{Shard: shard}}, nil
+	return all, err
 }
 
 // Apply queues a change. It waits while the queue is full.

@@ -54,8 +54,8 @@ type Offsets interface {
 
 // Target is where an EventConsumer applies events.
 type Target interface {
-	// Checkpoint returns the saved checkpoint of the shard.
-	Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error)
+	// Checkpoints returns the saved checkpoint of each shard that has one.
+	Checkpoints(ctx context.Context) ([]eventlog.Checkpoint, error)
 
 	// Apply applies a change. Changes of one shard come in order.
 	Apply(ctx context.Context, c Change) error
@@ -168,8 +168,13 @@ func (c *EventConsumer) Progress(shard int32) int64 {
 func (c *EventConsumer) Begin(ctx context.Context, shard int32) (offset int64, err error) {
 	at, ok := c.checkpoint(shard)
 	if !ok || !c.deps.Exclusive {
-		if at, err = c.deps.Target.Checkpoint(ctx, shard); err != nil {
+		all, err := c.deps.Target.Checkpoints(ctx)
+		if err != nil {
 			return 0, err
+		}
+		at = eventlog.Checkpoint{Position: catalog.Position{Shard: shard}}
+		if i := slices.IndexFunc(all, func(p eventlog.Checkpoint) bool { return p.Shard == shard }); i >= 0 {
+			at = all[i]
 		}
 	}
 	starts, ends, err := c.deps.Log.EventOffsets(ctx)

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"catalog"
+	"catalog/engine/enginetest"
 	"catalog/eventlog"
 	"catalog/reader"
 	"catalog/reader/internal/readertest"
@@ -24,8 +25,8 @@ func (j truncatedJournal) Snapshot(ctx context.Context, shard int32, only []cata
 
 func wantCheckpoint(t *testing.T, v *readertest.View, seq, offset int64) {
 	t.Helper()
-	if p, err := v.Checkpoint(t.Context(), 0); err != nil || p.Seq != seq || p.Offset != offset {
-		t.Errorf("Checkpoint = seq %d, offset %d, %v; want seq %d, offset %d", p.Seq, p.Offset, err, seq, offset)
+	if p := enginetest.Checkpoint(t, v, 0); p.Seq != seq || p.Offset != offset {
+		t.Errorf("the checkpoint is seq %d, offset %d; want seq %d, offset %d", p.Seq, p.Offset, seq, offset)
 	}
 }
 

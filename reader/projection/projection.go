@@ -42,9 +42,8 @@ type View interface {
 	// no version was ever stored.
 	Product(ctx context.Context, id catalog.ID) (catalog.Product, error)
 
-	// Checkpoint returns the saved checkpoint of the shard, or one with seq and
-	// offset 0 when none is saved.
-	Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error)
+	// Checkpoints returns the saved checkpoint of each shard that has one.
+	Checkpoints(ctx context.Context) ([]eventlog.Checkpoint, error)
 
 	// Scan calls handle with all products, tombstones included, in any order.
 	// Products written during the scan may be missing.
@@ -218,10 +217,10 @@ func (p *Projector) Owns(shard int32) bool {
 	return ok
 }
 
-// Refresh reads the checkpoint of the shard from the view and advances the
-// watermark to it. Shards that another process projects advance only this way.
-func (p *Projector) Refresh(ctx context.Context, shard int32) error {
-	_, err := viewTarget{p}.Checkpoint(ctx, shard)
+// Refresh reads the checkpoints from the view and advances the watermarks to them.
+// Shards that another process projects advance only this way.
+func (p *Projector) Refresh(ctx context.Context) error {
+	_, err := viewTarget{p}.Checkpoints(ctx)
 	return err
 }
 
@@ -251,14 +250,12 @@ func (p *Projector) Correct(ctx context.Context, shard int32, products []catalog
 // viewTarget is the view as the target of the event consumer.
 type viewTarget struct{ p *Projector }
 
-// Checkpoint returns the saved checkpoint of the shard, which another process
-// may have saved, and advances the watermark to it.
-func (v viewTarget) Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error) {
-	at, err := v.p.view.Checkpoint(ctx, shard)
-	if err == nil {
-		v.p.watermarks.Advance(at)
-	}
-	return at, err
+// Checkpoints returns the saved checkpoints, which other processes may have saved, and
+// advances the watermarks to them.
+func (v viewTarget) Checkpoints(ctx context.Context) ([]eventlog.Checkpoint, error) {
+	all, err := v.p.view.Checkpoints(ctx)
+	v.p.watermarks.Advance(all...)
+	return all, err
 }
 
 // Apply invalidates the products of a change in the cache, and then writes it to the

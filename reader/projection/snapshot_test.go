@@ -56,8 +56,8 @@ type contentsTarget struct {
 	at       eventlog.Checkpoint
 }
 
-func (c *contentsTarget) Checkpoint(context.Context, int32) (eventlog.Checkpoint, error) {
-	return c.at, nil
+func (c *contentsTarget) Checkpoints(context.Context) ([]eventlog.Checkpoint, error) {
+	return []eventlog.Checkpoint{c.at}, nil
 }
 
 func (c *contentsTarget) Apply(_ context.Context, change projection.Change) error {

@@ -164,13 +164,13 @@ func (v *GenerationalView) Overwrite(ctx context.Context, was int64, p catalog.P
 	return view.Overwrite(ctx, was, p)
 }
 
-// Checkpoint returns the saved checkpoint of the shard.
-func (v *GenerationalView) Checkpoint(ctx context.Context, shard int32) (eventlog.Checkpoint, error) {
+// Checkpoints returns the saved checkpoints of the live generation.
+func (v *GenerationalView) Checkpoints(ctx context.Context) ([]eventlog.Checkpoint, error) {
 	view, err := v.live(ctx)
 	if err != nil {
-		return eventlog.Checkpoint{}, err
+		return nil, err
 	}
-	return view.Checkpoint(ctx, shard)
+	return view.Checkpoints(ctx)
 }
 
 // enter registers a call on a view that is not shared. change waits until leave
@@ -264,7 +264,7 @@ func (v *GenerationalView) StandbyProduct(ctx context.Context, id catalog.ID) (c
 
 // Switch makes the complete standby the live generation. The previous live
 // generation becomes the standby.
-func (v *GenerationalView) Switch(ctx context.Context, shards int) error {
+func (v *GenerationalView) Switch(ctx context.Context) error {
 	g, err := v.store.generations(ctx)
 	if err != nil {
 		return err
@@ -272,12 +272,12 @@ func (v *GenerationalView) Switch(ctx context.Context, shards int) error {
 	if g.Standby == g.Live || g.StandbyComplete {
 		return errSuperseded
 	}
-	return v.swap(ctx, g, shards)
+	return v.swap(ctx, g)
 }
 
 // Rollback makes the generation live again that was live before the last Switch.
 // It returns ErrNotFound when there is none.
-func (v *GenerationalView) Rollback(ctx context.Context, shards int) error {
+func (v *GenerationalView) Rollback(ctx context.Context) error {
 	g, err := v.store.generations(ctx)
 	if err != nil {
 		return err
@@ -285,12 +285,12 @@ func (v *GenerationalView) Rollback(ctx context.Context, shards int) error {
 	if g.Standby == g.Live || !g.StandbyComplete {
 		return fmt.Errorf("there is no earlier view to roll back to: %w", catalog.ErrNotFound)
 	}
-	return v.swap(ctx, g, shards)
+	return v.swap(ctx, g)
 }
 
 // swap swaps the live generation and the standby. A process that dies during the
 // swap leaves both generations to be read, until the next swap completes.
-func (v *GenerationalView) swap(ctx context.Context, g eventlog.ViewGenerations, shards int) error {
+func (v *GenerationalView) swap(ctx context.Context, g eventlog.ViewGenerations) error {
 	both := g
 	if both.ReadBoth = true; both != g {
 		if err := v.change(ctx, g, both); err != nil {
@@ -299,18 +299,14 @@ func (v *GenerationalView) swap(ctx context.Context, g eventlog.ViewGenerations,
 	}
 	failpoint.Here(failpoint.ReaderRebuilding)
 	// The standby has applied everything that the live generation has.
-	var all []eventlog.Checkpoint
-	for shard := range int32(shards) {
-		p, err := v.store.generation(g.Live).Checkpoint(ctx, shard)
-		if err == nil && p.Offset > 0 {
-			all = append(all, p)
-		}
-		if err != nil {
+	all, err := v.store.generation(g.Live).Checkpoints(ctx)
+	if err != nil {
+		return err
+	}
+	if len(all) > 0 {
+		if err := v.store.generation(g.Standby).SaveCheckpoints(ctx, all); err != nil {
 			return err
 		}
-	}
-	if err := v.store.generation(g.Standby).SaveCheckpoints(ctx, all); err != nil {
-		return err
 	}
 	failpoint.Here(failpoint.ReaderRebuilding)
 	swapped := eventlog.ViewGenerations{Live: g.Standby, Standby: g.Live, StandbyComplete: true, ReadBoth: true}

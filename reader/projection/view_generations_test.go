@@ -108,16 +108,16 @@ func TestGenerationalView(t *testing.T) {
 			must(t, v.SaveCheckpoints(t.Context(), []eventlog.Checkpoint{checkpoint(0, 1, 1)}))
 			must(t, v.CreateStandby(t.Context()))
 			must(t, v.Load(t.Context(), []catalog.Product{product(1)}))
-			must(t, v.Switch(t.Context(), 1))
+			must(t, v.Switch(t.Context()))
 			if in, _ := g.Generations(t.Context()); in != (eventlog.ViewGenerations{Live: 1, Standby: 0, StandbyComplete: true}) {
 				t.Errorf("Generations = %+v; want 1 live and 0 complete", in)
 			}
-			if at, err := v.Checkpoint(t.Context(), 0); err != nil || at != checkpoint(0, 1, 1) {
-				t.Errorf("Checkpoint = %+v, %v; want that of the previous generation", at, err)
+			if all, err := v.Checkpoints(t.Context()); err != nil || len(all) != 1 || all[0] != checkpoint(0, 1, 1) {
+				t.Errorf("Checkpoints = %+v, %v; want those of the previous generation", all, err)
 			}
 			must(t, v.Overwrite(t.Context(), 1, product(7))) // of the live generation alone
 			wantProduct(t, v, 7)
-			must(t, v.Rollback(t.Context(), 1))
+			must(t, v.Rollback(t.Context()))
 			wantProduct(t, v, 1)
 		})
 	})
@@ -130,7 +130,7 @@ func TestGenerationalView(t *testing.T) {
 			must(t, g.Generation(1).Apply(t.Context(), []catalog.Product{product(2)}, nil))
 			wantProduct(t, v, 1)
 			switched := make(chan error)
-			go func() { switched <- v.Switch(t.Context(), 1) }()
+			go func() { switched <- v.Switch(t.Context()) }()
 			time.Sleep(600 * time.Millisecond) // the first of three changes, which lasts 1 s, is known
 			wantProduct(t, v, 2)
 			must(t, <-switched)
@@ -143,11 +143,11 @@ func TestGenerationalView(t *testing.T) {
 			first, second := projection.NewGenerationalView(g), projection.NewGenerationalView(g)
 			must(t, first.CreateStandby(t.Context()))
 			must(t, second.CreateStandby(t.Context()))
-			must(t, second.Switch(t.Context(), 1))
+			must(t, second.Switch(t.Context()))
 			if err := first.Load(t.Context(), []catalog.Product{product(1)}); err == nil {
 				t.Error("Load = nil; want an error")
 			}
-			if err := first.Switch(t.Context(), 1); err == nil {
+			if err := first.Switch(t.Context()); err == nil {
 				t.Error("Switch = nil; want an error")
 			}
 		})
@@ -155,11 +155,11 @@ func TestGenerationalView(t *testing.T) {
 	t.Run("without a previous generation Rollback is ErrNotFound", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			v := projection.NewGenerationalView(newMemoryGenerations())
-			if err := v.Rollback(t.Context(), 1); !errors.Is(err, catalog.ErrNotFound) {
+			if err := v.Rollback(t.Context()); !errors.Is(err, catalog.ErrNotFound) {
 				t.Errorf("Rollback = %v; want ErrNotFound", err)
 			}
 			must(t, v.CreateStandby(t.Context()))
-			if err := v.Rollback(t.Context(), 1); !errors.Is(err, catalog.ErrNotFound) {
+			if err := v.Rollback(t.Context()); !errors.Is(err, catalog.ErrNotFound) {
 				t.Errorf("Rollback = %v with an incomplete standby; want ErrNotFound", err)
 			}
 			must(t, v.DropPrevious(t.Context()))

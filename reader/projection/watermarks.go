@@ -33,13 +33,16 @@ func NewWatermarks() *Watermarks {
 func (w *Watermarks) Advance(all ...eventlog.Checkpoint) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	changed := false
 	for _, p := range all {
 		if old := w.applied[p.Shard]; p.Seq > old.Seq || p.Offset > old.Offset {
-			w.applied[p.Shard] = p
+			w.applied[p.Shard], changed = p, true
 		}
 	}
-	close(w.changed)
-	w.changed = make(chan struct{})
+	if changed {
+		close(w.changed)
+		w.changed = make(chan struct{})
+	}
 }
 
 // Offset returns the offset of the next event of the shard.
@@ -100,10 +103,10 @@ func (w *Watermarks) addWaiting(n int) {
 
 // Wait waits until p is applied. It returns ErrStale when that takes longer than
 // limit, or than nine tenths of the time that ctx leaves: the rest is for the
-// error to reach the caller. Where other processes advance the shard too, poll
-// must refresh the watermark of a shard; Wait calls it at once and then every
+// error to reach the caller. Where other processes advance shards too, poll
+// must refresh the watermarks; Wait calls it at once and then every
 // pollInterval, and returns its error. poll may be nil.
-func (w *Watermarks) Wait(ctx context.Context, p catalog.Position, limit time.Duration, poll func(ctx context.Context, shard int32) error) error {
+func (w *Watermarks) Wait(ctx context.Context, p catalog.Position, limit time.Duration, poll func(ctx context.Context) error) error {
 	if ok, _ := w.reached(p); ok {
 		return nil
 	}
@@ -122,7 +125,7 @@ func (w *Watermarks) Wait(ctx context.Context, p catalog.Position, limit time.Du
 	}
 	for due := poll != nil; ; {
 		if due {
-			if err := poll(ctx, p.Shard); err != nil && ctx.Err() == nil {
+			if err := poll(ctx); err != nil && ctx.Err() == nil {
 				return err
 			}
 		}

@@ -43,7 +43,7 @@ func TestWatermarks_Wait(t *testing.T) {
 	t.Run("a position that is applied needs no waiting and no poll", func(t *testing.T) {
 		w := projection.NewWatermarks()
 		w.Advance(checkpoint(1, 3, 3))
-		poll := func(context.Context, int32) error { t.Error("polled"); return nil }
+		poll := func(context.Context) error { t.Error("polled"); return nil }
 		if err := w.Wait(t.Context(), at, time.Second, poll); err != nil {
 			t.Errorf("Wait = %v; want nil", err)
 		}
@@ -76,9 +76,9 @@ func TestWatermarks_Wait(t *testing.T) {
 			w := projection.NewWatermarks()
 			polls := 0
 			since := time.Now()
-			err := w.Wait(t.Context(), at, time.Second, func(_ context.Context, shard int32) error {
+			err := w.Wait(t.Context(), at, time.Second, func(context.Context) error {
 				if polls++; polls == 4 {
-					w.Advance(checkpoint(shard, 3, 3))
+					w.Advance(checkpoint(1, 3, 3))
 				}
 				return nil
 			})
@@ -89,7 +89,7 @@ func TestWatermarks_Wait(t *testing.T) {
 	})
 	t.Run("the error of a poll ends the wait", func(t *testing.T) {
 		w := projection.NewWatermarks()
-		err := w.Wait(t.Context(), at, time.Second, func(context.Context, int32) error { return catalog.ErrUnavailable })
+		err := w.Wait(t.Context(), at, time.Second, func(context.Context) error { return catalog.ErrUnavailable })
 		if !errors.Is(err, catalog.ErrUnavailable) {
 			t.Errorf("Wait = %v; want ErrUnavailable", err)
 		}

@@ -283,6 +283,16 @@ var mutants = []mutant{
 		pkg: "./engine/mongo", test: "TestDuplicates",
 	},
 	{
+		bug:  "a repeated event does not move the checkpoint of a shard that another reader had",
+		file: "engine/mongo/checkpoints.go", old: "Change: c.latest[p.Shard].Change + 1}", new: "Change: next[p.Shard].Change + 1}",
+		pkg: "./engine/mongo", test: "TestCheckpoints",
+	},
+	{
+		bug:  "a reader that starts removes the checkpoints of another one",
+		file: "engine/mongo/checkpoints.go", old: "		c.retired, c.own = old, adopted\n", new: "		c.retired = old\n",
+		pkg: "./engine/mongo", test: "TestCheckpoints",
+	},
+	{
 		bug:  "a view that is too slow does not slow the writer",
 		file: "writer/throttle.go", old: "	if t.rate == 0 {\n		t.mu.Unlock()\n		return n, nil\n	}\n", new: "	if true {\n		t.mu.Unlock()\n		return n, nil\n	}\n",
 		pkg: "./writer", test: "TestThrottle",
