@@ -57,9 +57,10 @@ type fieldSpec struct {
 // tokenizedProduct is a product and the words of its texts, each text analyzed once.
 type tokenizedProduct struct {
 	catalog.Product
-	description                          string // as plain text
-	name                                 []rawWord
+	descriptionText                      string // without markup
+	name, description                    []rawWord
 	nameWords, brand, labels, attributes []string
+	joined                               []token // neighbours in the name and in the brand
 	text                                 []string
 }
 
@@ -69,7 +70,7 @@ type tokenizedProduct struct {
 // A change of the schema needs a new format number in the engines.
 var schema = []fieldSpec{
 	{name: Name, terms: func(p *tokenizedProduct) []string { return stemAll(p.nameWords) }},
-	{name: Joined, terms: func(p *tokenizedProduct) []string { return stemAll(termsOf(joins(p.name, false))) }},
+	{name: Joined, terms: func(p *tokenizedProduct) []string { return stemAll(termsOf(p.joined)) }},
 	{name: BrandWords, terms: func(p *tokenizedProduct) []string { return stemAll(p.brand) }},
 	{name: AttributeWords, terms: func(p *tokenizedProduct) []string { return stemAll(p.attributes) }},
 	{name: Labels, terms: func(p *tokenizedProduct) []string { return stemAll(p.labels) }},
@@ -79,7 +80,7 @@ var schema = []fieldSpec{
 		return prefixTerms(slices.Concat(p.brand, p.labels, p.attributes, p.text))
 	}},
 	{name: WordEnds, terms: func(p *tokenizedProduct) []string { return wordEnds(stemAll(slices.Concat(p.nameWords, p.labels))) }},
-	{name: FirstPhrase, terms: func(p *tokenizedProduct) []string { return firstPhraseTerms(p.description) }},
+	{name: FirstPhrase, terms: func(p *tokenizedProduct) []string { return firstPhraseTerms(p.descriptionText, p.description) }},
 	{name: SKU, terms: func(p *tokenizedProduct) []string { return value(Fold(p.SKU), compact(p.SKU)) }},
 	{name: Identifiers, terms: func(p *tokenizedProduct) []string {
 		return append(identifierParts(compact(p.SKU)), identifierParts(compact(p.GTIN))...)
@@ -157,9 +158,10 @@ func FieldsOf(p catalog.Product) []Field {
 
 func newTokenizedProduct(p catalog.Product) *tokenizedProduct {
 	description := PlainText(p.Description)
-	words := analyze(description)
-	t := &tokenizedProduct{Product: p, description: description, name: analyze(p.Name)}
-	t.nameWords, t.brand = termsOf(terms(t.name)), wordsOf(p.Brand)
+	t := &tokenizedProduct{Product: p, descriptionText: description, description: analyze(description), name: analyze(p.Name)}
+	brand := analyze(p.Brand)
+	t.nameWords, t.brand = termsOf(terms(t.name)), withUnits(brand)
+	t.joined = append(joins(t.name, false), joins(brand, false)...)
 	t.labels = wordsOf(p.Category)
 	for _, tag := range p.Tags {
 		t.labels = append(t.labels, wordsOf(tag)...)
@@ -167,7 +169,7 @@ func newTokenizedProduct(p catalog.Product) *tokenizedProduct {
 	for _, v := range p.Attributes {
 		t.attributes = append(t.attributes, wordsOf(v)...)
 	}
-	t.text = slices.Concat(skuWords(p.SKU), termsOf(terms(words)), termsOf(joins(words, true)))
+	t.text = slices.Concat(skuWords(p.SKU), withUnits(t.description))
 	return t
 }
 
@@ -181,8 +183,10 @@ func termsOf(tokens []token) []string {
 }
 
 // wordsOf returns the words of a short text, and of each number with its unit.
-func wordsOf(text string) []string {
-	words := analyze(text)
+func wordsOf(text string) []string { return withUnits(analyze(text)) }
+
+// withUnits returns the terms of words, and of each number with its unit.
+func withUnits(words []rawWord) []string {
 	return append(termsOf(terms(words)), termsOf(joins(words, true))...)
 }
 
@@ -271,17 +275,20 @@ func wordEnds(words []string) (all []string) {
 // than what the product is.
 const maxFirstPhrase = 80
 
-// firstPhraseTerms returns the stems of the description up to its first punctuation mark, and one
-// term for the whole phrase. The first phrase often says what the product is: "Bar table, 40x60 cm".
-func firstPhraseTerms(description string) []string {
-	end := strings.IndexFunc(description, func(r rune) bool { return strings.ContainsRune(",.;:!?()/\n", r) })
-	if end < 0 {
-		end = len(description)
+// firstPhraseTerms returns the stems of the words of text up to the first punctuation mark between two
+// words, and one term for the whole phrase. The first phrase often says what the product is: "Bar table,
+// 40x60 cm".
+func firstPhraseTerms(text string, words []rawWord) (stems []string) {
+	end := 0
+	for _, w := range words {
+		if strings.ContainsAny(text[end:w.start], ",.;:!?()/\n") {
+			break
+		}
+		if end = w.end; end > maxFirstPhrase {
+			return nil
+		}
+		stems = append(stems, Stem(w.spellings[0]))
 	}
-	if end > maxFirstPhrase {
-		return nil
-	}
-	stems := stemAll(Tokenize(description[:end]))
 	if len(stems) == 0 {
 		return nil
 	}

@@ -30,6 +30,10 @@ func NewHighlighter(text string, words []Word) *Highlighter {
 		}
 		for _, c := range w.Clauses {
 			switch {
+			case c.All != nil && c.Field == Name:
+				for _, part := range c.All {
+					h.terms[part] = true
+				}
 			case c.All != nil:
 				h.parts = append(h.parts, compact(w.Word))
 			case c.MaxEdits > 0:

@@ -40,6 +40,7 @@ const (
 	joinedBoost      = 8 // neighbours of the text are neighbours in the name
 	compoundBoost    = 8 // the last part of a compound word
 	innerBoost       = 2 // another part of a compound word
+	partsBoost       = 8 // all parts of a word in the name, not as neighbours
 	skuPrefixBoost   = 5
 	skuPartBoost     = 3
 	optionalBoost    = 4 // a stop word in the name
@@ -146,7 +147,7 @@ func (r *Rules) words(text string) (all []Word) {
 		if len(all) == maxWords {
 			break
 		}
-		if word.Optional = w.glue == "" && r.stopWords[word.Word] && (i+1 == len(raw) || raw[i+1].glue == ""); word.Optional {
+		if word.Optional = w.inchMark || w.glue == "" && r.stopWords[word.Word] && (i+1 == len(raw) || raw[i+1].glue == ""); word.Optional {
 			stops++
 		}
 		all = append(all, word)
@@ -269,6 +270,9 @@ func (r *Rules) addPartial(word *Word, w rawWord, beforeGlue bool) {
 	}
 	if length > maxPartial {
 		return
+	}
+	if parts := stemAll(termsOf(w.parts)); len(parts) > 1 && !w.elided {
+		word.Fallback = append(word.Fallback, Clause{partsBoost, TermQuery{Field: Name, All: parts}})
 	}
 	if stem := Stem(word.Word); utf8.RuneCountInString(stem) >= minCompoundHead && !strings.ContainsFunc(stem, isDigit) {
 		word.Compound = append(word.Compound, Clause{compoundBoost, TermQuery{Field: WordEnds, Term: stem}})

@@ -9,6 +9,7 @@ import (
 // mean the same. Behind =>, words are found for those before it, but not the other way round.
 const defaultSynonyms = `
 tv, television, telly
+inch, zoll
 sofa, couch, settee
 trainers, sneakers, running shoes
 trousers, pants

@@ -1,6 +1,8 @@
 package textsearch
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,6 +21,7 @@ type rawWord struct {
 	glue       string  // the mark, such as a hyphen, that joins the word to the previous one; "" for none
 	unspaced   bool    // a character of a script without spaces between words
 	symbol     bool    // an emoji
+	inchMark   bool    // the mark behind a number that stands for inch: 24"
 	parts      []token // of a word such as iphone13, GreenBox or l'oreal; nil for others
 	elided     bool    // the parts are divided by an apostrophe, so the word is not a sequence of them
 }
@@ -26,17 +29,28 @@ type rawWord struct {
 // analyze returns the words of text in their order.
 //
 //   - An apostrophe stands inside a word: chef's is chefs, and its part is chef.
-//   - A point or comma between digits makes a decimal number: 1,50 and 1.5 are the same word.
+//   - A point or comma between digits, or before the first one, makes a decimal number: 1,50 and 1.5 are
+//     the same word, .5 and 0.5 too.
+//   - A quotation mark behind a number is the word inch, unless it ends a quotation.
+//   - A fraction of one character is a word of its own: 1½ is 1 and 1/2.
 //   - Plus signs and number signs behind up to three letters belong to the word: c++, c#.
 //   - Between digits, × is an x.
-//   - In scripts without spaces, such as Chinese and Thai, each character is a word.
+//   - In scripts without spaces, such as Chinese and Thai, each character with its marks is a word.
 func analyze(text string) (all []rawWord) {
+	quoted := false // a quotation mark before i has not been closed
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
 		end := i + size
 		w := rawWord{start: i}
 		switch {
 		case isUnspaced(r):
+			for end < len(text) {
+				mark, n := utf8.DecodeRuneInString(text[end:])
+				if !unicode.IsMark(mark) && mark != 'ﾞ' && mark != 'ﾟ' {
+					break
+				}
+				end += n
+			}
 			w.unspaced, w.spellings = true, []string{Fold(text[i:end])}
 		case isEmoji(r):
 			if flag, n := utf8.DecodeRuneInString(text[end:]); isRegional(r) && isRegional(flag) {
@@ -45,6 +59,17 @@ func analyze(text string) (all []rawWord) {
 			w.symbol, w.spellings = true, []string{text[i:end]}
 		case isTimes(text, i, end):
 			w.spellings = []string{"x"}
+		case isQuotationMark(r):
+			if before, _ := utf8.DecodeLastRuneInString(text[:i]); !quoted && unicode.IsNumber(before) {
+				w.inchMark, w.spellings = true, []string{"inch"}
+			} else {
+				quoted = !quoted
+			}
+		case isVulgarFraction(r):
+			w.spellings = []string{Fold(text[i:end])}
+		case beginsFraction(text, i):
+			end = wordEnd(text, end)
+			w.fold(text[i:end])
 		case isWordChar(r) && !unicode.Is(unicode.Mn, r):
 			end = wordEnd(text, i)
 			w.fold(text[i:end])
@@ -67,7 +92,7 @@ func wordEnd(text string, i int) int {
 		r, size := utf8.DecodeRuneInString(text[end:])
 		next, _ := utf8.DecodeRuneInString(text[end+size:])
 		switch {
-		case isUnspaced(r) || isEmoji(r):
+		case isUnspaced(r) || isEmoji(r) || isVulgarFraction(r):
 			return end
 		case isWordChar(r) || unicode.Is(unicode.Cf, r):
 		case isApostrophe(r) && end > i && unicode.IsLetter(next) && !isUnspaced(next):
@@ -113,6 +138,15 @@ func isDecimalPoint(text string, i int) bool {
 		(!isPoint(to) || to+1 >= len(text) || !isASCIIDigit(text[to+1]))
 }
 
+// beginsFraction reports whether the character at i is the point of a decimal number without a whole
+// part, such as .5.
+func beginsFraction(text string, i int) bool {
+	if text[i] != '.' && text[i] != ',' || i+1 == len(text) || !isASCIIDigit(text[i+1]) {
+		return false
+	}
+	return i == 0 || text[i-1] == ' ' || text[i-1] == '('
+}
+
 // isTimes reports whether text[i:end] is a multiplication sign between two numbers.
 func isTimes(text string, i, end int) bool {
 	if s := text[i:end]; s != "×" && s != "*" && s != "✕" {
@@ -131,6 +165,10 @@ const minElidedPart = 3
 
 // fold sets the spellings and parts of w, which is text.
 func (w *rawWord) fold(text string) {
+	if isPlain(text) {
+		w.spellings = []string{strings.ToLower(text)}
+		return
+	}
 	type piece struct{ from, to int }
 	var pieces []piece
 	from, letters := 0, 0 // of the present piece
@@ -173,6 +211,21 @@ func (w *rawWord) fold(text string) {
 	}
 }
 
+// isPlain reports whether text consists of ASCII letters, or of digits, and has no parts.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z' && (i == 0 || text[i-1] < 'a'):
+			if isASCIIDigit(text[0]) {
+				return false
+			}
+		case !isASCIIDigit(c) || !isASCIIDigit(text[0]):
+			return false
+		}
+	}
+	return true
+}
+
 // lowerLetters returns how many lower-case letters text begins with.
 func lowerLetters(text string) (n int) {
 	for _, r := range text {
@@ -184,11 +237,14 @@ func lowerLetters(text string) (n int) {
 	return n
 }
 
+// timesSigns replaces multiplication signs.
+var timesSigns = strings.NewReplacer("×", "x", "✕", "x", "*", "x")
+
 // wordSpellings returns the folded forms of a word with or without a decimal number.
 func wordSpellings(word string) []string {
 	at := strings.IndexAny(word, ".,")
 	if at < 0 {
-		return spellings(strings.NewReplacer("×", "x", "✕", "x", "*", "x").Replace(word))
+		return spellings(timesSigns.Replace(word))
 	}
 	from, to := at, at+1
 	for from > 0 && isASCIIDigit(word[from-1]) {
@@ -197,7 +253,7 @@ func wordSpellings(word string) []string {
 	for to < len(word) && isASCIIDigit(word[to]) {
 		to++
 	}
-	whole, fraction := word[from:at], strings.TrimRight(word[at+1:to], "0")
+	whole, fraction := cmp.Or(word[from:at], "0"), strings.TrimRight(word[at+1:to], "0")
 	number := whole
 	if fraction != "" {
 		number += "." + fraction
@@ -271,12 +327,15 @@ func atoms(words []rawWord) (all []atom) {
 }
 
 // joins returns the words that arise when two or three neighbours are written as one, or all that
-// marks join: wifi of Wi-Fi, 10mm of 10 mm, 50x60 of 50 x 60. Two numbers are never joined, except as
+// marks join: wifi of Wi-Fi, 10mm of 10 mm, 50x60x70 of 50 x 60 x 70. Two numbers are never joined, except as
 // a fraction. With unitsOnly it returns only those of a number and what belongs to it.
 func joins(words []rawWord, unitsOnly bool) (joined []token) {
+	if unitsOnly && !slices.ContainsFunc(words, rawWord.hasDigit) {
+		return nil
+	}
 	all := atoms(words)
 	for i, first := range all {
-		term, glued := first.term, true
+		term, glued, size := first.term, true, true // size: numbers with an x between them
 		for j := i + 1; j < len(all) && all[j].follows; j++ {
 			left, right := all[j-1], all[j]
 			if endsWithDigit(left.term) && startsWithDigit(right.term) {
@@ -286,11 +345,12 @@ func joins(words []rawWord, unitsOnly bool) (joined []token) {
 				break
 			}
 			glued = glued && right.glue != ""
+			size = size && (left.term == "x" && startsWithDigit(right.term) || endsWithDigit(left.term) && right.term == "x")
 			term += right.term
-			if len(term) > maxJoined || j > i+2 && !glued || unitsOnly && !isUnit(left.term, right.term) {
+			if len(term) > maxJoined || j > i+2 && !glued && !size || unitsOnly && !isUnit(left.term, right.term) {
 				break
 			}
-			if unitsOnly && j > i+1 && left.term != "x" {
+			if unitsOnly && j > i+1 && left.term != "x" && !size {
 				break
 			}
 			joined = append(joined, token{term, first.start, right.end})
@@ -320,7 +380,15 @@ func isWordChar(r rune) bool {
 
 // isUnspaced reports whether r belongs to a script that puts no spaces between words.
 func isUnspaced(r rune) bool {
-	return r >= 0x0e00 && (unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) || r == 'ー')
+	return r >= 0x0e00 && (unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) || r == 'ー' || r == 'ｰ')
+}
+
+// isQuotationMark reports whether r may stand for inch.
+func isQuotationMark(r rune) bool { return r == '"' || r == '”' || r == '“' || r == '″' }
+
+// isVulgarFraction reports whether r is a fraction such as ½.
+func isVulgarFraction(r rune) bool {
+	return r >= '¼' && r <= '¾' || r >= '⅐' && r <= '⅞' || r == '↉'
 }
 
 // isEmoji reports whether r is a pictograph.
@@ -339,6 +407,9 @@ func isDigit(r rune) bool { return r >= '0' && r <= '9' }
 
 // isNumeric reports whether r is a part of a number within a word.
 func isNumeric(r rune) bool { return unicode.IsNumber(r) || r == '.' || r == ',' }
+
+// hasDigit reports whether a spelling of w contains a digit.
+func (w rawWord) hasDigit() bool { return strings.ContainsFunc(w.spellings[0], isDigit) }
 
 func startsWithDigit(word string) bool { return word != "" && isASCIIDigit(word[0]) }
 

@@ -46,15 +46,19 @@ func TestTokenize(t *testing.T) {
 		text string
 		want []string
 	}{
-		"punctuation separates words":              {"Oak, <b>table</b>; 40x60", []string{"oak", "b", "table", "b", "40x60"}},
-		"an apostrophe does not separate words":    {"the chef's 'knife'", []string{"the", "chefs", "knife"}},
-		"words are folded":                         {"RÅSKOG Straße", []string{"raskog", "strasse"}},
-		"a combining mark belongs to its word":     {"cafe\u0301", []string{"cafe"}},
-		"in scripts without spaces, one character": {"木の椅子 x", []string{"木", "ノ", "椅", "子", "x"}},
-		"Thai is such a script":                    {"ไม้ oak", []string{"ไ", "ม", "oak"}},
-		"a word ends where such a script begins":   {"oak椅ok", []string{"oak", "椅", "ok"}},
-		"no word":                                  {"*** !", nil},
-		"an emoji is a word":                       {"🪑 chair 🇩🇪", []string{"🪑", "chair", "🇩🇪"}},
+		"punctuation separates words":               {"Oak, <b>table</b>; 40x60", []string{"oak", "b", "table", "b", "40x60"}},
+		"an apostrophe does not separate words":     {"the chef's 'knife'", []string{"the", "chefs", "knife"}},
+		"words are folded":                          {"RÅSKOG Straße", []string{"raskog", "strasse"}},
+		"a combining mark belongs to its word":      {"cafe\u0301", []string{"cafe"}},
+		"in scripts without spaces, one character":  {"木の椅子 x", []string{"木", "ノ", "椅", "子", "x"}},
+		"Thai is such a script":                     {"ไม้ oak", []string{"ไ", "ม", "oak"}},
+		"a word ends where such a script begins":    {"oak椅ok", []string{"oak", "椅", "ok"}},
+		"an inch mark is a word":                    {`TV 24" "new 27" 5½″`, []string{"tv", "24", "inch", "new", "27", "5", "1/2", "inch"}},
+		"a fraction is a word":                      {"1½ l", []string{"1", "1/2", "l"}},
+		"a decimal number may begin with its point": {".5 l, v.5 (,25)", []string{"0.5", "l", "v", "5", "0.25"}},
+		"half-width voiced kana":                    {"ﾊﾞｰ", []string{"バ", "ー"}},
+		"no word":                                   {"*** !", nil},
+		"an emoji is a word":                        {"🪑 chair 🇩🇪", []string{"🪑", "chair", "🇩🇪"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := textsearch.Tokenize(c.text); !slices.Equal(got, c.want) {

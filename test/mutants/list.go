@@ -383,6 +383,16 @@ var mutants = []mutant{
 		pkg: "./engine/bleve", test: "TestIndex_inMemory",
 	},
 	{
+		bug:  "misspelt words match beside exact ones",
+		file: "internal/textsearch/search.go", old: "	set := compounds\n", new: "	set := compounds | (1<<len(r.Plan.Words) - 1)\n",
+		pkg: "./engine/bleve", test: "TestIndex_relevance",
+	},
+	{
+		bug:  "a decimal comma divides a number",
+		file: "internal/textsearch/tokenize.go", old: "case (r == '.' || r == ',') && isDecimalPoint(text, end):", new: "case r == '.' && isDecimalPoint(text, end):",
+		pkg: "./engine/bleve", test: "TestIndex_relevance",
+	},
+	{
 		bug:  "the markup of descriptions is searched",
 		file: "internal/textsearch/fields.go", old: "description := PlainText(p.Description)", new: "description := p.Description",
 		pkg: "./engine/bleve", test: "TestIndex_relevance",
