@@ -106,7 +106,7 @@ func importFile(ctx context.Context, args []string) error {
 
 // parseImport parses the flags of an import.
 func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
-	var kind, delimiter, columns, mapped, mapping, preset, empty, long string
+	var kind, delimiter, columns, mapped, mapping, preset, empty, long, nulls string
 	f := &o.format
 	fs.StringVar(&kind, "format", "", "`csv or ndjson`; the default follows from the extension of the file, or its content")
 	fs.StringVar(&delimiter, "delimiter", "", "`character` between the cells of a CSV file; \\t for a tab; recognised by default")
@@ -121,6 +121,8 @@ func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
 	fs.StringVar(&preset, "preset", "", "`system` that wrote the file: "+strings.Join(productfile.Presets(), ", "))
 	fs.StringVar(&empty, "empty", "", "what an empty cell means: `clear or keep` the field, for all or as field=keep,…; name and price are always kept; clear by default")
 	fs.StringVar(&long, "long", "", "what a text above its limit means: `refuse, cut or skip` (leave it out), for all or as field=cut,…; refuse by default")
+	fs.StringVar(&nulls, "nulls", "", "`texts` that stand for an empty cell, such as N/A,NULL,-")
+	fs.StringVar(&f.InvalidGTIN, "invalid-gtin", "", "what a GTIN that is not valid means: `refuse or skip` (leave it out); refuse by default")
 	fs.StringVar(&f.OtherCategories, "other-categories", "", "what the second and further categories of a cell become: `note or tags`; noted by default, since a product has one")
 	fs.BoolFunc("tidy", "make runs of blanks one space, and understand prices, categories and damage by spreadsheets; on for CSV files that catalog export did not write and for mapped JSON", func(s string) error {
 		on := s == "true"
@@ -143,6 +145,9 @@ func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
 	o.file = fs.Arg(0)
 	if columns != "" {
 		f.Columns = strings.Split(columns, ",")
+	}
+	if nulls != "" {
+		f.Nulls = strings.Split(nulls, ",")
 	}
 	for _, set := range []func() error{
 		func() (err error) { f.Delimiter, err = productfile.ParseDelimiter(delimiter); return err },

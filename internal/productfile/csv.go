@@ -22,7 +22,8 @@ const (
 // cell is a cell of a row.
 type cell struct {
 	text   string
-	quoted bool // with quotes, in a CSV file
+	name   string // of the attribute, from another cell of the row
+	quoted bool   // with quotes, in a CSV file
 	// Of a JSON file:
 	list     []cell // entries of a list; text has them with commas between them
 	plain    bool   // a number, in plain decimal notation
@@ -112,6 +113,13 @@ func (r *csvReader) next() (csvRecord, error) {
 			return csvRecord{}, fmt.Errorf("line %d: quotes do not match, here and in rows before; check -delimiter, and double the quotes inside cells: \"\"", rec.line)
 		}
 		rec.raw = trimLineEnd(first)
+		if r.columns > 1 && len(first) <= maxRow {
+			once := splitter{delimiter: r.delimiter, lastQuote: true}
+			if once.feed(first); !once.inQuotes && len(once.cells) == r.columns {
+				rec.cells = once.cells
+				return rec, nil
+			}
+		}
 		if rec.err = errors.New(`a quoted cell does not end with a quote and a delimiter; double the quotes inside the cell ("")`); len(first) > maxRow {
 			rec.err = fmt.Errorf("is longer than %d bytes", maxRow)
 		}
@@ -134,7 +142,7 @@ func (r *csvRecord) blank() bool { return blank(r.cells) }
 
 func blank(cells []cell) bool {
 	for _, c := range cells {
-		if strings.TrimSpace(c.text) != "" {
+		if strings.Trim(strings.TrimSpace(c.text), "\x00\x1A") != "" { // DOS ends files with 0x1A
 			return false
 		}
 	}
@@ -152,6 +160,7 @@ type splitter struct {
 	inQuotes  bool // the row continues on the next line
 	closed    bool // the quotes of the present cell have ended
 	tolerant  bool // a quote inside a quoted cell was taken as text
+	lastQuote bool // two quotes before a delimiter are a text's last character and the end of the cell
 }
 
 // feed splits a line. The row is complete unless inQuotes is then set.
@@ -160,9 +169,16 @@ func (s *splitter) feed(line []byte) {
 		b := line[i]
 		rest := line[i:]
 		switch {
+		case s.inQuotes && b == '\\' && len(rest) > 2 && rest[1] == '"' && rest[2] != '"' && !s.endsCell(rest[2:]):
+			s.cell = append(s.cell, '"') // MySQL and PHP write a quote so
+			i += 2
 		case s.inQuotes && b != '"':
 			s.cell = append(s.cell, b)
 			i++
+		case s.inQuotes && s.lastQuote && len(rest) > 1 && rest[1] == '"' && s.endsCell(rest[2:]):
+			s.cell = append(s.cell, '"')
+			s.inQuotes, s.closed = false, true
+			i += 2
 		case s.inQuotes && len(rest) > 1 && rest[1] == '"':
 			s.cell = append(s.cell, '"')
 			i += 2

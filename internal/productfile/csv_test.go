@@ -67,6 +67,9 @@ func TestReadCSV_cells(t *testing.T) {
 	t.Run("a quote inside a cell is text", func(t *testing.T) {
 		expectRows(t, read(t, plain, "sku,name,brand\nA,Stool 17\" high,x\nB,\"24\" monitor\",y\nC,\"24\"\" \"\"x\"\"\" ,z\n"),
 			`2 {"brand":"x","name":"Stool 17\" high","sku":"A"}`, `3 {"brand":"y","name":"24\" monitor","sku":"B"}`, `4 {"brand":"z","name":"24\" \"x\"","sku":"C"}`)
+		// Not doubled at the end of the cell, and escaped as MySQL and PHP do.
+		expectRows(t, read(t, plain, "sku,name,brand\nA,\"Monitor 24\"\",x\nB,\"a \\\"b\\\" c\",y\nC,\"d\\\",z\n"),
+			`2 {"brand":"x","name":"Monitor 24\"","sku":"A"}`, `3 {"brand":"y","name":"a \"b\" c","sku":"B"}`, `4 {"brand":"z","name":"d\\","sku":"C"}`)
 	})
 	t.Run("a row whose quotes do not match is refused, and the next one is read", func(t *testing.T) {
 		for _, broken := range []string{`B,"Stool`, `B,"Stool,5`, `"B,Stool`} {

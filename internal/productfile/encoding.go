@@ -88,6 +88,9 @@ func recogniseEncoding(sample []byte) (name string, mark int) {
 	case half > 0 && zeros[0] > half/4 && zeros[1] < zeros[0]/4:
 		return "utf-16be", 0
 	case !utf8.Valid(withoutPart(sample)) && looksWestern(sample):
+		if bytes.IndexByte(sample, 0xA4) >= 0 && bytes.IndexByte(sample, 0x80) < 0 {
+			return "iso-8859-15", 0 // 0xA4 is the euro there, and an unused sign elsewhere
+		}
 		return windows1252Name, 0
 	}
 	return utf8Name, 0
@@ -106,25 +109,70 @@ func withoutPart(sample []byte) []byte {
 	return sample
 }
 
-// looksWestern reports whether a text that is not UTF-8 looks like windows-1252: its
-// characters beyond ASCII stand alone among ASCII letters, as in Western languages, and
-// those from 0x80 to 0x9F, which are letters in MacRoman and IBM 850, are punctuation.
+// looksWestern reports whether a text that is not UTF-8 looks like windows-1252: of its
+// characters beyond ASCII, few stand in groups of three, as the letters of other alphabets
+// do; those from 0x80 to 0x9F, which are letters in MacRoman and IBM 850, are punctuation;
+// few stand where only the letters of Eastern Europe do; and few are UTF-8.
 func looksWestern(sample []byte) bool {
-	high, pairs, inWords := 0, 0, 0
+	high, inGroups, inWords, eastern, inUTF8 := 0, 0, 0, 0, 0
 	for i, b := range sample {
 		if b < 0x80 {
 			continue
 		}
 		high++
 		before, after := byteAt(sample, i-1), byteAt(sample, i+1)
-		if after >= 0x80 {
-			pairs++
+		if before >= 0x80 && after >= 0x80 {
+			inGroups++
+		}
+		if _, size := utf8.DecodeRune(sample[i:]); size > 1 {
+			inUTF8++
 		}
 		if b < 0xA0 && asciiLetter(before) && asciiLetter(after) && b != 0x92 { // 0x92 is an apostrophe
 			inWords++
 		}
+		if asciiLetter(after) && (bytes.IndexByte(innerEastern, b) >= 0 || asciiLetter(before) && bytes.IndexByte(signs, b) >= 0) || b == 0xFE && asciiLetter(before) {
+			eastern++
+		}
 	}
-	return pairs*4 <= high && inWords*8 <= high
+	return inGroups*8 <= high && inWords*8 <= high && eastern*8 <= high && inUTF8*8 <= high
+}
+
+// In windows-1252, signs are no letters, and innerEastern, ì and ù, end words. In windows-1250
+// and windows-1254 both are letters, as is 0xFE, which in windows-1252 begins words.
+var signs, innerEastern = []byte("\xA3\xA5\xAF\xB3\xB9\xBA\xBC\xBE\xBF"), []byte("\xEC\xF9")
+
+// encodedTwice reports whether all characters beyond ASCII of a text, of which there are
+// several, are the bytes of UTF-8 as windows-1252 shows them, such as Ã© for é.
+func encodedTwice(text []byte) bool {
+	groups := 0
+	for len(text) > 0 {
+		start := bytes.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
+		if start < 0 {
+			break
+		}
+		text = text[start:]
+		end := bytes.IndexFunc(text, func(r rune) bool { return r < utf8.RuneSelf })
+		if end < 0 {
+			end = len(text)
+		}
+		var group []byte
+		for _, r := range string(text[:end]) {
+			b, ok := charmap.Windows1252.EncodeRune(r)
+			if !ok && r <= 0xFF { // a byte that windows-1252 lacks
+				b, ok = byte(r), true
+			}
+			if !ok {
+				return false
+			}
+			group = append(group, b)
+		}
+		if !utf8.Valid(group) {
+			return false
+		}
+		text = text[end:]
+		groups++
+	}
+	return groups > 1
 }
 
 func byteAt(b []byte, i int) byte {
@@ -145,13 +193,13 @@ func decode(in io.Reader, name string) (io.Reader, error) {
 	return transform.NewReader(in, e.NewDecoder()), nil
 }
 
-// checkText returns what is wrong with the characters of a cell, or nil.
-func (r *Reader) checkText(column, s string) error {
+// checkText returns what is wrong with the characters of a cell or row, or nil.
+func (r *Reader) checkText(what, s string) error {
 	switch {
 	case !utf8.ValidString(s):
-		return fmt.Errorf("column %s is not UTF-8; give the encoding of the file: -encoding windows-1252 for files of Windows programs, macintosh for old ones of a Mac, windows-1250 or windows-1251 for languages of Eastern Europe", column)
+		return fmt.Errorf("%s is not UTF-8; give the encoding of the file: -encoding windows-1252 for files of Windows programs, macintosh for old ones of a Mac, windows-1250, windows-1251 or windows-1254 for languages of Eastern Europe", what)
 	case r.about.encoding != utf8Name && strings.ContainsRune(s, utf8.RuneError):
-		return fmt.Errorf("column %s has a character that is not in %s; give the right -encoding", column, r.about.encoding)
+		return fmt.Errorf("%s has a character that is not in %s; give the right -encoding", what, r.about.encoding)
 	}
 	return nil
 }

@@ -31,12 +31,15 @@ func TestPrices(t *testing.T) {
 		{"15.00 USD", "", "EUR", "15 USD"}, {"USD 15.00", "", "", "15 USD"}, {"$15.00", "", "", "15 USD"}, {"$15.00", "", "CAD", "15 CAD"}, {"$15.00", "", "EUR", "15 USD"},
 		{"€ 19,99", "", "", "19.99 EUR"}, {"19,99€", "", "", "19.99 EUR"}, {"eur 5", "", "", "5 EUR"}, {"1.234,50 zł", "", "", "1234.5 PLN"}, {"US$ 1,299.00", "", "", "1299 USD"},
 		{"Rs. 1,23,456.50", "", "", "123456.5 INR"}, {"CHF 12.-", "", "", "12 CHF"}, {"25 kr", "", "SEK", "25 SEK"}, {"$ 5 USD", "", "", "5 USD"}, {"¥500", "", "", "500 JPY"},
-		{"5", "", "EUR", "5 EUR"},
+		{"5", "", "EUR", "5 EUR"}, {"US $12.99", "", "", "12.99 USD"}, {"USD $12", "", "CAD", "12 USD"}, {"12 euros", "", "", "12 EUR"}, {"12.50 د.إ.", "", "", "12.5 AED"}, {"+3", "", "", "3"},
+		// No cents, or no minor unit, decide the separator.
+		{"€1.299,-", "", "", "1299 EUR"}, {"1,299.- CHF", "", "", "1299 CHF"}, {"249:-", "", "SEK", "249 SEK"}, {"¥12,800", "", "", "12800 JPY"}, {"150.000₫", "", "", "150000 VND"}, {"12,800", "", "KRW", "12800 KRW"},
 		// Refused, with the reason.
+		{"1,234 €", "", "", `! can be 1.234`}, {"12.345 KWD", "", "", `! can be 12.345`}, {"1.234,00-", "", "", "! is negative"}, {"(12.00)", "", "", "! is negative"}, {"n/a", "", "", `! has no number; if it stands for no price, give -nulls "n/a"`},
 		{"1,234", "", "", `! can be 1.234 (give -decimal ",") or 1234 (give -decimal ".")`}, {"1.234", "", "", `! can be 1.234 (give -decimal ".") or 1234 (give -decimal ",")`},
 		{"-5.00", "", "", "! is negative"}, {"1.5E+3", "", "", "! was shortened by a spreadsheet"}, {"25 kr", "", "", "! has kr, which can be SEK, NOK, DKK, ISK"},
 		{"from 5", "", "", "! is not a price"}, {"5 per kg", "", "", "! is not a price"}, {"5 - 7", "", "", "! is not a price"}, {"free", "", "", "! has no number"},
-		{"5 EUR USD", "", "", "! is not a price"}, {"€ 5 USD", "", "", "! has two currencies"}, {"1,23.4", "", "", "! has separators"}, {"12.34", ",", "", `! has "." before a group`},
+		{"5 EUR USD", "", "", "! has two currencies"}, {"€ 5 USD", "", "", "! has two currencies"}, {"1,23.4", "", "", "! has separators"}, {"12.34", ",", "", `! has "." before a group`},
 		{"1.234,5", ".", "", "! has separators in an order"},
 	} {
 		f := productfile.Format{Kind: productfile.CSV, Delimiter: ';', Decimal: tt.decimal, Currency: tt.currency}
@@ -128,11 +131,47 @@ func TestFiles(t *testing.T) {
 	check("NDJSON", strings.Join(want, "\r\n"), productfile.Format{}, "JSON")
 	check("NDJSON in UTF-16", encoded(utf16LE, "\uFEFF"+strings.Join(want, "\n")), productfile.Format{}, "utf-16le")
 
+	check("UTF-8 with two marks", "\uFEFF\uFEFF"+semicolons, productfile.Format{}, "utf-8")
+	check("a mark, CR and the line of Excel", "\uFEFFsep=|\r"+text("|", "\r"), productfile.Format{}, "vertical bar, encoding utf-8, line ends cr, columns in line 2")
+	check("carets", text("^", "\n"), productfile.Format{}, "delimiter '^'")
+	check("parts with a header each, a comment and the last byte of DOS", semicolons+"# part 2\r\nsku;name;price\r\n\x1A", productfile.Format{}, "semicolon")
+	check("the last line of PostgreSQL", semicolons+"(2 rows)\r\n", productfile.Format{}, "semicolon")
+	check("a JSON list in an object", `{"count": 2, "links": {"next": [{"a": 1}]}, "data": {"products": [`+strings.Join(want, ",")+`], "page": 1}}`, productfile.Format{}, "JSON")
+	check("names of JSON members in other cases", strings.NewReplacer("sku", "SKU", "name", "Name").Replace(strings.Join(want, "\n")), productfile.Format{}, "JSON")
+
+	t.Run("text of Western languages is windows-1252, and a euro of ISO 8859-15 a euro", func(t *testing.T) {
+		for _, name := range []string{"Perché così e più caffè", "Où est l’œuvre “fine”", "Ñandú ¿qué?", "Smørrebrød på øl", "Coração de maçã", "Þorláksmessa íþrótt", "Größe 5 m² und 3 cm³"} {
+			expectRows(t, read(t, productfile.Format{}, encoded(charmap.Windows1252, "sku,name\nA,"+name+"\n")), `2 {"name":"`+name+`","sku":"A"}`)
+		}
+		expectRows(t, read(t, productfile.Format{}, encoded(charmap.ISO8859_15, "sku;name;price\nA;Café;9,90 €\n")), `2 {"name":"Café","price":{"amount":"9.9","currency":"EUR"},"sku":"A"}`)
+	})
+	t.Run("a CR file with line feeds in cells has CR ends, and a LF file with CRs in cells LF ends", func(t *testing.T) {
+		expectRows(t, read(t, plain, "sku,description\rA,\"a\nb\nc\nd\"\rB,x\r"), `2 {"description":"a\nb\nc\nd","sku":"A"}`, `3 {"description":"x","sku":"B"}`)
+		expectRows(t, read(t, plain, "sku,description\nA,\"a\rb\rc\rd\"\n"), `2 {"description":"a\nb\nc\nd","sku":"A"}`)
+	})
+	t.Run("text that was encoded twice is refused with the remedy", func(t *testing.T) {
+		twice, err := charmap.Windows1252.NewDecoder().String("sku,name\nA,Café crème, große Tasse €\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = tryRead(productfile.Format{}, twice)
+		expectError(t, err, "the text was encoded twice", "-encoding utf-8")
+	})
+	t.Run("JSON that is not UTF-8, or has half of a surrogate pair or a member twice, is refused", func(t *testing.T) {
+		for row, want := range map[string]string{"{\"sku\":\"A\",\"name\":\"\x81\"}": "not in windows-1252", "{\"sku\":\"A\",\"name\":\"\xE4\xF6\xFC\xDF\"}": "the row is not UTF-8", `{"sku":"A","name":"\ud83d"}`: "surrogate", `{"sku":"A","name":"x","name":"y"}`: "name is given twice"} {
+			if rows := read(t, productfile.Format{}, row); len(rows) != 1 || !strings.Contains(rows[0], "1 ! ") || !strings.Contains(rows[0], want) {
+				t.Errorf("%s = %q; want %s", row, rows, want)
+			}
+		}
+	})
 	t.Run("text of a Mac or of Eastern Europe is refused with the flag, and not garbled", func(t *testing.T) {
 		for _, e := range []struct {
 			encoding encoding.Encoding
 			name     string
-		}{{charmap.Macintosh, "Kühler für Möbel"}, {charmap.Windows1251, "Стол письменный"}} {
+		}{
+			{charmap.Macintosh, "Kühler für Möbel"}, {charmap.Windows1251, "Стол письменный"}, {charmap.CodePage850, "Größe für Möbel"},
+			{charmap.Windows1250, "Židle dřevěná"}, {charmap.Windows1250, "Stół duży i książka"}, {charmap.Windows1254, "Kış çanta büyük beş"},
+		} {
 			rows := read(t, productfile.Format{}, encoded(e.encoding, "sku,name\nA,"+e.name+"\n"))
 			if len(rows) != 1 || !strings.Contains(rows[0], "! column name is not UTF-8; give the encoding of the file") {
 				t.Errorf("%s = %q; want an error with the flag", e.name, rows)
@@ -140,7 +179,7 @@ func TestFiles(t *testing.T) {
 		}
 	})
 	t.Run("other kinds of files are named", func(t *testing.T) {
-		for file, want := range map[string]string{"%PDF-1.7\n": "PDF", "<?xml version='1.0'?>": "XML", "<!DOCTYPE html>": "HTML page", " \n\n": "the file is empty"} {
+		for file, want := range map[string]string{"%PDF-1.7\n": "PDF", "<?xml version='1.0'?>": "XML", "<!DOCTYPE html>": "HTML page", " \n\n": "the file is empty", "\xFF\xFE\x00\x00s\x00\x00\x00": "UTF-32"} {
 			_, err := tryRead(productfile.Format{}, file)
 			expectError(t, err, want)
 		}
@@ -148,6 +187,10 @@ func TestFiles(t *testing.T) {
 	t.Run("the flag for a delimiter that does not fit is named", func(t *testing.T) {
 		_, err := tryRead(productfile.Format{Delimiter: ','}, semicolons)
 		expectError(t, err, "line 1: no column is mapped to sku or id", `give -delimiter ';'`)
+		_, err = tryRead(plain, "sku:name\nA:x\n")
+		expectError(t, err, `give -delimiter ':'`)
+		_, err = tryRead(plain, "\"sku,name\"\n\"A,x\"\n")
+		expectError(t, err, "the whole row stands in quotes")
 	})
 }
 
@@ -258,12 +301,43 @@ func TestRows(t *testing.T) {
 		}
 	})
 	t.Run("damage by a spreadsheet is named", func(t *testing.T) {
-		rows := read(t, plain, "sku,price\n4.00638E+12,1\n\"4,00638E+12\",1\n#N/A,1\n########,1\n\"=\"\"00123\"\"\",1\n12E5X,1\n")
-		for i, want := range []string{"shortened", "shortened", "error value", "error value", `formula for the text "00123", which was taken) {"price":{"amount":"1"},"sku":"00123"}`, `"sku":"12E5X"`} {
+		for cell, want := range map[string]string{
+			"4.00638E+12": "! column sku: \"4.00638E+12\" is a number that a spreadsheet has shortened", `"4,00638E+12"`: "shortened", "4.006381333931E12": "shortened",
+			"#N/A": "error value", "########": "error value", "#BEZUG!": "error value", "#¡REF!": "error value", `=1234`: "is a formula", `"=""0012""&""3"""`: "is a formula",
+			"2026-03-01 00:00:00": "is a date", "3-Mar": `("3-Mar" looks like a date`, `"=""00123"""`: `formula for the text "00123", which was taken) {"sku":"00123"}`,
+			"'00123": `{"sku":"00123"}`, "12E5X": `{"sku":"12E5X"}`, "1E5": `{"sku":"1E5"}`, "#1": `{"sku":"#1"}`,
+		} {
+			if rows := read(t, plain, "sku\n"+cell+"\n"); len(rows) != 1 || !strings.Contains(rows[0], want) {
+				t.Errorf("%s = %q; want %s", cell, rows, want)
+			}
+		}
+		rows := read(t, plain, "sku,brand\nA,#WERT!\n")
+		if len(rows) != 1 || !strings.Contains(rows[0], `! column brand: "#WERT!" is an error value of a spreadsheet`) {
+			t.Errorf("rows %q; want an error value in the brand", rows)
+		}
+		if rows := read(t, productfile.Format{}, `{"sku":4.00638E+12}`); len(rows) != 1 || !strings.Contains(rows[0], "shortened") {
+			t.Errorf("a JSON number = %q; want an error", rows)
+		}
+	})
+	t.Run("a GTIN is read without blanks and hyphens, and one that is not valid is refused or left out", func(t *testing.T) {
+		file := "sku,gtin\nA,978-3-16-148410-0\nB,40 0638 1333931\nC,4006381333931.0\nD,4006381333932\n"
+		rows := read(t, plain, file)
+		for i, want := range []string{"9783161484100", "4006381333931", "4006381333931", "give -invalid-gtin skip"} {
 			if i >= len(rows) || !strings.Contains(rows[i], want) {
 				t.Errorf("row %d of %q; want %s", i, rows, want)
 			}
 		}
+		f := plain
+		f.InvalidGTIN = productfile.InvalidSkip
+		expectRows(t, read(t, f, file)[3:], `5 (gtin "4006381333932" was left out: it is not a valid GTIN) {"sku":"D"}`)
+		if rows := read(t, plain, "sku,gtin\nA,12345678905\n"); len(rows) != 1 || !strings.Contains(rows[0], "a spreadsheet may have removed the 0") {
+			t.Errorf("11 digits = %q; want the missing 0", rows)
+		}
+	})
+	t.Run("texts that stand for an empty cell are empty", func(t *testing.T) {
+		f := plain
+		f.Nulls = []string{"n/a", "-", "NULL"}
+		expectRows(t, read(t, f, "sku,name,price,brand\nA,x,-,NULL\nB,n/a,5,\\N\n"), `2 {"brand":null,"name":"x","sku":"A"}`, `3 {"brand":null,"price":{"amount":"5"},"sku":"B"}`)
 	})
 	t.Run("a control character is named", func(t *testing.T) {
 		rows := read(t, plain, "sku,name\nA,Chair\x07 oak\n")
@@ -311,8 +385,11 @@ columns:
 			`2 {"name":"Lock","price":{"amount":"9","currency":"USD"},"sku":"N-2"}`)
 	})
 	t.Run("numbers are taken as written without a mapping, too", func(t *testing.T) {
-		expectRows(t, read(t, productfile.Format{}, `{"sku":4711,"price":{"amount":5.50,"currency":"EUR"},"attributes":{"width":45},"reason":"corrected"}`),
-			`1 {"attributes":{"width":"45"},"price":{"amount":"5.5","currency":"EUR"},"sku":"4711"}`)
+		expectRows(t, read(t, productfile.Format{}, `{"sku":4711,"price":{"amount":5.50,"currency":"EUR"},"attributes":{"width":45,"sold":true,"sizes":["S",40]},"reason":"corrected"}`),
+			`1 {"attributes":{"sizes":"S, 40","sold":"true","width":"45"},"price":{"amount":"5.5","currency":"EUR"},"sku":"4711"}`)
+		if rows := read(t, productfile.Format{}, `{"sku":"A","title":"x"}`); len(rows) != 1 || !strings.Contains(rows[0], "title is unknown") || !strings.Contains(rows[0], "-map assigns") {
+			t.Errorf("another member = %q; want -map", rows)
+		}
 	})
 	for text, want := range map[string]string{
 		"columns: []":                                       "has no columns",

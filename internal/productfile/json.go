@@ -18,7 +18,8 @@ import (
 // after the other, each on one line (NDJSON) or on several.
 type jsonReader struct {
 	in     *bufio.Reader
-	list   bool // inside the list that the file is
+	list   bool // inside the list that the file is, or has
+	within bool // the list is a member of an object, whose end follows
 	line   int  // number of lines that have ended
 	resync bool // the last object did not end: skip to a line that begins with an object
 }
@@ -41,6 +42,8 @@ func (r *jsonReader) next() (raw []byte, line int, rowErr, err error) {
 			return r.object()
 		case b == '[' && !r.list && !r.resync:
 			r.list = true
+		case b == ']' && r.list && r.within:
+			return nil, 0, nil, io.EOF
 		case b == ']' && r.list:
 			r.list, r.resync = false, false
 		case r.resync:
@@ -220,12 +223,52 @@ func jsonCell(v any) cell {
 	return cell{text: fmt.Sprint(v)}
 }
 
-// fold returns a name of a column for comparison: without case and blanks.
+// fold returns a name of a column for comparison: without case, blanks, hyphens and
+// underscores.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || r == '\uFEFF' || r == '\u200B' {
+		if unicode.IsSpace(r) || r == '_' || r == '-' || r == '\uFEFF' || r == '\u200B' {
 			return -1
 		}
 		return unicode.ToLower(r)
 	}, name)
 }
+
+// listNames are names of members with the list of products, or with an object that has
+// it, in files that are one object.
+var listNames = []string{"products", "items", "data", "rows", "records", "results", "offers", "articles", "response", "feed"}
+
+// findList returns the length of the text before the list of products in a file that is one
+// object with such a list, and 0 for another one.
+func findList(sample []byte) int {
+	d := json.NewDecoder(bytes.NewReader(sample))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return 0
+	}
+	for {
+		t, err := d.Token()
+		name, ok := t.(string)
+		if err != nil || !ok || identifying[fold(name)] {
+			return 0
+		}
+		start := d.InputOffset()
+		text := bytes.TrimLeft(sample[start:], ": \t\r\n")
+		at := len(sample) - len(text)
+		switch {
+		case !slices.Contains(listNames, fold(name)) || len(text) == 0 || text[0] != '[' && text[0] != '{':
+			var skipped json.RawMessage
+			if err := d.Decode(&skipped); err != nil {
+				return 0
+			}
+		case text[0] == '[' && bytes.HasPrefix(bytes.TrimSpace(text[1:]), []byte("{")):
+			return at
+		default: // an object, or another list
+			if t, err := d.Token(); err != nil || t != json.Delim('{') {
+				return 0
+			}
+		}
+	}
+}
+
+// identifying are the names of members that only a product has.
+var identifying = map[string]bool{idColumn: true, "sku": true, "name": true, "title": true, "price": true}

@@ -70,6 +70,12 @@ const (
 	LongSkip   = "skip"   // the text is left out
 )
 
+// Policies of GTINs that are not valid.
+const (
+	InvalidRefuse = "refuse" // the row is refused
+	InvalidSkip   = "skip"   // the GTIN is left out
+)
+
 // What the second and further categories of a cell become.
 const (
 	OtherNoted = "note" // they are left out, and the import says so
@@ -130,10 +136,13 @@ type Mapping struct {
 	// Optional makes all columns optional.
 	Optional bool `yaml:"optional"`
 
+	// Nulls are texts that stand for an empty cell, such as N/A.
+	Nulls []string `yaml:"nulls"`
+
 	// Group is a column whose cell is the same in all rows of one product, such as its
-	// variants. The columns of Inherit take the cell of the first row of the group where
-	// theirs is empty.
-	Group   string   `yaml:"group"`
+	// variants; of several, the first one that the file has. The columns of Inherit take
+	// the cell of the first row of the group where theirs is empty.
+	Group   []string `yaml:"group"`
 	Inherit []string `yaml:"inherit"`
 
 	// Skip are the rows that are not products.
@@ -148,6 +157,10 @@ type Column struct {
 	// Optional makes it no error if the file lacks the column.
 	Optional bool `yaml:"optional"`
 
+	// Append are columns whose cells are appended, each after a hyphen: the options of
+	// variants that have only the SKU of their product.
+	Append []string `yaml:"append"`
+
 	// Separator is between the entries of a cell: of categories, tags, or attributes of
 	// the form NAME=VALUE. Without it, tags are separated by |.
 	Separator string `yaml:"separator"`
@@ -161,27 +174,52 @@ type Column struct {
 	// NameFrom is the column with the name of the attribute, for attributes.
 	NameFrom string `yaml:"nameFrom"`
 
-	// Transform are the changes of a cell, in order: trim, strip-html, lower, upper or
-	// cut.
+	// Pair is between name and value of an attribute in an entry. Without it, = is. What
+	// stands behind a second one is left out.
+	Pair string `yaml:"pair"`
+
+	// Except are the names of attributes that are not read.
+	Except []string `yaml:"except"`
+
+	// Transform are the changes of a cell, in order: trim, strip-html, line-breaks,
+	// lower, upper or cut.
 	Transform []string `yaml:"transform"`
 
-	// Empty and Long are the policies of the column.
-	Empty string `yaml:"empty"`
-	Long  string `yaml:"long"`
+	// Empty, Long and Invalid are the policies of the column.
+	Empty   string `yaml:"empty"`
+	Long    string `yaml:"long"`
+	Invalid string `yaml:"invalid"`
 }
 
-// SkipRule describes rows that are not products: those with one of the cells Is in
-// Column. "" stands for an empty cell.
+// SkipRule describes rows that are not products: those whose cell in Column, or an entry
+// between commas in it, is in Is; and those whose cell is not in IsNot. "" stands for an
+// empty cell.
 type SkipRule struct {
 	Column string   `yaml:"column"`
 	Is     []string `yaml:"is"`
+	IsNot  []string `yaml:"isNot"`
 	As     string   `yaml:"as"` // what the rows are, such as "image rows"
 }
 
-// transforms are the changes of a cell by name. cut is a policy.
+// applies reports whether the rule describes a row with the given cell.
+func (r *SkipRule) applies(cell string) bool {
+	if len(r.IsNot) > 0 && !slices.Contains(r.IsNot, cell) || slices.Contains(r.Is, cell) {
+		return true
+	}
+	for entry := range strings.SplitSeq(cell, ",") {
+		if entry = strings.TrimSpace(entry); entry != "" && slices.Contains(r.Is, entry) {
+			return true
+		}
+	}
+	return false
+}
+
+// transforms are the changes of a cell by name. cut is a policy; line-breaks reads \n as a
+// line break.
 var transforms = map[string]func(string) string{
 	"trim": strings.TrimSpace, "strip-html": stripHTML, "lower": strings.ToLower, "upper": strings.ToUpper,
-	"cut": func(s string) string { return s },
+	"line-breaks": func(s string) string { return strings.ReplaceAll(s, `\n`, "\n") },
+	"cut":         func(s string) string { return s },
 }
 
 //go:embed presets/*.yaml
@@ -241,17 +279,19 @@ func ParseMapping(text []byte) (Mapping, error) {
 			return m, fmt.Errorf("column %s: empty must be %s or %s, not %q", c.From, EmptyClear, EmptyKeep, c.Empty)
 		case c.Long != "" && c.Long != LongRefuse && c.Long != LongCut && c.Long != LongSkip:
 			return m, fmt.Errorf("column %s: long must be %s, %s or %s, not %q", c.From, LongRefuse, LongCut, LongSkip, c.Long)
+		case c.Invalid != "" && c.Invalid != InvalidRefuse && c.Invalid != InvalidSkip:
+			return m, fmt.Errorf("column %s: invalid must be %s or %s, not %q", c.From, InvalidRefuse, InvalidSkip, c.Invalid)
 		}
 		for _, t := range c.Transform {
 			if transforms[t] == nil {
-				return m, fmt.Errorf("column %s: transform %q is unknown; there are trim, strip-html, lower, upper and cut", c.From, t)
+				return m, fmt.Errorf("column %s: transform %q is unknown; there are trim, strip-html, line-breaks, lower, upper and cut", c.From, t)
 			}
 			if t == "cut" && c.Long == "" {
 				c.Long = LongCut
 			}
 		}
 	}
-	if len(m.Inherit) > 0 && m.Group == "" {
+	if len(m.Inherit) > 0 && len(m.Group) == 0 {
 		return m, errors.New("inherit needs a group: the column whose cell is the same in the rows of one product")
 	}
 	return m, nil
@@ -321,8 +361,9 @@ func (m Mapping) Override(columns []Column) Mapping {
 // source is a column of a file that is read into a field.
 type source struct {
 	Column
-	index    int // of the column; -1 in a JSON file
-	nameFrom int // index of NameFrom, or -1
+	index    int   // of the column; -1 in a JSON file
+	nameFrom int   // index of NameFrom, or -1
+	appended []int // indexes of Append
 }
 
 // resolve returns the columns to read from a CSV file with the given header.
@@ -348,6 +389,11 @@ func (m Mapping) resolve(header []string) ([]source, error) {
 		if c.NameFrom != "" {
 			if s.nameFrom = indexOf(header, c.NameFrom); s.nameFrom < 0 {
 				continue
+			}
+		}
+		for _, name := range c.Append {
+			if i := indexOf(header, name); i >= 0 {
+				s.appended = append(s.appended, i)
 			}
 		}
 		sources = append(sources, s)

@@ -1,9 +1,9 @@
 package productfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -14,9 +14,9 @@ import (
 // symbols are the signs and short names of currencies in prices, and the codes that they
 // can mean, the most frequent one first. A code of ISO 4217 means itself.
 var symbols = map[string][]string{
-	"€": {"EUR"}, "EURO": {"EUR"}, "£": {"GBP"}, "₹": {"INR"}, "₽": {"RUB"}, "РУБ": {"RUB"}, "РУБ.": {"RUB"}, "₩": {"KRW"},
-	"₺": {"TRY"}, "TL": {"TRY"}, "₴": {"UAH"}, "ZŁ": {"PLN"}, "KČ": {"CZK"}, "FT": {"HUF"}, "LEI": {"RON"}, "ЛВ": {"BGN"}, "ЛВ.": {"BGN"},
-	"₫": {"VND"}, "฿": {"THB"}, "₪": {"ILS"}, "₦": {"NGN"}, "₱": {"PHP"}, "R$": {"BRL"}, "FR.": {"CHF"}, "SFR.": {"CHF"}, "SFR": {"CHF"},
+	"€": {"EUR"}, "EURO": {"EUR"}, "EUROS": {"EUR"}, "£": {"GBP"}, "₹": {"INR"}, "₽": {"RUB"}, "РУБ": {"RUB"}, "Р": {"RUB"}, "₩": {"KRW"},
+	"₺": {"TRY"}, "TL": {"TRY"}, "₴": {"UAH"}, "ГРН": {"UAH"}, "ZŁ": {"PLN"}, "KČ": {"CZK"}, "FT": {"HUF"}, "LEI": {"RON"}, "ЛВ": {"BGN"},
+	"₫": {"VND"}, "฿": {"THB"}, "บาท": {"THB"}, "원": {"KRW"}, "₪": {"ILS"}, "₦": {"NGN"}, "₱": {"PHP"}, "R$": {"BRL"}, "FR.": {"CHF"}, "SFR": {"CHF"},
 	"﷼": {"SAR", "IRR", "QAR", "OMR", "YER"}, "ر.س": {"SAR"}, "د.إ": {"AED"}, "DHS": {"AED", "MAD"}, "RM": {"MYR"}, "RP": {"IDR"}, "R": {"ZAR"},
 	"US$": {"USD"}, "CA$": {"CAD"}, "C$": {"CAD"}, "A$": {"AUD"}, "AU$": {"AUD"}, "NZ$": {"NZD"}, "HK$": {"HKD"}, "S$": {"SGD"}, "NT$": {"TWD"}, "MX$": {"MXN"},
 	"$":   {"USD", "CAD", "AUD", "NZD", "HKD", "SGD", "TWD", "MXN", "ARS", "CLP", "COP", "BSD", "BBD", "BMD", "BND", "BZD", "FJD", "GYD", "JMD", "KYD", "LRD", "NAD", "SBD", "SRD", "TTD", "UYU", "XCD"},
@@ -25,13 +25,9 @@ var symbols = map[string][]string{
 	"元":   {"CNY", "TWD"},
 	"円":   {"JPY"},
 	"RS":  {"INR", "PKR", "LKR", "NPR", "MUR", "SCR"},
-	"RS.": {"INR", "PKR", "LKR", "NPR", "MUR", "SCR"},
 	"KR":  {"", "SEK", "NOK", "DKK", "ISK"}, // no one is the most frequent
 	"KR.": {"DKK", "SEK", "NOK", "ISK"},
 }
-
-// scientific matches a number that a spreadsheet has shortened.
-var scientific = regexp.MustCompile(`^[0-9]([.,][0-9]+)?[Ee]\+?[0-9]+$`)
 
 // price is a price as its cell writes it.
 type price struct {
@@ -48,7 +44,7 @@ func parsePrice(cell, decimal, known string) (price, error) {
 	if scientific.MatchString(s) {
 		return price{}, errors.New("was shortened by a spreadsheet; format the column as a number, and export the file again")
 	}
-	number, sign, err := splitCurrency(s)
+	number, shown, sign, err := splitCurrency(s)
 	if err != nil {
 		return price{}, err
 	}
@@ -58,7 +54,13 @@ func parsePrice(cell, decimal, known string) (price, error) {
 			return price{}, err
 		}
 	}
-	p.amount, err = plainNumber(number, decimal)
+	// A currency without a minor unit, such as JPY, has no decimal separator.
+	if currency := cmp.Or(p.currency, known); decimal == "" && shown == "" && catalog.CurrencyDigits(currency) == 0 {
+		if whole, ok := joinGroups(number); ok {
+			number = whole
+		}
+	}
+	p.amount, err = plainNumber(number, cmp.Or(decimal, shown))
 	return p, err
 }
 
@@ -86,61 +88,76 @@ func normaliseDigits(s string) string {
 	}, s)
 }
 
-// splitCurrency returns the number of a price, and the currency before or after it.
-func splitCurrency(s string) (number, sign string, err error) {
+// noCents are the texts behind a number that stand for no cents. Their first character is
+// the decimal separator.
+var noCents = []string{",--", ".--", ":-", ",-", ".-", ",", "."}
+
+// splitCurrency returns the number of a price, its decimal separator if the text behind the
+// number has it, and the currency before or after the number.
+func splitCurrency(s string) (number, decimal, sign string, err error) {
 	first := strings.IndexFunc(s, unicode.IsDigit)
 	if first < 0 {
-		return "", "", errors.New("has no number")
+		return "", "", "", fmt.Errorf("has no number; if it stands for no price, give -nulls %q", s)
 	}
 	last := strings.LastIndexFunc(s, unicode.IsDigit) + 1
-	before, after := strings.TrimSpace(s[:first]), s[last:]
-	// Behind the number, ",-" and ".-" stand for no cents; a point and a comma end it.
-	for _, none := range []string{",--", ".--", ",-", ".-", ",", "."} {
+	number, before, after := s[first:last], strings.TrimSpace(s[:first]), s[last:]
+	for _, none := range noCents {
 		if rest, ok := strings.CutPrefix(after, none); ok {
-			after = rest
+			if after = rest; len(none) > 1 && none[0] != ':' {
+				decimal = none[:1]
+			}
 			break
 		}
 	}
 	after = strings.TrimSpace(after)
-	if lead, ok := strings.CutSuffix(before, "-"); ok {
-		if lead = strings.TrimSpace(lead); lead == "" || isSign(lead) {
-			return "", "", errors.New("is negative; a price is 0 or more")
+	if lead, ok := strings.CutSuffix(before, "-"); ok && (lead == "" || isSign(lead)) || after == "-" || before == "(" && after == ")" {
+		return "", "", "", errors.New("is negative; a price is 0 or more")
+	}
+	switch before {
+	case ".": // .50
+		number, before = "0."+number, ""
+	case "+":
+		before = ""
+	}
+	sign, err = oneSign(before, after)
+	return number, decimal, sign, err
+}
+
+// oneSign returns the currency of a price with a text before and one after its number. Of a
+// symbol and a code, as in "$ 15.00 USD", the code is clearer.
+func oneSign(before, after string) (string, error) {
+	signs := strings.Fields(before + " " + after)
+	if before == "" || after == "" {
+		if together := strings.Join(signs, ""); isSign(together) { // as US $
+			return together, nil
 		}
 	}
-	if strings.HasPrefix(before, ".") && len(before) == 1 { // .50
-		return "0." + s[first:last], after, signError(after)
-	}
-	switch {
-	case before != "" && after != "" && !strings.EqualFold(before, after):
-		if !isSign(before) || !isSign(after) {
-			return "", "", notPrice()
-		}
-		// As in "$ 15.00 USD": the code is clearer than the symbol.
-		a, b := strings.ToUpper(before), strings.ToUpper(after)
+	found := ""
+	for _, sign := range signs {
 		switch {
-		case slices.Contains(symbols[a], b):
-			return s[first:last], after, nil
-		case slices.Contains(symbols[b], a):
-			return s[first:last], before, nil
+		case !isSign(sign):
+			return "", notPrice()
+		case found == "", strings.EqualFold(found, sign), slices.Contains(symbols[symbolOf(found)], strings.ToUpper(sign)):
+			found = sign
+		case !slices.Contains(symbols[symbolOf(sign)], strings.ToUpper(found)):
+			return "", fmt.Errorf("has two currencies, %s and %s", found, sign)
 		}
-		return "", "", fmt.Errorf("has two currencies, %s and %s", before, after)
-	case before != "":
-		return s[first:last], before, signError(before)
 	}
-	return s[first:last], after, signError(after)
+	return found, nil
+}
+
+// symbolOf returns the symbol as the table has it: with a point at its end or without.
+func symbolOf(sign string) string {
+	sign = strings.ToUpper(sign)
+	if _, ok := symbols[sign]; !ok {
+		return strings.TrimSuffix(sign, ".")
+	}
+	return sign
 }
 
 func isSign(s string) bool {
-	s = strings.ToUpper(s)
-	_, symbol := symbols[s]
-	return symbol || catalog.CurrencyDigits(s) >= 0
-}
-
-func signError(sign string) error {
-	if sign == "" || isSign(sign) {
-		return nil
-	}
-	return notPrice()
+	_, symbol := symbols[symbolOf(s)]
+	return symbol || catalog.CurrencyDigits(strings.ToUpper(s)) >= 0
 }
 
 func notPrice() error {
@@ -149,11 +166,10 @@ func notPrice() error {
 
 // currencyOf returns the code that a symbol or code means.
 func currencyOf(sign, known string) (string, error) {
-	sign = strings.ToUpper(sign)
-	codes, ok := symbols[sign]
+	codes, ok := symbols[symbolOf(sign)]
 	switch {
 	case !ok:
-		return sign, nil
+		return strings.ToUpper(sign), nil
 	case slices.Contains(codes, known) && known != "":
 		return known, nil
 	case codes[0] == "":

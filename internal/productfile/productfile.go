@@ -63,6 +63,13 @@ type Format struct {
 	// policy of a column in Mapping takes precedence.
 	Empty, Long Policies
 
+	// Nulls are texts that stand for an empty cell, besides those of Mapping.
+	Nulls []string
+
+	// InvalidGTIN says what a GTIN that is not valid means: InvalidRefuse, the default,
+	// or InvalidSkip. The policy of a column in Mapping takes precedence.
+	InvalidGTIN string
+
 	// OtherCategories says what the second and further categories of a cell become:
 	// OtherNoted or OtherTags.
 	OtherCategories string
@@ -90,6 +97,8 @@ func (f Format) Validate() error {
 		return errors.New("-header-row and -columns exclude each other: -columns is for a file without a header")
 	case f.OtherCategories != "" && f.OtherCategories != OtherNoted && f.OtherCategories != OtherTags:
 		return fmt.Errorf("-other-categories must be %s or %s, not %q", OtherNoted, OtherTags, f.OtherCategories)
+	case f.InvalidGTIN != "" && f.InvalidGTIN != InvalidRefuse && f.InvalidGTIN != InvalidSkip:
+		return fmt.Errorf("-invalid-gtin must be %s or %s, not %q", InvalidRefuse, InvalidSkip, f.InvalidGTIN)
 	case f.Currency != "" && catalog.CurrencyDigits(f.Currency) < 0:
 		return fmt.Errorf("-currency %q is not a currency code of ISO 4217, such as EUR", f.Currency)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -78,6 +79,9 @@ func NewReader(in io.Reader, f Format) (*Reader, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	if bytes.HasPrefix(sample, []byte("\xFF\xFE\x00\x00")) || bytes.HasPrefix(sample, []byte("\x00\x00\xFE\xFF")) {
+		return nil, errors.New("the file is UTF-32; save it as UTF-8")
+	}
 	found, mark := recogniseEncoding(sample)
 	r.about.encoding = found
 	if f.Encoding != "" {
@@ -93,6 +97,9 @@ func NewReader(in io.Reader, f Format) (*Reader, error) {
 	decoded := buffered
 	if text != io.Reader(buffered) {
 		decoded = bufio.NewReaderSize(text, sampleSize)
+	}
+	for mark, _ := decoded.Peek(3); string(mark) == "\uFEFF"; mark, _ = decoded.Peek(3) { // of a file that was joined
+		_, _ = decoded.Discard(3)
 	}
 	if sample, err = decoded.Peek(sampleSize); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
@@ -112,7 +119,7 @@ func NewReader(in io.Reader, f Format) (*Reader, error) {
 		}
 	}
 	if r.about.Kind == JSON {
-		return r, r.openJSON(decoded)
+		return r, r.openJSON(decoded, sample)
 	}
 	return r, r.openCSV(decoded, sample, whole)
 }
@@ -147,11 +154,17 @@ func (f Format) withMapping() Format {
 			*to = from
 		}
 	}
+	f.Nulls = slices.Concat(f.Nulls, m.Nulls)
 	return f
 }
 
-func (r *Reader) openJSON(in *bufio.Reader) error {
+func (r *Reader) openJSON(in *bufio.Reader, sample []byte) error {
 	r.json = &jsonReader{in: in}
+	if before := findList(sample); before > 0 {
+		r.json.within = true
+		r.json.line = bytes.Count(sample[:before], []byte("\n"))
+		_, _ = in.Discard(before)
+	}
 	r.rows.tidy = len(r.format.Mapping.Columns) > 0
 	if r.format.Tidy != nil {
 		r.rows.tidy = *r.format.Tidy
@@ -227,7 +240,7 @@ func (r *Reader) readHeader(sample []byte, whole bool, end byte) error {
 		r.about.header = rec.line
 		r.rawHead = rec.raw
 		for _, c := range rec.cells {
-			if err := r.checkText("names", c.text); err != nil {
+			if err := r.checkText("the header", c.text); err != nil {
 				return fmt.Errorf("line %d: %w", rec.line, err)
 			}
 			r.header = append(r.header, headerName(c.text))
@@ -240,6 +253,9 @@ func (r *Reader) readHeader(sample []byte, whole bool, end byte) error {
 	}
 	r.csv.columns = len(r.header)
 	r.use(sources)
+	if r.rows.tidy && r.format.Encoding == "" && encodedTwice(withoutPart(sample)) {
+		return errors.New("the text was encoded twice, so that é is Ã©; export the file again, or give -encoding utf-8 to import it as it is")
+	}
 	return nil
 }
 
@@ -252,7 +268,10 @@ func headerName(s string) string {
 // withHints adds to an error about the columns which flag may be the remedy.
 func (r *Reader) withHints(err error) error {
 	if len(r.header) == 1 {
-		for _, d := range delimiters {
+		if strings.ContainsRune(r.header[0], r.about.delimiter) {
+			return fmt.Errorf("%w; the whole row stands in quotes: export the file again, or remove them", err)
+		}
+		for _, d := range append(delimiters, ':', ' ') {
 			if strings.ContainsRune(r.header[0], d) && d != r.about.delimiter {
 				return fmt.Errorf("%w; if %q separates the columns, give -delimiter %q", err, d, d)
 			}
@@ -314,14 +333,29 @@ func exported(header []string) bool {
 	return true
 }
 
-// recogniseLineEnds returns lf, crlf or cr: what ends the lines of a text. A carriage
-// return ends them only where no line feed is.
+// recogniseLineEnds returns lf, crlf or cr: what ends most lines of a text outside of
+// quotes.
 func recogniseLineEnds(sample []byte) string {
-	switch i := bytes.IndexByte(sample, '\n'); {
-	case i > 0 && sample[i-1] == '\r':
-		return "crlf"
-	case i < 0 && bytes.IndexByte(sample, '\r') >= 0:
+	var lf, crlf, cr int
+	inQuotes := false
+	for i, b := range sample {
+		switch {
+		case b == '"':
+			inQuotes = !inQuotes
+		case inQuotes:
+		case b == '\n' && byteAt(sample, i-1) == '\r':
+			crlf++
+		case b == '\n':
+			lf++
+		case b == '\r' && byteAt(sample, i+1) != '\n':
+			cr++
+		}
+	}
+	switch {
+	case cr > lf+crlf:
 		return "cr"
+	case crlf > lf:
+		return "crlf"
 	}
 	return "lf"
 }
@@ -343,7 +377,7 @@ func cutSep(sample []byte) (delimiter rune, rest []byte, ok bool) {
 }
 
 // delimiters are the delimiters that are recognised, the most frequent one first.
-var delimiters = []rune{',', ';', '\t', '|'}
+var delimiters = []rune{',', ';', '\t', '|', '^', '~', '¦', '\x1F'}
 
 // recogniseDelimiter returns the delimiter with which most rows of the sample have the
 // same number of columns, and of these the one with most columns.
@@ -403,12 +437,38 @@ func (r *Reader) Next() (Row, error) {
 		return Row{}, err
 	}
 	row := Row{Line: rec.line, Raw: rec.raw, Err: rec.err}
+	if rec.err != nil && isComment(rec.cells) {
+		row.Err, row.Skipped = nil, commentRows
+		return row, nil
+	}
 	switch {
 	case rec.err != nil:
 	case rec.blank():
 		row.Skipped = blankRows
+	case r.isHeader(rec.cells):
+		row.Skipped = repeatedHeaders
 	default:
 		r.csvRow(&row, rec.cells)
 	}
 	return row, nil
 }
+
+// isHeader reports whether a row repeats the names of the columns, as the parts of files
+// that were joined do.
+func (r *Reader) isHeader(cells []cell) bool {
+	for i, c := range cells {
+		if i >= len(r.header) || headerName(c.text) != r.header[i] {
+			return false
+		}
+	}
+	return r.about.header > 0
+}
+
+// isComment reports whether a row is a remark of the program that wrote the file: one cell
+// such as "# end" or "(2 rows)".
+func isComment(cells []cell) bool {
+	return len(cells) == 1 && (strings.HasPrefix(cells[0].text, "#") || rowCount.MatchString(cells[0].text))
+}
+
+// rowCount matches the last line of an export of PostgreSQL or SQL Server.
+var rowCount = regexp.MustCompile(`^\([0-9]+ rows?( affected)?\)$`)

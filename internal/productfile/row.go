@@ -1,9 +1,11 @@
 package productfile
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"regexp"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -16,6 +18,8 @@ import (
 // Kinds of rows that are no products, besides those of a mapping.
 const (
 	blankRows        = "blank rows"
+	commentRows      = "comments"
+	repeatedHeaders  = "repeated headers"
 	continuationRows = "rows of variants and images"
 )
 
@@ -34,7 +38,17 @@ type rowCells func(source) (cell, bool)
 // csvRow reads the cells of a row.
 func (r *Reader) csvRow(row *Row, cells []cell) {
 	for _, s := range r.sources {
-		if row.Err = r.checkText(r.header[s.index], cells[s.index].text); row.Err != nil {
+		if row.Err = r.checkText("column "+r.header[s.index], cells[s.index].text); row.Err != nil {
+			return
+		}
+	}
+	if r.rows.tidy {
+		for i := range cells {
+			cells[i] = r.withoutNull(cells[i])
+		}
+	}
+	for _, s := range r.sources {
+		if row.Err = r.checkSpreadsheet(r.header[s.index], cells[s.index].text); row.Err != nil {
 			return
 		}
 	}
@@ -45,10 +59,31 @@ func (r *Reader) csvRow(row *Row, cells []cell) {
 	r.build(row, func(s source) (cell, bool) {
 		c := cells[s.index]
 		if s.nameFrom >= 0 {
-			c.list = []cell{{text: cells[s.nameFrom].text}}
+			c.name = cells[s.nameFrom].text
+		}
+		for _, i := range s.appended {
+			c.append(cells[i].text)
 		}
 		return c, true
 	})
+}
+
+// databaseNull stands for an empty cell in the files of MySQL and PostgreSQL.
+const databaseNull = `\N`
+
+// withoutNull returns a cell that is empty if its text stands for that.
+func (r *Reader) withoutNull(c cell) cell {
+	if c.text == databaseNull && !c.quoted || slices.Contains(r.format.Nulls, oneLine(c.text)) {
+		return cell{}
+	}
+	return c
+}
+
+// append appends a text after a hyphen, unless one of both is empty.
+func (c *cell) append(text string) {
+	if text = oneLine(text); text != "" && c.text != "" {
+		c.text += "-" + text
+	}
 }
 
 // inherit returns the cells with those of the first row of their group where they are
@@ -56,8 +91,10 @@ func (r *Reader) csvRow(row *Row, cells []cell) {
 func (r *Reader) inherit(cells []cell) []cell {
 	m := &r.format.Mapping
 	at := -1
-	if m.Group != "" {
-		at = indexOf(r.header, m.Group)
+	for _, name := range m.Group {
+		if at < 0 {
+			at = indexOf(r.header, name)
+		}
 	}
 	if at < 0 {
 		return cells
@@ -78,7 +115,7 @@ func (r *Reader) inherit(cells []cell) []cell {
 // skipped returns which rule of the mapping leaves out a row, or "".
 func (r *Reader) skipped(cells []cell) string {
 	for _, rule := range r.format.Mapping.Skip {
-		if i := indexOf(r.header, rule.Column); i >= 0 && slices.Contains(rule.Is, oneLine(cells[i].text)) {
+		if i := indexOf(r.header, rule.Column); i >= 0 && rule.applies(oneLine(cells[i].text)) {
 			return rule.As
 		}
 	}
@@ -88,37 +125,73 @@ func (r *Reader) skipped(cells []cell) string {
 // jsonRow reads an object of a JSON file.
 func (r *Reader) jsonRow(row *Row) {
 	mapped := len(r.sources) > 0
+	if row.Err = r.checkText("the row", string(row.Raw)); row.Err != nil {
+		return
+	}
 	if !mapped && !r.rows.tidy && r.format.Currency == "" {
 		if row.finish(row.Raw); row.Err == nil {
 			return
 		}
 	}
+	check := wire.CheckObject
+	if mapped {
+		check = wire.CheckText // the object is not ours, and may be of any size
+	}
+	if row.Err = check(row.Raw); row.Err != nil {
+		return
+	}
 	o, err := parseJSON(row.Raw)
 	if err != nil {
-		if row.Err == nil {
-			row.finish(row.Raw) // for its error
-		}
+		row.Err = wire.CheckObject(row.Raw)
 		return
 	}
 	if !mapped {
-		// The names are those of the contract, and may be followed by those that a file of
-		// refused rows adds.
-		row.Err = nil
-		delete(o, reasonColumn)
+		delete(o, reasonColumn) // of a file of refused rows
 		r.namedJSON(row, o)
 		return
 	}
-	r.build(row, func(s source) (cell, bool) { return o.cell(s.From) })
+	for _, rule := range r.format.Mapping.Skip {
+		if c, ok := o.cell(rule.Column); ok && rule.applies(oneLine(c.text)) {
+			row.Skipped = rule.As
+			return
+		}
+	}
+	r.build(row, func(s source) (cell, bool) {
+		c, ok := o.cell(s.From)
+		if c.list == nil {
+			c = r.withoutNull(c)
+		}
+		if s.NameFrom != "" {
+			name, _ := o.cell(s.NameFrom)
+			c.name = name.text
+		}
+		for _, path := range s.Append {
+			appended, _ := o.cell(path)
+			c.append(r.withoutNull(appended).text)
+		}
+		return c, ok
+	})
 }
 
-// namedJSON reads an object whose members have the names of fields. Numbers count as
-// texts, and prices may be written as in a CSV file.
+// namedJSON reads an object whose members have the names of fields, compared without case
+// and blanks. Numbers count as texts, and prices may be written as in a CSV file.
 func (r *Reader) namedJSON(row *Row, o jsonRecord) {
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		to := fold(name)
+		if _, taken := o[to]; !taken && (to == idColumn || catalog.FieldByName(to) != nil) {
+			o[to] = o[name]
+			delete(o, name)
+		}
+	}
 	for i := range catalog.Fields {
 		f := &catalog.Fields[i]
 		v, ok := o[f.Name]
 		if !ok {
 			continue
+		}
+		if n, ok := v.(json.Number); ok && (f.Name == "sku" || f.Name == "gtin") && scientific.MatchString(n.String()) {
+			row.Err = fmt.Errorf("%s: %w", f.Name, shortened(n.String()))
+			return
 		}
 		switch f.Kind {
 		case catalog.KindMoney:
@@ -129,7 +202,7 @@ func (r *Reader) namedJSON(row *Row, o jsonRecord) {
 		case catalog.KindMap:
 			if m, ok := v.(map[string]any); ok {
 				for k, v := range m {
-					m[k] = r.numberAsText(v, keepLines)
+					m[k] = r.numberAsText(attributeText(v), keepLines)
 				}
 			}
 		case catalog.KindList:
@@ -146,8 +219,39 @@ func (r *Reader) namedJSON(row *Row, o jsonRecord) {
 	}
 	text, err := marshal(o)
 	if row.Err = err; err == nil {
-		row.finish(text)
+		if row.finish(text); row.Err != nil && hasOtherMembers(o) {
+			row.Err = fmt.Errorf("%w; -map assigns other names of members, and leaves out the rest", row.Err)
+		}
 	}
+}
+
+// hasOtherMembers reports whether an object has members that are not fields.
+func hasOtherMembers(o jsonRecord) bool {
+	for name := range o {
+		if name != idColumn && catalog.FieldByName(name) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// attributeText returns true, false, and a list of texts, numbers and these as one text, and
+// other values as they are.
+func attributeText(v any) any {
+	switch v := v.(type) {
+	case bool:
+		return jsonCell(v).text
+	case []any:
+		for _, entry := range v {
+			switch entry.(type) {
+			case string, json.Number, bool:
+			default:
+				return v
+			}
+		}
+		return jsonCell(v).text
+	}
+	return v
 }
 
 // numberAsText returns a number as the text that the file has for it, a text tidied if
@@ -284,6 +388,13 @@ func (b *rowBuilder) explain(err error) error {
 	if b.firstText("sku") == "" && b.firstText(idColumn) == "" {
 		return fmt.Errorf("%w; the row has a blank cell in the column for it", err)
 	}
+	var refusal *catalog.Refusal
+	if errors.As(err, &refusal) && slices.ContainsFunc(refusal.Fields, func(f catalog.FieldError) bool { return f.Field == "gtin" }) {
+		if gtin, _ := b.patch["gtin"].(string); len(gtin) == 11 && validGTIN("0"+gtin) {
+			err = fmt.Errorf("%w; a spreadsheet may have removed the 0 before it", err)
+		}
+		err = fmt.Errorf("%w; give -invalid-gtin skip to leave out such GTINs", err)
+	}
 	return err
 }
 
@@ -316,7 +427,7 @@ func (b *rowBuilder) transform(s source, text string, tidy func(string) string) 
 		text = transforms[t](text)
 	}
 	if b.rows.tidy {
-		text = tidy(text)
+		text = withoutApostrophe(tidy(text))
 	}
 	return text
 }
@@ -329,6 +440,7 @@ func (b *rowBuilder) text(f *catalog.Field) error {
 	}
 	var present []source
 	var names []string // of the category
+	leftOut := false
 	for _, s := range b.sourcesOf(f.Name) {
 		c, ok := b.cells(s)
 		if !ok {
@@ -342,22 +454,30 @@ func (b *rowBuilder) text(f *catalog.Field) error {
 				return fmt.Errorf("column %s: %w", s.From, err)
 			}
 		}
+		if f.Name == "gtin" {
+			text = b.gtin(s, text, &leftOut)
+		}
 		if f.Name == "category" && b.rows.tidy {
 			names = append(names, b.category(s, c, text)...)
+			continue
+		}
+		if text == "" {
 			continue
 		}
 		if text = b.short(s, f, f.Name, text); text != "" {
 			b.patch[f.Name] = text
 			return nil
 		}
+		leftOut = true
 	}
 	if len(names) > 0 {
 		if text := b.short(present[0], f, f.Name, strings.Join(names, "/")); text != "" {
 			b.patch[f.Name] = text
 			return nil
 		}
+		leftOut = true
 	}
-	if len(present) > 0 && !f.Required && b.emptyPolicy(present[0]) == EmptyClear {
+	if len(present) > 0 && !leftOut && !f.Required && b.emptyPolicy(present[0]) == EmptyClear {
 		b.patch[f.Name] = nil
 	}
 	return nil
@@ -395,29 +515,6 @@ func (b *rowBuilder) short(s source, f *catalog.Field, name, text string) string
 
 func (b *rowBuilder) note(format string, args ...any) {
 	b.row.Notes = append(b.row.Notes, fmt.Sprintf(format, args...))
-}
-
-var (
-	formulaText      = regexp.MustCompile(`^="([^"]*)"$`)
-	spreadsheetError = regexp.MustCompile(`^(#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NULL!|NUM!)|#{3,})$`)
-)
-
-// unspoiled returns an SKU or GTIN, unless a spreadsheet has damaged it.
-func (b *rowBuilder) unspoiled(s string) (string, error) {
-	if !b.rows.tidy {
-		return s, nil
-	}
-	if m := formulaText.FindStringSubmatch(s); m != nil {
-		b.note("%s is a spreadsheet's formula for the text %q, which was taken", s, oneLine(m[1]))
-		return oneLine(m[1]), nil
-	}
-	switch {
-	case scientific.MatchString(s):
-		return "", fmt.Errorf("%q is a number that a spreadsheet has shortened, and its digits are lost; format the column as text in the spreadsheet, and enter the numbers again", s)
-	case spreadsheetError.MatchString(s):
-		return "", fmt.Errorf("%q is an error value of a spreadsheet, or a column that was too narrow; correct the cell, and export the file again", s)
-	}
-	return s, nil
 }
 
 // price reads the price of a row.
@@ -475,21 +572,54 @@ func (b *rowBuilder) attributes(f *catalog.Field) {
 		switch {
 		case ok:
 			b.attribute(attributes, f, s, name, c)
-		case s.nameFrom >= 0:
-			if name := oneLine(c.list[0].text); name != "" && oneLine(c.text) != "" {
-				b.attribute(attributes, f, s, name, cell{text: c.text})
+		case s.NameFrom != "":
+			text := c.text
+			if s.Separator != "" {
+				text = strings.Join(b.entries(s, c, ""), ", ")
+			}
+			if name := oneLine(c.name); name != "" && oneLine(text) != "" {
+				b.attribute(attributes, f, s, name, cell{text: text})
 			}
 		default:
-			for _, entry := range b.entries(s, c, ",") {
-				if name, value, ok := strings.Cut(entry, "="); ok && oneLine(name) != "" && oneLine(value) != "" {
-					b.attribute(attributes, f, s, oneLine(name), cell{text: value})
-				}
+			for _, p := range pairs(s, b.entries(s, c, ",")) {
+				b.attribute(attributes, f, s, p.name, cell{text: p.value})
 			}
 		}
 	}
 	if len(attributes) > 0 {
 		b.patch[f.Name] = attributes
 	}
+}
+
+// pair is an attribute in an entry NAME=VALUE.
+type pair struct{ name, value string }
+
+// pairs returns the attributes in the entries of a cell. An entry without a name belongs
+// to the value of the one before it, and so does a further value of the same attribute.
+func pairs(s source, entries []string) []pair {
+	var found []pair
+	for _, entry := range entries {
+		name, value, named := strings.Cut(entry, cmp.Or(s.Pair, "="))
+		if !named {
+			if len(found) > 0 {
+				found[len(found)-1].value += cmp.Or(s.Separator, ",") + entry
+			}
+			continue
+		}
+		if s.Pair != "" {
+			value, _, _ = strings.Cut(value, s.Pair)
+		}
+		name, value = oneLine(name), strings.TrimSpace(value)
+		i := slices.IndexFunc(found, func(p pair) bool { return p.name == name })
+		switch {
+		case name == "", value == "", slices.Contains(s.Except, name):
+		case i >= 0:
+			found[i].value += ", " + value
+		default:
+			found = append(found, pair{name, value})
+		}
+	}
+	return found
 }
 
 // attribute reads the value of an attribute. In a file that catalog export wrote, an
@@ -499,10 +629,12 @@ func (b *rowBuilder) attribute(to map[string]any, f *catalog.Field, s source, na
 	if c.list != nil {
 		text = strings.Join(b.entries(s, c, ""), ", ")
 	}
-	text = b.short(s, f, name, b.transform(s, text, keepLines))
+	text = b.transform(s, text, keepLines)
+	short := b.short(s, f, name, text)
 	switch {
-	case text != "":
-		to[name] = text
+	case short != "":
+		to[name] = short
+	case text != "": // left out
 	case c.quoted && !b.rows.tidy:
 		to[name] = ""
 	case b.emptyPolicy(s) == EmptyClear:
@@ -637,15 +769,15 @@ func (b *rowBuilder) category(s source, c cell, text string) []string {
 }
 
 // splitPaths splits the categories in a cell. Vertical bars, semicolons and line breaks
-// are between them; commas only if the parts are paths that begin with the same name,
-// because names have commas, too.
+// are between them; commas only if the parts are paths that begin with the same name, or
+// paths without a blank after the comma, because names have commas, too.
 func splitPaths(s string) []string {
 	if strings.ContainsAny(s, "|;\n") {
 		return strings.FieldsFunc(s, func(r rune) bool { return r == '|' || r == ';' || r == '\n' })
 	}
 	parts := strings.Split(s, ",")
-	if len(parts) == 1 {
-		return parts
+	if len(parts) == 1 || !strings.Contains(s, ", ") && !slices.ContainsFunc(parts, func(p string) bool { return len(splitPath(p, "")) < 2 }) {
+		return parts // no text writes a comma without a blank behind it
 	}
 	first := splitPath(parts[0], "")
 	for _, p := range parts {
@@ -663,6 +795,7 @@ func isPathSeparator(r rune) bool { return r == '/' || strings.ContainsRune(path
 // after a backslash, and if another separator is given or used.
 func splitPath(s, separator string) []string {
 	s = strings.ReplaceAll(s, `\/`, escapedSlash)
+	s = strings.ReplaceAll(strings.ReplaceAll(s, "->", ">"), "=>", ">")
 	separators := "/"
 	if separator != "" {
 		separators = separator

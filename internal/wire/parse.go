@@ -324,13 +324,29 @@ func typeName(v any) string {
 	return "an object"
 }
 
-// parseObject parses body, which must be exactly one JSON object.
-func parseObject(body []byte) (object, error) {
+// CheckText returns an error for JSON whose texts encoding/json would change: text that is
+// not UTF-8, and half of a surrogate pair.
+func CheckText(body []byte) error {
 	if !utf8.Valid(body) {
-		return nil, catalog.Invalid("body", "is not valid UTF-8")
+		return catalog.Invalid("body", "is not valid UTF-8")
 	}
 	if at := loneSurrogate(body); at >= 0 {
-		return nil, catalog.Invalid("body", fmt.Sprintf("has %s without the other half of its surrogate pair, at %s", body[at:at+6], location(body, int64(at))))
+		return catalog.Invalid("body", fmt.Sprintf("has %s without the other half of its surrogate pair, at %s", body[at:at+6], location(body, int64(at))))
+	}
+	return nil
+}
+
+// CheckObject returns what is wrong with a body that must be exactly one JSON object
+// without a repeated member.
+func CheckObject(body []byte) error {
+	_, err := parseObject(body)
+	return err
+}
+
+// parseObject parses body, which must be exactly one JSON object.
+func parseObject(body []byte) (object, error) {
+	if err := CheckText(body); err != nil {
+		return nil, err
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, catalog.Invalid("body", "is empty; send a JSON object")

@@ -653,6 +653,21 @@ var mutants = []mutant{
 		pkg: "./internal/productfile", test: "TestPrices",
 	},
 	{
+		bug:  "the variants of a product have the SKU of their product",
+		file: "internal/productfile/row.go", old: "text != \"\" && c.text != \"\"", new: "false",
+		pkg: "./internal/productfile", test: "TestPreset",
+	},
+	{
+		bug:  "text of Eastern Europe is read as that of Western languages",
+		file: "internal/productfile/encoding.go", old: " && eastern*8 <= high", new: "",
+		pkg: "./internal/productfile", test: "TestFiles",
+	},
+	{
+		bug:  "JSON with half of a surrogate pair is repaired with U+FFFD",
+		file: "internal/productfile/row.go", old: "check := wire.CheckObject", new: "check := func([]byte) error { return nil }",
+		pkg: "./internal/productfile", test: "TestFiles",
+	},
+	{
 		bug:  "an export does not escape the separator of lists",
 		file: "internal/productfile/write.go", old: "escaped[i] = escapeEntry.Replace(e)", new: "escaped[i] = e",
 		pkg: "./internal/productfile", test: "TestRoundTrip",
