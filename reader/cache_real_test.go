@@ -33,6 +33,10 @@ import (
 const (
 	sharedShards   = 2
 	sharedProducts = 40
+
+	// minHits is the number of cache hits below which a run says nothing about the cache.
+	// A busy machine has some hundreds, an idle one nearly a hundred thousand.
+	minHits = 100
 )
 
 // TestCache_coherence kills Redis, restarts it from an old snapshot, freezes it,
@@ -165,8 +169,8 @@ func testCoherence(t *testing.T, redisURL string, inject func(log *sharedLog, un
 			t.Errorf("void: fault %q %d times; want at least 2", fault, faults[fault])
 		}
 	}
-	if share := hits / float64(reads.Load()+plain.Load()); share < 0.1 || faults["keys lost"] == 0 {
-		t.Errorf("void: %.0f %% of the reads were cache hits, and %d keys were lost; want at least 10 %% and 1", 100*share, faults["keys lost"])
+	if hits < minHits || faults["keys lost"] == 0 {
+		t.Errorf("void: %.0f cache hits, and %d keys were lost; want at least %d and 1", hits, faults["keys lost"], minHits)
 	}
 }
 
@@ -216,7 +220,7 @@ func injectFaults(t *testing.T, server *redisServer, log *sharedLog, until time.
 		},
 		func() { log.swap(); did["shards moved"]++ },
 	}
-	for n := 0; time.Now().Before(until); n++ {
+	for n := 0; time.Now().Before(until) || n < 2*len(steps); n++ {
 		steps[n%len(steps)]()
 		for end := time.Now().Add(time.Second + rand.N(time.Second)); time.Now().Before(end) && time.Now().Before(until); {
 			<-time.After(10 * time.Millisecond)
