@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,9 +98,6 @@ func newFetcher(l *Log, name, topic string) (*fetcher, error) {
 		// A missing offset is an error. By default the client would continue at
 		// another offset and lose records without notice.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		// A fetch session saves a few bytes per fetch. To end a session, the client
-		// writes to fields that a fetch starting at the same time reads.
-		kgo.DisableFetchSessions(),
 		kgo.FetchMinBytes(1), kgo.FetchMaxWait(fetchMaxWait),
 		kgo.FetchMaxBytes(fetchMaxBytes), kgo.FetchMaxPartitionBytes(partitionMaxBytes),
 		kgo.MaxDecompressBatchBytes(maxBatchSize),
@@ -126,10 +125,14 @@ func (f *fetcher) reconnected() func() bool {
 	return func() bool { return f.disconnects.Load() != before }
 }
 
+// close drops the records in the buffers and disconnects. It removes all partitions first,
+// because the client ends its fetch sessions without a lock, and could otherwise start to
+// fetch a partition meanwhile.
 func (f *fetcher) close() {
 	for _, b := range f.buffers {
 		b.drop()
 	}
+	f.client.RemoveConsumePartitions(map[string][]int32{f.topic: slices.Collect(maps.Keys(f.buffers))})
 	f.client.Close()
 }
 

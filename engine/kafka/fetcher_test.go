@@ -5,9 +5,12 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"catalog"
@@ -68,4 +71,83 @@ func TestFetcher(t *testing.T) {
 			t.Errorf("errors logged: %v; want one that names catalog repair", lines)
 		}
 	})
+}
+
+func TestFetcher_session(t *testing.T) {
+	t.Run("a fetch names only the partitions that have moved", func(t *testing.T) {
+		cluster := newCluster(t)
+		l := openLog(t, testConfig(t, cluster.ListenAddrs()[0]))
+		var named atomic.Int64 // partitions in the last fetch
+		named.Store(-1)
+		cluster.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			cluster.KeepControl()
+			n := 0
+			for _, topic := range r.(*kmsg.FetchRequest).Topics {
+				n += len(topic.Partitions)
+			}
+			named.Store(int64(n))
+			return nil, nil, false
+		})
+		c := newRecorder[catalog.Event]()
+		start(t, c, func(ctx context.Context, c eventlog.Consumer[catalog.Event]) error {
+			return l.ConsumeAllShards(ctx, "test", c)
+		})
+		c.wait(t, "Begin of all shards", func() bool { return c.activeShards() == shards })
+		wait(t, "a fetch without partitions", func() bool { return named.Load() == 0 })
+		publish(t, l, event(2, 1))
+		wait(t, "a fetch that names the partition of the event", func() bool { return named.Load() == 1 })
+	})
+	// The client would otherwise change the session that it ends, at the same time.
+	t.Run("no fetch starts while the client ends its session", func(t *testing.T) {
+		for range 10 { // one would seldom start in time
+			if fetchesWhileClosing(t) {
+				t.Fatal("the partition that was added last was fetched while the session ended")
+			}
+		}
+	})
+}
+
+// fetchesWhileClosing closes a fetcher between the metadata request for a new partition and
+// its response, and reports whether the client fetched that partition.
+func fetchesWhileClosing(t *testing.T) bool {
+	cluster := newCluster(t)
+	l := openLog(t, testConfig(t, cluster.ListenAddrs()[0]))
+	f, err := newFetcher(l.Log, "test", l.topic("events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { f.run(ctx) })
+	publish(t, l, event(2, 1))
+	buffer := f.startAt(2, kgo.NoResetOffset().At(0))
+	if _, err := buffer.take(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	updating, ending := make(chan struct{}), make(chan struct{})
+	hold := sync.OnceFunc(func() { close(updating); <-ending })
+	cluster.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		cluster.SleepControl(hold)
+		return nil, nil, false
+	})
+	// Nothing tells that no fetch will start, so the end of the session takes a moment.
+	end := sync.OnceFunc(func() { close(ending); time.Sleep(50 * time.Millisecond) })
+	var fetched atomic.Bool
+	cluster.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		if fetches(r, 3) {
+			fetched.Store(true)
+		} else if r.(*kmsg.FetchRequest).SessionEpoch == -1 {
+			cluster.SleepControl(end)
+		}
+		return nil, nil, false
+	})
+	f.startAt(3, kgo.NoResetOffset().At(0))
+	<-updating
+	stop()
+	running.Wait()
+	f.close()
+	publish(t, l, event(2, 2)) // the broker has seen what the client had sent
+	return fetched.Load()
 }

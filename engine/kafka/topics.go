@@ -384,5 +384,6 @@ func (l *Log) clientAt(topic string, partition int32, offset int64) (*kgo.Client
 	return l.newClient(
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: kgo.NoResetOffset().At(offset)}}),
 		kgo.FetchMaxBytes(fetchMaxBytes), kgo.FetchMaxPartitionBytes(partitionMaxBytes), kgo.MaxDecompressBatchBytes(maxBatchSize),
+		kgo.DisableFetchSessions(), // a few fetches of one partition are not worth one
 	)
 }

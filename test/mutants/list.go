@@ -692,4 +692,14 @@ var mutants = []mutant{
 		file: "gateway/import_lines.go", old: "err = catalog.Invalid(\"body\", \"is cut off: the list does not end\")", new: "err = io.EOF",
 		pkg: "./gateway", test: "TestImport",
 	},
+	{
+		bug:  "each fetch names all partitions",
+		file: "engine/kafka/fetcher.go", old: "kgo.FetchMinBytes(1), ", new: "kgo.FetchMinBytes(1), kgo.DisableFetchSessions(), ",
+		pkg: "./engine/kafka", test: "TestFetcher_session",
+	},
+	{
+		bug:  "a fetch starts while the client ends its fetch sessions",
+		file: "engine/kafka/fetcher.go", old: "slices.Collect(maps.Keys(f.buffers))", new: "slices.Collect(maps.Keys(f.buffers))[:0]",
+		pkg: "./engine/kafka", test: "TestFetcher_session",
+	},
 }
