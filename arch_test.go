@@ -31,7 +31,7 @@ var imports = map[string]string{
 	"web":            "",
 
 	// The three services.
-	"gateway": ". api api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/journal internal/logging internal/memory internal/metrics internal/rpc internal/telemetry internal/wire",
+	"gateway": ". api api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/journal internal/logging internal/memory internal/metrics internal/productfile internal/rpc internal/telemetry internal/wire",
 	"writer":  ". api/catalog/v1 eventlog internal/breaker internal/failpoint internal/logging internal/memory internal/metrics internal/telemetry internal/wire",
 	"reader":  ". api/catalog/v1 internal/breaker internal/changefeed internal/memory internal/metrics internal/wire reader/audit reader/indexer reader/projection",
 

@@ -46,6 +46,7 @@ const (
 	ImportResultOutcomeCreated   ImportResultOutcome = "created"
 	ImportResultOutcomePending   ImportResultOutcome = "pending"
 	ImportResultOutcomeRefused   ImportResultOutcome = "refused"
+	ImportResultOutcomeSkipped   ImportResultOutcome = "skipped"
 	ImportResultOutcomeUnchanged ImportResultOutcome = "unchanged"
 )
 
@@ -59,6 +60,8 @@ func (e ImportResultOutcome) Valid() bool {
 	case ImportResultOutcomePending:
 		return true
 	case ImportResultOutcomeRefused:
+		return true
+	case ImportResultOutcomeSkipped:
 		return true
 	case ImportResultOutcomeUnchanged:
 		return true
@@ -196,6 +199,72 @@ func (e ReceiptStatus) Valid() bool {
 	}
 }
 
+// Defines values for ImportProductsParamsPreset.
+const (
+	Bigbasket   ImportProductsParamsPreset = "bigbasket"
+	Google      ImportProductsParamsPreset = "google"
+	Magento     ImportProductsParamsPreset = "magento"
+	Prestashop  ImportProductsParamsPreset = "prestashop"
+	Shopify     ImportProductsParamsPreset = "shopify"
+	Woocommerce ImportProductsParamsPreset = "woocommerce"
+)
+
+// Valid indicates whether the value is a known member of the ImportProductsParamsPreset enum.
+func (e ImportProductsParamsPreset) Valid() bool {
+	switch e {
+	case Bigbasket:
+		return true
+	case Google:
+		return true
+	case Magento:
+		return true
+	case Prestashop:
+		return true
+	case Shopify:
+		return true
+	case Woocommerce:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportProductsParamsDecimal.
+const (
+	Dot   ImportProductsParamsDecimal = "."
+	Empty ImportProductsParamsDecimal = ","
+)
+
+// Valid indicates whether the value is a known member of the ImportProductsParamsDecimal enum.
+func (e ImportProductsParamsDecimal) Valid() bool {
+	switch e {
+	case Dot:
+		return true
+	case Empty:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportProductsParamsInvalidGtin.
+const (
+	Refuse ImportProductsParamsInvalidGtin = "refuse"
+	Skip   ImportProductsParamsInvalidGtin = "skip"
+)
+
+// Valid indicates whether the value is a known member of the ImportProductsParamsInvalidGtin enum.
+func (e ImportProductsParamsInvalidGtin) Valid() bool {
+	switch e {
+	case Refuse:
+		return true
+	case Skip:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListProductsParamsSort.
 const (
 	MinusPrice ListProductsParamsSort = "-price"
@@ -284,15 +353,20 @@ type History struct {
 // ImportResult defines model for ImportResult.
 type ImportResult struct {
 	// Line Line of the request: 1, 2, 3 …
-	Line     int64               `json:"line,omitempty,omitzero"`
-	Id       openapi_types.UUID  `json:"id,omitempty,omitzero"`
+	Line int64              `json:"line,omitempty,omitzero"`
+	Id   openapi_types.UUID `json:"id,omitempty,omitzero"`
+
+	// Outcome `skipped` is a row of a file that is not a product; `notes` say what it is.
 	Outcome  ImportResultOutcome `json:"outcome,omitempty,omitzero"`
 	Version  int64               `json:"version,omitempty,omitzero"`
 	Position string              `json:"position,omitempty,omitzero"`
-	Problem  Problem             `json:"problem,omitempty,omitzero"`
+
+	// Notes What of the row was left out or changed.
+	Notes   []string `json:"notes,omitempty,omitzero"`
+	Problem Problem  `json:"problem,omitempty,omitzero"`
 }
 
-// ImportResultOutcome defines model for ImportResult.Outcome.
+// ImportResultOutcome `skipped` is a row of a file that is not a product; `notes` say what it is.
 type ImportResultOutcome string
 
 // Money defines model for Money.
@@ -561,6 +635,45 @@ type GetReceiptParams struct {
 // ImportProductsJSONBody defines parameters for ImportProducts.
 type ImportProductsJSONBody = []map[string]interface{}
 
+// ImportProductsParams defines parameters for ImportProducts.
+type ImportProductsParams struct {
+	// Preset The system that wrote the file.
+	Preset ImportProductsParamsPreset `form:"preset,omitempty" json:"preset,omitempty,omitzero"`
+
+	// Map Columns for the fields: `field=column,…`. Quotes stand around a column with a comma; `a.b` is a member of a JSON object.
+	Map string `form:"map,omitempty" json:"map,omitempty,omitzero"`
+
+	// Currency ISO 4217 code of prices without a currency.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// Decimal Decimal separator of prices. Without it, each price shows it, and one with two readings is refused.
+	Decimal ImportProductsParamsDecimal `form:"decimal,omitempty" json:"decimal,omitempty,omitzero"`
+
+	// Delimiter Character between the cells of a CSV file, `tab` for a tab. It is recognised by default.
+	Delimiter string `form:"delimiter,omitempty" json:"delimiter,omitempty,omitzero"`
+
+	// Empty What an empty cell means, `clear` or `keep` the field, for all or as `field=keep,…`.
+	Empty string `form:"empty,omitempty" json:"empty,omitempty,omitzero"`
+
+	// Long What a text above its limit means, `refuse`, `cut` or `skip`, for all or as `field=cut,…`.
+	Long string `form:"long,omitempty" json:"long,omitempty,omitzero"`
+
+	// Nulls Texts that stand for an empty cell, separated by commas.
+	Nulls string `form:"nulls,omitempty" json:"nulls,omitempty,omitzero"`
+
+	// InvalidGtin What a GTIN that is not valid means, `refuse` the row or `skip` the GTIN.
+	InvalidGtin ImportProductsParamsInvalidGtin `form:"invalidGtin,omitempty" json:"invalidGtin,omitempty,omitzero"`
+}
+
+// ImportProductsParamsPreset defines parameters for ImportProducts.
+type ImportProductsParamsPreset string
+
+// ImportProductsParamsDecimal defines parameters for ImportProducts.
+type ImportProductsParamsDecimal string
+
+// ImportProductsParamsInvalidGtin defines parameters for ImportProducts.
+type ImportProductsParamsInvalidGtin string
+
 // ListProductsParams defines parameters for ListProducts.
 type ListProductsParams struct {
 	// Q Words in any order. Each must match a word or the beginning of a word in name, brand, description, category or SKU, or be the GTIN; small typing errors are tolerated. No character has a special meaning.
@@ -760,7 +873,7 @@ type ServerInterface interface {
 	GetReceipt(ctx *echo.Context, id ID, params GetReceiptParams) error
 	// ImportProducts Create and change many products
 	// (POST /api/v1/imports)
-	ImportProducts(ctx *echo.Context) error
+	ImportProducts(ctx *echo.Context, params ImportProductsParams) error
 	// ListProducts List and search products
 	// (GET /api/v1/products)
 	ListProducts(ctx *echo.Context, params ListProductsParams) error
@@ -869,8 +982,73 @@ func (w *ServerInterfaceWrapper) GetReceipt(ctx *echo.Context) error {
 func (w *ServerInterfaceWrapper) ImportProducts(ctx *echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ImportProductsParams
+	// ------------- Optional query parameter "preset" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "preset", ctx.QueryParams(), &params.Preset, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preset: %s", err))
+	}
+
+	// ------------- Optional query parameter "map" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "map", ctx.QueryParams(), &params.Map, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter map: %s", err))
+	}
+
+	// ------------- Optional query parameter "currency" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "currency", ctx.QueryParams(), &params.Currency, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter currency: %s", err))
+	}
+
+	// ------------- Optional query parameter "decimal" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "decimal", ctx.QueryParams(), &params.Decimal, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter decimal: %s", err))
+	}
+
+	// ------------- Optional query parameter "delimiter" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "delimiter", ctx.QueryParams(), &params.Delimiter, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter delimiter: %s", err))
+	}
+
+	// ------------- Optional query parameter "empty" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "empty", ctx.QueryParams(), &params.Empty, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter empty: %s", err))
+	}
+
+	// ------------- Optional query parameter "long" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "long", ctx.QueryParams(), &params.Long, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter long: %s", err))
+	}
+
+	// ------------- Optional query parameter "nulls" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "nulls", ctx.QueryParams(), &params.Nulls, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nulls: %s", err))
+	}
+
+	// ------------- Optional query parameter "invalidGtin" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "invalidGtin", ctx.QueryParams(), &params.InvalidGtin, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter invalidGtin: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ImportProducts(ctx)
+	err = w.Handler.ImportProducts(ctx, params)
 	return err
 }
 

@@ -23,6 +23,8 @@ import (
 // importRow is a line of an import.
 type importRow struct {
 	line    int64
+	skipped string     // what the row of a file is if it is not a product
+	notes   []string   // what of the row of a file was left out or changed
 	id      catalog.ID // of the product; zero until identify has run
 	patch   catalog.Patch
 	command catalog.Command
@@ -36,8 +38,9 @@ type importRow struct {
 // their results before it takes the next window, so an import stops within one window
 // when the client disconnects. Only a window that is being settled has a slot: an import
 // whose client sends slowly keeps no other import from its turn.
-func (g *Gateway) ImportProducts(c *echo.Context) error {
-	if err := checkContentType(c, "application/x-ndjson", "application/json"); err != nil {
+func (g *Gateway) ImportProducts(c *echo.Context, params api.ImportProductsParams) error {
+	format, err := importFormat(c, params)
+	if err != nil {
 		return err
 	}
 	gzipped, err := checkContentEncoding(c)
@@ -53,7 +56,13 @@ func (g *Gateway) ImportProducts(c *echo.Context) error {
 	if err := g.events.waitReady(ctx); err != nil {
 		return err
 	}
-	run := &importRun{g: g, lines: readLines(ctx, bodyOf(c), http.MaxBytesReader(c.Response(), c.Request().Body, maxImportBody), gzipped, g.longRows)}
+	if body := bodyOf(c); format != nil && body != nil {
+		if err := body.hold(ctx, g.files, fileBytes); err != nil {
+			g.metrics.shedMemory.Inc()
+			return problem(catalog.CodeBusy, "not accepted: too many files are imported; retry after 1 s")
+		}
+	}
+	run := &importRun{g: g, lines: readLines(ctx, bodyOf(c), http.MaxBytesReader(c.Response(), c.Request().Body, maxImportBody), gzipped, format, g.longRows)}
 	defer run.lines.stop()
 	out, control := json.NewEncoder(c.Response()), http.NewResponseController(c.Response())
 	out.SetEscapeHTML(false)
@@ -140,7 +149,7 @@ func (i *importRun) settleNext(ctx context.Context) ([]*importRow, bool, error) 
 		return nil, false, err
 	}
 	for _, r := range rows {
-		if i.refused++; r.problem == nil && r.event.Outcome != catalog.Refused {
+		if i.refused++; r.valid() && r.event.Outcome != catalog.Refused {
 			i.refused = 0
 		}
 	}
@@ -204,24 +213,29 @@ func (i *importRun) window(ctx context.Context) (rows []*importRow, held int64, 
 }
 
 func newImportRow(l *importLine) *importRow {
-	r := &importRow{line: l.number, held: l.held}
-	if l.tooLong {
-		r.problem = problem(catalog.CodeTooLarge, "a line must not have more than 1 MiB")
-		return r
+	r := &importRow{line: l.number, skipped: l.skipped, notes: l.notes, held: l.held}
+	err := l.refused
+	switch {
+	case l.tooLong:
+		err = problem(catalog.CodeTooLarge, "a line must not have more than 1 MiB")
+	case err == nil && r.skipped == "":
+		r.id, r.patch, err = wire.ParseRow(l.text)
 	}
-	var err error
-	if r.id, r.patch, err = wire.ParseRow(l.text); err != nil {
+	if err != nil {
 		r.problem = asProblem(err)
 	}
 	return r
 }
+
+// valid reports whether the row has a command.
+func (r *importRow) valid() bool { return r.problem == nil && r.skipped == "" }
 
 // settleWindow settles the valid rows of a window. After an error the import
 // cannot continue.
 func (g *Gateway) settleWindow(ctx context.Context, rows []*importRow) error {
 	var valid []*importRow
 	for _, r := range rows {
-		if r.problem == nil {
+		if r.valid() {
 			valid = append(valid, r)
 		}
 	}
@@ -314,8 +328,10 @@ func (g *Gateway) identify(ctx context.Context, rows []*importRow) error {
 
 // result returns the result line of the row.
 func (r *importRow) result() api.ImportResult {
-	out := api.ImportResult{Line: r.line, Id: uuid.UUID(r.id)}
+	out := api.ImportResult{Line: r.line, Id: uuid.UUID(r.id), Notes: r.notes}
 	switch {
+	case r.skipped != "":
+		out.Outcome, out.Notes = api.ImportResultOutcomeSkipped, []string{"one of the " + r.skipped}
 	case r.problem != nil:
 		out.Outcome, out.Problem = api.ImportResultOutcomeRefused, r.problem.Problem
 	case r.pending:

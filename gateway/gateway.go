@@ -119,6 +119,7 @@ type Gateway struct {
 	bodies     *memory.Share // large request bodies, until their commands are sent
 	rows       *memory.Share // rows of imports, until they are settled
 	longRows   *memory.Share // rows of imports that are longer than smallBody
+	files      *memory.Share // imports of files
 	responses  *memory.Share // large responses, until they are encoded and taken
 	failures   failureLog
 	allowHost  func(host string) bool // set by Server
@@ -147,6 +148,7 @@ func New(cfg Config, d Dependencies) *Gateway {
 		bodies:      d.Memory.Share("gateway.bodies", bodiesBytes),
 		rows:        d.Memory.Share("gateway.rows", rowsBytes),
 		longRows:    d.Memory.Share("gateway.long-rows", longRowsBytes),
+		files:       d.Memory.Share("gateway.files", filesBytes),
 		responses:   responses,
 		allowHost:   func(string) bool { return true },
 	}

@@ -12,6 +12,7 @@ import (
 
 	"catalog"
 	"catalog/internal/memory"
+	"catalog/internal/productfile"
 )
 
 // importLine is a line of an import, without its line end, or an entry of a JSON list.
@@ -21,6 +22,11 @@ type importLine struct {
 	tooLong bool
 	held    int64 // bytes of the share of long rows; 0 for a short line
 	err     error // instead of a line: io.EOF at the end, else why reading ended
+
+	// Of a row of a file, whose text is the patch that was read from it:
+	refused error    // why there is none
+	skipped string   // what the row is if it is not a product
+	notes   []string // what of the row was left out or changed
 }
 
 // lineReader reads the lines of an import in the background, one ahead of the window, so
@@ -32,19 +38,20 @@ type lineReader struct {
 	cancel context.CancelFunc
 	body   *requestBody
 	from   *bufio.Reader
-	list   bool // the body is a JSON list, not lines
+	list   bool                // the body is a JSON list, not lines
+	format *productfile.Format // the body is a file, not lines; nil if not
 	long   *memory.Share
 	set    time.Time // when the deadline of the body was set last
 	done   chan struct{}
 }
 
-// readLines starts to read lines from the body, of which from is a part, or the entries
-// of the JSON list that it is. Call stop.
-func readLines(ctx context.Context, body *requestBody, from io.Reader, gzipped bool, long *memory.Share) *lineReader {
+// readLines starts to read lines from the body, of which from is a part, the entries of
+// the JSON list that it is, or the rows of the file. Call stop.
+func readLines(ctx context.Context, body *requestBody, from io.Reader, gzipped bool, format *productfile.Format, long *memory.Share) *lineReader {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &lineReader{
 		lines: make(chan *importLine), ctx: ctx, cancel: cancel, body: body,
-		from: bufio.NewReaderSize(from, smallBody), long: long, done: make(chan struct{}),
+		from: bufio.NewReaderSize(from, smallBody), format: format, long: long, done: make(chan struct{}),
 	}
 	go r.run(gzipped)
 	return r
@@ -63,7 +70,7 @@ func (r *lineReader) start(gzipped bool) error {
 	if mark, _ := r.from.Peek(3); string(mark) == "\uFEFF" {
 		_, _ = r.from.Discard(3)
 	}
-	if first, _ := r.from.Peek(1); string(first) == "[" {
+	if first, _ := r.from.Peek(1); string(first) == "[" && r.format == nil {
 		_, _ = r.from.Discard(1)
 		r.list = true
 	}
@@ -83,6 +90,10 @@ func (r *lineReader) run(gzipped bool) {
 	defer close(r.done)
 	if err := r.start(gzipped); err != nil {
 		r.send(&importLine{err: err})
+		return
+	}
+	if r.format != nil {
+		r.send(&importLine{err: r.runFile()})
 		return
 	}
 	next := r.next

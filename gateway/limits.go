@@ -85,9 +85,14 @@ const (
 // Limits of bytes. A request or response below smallBody or smallResponse is not counted:
 // there are many of them, and their number is limited elsewhere.
 const (
-	bodiesBytes   = 8 << 20  // large bodies of writes; parsing and sending makes about three copies
-	rowsBytes     = 4 << 20  // rows of imports
-	longRowsBytes = 4 << 20  // rows of imports above smallBody
+	bodiesBytes   = 8 << 20 // large bodies of writes; parsing and sending makes about three copies
+	rowsBytes     = 4 << 20 // rows of imports
+	longRowsBytes = 4 << 20 // rows of imports above smallBody
+	filesBytes    = 8 << 20 // imports of files, fileBytes each
+	// fileBytes is what the reader of a file holds: its first rows twice, and some copies of
+	// a row of maxFileRow.
+	fileBytes, maxFileRow = 1 << 20, 128 << 10
+
 	responseBytes = 24 << 20 // large responses, with the copies that encoding makes
 	smallBody     = 16 << 10
 	smallResponse = 64 << 10

@@ -106,30 +106,30 @@ func importFile(ctx context.Context, args []string) error {
 
 // parseImport parses the flags of an import.
 func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
-	var kind, delimiter, columns, mapped, mapping, preset, empty, long, nulls string
-	f := &o.format
-	fs.StringVar(&kind, "format", "", "`csv or ndjson`; the default follows from the extension of the file, or its content")
-	fs.StringVar(&delimiter, "delimiter", "", "`character` between the cells of a CSV file; \\t for a tab; recognised by default")
-	fs.StringVar(&f.Encoding, "encoding", "", "character encoding, `such as` windows-1252, macintosh or utf-16le; recognised by default")
-	fs.StringVar(&f.LineEnds, "line-ends", "", "`lf, crlf or cr`; recognised by default")
-	fs.IntVar(&f.HeaderRow, "header-row", 0, "`number` of the row with the names of the columns, from 1; recognised by default")
-	fs.StringVar(&columns, "columns", "", "`names` of the columns of a CSV file without a header, separated by commas")
-	fs.StringVar(&f.Decimal, "decimal", "", "decimal `separator` of prices: . or , (the other one separates thousands); by default each price shows it")
-	fs.StringVar(&f.Currency, "currency", "", "ISO 4217 `code` for prices without a currency")
-	fs.StringVar(&mapped, "map", "", "`field=column,…`: columns for the fields; quotes around a column with a comma; a.b for members of JSON objects")
-	fs.StringVar(&mapping, "mapping", "", "YAML `file` with columns for the fields, and how their cells are read")
-	fs.StringVar(&preset, "preset", "", "`system` that wrote the file: "+strings.Join(productfile.Presets(), ", "))
-	fs.StringVar(&empty, "empty", "", "what an empty cell means: `clear or keep` the field, for all or as field=keep,…; name and price are always kept; clear by default")
-	fs.StringVar(&long, "long", "", "what a text above its limit means: `refuse, cut or skip` (leave it out), for all or as field=cut,…; refuse by default")
-	fs.StringVar(&nulls, "nulls", "", "`texts` that stand for an empty cell, such as N/A,NULL,-")
-	fs.StringVar(&f.InvalidGTIN, "invalid-gtin", "", "what a GTIN that is not valid means: `refuse or skip` (leave it out); refuse by default")
-	fs.StringVar(&f.OtherCategories, "other-categories", "", "what the second and further categories of a cell become: `note or tags`; noted by default, since a product has one")
+	var s productfile.Settings
+	var tidy *bool
+	fs.StringVar(&s.Kind, "format", "", "`csv or ndjson`; the default follows from the extension of the file, or its content")
+	fs.StringVar(&s.Delimiter, "delimiter", "", "`character` between the cells of a CSV file; \\t for a tab; recognised by default")
+	fs.StringVar(&s.Encoding, "encoding", "", "character encoding, `such as` windows-1252, macintosh or utf-16le; recognised by default")
+	fs.StringVar(&s.LineEnds, "line-ends", "", "`lf, crlf or cr`; recognised by default")
+	fs.IntVar(&s.HeaderRow, "header-row", 0, "`number` of the row with the names of the columns, from 1; recognised by default")
+	fs.StringVar(&s.Columns, "columns", "", "`names` of the columns of a CSV file without a header, separated by commas")
+	fs.StringVar(&s.Decimal, "decimal", "", "decimal `separator` of prices: . or , (the other one separates thousands); by default each price shows it")
+	fs.StringVar(&s.Currency, "currency", "", "ISO 4217 `code` for prices without a currency")
+	fs.StringVar(&s.Map, "map", "", "`field=column,…`: columns for the fields; quotes around a column with a comma; a.b for members of JSON objects")
+	fs.StringVar(&s.Mapping, "mapping", "", "YAML `file` with columns for the fields, and how their cells are read")
+	fs.StringVar(&s.Preset, "preset", "", "`system` that wrote the file: "+strings.Join(productfile.Presets(), ", "))
+	fs.StringVar(&s.Empty, "empty", "", "what an empty cell means: `clear or keep` the field, for all or as field=keep,…; name and price are always kept; clear by default")
+	fs.StringVar(&s.Long, "long", "", "what a text above its limit means: `refuse, cut or skip` (leave it out), for all or as field=cut,…; refuse by default")
+	fs.StringVar(&s.Nulls, "nulls", "", "`texts` that stand for an empty cell, such as N/A,NULL,-")
+	fs.StringVar(&s.InvalidGTIN, "invalid-gtin", "", "what a GTIN that is not valid means: `refuse or skip` (leave it out); refuse by default")
+	fs.StringVar(&s.OtherCategories, "other-categories", "", "what the second and further categories of a cell become: `note or tags`; noted by default, since a product has one")
 	fs.BoolFunc("tidy", "make runs of blanks one space, and understand prices, categories and damage by spreadsheets; on for CSV files that catalog export did not write and for mapped JSON", func(s string) error {
 		on := s == "true"
 		if !on && s != "false" {
 			return errors.New("must be true or false")
 		}
-		f.Tidy = &on
+		tidy = &on
 		return nil
 	})
 	fs.StringVar(&o.rejects, "rejects", "", "`file` for refused rows, as they came and with the reason in the first column, to be corrected and imported")
@@ -143,49 +143,14 @@ func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
 		return o, wrongUsage("give one file, after the flags; see catalog import -h")
 	}
 	o.file = fs.Arg(0)
-	if columns != "" {
-		f.Columns = strings.Split(columns, ",")
+	if o.format, err = s.Format(); err == nil && o.format.Kind == "" {
+		o.format.Kind, err = productfile.KindOf("", o.file)
 	}
-	if nulls != "" {
-		f.Nulls = strings.Split(nulls, ",")
+	if err != nil {
+		return o, &usageError{err}
 	}
-	for _, set := range []func() error{
-		func() (err error) { f.Delimiter, err = productfile.ParseDelimiter(delimiter); return err },
-		func() (err error) {
-			f.Empty, err = productfile.ParsePolicies("-empty", empty, productfile.EmptyClear, productfile.EmptyKeep)
-			return err
-		},
-		func() (err error) {
-			f.Long, err = productfile.ParsePolicies("-long", long, productfile.LongRefuse, productfile.LongCut, productfile.LongSkip)
-			return err
-		},
-		func() (err error) { f.Mapping, err = parseMapping(preset, mapping, mapped); return err },
-		func() (err error) { f.Kind, err = productfile.KindOf(kind, fs.Arg(0)); return err },
-		func() error { return f.Validate() },
-	} {
-		if err := set(); err != nil {
-			return o, &usageError{err}
-		}
-	}
+	o.format.Tidy = tidy
 	return o, nil
-}
-
-// parseMapping returns the mapping of a preset or file, with the columns of -map in place
-// of those for the same fields.
-func parseMapping(preset, file, mapped string) (m productfile.Mapping, err error) {
-	switch {
-	case preset != "" && file != "":
-		return m, errors.New("give -preset or -mapping, not both")
-	case preset != "":
-		m, err = productfile.Preset(preset)
-	case file != "":
-		m, err = productfile.LoadMapping(file)
-	}
-	if err != nil || mapped == "" {
-		return m, err
-	}
-	columns, err := productfile.ParseMap(mapped)
-	return m.Override(columns), err
 }
 
 // open opens the file. Standard input is copied to a temporary file, because an import

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// maxRow is the size in bytes of the longest row of a file: the longest line that
-	// the server's import accepts.
-	maxRow = 1 << 20
+	// defaultMaxRow is the size in bytes of the longest row of a file: the longest line
+	// that the server's import accepts.
+	defaultMaxRow = 1 << 20
 	// maxRescanned is the number of bytes that are read again after rows whose quotes do
 	// not match. It ends files of which nothing but such rows can be expected.
 	maxRescanned = 64 << 20
@@ -48,12 +48,14 @@ type csvReader struct {
 	end       byte // last byte of a line end: '\n' or '\r'
 	columns   int  // number of columns of a row; 0 if that is not known yet
 	line      int  // number of lines read
+	maxRow    int
 	again     [][]byte
 	rescanned int
+	mostAgain int // bytes that are read again at most
 }
 
-func newCSVReader(in *bufio.Reader, delimiter rune, end byte) *csvReader {
-	return &csvReader{in: in, delimiter: utf8.AppendRune(nil, delimiter), end: end}
+func newCSVReader(in *bufio.Reader, delimiter rune, end byte, maxRow int) *csvReader {
+	return &csvReader{in: in, delimiter: utf8.AppendRune(nil, delimiter), end: end, maxRow: maxRow, mostAgain: maxRescanned}
 }
 
 // readLine returns the next line, with its line end, and io.EOF with the last one.
@@ -65,7 +67,7 @@ func (r *csvReader) readLine() (line []byte, err error) {
 	}
 	for {
 		part, err := r.in.ReadSlice(r.end)
-		if len(line) <= maxRow {
+		if len(line) <= r.maxRow {
 			line = append(line, part...)
 		}
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -92,7 +94,7 @@ func (r *csvReader) next() (csvRecord, error) {
 	size := len(first)
 	split := splitter{delimiter: r.delimiter}
 	split.feed(first)
-	for split.inQuotes && size <= maxRow {
+	for split.inQuotes && size <= r.maxRow {
 		line, err := r.readLine()
 		if errors.Is(err, io.EOF) {
 			break
@@ -106,22 +108,22 @@ func (r *csvReader) next() (csvRecord, error) {
 	}
 	// Quotes inside a quoted cell are text only within a line. Beyond it, they are more
 	// likely a cell that does not end, and the next row belongs to another product.
-	if split.inQuotes || size > maxRow || split.tolerant && len(lines) > 1 {
+	if split.inQuotes || size > r.maxRow || split.tolerant && len(lines) > 1 {
 		r.again = append(lines[1:len(lines):len(lines)], r.again...)
 		r.line -= len(lines) - 1
-		if r.rescanned += size - len(first); r.rescanned > maxRescanned {
+		if r.rescanned += size - len(first); r.rescanned > r.mostAgain {
 			return csvRecord{}, fmt.Errorf("line %d: quotes do not match, here and in rows before; check -delimiter, and double the quotes inside cells: \"\"", rec.line)
 		}
 		rec.raw = trimLineEnd(first)
-		if r.columns > 1 && len(first) <= maxRow {
+		if r.columns > 1 && len(first) <= r.maxRow {
 			once := splitter{delimiter: r.delimiter, lastQuote: true}
 			if once.feed(first); !once.inQuotes && len(once.cells) == r.columns {
 				rec.cells = once.cells
 				return rec, nil
 			}
 		}
-		if rec.err = errors.New(`a quoted cell does not end with a quote and a delimiter; double the quotes inside the cell ("")`); len(first) > maxRow {
-			rec.err = fmt.Errorf("is longer than %d bytes", maxRow)
+		if rec.err = errors.New(`a quoted cell does not end with a quote and a delimiter; double the quotes inside the cell ("")`); len(first) > r.maxRow {
+			rec.err = fmt.Errorf("is longer than %d bytes", r.maxRow)
 		}
 		return rec, nil
 	}

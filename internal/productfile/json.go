@@ -18,6 +18,7 @@ import (
 // after the other, each on one line (NDJSON) or on several.
 type jsonReader struct {
 	in     *bufio.Reader
+	maxRow int
 	list   bool // inside the list that the file is, or has
 	within bool // the list is a member of an object, whose end follows
 	line   int  // number of lines that have ended
@@ -58,7 +59,7 @@ func (r *jsonReader) next() (raw []byte, line int, rowErr, err error) {
 	}
 }
 
-// restOfLine appends the rest of the line to raw, up to maxRow.
+// restOfLine appends the rest of the line to raw, up to the longest row.
 func (r *jsonReader) restOfLine(raw []byte) ([]byte, error) {
 	for {
 		b, err := r.in.ReadByte()
@@ -71,7 +72,7 @@ func (r *jsonReader) restOfLine(raw []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(raw) <= maxRow {
+		if len(raw) <= r.maxRow {
 			raw = append(raw, b)
 		}
 	}
@@ -88,10 +89,10 @@ func (r *jsonReader) object() (raw []byte, line int, rowErr, err error) {
 		if err != nil {
 			return nil, 0, nil, err
 		}
-		if raw = append(raw, b); len(raw) > maxRow {
+		if raw = append(raw, b); len(raw) > r.maxRow {
 			_, err := r.restOfLine(nil)
 			r.resync = true
-			return raw[:0], line, fmt.Errorf("the object is longer than %d bytes, or does not end", maxRow), err
+			return raw[:0], line, fmt.Errorf("the object is longer than %d bytes, or does not end", r.maxRow), err
 		}
 		switch {
 		case b == '\n' && (inString || r.cutOff(raw)):

@@ -74,6 +74,11 @@ type Format struct {
 	// OtherNoted or OtherTags.
 	OtherCategories string
 
+	// MaxRow is the size of the longest row in bytes; 0 means 1 MiB, as for a line of the
+	// server's import. A reader holds as much of the file to recognise its form, at most
+	// 256 KiB, and some copies of a row.
+	MaxRow int
+
 	// Tidy makes runs of blanks one space. Without it, files that catalog export wrote
 	// and JSON without a mapping are read as they are, and other files are tidied.
 	Tidy *bool
@@ -175,6 +180,9 @@ type Row struct {
 	// Raw is the row as it stands in the file, in UTF-8, without its line end.
 	Raw []byte
 }
+
+// Blank reports whether the row has no text.
+func (r *Row) Blank() bool { return r.Skipped == blankRows }
 
 // Read calls handle with each row, in order. It stops at the first error of handle, and
 // where the rest of the file cannot be read; a row that alone is invalid has an Err

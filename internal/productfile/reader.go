@@ -3,6 +3,7 @@ package productfile
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,7 @@ import (
 
 const (
 	// sampleSize is how much of a file is looked at to recognise its form. It is more than
-	// the first rows of any feed, and less than a request may keep of each import.
+	// the first rows of any feed.
 	sampleSize = 256 << 10
 	// titleRows is the number of rows in which the header is looked for.
 	titleRows = 20
@@ -74,8 +75,9 @@ func (r *Reader) Recognised() Recognised { return r.about }
 func NewReader(in io.Reader, f Format) (*Reader, error) {
 	r := &Reader{format: f.withMapping()}
 	f = r.format
-	buffered := bufio.NewReaderSize(in, sampleSize)
-	sample, err := buffered.Peek(sampleSize)
+	size := min(sampleSize, f.MaxRow)
+	buffered := bufio.NewReaderSize(in, size)
+	sample, err := buffered.Peek(size)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
@@ -96,15 +98,15 @@ func NewReader(in io.Reader, f Format) (*Reader, error) {
 	}
 	decoded := buffered
 	if text != io.Reader(buffered) {
-		decoded = bufio.NewReaderSize(text, sampleSize)
+		decoded = bufio.NewReaderSize(text, size)
 	}
 	for mark, _ := decoded.Peek(3); string(mark) == "\uFEFF"; mark, _ = decoded.Peek(3) { // of a file that was joined
 		_, _ = decoded.Discard(3)
 	}
-	if sample, err = decoded.Peek(sampleSize); err != nil && !errors.Is(err, io.EOF) {
+	if sample, err = decoded.Peek(size); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	whole := len(sample) < sampleSize
+	whole := len(sample) < size
 	start := bytes.TrimSpace(sample)
 	if len(start) == 0 {
 		return nil, errors.New("the file is empty")
@@ -155,11 +157,12 @@ func (f Format) withMapping() Format {
 		}
 	}
 	f.Nulls = slices.Concat(f.Nulls, m.Nulls)
+	f.MaxRow = cmp.Or(f.MaxRow, defaultMaxRow)
 	return f
 }
 
 func (r *Reader) openJSON(in *bufio.Reader, sample []byte) error {
-	r.json = &jsonReader{in: in}
+	r.json = &jsonReader{in: in, maxRow: r.format.MaxRow}
 	if before := findList(sample); before > 0 {
 		r.json.within = true
 		r.json.line = bytes.Count(sample[:before], []byte("\n"))
@@ -201,7 +204,7 @@ func (r *Reader) openCSV(in *bufio.Reader, sample []byte, whole bool) error {
 	if r.about.delimiter == 0 {
 		r.about.delimiter = recogniseDelimiter(sample, whole, end)
 	}
-	r.csv = newCSVReader(in, r.about.delimiter, end)
+	r.csv = newCSVReader(in, r.about.delimiter, end, r.format.MaxRow)
 	r.csv.line = skipped
 	if len(f.Columns) > 0 {
 		r.header = f.Columns
@@ -404,7 +407,8 @@ func recogniseDelimiter(sample []byte, whole bool, end byte) rune {
 // sampleRows returns the first rows of a sample. The last one is dropped if it may be cut
 // off.
 func sampleRows(sample []byte, whole bool, delimiter rune, end byte, most int) [][]cell {
-	r := newCSVReader(bufio.NewReader(bytes.NewReader(sample)), delimiter, end)
+	r := newCSVReader(bufio.NewReader(bytes.NewReader(sample)), delimiter, end, len(sample))
+	r.mostAgain = 8 * len(sample) // some broken rows must not hide the form, nor cost much
 	var rows [][]cell
 	for len(rows) < most {
 		rec, err := r.next()

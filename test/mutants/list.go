@@ -674,7 +674,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a cell whose quotes do not end takes the rows behind it",
-		file: "internal/productfile/csv.go", old: "split.inQuotes || size > maxRow || split.tolerant && len(lines) > 1", new: "size > maxRow",
+		file: "internal/productfile/csv.go", old: "split.inQuotes || size > r.maxRow || split.tolerant && len(lines) > 1", new: "size > r.maxRow",
 		pkg: "./internal/productfile", test: "TestReadCSV_cells",
 	},
 	{
@@ -686,6 +686,11 @@ var mutants = []mutant{
 		bug:  "an import that resumes leaves out rows that were not settled",
 		file: "cmd/catalog/import_checkpoint.go", old: "		b, ok := c.ended[c.next]\n", new: "		b, ok := c.ended[batch]\n		c.next = batch\n",
 		pkg: "./cmd/catalog", test: "TestCheckpoint",
+	},
+	{
+		bug:  "a row of a file that is not a product counts as accepted, so that a file of such rows never ends",
+		file: "gateway/bulk_import.go", old: "if i.refused++; r.valid() &&", new: "if i.refused++; r.problem == nil &&",
+		pkg: "./gateway", test: "TestImport_file",
 	},
 	{
 		bug:  "a list that is cut off ends like a whole one",

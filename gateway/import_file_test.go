@@ -1,0 +1,93 @@
+package gateway_test
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"catalog/api"
+)
+
+// TestImport_file sends files as shops and suppliers write them.
+func TestImport_file(t *testing.T) {
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, _ = w.Write([]byte("\uFEFFsku;name;price\nA;Lamp;1.234,50 €\n")) // to memory
+	w.Close()
+	const variants = "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price\nmug,Mug,Size,S,M-S,9.90\nmug,,,L,M-L,12.90\nmug,,,,,\n"
+	for _, tt := range []struct{ name, contentType, encoding, query, body, want string }{
+		{"the form of a CSV file is recognised", "text/csv", "", "", "Price list\n\nSKU;Name;Price\nA;Lamp;1.234,50 €\n", "4 created A 1234.50 EUR"},
+		{"gzip and a byte-order mark", "text/csv", "gzip", "", packed.String(), "2 created A 1234.50 EUR"},
+		{"the encoding of the content type", "text/csv; charset=windows-1252", "", "currency=EUR", "sku,name,price\nA,K\xFChler,5\n", "2 created A 5.00 EUR"},
+		{"each row has a result, but not a blank one", "text/csv", "", "currency=EUR", "sku,name,price\nA,Lamp,5\n\nB,Cup,\"1,234\"\nA,Lamp,6\n# end\n,No sku,1\n", "2 created A 5.00 EUR|4 refused: row column price: price \"1,234\" can be 1.234|5 changed A 6.00 EUR|6 skipped: one of the comments|7 refused: sku is missing"},
+		{"a preset, and rows that are not products", "text/csv", "", "preset=shopify&currency=USD", variants, "2 created M-S 9.90 USD|3 created M-L 12.90 USD|4 skipped: one of the rows of images"},
+		{"columns for fields, and a note", "text/csv", "", "map=" + url.QueryEscape(`sku="No, long",name=Title,price=Net`) + "&long=cut&decimal=,", "\"No, long\";Title;Net\nA;" + strings.Repeat("x", 251) + ";5,5 EUR\n", "2 created A 5.50 EUR: name was cut from 251 to 250 characters"},
+		{"JSON with members of other names", "application/json", "", "map=sku=number,name=title,price=price&currency=EUR", `[{"number":7,"title":"Lamp","price":"1.234,50"}]`, "1 created 7 1234.50 EUR"},
+		{"a file without a column for the SKU", "text/csv", "", "", "one,two\n1,2\n", "400 no column is mapped to sku or id"},
+		{"an empty file", "text/csv", "", "", "\n", "400 the file is empty"},
+		{"a row above the limit", "text/csv", "", "currency=EUR", "sku,name,price\nA," + strings.Repeat("x", 200<<10) + ",5\nB,Lamp,5\n", "2 refused: row is longer than 131072 bytes|3 created B 5.00 EUR"},
+		{"a parameter that is not valid", "text/csv", "", "empty=never", "sku\nA\n", "400 -empty must be clear or keep"},
+		{"a preset that does not exist", "text/csv", "", "preset=excel", "sku\nA\n", "400 preset"},
+		{"an encoding that does not exist", "text/csv; charset=x", "", "", "sku\nA\n", `400 -encoding \"x\" is unknown`},
+		{"another type", "text/plain", "", "", "sku\nA\n", "415 text/csv"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &system{}
+			w, body := call(t, "POST", serve(t, s)+"/api/v1/imports?"+tt.query, tt.body, "Content-Type", tt.contentType, "Content-Encoding", tt.encoding)
+			status, detail, _ := strings.Cut(tt.want, " ")
+			if w.StatusCode != http.StatusOK {
+				if status != fmt.Sprint(w.StatusCode) || !strings.Contains(body, detail) {
+					t.Errorf("response %d %s; want %s", w.StatusCode, body, tt.want)
+				}
+				return
+			}
+			wanted := strings.Split(tt.want, "|")
+			lines := bufio.NewScanner(strings.NewReader(body))
+			n := 0
+			for ; lines.Scan(); n++ {
+				if got := describe(t, s, lines.Bytes()); n >= len(wanted) || !strings.HasPrefix(got, wanted[n]) {
+					t.Errorf("result %d is %q; want %q", n+1, got, wanted)
+				}
+			}
+			if n != len(wanted) {
+				t.Errorf("%d results; want %d", n, len(wanted))
+			}
+		})
+	}
+	t.Run("a file of comments ends", func(t *testing.T) {
+		w, body := call(t, "POST", serve(t, &system{})+"/api/v1/imports", "sku,name\n"+strings.Repeat("#\n", 100_000), "Content-Type", "text/csv")
+		if w.StatusCode != http.StatusOK || len(body) > 5<<20 || !strings.Contains(body[len(body)-1000:], `{"problem":`) {
+			t.Errorf("response %d with %d bytes; want a problem after 10,000 rows", w.StatusCode, len(body))
+		}
+	})
+}
+
+// describe returns a result of an import with the SKU and price that its product has.
+func describe(t *testing.T, s *system, line []byte) string {
+	t.Helper()
+	var r api.ImportResult
+	if err := json.Unmarshal(line, &r); err != nil {
+		t.Fatalf("%v: %s", err, line)
+	}
+	text := fmt.Sprintf("%d %s", r.Line, r.Outcome)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.events {
+		if e.Position.String() == r.Position {
+			text += fmt.Sprintf(" %s %s %s", e.Product.SKU, e.Product.Price.Amount(), e.Product.Price.Currency)
+		}
+	}
+	for _, f := range r.Problem.Errors {
+		text += ": " + f.Field + " " + f.Reason
+	}
+	for _, note := range r.Notes {
+		text += ": " + note
+	}
+	return text
+}
