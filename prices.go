@@ -71,17 +71,36 @@ func since(past []PastPrice, at time.Time) []PastPrice {
 // appendPastPrice returns the past prices of a product, oldest first, after its
 // price was replaced at the given time: those within pastTerm.
 func appendPastPrice(past []PastPrice, price Money, at time.Time) []PastPrice {
-	next := append(slices.Clone(since(past, at.Add(-pastTerm))), PastPrice{price, at})
-	if len(next) > MaxPastPrices {
+	return limitPastPrices(append(slices.Clone(since(past, at.Add(-pastTerm))), PastPrice{price, at}))
+}
+
+// limitPastPrices drops the oldest past prices beyond MaxPastPrices. It may change the
+// given list.
+func limitPastPrices(past []PastPrice) []PastPrice {
+	for len(past) > MaxPastPrices {
 		// The next price of the same currency takes over a lower amount: to show a prior
 		// price that is too low harms no buyer.
-		oldest := next[0]
-		next = next[1:]
-		if i := slices.IndexFunc(next, func(p PastPrice) bool { return p.Currency == oldest.Currency }); i >= 0 && oldest.Cmp(next[i].Decimal) < 0 {
-			next[i].Decimal = oldest.Decimal
+		oldest := past[0]
+		past = past[1:]
+		if i := slices.IndexFunc(past, func(p PastPrice) bool { return p.Currency == oldest.Currency }); i >= 0 && oldest.Cmp(past[i].Decimal) < 0 {
+			past[i].Decimal = oldest.Decimal
 		}
 	}
-	return next
+	return past
+}
+
+// MergePastPrices returns the past prices of two products that were sold under one SKU,
+// one after the other, as those of one product.
+func MergePastPrices(a, b []PastPrice) []PastPrice {
+	switch {
+	case len(b) == 0:
+		return a
+	case len(a) == 0:
+		return b
+	}
+	all := slices.Concat(a, b)
+	slices.SortStableFunc(all, func(p, q PastPrice) int { return p.Until.Compare(q.Until) })
+	return limitPastPrices(slices.CompactFunc(all, func(p, q PastPrice) bool { return p.Money == q.Money && p.Until.Equal(q.Until) }))
 }
 
 // withoutPrice returns the past prices as if the void price had never applied: the

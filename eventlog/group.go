@@ -83,8 +83,12 @@ type GroupState struct {
 	Products map[catalog.ID]catalog.Product // products of the group that exist or are deleted
 	Unread   catalog.ID                     // the first of Group.Products that was not loaded; zero if all were
 	Settled  map[ShardCommand]bool          // commands of the group that are in the journal
-	SKUs     map[string]catalog.ID          // owners of the SKUs of the group
-	LeftOut  map[int32]error                // shards that are not settled, and why: ErrFenced or ErrLeftOut
+	SKUs     SKUOwners                      // of the SKUs of the group
+	Keyless  map[catalog.ID]bool            // products of Products that do not own the key of their SKU
+	// FormerPrices are the past prices of deleted products, by the key of the SKU that
+	// they had last: of the keys of the group's SKUs.
+	FormerPrices map[string][]catalog.PastPrice
+	LeftOut      map[int32]error // shards that are not settled, and why: ErrFenced or ErrLeftOut
 }
 
 // ShardCommand identifies a command of a shard. Nothing keeps clients from sending
@@ -92,6 +96,45 @@ type GroupState struct {
 type ShardCommand struct {
 	Shard   int32
 	Command catalog.ID
+}
+
+// SKUKey returns the key to store for the last version of a product: that of its SKU, or
+// "" if it has none. A product without a key gets one when its SKU changes by more than
+// case, since another product may own that key.
+func (s GroupState) SKUKey(p catalog.Product) string {
+	key := catalog.SKUKey(p.SKU)
+	if s.Keyless[p.ID] && key == catalog.SKUKey(s.Products[p.ID].SKU) {
+		return ""
+	}
+	return key
+}
+
+// FormerKeys returns the keys of the SKUs that products had when the events deleted them,
+// by product. Of several products that had the same SKU it has only the last one.
+func (s GroupState) FormerKeys(events []catalog.Event) map[catalog.ID]string {
+	if !slices.ContainsFunc(events, func(e catalog.Event) bool { return e.Outcome == catalog.Deleted }) {
+		return nil
+	}
+	former, last := map[catalog.ID]string{}, map[string]catalog.ID{} // last by key
+	skus := map[catalog.ID]string{}
+	for _, e := range events {
+		id := e.Product.ID
+		switch e.Outcome {
+		case catalog.Created, catalog.Changed:
+			skus[id] = e.Product.SKU
+		case catalog.Deleted:
+			sku, ok := skus[id]
+			if !ok {
+				sku = s.Products[id].SKU
+			}
+			if sku != "" {
+				key := catalog.SKUKey(sku)
+				delete(former, last[key])
+				former[id], last[key] = key, id
+			}
+		}
+	}
+	return former
 }
 
 // FreedSKUs returns the ids of the products that no longer have the SKU that

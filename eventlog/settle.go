@@ -3,6 +3,7 @@ package eventlog
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"catalog"
@@ -30,7 +31,9 @@ type Settled struct {
 // command is settled in part. Batches with nothing to settle before it are left out
 // with ErrLeftOut.
 func Settle(g Group, k GroupState, now time.Time) []Settled {
-	d := decider{GroupState: k, now: now, owners: map[string]catalog.ID{}}
+	k.SKUs = SKUOwners{ByKey: maps.Clone(k.SKUs.ByKey), Without: maps.Clone(k.SKUs.Without)}
+	k.FormerPrices = maps.Clone(k.FormerPrices)
+	d := decider{GroupState: k, now: now}
 	all := make([]Settled, len(g))
 	for i, b := range g {
 		if err := k.LeftOut[b.Shard]; err != nil {
@@ -44,11 +47,10 @@ func Settle(g Group, k GroupState, now time.Time) []Settled {
 
 // decider is the state of Settle between two batches.
 type decider struct {
-	GroupState
-	now     time.Time
-	owners  map[string]catalog.ID // of SKUs whose owner differs from SKUs; the zero ID means free
-	bytes   int                   // of the events
-	stopped bool
+	GroupState // with SKUs and FormerPrices after the commands decided so far
+	now        time.Time
+	bytes      int // of the events
+	stopped    bool
 }
 
 // settle decides the commands of one batch.
@@ -75,6 +77,9 @@ func (d *decider) settle(b Batch) Settled {
 			p = d.Products[c.Product]
 			p.ID = c.Product
 		}
+		if !p.Exists() {
+			p.PastPrices = catalog.MergePastPrices(p.PastPrices, d.FormerPrices[catalog.SKUKey(c.SKU())])
+		}
 		e, err := catalog.Decide(p, c, d.now)
 		if err == nil && e.Applied() {
 			err = d.updateSKUs(p, e.Product)
@@ -84,6 +89,9 @@ func (d *decider) settle(b Batch) Settled {
 			e = c.Refused(p, refusal, d.now)
 		} else {
 			products[c.Product] = e.Product
+		}
+		if e.Outcome == catalog.Deleted && p.SKU != "" {
+			set(&d.FormerPrices, catalog.SKUKey(p.SKU), e.Product.PastPrices)
 		}
 		e.Position = catalog.Position{Shard: b.Shard, Seq: b.NextSeq + int64(len(events))}
 		events = append(events, e)
@@ -95,23 +103,17 @@ func (d *decider) settle(b Batch) Settled {
 // updateSKUs updates the owners of SKUs for the change of product p to next. It
 // returns a *Refusal if another product has the new SKU.
 func (d *decider) updateSKUs(p, next catalog.Product) error {
-	if next.SKU != "" && next.SKU != p.SKU {
-		owner, ok := d.owners[next.SKU]
-		if !ok {
-			owner = d.SKUs[next.SKU]
-		}
-		if owner != (catalog.ID{}) && owner != next.ID {
-			return &catalog.Refusal{
-				Code:   catalog.CodeSKUTaken,
-				Reason: fmt.Sprintf("product %s already has the SKU %q", owner, next.SKU),
-				Fields: []catalog.FieldError{{Field: "sku", Reason: "belongs to another product; choose another SKU, or change that product first"}},
-			}
-		}
-		d.owners[next.SKU] = next.ID
+	if next.SKU == p.SKU {
+		return nil
 	}
-	if p.SKU != "" && p.SKU != next.SKU {
-		d.owners[p.SKU] = catalog.ID{}
+	if owner := d.SKUs.Owner(next.SKU); next.SKU != "" && owner != (catalog.ID{}) && owner != next.ID {
+		return &catalog.Refusal{
+			Code:   catalog.CodeSKUTaken,
+			Reason: fmt.Sprintf("product %s already has the SKU %q, in this or another case", owner, next.SKU),
+			Fields: []catalog.FieldError{{Field: "sku", Reason: "belongs to another product; choose another SKU, or change that product first"}},
+		}
 	}
+	d.SKUs.move(next.ID, p.SKU, next.SKU)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,11 +38,9 @@ func newMemoryStore() *memoryStore {
 }
 
 func (w *memoryStore) settle(commands []catalog.Command) []catalog.Event {
-	skus := map[string]catalog.ID{}
+	var skus eventlog.SKUOwners
 	for _, p := range w.products {
-		if p.SKU != "" {
-			skus[p.SKU] = p.ID
-		}
+		skus.Add(p.ID, p.SKU, catalog.SKUKey(p.SKU))
 	}
 	b := eventlog.Batch{NextSeq: int64(len(w.journal)) + 1, Commands: commands}
 	events := eventlog.Settle(eventlog.Group{b}, eventlog.GroupState{Products: w.products, Settled: w.settled, SKUs: skus}, now)[0].Events
@@ -59,7 +58,7 @@ func (w *memoryStore) settle(commands []catalog.Command) []catalog.Event {
 // sent more than once.
 func drawCommands(t *rapid.T) []catalog.Command {
 	op := rapid.Custom(func(t *rapid.T) catalog.Operation {
-		sku := rapid.SampledFrom([]string{"", "A", "B", "C"}).Draw(t, "sku")
+		sku := rapid.SampledFrom([]string{"", "A", "a", "B", "C"}).Draw(t, "sku")
 		d := catalog.ProductData{SKU: sku, Name: rapid.SampledFrom([]string{"x", "y", ""}).Draw(t, "name"), Price: euros(int64(rapid.IntRange(0, 2).Draw(t, "price")))}
 		switch rapid.IntRange(0, 4).Draw(t, "op") {
 		case 0:
@@ -133,10 +132,11 @@ func TestSettle(t *testing.T) {
 				if p.SKU == "" {
 					continue
 				}
-				if owner, taken := owners[p.SKU]; taken || !p.Exists() {
+				key := strings.ToLower(p.SKU)
+				if owner, taken := owners[key]; taken || !p.Exists() {
 					t.Fatalf("SKU %s belongs to %s and %s", p.SKU, owner, p.ID)
 				}
-				owners[p.SKU] = p.ID
+				owners[key] = p.ID
 			}
 		}
 		outcomes := map[catalog.ID]int{}

@@ -306,7 +306,7 @@ func (g *Gateway) identify(ctx context.Context, rows []*importRow) error {
 	if err != nil {
 		return err
 	}
-	ids := map[string]catalog.ID{}
+	ids, created := map[string]catalog.ID{}, map[string]catalog.ID{}
 	for sku, b := range found.GetProducts() {
 		if ids[sku], err = wire.IDFromProto(b); err != nil {
 			return fmt.Errorf("look up SKU: %w", err)
@@ -316,12 +316,15 @@ func (g *Gateway) identify(ctx context.Context, rows []*importRow) error {
 		if r.id != (catalog.ID{}) {
 			continue
 		}
-		id, ok := ids[*r.patch.SKU]
-		if !ok { // rows with the same new SKU share one new product
-			id = newID()
-			ids[*r.patch.SKU] = id
+		var ok bool
+		if r.id, ok = ids[*r.patch.SKU]; ok {
+			continue
 		}
-		r.id = id
+		key := catalog.SKUKey(*r.patch.SKU)
+		if r.id, ok = created[key]; !ok { // rows with the same new SKU share one new product
+			r.id = newID()
+			created[key] = r.id
+		}
 	}
 	return nil
 }

@@ -84,14 +84,12 @@ func (s *system) settle(commands []catalog.Command) ([]catalog.Event, []eventlog
 	if s.sendErr != nil {
 		return nil, nil, s.sendErr
 	}
-	known := eventlog.GroupState{Products: s.products, Settled: map[eventlog.ShardCommand]bool{}, SKUs: map[string]catalog.ID{}}
+	known := eventlog.GroupState{Products: s.products, Settled: map[eventlog.ShardCommand]bool{}}
 	for _, e := range s.events {
 		known.Settled[eventlog.ShardCommand{Command: e.Command}] = true
 	}
 	for _, p := range s.products {
-		if p.SKU != "" {
-			known.SKUs[p.SKU] = p.ID
-		}
+		known.SKUs.Add(p.ID, p.SKU, catalog.SKUKey(p.SKU))
 	}
 	events := eventlog.Settle(eventlog.Group{{NextSeq: int64(len(s.events) + 1), Commands: commands}}, known, wire.TruncateTime(time.Now()))[0].Events
 	s.events = append(s.events, events...)
@@ -154,10 +152,12 @@ func (s *system) GetReceipt(_ context.Context, r *catalogv1.GetReceiptRequest, _
 func (s *system) FindSKUs(_ context.Context, r *catalogv1.FindSKUsRequest, _ ...grpc.CallOption) (*catalogv1.FindSKUsResponse, error) {
 	s.mu.Lock()
 	found := &catalogv1.FindSKUsResponse{Products: map[string][]byte{}}
+	var skus eventlog.SKUOwners
 	for _, p := range s.products {
-		if p.SKU != "" && slices.Contains(r.GetSkus(), p.SKU) {
-			found.Products[p.SKU] = p.ID[:]
-		}
+		skus.Add(p.ID, p.SKU, catalog.SKUKey(p.SKU))
+	}
+	for sku, id := range skus.Owners(r.GetSkus()) {
+		found.Products[sku] = id[:]
 	}
 	then := s.onFind
 	s.onFind = nil

@@ -77,6 +77,9 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 			{"an SKU moves to another product in one batch", skuMoved},
 			{"two products swap their SKUs in one batch", skuSwapped},
 			{"an SKU is free after its product is deleted", skuFreed},
+			{"SKUs that differ only in case are one, kept as written", skuCase},
+			{"products of an earlier version with such SKUs stay as they are", skuClash},
+			{"past prices go to the next product with the SKU of a deleted one", skuFormerPrices},
 		}},
 		{"journal", []engineTest[Store]{
 			{"ranges are returned in order", journalRanges},

@@ -25,7 +25,7 @@ func settleRandom(t *testing.T, s Store) {
 		var (
 			products = map[catalog.ID]catalog.Product{}
 			settled  = map[eventlog.ShardCommand]bool{}
-			skus     = map[string]catalog.ID{}
+			former   = map[string][]catalog.PastPrice{}
 			journals [shards][]catalog.Event
 			owners   [shards]*owner
 			now      = moment
@@ -38,12 +38,8 @@ func settleRandom(t *testing.T, s Store) {
 			owners[shard] = &owner{s, st}
 		}
 		start := [shards]int64{owners[0].st.NextSeq, owners[1].st.NextSeq}
-		sku := rapid.Map(rapid.IntRange(0, 3), func(n int) string {
-			if n == 0 {
-				return ""
-			}
-			return name("sku", n)
-		})
+		skus := []string{"", name("sku", 1), name("SKU", 1), name("sku", 2)} // two differ only in case
+		sku := rapid.SampledFrom(skus)
 		names := rapid.SampledFrom([]string{"Chair", "Stool", ""}) // "" is refused
 		ops := rapid.Custom(func(r *rapid.T) catalog.Operation {
 			d := catalog.ProductData{SKU: sku.Draw(r, "sku"), Name: names.Draw(r, "name"), Price: price(1, 0, "EUR")}
@@ -78,7 +74,7 @@ func settleRandom(t *testing.T, s Store) {
 				g = append(g, o.batch(commands...))
 			}
 			now = now.Add(time.Duration(rapid.IntRange(-10, 1000).Draw(r, "pause")) * time.Millisecond)
-			all := eventlog.Settle(g, eventlog.GroupState{Products: products, Settled: settled, SKUs: skus}, now)
+			all := eventlog.Settle(g, eventlog.GroupState{Products: products, Settled: settled, SKUs: ownersOf(products), FormerPrices: former}, now)
 			got, err := s.Settle(ctx, g, now)
 			if err != nil {
 				r.Fatal(err)
@@ -92,15 +88,10 @@ func settleRandom(t *testing.T, s Store) {
 					settled[eventlog.ShardCommand{Shard: e.Shard, Command: e.Command}] = true
 				}
 				for _, p := range eventlog.LastVersions(want) {
-					if skus[products[p.ID].SKU] == p.ID {
-						delete(skus, products[p.ID].SKU)
+					if sku := products[p.ID].SKU; p.Deleted && sku != "" {
+						former[catalog.SKUKey(sku)] = p.PastPrices
 					}
 					products[p.ID] = p
-				}
-			}
-			for _, p := range products {
-				if p.SKU != "" {
-					skus[p.SKU] = p.ID
 				}
 			}
 		}
@@ -118,9 +109,17 @@ func settleRandom(t *testing.T, s Store) {
 		for _, p := range products {
 			sameProduct(ctx, r, s, p)
 		}
-		got, err := s.SKUs(ctx, []string{name("sku", 1), name("sku", 2), name("sku", 3)})
-		if err != nil || !maps.Equal(got, skus) {
-			r.Fatalf("SKUs = %v, %v; want %v", got, err, skus)
+		got, err := s.SKUs(ctx, skus)
+		if want := ownersOf(products).Owners(skus); err != nil || !maps.Equal(got, want) {
+			r.Fatalf("SKUs = %v, %v; want %v", got, err, want)
 		}
 	})
+}
+
+// ownersOf returns the owners of the SKUs of products.
+func ownersOf(products map[catalog.ID]catalog.Product) (owners eventlog.SKUOwners) {
+	for _, p := range products {
+		owners.Add(p.ID, p.SKU, catalog.SKUKey(p.SKU))
+	}
+	return owners
 }

@@ -31,7 +31,7 @@ func retriable(err error) bool {
 	}
 	switch pgErr.Code {
 	case uniqueViolation:
-		return pgErr.ConstraintName == "products_sku" || strings.HasPrefix(pgErr.TableName, "journal")
+		return pgErr.ConstraintName == "products_sku" || pgErr.ConstraintName == "products_sku_key" || strings.HasPrefix(pgErr.TableName, "journal")
 	case deadlockDetected, serializationFailure:
 		return true
 	}

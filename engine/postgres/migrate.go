@@ -43,8 +43,8 @@ const (
 	migrationStatementTimeout = 10 * time.Minute
 )
 
-// Migrate brings the tables of the database up to date, and the view
-// product_fields. It may run while services run, and concurrently: one call
+// Migrate brings the tables of the database up to date, the view product_fields, and the
+// keys of SKUs that an earlier version of the writer has stored. It may run while services run, and concurrently: one call
 // migrates, the others wait. An interrupted call is continued by the next one.
 // report, which may be nil, is called with lines on the progress.
 func Migrate(ctx context.Context, url string, report func(string)) error {
@@ -52,7 +52,10 @@ func Migrate(ctx context.Context, url string, report func(string)) error {
 		if err := m.retryLocks(ctx, func() error { _, err := m.provider.Up(ctx); return err }); err != nil {
 			return err
 		}
-		return m.retryLocks(ctx, func() error { return createFieldsView(ctx, m.db) })
+		if err := m.retryLocks(ctx, func() error { return createFieldsView(ctx, m.db) }); err != nil {
+			return err
+		}
+		return m.setSKUKeys(ctx)
 	})
 }
 
@@ -181,6 +184,10 @@ func (m *migrator) plan(ctx context.Context, version int64, empty bool) (string,
 		return "change the empty tables", nil
 	case version == journalPartitionsVersion:
 		return m.planJournalPartitions(ctx)
+	case version == skuKeysVersion:
+		return "add two columns to the products and build their indexes while writers continue; " +
+			"then set the key of each SKU in statements of 1,000 products, which writes each product once more; " +
+			"products whose SKUs differ only in case stay as they are and are listed", nil
 	}
 	return "change the definition of a table, without reading its rows; locks the table for some milliseconds", nil
 }
@@ -194,6 +201,8 @@ func (m *migrator) lostByDown(ctx context.Context, version int64) (lost string, 
 		query = "SELECT CASE WHEN max(archived) > 0 THEN 'which events of the journal are archived; programs would take them for missing' ELSE '' END FROM shards"
 	case positionsVersion:
 		query = "SELECT CASE WHEN max(stopped) > '' THEN 'which shards are stopped; programs would skip commands that were accepted' ELSE '' END FROM shards"
+	case skuKeysVersion:
+		query = "SELECT CASE WHEN count(former_key) > 0 THEN 'the SKUs of deleted products; a product that is created with one of them would not get its past prices' ELSE '' END FROM products"
 	default:
 		return "", nil
 	}

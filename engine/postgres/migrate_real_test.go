@@ -3,6 +3,8 @@
 package postgres_test
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -88,5 +90,76 @@ func TestMigrate(t *testing.T) {
 			t.Fatal(err)
 		}
 		exec("SELECT sku FROM product_fields")
+	})
+}
+
+// TestMigrate_skuKeys has products that an earlier version of the writer has stored, or
+// changes beside the present one: it does not know keys.
+func TestMigrate_skuKeys(t *testing.T) {
+	t.Parallel()
+	url := migrated(t)
+	conn := connect(t, url)
+	exec := func(statement string) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const rows = `INSERT INTO products (id, shard, version, deleted, sku, data, past_prices, created_at, updated_at)
+		SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 0, 1, false, sku, json_build_object('sku', sku, 'name', 'Chair', 'price', json_build_object('amount', '1', 'currency', 'EUR')), '', now(), now() `
+	exec(rows + "FROM (VALUES (1, 'AB'), (2, 'ab'), (3, 'Ä-1'), (4, NULL)) AS g (n, sku)")
+	exec(rows + "FROM (SELECT n, 'SKU-' || n AS sku FROM generate_series(10, 2500) AS n) AS g")
+	id := func(n int) catalog.ID {
+		return catalog.ID([]byte{0, 0, 0, 0, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, byte(n)})
+	}
+	migrate := func() (report string) {
+		t.Helper()
+		var lines []string
+		if err := postgres.Migrate(t.Context(), url, func(line string) { lines = append(lines, line) }); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(lines, "\n")
+	}
+	s := open(t, postgres.Config{URL: url})
+	owners := func(want map[string]catalog.ID) {
+		t.Helper()
+		skus := []string{"AB", "ab", "aB", "ä-1", "sku-2500", "c"}
+		got, err := s.SKUs(t.Context(), skus)
+		if err != nil || !maps.Equal(got, want) {
+			t.Errorf("SKUs = %v, %v; want %v", got, err, want)
+		}
+	}
+	last, err := catalog.ParseID("00000000-0000-7000-8000-000000002500")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("before, each product has exactly its SKU", func(t *testing.T) {
+		owners(map[string]catalog.ID{"AB": id(1), "ab": id(2)})
+	})
+	t.Run("keys are set, and clashes are reported", func(t *testing.T) {
+		report := migrate()
+		for _, want := range []string{"set the keys of 2493 SKUs", fmt.Sprintf("product %s has the SKU \"ab\", product %s has \"AB\"", id(2), id(1))} {
+			if !strings.Contains(report, want) {
+				t.Errorf("the report lacks %q:\n%s", want, report)
+			}
+		}
+		owners(map[string]catalog.ID{"AB": id(1), "ab": id(2), "aB": id(1), "ä-1": id(3), "sku-2500": last})
+	})
+	t.Run("another run sets no key", func(t *testing.T) {
+		if report := migrate(); strings.Contains(report, "set the keys") {
+			t.Errorf("report:\n%s", report)
+		}
+	})
+	t.Run("an SKU that an earlier version has changed or deleted is free", func(t *testing.T) {
+		exec(fmt.Sprintf("UPDATE products SET sku = 'C' WHERE id = '%s'", id(1)))
+		exec(fmt.Sprintf("UPDATE products SET sku = NULL, deleted = true WHERE id = '%s'", id(3)))
+		b := batch(claim(t, s), "ä-1")
+		events, _, err := settle(t.Context(), s, b)
+		if err != nil || events[0].Outcome != catalog.Created {
+			t.Fatalf("Settle = %+v, %v; want a product with the SKU that is free", events, err)
+		}
+		owners(map[string]catalog.ID{"ab": id(2), "ä-1": events[0].Product.ID, "sku-2500": last})
+		migrate()
+		owners(map[string]catalog.ID{"ab": id(2), "AB": id(2), "aB": id(2), "ä-1": events[0].Product.ID, "sku-2500": last, "c": id(1)})
 	})
 }

@@ -26,13 +26,13 @@ func uuids(ids []catalog.ID) [][16]byte {
 
 const productColumns = "id, version, deleted, data, past_prices, created_at, updated_at"
 
-// scanProduct scans a row with productColumns.
-func scanProduct(row pgx.Row) (catalog.Product, error) {
+// scanProduct scans a row with productColumns, and further columns into more.
+func scanProduct(row pgx.Row, more ...any) (catalog.Product, error) {
 	var (
 		p          catalog.Product
 		data, past []byte
 	)
-	err := row.Scan((*[16]byte)(&p.ID), &p.Version, &p.Deleted, &data, &past, &p.CreatedAt, &p.UpdatedAt)
+	err := row.Scan(append([]any{(*[16]byte)(&p.ID), &p.Version, &p.Deleted, &data, &past, &p.CreatedAt, &p.UpdatedAt}, more...)...)
 	if err != nil {
 		return catalog.Product{}, err
 	}
@@ -61,17 +61,19 @@ func partsOf[T interface{ Size() int }](list []T) iter.Seq[[]T] {
 	}
 }
 
-// shardProduct is a product with its shard.
+// shardProduct is a product as it is stored.
 type shardProduct struct {
 	catalog.Product
-	shard int32
+	shard     int32
+	key       string // of its SKU; "" for none
+	formerKey string // of the SKU that it had when it was deleted; "" for none, or for the stored key
 }
 
 // queueProducts queues the statements that insert or replace products.
 func queueProducts(batch *pgx.Batch, products []shardProduct) error {
 	// Two transactions that compete for several SKUs insert them in the same order, so
 	// they cannot wait for each other.
-	slices.SortFunc(products, func(a, b shardProduct) int { return cmp.Compare(a.SKU, b.SKU) })
+	slices.SortFunc(products, func(a, b shardProduct) int { return cmp.Compare(a.key, b.key) })
 	for part := range partsOf(products) {
 		if err := queueProductPart(batch, part); err != nil {
 			return err
@@ -88,6 +90,8 @@ func queueProductPart(batch *pgx.Batch, products []shardProduct) error {
 		versions = make([]int64, n)
 		deleted  = make([]bool, n)
 		skus     = make([]string, n)
+		keys     = make([]string, n)
+		former   = make([]string, n)
 		data     = make([]string, n)
 		past     = make([][]byte, n)
 		created  = make([]time.Time, n)
@@ -99,36 +103,66 @@ func queueProductPart(batch *pgx.Batch, products []shardProduct) error {
 			return fmt.Errorf("past prices of product %s: %w", p.ID, err)
 		}
 		ids[i], shards[i], versions[i], deleted[i], skus[i], data[i] = p.ID, p.shard, p.Version, p.Deleted, p.SKU, string(wire.EncodeProductData(p.ProductData))
-		created[i], updated[i] = p.CreatedAt, p.UpdatedAt
+		keys[i], former[i], created[i], updated[i] = p.key, p.formerKey, p.CreatedAt, p.UpdatedAt
 	}
 	batch.Queue(`
-		INSERT INTO products (id, shard, version, deleted, sku, data, past_prices, created_at, updated_at)
-		SELECT id, shard, version, deleted, nullif(sku, ''), data::json, past_prices, created_at, updated_at
-		FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::boolean[], $5::text[], $6::text[], $7::bytea[], $8::timestamptz[], $9::timestamptz[])
-			AS p (id, shard, version, deleted, sku, data, past_prices, created_at, updated_at)
+		INSERT INTO products (id, shard, version, deleted, sku, sku_key, former_key, data, past_prices, created_at, updated_at)
+		SELECT id, shard, version, deleted, nullif(sku, ''), nullif(sku_key, ''), nullif(former_key, ''), data::json, past_prices, created_at, updated_at
+		FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bytea[], $10::timestamptz[], $11::timestamptz[])
+			AS p (id, shard, version, deleted, sku, sku_key, former_key, data, past_prices, created_at, updated_at)
 		ON CONFLICT (id) DO UPDATE SET
-			version = excluded.version, deleted = excluded.deleted, sku = excluded.sku, data = excluded.data,
+			version = excluded.version, deleted = excluded.deleted, sku = excluded.sku, sku_key = excluded.sku_key,
+			former_key = CASE WHEN excluded.deleted THEN coalesce(excluded.former_key, products.former_key) END, data = excluded.data,
 			past_prices = excluded.past_prices, created_at = excluded.created_at, updated_at = excluded.updated_at`,
-		ids, shards, versions, deleted, skus, data, past, created, updated)
+		ids, shards, versions, deleted, skus, keys, former, data, past, created, updated)
 	return nil
 }
 
-const selectSKUs = "SELECT sku, id FROM products WHERE sku = ANY($1)"
+// selectSKUs selects the products that have an SKU of $1 or a key of $2, and the past
+// prices of those that had one when they were deleted. Products that have both are not
+// selected twice, unless letters outside of ASCII differ in case.
+const selectSKUs = `
+	SELECT id, coalesce(sku, ''), sku_key, NULL::bytea FROM products WHERE sku_key = ANY($2)
+	UNION ALL SELECT id, sku, coalesce(sku_key, ''), NULL::bytea FROM products WHERE sku = ANY($1) AND (sku_key IS NULL OR lower(sku) <> sku_key)
+	UNION ALL SELECT id, '', former_key, past_prices FROM products WHERE former_key = ANY($2) AND deleted`
 
-// scanSKUs adds the rows of selectSKUs to owners.
-func scanSKUs(rows pgx.Rows, owners map[string]catalog.ID) error {
-	defer rows.Close()
-	for rows.Next() {
-		var (
-			sku string
-			id  [16]byte
-		)
-		if err := rows.Scan(&sku, &id); err != nil {
-			return fmt.Errorf("read SKUs: %w", err)
-		}
-		owners[sku] = id
+// skuKeys returns the keys of SKUs, without duplicates.
+func skuKeys(skus []string) []string {
+	keys := make([]string, len(skus))
+	for i, sku := range skus {
+		keys[i] = catalog.SKUKey(sku)
 	}
-	return rows.Err()
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// scanSKUs adds the rows of selectSKUs.
+func (k *groupState) scanSKUs(rows pgx.Rows) error {
+	var (
+		id       catalog.ID
+		sku, key string
+		past     []byte
+	)
+	_, err := pgx.ForEachRow(rows, []any{(*[16]byte)(&id), &sku, &key, &past}, func() error {
+		switch {
+		case past != nil:
+			prices, err := wire.DecodePastPrices(past)
+			if err != nil {
+				return fmt.Errorf("product %s: %w", id, err)
+			}
+			if k.FormerPrices == nil {
+				k.FormerPrices = map[string][]catalog.PastPrice{}
+			}
+			k.FormerPrices[key] = catalog.MergePastPrices(k.FormerPrices[key], prices)
+		case !k.SKUs.Add(id, sku, key) && key != "":
+			k.staleKeys = append(k.staleKeys, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read SKUs: %w", err)
+	}
+	return nil
 }
 
 // validText returns the SKUs that PostgreSQL can represent. No product can have

@@ -105,13 +105,16 @@ func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error 
 		// SKUs that move to other products must be free before their new owners are
 		// written.
 		batch.Queue(freeSKUs, uuids(ids))
-		rows := make([]shardProduct, len(products))
+		rows, former := make([]shardProduct, len(products)), eventlog.GroupState{}.FormerKeys(events)
 		for i, p := range products {
-			rows[i] = shardProduct{p, shards[p.ID]}
+			rows[i] = shardProduct{Product: p, shard: shards[p.ID], formerKey: former[p.ID]}
 		}
 		if err := queueProducts(&batch, rows); err != nil {
 			return err
 		}
+		// An earlier version may have made events with SKUs that differ only in case.
+		keys := missingKeysOf(products)
+		batch.Queue(setKeys, keys.ids, keys.skus, keys.keys)
 		return tx.SendBatch(ctx, &batch).Close()
 	})
 	if err != nil {

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -54,7 +56,7 @@ func (s *Store) settle(ctx context.Context, g eventlog.Group, now time.Time) ([]
 	if err != nil {
 		return nil, err
 	}
-	settled := eventlog.Settle(g, state, wire.TruncateTime(now))
+	settled := eventlog.Settle(g, state.GroupState, wire.TruncateTime(now))
 	failpoint.Here(failpoint.WriterDecided)
 	w := newWrites(g, settled, state)
 
@@ -90,18 +92,28 @@ const (
 	lockShard  = "SELECT " + stateColumns + " FROM shards WHERE shard = ANY($1) FOR NO KEY UPDATE"
 	lockShards = "SELECT " + stateColumns + " FROM shards WHERE shard = ANY($1) ORDER BY shard FOR NO KEY UPDATE SKIP LOCKED"
 
-	selectProducts = "SELECT " + productColumns + " FROM unnest($1::uuid[]) WITH ORDINALITY AS g (id, place) JOIN products USING (id) ORDER BY place"
+	selectProducts = "SELECT " + productColumns + ", coalesce(sku_key, '') FROM unnest($1::uuid[]) WITH ORDINALITY AS g (id, place) JOIN products USING (id) ORDER BY place"
 	selectCommands = "SELECT shard, command FROM unnest($1::integer[], $2::uuid[]) AS g (shard, command) JOIN journal USING (shard, command)"
-	freeSKUs       = "UPDATE products SET sku = NULL WHERE id = ANY($1)"
+	freeSKUs       = "UPDATE products SET former_key = sku_key, sku = NULL, sku_key = NULL WHERE id = ANY($1)"
+	freeKeys       = "UPDATE products SET sku_key = NULL WHERE id = ANY($1)"
+	freeFormerKeys = "UPDATE products SET former_key = NULL WHERE former_key = ANY($1)"
 )
+
+// groupState is what eventlog.Settle needs, and what the store has to correct.
+type groupState struct {
+	eventlog.GroupState
+	// staleKeys are products with the key of a former SKU, which an earlier version of
+	// the writer has changed: it does not know keys.
+	staleKeys []catalog.ID
+}
 
 // readGroupState begins a transaction, locks the rows of the shards, compares them
 // with the batches and reads what eventlog.Settle needs.
-func readGroupState(ctx context.Context, conn *pgxpool.Conn, g eventlog.Group) (eventlog.GroupState, error) {
-	k := eventlog.GroupState{
-		Products: map[catalog.ID]catalog.Product{}, Settled: map[eventlog.ShardCommand]bool{},
-		SKUs: map[string]catalog.ID{}, LeftOut: map[int32]error{},
-	}
+func readGroupState(ctx context.Context, conn *pgxpool.Conn, g eventlog.Group) (groupState, error) {
+	k := groupState{GroupState: eventlog.GroupState{
+		Products: map[catalog.ID]catalog.Product{}, Keyless: map[catalog.ID]bool{}, Settled: map[eventlog.ShardCommand]bool{},
+		LeftOut: map[int32]error{},
+	}}
 	shards, lock := make([]int32, len(g)), lockShards
 	for i, b := range g {
 		shards[i] = b.Shard
@@ -125,7 +137,8 @@ func readGroupState(ctx context.Context, conn *pgxpool.Conn, g eventlog.Group) (
 	})
 	batch.Queue(selectProducts, uuids(g.Products())).Query(func(rows pgx.Rows) error {
 		for bytes := 0; rows.Next(); {
-			p, err := scanProduct(rows)
+			var key string
+			p, err := scanProduct(rows, &key)
 			if err != nil {
 				return fmt.Errorf("read products: %w", err)
 			}
@@ -135,6 +148,9 @@ func readGroupState(ctx context.Context, conn *pgxpool.Conn, g eventlog.Group) (
 			}
 			bytes += p.Size()
 			k.Products[p.ID] = p
+			if key != catalog.SKUKey(p.SKU) {
+				k.Keyless[p.ID] = true
+			}
 		}
 		return rows.Err()
 	})
@@ -154,7 +170,7 @@ func readGroupState(ctx context.Context, conn *pgxpool.Conn, g eventlog.Group) (
 		return rows.Err()
 	})
 	if skus := validText(g.SKUs()); len(skus) > 0 {
-		batch.Queue(selectSKUs, skus).Query(func(rows pgx.Rows) error { return scanSKUs(rows, k.SKUs) })
+		batch.Queue(selectSKUs, skus, skuKeys(skus)).Query(k.scanSKUs)
 	}
 	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
 		return k, err
@@ -179,12 +195,14 @@ type writes struct {
 	events      []catalog.Event
 	products    []shardProduct
 	freed       []catalog.ID // products that no longer have their SKU
+	staleKeys   []catalog.ID
+	formerKeys  []string // of the SKUs of deleted products
 	deadLetters []eventlog.DeadLetter
 }
 
 // newWrites returns what the transaction writes for what is settled of the group.
-func newWrites(g eventlog.Group, settled []eventlog.Settled, state eventlog.GroupState) writes {
-	var w writes
+func newWrites(g eventlog.Group, settled []eventlog.Settled, state groupState) writes {
+	w := writes{staleKeys: state.staleKeys}
 	for i, s := range settled {
 		if s.Err != nil {
 			continue
@@ -194,8 +212,13 @@ func newWrites(g eventlog.Group, settled []eventlog.Settled, state eventlog.Grou
 		w.events, w.deadLetters = append(w.events, s.Events...), append(w.deadLetters, b.DeadLetters...)
 		w.freed = append(w.freed, state.FreedSKUs(products)...)
 		for _, p := range products {
-			w.products = append(w.products, shardProduct{p, b.Shard})
+			w.products = append(w.products, shardProduct{Product: p, shard: b.Shard, key: state.SKUKey(p)})
 		}
+	}
+	former := state.FormerKeys(w.events)
+	w.formerKeys = slices.Collect(maps.Values(former))
+	for i := range w.products {
+		w.products[i].formerKey = former[w.products[i].ID]
 	}
 	return w
 }
@@ -212,6 +235,12 @@ func (w writes) commit(ctx context.Context, conn *pgxpool.Conn) error {
 	// written.
 	if len(w.freed) > 0 {
 		batch.Queue(freeSKUs, uuids(w.freed))
+	}
+	if len(w.staleKeys) > 0 {
+		batch.Queue(freeKeys, uuids(w.staleKeys))
+	}
+	if len(w.formerKeys) > 0 {
+		batch.Queue(freeFormerKeys, w.formerKeys)
 	}
 	if err := queueProducts(&batch, w.products); err != nil {
 		return err

@@ -35,7 +35,8 @@ func TestSettle_skuRace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := other.Exec(t.Context(), `
-		INSERT INTO products VALUES (gen_random_uuid(), 1, 1, false, 'A-1', '{}', '', now(), now())`); err != nil {
+		INSERT INTO products (id, shard, version, deleted, sku, sku_key, data, past_prices, created_at, updated_at)
+		VALUES (gen_random_uuid(), 1, 1, false, 'a-1', 'a-1', '{}', '', now(), now())`); err != nil {
 		t.Fatal(err)
 	}
 	type result struct {

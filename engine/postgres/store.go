@@ -150,18 +150,19 @@ func (s *Store) History(ctx context.Context, product catalog.ID, before int64, l
 	return events, more, nil
 }
 
-// SKUs returns the products that have the SKUs, by SKU. SKUs without a product
-// are absent from the map.
+// SKUs returns the products that have the SKUs, in this or another case, by SKU. SKUs
+// without a product are absent from the map.
 func (s *Store) SKUs(ctx context.Context, skus []string) (map[string]catalog.ID, error) {
-	owners := make(map[string]catalog.ID, len(skus))
-	rows, err := s.pool.Query(ctx, selectSKUs, validText(skus))
+	var found groupState
+	valid := validText(skus)
+	rows, err := s.pool.Query(ctx, selectSKUs, valid, skuKeys(valid))
 	if err == nil {
-		err = scanSKUs(rows, owners)
+		err = found.scanSKUs(rows)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("owners of %d SKUs: %w", len(skus), markUnavailable(err))
 	}
-	return owners, nil
+	return found.SKUs.Owners(valid), nil
 }
 
 // Product returns the product, which may be a tombstone, or ErrNotFound.

@@ -70,8 +70,10 @@ func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error 
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		products := eventlog.LastVersions(events)
 		ids, byShard := make([]catalog.ID, len(products)), map[int32][]catalog.Event{}
+		appended := eventlog.GroupState{Products: map[catalog.ID]catalog.Product{}, Keyless: map[catalog.ID]bool{}}
 		for i, p := range products {
 			ids[i] = p.ID
+			appended.Products[p.ID], appended.Keyless[p.ID] = p, true // without a key
 		}
 		for _, e := range events {
 			byShard[e.Shard] = append(byShard[e.Shard], e)
@@ -90,11 +92,13 @@ func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error 
 			if n, err := result.RowsAffected(); err != nil || n != 1 {
 				return errors.Join(err, fmt.Errorf("%w: event %s is not the next one of its shard", catalog.ErrFenced, part[0].Position))
 			}
-			if err := saveEvents(ctx, tx, shard, part); err != nil {
+			if err := saveEvents(ctx, tx, shard, part, appended); err != nil {
 				return err
 			}
 		}
-		return nil
+		// An earlier version may have made events with SKUs that differ only in case.
+		_, err := setKeys(ctx, tx, products)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("append %d events: %w", len(events), err)

@@ -111,31 +111,48 @@ func idList(ids []catalog.ID) string {
 const productColumns = "id, version, deleted, data, past_prices, created_at, updated_at"
 
 const upsertProduct = `
-	INSERT INTO products (id, shard, version, deleted, sku, data, past_prices, created_at, updated_at)
-	VALUES (?, ?, ?, ?, nullif(?, ''), ?, ?, ?, ?)
+	INSERT INTO products (id, shard, version, deleted, sku, sku_key, former_key, data, past_prices, created_at, updated_at)
+	VALUES (?, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?, ?, ?)
 	ON CONFLICT (id) DO UPDATE SET
-		version = excluded.version, deleted = excluded.deleted, sku = excluded.sku, data = excluded.data,
+		version = excluded.version, deleted = excluded.deleted, sku = excluded.sku, sku_key = excluded.sku_key,
+		former_key = CASE WHEN excluded.deleted THEN coalesce(excluded.former_key, products.former_key) END, data = excluded.data,
 		past_prices = excluded.past_prices, created_at = excluded.created_at, updated_at = excluded.updated_at`
 
-// productArgs returns the arguments of upsertProduct for a product of the shard.
-func productArgs(shard int32, p catalog.Product) ([]any, error) {
+// productArgs returns the arguments of upsertProduct for a product of the shard: key is
+// that of its SKU, and former that of the SKU that it had when it was deleted.
+func productArgs(shard int32, p catalog.Product, key, former string) ([]any, error) {
 	past, err := wire.EncodePastPrices(p.PastPrices)
 	if err != nil {
 		return nil, fmt.Errorf("product %s: %w", p.ID, err)
 	}
-	return []any{p.ID[:], shard, p.Version, p.Deleted, p.SKU, string(wire.EncodeProductData(p.ProductData)), past,
+	return []any{p.ID[:], shard, p.Version, p.Deleted, p.SKU, key, former, string(wire.EncodeProductData(p.ProductData)), past,
 		p.CreatedAt.UnixMicro(), p.UpdatedAt.UnixMicro()}, nil
 }
 
+// keyedProduct is a product with the stored key of its SKU.
+type keyedProduct struct {
+	catalog.Product
+	key string
+}
+
+// scanKeyedProduct scans a row with productColumns and sku_key.
+func scanKeyedProduct(row scanner) (p keyedProduct, err error) {
+	p.Product, err = scanProductAnd(row, &p.key)
+	return p, err
+}
+
 // scanProduct scans a row with productColumns.
-func scanProduct(row scanner) (catalog.Product, error) {
+func scanProduct(row scanner) (catalog.Product, error) { return scanProductAnd(row) }
+
+// scanProductAnd scans a row with productColumns, and further columns into more.
+func scanProductAnd(row scanner, more ...any) (catalog.Product, error) {
 	var (
 		p                catalog.Product
 		id, past         []byte
 		data             sql.RawBytes
 		created, updated int64
 	)
-	err := row.Scan(&id, &p.Version, &p.Deleted, &data, &past, &created, &updated)
+	err := row.Scan(append([]any{&id, &p.Version, &p.Deleted, &data, &past, &created, &updated}, more...)...)
 	if err != nil {
 		return catalog.Product{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -39,7 +40,9 @@ func (s *Store) Settle(ctx context.Context, g eventlog.Group, now time.Time) (se
 // readGroupState compares the rows of the shards with the batches and reads what
 // eventlog.Settle needs.
 func readGroupState(ctx context.Context, tx *sql.Tx, g eventlog.Group) (eventlog.GroupState, error) {
-	k := eventlog.GroupState{Products: map[catalog.ID]catalog.Product{}, Settled: map[eventlog.ShardCommand]bool{}, LeftOut: map[int32]error{}}
+	k := eventlog.GroupState{
+		Products: map[catalog.ID]catalog.Product{}, Keyless: map[catalog.ID]bool{}, Settled: map[eventlog.ShardCommand]bool{}, LeftOut: map[int32]error{},
+	}
 	for _, b := range g {
 		st, err := scanState(tx.QueryRowContext(ctx, selectState, b.Shard))
 		if err != nil {
@@ -55,14 +58,17 @@ func readGroupState(ctx context.Context, tx *sql.Tx, g eventlog.Group) (eventlog
 			k.Unread = ids[0]
 			break
 		}
-		products, err := query(ctx, tx, scanProduct,
-			"SELECT "+productColumns+" FROM products WHERE id IN (SELECT unhex(value) FROM json_each(?))", idList(ids))
+		products, err := query(ctx, tx, scanKeyedProduct,
+			"SELECT "+productColumns+", coalesce(sku_key, '') FROM products WHERE id IN (SELECT unhex(value) FROM json_each(?))", idList(ids))
 		if err != nil {
 			return k, fmt.Errorf("read products: %w", err)
 		}
 		for _, p := range products {
-			k.Products[p.ID] = p
+			k.Products[p.ID] = p.Product
 			bytes += p.Size()
+			if p.key != catalog.SKUKey(p.SKU) {
+				k.Keyless[p.ID] = true
+			}
 		}
 	}
 	commands := g.Commands()
@@ -79,40 +85,64 @@ func readGroupState(ctx context.Context, tx *sql.Tx, g eventlog.Group) (eventlog
 			k.Settled[c] = true
 		}
 	}
-	k.SKUs, err = skuOwners(ctx, tx, g.SKUs())
-	return k, err
+	return k, readSKUs(ctx, tx, g.SKUs(), &k)
 }
 
-// skuOwners returns the products that have the SKUs, by SKU.
-func skuOwners(ctx context.Context, q querier, skus []string) (map[string]catalog.ID, error) {
-	owners := make(map[string]catalog.ID, len(skus))
+// selectSKUs selects the products that have an SKU of ?1 or a key of ?2, and the past
+// prices of those that had one when they were deleted.
+const selectSKUs = `
+	SELECT id, coalesce(sku, ''), sku_key, NULL FROM products WHERE sku_key IN (SELECT value FROM json_each(?2))
+	UNION ALL SELECT id, sku, '', NULL FROM products WHERE sku IN (SELECT value FROM json_each(?1)) AND sku_key IS NULL
+	UNION ALL SELECT id, '', former_key, past_prices FROM products WHERE former_key IN (SELECT value FROM json_each(?2)) AND deleted`
+
+// readSKUs reads the owners of the SKUs and the past prices of their former owners.
+func readSKUs(ctx context.Context, q querier, skus []string, k *eventlog.GroupState) error {
 	if len(skus) == 0 {
-		return owners, nil
+		return nil
+	}
+	keys := make([]string, len(skus))
+	for i, sku := range skus {
+		keys[i] = catalog.SKUKey(sku)
 	}
 	list, err := json.Marshal(skus)
 	if err != nil {
-		return nil, fmt.Errorf("read SKUs: %w", err)
+		return fmt.Errorf("read SKUs: %w", err)
 	}
-	type owner struct {
-		sku string
-		id  catalog.ID
-	}
-	rows, err := query(ctx, q, func(row scanner) (o owner, err error) {
-		var id []byte
-		err = row.Scan(&o.sku, &id)
-		copy(o.id[:], id)
-		return o, err
-	}, "SELECT sku, id FROM products WHERE sku IN (SELECT value FROM json_each(?))", string(list))
+	keyList, err := json.Marshal(keys)
 	if err != nil {
-		return nil, fmt.Errorf("read SKUs: %w", err)
+		return fmt.Errorf("read SKUs: %w", err)
 	}
-	for _, o := range rows {
-		owners[o.sku] = o.id
+	type found struct {
+		id       catalog.ID
+		sku, key string
+		past     []catalog.PastPrice
 	}
-	return owners, nil
+	rows, err := query(ctx, q, func(row scanner) (f found, err error) {
+		var id, past []byte
+		if err := row.Scan(&id, &f.sku, &f.key, &past); err != nil {
+			return f, err
+		}
+		copy(f.id[:], id)
+		f.past, err = wire.DecodePastPrices(past)
+		return f, err
+	}, selectSKUs, string(list), string(keyList))
+	if err != nil {
+		return fmt.Errorf("read SKUs: %w", err)
+	}
+	k.FormerPrices = map[string][]catalog.PastPrice{}
+	for _, f := range rows {
+		k.SKUs.Add(f.id, f.sku, f.key)
+		if f.past != nil {
+			k.FormerPrices[f.key] = catalog.MergePastPrices(k.FormerPrices[f.key], f.past)
+		}
+	}
+	return nil
 }
 
-const freeSKUs = "UPDATE products SET sku = NULL WHERE id IN (SELECT unhex(value) FROM json_each(?))"
+const (
+	freeSKUs       = "UPDATE products SET former_key = sku_key, sku = NULL, sku_key = NULL WHERE id IN (SELECT unhex(value) FROM json_each(?))"
+	freeFormerKeys = "UPDATE products SET former_key = NULL WHERE former_key = ?"
+)
 
 // writeGroup writes what is settled of the group, and the rows of the shards.
 func writeGroup(ctx context.Context, tx *sql.Tx, g eventlog.Group, settled []eventlog.Settled, state eventlog.GroupState) error {
@@ -132,7 +162,7 @@ func writeGroup(ctx context.Context, tx *sql.Tx, g eventlog.Group, settled []eve
 			continue
 		}
 		b := g[i].UpTo(s.To)
-		if err := saveEvents(ctx, tx, b.Shard, s.Events); err != nil {
+		if err := saveEvents(ctx, tx, b.Shard, s.Events, state); err != nil {
 			return err
 		}
 		if err := execEach(ctx, tx, insertDeadLetter, b.DeadLetters, deadLetterArgs); err != nil {
@@ -150,10 +180,17 @@ func writeGroup(ctx context.Context, tx *sql.Tx, g eventlog.Group, settled []eve
 }
 
 // saveEvents writes events of the shard and the last version of their products,
-// whose SKUs are free.
-func saveEvents(ctx context.Context, tx *sql.Tx, shard int32, events []catalog.Event) error {
-	products := eventlog.LastVersions(events)
-	if err := execEach(ctx, tx, upsertProduct, products, func(p catalog.Product) ([]any, error) { return productArgs(shard, p) }); err != nil {
+// whose SKUs are free. state is that before the events.
+func saveEvents(ctx context.Context, tx *sql.Tx, shard int32, events []catalog.Event, state eventlog.GroupState) error {
+	products, former := eventlog.LastVersions(events), state.FormerKeys(events)
+	keys := slices.Collect(maps.Values(former))
+	if err := execEach(ctx, tx, freeFormerKeys, keys, func(key string) ([]any, error) { return []any{key}, nil }); err != nil {
+		return fmt.Errorf("write products: %w", err)
+	}
+	err := execEach(ctx, tx, upsertProduct, products, func(p catalog.Product) ([]any, error) {
+		return productArgs(shard, p, state.SKUKey(p), former[p.ID])
+	})
+	if err != nil {
 		return fmt.Errorf("write products: %w", err)
 	}
 	if err := execEach(ctx, tx, insertEvent, events, eventArgs); err != nil {

@@ -20,6 +20,8 @@ import (
 	"sync"
 
 	"github.com/pressly/goose/v3"
+
+	"catalog"
 )
 
 //go:embed migrations/*.sql
@@ -36,7 +38,13 @@ type DB struct {
 	// mu is held during a write transaction on store or view. SQLite allows one
 	// writer and makes the second one poll; the mutex lets it wait instead.
 	mu sync.Mutex
+
+	clashes []catalog.ID
 }
+
+// Clashes returns the products whose SKU Open found to differ only in case from that of
+// another product.
+func (db *DB) Clashes() []catalog.ID { return db.clashes }
 
 // Open opens the database in the file at path and migrates its tables. It creates
 // the file if it does not exist; the folder must exist.
@@ -50,7 +58,7 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		view:  connect(path, 1, "synchronous(NORMAL)", "cache_size(-8000)"),
 		read:  connect(path, readConns, "query_only(1)"),
 	}
-	if err := migrate(ctx, db.store); err != nil {
+	if err := db.migrate(ctx); err != nil {
 		return nil, fmt.Errorf("open SQLite file %s: %w", path, errors.Join(err, db.Close()))
 	}
 	return db, nil
@@ -73,17 +81,20 @@ func connect(path string, connections int, pragmas ...string) *sql.DB {
 	return db
 }
 
-func migrate(ctx context.Context, db *sql.DB) error {
+func (db *DB) migrate(ctx context.Context) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithTableName("migrations"),
+	p, err := goose.NewProvider(goose.DialectSQLite3, db.store, files, goose.WithTableName("migrations"),
 		goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return err
 	}
-	_, err = p.Up(ctx)
+	if _, err = p.Up(ctx); err != nil {
+		return err
+	}
+	db.clashes, err = setSKUKeys(ctx, db.store)
 	return err
 }
 

@@ -168,10 +168,14 @@ func (s *Store) History(ctx context.Context, product catalog.ID, before int64, l
 	return events, more, nil
 }
 
-// SKUs returns the products that have the SKUs, by SKU. SKUs without a product
-// are absent from the map.
+// SKUs returns the products that have the SKUs, in this or another case, by SKU. SKUs
+// without a product are absent from the map.
 func (s *Store) SKUs(ctx context.Context, skus []string) (map[string]catalog.ID, error) {
-	return skuOwners(ctx, s.db.read, skus)
+	var k eventlog.GroupState
+	if err := readSKUs(ctx, s.db.read, skus, &k); err != nil {
+		return nil, err
+	}
+	return k.SKUs.Owners(skus), nil
 }
 
 // Product returns the product, which may be a tombstone, or ErrNotFound.

@@ -226,6 +226,6 @@ func (r *Row) finish(patch []byte) {
 	if id != (catalog.ID{}) {
 		r.Key = "id " + id.String()
 	} else {
-		r.Key = "sku " + *p.SKU
+		r.Key = "sku " + catalog.SKUKey(*p.SKU)
 	}
 }

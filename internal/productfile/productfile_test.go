@@ -90,7 +90,7 @@ func TestRead(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		expectRows(t, keys, "sku A", "id "+id)
+		expectRows(t, keys, "sku a", "id "+id)
 	})
 }
 

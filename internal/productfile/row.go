@@ -376,7 +376,7 @@ func (b *rowBuilder) continuation() string {
 	sku := b.firstText("sku")
 	name := b.firstText("name")
 	named := slices.ContainsFunc(b.sources, func(s source) bool { return s.To == "name" })
-	if sku != "" && sku == b.rows.lastSKU && b.rows.lastName && named && name == "" {
+	if sku != "" && strings.EqualFold(sku, b.rows.lastSKU) && b.rows.lastName && named && name == "" {
 		return continuationRows
 	}
 	b.rows.lastSKU, b.rows.lastName = sku, name != ""

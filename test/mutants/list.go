@@ -119,8 +119,23 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "two products get the same SKU",
-		file: "eventlog/settle.go", old: "owner != (catalog.ID{}) && owner != next.ID", new: "false",
+		file: "eventlog/settle.go", old: "owner != (catalog.ID{}) && owner != next.ID", new: "owner == (catalog.ID{1})",
 		pkg: "./eventlog", test: "TestSettle.*",
+	},
+	{
+		bug:  "SKUs that differ only in case are two",
+		file: "sku.go", old: "	return strings.ToLower(sku)\n", new: "	return sku\n",
+		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
+		bug:  "a product takes the key of the SKU of another one",
+		file: "eventlog/group.go", old: "	if s.Keyless[p.ID] && key ==", new: "	if false && key ==",
+		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
+		bug:  "a new product with the SKU of a deleted one forgets the past prices",
+		file: "eventlog/settle.go", old: "			p.PastPrices = catalog.MergePastPrices(", new: "			_ = catalog.MergePastPrices(",
+		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
 		bug:  "If-Match is ignored",
@@ -194,7 +209,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "two shards of a group get the same SKU",
-		file: "eventlog/settle.go", old: "		all[i] = d.settle(b)\n", new: "		d.owners = map[string]catalog.ID{}\n		all[i] = d.settle(b)\n",
+		file: "eventlog/settle.go", old: "		all[i] = d.settle(b)\n", new: "		d.SKUs = k.SKUs\n		k.SKUs.ByKey = maps.Clone(k.SKUs.ByKey)\n		all[i] = d.settle(b)\n",
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{

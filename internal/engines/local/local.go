@@ -102,7 +102,8 @@ func openMigrated(ctx context.Context, s *engines.Set, cfg Config, db *sqlite.DB
 	if cfg.Postgres.URL == "" {
 		return sqlite.NewStore(db), nil
 	}
-	if err := postgres.Migrate(ctx, cfg.Postgres.URL, nil); err != nil {
+	report := func(line string) { s.Log.InfoContext(ctx, "tables are being migrated", "progress", line) }
+	if err := postgres.Migrate(ctx, cfg.Postgres.URL, report); err != nil {
 		return nil, err
 	}
 	return store.Open(ctx, s, cfg.Postgres)
@@ -181,6 +182,9 @@ func openSQLite(ctx context.Context, s *engines.Set, dir *embedded.Dir) (*sqlite
 		return nil, err
 	}
 	s.OnClose(func() { db.Close() })
+	if clashes := db.Clashes(); len(clashes) > 0 {
+		s.Log.WarnContext(ctx, "products have SKUs that differ only in case from those of others; give each another SKU", "products", clashes)
+	}
 	s.AddCheck("sqlite", db.Ping)
 	return db, nil
 }
