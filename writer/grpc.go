@@ -78,7 +78,7 @@ func (s Server) probe(ctx context.Context) error {
 // ErrArchived when the first event is archived.
 func (s Server) Replay(r *catalogv1.ReplayRequest, stream grpc.ServerStreamingServer[catalogv1.ReplayResponse]) error {
 	ctx := stream.Context()
-	end, err := s.startStream(ctx)
+	end, err := s.startStream(ctx, "writer.replays", replayShare)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (s Server) missingEvent(ctx context.Context, shard int32, seq int64) error 
 // Snapshot streams the products of a shard, page by page, then the seq that the next
 // event had before the first page.
 func (s Server) Snapshot(r *catalogv1.SnapshotRequest, stream grpc.ServerStreamingServer[catalogv1.SnapshotResponse]) error {
-	end, err := s.startStream(stream.Context())
+	end, err := s.startStream(stream.Context(), "writer.snapshots", snapshotShare)
 	if err != nil {
 		return err
 	}
@@ -159,10 +159,10 @@ func (s Server) Snapshot(r *catalogv1.SnapshotRequest, stream grpc.ServerStreami
 	return stream.Send(&catalogv1.SnapshotResponse{NextSeq: next})
 }
 
-// startStream waits until another stream may start, and returns the function that
-// ends it.
-func (s Server) startStream(ctx context.Context) (end func(), err error) {
-	share := s.Memory.Share("writer.streams", streamShare)
+// startStream waits until the share of this size has room for another stream, and
+// returns the function that ends the stream.
+func (s Server) startStream(ctx context.Context, name string, size int64) (end func(), err error) {
+	share := s.Memory.Share(name, size)
 	if err := share.Acquire(ctx, pageBytes); err != nil {
 		return nil, err
 	}

@@ -164,7 +164,37 @@ func (journalStore) Journal(context.Context, int32, int64, int64, int) ([]catalo
 	return []catalog.Event{{Position: catalog.Position{Seq: 1}, Outcome: catalog.Refused}}, nil
 }
 
+func (journalStore) Snapshot(context.Context, int32, []catalog.ID, func([]catalog.Product) error) (int64, error) {
+	return 2, nil
+}
+
 func TestServer_streams(t *testing.T) {
+	t.Run("a stream whose client takes nothing ends, and another one starts", testStalledStreams)
+	t.Run("replays to clients that take nothing leave operators and new readers their snapshots", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := writer.Server{Store: journalStore{}, Memory: memory.NewBudget(memory.ServiceBudget, prometheus.NewRegistry())}
+			ctx, leave := context.WithCancel(t.Context())
+			for range 100 {
+				go func() {
+					_ = s.Replay(&catalogv1.ReplayRequest{FromSeq: 1},
+						&grpc.GenericServerStream[catalogv1.ReplayRequest, catalogv1.ReplayResponse]{ServerStream: &replayStream{ctx: ctx, blocked: true}})
+				}()
+			}
+			synctest.Wait()
+			snapshot := &replayStream{ctx: ctx}
+			go func() {
+				_ = s.Snapshot(&catalogv1.SnapshotRequest{},
+					&grpc.GenericServerStream[catalogv1.SnapshotRequest, catalogv1.SnapshotResponse]{ServerStream: snapshot})
+			}()
+			if synctest.Wait(); snapshot.sent.Load() != 1 {
+				t.Errorf("the snapshot sent %d messages, want 1", snapshot.sent.Load())
+			}
+			leave()
+		})
+	})
+}
+
+func testStalledStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := writer.Server{Store: journalStore{}, Memory: memory.NewBudget(memory.ServiceBudget, prometheus.NewRegistry())}
 		replay := func(stream *replayStream) error { // with the limits of a server

@@ -31,9 +31,10 @@ const (
 	// take over all shards at the same moment.
 	republishShare = 4 * pageBytes
 
-	// streamShare limits the streams of Replay and Snapshot, each of which counts as
-	// a page from its begin to its end. Others wait.
-	streamShare = 16 * pageBytes
+	// replayShare and snapshotShare limit the streams of Replay, which change streams and
+	// gaps in the events need, and of Snapshot, which new readers and operators need. A
+	// stream counts as a page from its begin to its end. Others of its kind wait.
+	replayShare, snapshotShare = 8 * pageBytes, 8 * pageBytes
 
 	// storeTimeout limits a call to the store for a shard. It is below the shortest
 	// session timeout that Kafka allows, 6 s: a connection that hangs delays the shard
