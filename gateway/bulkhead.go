@@ -39,14 +39,14 @@ type shares struct {
 	open      *share // imports in progress
 }
 
-func newShares(maxWrites int, reg prometheus.Registerer) shares {
+func newShares(maxWrites, maxQueries int, reg prometheus.Registerer) shares {
 	m := newShareMetrics(reg)
 	return shares{
 		reads:     m.share("reads", maxReads, queueTimeout),
 		positions: m.share("positions", maxPositionReads, queueTimeout),
-		lists:     m.share("lists", maxLists, queueTimeout),
-		suggest:   m.share("suggestions", maxSuggestions, queueTimeout),
-		history:   m.share("history", maxHistories, queueTimeout),
+		lists:     m.share("lists", maxQueries, queueTimeout),
+		suggest:   m.share("suggestions", maxQueries, queueTimeout),
+		history:   m.share("history", maxQueries, queueTimeout),
 		receipts:  m.share("receipts", maxReceipts, queueTimeout),
 		writes:    m.share("writes", maxWrites, 0),
 		imports:   m.share("windows", maxWindows, windowQueueTimeout),

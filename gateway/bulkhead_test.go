@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"catalog"
+	"catalog/gateway"
 	"catalog/internal/metrics/metricstest"
 )
 
@@ -40,6 +41,20 @@ func TestShares_apart(t *testing.T) {
 			}
 			if shed := metricstest.Value(t, s.metrics, "catalog_requests_shed_total", "reason", full); shed != 1 {
 				t.Errorf("catalog_requests_shed_total of %s = %v; want 1", full, shed)
+			}
+		})
+	}
+}
+
+func TestShares_limits(t *testing.T) {
+	for configured, want := range map[int]float64{0: 8, 3: 3} {
+		t.Run(fmt.Sprintf("with %d queries configured, each kind that costs CPU has %v slots", configured, want), func(t *testing.T) {
+			s := &system{}
+			serveConfig(t, s, gateway.Config{MaxConcurrentQueries: configured})
+			for _, kind := range []string{"lists", "suggestions", "history"} {
+				if limit := metricstest.Value(t, s.metrics, "catalog_gateway_share_limit", "kind", kind); limit != want {
+					t.Errorf("limit of %s = %v; want %v", kind, limit, want)
+				}
 			}
 		})
 	}

@@ -65,6 +65,11 @@ type Config struct {
 	// MaxConcurrentWrites is how many writes are handled at once; the gateway
 	// rejects more with 429. 0 means the default of 1000.
 	MaxConcurrentWrites int
+	// MaxConcurrentQueries is how many lists, how many suggestions and how many histories
+	// are handled at once. Set it to the number of CPUs less one where readers are in the
+	// same process: requests of other kinds then find a free CPU. 0 means 8, since in a
+	// process of its own a gateway mostly waits for the readers.
+	MaxConcurrentQueries int
 	// LogAccess logs a line for each request: method, route, status, duration, bytes of
 	// the response and trace id. Bodies, queries and headers are never logged. Without
 	// it, requests are logged at the level debug.
@@ -133,6 +138,9 @@ func New(cfg Config, d Dependencies) *Gateway {
 	if cfg.MaxConcurrentWrites <= 0 {
 		cfg.MaxConcurrentWrites = defaultMaxWrites
 	}
+	if cfg.MaxConcurrentQueries <= 0 {
+		cfg.MaxConcurrentQueries = defaultMaxQueries
+	}
 	responses := d.Memory.Share("gateway.responses", responseBytes)
 	g := &Gateway{
 		log: d.Log, reader: d.Reader, writer: d.Writer, logger: d.Logger, now: d.Now, metrics: newMetrics(d.Metrics),
@@ -144,7 +152,7 @@ func New(cfg Config, d Dependencies) *Gateway {
 		room:        d.Room,
 		pending:     newPendingCommands(responses),
 		logBreaker:  breaker.New("log", d.Metrics),
-		shares:      newShares(cfg.MaxConcurrentWrites, d.Metrics),
+		shares:      newShares(cfg.MaxConcurrentWrites, cfg.MaxConcurrentQueries, d.Metrics),
 		bodies:      d.Memory.Share("gateway.bodies", bodiesBytes),
 		rows:        d.Memory.Share("gateway.rows", rowsBytes),
 		longRows:    d.Memory.Share("gateway.long-rows", longRowsBytes),

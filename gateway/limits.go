@@ -73,10 +73,9 @@ const diskRetryAfter = 30
 const (
 	maxReads         = 64 // reads of single products with a call of their own; each may hold a product of the largest size
 	maxPositionReads = 64 // reads that wait for a position, without cost
-	maxLists         = 8
-	maxSuggestions   = 8
-	maxHistories     = 8
-	maxReceipts      = 16
+	// defaultMaxQueries limits lists, suggestions and histories, each by itself.
+	defaultMaxQueries = 8
+	maxReceipts       = 16
 	// queueTimeout is how long a request waits for its share. With the call that follows
 	// it stays below the patience of most clients.
 	queueTimeout = 2 * time.Second

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -89,6 +90,7 @@ func runUp(ctx context.Context, fs *flag.FlagSet, cfg upCfg, out, logs io.Writer
 	writerPart := p.Writer(e.Store, e.Log, cfg.writer, grpcServer)
 	cfg.reader.Log, cfg.reader.View, cfg.reader.Cache, cfg.reader.Index, cfg.reader.Writer = e.Log, e.View, e.Cache, e.Index, conn
 	_, readerParts := p.Reader(cfg.reader, grpcServer)
+	cfg.gateway.MaxConcurrentQueries = max(1, runtime.GOMAXPROCS(0)-1) // the readers use the same CPUs
 	gatewayParts, httpAddr, err := p.Gateway(cfg.gateway, e.Log, conn, conn, cfg.http)
 	if err != nil {
 		return err

@@ -33,11 +33,15 @@ func main() {
 	peer := flag.String("peer", "", "only serve this `peer`: bare, postgres or sqlite")
 	address := flag.String("address", "", "`address` of the peer")
 	database := flag.String("database", "", "`URL or file` of the peer")
+	hammered := flag.String("hammer", "", "only send requests of this `kind` of the part shares to -address, until the standard input ends")
+	reader := flag.String("reader", "", "gRPC `address` of the reader that -hammer uses")
 	flag.Parse()
 	var err error
 	switch {
 	case *peer != "":
 		err = servePeer(*peer, *address, *database)
+	case *hammered != "":
+		err = hammer(*hammered, *address, *reader)
 	case *drawn != "":
 		err = picture(os.Stdout, *drawn)
 	case *comparison && flag.NArg() == 2:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -8,13 +9,16 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -26,14 +30,16 @@ import (
 const (
 	shareProducts = 10_000          // in the catalogue
 	hammerClients = 64              // that send one kind of request
-	hammerTime    = 6 * time.Second // for each kind
+	hammerTime    = 6 * time.Second // for the reads of the hot product, then
+	otherTime     = 3 * time.Second // for a few requests of all other kinds
 	hotInterval   = 5 * time.Millisecond
 	otherInterval = 100 * time.Millisecond // between two requests of each other kind
 )
 
 // shares measures how long a GET of a hot product takes while many clients send one kind
 // of request, relative to an idle catalogue, and how many requests of other kinds are
-// refused meanwhile.
+// refused meanwhile. The many clients have a process of the lowest priority, as if they had
+// a machine of their own: they get the CPU time that the catalogue leaves.
 func (b *bench) shares() error {
 	s, err := b.start(filepath.Join(b.dir, "shares"), "-demo", fmt.Sprint(shareProducts))
 	if err != nil {
@@ -55,7 +61,7 @@ func (b *bench) shares() error {
 		return err
 	}
 	defer func() { _ = disconnect() }()
-	idle, _, err := s.hotReads(paths[0], nil, nil)
+	idle, err := s.pacedReads(paths[0])
 	if err != nil {
 		return err
 	}
@@ -64,8 +70,13 @@ func (b *bench) shares() error {
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		others := maps.Clone(kinds)
 		delete(others, kind)
-		hot, refused, err := s.hotReads(paths[0], kinds[kind], others)
+		stop, err := s.startHammer(kind, paths)
 		if err != nil {
+			return err
+		}
+		hot, err := s.pacedReads(paths[0])
+		refused, otherErr := refusals(others)
+		if err := errors.Join(err, otherErr, stop()); err != nil {
 			return fmt.Errorf("%s: %w", kind, err)
 		}
 		fmt.Fprintf(os.Stderr, "GET of a hot product, %d clients send %s: p50 %.3g ms, p99 %.3g ms; refused: %v\n", hammerClients, kind, ms(hot, 50), ms(hot, 99), refused)
@@ -80,6 +91,68 @@ func (b *bench) shares() error {
 		}
 	}
 	return s.stop()
+}
+
+// startHammer starts a process with hammerClients clients that send requests of the kind,
+// until stop.
+func (s *server) startHammer(kind string, paths []string) (stop func() error, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c := exec.Command("chrt", "--idle", "0", self, "-hammer", kind, "-address", s.url, "-reader", s.grpc)
+	c.Stderr = os.Stderr
+	in, err := c.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	if _, err := fmt.Fprintf(in, "%s\n\n", strings.Join(paths, "\n")); err != nil {
+		return nil, err
+	}
+	return func() error {
+		_ = in.Close()
+		return c.Wait()
+	}, nil
+}
+
+// hammer reads the paths of products, up to an empty line, and sends requests of the kind
+// until the standard input ends.
+func hammer(kind, url, reader string) error {
+	var paths []string
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() && in.Text() != "" {
+		paths = append(paths, in.Text())
+	}
+	s := &server{url: url, grpc: reader}
+	kinds, disconnect, err := s.kinds(paths)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = disconnect() }()
+	send := kinds[kind]
+	if send == nil {
+		return fmt.Errorf("there is no kind %q", kind)
+	}
+	var (
+		clients errgroup.Group
+		ended   atomic.Bool
+	)
+	for i := range hammerClients {
+		clients.Go(func() error {
+			for n := i; !ended.Load(); n += hammerClients {
+				if _, err := send(n); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	in.Scan() // until the end
+	ended.Store(true)
+	return clients.Wait()
 }
 
 // request sends one request of a kind, and reports whether it was refused because of
@@ -165,64 +238,32 @@ func readStream(url string) (refused bool, err error) {
 	return w.StatusCode != http.StatusOK, nil
 }
 
-// hotReads returns how long GETs of a hot product take, one every hotInterval, while
-// clients send the hammered kind, and how many requests of the others were refused.
-func (s *server) hotReads(path string, hammered request, others map[string]request) (took []time.Duration, refused map[string]int, err error) {
+// refusals sends a few requests of each kind for otherTime, and returns how many were
+// refused.
+func refusals(kinds map[string]request) (refused map[string]int, err error) {
 	var (
-		all  sync.WaitGroup
-		mu   sync.Mutex
-		errs []error
-		end  = make(chan struct{})
+		all sync.WaitGroup
+		mu  sync.Mutex // of refused and err
+		end = time.Now().Add(otherTime)
 	)
-	ended := func() bool {
-		select {
-		case <-end:
-			return true
-		default:
-			return false
-		}
-	}
 	refused = map[string]int{}
-	fail := func(err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		errs = append(errs, err)
-	}
-	if hammered != nil {
-		for i := range hammerClients {
-			all.Go(func() {
-				for n := i; !ended(); n += hammerClients {
-					if _, err := hammered(n); err != nil {
-						fail(err)
-						return
-					}
-				}
-			})
-		}
-	}
-	for kind, send := range others {
+	for kind, send := range kinds {
 		all.Go(func() {
 			ticks := time.NewTicker(otherInterval)
 			defer ticks.Stop()
-			for n := 0; !ended(); n++ {
-				no, err := send(n)
-				if err != nil {
-					fail(err)
-					return
-				}
-				if no {
-					mu.Lock()
+			for n := 0; time.Now().Before(end); n++ {
+				no, sendErr := send(n)
+				mu.Lock()
+				if err = errors.Join(err, sendErr); no {
 					refused[kind]++
-					mu.Unlock()
 				}
+				mu.Unlock()
 				<-ticks.C
 			}
 		})
 	}
-	took, err = s.pacedReads(path)
-	close(end)
 	all.Wait()
-	return took, refused, errors.Join(append(errs, err)...)
+	return refused, err
 }
 
 // pacedReads reads a product on one connection for hammerTime.
