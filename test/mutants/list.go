@@ -278,6 +278,11 @@ var mutants = []mutant{
 		pkg: "./writer", test: "TestServer_streams",
 	},
 	{
+		bug:  "replays and snapshots have one share",
+		file: "writer/grpc.go", old: "s.startStream(stream.Context(), \"writer.snapshots\", snapshotShare)", new: "s.startStream(stream.Context(), \"writer.replays\", replayShare)",
+		pkg: "./writer", test: "TestServer_streams",
+	},
+	{
 		bug:  "a gap in the events is skipped",
 		file: "reader/projection/event_consumer.go", old: "		if e.Seq > want {\n", new: "		if e.Seq > want && false {\n",
 		pkg: "./reader/projection", test: "TestEventConsumer",
@@ -501,6 +506,11 @@ var mutants = []mutant{
 		bug:  "lists and suggestions have one share",
 		file: "gateway/search.go", old: "g.shareFor(g.shares.lists, at...)", new: "g.shareFor(g.shares.suggest, at...)",
 		pkg: "./gateway", test: "TestShares_apart",
+	},
+	{
+		bug:  "the configured number of queries at once is ignored",
+		file: "gateway/gateway.go", old: "newShares(cfg.MaxConcurrentWrites, cfg.MaxConcurrentQueries, d.Metrics)", new: "newShares(cfg.MaxConcurrentWrites, defaultMaxQueries, d.Metrics)",
+		pkg: "./gateway", test: "TestShares_limits",
 	},
 	{
 		bug:  "a read that waits for a position takes the slot of other reads",

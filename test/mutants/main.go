@@ -2,9 +2,10 @@
 // each: a test that still passes proves nothing. It does not change the source
 // tree; the compiler gets the changed files by -overlay.
 //
-//	go run ./test/mutants [-run REGEXP]
+//	go run ./test/mutants [-quick] [-run REGEXP] [-parallel N]
 //
-// It prints a table and exits with 1 when a bug was not caught.
+// It prints a table and exits with 1 when a bug was not caught. The CPU time is that of
+// the compiler, the linker and the test.
 package main
 
 import (
@@ -16,8 +17,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // mutant is a bug and the test that catches it.
@@ -29,32 +34,51 @@ type mutant struct {
 	test     string // name, or a regular expression
 }
 
+// quickPackages are the packages whose tests build and fail within seconds. Their bugs are
+// planted before every merge.
+var quickPackages = map[string]bool{
+	".": true, "./eventlog": true, "./gateway": true, "./reader": true, "./reader/projection": true, "./writer": true,
+	"./internal/wire": true, "./internal/productfile": true, "./internal/repair": true, "./internal/changefeed": true, "./internal/engines": true,
+}
+
 func main() {
 	only := flag.String("run", "", "plant only bugs whose description matches the `regexp`")
+	quick := flag.Bool("quick", false, "plant only bugs of packages whose tests build and fail within seconds")
+	parallel := flag.Int("parallel", 1, "plant this `number` of bugs at once, each in a build of its own")
 	flag.Parse()
 	match, err := regexp.Compile(*only)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	caught, all := 0, 0
-	fmt.Println("| planted bug | caught by | seconds |\n|---|---|---|")
-	for _, m := range mutants {
-		if !match.MatchString(m.bug) {
-			continue
-		}
-		all++
-		since := time.Now()
-		by, err := m.run()
-		if err != nil {
-			by = "**nothing**: " + err.Error()
-		} else {
-			caught++
-		}
-		fmt.Printf("| %s | %s | %.0f |\n", m.bug, by, time.Since(since).Seconds())
+	planted := slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool {
+		return !match.MatchString(m.bug) || *quick && !quickPackages[m.pkg]
+	})
+	fmt.Println("| planted bug | caught by | seconds | CPU seconds |\n|---|---|---|---|")
+	var (
+		runs   errgroup.Group
+		mu     sync.Mutex // of caught and the output
+		caught int
+	)
+	runs.SetLimit(max(1, *parallel))
+	for _, m := range planted {
+		runs.Go(func() error {
+			since := time.Now()
+			by, cpu, err := m.run()
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				by = "**nothing**: " + err.Error()
+			} else {
+				caught++
+			}
+			fmt.Printf("| %s | %s | %.1f | %.1f |\n", m.bug, by, time.Since(since).Seconds(), cpu.Seconds())
+			return nil
+		})
 	}
-	fmt.Printf("\n%d of %d caught\n", caught, all)
-	if caught < all {
+	_ = runs.Wait() // a bug that is not caught does not end the others
+	fmt.Printf("\n%d of %d caught\n", caught, len(planted))
+	if caught < len(planted) {
 		os.Exit(1)
 	}
 }
@@ -72,48 +96,51 @@ func (m mutant) apply() ([]byte, error) {
 }
 
 // run runs the test, which has to fail, and returns its name with that of the
-// subtest that fails first.
-func (m mutant) run() (test string, err error) {
+// subtest that fails first, and the CPU time that it took.
+func (m mutant) run() (test string, cpu time.Duration, err error) {
 	mutated, err := m.apply()
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	dir, err := os.MkdirTemp("", "mutant-")
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	defer os.RemoveAll(dir)
 	replacement := filepath.Join(dir, filepath.Base(m.file))
 	place, err := filepath.Abs(m.file)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {place: replacement}})
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	list := filepath.Join(dir, "overlay.json")
 	if err := errors.Join(os.WriteFile(replacement, mutated, 0o600), os.WriteFile(list, overlay, 0o600)); err != nil {
-		return "", err
+		return "", 0, err
 	}
-	c := exec.Command("go", "test", "-count=1", "-timeout=3m", "-run", "^"+m.test+"$", m.pkg)
+	c := exec.Command("go", "test", "-count=1", "-vet=off", "-failfast", "-timeout=3m", "-run", "^"+m.test+"$", m.pkg)
 	// The flag applies to programs that the tests build, too.
 	c.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+list)
 	out, err := c.CombinedOutput()
+	if c.ProcessState != nil { // it has started
+		cpu = c.ProcessState.UserTime() + c.ProcessState.SystemTime()
+	}
 	switch {
 	case err == nil && strings.Contains(string(out), "no tests to run"):
-		return "", errors.New("the test does not exist")
+		return "", cpu, errors.New("the test does not exist")
 	case err == nil:
-		return "", errors.New("the test passes")
+		return "", cpu, errors.New("the test passes")
 	case strings.Contains(string(out), "[build failed]"), !strings.Contains(string(out), "FAIL"):
-		return "", fmt.Errorf("the mutant does not compile:\n%s", out)
+		return "", cpu, fmt.Errorf("the mutant does not compile:\n%s", out)
 	}
 	for _, f := range failed.FindAllStringSubmatch(string(out), -1) {
 		if strings.HasPrefix(f[1], test) {
 			test = f[1]
 		}
 	}
-	return strings.TrimPrefix(m.pkg, "./") + " " + strings.ReplaceAll(test, "_", " "), nil
+	return strings.TrimPrefix(m.pkg, "./") + " " + strings.ReplaceAll(test, "_", " "), cpu, nil
 }
 
 // failed matches the names of failed tests. The output may list a subtest before
