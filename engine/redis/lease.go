@@ -164,10 +164,7 @@ func (c *Cache) extendOn(ctx context.Context, server string, shard int32, l *lea
 	for _, id := range invalidated {
 		keys = append(keys, c.productKey(id))
 	}
-	// The expiry is a time of the clock of the server: a call that the server
-	// receives late does not extend the lease further.
-	expiry := strconv.FormatInt(l.clock.at(sent).Add(leaseTTL).UnixMilli(), 10)
-	args := []string{l.owner, acquire, l.token, strconv.FormatInt(l.revision, 10), revision, rand.Text(), expiry, fillable, server,
+	args := []string{l.owner, acquire, l.token, strconv.FormatInt(l.revision, 10), revision, rand.Text(), l.expiry(sent), fillable, server,
 		l.former, strconv.FormatInt(holderTTL.Milliseconds(), 10)}
 	for b := range l.changing {
 		args = append(args, b, changing)
@@ -185,9 +182,7 @@ func (c *Cache) extendOn(ctx context.Context, server string, shard int32, l *lea
 		return "", "", err
 	}
 	at, l.former = reply[1], reply[4]
-	seconds, _ := strconv.ParseInt(reply[2], 10, 64)
-	micros, _ := strconv.ParseInt(reply[3], 10, 64)
-	l.clock = clock{server: time.Unix(seconds, micros*1000), local: time.Now()}
+	l.clock = readClock(reply[2], reply[3])
 	if at != server {
 		l.expires = before
 	}
@@ -196,6 +191,13 @@ func (c *Cache) extendOn(ctx context.Context, server string, shard int32, l *lea
 	}
 	l.server = at
 	return reply[0], at, nil
+}
+
+// expiry returns when a lease expires that is extended by a call sent at the time. It is a
+// time of the clock of the server: a call that the server receives late does not extend
+// the lease further.
+func (l *lease) expiry(sent time.Time) string {
+	return strconv.FormatInt(l.clock.at(sent).Add(leaseTTL).UnixMilli(), 10)
 }
 
 func leaseLost(shard int32) error {
@@ -304,22 +306,98 @@ func (c *Cache) RenewLeases(ctx context.Context) {
 	}
 }
 
-// renew extends every idle lease once.
+// renewScript extends leases that are as their holder expects. It changes nothing else, so
+// one that is executed late does no harm, and the revisions stay.
+// KEYS: pairs of lease and holder. ARGV: expected run id, TTL of the holders, then for
+// each lease its owner, token, revision and expiry. It returns the run id, the time, and
+// the indexes of the leases that it has extended.
+var renewScript = rueidis.NewLuaScript(runID + `
+local now, server = redis.call('TIME'), run_id()
+local reply = {server, now[1], now[2]}
+if server ~= ARGV[1] then return reply end
+for i = 0, #KEYS / 2 - 1 do
+  local lease, holder, a = KEYS[2 * i + 1], KEYS[2 * i + 2], 3 + 4 * i
+  local l = redis.call('HMGET', lease, 'owner', 'token', 'revision', 'server')
+  local h = redis.call('HMGET', holder, 'owner', 'revision')
+  if l[1] == ARGV[a] and l[2] == ARGV[a + 1] and l[3] == ARGV[a + 2] and l[4] == server and h[1] == ARGV[a] and h[2] == ARGV[a + 2] then
+    redis.call('PEXPIRE', holder, ARGV[2])
+    redis.call('PEXPIREAT', lease, ARGV[a + 3])
+    table.insert(reply, tostring(i))
+  end
+end
+return reply`)
+
+// heldLease is a lease with its shard. Its mu is held.
+type heldLease struct {
+	*lease
+	shard int32
+}
+
+// renew extends every idle lease once, with one call for those of a server. A lease that
+// is not as expected, or has no token, gets a call of its own.
 func (c *Cache) renew(ctx context.Context) {
 	c.mu.Lock()
-	leases := maps.Clone(c.leases)
+	all := maps.Clone(c.leases)
 	c.mu.Unlock()
+	together := c.client.Mode() != rueidis.ClientModeCluster // else one call can only have keys of one shard
+	byServer := map[string][]heldLease{}
+	var others []heldLease
+	for shard, l := range all {
+		switch held := (heldLease{l, shard}); {
+		case !l.mu.TryLock(): // a call in progress extends the lease as well
+		case l.lost:
+			l.mu.Unlock()
+		case l.token == "" || !together:
+			others = append(others, held)
+		default:
+			byServer[l.server] = append(byServer[l.server], held)
+		}
+	}
+	for server, leases := range byServer {
+		others = append(others, c.renewTogether(ctx, server, leases)...)
+	}
 	var calls sync.WaitGroup
-	for shard, l := range leases {
+	for _, l := range others {
 		calls.Go(func() {
-			if !l.mu.TryLock() {
-				return // a call in progress extends the lease as well
-			}
 			defer l.mu.Unlock()
-			if !l.lost {
-				_ = c.extend(ctx, shard, l, nil, nil) // on an error the next tick tries again
-			}
+			_ = c.extend(ctx, l.shard, l.lease, nil, nil) // on an error the next tick tries again
 		})
 	}
 	calls.Wait()
+}
+
+// renewTogether extends leases by one call, and unlocks them. It returns those that it has
+// not extended and has not unlocked. On an error it discards the tokens, as extend does.
+func (c *Cache) renewTogether(ctx context.Context, server string, leases []heldLease) (others []heldLease) {
+	ctx, cancel := context.WithTimeout(ctx, extendTimeout)
+	defer cancel()
+	sent := time.Now()
+	var keys []string
+	args := []string{server, strconv.FormatInt(holderTTL.Milliseconds(), 10)}
+	for _, l := range leases {
+		keys = append(keys, c.leaseKey(l.shard), c.key(l.shard, "holder"))
+		args = append(args, l.owner, l.token, strconv.FormatInt(l.revision, 10), l.expiry(sent))
+		l.expires = sent.Add(leaseTTL)
+	}
+	reply, err := renewScript.Exec(ctx, c.client, keys, args).AsStrSlice()
+	if err != nil {
+		for _, l := range leases {
+			l.token = ""
+			l.mu.Unlock()
+		}
+		return nil
+	}
+	renewed := map[string]bool{}
+	for _, i := range reply[3:] {
+		renewed[i] = true
+	}
+	for i, l := range leases {
+		if !renewed[strconv.Itoa(i)] {
+			others = append(others, l)
+			continue
+		}
+		l.clock = readClock(reply[1], reply[2])
+		l.mu.Unlock()
+	}
+	return others
 }

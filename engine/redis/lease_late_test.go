@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/rueidis"
 
 	"catalog"
 )
@@ -31,6 +32,16 @@ func TestLease_lateCall(t *testing.T) {
 		t.Cleanup(c.Close)
 		c.dialed.Store(time.Now().Add(-time.Hour).UnixNano()) // as if connected for long
 		return c
+	}
+	// openSingle opens a cache that takes the server for a single one. By default it takes
+	// miniredis for a cluster, whose calls cannot have keys of several shards.
+	openSingle := func(t *testing.T, server *miniredis.Miniredis, shards int) *Cache {
+		client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Addr()}, ForceSingleClient: true, DisableCache: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(client.Close)
+		return &Cache{client: client, shards: shards, ttl: defaultTTL, leases: map[int32]*lease{}}
 	}
 	// notFillable fails the test when the cache can be filled with the product.
 	notFillable := func(t *testing.T, c *Cache) {
@@ -74,6 +85,62 @@ func TestLease_lateCall(t *testing.T) {
 			t.Fatalf("late acquisition = token %q, %v; want no token", token, err)
 		}
 		notFillable(t, second)
+	})
+
+	t.Run("leases are renewed together, and one that is not as expected gets a new token", func(t *testing.T) {
+		t.Parallel()
+		server := miniredis.RunT(t)
+		c := openSingle(t, server, 3)
+		for shard := range int32(3) {
+			must(t, c.Acquire(t.Context(), shard), c.AllowFill(t.Context(), shard))
+		}
+		server.HSet(c.leaseKey(1), "revision", "1") // as in an old snapshot
+		server.Del(c.leaseKey(2))
+		var before [3]*lease
+		for shard := range before {
+			before[shard] = c.lease(int32(shard)).late()
+		}
+		server.SetTTL(c.leaseKey(0), time.Millisecond) // about to expire
+		c.renew(t.Context())
+		for shard, was := range before {
+			l := c.lease(int32(shard))
+			if renewed := l.token == was.token; renewed != (shard == 0) || l.token == "" {
+				t.Errorf("lease %d has the token %q after %q; only the first one may keep it", shard, l.token, was.token)
+			}
+			if ttl := server.TTL(c.leaseKey(int32(shard))); ttl <= time.Millisecond {
+				t.Errorf("lease %d expires after %v; want about %v", shard, ttl, leaseTTL)
+			}
+		}
+	})
+
+	t.Run("a renewal that is executed after a later call changes nothing", func(t *testing.T) {
+		t.Parallel()
+		server := miniredis.RunT(t)
+		c := openSingle(t, server, 1)
+		must(t, c.Acquire(t.Context(), shard), c.AllowFill(t.Context(), shard))
+		late := heldLease{c.lease(shard).late(), shard}
+		late.mu.Lock()
+		must(t, c.Invalidate(t.Context(), shard, []catalog.ID{product}))
+		before := server.Dump()
+		if others := c.renewTogether(t.Context(), late.server, []heldLease{late}); len(others) != 1 {
+			t.Error("the late renewal was executed")
+		}
+		if after := server.Dump(); after != before {
+			t.Errorf("the late renewal changed\n%s\nto\n%s", before, after)
+		}
+		notFillable(t, c)
+	})
+
+	t.Run("a renewal without a reply discards the tokens", func(t *testing.T) {
+		t.Parallel()
+		server := miniredis.RunT(t)
+		c := openSingle(t, server, 1)
+		must(t, c.Acquire(t.Context(), shard), c.AllowFill(t.Context(), shard))
+		server.SetError("no reply")
+		c.renew(t.Context())
+		if l := c.lease(shard); l.token != "" {
+			t.Errorf("the token is %q; want none", l.token)
+		}
 	})
 
 	t.Run("a former holder cannot recreate the lease when that of its successor has expired", func(t *testing.T) {

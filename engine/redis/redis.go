@@ -207,6 +207,13 @@ func (c *Cache) leaseKey(shard int32) string { return c.key(shard, "lease") }
 // moment.
 type clock struct{ server, local time.Time }
 
+// readClock returns the clock of a server that has just replied with its TIME.
+func readClock(seconds, micros string) clock {
+	s, _ := strconv.ParseInt(seconds, 10, 64)
+	us, _ := strconv.ParseInt(micros, 10, 64)
+	return clock{server: time.Unix(s, us*1000), local: time.Now()}
+}
+
 // at converts a local time to the clock of the server. The result is early by at
 // most the time that the reply with the reading took to arrive.
 func (k clock) at(local time.Time) time.Time { return k.server.Add(local.Sub(k.local)) }

@@ -303,6 +303,11 @@ var mutants = []mutant{
 		pkg: "./engine/mongo", test: "TestDuplicates",
 	},
 	{
+		bug:  "a renewal of a lease is valid after Redis has lost calls",
+		file: "engine/redis/lease.go", old: " and l[3] == ARGV[a + 2]", new: "",
+		pkg: "./engine/redis", test: "TestLease_lateCall",
+	},
+	{
 		bug:  "a repeated event does not move the checkpoint of a shard that another reader had",
 		file: "engine/mongo/checkpoints.go", old: "Change: c.latest[p.Shard].Change + 1}", new: "Change: next[p.Shard].Change + 1}",
 		pkg: "./engine/mongo", test: "TestCheckpoints",
