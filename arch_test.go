@@ -47,7 +47,7 @@ var imports = map[string]string{
 	"engine/sqlite":                  ". eventlog internal/failpoint internal/wire",
 	"engine/mongo":                   ". eventlog internal/memory internal/metrics internal/telemetry internal/wire",
 	"engine/redis":                   ". internal/metrics internal/telemetry internal/wire",
-	"engine/bleve":                   ". eventlog internal/failpoint internal/textsearch internal/wire",
+	"engine/bleve":                   ". eventlog internal/failpoint internal/memory internal/textsearch internal/wire",
 	"engine/opensearch":              ". eventlog internal/breaker internal/telemetry internal/textsearch internal/wire", // the index of catalogues larger than one machine
 	"engine/embedded":                "",
 	"engine/enginetest":              ". eventlog internal/wire reader reader/projection writer", // the suites that engines pass

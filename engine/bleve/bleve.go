@@ -60,7 +60,7 @@ type Index struct {
 	workers  *index.AnalysisQueue
 	onDisk   bool
 	unsynced *semaphore.Weighted // bytes that may still be written before older ones are on disk
-	columns  columns
+	columns  *columns
 	scores   scoreBuffers
 	slots    *slots
 	rules    *textsearch.Rules
@@ -92,7 +92,7 @@ func Open(dir string, log *slog.Logger) (*Index, error) {
 
 func open(dir string) (*Index, error) {
 	workers := index.NewAnalysisQueue(1)
-	x := &Index{workers: workers, unsynced: semaphore.NewWeighted(maxUnsynced), checkpoints: map[int32]eventlog.Checkpoint{}, slots: newSlots(), rules: textsearch.DefaultRules()}
+	x := &Index{workers: workers, unsynced: semaphore.NewWeighted(maxUnsynced), checkpoints: map[int32]eventlog.Checkpoint{}, columns: newColumns(), slots: newSlots(), rules: textsearch.DefaultRules()}
 	store, err := scorch.NewScorch(scorch.Name, map[string]any{
 		"path":              dir,
 		"bolt_timeout":      lockTimeout,
@@ -212,6 +212,7 @@ func (x *Index) Size(context.Context) (products, bytes int64, err error) {
 // Close writes pending batches to disk and closes the index.
 func (x *Index) Close() error {
 	defer x.workers.Close()
+	defer x.columns.keep(nil)
 	if x.onDisk {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		_ = x.sync(ctx) // batches that are not on disk are read from the event log again

@@ -29,7 +29,7 @@ type collector struct {
 }
 
 func newCollector(req textsearch.Request, x *Index) *collector {
-	c := &collector{SortOrder: req.Order, limit: req.Query.Limit, minPrice: req.Plan.MinPrice, maxPrice: req.Plan.MaxPrice, scores: &x.scores, columns: &x.columns}
+	c := &collector{SortOrder: req.Order, limit: req.Query.Limit, minPrice: req.Plan.MinPrice, maxPrice: req.Plan.MaxPrice, scores: &x.scores, columns: x.columns}
 	if req.After != nil {
 		c.after = &hit{id: docID(req.After.ID), key: req.After.Key}
 	}
@@ -291,7 +291,11 @@ func (c *collector) insert(h *hit) error {
 // page reads the products of the best hits, until they reach the limit of the query or
 // catalog.MaxPageBytes.
 func (c *collector) page(req textsearch.Request, facets facetCounters) (catalog.Page, error) {
-	p := catalog.Page{Total: c.total, Facets: facets.facets()}
+	p := catalog.Page{Total: c.total}
+	var err error
+	if p.Facets, err = facets.facets(); err != nil {
+		return catalog.Page{}, err
+	}
 	bytes := 0
 	for i, h := range c.best {
 		if i == c.limit || bytes >= catalog.MaxPageBytes {

@@ -7,17 +7,22 @@ import (
 	"sync"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
+	"golang.org/x/sync/semaphore"
 
+	"catalog/internal/memory"
 	"catalog/internal/textsearch"
 )
 
 // columns keeps values of the products of segments in memory, in arrays indexed by product: facet values
 // as numbers, and the beginnings of ids. Segments do not change, so a column is made when a search first
-// needs it and stays until its segment is merged. The zero value is empty.
+// needs it and stays until its segment is merged, or until the memory is needed for other columns.
 type columns struct {
+	maxBytes int64               // of one column; maxColumnBytes, less in tests
+	making   *semaphore.Weighted // one column is made at a time, so that searches do not make the same one
+
 	mu       sync.Mutex
+	share    *memory.Share
 	byKey    map[columnKey]*cachedColumn
-	bytes    int64
 	searches int64 // counts the uses of columns, to tell which one was used last
 }
 
@@ -33,13 +38,34 @@ type cachedColumn struct {
 	lastUsed int64
 }
 
-// maxColumnBytes is the size at which the columns that were not used for the longest time are removed.
-// A million products need 8 bytes for their ids and 2 for each value of a facet.
-const maxColumnBytes = 64 << 20
+// columnsBytes is the memory of all columns of a process. Beyond it, the columns that were not used for the
+// longest time are removed. A million products need 8 bytes each for their ids, and 1 or 2 for each value of
+// a facet with up to 254 or 65,534 values: 18 MiB with two tags each and all facets.
+const columnsBytes = 24 << 20
+
+// maxColumnBytes is the size of the largest column. Values that take more are counted in the index itself,
+// which takes longer.
+const maxColumnBytes = 16 << 20
+
+func newColumns() *columns {
+	c := &columns{maxBytes: maxColumnBytes, making: semaphore.NewWeighted(1), byKey: map[columnKey]*cachedColumn{}}
+	c.setMemory(nil)
+	return c
+}
+
+// setMemory sets the budget that the columns belong to. It is called before the first search.
+func (c *columns) setMemory(b *memory.Budget) { c.share = b.Share("index.columns", columnsBytes) }
 
 // get returns a column, which make makes when there is none.
-func (c *columns) get(key columnKey, make func() (value any, bytes int64, err error)) (any, error) {
+func (c *columns) get(ctx context.Context, key columnKey, make func() (value any, bytes int64, err error)) (any, error) {
 	if column := c.cached(key); column != nil {
+		return column.value, nil
+	}
+	if err := c.making.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer c.making.Release(1)
+	if column := c.cached(key); column != nil { // another search has made it
 		return column.value, nil
 	}
 	value, bytes, err := make()
@@ -48,14 +74,9 @@ func (c *columns) get(key columnKey, make func() (value any, bytes int64, err er
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.byKey == nil {
-		c.byKey = map[columnKey]*cachedColumn{}
-	}
-	c.remove(key) // another search may have made it at the same time
 	c.searches++
 	c.byKey[key] = &cachedColumn{value, bytes, c.searches}
-	c.bytes += bytes
-	for c.bytes > maxColumnBytes && len(c.byKey) > 1 {
+	for full := c.share.Hold(bytes); full && len(c.byKey) > 1; full = c.share.Held() >= c.share.Bytes() {
 		c.removeOldest()
 	}
 	return value, nil
@@ -73,10 +94,8 @@ func (c *columns) cached(key columnKey) *cachedColumn {
 }
 
 func (c *columns) remove(key columnKey) {
-	if column, ok := c.byKey[key]; ok {
-		c.bytes -= column.bytes
-		delete(c.byKey, key)
-	}
+	c.share.Release(c.byKey[key].bytes)
+	delete(c.byKey, key)
 }
 
 func (c *columns) removeOldest() {
@@ -90,12 +109,12 @@ func (c *columns) removeOldest() {
 	c.remove(oldest)
 }
 
-// keep removes the columns of all segments but those of r.
+// keep removes the columns of all segments but those of r; nil has none.
 func (c *columns) keep(r *scorch.IndexSnapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key := range c.byKey {
-		if !slices.ContainsFunc(r.Segments(), func(s *scorch.SegmentSnapshot) bool { return s.Id() == key.segment }) {
+		if r == nil || !slices.ContainsFunc(r.Segments(), func(s *scorch.SegmentSnapshot) bool { return s.Id() == key.segment }) {
 			c.remove(key)
 		}
 	}
@@ -103,7 +122,7 @@ func (c *columns) keep(r *scorch.IndexSnapshot) {
 
 // ids returns the idPrefix of each product of a segment.
 func (c *columns) ids(ctx context.Context, s segmentSnapshot) ([]uint64, error) {
-	column, err := c.get(columnKey{segment: s.Id(), field: textsearch.ID}, func() (any, int64, error) {
+	column, err := c.get(ctx, columnKey{segment: s.Id(), field: textsearch.ID}, func() (any, int64, error) {
 		ids := make([]uint64, s.FullSize())
 		for product := range ids {
 			if product%1_000 == 0 && ctx.Err() != nil {

@@ -8,6 +8,7 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 
 	"catalog"
+	"catalog/internal/memory"
 	"catalog/internal/textsearch"
 )
 
@@ -43,4 +44,17 @@ func (x *Index) CloseWithFormat(format string) error {
 	}
 	x.onDisk = false // flush would store the format of this version
 	return x.Close()
+}
+
+// SetColumns removes all columns and sets the share of new ones.
+func (x *Index) SetColumns(share *memory.Share) *memory.Share {
+	x.columns.keep(nil)
+	x.columns.share = share
+	return share
+}
+
+// SetMaxColumnBytes removes all columns and limits the size of new ones.
+func (x *Index) SetMaxColumnBytes(n int64) {
+	x.columns.keep(nil)
+	x.columns.maxBytes = n
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	"catalog"
 	"catalog/internal/textsearch"
@@ -17,13 +18,7 @@ type facetCounters []*facetCounter
 
 type facetCounter struct {
 	textsearch.Facet
-	counts []segmentCounts
-}
-
-// segmentCounts are the counts of one segment.
-type segmentCounts struct {
-	terms  []string // in order
-	counts []uint32 // by term
+	segments []*segmentCounts
 }
 
 func newFacetCounters(facets []textsearch.Facet) (all facetCounters) {
@@ -40,103 +35,215 @@ func (all facetCounters) count(ctx context.Context, columns *columns, s segmentS
 		if err != nil {
 			return err
 		}
-		f.counts = append(f.counts, segmentCounts{column.terms, column.count(products)})
+		var next func() (string, uint32, error)
+		if column != nil {
+			next = column.count(products)
+		} else if next, err = countTerms(ctx, s, f.Facet, products); err != nil {
+			return err
+		}
+		f.segments = append(f.segments, &segmentCounts{next: next})
 	}
 	return nil
 }
 
 // facets returns the counted values, the most frequent first.
-func (all facetCounters) facets() (facets []catalog.Facet) {
+func (all facetCounters) facets() (facets []catalog.Facet, err error) {
 	for _, f := range all {
 		facet := f.Facet.Facet
-		facet.Values = f.mostFrequent()
+		if facet.Values, err = f.mostFrequent(); err != nil {
+			return nil, err
+		}
 		facets = append(facets, facet)
 	}
-	return facets
+	return facets, nil
 }
 
 // mostFrequent returns the values with the highest counts. It merges the terms of the segments, which
 // are in order, so that its memory does not grow with the number of values.
-func (f *facetCounter) mostFrequent() (best []catalog.FacetValue) {
+func (f *facetCounter) mostFrequent() (best []catalog.FacetValue, err error) {
 	compare := func(a, b catalog.FacetValue) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
 	}
+	for _, s := range f.segments {
+		if err := s.advance(); err != nil {
+			return nil, err
+		}
+	}
 	for {
-		term, found := "", false
-		for i := range f.counts {
-			c := &f.counts[i]
-			for len(c.counts) > 0 && c.counts[0] == 0 {
-				c.next()
-			}
-			if len(c.counts) > 0 && (!found || c.terms[0] < term) {
-				term, found = c.terms[0], true
+		var lowest *segmentCounts
+		for _, s := range f.segments {
+			if s.n > 0 && (lowest == nil || s.term < lowest.term) {
+				lowest = s
 			}
 		}
-		if !found {
-			return best
+		if lowest == nil {
+			return best, nil
 		}
-		var v catalog.FacetValue
-		for i := range f.counts {
-			if c := &f.counts[i]; len(c.counts) > 0 && c.terms[0] == term {
-				v.Count += int64(c.counts[0])
-				c.next()
+		term, v := lowest.term, catalog.FacetValue{}
+		for _, s := range f.segments {
+			if s.n > 0 && s.term == term {
+				v.Count += int64(s.n)
+				if err := s.advance(); err != nil {
+					return nil, err
+				}
 			}
 		}
 		var ok bool
 		if v.Value, ok = f.Value(term); !ok || len(best) == textsearch.MaxFacetValues && compare(best[len(best)-1], v) < 0 {
 			continue
 		}
+		v.Value = strings.Clone(v.Value) // the terms of a column share memory
 		at, _ := slices.BinarySearchFunc(best, v, compare)
 		best = slices.Insert(best, at, v)
 		best = best[:min(len(best), textsearch.MaxFacetValues)]
 	}
 }
 
-func (c *segmentCounts) next() { c.terms, c.counts = c.terms[1:], c.counts[1:] }
+// segmentCounts iterates over the terms that products of a segment have, in order.
+type segmentCounts struct {
+	next func() (term string, n uint32, err error) // n is 0 behind the last term
+	term string                                    // the present one
+	n    uint32                                    // products that have it; 0 behind the last term
+}
+
+func (s *segmentCounts) advance() (err error) {
+	s.term, s.n, err = s.next()
+	return err
+}
+
+// countTerms iterates over the terms of a facet and counts the products of each, without a column.
+func countTerms(ctx context.Context, s segmentSnapshot, f textsearch.Facet, products *roaring.Bitmap) (next func() (string, uint32, error), err error) {
+	dict, terms, err := facetTerms(s, f)
+	if err != nil {
+		return nil, err
+	}
+	read := 0
+	return func() (string, uint32, error) {
+		for {
+			if read++; read%1_000 == 0 && ctx.Err() != nil {
+				return "", 0, ctx.Err()
+			}
+			e, err := terms.Next()
+			if e == nil || err != nil {
+				return "", 0, err
+			}
+			set, err := postings(dict, e.Term)
+			if err != nil {
+				return "", 0, err
+			}
+			if n := set.AndCardinality(products); n > 0 {
+				return e.Term, uint32(n), nil
+			}
+		}
+	}, nil
+}
+
+// facetTerms returns the dictionary of a facet's field and an iterator over the terms of the facet.
+func facetTerms(s segmentSnapshot, f textsearch.Facet) (segment.TermDictionary, segment.DictionaryIterator, error) {
+	dict, err := s.Segment().Dictionary(f.IndexField)
+	if err != nil {
+		return nil, nil, err
+	}
+	var from, to []byte
+	if f.Prefix != "" {
+		from, to = []byte(f.Prefix), endOfPrefix(f.Prefix)
+	}
+	return dict, termsBetween(dict, nil, from, to), nil
+}
 
 // facetColumn holds the values of a facet by product. A value is the number of its term, from 1.
 type facetColumn struct {
-	terms  []string // in order
-	values []uint32 // by product, 0 for none; with starts, those of all products in turn
+	terms  termList
+	values numbers  // by product, 0 for none; with starts, those of all products in turn
 	starts []uint32 // by product: where its values start in values, and at last their end; nil if none has several
 }
 
-// count returns how many of the products have each term.
-func (c *facetColumn) count(products *roaring.Bitmap) []uint32 {
-	counts := make([]uint32, len(c.terms)+1)
+// termList is a list of terms in one piece of memory.
+type termList struct {
+	text string
+	ends []uint32 // of each term in text
+}
+
+func (l *termList) at(i int) string {
+	start := uint32(0)
+	if i > 0 {
+		start = l.ends[i-1]
+	}
+	return l.text[start:l.ends[i]]
+}
+
+// numbers is an array of numbers in elements of 1, 2 or 4 bytes.
+type numbers interface {
+	set(i, n uint32)
+	// count adds to counts the number of elements with each value: those of the products, or with starts
+	// those from starts[product] to starts[product+1].
+	count(products *roaring.Bitmap, starts, counts []uint32)
+	bytes() int64
+}
+
+type array[T uint8 | uint16 | uint32] struct {
+	elements    []T
+	elementSize int64
+}
+
+// newNumbers returns n zeros, for numbers up to highest.
+func newNumbers(n uint32, highest int) numbers {
+	switch {
+	case highest < 1<<8:
+		return array[uint8]{make([]uint8, n), 1}
+	case highest < 1<<16:
+		return array[uint16]{make([]uint16, n), 2}
+	}
+	return array[uint32]{make([]uint32, n), 4}
+}
+
+func (a array[T]) set(i, n uint32) { a.elements[i] = T(n) }
+func (a array[T]) bytes() int64    { return int64(len(a.elements)) * a.elementSize }
+
+func (a array[T]) count(products *roaring.Bitmap, starts, counts []uint32) {
 	var buffer [256]uint32
 	i := products.ManyIterator()
 	for n := i.NextMany(buffer[:]); n > 0; n = i.NextMany(buffer[:]) {
-		if c.starts == nil {
+		if starts == nil {
 			for _, product := range buffer[:n] {
-				counts[c.values[product]]++
+				counts[a.elements[product]]++
 			}
 			continue
 		}
 		for _, product := range buffer[:n] {
-			for _, value := range c.values[c.starts[product]:c.starts[product+1]] {
+			for _, value := range a.elements[starts[product]:starts[product+1]] {
 				counts[value]++
 			}
 		}
 	}
-	return counts[1:]
+}
+
+// count returns an iterator over the terms that the products have.
+func (c *facetColumn) count(products *roaring.Bitmap) (next func() (string, uint32, error)) {
+	counts := make([]uint32, len(c.terms.ends)+1)
+	c.values.count(products, c.starts, counts)
+	term := 0
+	return func() (string, uint32, error) {
+		for term++; term < len(counts); term++ {
+			if counts[term] > 0 {
+				return c.terms.at(term - 1), counts[term], nil
+			}
+		}
+		return "", 0, nil
+	}
 }
 
 // size returns the space of a column in bytes.
-func (c *facetColumn) size() (n int64) {
-	n = int64(4 * (len(c.values) + len(c.starts)))
-	for _, t := range c.terms {
-		n += int64(len(t)) + 16
-	}
-	return n
+func (c *facetColumn) size() int64 {
+	return int64(len(c.terms.text)+4*len(c.terms.ends)+4*len(c.starts)) + c.values.bytes()
 }
 
-// facet returns the column of a facet.
+// facet returns the column of a facet, or nil when it would be too large.
 func (c *columns) facet(ctx context.Context, s segmentSnapshot, f textsearch.Facet) (*facetColumn, error) {
-	column, err := c.get(columnKey{segment: s.Id(), field: f.IndexField, prefix: f.Prefix}, func() (any, int64, error) {
-		column, err := newFacetColumn(ctx, s, f)
-		if err != nil {
-			return nil, 0, err
+	column, err := c.get(ctx, columnKey{segment: s.Id(), field: f.IndexField, prefix: f.Prefix}, func() (any, int64, error) {
+		column, err := newFacetColumn(ctx, s, f, c.maxBytes)
+		if err != nil || column == nil {
+			return column, 0, err
 		}
 		return column, column.size(), nil
 	})
@@ -146,19 +253,23 @@ func (c *columns) facet(ctx context.Context, s segmentSnapshot, f textsearch.Fac
 	return column.(*facetColumn), nil
 }
 
-func newFacetColumn(ctx context.Context, s segmentSnapshot, f textsearch.Facet) (*facetColumn, error) {
-	dict, err := s.Segment().Dictionary(f.IndexField)
+// newFacetColumn returns the column of a facet, or nil when it, or the list of products that it is made of,
+// would take more than maxBytes.
+func newFacetColumn(ctx context.Context, s segmentSnapshot, f textsearch.Facet, maxBytes int64) (*facetColumn, error) {
+	dict, terms, err := facetTerms(s, f)
 	if err != nil {
 		return nil, err
 	}
-	var from, to []byte
-	if f.Prefix != "" {
-		from, to = []byte(f.Prefix), endOfPrefix(f.Prefix)
-	}
 	c := &facetColumn{}
-	var sets []*roaring.Bitmap // by term
-	for terms := termsBetween(dict, nil, from, to); ; {
-		if len(sets)%1_000 == 0 && ctx.Err() != nil {
+	var text strings.Builder
+	// starts has two elements more than there are products. While the number of values of a product n is
+	// counted it is in starts[n+2], and while they are filled in, starts[n+1] is where the next one goes.
+	starts := make([]uint32, s.FullSize()+2)
+	var products []uint32 // those of the first term, of the second …
+	var termEnds []uint32 // where those of each term end in products
+	several := false
+	for {
+		if len(c.terms.ends)%1_000 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		e, err := terms.Next()
@@ -172,39 +283,41 @@ func newFacetColumn(ctx context.Context, s segmentSnapshot, f textsearch.Facet) 
 		if err != nil {
 			return nil, err
 		}
-		c.terms, sets = append(c.terms, e.Term), append(sets, set)
-	}
-	// starts has two elements more than there are products. While the number of values of a product n is
-	// counted it is in starts[n+2], and while they are filled in, starts[n+1] is where the next one goes.
-	starts := make([]uint32, s.FullSize()+2)
-	several := false
-	for _, set := range sets {
 		for i := set.Iterator(); i.HasNext(); {
-			n := &starts[i.Next()+2]
-			*n++
-			several = several || *n > 1
+			product := i.Next()
+			products = append(products, product)
+			starts[product+2]++
+			several = several || starts[product+2] > 1
+		}
+		text.WriteString(e.Term)
+		c.terms.ends, termEnds = append(c.terms.ends, uint32(text.Len())), append(termEnds, uint32(len(products)))
+		if int64(text.Len()+4*len(c.terms.ends)) > maxBytes || int64(4*len(products)) > maxBytes {
+			return nil, nil
 		}
 	}
-	if !several {
-		c.values = make([]uint32, s.FullSize())
-		for i, set := range sets {
-			for p := set.Iterator(); p.HasNext(); {
-				c.values[p.Next()] = uint32(i + 1)
+	c.terms.text = text.String()
+	n := uint32(s.FullSize())
+	if several {
+		for i := range starts[1:] {
+			starts[i+1] += starts[i]
+		}
+		c.starts, n = starts[:len(starts)-1], uint32(len(products))
+	}
+	c.values = newNumbers(n, len(termEnds))
+	if c.size() > maxBytes {
+		return nil, nil
+	}
+	first := uint32(0)
+	for i, end := range termEnds {
+		for _, product := range products[first:end] {
+			at := product
+			if several {
+				at = starts[product+1]
+				starts[product+1]++
 			}
+			c.values.set(at, uint32(i+1))
 		}
-		return c, nil
+		first = end
 	}
-	for i := range starts[1:] {
-		starts[i+1] += starts[i]
-	}
-	c.values = make([]uint32, starts[len(starts)-1])
-	for i, set := range sets {
-		for p := set.Iterator(); p.HasNext(); {
-			next := &starts[p.Next()+1]
-			c.values[*next] = uint32(i + 1)
-			*next++
-		}
-	}
-	c.starts = starts[:len(starts)-1]
 	return c, nil
 }

@@ -12,6 +12,7 @@ import (
 	"catalog"
 	"catalog/eventlog"
 	"catalog/internal/failpoint"
+	"catalog/internal/memory"
 	"catalog/internal/textsearch"
 )
 
@@ -22,8 +23,9 @@ import (
 // Apply writes to both generations. So a standby can be filled from a snapshot and take over, and
 // the previous generation stays up to date for a rollback, until it is dropped or the process ends.
 type Generations struct {
-	dir string
-	log *slog.Logger
+	dir    string
+	log    *slog.Logger
+	memory *memory.Budget // of the columns
 
 	writing         sync.RWMutex // held for writing by Apply and by changes of generations, for reading by Load
 	mu              sync.RWMutex // guards the fields below; they change only while writing is held too
@@ -70,6 +72,13 @@ func OpenGenerations(dir string, log *slog.Logger) (*Generations, error) {
 // SetRules sets how texts are searched. It must be called before the first search; the default is
 // textsearch.DefaultRules.
 func (g *Generations) SetRules(r *textsearch.Rules) { g.live.rules = r }
+
+// SetMemory sets the budget of the memory that searches keep. It must be called before the first search; the
+// default is a limit of the same size, without metrics.
+func (g *Generations) SetMemory(b *memory.Budget) {
+	g.memory = b
+	g.live.columns.setMemory(b)
+}
 
 // path returns the folder of a generation.
 func (g *Generations) path(number int) string {
@@ -211,6 +220,7 @@ func (g *Generations) CreateStandby(ctx context.Context) error {
 		return err
 	}
 	x.rules = g.live.rules
+	x.columns.setMemory(g.memory)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.standby, g.standbyComplete, g.applied = &generation{Index: x, number: number}, false, map[catalog.ID]bool{}

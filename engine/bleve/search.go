@@ -110,7 +110,7 @@ func (x *Index) find(ctx context.Context, r *scorch.IndexSnapshot, req textsearc
 		if err := c.collect(ctx, s, candidates); err != nil {
 			return catalog.Page{}, err
 		}
-		if err := facets.count(ctx, &x.columns, s, m.products); err != nil {
+		if err := facets.count(ctx, x.columns, s, m.products); err != nil {
 			return catalog.Page{}, err
 		}
 	}

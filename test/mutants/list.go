@@ -453,8 +453,18 @@ var mutants = []mutant{
 		pkg: "./engine/bleve", test: "TestIndex_inMemory",
 	},
 	{
+		bug:  "the columns of facets grow beyond their memory",
+		file: "engine/bleve/columns.go", old: "full && len(c.byKey) > 1;", new: "full && len(c.byKey) < 1;",
+		pkg: "./engine/bleve", test: "TestColumns_manyValues",
+	},
+	{
+		bug:  "a facet without a column counts all products",
+		file: "engine/bleve/facets.go", old: "set.AndCardinality(products); n > 0", new: "set.GetCardinality(); n > 0",
+		pkg: "./engine/bleve", test: "TestColumns_manyValues",
+	},
+	{
 		bug:  "facets count only the first tag of a product",
-		file: "engine/bleve/facets.go", old: "c.values[c.starts[product]:c.starts[product+1]]", new: "c.values[c.starts[product]:c.starts[product]+1]",
+		file: "engine/bleve/facets.go", old: "a.elements[starts[product]:starts[product+1]]", new: "a.elements[starts[product]:starts[product]+1]",
 		pkg: "./engine/bleve", test: "TestSearch_reference",
 	},
 	{

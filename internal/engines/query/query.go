@@ -96,6 +96,7 @@ func OpenIndex(ctx context.Context, s *engines.Set, cfg Config) (reader.Index, e
 		return nil, err
 	}
 	x.SetRules(rules)
+	x.SetMemory(s.Memory)
 	s.OnClose(func() { x.Close() })
 	if cfg.IndexFolder != "" {
 		s.WatchFolder("index", cfg.IndexFolder)
