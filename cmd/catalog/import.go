@@ -248,18 +248,19 @@ type importResult struct {
 	err     error                      // of the file of refused rows
 }
 
-// refuse lists a refused row, and writes it to the file of refused rows.
-func (i *importResult) refuse(row productfile.Row, reason string) {
+// refuse lists a refused row, and writes it to the file of refused rows unless the run
+// that was interrupted has done so.
+func (i *importResult) refuse(r refusedRow, written bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	switch i.refused++; {
 	case i.refused <= maxListed:
-		fmt.Fprintf(i.status, "line %d: %s\n", row.Line, reason)
+		fmt.Fprintf(i.status, "line %d: %s\n", r.row.Line, r.reason)
 	case i.refused == maxListed+1:
 		fmt.Fprintln(i.status, "… and more refused rows, which are not listed")
 	}
-	if i.rejects != nil {
-		i.err = errors.Join(i.err, i.rejects.Write(row, reason))
+	if i.rejects != nil && !written {
+		i.err = errors.Join(i.err, i.rejects.Write(r.row, r.reason))
 	}
 }
 
@@ -284,11 +285,16 @@ func runImport(ctx context.Context, c *client.Client, o importOptions, source pr
 		return nil, fmt.Errorf("%w; nothing was sent", err)
 	}
 	fmt.Fprintln(status, about)
+	state, err := openCheckpoint(o.checkpoint, o.file)
+	if err != nil {
+		return nil, fmt.Errorf("%w; nothing was sent", err)
+	}
 	result = &importResult{status: status}
 	if o.rejects != "" {
-		if result.rejects, err = productfile.CreateRejects(o.rejects, source, o.format); err != nil {
+		if result.rejects, err = productfile.OpenRejects(o.rejects, source, o.format, state.state.Rejects); err != nil {
 			return nil, fmt.Errorf("%w; nothing was sent", err)
 		}
+		state.rejects = result.rejects
 		defer func() {
 			if e := errors.Join(result.err, result.rejects.Close()); err == nil && e != nil {
 				err = fmt.Errorf("%s: %w; the rows were imported", o.rejects, e)
@@ -299,7 +305,7 @@ func runImport(ctx context.Context, c *client.Client, o importOptions, source pr
 	file, err := productfile.Check(source, o.format, func(r productfile.Row) error {
 		checking.add(1)
 		if r.Err != nil {
-			result.refuse(r, r.Err.Error())
+			result.refuse(refusedRow{r, r.Err.Error()}, state.state.Rejects > 0)
 		}
 		result.note(r)
 		return ctx.Err()
@@ -312,10 +318,7 @@ func runImport(ctx context.Context, c *client.Client, o importOptions, source pr
 	bar := newProgress(status, "import", file.Products)
 	defer bar.done()
 
-	state, err := openCheckpoint(o.checkpoint, o.file)
-	if err != nil {
-		return nil, fmt.Errorf("%w; nothing was sent", err)
-	}
+	state.refuse = func(r refusedRow) { result.refuse(r, false) }
 	result.importCounts, result.refused = state.state.importCounts, result.refused+state.state.Refused
 	result.resumed = result.Created + result.Changed + result.Unchanged + result.Refused
 	if resumed := result.resumed; resumed > 0 {
@@ -346,9 +349,9 @@ func (i *importResult) sendAll(ctx context.Context, c *client.Client, file *prod
 	for range inFlight {
 		wg.Go(func() {
 			for b := range batches {
-				counts, err := i.send(ctx, c, b.rows)
+				settled, err := i.send(ctx, c, b.rows)
 				if err == nil {
-					err = state.done(b.number, b.rows[len(b.rows)-1].Line, counts)
+					err = state.done(b.number, settled)
 				}
 				if err != nil {
 					cancel(err)
@@ -393,7 +396,7 @@ func (i *importResult) sendAll(ctx context.Context, c *client.Client, file *prod
 }
 
 // send sends rows in one request and counts their outcomes.
-func (i *importResult) send(ctx context.Context, c *client.Client, rows []productfile.Row) (counts importCounts, err error) {
+func (i *importResult) send(ctx context.Context, c *client.Client, rows []productfile.Row) (settled importedBatch, err error) {
 	var body bytes.Buffer
 	for _, r := range rows {
 		body.Write(r.JSON)
@@ -401,11 +404,13 @@ func (i *importResult) send(ctx context.Context, c *client.Client, rows []produc
 	}
 	results, err := c.Import(ctx, body.Bytes())
 	if err != nil {
-		return counts, err
+		return settled, err
 	}
 	if len(results) != len(rows) {
-		return counts, fmt.Errorf("the server returned %d results for %d rows", len(results), len(rows))
+		return settled, fmt.Errorf("the server returned %d results for %d rows", len(results), len(rows))
 	}
+	settled.line = rows[len(rows)-1].Line
+	counts := &settled.counts
 	for n, r := range results {
 		switch r.Outcome {
 		case api.ImportResultOutcomeCreated:
@@ -416,13 +421,13 @@ func (i *importResult) send(ctx context.Context, c *client.Client, rows []produc
 			counts.Unchanged++
 		default:
 			counts.Refused++
-			i.refuse(rows[n], (&client.Problem{Problem: r.Problem}).Error())
+			settled.refused = append(settled.refused, refusedRow{rows[n], (&client.Problem{Problem: r.Problem}).Error()})
 		}
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.add(counts)
-	return counts, nil
+	i.add(*counts)
+	return settled, nil
 }
 
 // print prints the summary.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"catalog/internal/productfile"
 )
 
 // checkpointInterval is the time between two writes of the checkpoint of an import: what
@@ -27,30 +29,47 @@ func (c *importCounts) add(d importCounts) {
 }
 
 // importState is the content of a checkpoint file: the rows up to Line are settled, with
-// these counts. Size and Modified are those of the imported file.
+// these counts. Size and Modified are those of the imported file. Rejects is the size that
+// the file of refused rows then has; 0 means none.
 type importState struct {
 	Size     int64
 	Modified time.Time
 	Line     int
+	Rejects  int64
 	importCounts
+}
+
+// importedBatch is a batch that is settled: the last line of its rows, their counts, and
+// those that were refused.
+type importedBatch struct {
+	line    int
+	counts  importCounts
+	refused []refusedRow
+}
+
+type refusedRow struct {
+	row    productfile.Row
+	reason string
 }
 
 // checkpoint keeps the state of an import in a file, so that it can resume behind the rows
 // that are settled. Requests end in any order; the state has only rows without a gap.
 type checkpoint struct {
-	name string // of the file; "" for none
+	name    string                     // of the file; "" for none
+	refuse  func(refusedRow)           // called for the refused rows of the state, in order
+	rejects *productfile.RejectsWriter // nil for none
 
 	mu    sync.Mutex
 	state importState
-	next  int                 // number of the next batch of the state
-	ended map[int]importState // batches that ended before an earlier one
+	next  int                   // number of the next batch of the state
+	ended map[int]importedBatch // batches that ended before an earlier one
 	saved time.Time
 }
 
 // openCheckpoint reads the state of an import that was interrupted, if the file exists
 // and is about the same content.
 func openCheckpoint(name, imported string) (*checkpoint, error) {
-	c := &checkpoint{name: name, ended: map[int]importState{}, saved: time.Now()}
+	c := &checkpoint{name: name, refuse: func(refusedRow) {}, ended: map[int]importedBatch{}, saved: time.Now()}
 	if name == "" {
 		return c, nil
 	}
@@ -73,11 +92,11 @@ func openCheckpoint(name, imported string) (*checkpoint, error) {
 	return c, nil
 }
 
-// done notes that a batch is settled, which ends at a line.
-func (c *checkpoint) done(batch, line int, counts importCounts) error {
+// done notes that the batch with a number is settled.
+func (c *checkpoint) done(batch int, settled importedBatch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ended[batch] = importState{Line: line, importCounts: counts}
+	c.ended[batch] = settled
 	for {
 		b, ok := c.ended[c.next]
 		if !ok {
@@ -85,8 +104,11 @@ func (c *checkpoint) done(batch, line int, counts importCounts) error {
 		}
 		delete(c.ended, c.next)
 		c.next++
-		c.state.Line = b.Line
-		c.state.add(b.importCounts)
+		c.state.Line = b.line
+		c.state.add(b.counts)
+		for _, r := range b.refused {
+			c.refuse(r)
+		}
 	}
 	if time.Since(c.saved) < checkpointInterval {
 		return nil
@@ -114,6 +136,12 @@ func (c *checkpoint) save() error {
 	c.saved = time.Now()
 	if c.name == "" {
 		return nil
+	}
+	if c.rejects != nil {
+		var err error
+		if c.state.Rejects, err = c.rejects.Flush(); err != nil {
+			return err
+		}
 	}
 	text, err := json.Marshal(c.state)
 	if err != nil {

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"catalog/internal/productfile"
 )
 
 func TestCheckpoint(t *testing.T) {
@@ -24,7 +28,7 @@ func TestCheckpoint(t *testing.T) {
 	t.Run("an interrupted import resumes behind the rows before the first gap, with their counts", func(t *testing.T) {
 		c := open()
 		for _, b := range []struct{ number, line, created int }{{1, 30, 10}, {0, 20, 9}, {3, 50, 10}} { // batch 2 did not end
-			if err := c.done(b.number, b.line, importCounts{Created: b.created}); err != nil {
+			if err := c.done(b.number, importedBatch{line: b.line, counts: importCounts{Created: b.created}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -34,7 +38,7 @@ func TestCheckpoint(t *testing.T) {
 		if c = open(); c.state.Line != 30 || c.state.Created != 19 {
 			t.Errorf("the state is line %d with %d created; want line 30 with 19", c.state.Line, c.state.Created)
 		}
-		if err := c.done(0, 60, importCounts{Created: 1}); err != nil || c.state.Line != 60 || c.state.Created != 20 {
+		if err := c.done(0, importedBatch{line: 60, counts: importCounts{Created: 1}}); err != nil || c.state.Line != 60 || c.state.Created != 20 {
 			t.Errorf("behind the next batch, the state is line %d with %d created, %v; want line 60 with 20", c.state.Line, c.state.Created, err)
 		}
 	})
@@ -55,6 +59,48 @@ func TestCheckpoint(t *testing.T) {
 		}
 		if _, err := openCheckpoint(name, file); err == nil {
 			t.Error("openCheckpoint accepts the checkpoint of a file that has changed")
+		}
+	})
+	t.Run("the file of refused rows has each row once, in the order of the file, over a kill", func(t *testing.T) {
+		source := func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("sku\nA\n")), nil }
+		rejects, state := filepath.Join(dir, "refused.csv"), filepath.Join(dir, "killed.json")
+		begin := func() *checkpoint {
+			c, err := openCheckpoint(state, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.rejects, err = productfile.OpenRejects(rejects, source, productfile.Format{}, c.state.Rejects); err != nil {
+				t.Fatal(err)
+			}
+			c.refuse = func(r refusedRow) {
+				if err := c.rejects.Write(r.row, r.reason); err != nil {
+					t.Error(err)
+				}
+			}
+			return c
+		}
+		settle := func(c *checkpoint, batch int, sku string) {
+			if err := c.done(batch, importedBatch{line: batch, refused: []refusedRow{{productfile.Row{Raw: []byte(sku)}, "reason"}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := begin()
+		settle(c, 1, "B")
+		settle(c, 0, "A")
+		if err := c.save(); err != nil {
+			t.Fatal(err)
+		}
+		settle(c, 2, "C") // settled and written, and not in the checkpoint at the kill
+		if err := c.rejects.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c = begin()
+		settle(c, 0, "C")
+		if err := c.rejects.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := os.ReadFile(rejects); err != nil || string(text) != "reason,sku\nreason,A\nreason,B\nreason,C\n" {
+			t.Errorf("the file of refused rows is %q, %v; want A, B and C", text, err)
 		}
 	})
 }

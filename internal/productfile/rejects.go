@@ -3,6 +3,7 @@ package productfile
 import (
 	"bufio"
 	"encoding/json"
+	"io"
 	"os"
 	"strings"
 )
@@ -16,8 +17,9 @@ type RejectsWriter struct {
 	from *Reader
 }
 
-// CreateRejects creates a file for refused rows of source.
-func CreateRejects(name string, source Source, format Format) (*RejectsWriter, error) {
+// OpenRejects opens a file for refused rows of source. It creates the file, or continues
+// one behind its first size bytes if that is not 0.
+func OpenRejects(name string, source Source, format Format, size int64) (*RejectsWriter, error) {
 	in, err := source()
 	if err != nil {
 		return nil, err
@@ -27,15 +29,34 @@ func CreateRejects(name string, source Source, format Format) (*RejectsWriter, e
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Create(name)
+	flags := os.O_WRONLY
+	if size == 0 {
+		flags |= os.O_CREATE
+	}
+	f, err := os.OpenFile(name, flags, 0o644)
 	if err != nil {
 		return nil, err
 	}
+	if err = f.Truncate(size); err == nil {
+		_, err = f.Seek(size, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
 	w := &RejectsWriter{file: f, out: bufio.NewWriter(f), from: from}
-	if from.csv != nil {
+	if from.csv != nil && size == 0 {
 		w.writeCSV(reasonColumn, w.header())
 	}
 	return w, nil
+}
+
+// Flush writes the rows to the file and returns its size.
+func (w *RejectsWriter) Flush() (int64, error) {
+	if err := w.out.Flush(); err != nil {
+		return 0, err
+	}
+	return w.file.Seek(0, io.SeekCurrent)
 }
 
 // header returns the header of the rows.
