@@ -84,13 +84,20 @@ const maxLoggedErrors = 5
 // startProcess starts a service and waits until it is ready.
 func startProcess(t *testing.T, env []string, name string, flags ...string) *process {
 	t.Helper()
+	return startProcessWith(t, nil, env, name, flags...)
+}
+
+// startProcessWith is startProcess for a service that the command prefix starts.
+func startProcessWith(t *testing.T, prefix, env []string, name string, flags ...string) *process {
+	t.Helper()
 	admin := "http://" + freeport.Address()
 	p := &process{t: t, name: name, log: filepath.Join(t.TempDir(), name+".log"), admin: admin}
 	logs, err := os.Create(p.log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.cmd = exec.Command(filepath.Join(programs, name), append(flags, "-admin", strings.TrimPrefix(admin, "http://"))...)
+	args := slices.Concat(prefix, []string{filepath.Join(programs, name), "-admin", strings.TrimPrefix(admin, "http://")}, flags)
+	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.Env, p.cmd.Stderr = env, logs
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-//go:build real
+//go:build real && linux
 
 package e2e
 
@@ -7,20 +7,27 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
+	"catalog"
+	catalogv1 "catalog/api/catalog/v1"
 	"catalog/engine/enginetest/freeport"
 )
 
@@ -31,12 +38,24 @@ var notInTest = map[string]string{
 	`job="node"`:    "the exporter of the machine does not run",
 }
 
+// withoutFault lists the alerts that no fault of TestMonitoring fires, and why. promtool
+// fires them on invented series.
+var withoutFault = map[string]string{
+	"CatalogEventGaps":       "needs a Kafka that loses records; TestEventGaps shows the counter",
+	"CatalogRestarting":      "restarts within the scaled window are too fast for the scrapes",
+	"CatalogSearchSlow":      "needs a large index",
+	"CatalogSpansDropped":    "needs a collector that fails; a test of the package telemetry shows the counter",
+	"CatalogVersionsDiffer":  "needs two builds",
+	"CatalogWritesThrottled": "needs writes at a higher rate than the view of this machine applies; TestThrottle shows the counter",
+}
+
 // monitored is a system of one process each, its engines behind proxies, watched
 // by Prometheus.
 type monitored struct {
 	t                       *testing.T
 	monitor                 *monitor
 	env                     map[string]string
+	indexDisk               *smallDisk // of the reader
 	redis, mongo, postgres  *proxy
 	writers, readers, api   string
 	writer, reader, gateway *process
@@ -51,6 +70,7 @@ func startMonitored(t *testing.T, alertmanager string) *monitored {
 	s.env["CATALOG_POSTGRES_MAX_CONNS"] = "4"
 	s.env["CATALOG_MAX_BACKLOG_AGE"] = "8s"
 	s.env["CATALOG_VERIFY_INTERVAL"] = "3s"
+	s.indexDisk = newSmallDisk(t, t.TempDir())
 	s.monitor = startMonitor(t, alertmanager)
 	s.startWriter()
 	s.startReader()
@@ -72,7 +92,7 @@ func (s *monitored) startWriter() {
 }
 
 func (s *monitored) startReader() {
-	s.reader = startProcess(s.t, s.list(), "reader", "-grpc", s.readers, "-writer", s.writers, "-index", filepath.Join(s.t.TempDir(), "index"))
+	s.reader = startProcessWith(s.t, s.indexDisk.enter(), s.list(), "reader", "-grpc", s.readers, "-writer", s.writers, "-index", filepath.Join(s.indexDisk.folder, "index"))
 	s.monitor.target("reader", s.reader.admin)
 }
 
@@ -195,7 +215,7 @@ func TestMonitoring(t *testing.T) {
 			s.draw(folder)
 		}
 	}()
-	for _, f := range []struct {
+	faults := []struct {
 		fault  string
 		inject func(t *testing.T)
 		repair func()
@@ -207,6 +227,8 @@ func TestMonitoring(t *testing.T) {
 		{"a record that is no command", s.poison("commands"), func() {}, []string{"CatalogDeadLetters"}, false},
 		{"a record that is no event", s.poison("events"), func() {}, []string{"CatalogEventsRejected"}, false},
 		{"Redis is down", func(*testing.T) { s.redis.disconnect(true) }, func() { s.redis.disconnect(false) }, []string{"CatalogCacheErrors"}, false}, // a reader stays ready without Redis
+		{"the disk of the index fills", s.fillDisk, s.emptyDisk, []string{"CatalogDiskFilling", "CatalogDiskFull"}, true},
+		{"clients hold all snapshots of the writer and take nothing", s.holdSnapshots, func() {}, []string{"CatalogMemoryWaiting"}, true},
 		{"a product is changed behind the back of the writer", s.falsify, func() {}, []string{"CatalogProductsDiffer"}, true},
 		{"MongoDB is down", func(*testing.T) { s.mongo.disconnect(true) }, func() { s.mongo.disconnect(false) },
 			[]string{"CatalogBreakerOpen", "CatalogNotReady", "CatalogLag", "CatalogRequestsBurnFast", "CatalogRequestsBurnSlow"}, true},
@@ -215,7 +237,21 @@ func TestMonitoring(t *testing.T) {
 		{"writes wait for PostgreSQL and become readable late", func(*testing.T) {}, func() {}, []string{"CatalogWritesBurnFast", "CatalogWritesBurnSlow"}, true},
 		{"the only writer is killed", func(*testing.T) { s.writer.kill() }, func() {}, []string{"CatalogTargetDown", "CatalogServiceAbsent", "CatalogWritesNotSettled"}, true},
 		{"commands are deleted before they are settled", s.trim, func() {}, []string{"CatalogShardStopped", "CatalogLogErrors"}, true},
-	} {
+	}
+	t.Run("every alert has a fault, or a reason why not", func(t *testing.T) {
+		fired := maps.Clone(withoutFault)
+		for _, f := range faults {
+			for _, alert := range f.alerts {
+				fired[alert] = f.fault
+			}
+		}
+		for _, alert := range s.alerts(t) {
+			if fired[alert] == "" {
+				t.Errorf("no fault fires %s", alert)
+			}
+		}
+	})
+	for _, f := range faults {
 		if f.nightly && os.Getenv("CATALOG_TEST_ALERTS") == "" {
 			continue
 		}
@@ -305,6 +341,27 @@ func (s *monitored) checkRules(t *testing.T) {
 	s.checkData(t, expressions)
 }
 
+// alerts returns the names of all alerts.
+func (s *monitored) alerts(t *testing.T) (names []string) {
+	var data struct {
+		Groups []struct {
+			Rules []struct{ Name, Type string }
+		}
+	}
+	if err := s.monitor.get("/api/v1/rules", url.Values{"type": {"alert"}}, &data); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range data.Groups {
+		for _, r := range g.Rules {
+			names = append(names, r.Name)
+		}
+	}
+	if len(names) == 0 {
+		t.Fatal("void: Prometheus has no alerts")
+	}
+	return names
+}
+
 // checkData waits until each expression has data.
 func (s *monitored) checkData(t *testing.T, expressions map[string]string) {
 	for title, expr := range expressions {
@@ -354,6 +411,59 @@ func (s *monitored) poison(topic string) func(*testing.T) {
 	return func(t *testing.T) {
 		junk := &kgo.Record{Topic: s.env["CATALOG_KAFKA_TOPIC_PREFIX"] + "." + topic, Value: []byte("junk")}
 		if err := s.kafka(t).ProduceSync(t.Context(), junk).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// filler is the file that fills the disk of the index.
+func (s *monitored) filler() string {
+	return filepath.Join("/proc", s.indexDisk.holder, "root", s.indexDisk.folder, "filler")
+}
+
+// fillDisk leaves less room on the disk of the index than a disk must have.
+func (s *monitored) fillDisk(t *testing.T) {
+	f, err := os.Create(s.filler())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := syscall.Fallocate(int(f.Fd()), 0, 0, 820*mib); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *monitored) emptyDisk() { _ = os.Remove(s.filler()) }
+
+// holdSnapshots opens more snapshots than the writer serves at once, and reads nothing. The
+// shard has a product that is larger than the buffers of a connection.
+func (s *monitored) holdSnapshots(t *testing.T) {
+	const streams = 12 // the writer serves eight
+	var attributes []string
+	for n := range 100 {
+		attributes = append(attributes, fmt.Sprintf(`"a%d":"%s"`, n, strings.Repeat("\U0001F4A1", 2000)))
+	}
+	r, err := newRequest(t.Context(), "POST", "http://"+s.api+"/api/v1/products", productWith(`"attributes":{`+strings.Join(attributes, ",")+`}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Body.Close()
+	at, err := catalog.ParsePositions(w.Header.Get("Catalog-Position"))
+	if err != nil || len(at) != 1 {
+		t.Fatalf("a large product: %s, %v", w.Status, err)
+	}
+	// By default, a connection buffers more and more, whether or not its client reads.
+	conn, err := grpc.NewClient(s.writers, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithStaticStreamWindowSize(64<<10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	for range streams {
+		if _, err := catalogv1.NewWriterServiceClient(conn).Snapshot(t.Context(), &catalogv1.SnapshotRequest{Shard: at[0].Shard}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -54,7 +54,7 @@ func writePath() board {
 				{kind: graph, title: "Slowest partitions of commands", unit: "s", width: 6, min: ptr(0.0), steps: []step{{10, bad}}, runbook: "cataloglag",
 					normal: "below 0.1 s.", act: "one partition alone: a shard that waits for its owner or is stopped; all: writer or PostgreSQL.",
 					queries: []query{{expr: `topk(5, max by (partition) (catalog_kafka_lag_seconds{` + selector + `, consumer="writer"}))`, legend: "partition {{partition}}"}}},
-				{kind: graph, title: "View behind, and writes slowed", unit: "s", width: 6, min: ptr(0.0),
+				{kind: graph, title: "View behind, and writes slowed", unit: "s", width: 6, min: ptr(0.0), runbook: "catalogwritesthrottled",
 					normal: "below 1 s, and nothing slowed.", act: "the view applies events more slowly than commands are settled: look at the steps of the view. Slowed: seconds that batches waited, per second.",
 					queries: []query{
 						{expr: `max(catalog_writer_view_delay_seconds{` + selector + `})`, legend: "behind"},
