@@ -254,7 +254,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a page counts its events and not their bytes",
-		file: "engine/sqlite/rows.go", old: "bytes >= eventlog.MaxPageBytes", new: "bytes < 0",
+		file: "engine/sqlite/rows.go", old: "bytes >= eventlog.MaxPageBytes", new: "bytes >= 1000*eventlog.MaxPageBytes",
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
