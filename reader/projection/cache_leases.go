@@ -60,12 +60,9 @@ func (l *cacheLeases) allowFill(ctx context.Context, shard int32, offset int64) 
 // release gives up the lease of the shard.
 func (l *cacheLeases) release(shard int32) { l.cache.Release(shard) }
 
-// switchPollInterval is the time between two looks at which generation is live. Until
-// then, the cache may have products of the previous one, which is written, too.
-const switchPollInterval = 2 * time.Second
-
 // resetCacheAfterSwitch empties the cache of this process's shards whenever
-// another generation of the view becomes the live one, until ctx ends.
+// another generation of the view becomes the live one, until ctx ends. It looks so often
+// that writes after a quiet moment do not have to read which generations are in use.
 func (p *Projector) resetCacheAfterSwitch(ctx context.Context, view *GenerationalView) {
 	last := int64(-1) // the generation that the cache is filled from
 	for first := true; ; first = false {
@@ -76,7 +73,7 @@ func (p *Projector) resetCacheAfterSwitch(ctx context.Context, view *Generationa
 			last = g.Live
 		}
 		select {
-		case <-time.After(switchPollInterval):
+		case <-time.After(leaseTTL):
 		case <-ctx.Done():
 			return
 		}
