@@ -21,6 +21,11 @@ Creates the topics and tables that are missing, and updates the tables. It may r
 while services run, any number of times, and several times at once: one call
 migrates, the others wait. If it is interrupted, run it again: it continues.
 
+Then it looks through all products for texts of earlier versions that are not in the
+form in which texts are stored now (Unicode's composed form; no invisible characters in
+SKUs, categories, tags and names of attributes), and changes them by commands, as a
+client would: a writer must run. Without one it says so, and the next run continues.
+
 -dry-run prints the version of the tables, and what would be done to them, for how
 long tables would be locked, and how much disk it needs. It does not look at topics.
 -down undoes the last migration. Run it when the newer programs have been stopped.
@@ -79,7 +84,7 @@ func migrate(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Printf("kafka: topics are up to date, with %d partitions\n", log.Shards())
-	return nil
+	return normalizeTexts(ctx, products, log, log.Shards(), settleTimeout, func(line string) { fmt.Println("products:", line) })
 }
 
 // planMigration prints what a migration would do.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
@@ -22,6 +23,50 @@ func NormalizeText(f *catalog.Field, s string) string {
 		s = strings.Map(withoutInvisible, s)
 	}
 	return norm.NFC.String(s)
+}
+
+// NormalizeData returns the data of a product with all texts as NormalizeText returns them.
+// A text of which nothing is left stays as it is, and so do attributes of which two would get
+// one name. A tag that repeats another one is left out.
+func NormalizeData(d catalog.ProductData) catalog.ProductData {
+	for i := range catalog.Fields {
+		switch f := &catalog.Fields[i]; f.Kind {
+		case catalog.KindMoney:
+		case catalog.KindList:
+			list := f.List(&d)
+			var next []string
+			for _, s := range *list {
+				if s = normalizeOrKeep(f, s); !slices.Contains(next, s) {
+					next = append(next, s)
+				}
+			}
+			*list = next
+		case catalog.KindMap:
+			d.Attributes = normalizeAttributes(f, d.Attributes)
+		default:
+			text := f.Text(&d)
+			*text = normalizeOrKeep(f, *text)
+		}
+	}
+	return d
+}
+
+func normalizeAttributes(f *catalog.Field, old map[string]string) map[string]string {
+	next := make(map[string]string, len(old))
+	for k, v := range old {
+		next[normalizeOrKeep(f, k)] = norm.NFC.String(v)
+	}
+	if len(next) < len(old) {
+		return old
+	}
+	return next
+}
+
+func normalizeOrKeep(f *catalog.Field, s string) string {
+	if next := NormalizeText(f, s); next != "" {
+		return next
+	}
+	return s
 }
 
 func isASCII(s string) bool {

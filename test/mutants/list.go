@@ -138,6 +138,11 @@ var mutants = []mutant{
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
+		bug:  "a migration gives a product the SKU of another one",
+		file: "cmd/catalog/normalize.go", old: "taken && owner != p.ID {", new: "taken && owner == p.ID {",
+		pkg: "./cmd/catalog", test: "TestNormalizeTexts",
+	},
+	{
 		bug:  "If-Match is ignored",
 		file: "decide.go", old: "c.Version != 0 && c.Version != p.Version && ", new: "c.Version < 0 && ",
 		pkg: ".", test: "Test.*",
