@@ -23,7 +23,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
+	"catalog"
+	catalogv1 "catalog/api/catalog/v1"
 	"catalog/engine/enginetest/freeport"
 )
 
@@ -38,7 +42,6 @@ var notInTest = map[string]string{
 // fires them on invented series.
 var withoutFault = map[string]string{
 	"CatalogEventGaps":       "needs a Kafka that loses records; TestEventGaps shows the counter",
-	"CatalogMemoryWaiting":   "needs clients that hold a share for as long as its window",
 	"CatalogRestarting":      "restarts within the scaled window are too fast for the scrapes",
 	"CatalogSearchSlow":      "needs a large index",
 	"CatalogSpansDropped":    "needs a collector that fails; a test of the package telemetry shows the counter",
@@ -225,6 +228,7 @@ func TestMonitoring(t *testing.T) {
 		{"a record that is no event", s.poison("events"), func() {}, []string{"CatalogEventsRejected"}, false},
 		{"Redis is down", func(*testing.T) { s.redis.disconnect(true) }, func() { s.redis.disconnect(false) }, []string{"CatalogCacheErrors"}, false}, // a reader stays ready without Redis
 		{"the disk of the index fills", s.fillDisk, s.emptyDisk, []string{"CatalogDiskFilling", "CatalogDiskFull"}, true},
+		{"clients hold all snapshots of the writer and take nothing", s.holdSnapshots, func() {}, []string{"CatalogMemoryWaiting"}, true},
 		{"a product is changed behind the back of the writer", s.falsify, func() {}, []string{"CatalogProductsDiffer"}, true},
 		{"MongoDB is down", func(*testing.T) { s.mongo.disconnect(true) }, func() { s.mongo.disconnect(false) },
 			[]string{"CatalogBreakerOpen", "CatalogNotReady", "CatalogLag", "CatalogRequestsBurnFast", "CatalogRequestsBurnSlow"}, true},
@@ -430,6 +434,40 @@ func (s *monitored) fillDisk(t *testing.T) {
 }
 
 func (s *monitored) emptyDisk() { _ = os.Remove(s.filler()) }
+
+// holdSnapshots opens more snapshots than the writer serves at once, and reads nothing. The
+// shard has a product that is larger than the buffers of a connection.
+func (s *monitored) holdSnapshots(t *testing.T) {
+	const streams = 12 // the writer serves eight
+	var attributes []string
+	for n := range 100 {
+		attributes = append(attributes, fmt.Sprintf(`"a%d":"%s"`, n, strings.Repeat("\U0001F4A1", 2000)))
+	}
+	r, err := newRequest(t.Context(), "POST", "http://"+s.api+"/api/v1/products", productWith(`"attributes":{`+strings.Join(attributes, ",")+`}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Body.Close()
+	at, err := catalog.ParsePositions(w.Header.Get("Catalog-Position"))
+	if err != nil || len(at) != 1 {
+		t.Fatalf("a large product: %s, %v", w.Status, err)
+	}
+	// By default, a connection buffers more and more, whether or not its client reads.
+	conn, err := grpc.NewClient(s.writers, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithStaticStreamWindowSize(64<<10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	for range streams {
+		if _, err := catalogv1.NewWriterServiceClient(conn).Snapshot(t.Context(), &catalogv1.SnapshotRequest{Shard: at[0].Shard}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
 
 // falsify changes a product in PostgreSQL without a command.
 func (s *monitored) falsify(t *testing.T) {
