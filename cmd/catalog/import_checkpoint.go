@@ -12,10 +12,6 @@ import (
 	"catalog/internal/productfile"
 )
 
-// checkpointInterval is the time between two writes of the checkpoint of an import: what
-// is sent again after a kill is at most what was settled in it.
-const checkpointInterval = time.Second
-
 // importCounts counts the rows of an import that the server has settled, by outcome.
 type importCounts struct {
 	Created, Changed, Unchanged, Refused int
@@ -63,13 +59,12 @@ type checkpoint struct {
 	state importState
 	next  int                   // number of the next batch of the state
 	ended map[int]importedBatch // batches that ended before an earlier one
-	saved time.Time
 }
 
 // openCheckpoint reads the state of an import that was interrupted, if the file exists
 // and is about the same content.
 func openCheckpoint(name, imported string) (*checkpoint, error) {
-	c := &checkpoint{name: name, refuse: func(refusedRow) {}, ended: map[int]importedBatch{}, saved: time.Now()}
+	c := &checkpoint{name: name, refuse: func(refusedRow) {}, ended: map[int]importedBatch{}}
 	if name == "" {
 		return c, nil
 	}
@@ -92,7 +87,8 @@ func openCheckpoint(name, imported string) (*checkpoint, error) {
 	return c, nil
 }
 
-// done notes that the batch with a number is settled.
+// done notes that the batch with a number is settled, and saves the state: what is sent
+// again after a kill is at most the requests that are in flight.
 func (c *checkpoint) done(batch int, settled importedBatch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,9 +105,6 @@ func (c *checkpoint) done(batch int, settled importedBatch) error {
 		for _, r := range b.refused {
 			c.refuse(r)
 		}
-	}
-	if time.Since(c.saved) < checkpointInterval {
-		return nil
 	}
 	return c.save()
 }
@@ -133,7 +126,6 @@ func (c *checkpoint) close(complete bool) error {
 }
 
 func (c *checkpoint) save() error {
-	c.saved = time.Now()
 	if c.name == "" {
 		return nil
 	}
