@@ -82,6 +82,7 @@ var parts = []struct {
 	{"small", (*bench).small, false},
 	{"questions", (*bench).questions, false},
 	{"search", (*bench).search, false},
+	{"partitions", (*bench).partitions, true},
 	{"traces", (*bench).traces, true},
 	{"shares", (*bench).shares, true},
 }
