@@ -74,7 +74,7 @@ type Config struct {
 func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Brokers, "kafka.brokers", c.Brokers, "`addresses` of the Kafka brokers, host:port, comma separated")
 	fs.StringVar(&c.TopicPrefix, "kafka.topic-prefix", defaultPrefix, "first part of the `name` of topics and consumer groups")
-	fs.IntVar(&c.Partitions, "kafka.partitions", 64, "`number` of partitions of the commands and the events topic; used only to create them, cannot change afterwards")
+	fs.IntVar(&c.Partitions, "kafka.partitions", 16, "`number` of partitions of the commands and the events topic; used only to create them, cannot change afterwards")
 	fs.IntVar(&c.Replicas, "kafka.replicas", 3, "replication `factor` of each topic; used only to create it, 0 for the default of the brokers")
 	fs.StringVar(&c.HMACSecret, "kafka.hmac-secret", c.HMACSecret, "`secrets` that sign the records of commands and events, comma separated: the first one signs, all verify; a comma at the end also accepts records without a signature")
 	fs.DurationVar(&c.SessionTimeout, "kafka.session-timeout", defaultSession, "`time` without heartbeats after which the shards of a process go to others; Kafka allows 6s and more")

@@ -54,6 +54,7 @@ type contentsTarget struct {
 	t        *testing.T
 	products map[catalog.ID]catalog.Product
 	at       eventlog.Checkpoint
+	next     int64 // seq of the next event when the snapshot ended
 }
 
 func (c *contentsTarget) Checkpoints(context.Context) ([]eventlog.Checkpoint, error) {
@@ -69,6 +70,10 @@ func (c *contentsTarget) Apply(_ context.Context, change projection.Change) erro
 	}
 	if c.at = change.To; c.at.Contents == eventlog.UnknownContents {
 		return nil
+	}
+	// After a restart the consumer no longer knows which products are newer than the events.
+	if c.at.Seq+1 < c.next {
+		c.t.Errorf("the contents at %v are known; the snapshot ended before %d", c.at.Position, c.next)
 	}
 	if want := c.contents(); c.at.Contents != want {
 		c.t.Errorf("the contents at %v are %+v; want %+v", c.at.Position, c.at.Contents, want)
@@ -98,7 +103,7 @@ func TestEventConsumer_contents(t *testing.T) {
 			n := int64(len(history))
 			begin := r.Int64N(n)                  // events in the log at Begin
 			next := begin + 1 + r.Int64N(n-begin) // events that the snapshot has in any case
-			target := &contentsTarget{t: t, products: map[catalog.ID]catalog.Product{}}
+			target := &contentsTarget{t: t, products: map[catalog.ID]catalog.Product{}, next: n + 1}
 			c := projection.NewEventConsumer(projection.EventConsumerDeps{
 				Name: "index", Target: target, Exclusive: true,
 				Log:     fixedOffsets{firstOffset, firstOffset + begin},
