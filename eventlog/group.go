@@ -80,15 +80,13 @@ func (g Group) SKUs() []string {
 // GroupState is what a store must load before it can settle a group. A store stops to
 // load products when they reach MaxBatchBytes.
 type GroupState struct {
-	Products map[catalog.ID]catalog.Product // products of the group that exist or are deleted
-	Unread   catalog.ID                     // the first of Group.Products that was not loaded; zero if all were
-	Settled  map[ShardCommand]bool          // commands of the group that are in the journal
-	SKUs     SKUOwners                      // of the SKUs of the group
-	Keyless  map[catalog.ID]bool            // products of Products that do not own the key of their SKU
-	// FormerPrices are the past prices of deleted products, by the key of the SKU that
-	// they had last: of the keys of the group's SKUs.
-	FormerPrices map[string][]catalog.PastPrice
-	LeftOut      map[int32]error // shards that are not settled, and why: ErrFenced or ErrLeftOut
+	Products     map[catalog.ID]catalog.Product // products of the group that exist or are deleted
+	Unread       catalog.ID                     // the first of Group.Products that was not loaded; zero if all were
+	Settled      map[ShardCommand]bool          // commands of the group that are in the journal
+	SKUs         SKUOwners                      // of the SKUs of the group
+	Keyless      map[catalog.ID]bool            // products of Products that do not own the key of their SKU
+	FormerOwners map[string]FormerOwner         // of the SKUs of the group, by key
+	LeftOut      map[int32]error                // shards that are not settled, and why: ErrFenced or ErrLeftOut
 }
 
 // ShardCommand identifies a command of a shard. Nothing keeps clients from sending
@@ -122,6 +120,7 @@ func (s GroupState) FormerKeys(events []catalog.Event) map[catalog.ID]string {
 		switch e.Outcome {
 		case catalog.Created, catalog.Changed:
 			skus[id] = e.Product.SKU
+			delete(former, id)
 		case catalog.Deleted:
 			sku, ok := skus[id]
 			if !ok {

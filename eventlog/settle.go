@@ -32,7 +32,7 @@ type Settled struct {
 // with ErrLeftOut.
 func Settle(g Group, k GroupState, now time.Time) []Settled {
 	k.SKUs = SKUOwners{ByKey: maps.Clone(k.SKUs.ByKey), Without: maps.Clone(k.SKUs.Without)}
-	k.FormerPrices = maps.Clone(k.FormerPrices)
+	k.FormerOwners = maps.Clone(k.FormerOwners)
 	d := decider{GroupState: k, now: now}
 	all := make([]Settled, len(g))
 	for i, b := range g {
@@ -47,7 +47,7 @@ func Settle(g Group, k GroupState, now time.Time) []Settled {
 
 // decider is the state of Settle between two batches.
 type decider struct {
-	GroupState // with SKUs and FormerPrices after the commands decided so far
+	GroupState // with SKUs and FormerOwners after the commands decided so far
 	now        time.Time
 	bytes      int // of the events
 	stopped    bool
@@ -78,7 +78,7 @@ func (d *decider) settle(b Batch) Settled {
 			p.ID = c.Product
 		}
 		if !p.Exists() {
-			p.PastPrices = catalog.MergePastPrices(p.PastPrices, d.FormerPrices[catalog.SKUKey(c.SKU())])
+			p.PastPrices = catalog.MergePastPrices(p.PastPrices, d.FormerOwners[catalog.SKUKey(c.SKU())].PastPrices)
 		}
 		e, err := catalog.Decide(p, c, d.now)
 		if err == nil && e.Applied() {
@@ -90,8 +90,11 @@ func (d *decider) settle(b Batch) Settled {
 		} else {
 			products[c.Product] = e.Product
 		}
-		if e.Outcome == catalog.Deleted && p.SKU != "" {
-			set(&d.FormerPrices, catalog.SKUKey(p.SKU), e.Product.PastPrices)
+		switch {
+		case e.Outcome == catalog.Deleted && p.SKU != "":
+			set(&d.FormerOwners, catalog.SKUKey(p.SKU), FormerOwner{p.ID, e.Product.PastPrices})
+		case e.Outcome == catalog.Created:
+			maps.DeleteFunc(d.FormerOwners, func(_ string, f FormerOwner) bool { return f.Product == p.ID })
 		}
 		e.Position = catalog.Position{Shard: b.Shard, Seq: b.NextSeq + int64(len(events))}
 		events = append(events, e)

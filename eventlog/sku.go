@@ -26,6 +26,13 @@ func (o *SKUOwners) Add(id catalog.ID, sku, key string) bool {
 	return keyed
 }
 
+// FormerOwner is a product that had an SKU when it was deleted, and has not been created
+// again.
+type FormerOwner struct {
+	Product    catalog.ID
+	PastPrices []catalog.PastPrice
+}
+
 // set sets the value of a key in a map that may be nil.
 func set[V any](m *map[string]V, key string, v V) {
 	if *m == nil {

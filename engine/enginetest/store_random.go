@@ -25,7 +25,7 @@ func settleRandom(t *testing.T, s Store) {
 		var (
 			products = map[catalog.ID]catalog.Product{}
 			settled  = map[eventlog.ShardCommand]bool{}
-			former   = map[string][]catalog.PastPrice{}
+			former   = map[string]eventlog.FormerOwner{}
 			journals [shards][]catalog.Event
 			owners   [shards]*owner
 			now      = moment
@@ -74,7 +74,7 @@ func settleRandom(t *testing.T, s Store) {
 				g = append(g, o.batch(commands...))
 			}
 			now = now.Add(time.Duration(rapid.IntRange(-10, 1000).Draw(r, "pause")) * time.Millisecond)
-			all := eventlog.Settle(g, eventlog.GroupState{Products: products, Settled: settled, SKUs: ownersOf(products), FormerPrices: former}, now)
+			all := eventlog.Settle(g, eventlog.GroupState{Products: products, Settled: settled, SKUs: ownersOf(products), FormerOwners: former}, now)
 			got, err := s.Settle(ctx, g, now)
 			if err != nil {
 				r.Fatal(err)
@@ -87,11 +87,17 @@ func settleRandom(t *testing.T, s Store) {
 				for _, e := range want {
 					settled[eventlog.ShardCommand{Shard: e.Shard, Command: e.Command}] = true
 				}
-				for _, p := range eventlog.LastVersions(want) {
-					if sku := products[p.ID].SKU; p.Deleted && sku != "" {
-						former[catalog.SKUKey(sku)] = p.PastPrices
+				for _, e := range want {
+					if !e.Applied() {
+						continue
 					}
-					products[p.ID] = p
+					if sku := products[e.Product.ID].SKU; e.Product.Deleted && sku != "" {
+						former[catalog.SKUKey(sku)] = eventlog.FormerOwner{Product: e.Product.ID, PastPrices: e.Product.PastPrices}
+					}
+					if e.Outcome == catalog.Created {
+						maps.DeleteFunc(former, func(_ string, f eventlog.FormerOwner) bool { return f.Product == e.Product.ID })
+					}
+					products[e.Product.ID] = e.Product
 				}
 			}
 		}

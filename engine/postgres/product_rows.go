@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"catalog"
+	"catalog/eventlog"
 	"catalog/internal/wire"
 )
 
@@ -66,7 +67,7 @@ type shardProduct struct {
 	catalog.Product
 	shard     int32
 	key       string // of its SKU; "" for none
-	formerKey string // of the SKU that it had when it was deleted; "" for none, or for the stored key
+	formerKey string // of the SKU that it had when it was deleted; "" for none
 }
 
 // queueProducts queues the statements that insert or replace products.
@@ -112,7 +113,7 @@ func queueProductPart(batch *pgx.Batch, products []shardProduct) error {
 			AS p (id, shard, version, deleted, sku, sku_key, former_key, data, past_prices, created_at, updated_at)
 		ON CONFLICT (id) DO UPDATE SET
 			version = excluded.version, deleted = excluded.deleted, sku = excluded.sku, sku_key = excluded.sku_key,
-			former_key = CASE WHEN excluded.deleted THEN coalesce(excluded.former_key, products.former_key) END, data = excluded.data,
+			former_key = excluded.former_key, data = excluded.data,
 			past_prices = excluded.past_prices, created_at = excluded.created_at, updated_at = excluded.updated_at`,
 		ids, shards, versions, deleted, skus, keys, former, data, past, created, updated)
 	return nil
@@ -150,10 +151,10 @@ func (k *groupState) scanSKUs(rows pgx.Rows) error {
 			if err != nil {
 				return fmt.Errorf("product %s: %w", id, err)
 			}
-			if k.FormerPrices == nil {
-				k.FormerPrices = map[string][]catalog.PastPrice{}
+			if k.FormerOwners == nil {
+				k.FormerOwners = map[string]eventlog.FormerOwner{}
 			}
-			k.FormerPrices[key] = catalog.MergePastPrices(k.FormerPrices[key], prices)
+			k.FormerOwners[key] = eventlog.FormerOwner{Product: id, PastPrices: catalog.MergePastPrices(k.FormerOwners[key].PastPrices, prices)}
 		case !k.SKUs.Add(id, sku, key) && key != "":
 			k.staleKeys = append(k.staleKeys, id)
 		}

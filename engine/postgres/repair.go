@@ -82,6 +82,10 @@ func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error 
 		for i, p := range products {
 			ids[i] = p.ID
 		}
+		before, err := readProducts(ctx, tx, ids)
+		if err != nil {
+			return err
+		}
 		for from := 0; from < len(events); {
 			shard, to := events[from].Shard, from
 			for to < len(events) && events[to].Shard == shard {
@@ -105,7 +109,7 @@ func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error 
 		// SKUs that move to other products must be free before their new owners are
 		// written.
 		batch.Queue(freeSKUs, uuids(ids))
-		rows, former := make([]shardProduct, len(products)), eventlog.GroupState{}.FormerKeys(events)
+		rows, former := make([]shardProduct, len(products)), before.FormerKeys(events)
 		for i, p := range products {
 			rows[i] = shardProduct{Product: p, shard: shards[p.ID], formerKey: former[p.ID]}
 		}
@@ -121,4 +125,22 @@ func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error 
 		return fmt.Errorf("append %d events: %w", len(events), markUnavailable(err))
 	}
 	return nil
+}
+
+// readProducts returns the stored products with the ids.
+func readProducts(ctx context.Context, tx pgx.Tx, ids []catalog.ID) (eventlog.GroupState, error) {
+	k := eventlog.GroupState{Products: map[catalog.ID]catalog.Product{}}
+	rows, err := tx.Query(ctx, "SELECT "+productColumns+" FROM products WHERE id = ANY($1)", uuids(ids))
+	if err != nil {
+		return k, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		p, err := scanProduct(rows)
+		if err != nil {
+			return k, err
+		}
+		k.Products[p.ID] = p
+	}
+	return k, rows.Err()
 }

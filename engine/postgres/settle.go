@@ -94,7 +94,7 @@ const (
 
 	selectProducts = "SELECT " + productColumns + ", coalesce(sku_key, '') FROM unnest($1::uuid[]) WITH ORDINALITY AS g (id, place) JOIN products USING (id) ORDER BY place"
 	selectCommands = "SELECT shard, command FROM unnest($1::integer[], $2::uuid[]) AS g (shard, command) JOIN journal USING (shard, command)"
-	freeSKUs       = "UPDATE products SET former_key = sku_key, sku = NULL, sku_key = NULL WHERE id = ANY($1)"
+	freeSKUs       = "UPDATE products SET sku = NULL, sku_key = NULL WHERE id = ANY($1)"
 	freeKeys       = "UPDATE products SET sku_key = NULL WHERE id = ANY($1)"
 	freeFormerKeys = "UPDATE products SET former_key = NULL WHERE former_key = ANY($1)"
 )

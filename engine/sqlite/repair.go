@@ -70,11 +70,18 @@ func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error 
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		products := eventlog.LastVersions(events)
 		ids, byShard := make([]catalog.ID, len(products)), map[int32][]catalog.Event{}
-		appended := eventlog.GroupState{Products: map[catalog.ID]catalog.Product{}, Keyless: map[catalog.ID]bool{}}
 		for i, p := range products {
 			ids[i] = p.ID
-			appended.Products[p.ID], appended.Keyless[p.ID] = p, true // without a key
 		}
+		before := eventlog.GroupState{Products: map[catalog.ID]catalog.Product{}}
+		stored, err := query(ctx, tx, scanProduct, "SELECT "+productColumns+" FROM products WHERE id IN (SELECT unhex(value) FROM json_each(?))", idList(ids))
+		if err != nil {
+			return err
+		}
+		for _, p := range stored {
+			before.Products[p.ID] = p
+		}
+		noKey := func(catalog.Product) string { return "" }
 		for _, e := range events {
 			byShard[e.Shard] = append(byShard[e.Shard], e)
 		}
@@ -92,12 +99,12 @@ func (s *Store) AppendEvents(ctx context.Context, events []catalog.Event) error 
 			if n, err := result.RowsAffected(); err != nil || n != 1 {
 				return errors.Join(err, fmt.Errorf("%w: event %s is not the next one of its shard", catalog.ErrFenced, part[0].Position))
 			}
-			if err := saveEvents(ctx, tx, shard, part, appended); err != nil {
+			if err := saveEvents(ctx, tx, shard, part, noKey, before.FormerKeys(part)); err != nil {
 				return err
 			}
 		}
 		// An earlier version may have made events with SKUs that differ only in case.
-		_, err := setKeys(ctx, tx, products)
+		_, err = setKeys(ctx, tx, products)
 		return err
 	})
 	if err != nil {

@@ -115,7 +115,7 @@ const upsertProduct = `
 	VALUES (?, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?, ?, ?)
 	ON CONFLICT (id) DO UPDATE SET
 		version = excluded.version, deleted = excluded.deleted, sku = excluded.sku, sku_key = excluded.sku_key,
-		former_key = CASE WHEN excluded.deleted THEN coalesce(excluded.former_key, products.former_key) END, data = excluded.data,
+		former_key = excluded.former_key, data = excluded.data,
 		past_prices = excluded.past_prices, created_at = excluded.created_at, updated_at = excluded.updated_at`
 
 // productArgs returns the arguments of upsertProduct for a product of the shard: key is

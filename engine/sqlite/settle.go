@@ -129,18 +129,18 @@ func readSKUs(ctx context.Context, q querier, skus []string, k *eventlog.GroupSt
 	if err != nil {
 		return fmt.Errorf("read SKUs: %w", err)
 	}
-	k.FormerPrices = map[string][]catalog.PastPrice{}
+	k.FormerOwners = map[string]eventlog.FormerOwner{}
 	for _, f := range rows {
 		k.SKUs.Add(f.id, f.sku, f.key)
 		if f.past != nil {
-			k.FormerPrices[f.key] = catalog.MergePastPrices(k.FormerPrices[f.key], f.past)
+			k.FormerOwners[f.key] = eventlog.FormerOwner{Product: f.id, PastPrices: catalog.MergePastPrices(k.FormerOwners[f.key].PastPrices, f.past)}
 		}
 	}
 	return nil
 }
 
 const (
-	freeSKUs       = "UPDATE products SET former_key = sku_key, sku = NULL, sku_key = NULL WHERE id IN (SELECT unhex(value) FROM json_each(?))"
+	freeSKUs       = "UPDATE products SET sku = NULL, sku_key = NULL WHERE id IN (SELECT unhex(value) FROM json_each(?))"
 	freeFormerKeys = "UPDATE products SET former_key = NULL WHERE former_key = ?"
 )
 
@@ -162,7 +162,7 @@ func writeGroup(ctx context.Context, tx *sql.Tx, g eventlog.Group, settled []eve
 			continue
 		}
 		b := g[i].UpTo(s.To)
-		if err := saveEvents(ctx, tx, b.Shard, s.Events, state); err != nil {
+		if err := saveEvents(ctx, tx, b.Shard, s.Events, state.SKUKey, state.FormerKeys(s.Events)); err != nil {
 			return err
 		}
 		if err := execEach(ctx, tx, insertDeadLetter, b.DeadLetters, deadLetterArgs); err != nil {
@@ -180,15 +180,16 @@ func writeGroup(ctx context.Context, tx *sql.Tx, g eventlog.Group, settled []eve
 }
 
 // saveEvents writes events of the shard and the last version of their products,
-// whose SKUs are free. state is that before the events.
-func saveEvents(ctx context.Context, tx *sql.Tx, shard int32, events []catalog.Event, state eventlog.GroupState) error {
-	products, former := eventlog.LastVersions(events), state.FormerKeys(events)
+// whose SKUs are free. key returns the key of the SKU of a product, and former has the
+// keys of the SKUs that products had when they were deleted.
+func saveEvents(ctx context.Context, tx *sql.Tx, shard int32, events []catalog.Event, key func(catalog.Product) string, former map[catalog.ID]string) error {
+	products := eventlog.LastVersions(events)
 	keys := slices.Collect(maps.Values(former))
 	if err := execEach(ctx, tx, freeFormerKeys, keys, func(key string) ([]any, error) { return []any{key}, nil }); err != nil {
 		return fmt.Errorf("write products: %w", err)
 	}
 	err := execEach(ctx, tx, upsertProduct, products, func(p catalog.Product) ([]any, error) {
-		return productArgs(shard, p, state.SKUKey(p), former[p.ID])
+		return productArgs(shard, p, key(p), former[p.ID])
 	})
 	if err != nil {
 		return fmt.Errorf("write products: %w", err)
