@@ -96,6 +96,19 @@ type ShardCommand struct {
 	Command catalog.ID
 }
 
+// AddProduct adds a product with the key of its SKU as it is stored, "" for none.
+func (s *GroupState) AddProduct(p catalog.Product, key string) {
+	s.Products[p.ID] = p
+	if key != catalog.SKUKey(p.SKU) {
+		s.Keyless[p.ID] = true
+	}
+}
+
+// AddFormerOwner adds the past prices of a deleted product to those of the key of its SKU.
+func (s *GroupState) AddFormerOwner(key string, product catalog.ID, past []catalog.PastPrice) {
+	set(&s.FormerOwners, key, FormerOwner{product, catalog.MergePastPrices(s.FormerOwners[key].PastPrices, past)})
+}
+
 // SKUKey returns the key to store for the last version of a product: that of its SKU, or
 // "" if it has none. A product without a key gets one when its SKU changes by more than
 // case, since another product may own that key.

@@ -1,6 +1,20 @@
 package eventlog
 
-import "catalog"
+import (
+	"slices"
+
+	"catalog"
+)
+
+// SKUKeys returns the keys of SKUs, in order and without duplicates.
+func SKUKeys(skus []string) []string {
+	keys := make([]string, len(skus))
+	for i, sku := range skus {
+		keys[i] = catalog.SKUKey(sku)
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
 
 // SKUOwners are products by their SKUs. No two products have one SKU, and a product owns
 // the key of its SKU ([catalog.SKUKey]), so that no other gets an SKU that differs only in

@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"catalog"
-	"catalog/eventlog"
 	"catalog/internal/wire"
 )
 
@@ -127,16 +126,6 @@ const selectSKUs = `
 	UNION ALL SELECT id, sku, coalesce(sku_key, ''), NULL::bytea FROM products WHERE sku = ANY($1) AND (sku_key IS NULL OR lower(sku) <> sku_key)
 	UNION ALL SELECT id, '', former_key, past_prices FROM products WHERE former_key = ANY($2) AND deleted`
 
-// skuKeys returns the keys of SKUs, without duplicates.
-func skuKeys(skus []string) []string {
-	keys := make([]string, len(skus))
-	for i, sku := range skus {
-		keys[i] = catalog.SKUKey(sku)
-	}
-	slices.Sort(keys)
-	return slices.Compact(keys)
-}
-
 // scanSKUs adds the rows of selectSKUs.
 func (k *groupState) scanSKUs(rows pgx.Rows) error {
 	var (
@@ -151,10 +140,7 @@ func (k *groupState) scanSKUs(rows pgx.Rows) error {
 			if err != nil {
 				return fmt.Errorf("product %s: %w", id, err)
 			}
-			if k.FormerOwners == nil {
-				k.FormerOwners = map[string]eventlog.FormerOwner{}
-			}
-			k.FormerOwners[key] = eventlog.FormerOwner{Product: id, PastPrices: catalog.MergePastPrices(k.FormerOwners[key].PastPrices, prices)}
+			k.AddFormerOwner(key, id, prices)
 		case !k.SKUs.Add(id, sku, key) && key != "":
 			k.staleKeys = append(k.staleKeys, id)
 		}

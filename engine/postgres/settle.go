@@ -147,10 +147,7 @@ func readGroupState(ctx context.Context, conn *pgxpool.Conn, g eventlog.Group) (
 				return nil
 			}
 			bytes += p.Size()
-			k.Products[p.ID] = p
-			if key != catalog.SKUKey(p.SKU) {
-				k.Keyless[p.ID] = true
-			}
+			k.AddProduct(p, key)
 		}
 		return rows.Err()
 	})
@@ -170,7 +167,7 @@ func readGroupState(ctx context.Context, conn *pgxpool.Conn, g eventlog.Group) (
 		return rows.Err()
 	})
 	if skus := validText(g.SKUs()); len(skus) > 0 {
-		batch.Queue(selectSKUs, skus, skuKeys(skus)).Query(k.scanSKUs)
+		batch.Queue(selectSKUs, skus, eventlog.SKUKeys(skus)).Query(k.scanSKUs)
 	}
 	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
 		return k, err

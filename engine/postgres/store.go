@@ -155,7 +155,7 @@ func (s *Store) History(ctx context.Context, product catalog.ID, before int64, l
 func (s *Store) SKUs(ctx context.Context, skus []string) (map[string]catalog.ID, error) {
 	var found groupState
 	valid := validText(skus)
-	rows, err := s.pool.Query(ctx, selectSKUs, valid, skuKeys(valid))
+	rows, err := s.pool.Query(ctx, selectSKUs, valid, eventlog.SKUKeys(valid))
 	if err == nil {
 		err = found.scanSKUs(rows)
 	}

@@ -64,11 +64,8 @@ func readGroupState(ctx context.Context, tx *sql.Tx, g eventlog.Group) (eventlog
 			return k, fmt.Errorf("read products: %w", err)
 		}
 		for _, p := range products {
-			k.Products[p.ID] = p.Product
+			k.AddProduct(p.Product, p.key)
 			bytes += p.Size()
-			if p.key != catalog.SKUKey(p.SKU) {
-				k.Keyless[p.ID] = true
-			}
 		}
 	}
 	commands := g.Commands()
@@ -100,15 +97,11 @@ func readSKUs(ctx context.Context, q querier, skus []string, k *eventlog.GroupSt
 	if len(skus) == 0 {
 		return nil
 	}
-	keys := make([]string, len(skus))
-	for i, sku := range skus {
-		keys[i] = catalog.SKUKey(sku)
-	}
 	list, err := json.Marshal(skus)
 	if err != nil {
 		return fmt.Errorf("read SKUs: %w", err)
 	}
-	keyList, err := json.Marshal(keys)
+	keyList, err := json.Marshal(eventlog.SKUKeys(skus))
 	if err != nil {
 		return fmt.Errorf("read SKUs: %w", err)
 	}
@@ -129,11 +122,10 @@ func readSKUs(ctx context.Context, q querier, skus []string, k *eventlog.GroupSt
 	if err != nil {
 		return fmt.Errorf("read SKUs: %w", err)
 	}
-	k.FormerOwners = map[string]eventlog.FormerOwner{}
 	for _, f := range rows {
 		k.SKUs.Add(f.id, f.sku, f.key)
 		if f.past != nil {
-			k.FormerOwners[f.key] = eventlog.FormerOwner{Product: f.id, PastPrices: catalog.MergePastPrices(k.FormerOwners[f.key].PastPrices, f.past)}
+			k.AddFormerOwner(f.key, f.id, f.past)
 		}
 	}
 	return nil
