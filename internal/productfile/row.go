@@ -53,7 +53,14 @@ func (r *Reader) csvRow(row *Row, cells []cell) {
 		}
 	}
 	cells = r.inherit(cells)
-	if row.Skipped = r.skipped(cells); row.Skipped != "" {
+	row.Skipped = r.skipped(func(column string) (cell, bool) {
+		i := indexOf(r.header, column)
+		if i < 0 {
+			return cell{}, false
+		}
+		return cells[i], true
+	})
+	if row.Skipped != "" {
 		return
 	}
 	r.build(row, func(s source) (cell, bool) {
@@ -112,10 +119,11 @@ func (r *Reader) inherit(cells []cell) []cell {
 	return cells
 }
 
-// skipped returns which rule of the mapping leaves out a row, or "".
-func (r *Reader) skipped(cells []cell) string {
+// skipped returns which rule of the mapping leaves out a row, or "". cellOf returns the
+// cell of a column, and false if the row lacks the column.
+func (r *Reader) skipped(cellOf func(column string) (cell, bool)) string {
 	for _, rule := range r.format.Mapping.Skip {
-		if i := indexOf(r.header, rule.Column); i >= 0 && rule.applies(oneLine(cells[i].text)) {
+		if c, ok := cellOf(rule.Column); ok && rule.applies(oneLine(c.text)) {
 			return rule.As
 		}
 	}
@@ -150,11 +158,8 @@ func (r *Reader) jsonRow(row *Row) {
 		r.namedJSON(row, o)
 		return
 	}
-	for _, rule := range r.format.Mapping.Skip {
-		if c, ok := o.cell(rule.Column); ok && rule.applies(oneLine(c.text)) {
-			row.Skipped = rule.As
-			return
-		}
+	if row.Skipped = r.skipped(o.cell); row.Skipped != "" {
+		return
 	}
 	r.build(row, func(s source) (cell, bool) {
 		c, ok := o.cell(s.From)
