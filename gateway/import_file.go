@@ -23,13 +23,10 @@ func importFormat(c *echo.Context, p api.ImportProductsParams) (*productfile.For
 		Delimiter: p.Delimiter, Empty: p.Empty, Long: p.Long, Nulls: p.Nulls, InvalidGTIN: string(p.InvalidGtin),
 	}
 	t, params, err := mime.ParseMediaType(c.Request().Header.Get("Content-Type"))
-	switch {
-	case err == nil && t == csvType:
+	if err == nil && t == csvType {
 		settings.Kind, settings.Encoding = productfile.CSV, params["charset"]
-	default:
-		if err := checkContentType(c, "application/x-ndjson", "application/json", csvType); err != nil || p == (api.ImportProductsParams{}) {
-			return nil, err
-		}
+	} else if err := checkContentType(c, "application/x-ndjson", "application/json", csvType); err != nil || p == (api.ImportProductsParams{}) {
+		return nil, err
 	}
 	format, err := settings.Format()
 	if err != nil {
