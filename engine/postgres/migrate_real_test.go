@@ -73,12 +73,7 @@ func TestMigrate(t *testing.T) {
 		t.Parallel()
 		url := migrated(t)
 		conn := connect(t, url)
-		exec := func(statement string) {
-			t.Helper()
-			if _, err := conn.Exec(t.Context(), statement); err != nil {
-				t.Fatal(err)
-			}
-		}
+		exec := executor(t, conn)
 		exec("CREATE VIEW report AS SELECT sku FROM product_fields")
 		if err := postgres.Migrate(t.Context(), url, nil); err != nil {
 			t.Errorf("Migrate with a view that uses product_fields = %v; want nil", err)
@@ -99,12 +94,7 @@ func TestMigrate_skuKeys(t *testing.T) {
 	t.Parallel()
 	url := migrated(t)
 	conn := connect(t, url)
-	exec := func(statement string) {
-		t.Helper()
-		if _, err := conn.Exec(t.Context(), statement); err != nil {
-			t.Fatal(err)
-		}
-	}
+	exec := executor(t, conn)
 	const rows = `INSERT INTO products (id, shard, version, deleted, sku, data, past_prices, created_at, updated_at)
 		SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 0, 1, false, sku, json_build_object('sku', sku, 'name', 'Chair', 'price', json_build_object('amount', '1', 'currency', 'EUR')), '', now(), now() `
 	exec(rows + "FROM (VALUES (1, 'AB'), (2, 'ab'), (3, 'Ä-1'), (4, NULL)) AS g (n, sku)")

@@ -76,6 +76,16 @@ func connect(t testing.TB, url string) *pgx.Conn {
 	return conn
 }
 
+// executor returns a function that executes statements.
+func executor(t testing.TB, conn *pgx.Conn) func(statement string) {
+	return func(statement string) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // waitUntil waits until condition is true.
 func waitUntil(t testing.TB, what string, condition func() bool) {
 	t.Helper()
