@@ -167,6 +167,7 @@ func TestVoidPrice(t *testing.T) {
 		{"a mistake that was corrected is forgotten", []catalog.Money{inEuro(100), inEuro(1), inEuro(100)}, []time.Duration{0, day, day}, 1, 0},
 		{"the price before it applied in its place", []catalog.Money{inEuro(100), inEuro(1), inEuro(90)}, []time.Duration{0, day, day}, 1, 100},
 		{"also if it lasted longer than 30 days", []catalog.Money{inEuro(100), inEuro(1), inEuro(90)}, []time.Duration{0, day, 40 * day}, 1, 100},
+		{"until the mistake was corrected", []catalog.Money{inEuro(60), inEuro(1), inEuro(95), inEuro(90)}, []time.Duration{0, day, 40 * day, day}, 1, 60},
 		{"every time that it applied", []catalog.Money{inEuro(100), inEuro(1), inEuro(80), inEuro(1), inEuro(90)}, []time.Duration{0, day, day, day, day}, 1, 80},
 		{"a first price has none before it", []catalog.Money{inEuro(1), inEuro(100)}, []time.Duration{0, day}, 1, 0},
 	} {

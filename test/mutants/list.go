@@ -519,7 +519,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a key depends on how the id in the path is written",
-		file: "gateway/write.go", old: "path = strings.Replace(path, \":id\", id.String(), 1)", new: "path = c.Request().URL.Path",
+		file: "gateway/write.go", old: "path = strings.Replace(path, \":id\", id.String(), 1)", new: "path, _ = c.Request().URL.Path, id",
 		pkg: "./gateway", test: "TestIdempotencyKey_canonicalID",
 	},
 	{
