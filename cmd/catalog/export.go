@@ -58,7 +58,7 @@ its name when it is complete.
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d products in %s\n", n, name)
+	fmt.Printf("%s in %s\n", count(n, "product"), name)
 	return nil
 }
 

@@ -99,7 +99,7 @@ func importFile(ctx context.Context, args []string) error {
 		if o.rejects != "" {
 			where = o.rejects + " has them; correct and import that file"
 		}
-		return fmt.Errorf("%d rows were refused; %s", result.refused, where)
+		return fmt.Errorf("%s refused; %s", count(result.refused, "row"), where)
 	}
 	return err
 }
@@ -322,7 +322,7 @@ func runImport(ctx context.Context, c *client.Client, o importOptions, source pr
 	result.importCounts, result.refused = state.state.importCounts, result.refused+state.state.Refused
 	result.resumed = result.Created + result.Changed + result.Unchanged + result.Refused
 	if resumed := result.resumed; resumed > 0 {
-		fmt.Fprintf(status, "resuming behind line %d: %d products are settled\n", state.state.Line, resumed)
+		fmt.Fprintf(status, "resuming behind row %d; settled products: %d\n", state.state.Row, resumed)
 		bar.add(resumed)
 	}
 	err = result.sendAll(ctx, c, file, state, bar)
@@ -375,9 +375,9 @@ func (i *importResult) sendAll(ctx context.Context, c *client.Client, file *prod
 			return context.Cause(ctx)
 		}
 	}
-	settled := state.state.Line
+	settled := state.state.Row
 	err := file.Each(func(r productfile.Row) error {
-		if r.Line <= settled {
+		if r.Number <= settled {
 			return ctx.Err()
 		}
 		batch.rows = append(batch.rows, r)
@@ -409,7 +409,7 @@ func (i *importResult) send(ctx context.Context, c *client.Client, rows []produc
 	if len(results) != len(rows) {
 		return settled, fmt.Errorf("the server returned %d results for %d rows", len(results), len(rows))
 	}
-	settled.line = rows[len(rows)-1].Line
+	settled.row = rows[len(rows)-1].Number
 	counts := &settled.counts
 	for n, r := range results {
 		switch r.Outcome {
@@ -432,13 +432,13 @@ func (i *importResult) send(ctx context.Context, c *client.Client, rows []produc
 
 // print prints the summary.
 func (i *importResult) print(out io.Writer) {
-	fmt.Fprintf(out, "%d rows: %d created, %d updated, %d unchanged, %d refused\n",
-		i.rows, i.Created, i.Changed, i.Unchanged+i.superseded, i.refused)
+	fmt.Fprintf(out, "%s: %d created, %d updated, %d unchanged, %d refused\n",
+		count(i.rows, "row"), i.Created, i.Changed, i.Unchanged+i.superseded, i.refused)
 	if i.superseded > 0 {
-		fmt.Fprintf(out, "%d of the unchanged rows are followed by another row about the same product, which counts\n", i.superseded)
+		fmt.Fprintf(out, "unchanged because a later row is about the same product: %d\n", i.superseded)
 	}
 	for _, what := range slices.Sorted(maps.Keys(i.skipped)) {
-		fmt.Fprintf(out, "%d %s were skipped\n", i.skipped[what], what)
+		fmt.Fprintf(out, "skipped %s: %d\n", what, i.skipped[what])
 	}
 	if s := i.took.Seconds(); s > 0 {
 		fmt.Fprintf(out, "%.1f s, %.0f products/s\n", s, float64(i.Created+i.Changed+i.Unchanged-i.resumed)/s)

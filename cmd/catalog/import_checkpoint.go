@@ -24,21 +24,21 @@ func (c *importCounts) add(d importCounts) {
 	c.Refused += d.Refused
 }
 
-// importState is the content of a checkpoint file: the rows up to Line are settled, with
-// these counts. Size and Modified are those of the imported file. Rejects is the size that
-// the file of refused rows then has; 0 means none.
+// importState is the content of a checkpoint file: the rows up to number Row are settled,
+// with these counts. Size and Modified are those of the imported file. Rejects is the size
+// that the file of refused rows then has; 0 means none.
 type importState struct {
 	Size     int64
 	Modified time.Time
-	Line     int
+	Row      int
 	Rejects  int64
 	importCounts
 }
 
-// importedBatch is a batch that is settled: the last line of its rows, their counts, and
-// those that were refused.
+// importedBatch is a batch that is settled: the number of its last row, the counts
+// of its rows, and those that were refused.
 type importedBatch struct {
-	line    int
+	row     int
 	counts  importCounts
 	refused []refusedRow
 }
@@ -100,7 +100,7 @@ func (c *checkpoint) done(batch int, settled importedBatch) error {
 		}
 		delete(c.ended, c.next)
 		c.next++
-		c.state.Line = b.line
+		c.state.Row = b.row
 		c.state.add(b.counts)
 		for _, r := range b.refused {
 			c.refuse(r)

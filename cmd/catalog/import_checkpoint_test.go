@@ -27,27 +27,27 @@ func TestCheckpoint(t *testing.T) {
 	}
 	t.Run("an interrupted import resumes behind the rows before the first gap, with their counts", func(t *testing.T) {
 		c := open()
-		for _, b := range []struct{ number, line, created int }{{1, 30, 10}, {0, 20, 9}, {3, 50, 10}} { // batch 2 did not end
-			if err := c.done(b.number, importedBatch{line: b.line, counts: importCounts{Created: b.created}}); err != nil {
+		for _, b := range []struct{ number, row, created int }{{1, 30, 10}, {0, 20, 9}, {3, 50, 10}} { // batch 2 did not end
+			if err := c.done(b.number, importedBatch{row: b.row, counts: importCounts{Created: b.created}}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if err := c.close(false); err != nil {
 			t.Fatal(err)
 		}
-		if c = open(); c.state.Line != 30 || c.state.Created != 19 {
-			t.Errorf("the state is line %d with %d created; want line 30 with 19", c.state.Line, c.state.Created)
+		if c = open(); c.state.Row != 30 || c.state.Created != 19 {
+			t.Errorf("the state is row %d with %d created; want row 30 with 19", c.state.Row, c.state.Created)
 		}
-		if err := c.done(0, importedBatch{line: 60, counts: importCounts{Created: 1}}); err != nil || c.state.Line != 60 || c.state.Created != 20 {
-			t.Errorf("behind the next batch, the state is line %d with %d created, %v; want line 60 with 20", c.state.Line, c.state.Created, err)
+		if err := c.done(0, importedBatch{row: 60, counts: importCounts{Created: 1}}); err != nil || c.state.Row != 60 || c.state.Created != 20 {
+			t.Errorf("behind the next batch, the state is row %d with %d created, %v; want row 60 with 20", c.state.Row, c.state.Created, err)
 		}
 	})
 	t.Run("a complete import removes its checkpoint", func(t *testing.T) {
 		if err := open().close(true); err != nil {
 			t.Fatal(err)
 		}
-		if c := open(); c.state.Line != 0 {
-			t.Errorf("the state is line %d; want none", c.state.Line)
+		if c := open(); c.state.Row != 0 {
+			t.Errorf("the state is row %d; want none", c.state.Row)
 		}
 	})
 	t.Run("the checkpoint of another file is refused", func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestCheckpoint(t *testing.T) {
 			return c
 		}
 		settle := func(c *checkpoint, batch int, sku string) {
-			if err := c.done(batch, importedBatch{line: batch, refused: []refusedRow{{productfile.Row{Raw: []byte(sku)}, "reason"}}}); err != nil {
+			if err := c.done(batch, importedBatch{row: batch, refused: []refusedRow{{productfile.Row{Raw: []byte(sku)}, "reason"}}}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -72,6 +72,14 @@ func (p *progress) done() {
 	}
 }
 
+// count returns a number with its noun: "1 row", "2 rows".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
 func serverFlag(fs *flag.FlagSet, to *string) {
 	fs.StringVar(to, "server", "http://127.0.0.1:8080", "`URL` of the catalogue")
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -18,6 +19,10 @@ const (
 	// not match. It ends files of which nothing but such rows can be expected.
 	maxRescanned = 64 << 20
 )
+
+// commonDelimiters are the delimiters of most files. In the only cell of a row, they say
+// that the row has another delimiter than the header.
+const commonDelimiters = ",;\t|"
 
 // cell is a cell of a row.
 type cell struct {
@@ -32,10 +37,11 @@ type cell struct {
 
 // csvRecord is a row of a CSV file.
 type csvRecord struct {
-	line  int
-	raw   []byte // without the line end
-	cells []cell
-	err   error
+	line    int
+	raw     []byte // without the line end
+	cells   []cell
+	comment bool // no row of cells
+	err     error
 }
 
 // csvReader reads the rows of a CSV file as spreadsheets and shops write them. Unlike
@@ -131,8 +137,16 @@ func (r *csvReader) next() (csvRecord, error) {
 	rec.cells = split.cells
 	switch n := len(rec.cells); {
 	case r.columns == 0 || n == r.columns || rec.blank():
+	case isComment(rec.cells):
+		rec.comment = true
 	case n > r.columns && blank(rec.cells[r.columns:]): // delimiters at the end of the row
 		rec.cells = rec.cells[:r.columns]
+	case n < r.columns && len(rec.raw) == size:
+		rec.err = fmt.Errorf("has %d of %d columns, and its line does not end: the file may be cut off", n, r.columns)
+	case n < r.columns && (n > 1 || !strings.ContainsAny(rec.cells[0].text, commonDelimiters)): // spreadsheets leave out empty cells at the end of a row
+		rec.cells = append(rec.cells, make([]cell, r.columns-n)...)
+	case n < r.columns:
+		rec.err = fmt.Errorf("has %d of %d columns; check -delimiter %q", n, r.columns, r.delimiter)
 	default:
 		rec.err = fmt.Errorf("has %d columns, and the header has %d; check -delimiter %q, and that cells with a delimiter are in quotes", n, r.columns, r.delimiter)
 	}
@@ -227,3 +241,12 @@ func (s *splitter) endsCell(rest []byte) bool {
 func isLineEnd(rest []byte) bool {
 	return string(rest) == "\n" || string(rest) == "\r\n" || string(rest) == "\r"
 }
+
+// isComment reports whether a row is a remark of the program that wrote the file: one cell
+// such as "# end" or "(2 rows)".
+func isComment(cells []cell) bool {
+	return len(cells) == 1 && (strings.HasPrefix(cells[0].text, "#") || rowCount.MatchString(cells[0].text))
+}
+
+// rowCount matches the last line of an export of PostgreSQL or SQL Server.
+var rowCount = regexp.MustCompile(`^\([0-9]+ rows?( affected)?\)$`)

@@ -3,16 +3,12 @@ package productfile
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"maps"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/unicode"
-	"golang.org/x/text/transform"
+	"golang.org/x/text/encoding/htmlindex"
 )
 
 const (
@@ -20,44 +16,42 @@ const (
 	windows1252Name = "windows-1252"
 )
 
-// encodings are the character encodings of feeds by the value of -encoding.
+// encodings are the encodings that browsers, whose names of encodings are known too, do not
+// have. UTF-8 is not decoded, so that a row with other bytes is refused.
 var encodings = map[string]encoding.Encoding{
-	utf8Name:       encoding.Nop,
-	"utf-16le":     unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM),
-	"utf-16be":     unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM),
-	"windows-1250": charmap.Windows1250, "windows-1251": charmap.Windows1251, windows1252Name: charmap.Windows1252,
-	"windows-1253": charmap.Windows1253, "windows-1254": charmap.Windows1254, "windows-1257": charmap.Windows1257,
-	"iso-8859-1": charmap.ISO8859_1, "iso-8859-2": charmap.ISO8859_2, "iso-8859-15": charmap.ISO8859_15,
-	"macintosh": charmap.Macintosh, "ibm850": charmap.CodePage850, "koi8-r": charmap.KOI8R,
+	utf8Name: encoding.Nop, "ibm437": charmap.CodePage437, "ibm850": charmap.CodePage850, "ibm852": charmap.CodePage852,
 }
 
-// encodingNames are other names of the encodings.
+// encodingNames are names of encodings that browsers do not know.
 var encodingNames = map[string]string{
-	"utf8": utf8Name, "utf-16": "utf-16le", "utf16": "utf-16le", "utf16le": "utf-16le", "utf16be": "utf-16be",
-	"latin1": "iso-8859-1", "latin-1": "iso-8859-1", "latin2": "iso-8859-2", "latin9": "iso-8859-15",
-	"cp1250": "windows-1250", "cp1251": "windows-1251", "cp1252": windows1252Name, "ansi": windows1252Name,
-	"macroman": "macintosh", "mac-roman": "macintosh", "mac": "macintosh", "cp850": "ibm850",
+	"ansi": windows1252Name, "latin-1": windows1252Name, "latin9": "iso-8859-15", "macroman": "macintosh", "mac-roman": "macintosh",
+	"cp437": "ibm437", "cp850": "ibm850", "cp852": "ibm852", "cp932": "shift_jis", "cp936": "gbk", "cp949": "euc-kr", "cp950": "big5",
+	"utf16": "utf-16le", "utf16le": "utf-16le", "utf16be": "utf-16be", "eucjp": "euc-jp", "euckr": "euc-kr",
 }
 
-// encodingName returns the name under which an encoding is in the table.
-func encodingName(name string) string {
-	name = strings.ToLower(strings.TrimSpace(name))
-	if other, ok := encodingNames[name]; ok {
-		return other
-	}
-	return name
-}
+// encodingExamples are the encodings that a message names.
+const encodingExamples = "utf-8, utf-16le, utf-16be, windows-1250 to windows-1258, iso-8859-1 to iso-8859-16, macintosh, ibm437, ibm850, ibm852, koi8-r, shift_jis, euc-jp, gbk, gb18030, big5 and euc-kr"
 
-// decoderOf returns the encoding with a name, UTF-8 for "".
-func decoderOf(name string) (encoding.Encoding, error) {
-	if name == "" {
-		name = utf8Name
+// encodingOf returns the encoding with a name, and its first name.
+func encodingOf(name string) (encoding.Encoding, string, error) {
+	known := strings.ToLower(strings.TrimSpace(name))
+	if other, ok := encodingNames[known]; ok {
+		known = other
 	}
-	e, ok := encodings[encodingName(name)]
-	if !ok {
-		return nil, fmt.Errorf("-encoding %q is unknown; the encodings are %s", name, strings.Join(slices.Sorted(maps.Keys(encodings)), ", "))
+	if e, ok := encodings[known]; ok {
+		return e, known, nil
 	}
-	return e, nil
+	e, err := htmlindex.Get(known)
+	if err == nil {
+		known, err = htmlindex.Name(e)
+	}
+	switch {
+	case err != nil || e == encoding.Replacement || known == "x-user-defined":
+		return nil, "", fmt.Errorf("-encoding %q is unknown; the encodings are %s", name, encodingExamples)
+	case known == utf8Name:
+		e = encoding.Nop
+	}
+	return e, known, nil
 }
 
 // byteOrderMarks are the first bytes that name an encoding.
@@ -74,6 +68,9 @@ func recogniseEncoding(sample []byte) (name string, mark int) {
 		if bytes.HasPrefix(sample, []byte(b.mark)) {
 			return b.encoding, len(b.mark)
 		}
+	}
+	if bytes.Contains(sample, []byte("\x1B$B")) || bytes.Contains(sample, []byte("\x1B$@")) {
+		return "iso-2022-jp", 0 // an escape sequence begins Japanese text
 	}
 	// In UTF-16, the high byte of most characters of a feed is 0.
 	var zeros [2]int
@@ -184,20 +181,11 @@ func byteAt(b []byte, i int) byte {
 
 func asciiLetter(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
 
-// decode returns the text of in, which has the given encoding, as UTF-8.
-func decode(in io.Reader, name string) (io.Reader, error) {
-	e, err := decoderOf(name)
-	if err != nil || e == encoding.Nop {
-		return in, err
-	}
-	return transform.NewReader(in, e.NewDecoder()), nil
-}
-
 // checkText returns what is wrong with the characters of a cell or row, or nil.
 func (r *Reader) checkText(what, s string) error {
 	switch {
 	case !utf8.ValidString(s):
-		return fmt.Errorf("%s is not UTF-8; give the encoding of the file: -encoding windows-1252 for files of Windows programs, macintosh for old ones of a Mac, windows-1250, windows-1251 or windows-1254 for languages of Eastern Europe", what)
+		return fmt.Errorf("%s is not UTF-8; give the encoding of the file: -encoding windows-1252 for files of Windows programs, macintosh for old ones of a Mac, windows-1250, windows-1251 or windows-1254 for languages of Eastern Europe, shift_jis, gbk, big5 or euc-kr for those of East Asia", what)
 	case r.about.encoding != utf8Name && strings.ContainsRune(s, utf8.RuneError):
 		return fmt.Errorf("%s has a character that is not in %s; give the right -encoding", what, r.about.encoding)
 	}

@@ -13,6 +13,10 @@ import (
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/korean"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
 	"golang.org/x/text/encoding/unicode"
 
 	"catalog/internal/productfile"
@@ -176,6 +180,32 @@ func TestFiles(t *testing.T) {
 			if len(rows) != 1 || !strings.Contains(rows[0], "! column name is not UTF-8; give the encoding of the file") {
 				t.Errorf("%s = %q; want an error with the flag", e.name, rows)
 			}
+		}
+	})
+	t.Run("encodings of East Asia are read by flag, and named without it", func(t *testing.T) {
+		for name, tt := range map[string]struct {
+			encoding encoding.Encoding
+			text     string
+		}{
+			"shift_jis": {japanese.ShiftJIS, "オーク材の椅子、快適"}, "EUC-JP": {japanese.EUCJP, "テスト机"}, "gbk": {simplifiedchinese.GBK, "橡木椅子"},
+			"gb18030": {simplifiedchinese.GB18030, "桌子"}, "big5": {traditionalchinese.Big5, "橡木椅子功能許"}, "cp949": {korean.EUCKR, "참나무 의자"},
+		} {
+			file := encoded(tt.encoding, "sku,name\nA,"+tt.text+"\n")
+			expectRows(t, read(t, productfile.Format{Encoding: name}, file), `2 {"name":"`+tt.text+`","sku":"A"}`)
+			if rows := read(t, productfile.Format{}, file); len(rows) != 1 || !strings.Contains(rows[0], "! column name is not UTF-8; give the encoding of the file") || !strings.Contains(rows[0], "shift_jis, gbk, big5 or euc-kr") {
+				t.Errorf("%s = %q; want an error with the flag", name, rows)
+			}
+		}
+		expectRows(t, read(t, productfile.Format{}, encoded(japanese.ISO2022JP, "sku,name\nA,椅子\n")), `2 {"name":"椅子","sku":"A"}`)
+	})
+	t.Run("encodings have their usual names", func(t *testing.T) {
+		for _, name := range []string{"latin1", "ISO_8859-1", "cp1252", " Windows-1252", "ansi", "UTF8", "cp850", "sjis", "KS_C_5601-1987", "windows-1258"} {
+			if err := (productfile.Format{Encoding: name}).Validate(); err != nil {
+				t.Errorf("-encoding %s: %v", name, err)
+			}
+		}
+		for _, name := range []string{"klingon", "replacement", "iso-2022-kr", "x-user-defined"} {
+			expectError(t, productfile.Format{Encoding: name}.Validate(), "-encoding", "is unknown; the encodings are utf-8")
 		}
 	})
 	t.Run("other kinds of files are named", func(t *testing.T) {

@@ -20,13 +20,13 @@ type File struct {
 	source Source
 	format Format
 	seed   maphash.Seed
-	last   map[uint64]int // line of the last valid row about a product that has several, by the hash of Row.Key
+	last   map[uint64]int // number of the last valid row about a product that has several, by the hash of Row.Key
 }
 
 // rowOf is a valid row about a product. An import keeps one for each row: 16 bytes.
 type rowOf struct {
-	key  uint64 // hash of Row.Key
-	line int
+	key    uint64 // hash of Row.Key
+	number int    // of the row
 }
 
 // Source opens the content of a file at its start.
@@ -60,16 +60,16 @@ func Check(source Source, format Format, handle func(Row) error) (*File, error) 
 		case r.Err != nil:
 			c.Invalid++
 		default:
-			valid = append(valid, rowOf{c.hash(r), r.Line})
+			valid = append(valid, rowOf{c.hash(r), r.Number})
 		}
 		c.Rows++
 		return handle(r)
 	})
-	slices.SortFunc(valid, func(a, b rowOf) int { return cmp.Or(cmp.Compare(a.key, b.key), a.line-b.line) })
+	slices.SortFunc(valid, func(a, b rowOf) int { return cmp.Or(cmp.Compare(a.key, b.key), a.number-b.number) })
 	for i := 1; i < len(valid); i++ {
 		if valid[i].key == valid[i-1].key {
 			c.Superseded++
-			c.last[valid[i].key] = valid[i].line
+			c.last[valid[i].key] = valid[i].number
 		}
 	}
 	c.Products = len(valid) - c.Superseded
@@ -85,7 +85,7 @@ func (c *File) Each(handle func(Row) error) error {
 		if r.Err != nil || r.Skipped != "" {
 			return nil
 		}
-		if last, several := c.last[c.hash(r)]; several && last != r.Line {
+		if last, several := c.last[c.hash(r)]; several && last != r.Number {
 			return nil
 		}
 		return handle(r)

@@ -2,6 +2,7 @@ package productfile_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -28,6 +29,17 @@ func TestFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		expectRows(t, rows, `3 {"price":{"amount":"2"},"sku":"B"}`, `6 {"price":{"amount":"4"},"sku":"C"}`, `7 {"price":{"amount":"5"},"sku":"A"}`)
+	})
+	t.Run("rows on one line are told apart", func(t *testing.T) {
+		f, err := productfile.Check(source(`[{"sku":"A","name":"x"},{"sku":"B"},{"sku":"A","name":"y"}]`), productfile.Format{}, never)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rows []string
+		if err := f.Each(func(r productfile.Row) error { rows = append(rows, fmt.Sprint(r.Number, string(r.JSON))); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		expectRows(t, rows, `2{"sku":"B"}`, `3{"sku":"A","name":"y"}`)
 	})
 	t.Run("a file without a row of a product is an error of Check", func(t *testing.T) {
 		for _, file := range []string{"sku,name\n", "sku,name\n\n,\n", "[]", "\uFEFF\n"} {

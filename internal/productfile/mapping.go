@@ -145,6 +145,11 @@ type Mapping struct {
 	Group   []string `yaml:"group"`
 	Inherit []string `yaml:"inherit"`
 
+	// Parent is a column that names a row above, which is skipped, by the cell in one of the
+	// columns of Keys. The columns of Inherit take the cell of that row where theirs is empty.
+	Parent string `yaml:"parent"`
+	Keys   []Key  `yaml:"keys"`
+
 	// Skip are the rows that are not products.
 	Skip []SkipRule `yaml:"skip"`
 }
@@ -191,6 +196,12 @@ type Column struct {
 	Invalid string `yaml:"invalid"`
 }
 
+// Key is a column whose cell, behind a prefix, is the name of its row in the column Parent.
+type Key struct {
+	From   string `yaml:"from"`
+	Prefix string `yaml:"prefix"`
+}
+
 // SkipRule describes rows that are not products: those whose cell in Column, or an entry
 // between commas in it, is in Is; and those whose cell is not in IsNot. "" stands for an
 // empty cell.
@@ -199,6 +210,9 @@ type SkipRule struct {
 	Is     []string `yaml:"is"`
 	IsNot  []string `yaml:"isNot"`
 	As     string   `yaml:"as"` // what the rows are, such as "image rows"
+
+	// Children makes the rule describe the rows that name such a row as their parent, too.
+	Children bool `yaml:"children"`
 }
 
 // applies reports whether the rule describes a row with the given cell.
@@ -291,8 +305,11 @@ func ParseMapping(text []byte) (Mapping, error) {
 			}
 		}
 	}
-	if len(m.Inherit) > 0 && len(m.Group) == 0 {
-		return m, errors.New("inherit needs a group: the column whose cell is the same in the rows of one product")
+	switch {
+	case len(m.Inherit) > 0 && len(m.Group) == 0 && m.Parent == "":
+		return m, errors.New("inherit needs a group, the column whose cell is the same in the rows of one product, or a parent, the column that names another row")
+	case m.Parent != "" && (len(m.Keys) == 0 || len(m.Group) > 0):
+		return m, errors.New("parent needs keys, the columns by which it names a row, and no group")
 	}
 	return m, nil
 }

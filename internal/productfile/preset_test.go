@@ -1,6 +1,8 @@
 package productfile_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"catalog/internal/productfile"
@@ -41,13 +43,21 @@ Linen top,linen-top,,Acme,Apparel & Accessories > Clothing,Tops,,TRUE,Active,,,S
 47,"variable, virtual",woo-song,,Song,1,0,,,,,Music,,,,,,,
 48,simple,woo-draft,,Draft,-1,0,,,,1,,,,,,,,
 49,"simple, downloadable, virtual",'+1-album,,'-40 °C,1,0,,,,15,Music,,,,,,,
+50,variable,,,Mug,0,0,,,,,Kitchen,,,,,,,
+51,variation,woo-hoodie-l,,Hoodie - L,1,0,,Warm and large,,48,,,,woo-hoodie,Size,L,,1
+52,variation,woo-mug-blue,,Mug - blue,1,0,,,,9,,,,id:50,,,,
+53,variation,woo-cap-blue,,Cap - blue,1,0,,,,7,,,,woo-cap,,,,
 `, []string{
 		"2 - rows of variable and grouped products",
-		`3 {"attributes":{"Size":"S"},"category":null,"description":null,"gtin":"9783161484100","name":"Hoodie - S","price":{"amount":"45","currency":"EUR"},"sku":"woo-hoodie-s","tags":[]}`,
+		`3 (category "Clothing/New" was left out: a product has one category, the first) {"attributes":{"Size":"S"},"category":"Clothing/Hoodies","description":"Warm","gtin":"9783161484100","name":"Hoodie - S","price":{"amount":"45","currency":"EUR"},"sku":"woo-hoodie-s","tags":["a","b"]}`,
 		`4 (category "New" was left out: a product has one category, the first) {"attributes":{"Region":"1, 2, and 3"},"category":"Film, Series/Drama","description":"<p>Two\nlines</p>","gtin":null,"name":"Film","price":{"amount":"9.5","currency":"EUR"},"sku":"woo-dvd","tags":[]}`,
 		"5 - rows of variable and grouped products",
 		"6 - rows of products that are not published",
 		`7 {"category":"Music","description":null,"gtin":null,"name":"-40 °C","price":{"amount":"15","currency":"EUR"},"sku":"+1-album","tags":[]}`,
+		"8 - rows of variable and grouped products",
+		`9 (category "Clothing/New" was left out: a product has one category, the first) {"attributes":{"Size":"L"},"category":"Clothing/Hoodies","description":"Warm and large","gtin":null,"name":"Hoodie - L","price":{"amount":"48","currency":"EUR"},"sku":"woo-hoodie-l","tags":["a","b"]}`,
+		"10 - rows of products that are not published", // as is its parent
+		`11 (Parent "woo-cap" is not in the rows above, so nothing was taken from it) {"category":null,"description":null,"gtin":null,"name":"Cap - blue","price":{"amount":"7","currency":"EUR"},"sku":"woo-cap-blue","tags":[]}`,
 	}}},
 	"magento": {{"USD", `sku,store_view_code,attribute_set_code,product_type,categories,product_websites,name,description,product_online,price,additional_attributes
 24-MB01,,Default,simple,"Default Category/Gear,Default Category/Gear/Bags",base,Duffle Bag,"<p>Holds all</p>",1,34.000000,"activity=Gym|Hiking,has_options=0,note=Light, strong, dry,required_options=0"
@@ -105,5 +115,27 @@ func TestPreset(t *testing.T) {
 				expectRows(t, read(t, productfile.Format{Mapping: m, Currency: tt.currency}, tt.file), tt.want...)
 			}
 		})
+	}
+}
+
+func TestPreset_parents(t *testing.T) {
+	t.Parallel()
+	m, err := productfile.Preset("woocommerce")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file strings.Builder
+	file.WriteString("Type,SKU,Name,Regular price,Parent,Categories,Description\n")
+	const parents = 1000
+	for i := range parents {
+		fmt.Fprintf(&file, "variable,P%d,Hat,,,Hats,%s\n", i, strings.Repeat("x", 2000))
+	}
+	fmt.Fprintf(&file, "variation,A,Hat,5,P0,,\nvariation,B,Hat,5,P%d,,\n", parents-1)
+	rows := read(t, productfile.Format{Mapping: m, Currency: "EUR"}, file.String())
+	if first := rows[parents]; !strings.Contains(first, "is not in the rows above") || !strings.Contains(first, `"category":null`) {
+		t.Errorf("the variation of a parent far above is %.300s; want no category: a reader keeps few parents", first)
+	}
+	if last := rows[parents+1]; !strings.Contains(last, `"category":"Hats"`) {
+		t.Errorf("the variation of a parent close above is %.300s; want its category", last)
 	}
 }

@@ -107,8 +107,10 @@ func (f Format) Validate() error {
 	case f.Currency != "" && catalog.CurrencyDigits(f.Currency) < 0:
 		return fmt.Errorf("-currency %q is not a currency code of ISO 4217, such as EUR", f.Currency)
 	}
-	if _, err := decoderOf(f.Encoding); err != nil {
-		return err
+	if f.Encoding != "" {
+		if _, _, err := encodingOf(f.Encoding); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -163,6 +165,8 @@ func extension(name string) string {
 
 // Row is a row of a file.
 type Row struct {
+	// Number is the number of the row in the file, from 1.
+	Number int
 	// Line is the line of the file on which the row begins, from 1.
 	Line int
 	// Key identifies the product of the row in the file: by its id, or else its SKU.

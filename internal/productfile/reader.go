@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"regexp"
 	"slices"
 	"strings"
+
+	"golang.org/x/text/encoding"
 )
 
 const (
@@ -66,6 +66,7 @@ type Reader struct {
 	header  []string    // of a CSV file
 	rawHead []byte      // the header as it stands in the file
 	rows    rowContext
+	number  int // of the last row
 }
 
 // Recognised returns the form of the file.
@@ -85,20 +86,16 @@ func NewReader(in io.Reader, f Format) (*Reader, error) {
 		return nil, errors.New("the file is UTF-32; save it as UTF-8")
 	}
 	found, mark := recogniseEncoding(sample)
-	r.about.encoding = found
-	if f.Encoding != "" {
-		if r.about.encoding = encodingName(f.Encoding); mark > 0 && r.about.encoding != found {
-			mark = 0
-		}
-	}
-	_, _ = buffered.Discard(mark)
-	text, err := decode(buffered, r.about.encoding)
+	e, name, err := encodingOf(cmp.Or(f.Encoding, found))
 	if err != nil {
 		return nil, err
 	}
+	if r.about.encoding = name; name == found {
+		_, _ = buffered.Discard(mark)
+	}
 	decoded := buffered
-	if text != io.Reader(buffered) {
-		decoded = bufio.NewReaderSize(text, size)
+	if e != encoding.Nop {
+		decoded = bufio.NewReaderSize(e.NewDecoder().Reader(buffered), size)
 	}
 	for mark, _ := decoded.Peek(3); string(mark) == "\uFEFF"; mark, _ = decoded.Peek(3) { // of a file that was joined
 		_, _ = decoded.Discard(3)
@@ -229,7 +226,7 @@ func (r *Reader) readHeader(sample []byte, whole bool, end byte) error {
 	for n := 1; ; n++ {
 		rec, err := r.csv.next()
 		if errors.Is(err, io.EOF) {
-			return fmt.Errorf("the file has %d rows, so there is no header in row %d", n-1, at)
+			return fmt.Errorf("there is no header in row %d: the last row is row %d", at, n-1)
 		}
 		if err != nil {
 			return err
@@ -238,7 +235,7 @@ func (r *Reader) readHeader(sample []byte, whole bool, end byte) error {
 			continue
 		}
 		if rec.err != nil {
-			return fmt.Errorf("line %d: the header cannot be read: it %w", rec.line, rec.err)
+			return fmt.Errorf("line %d: the header cannot be read: %w", rec.line, rec.err)
 		}
 		r.about.header = rec.line
 		r.rawHead = rec.raw
@@ -383,7 +380,8 @@ func cutSep(sample []byte) (delimiter rune, rest []byte, ok bool) {
 var delimiters = []rune{',', ';', '\t', '|', '^', '~', '¦', '\x1F'}
 
 // recogniseDelimiter returns the delimiter with which most rows of the sample have the
-// same number of columns, and of these the one with most columns.
+// same number of columns, and of these the one with most columns. Rows with fewer columns
+// than the first row count half, because spreadsheets leave out empty cells at the end.
 func recogniseDelimiter(sample []byte, whole bool, end byte) rune {
 	best, bestScore := ',', 0.0
 	for _, d := range delimiters {
@@ -394,8 +392,14 @@ func recogniseDelimiter(sample []byte, whole bool, end byte) rune {
 				counts[len(row)]++
 			}
 		}
-		for _, columns := range slices.Sorted(maps.Keys(counts)) {
-			same := float64(counts[columns]) / float64(len(rows))
+		for columns, n := range counts {
+			same := float64(n)
+			for fewer, n := range counts {
+				if fewer < columns && len(rows[0]) == columns {
+					same += float64(n) / 2
+				}
+			}
+			same /= float64(len(rows))
 			if score := same * same * float64(columns); score > bestScore {
 				best, bestScore = d, score
 			}
@@ -424,28 +428,38 @@ func sampleRows(sample []byte, whole bool, delimiter rune, end byte, most int) [
 }
 
 // Next returns the next row, and io.EOF after the last one.
-func (r *Reader) Next() (Row, error) {
+func (r *Reader) Next() (row Row, err error) {
 	if r.json != nil {
-		raw, line, rowErr, err := r.json.next()
-		if err != nil {
-			return Row{}, err
-		}
-		row := Row{Line: line, Raw: raw, Err: rowErr}
-		if rowErr == nil {
-			r.jsonRow(&row)
-		}
-		return row, nil
+		row, err = r.nextJSON()
+	} else {
+		row, err = r.nextCSV()
 	}
+	r.number++
+	row.Number = r.number
+	return row, err
+}
+
+func (r *Reader) nextJSON() (Row, error) {
+	raw, line, rowErr, err := r.json.next()
+	if err != nil {
+		return Row{}, err
+	}
+	row := Row{Line: line, Raw: raw, Err: rowErr}
+	if rowErr == nil {
+		r.jsonRow(&row)
+	}
+	return row, nil
+}
+
+func (r *Reader) nextCSV() (Row, error) {
 	rec, err := r.csv.next()
 	if err != nil {
 		return Row{}, err
 	}
 	row := Row{Line: rec.line, Raw: rec.raw, Err: rec.err}
-	if rec.err != nil && isComment(rec.cells) {
-		row.Err, row.Skipped = nil, commentRows
-		return row, nil
-	}
 	switch {
+	case rec.comment:
+		row.Skipped = commentRows
 	case rec.err != nil:
 	case rec.blank():
 		row.Skipped = blankRows
@@ -467,12 +481,3 @@ func (r *Reader) isHeader(cells []cell) bool {
 	}
 	return r.about.header > 0
 }
-
-// isComment reports whether a row is a remark of the program that wrote the file: one cell
-// such as "# end" or "(2 rows)".
-func isComment(cells []cell) bool {
-	return len(cells) == 1 && (strings.HasPrefix(cells[0].text, "#") || rowCount.MatchString(cells[0].text))
-}
-
-// rowCount matches the last line of an export of PostgreSQL or SQL Server.
-var rowCount = regexp.MustCompile(`^\([0-9]+ rows?( affected)?\)$`)

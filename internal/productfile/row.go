@@ -30,6 +30,7 @@ type rowContext struct {
 	lastName bool
 	group    string
 	first    []cell // of the group
+	parents  parentRows
 }
 
 // rowCells returns the cell of a source, and false if the row has none.
@@ -52,15 +53,16 @@ func (r *Reader) csvRow(row *Row, cells []cell) {
 			return
 		}
 	}
-	cells = r.inherit(cells)
-	row.Skipped = r.skipped(func(column string) (cell, bool) {
+	cells, parentSkipped := r.inheritParent(row, r.inherit(cells))
+	cellOf := func(column string) (cell, bool) {
 		i := indexOf(r.header, column)
 		if i < 0 {
 			return cell{}, false
 		}
 		return cells[i], true
-	})
-	if row.Skipped != "" {
+	}
+	if row.Skipped = cmp.Or(parentSkipped, r.skipped(cellOf)); row.Skipped != "" {
+		r.keepParent(cellOf)
 		return
 	}
 	r.build(row, func(s source) (cell, bool) {

@@ -723,6 +723,21 @@ var mutants = []mutant{
 		pkg: "./internal/productfile", test: "TestReadCSV_cells",
 	},
 	{
+		bug:  "a row without its last cells is refused",
+		file: "internal/productfile/csv.go", old: "n > 1 || !strings.ContainsAny(", new: "false && !strings.ContainsAny(",
+		pkg: "./internal/productfile", test: "TestReadCSV_cells",
+	},
+	{
+		bug:  "products on one line of a JSON file are one product",
+		file: "internal/productfile/file.go", old: "last != r.Number", new: "last != r.Line",
+		pkg: "./internal/productfile", test: "TestFile",
+	},
+	{
+		bug:  "the variations of a product that is not published are imported",
+		file: "internal/productfile/parents.go", old: "	return cells, parent.skipped\n", new: "	return cells, \"\"\n",
+		pkg: "./internal/productfile", test: "TestPreset",
+	},
+	{
 		bug:  "composed and decomposed letters are two SKUs",
 		file: "internal/wire/normalize.go", old: "	return norm.NFC.String(s)\n", new: "	_ = norm.NFC\n	return s\n",
 		pkg: "./internal/wire", test: "TestNormalizeText",
