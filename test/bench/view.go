@@ -76,9 +76,15 @@ func (b *bench) idle(s *server, e *engines) error {
 
 // Settings of the measurement of freshness.
 const (
-	freshClients   = 64
-	freshShare     = 0.8                   // of the highest rate
-	sampleInterval = 40 * time.Millisecond // between two products that are looked for
+	freshClients = 64
+	freshShare   = 0.8 // of the highest rate
+
+	// Between two products that are looked for, and, for each of them, between the first
+	// requests. A search costs the reader a millisecond or more: with shorter times, the
+	// requests were most of its load.
+	sampleInterval = 100 * time.Millisecond
+	readPause      = 5 * time.Millisecond
+	searchPause    = 50 * time.Millisecond
 )
 
 // freshness measures, at a share of the highest rate of POST, how long after the
@@ -150,9 +156,9 @@ func (s *server) paced(rate float64, d time.Duration, next *atomic.Int64) (f fre
 			}
 		}
 	}()
-	look := func(took *[]time.Duration, url, wanted string) {
+	look := func(took *[]time.Duration, pause time.Duration, url, wanted string) {
 		samples.Go(func() {
-			t, err := until(reads, url, wanted)
+			t, err := until(reads, pause, url, wanted)
 			mu.Lock()
 			defer mu.Unlock()
 			*took, errs = append(*took, t), append(errs, err)
@@ -174,8 +180,8 @@ func (s *server) paced(rate float64, d time.Duration, next *atomic.Int64) (f fre
 			created.Add(1)
 			if due.CompareAndSwap(true, false) {
 				id := path.Base(location)
-				look(&f.readable, s.url+location, id)
-				look(&f.searchable, s.url+"/api/v1/products?limit=5&q="+product(n).SKU, id)
+				look(&f.readable, readPause, s.url+location, id)
+				look(&f.searchable, searchPause, s.url+"/api/v1/products?limit=5&q="+product(n).SKU, id)
 			}
 		}
 		return nil
@@ -190,8 +196,9 @@ func (s *server) paced(rate float64, d time.Duration, next *atomic.Int64) (f fre
 }
 
 // until repeats a GET until the response contains the text, and returns how long it
-// took. The pauses grow with the time, so that many waiting clients are no load.
-func until(client *http.Client, url, text string) (time.Duration, error) {
+// took. The pauses begin with the given one and grow with the time, so that many waiting
+// clients are no load.
+func until(client *http.Client, pause time.Duration, url, text string) (time.Duration, error) {
 	since := time.Now()
 	for {
 		body, err := fetchBy(client, url)
@@ -202,7 +209,7 @@ func until(client *http.Client, url, text string) (time.Duration, error) {
 		case took > readableLimit:
 			return took, fmt.Errorf("GET %s: no %q after %v: %w", url, text, readableLimit, err)
 		}
-		time.Sleep(max(2*time.Millisecond, took/20))
+		time.Sleep(max(pause, took/10))
 	}
 }
 
