@@ -75,6 +75,7 @@ type process struct {
 	cmd   *exec.Cmd
 	taken chan struct{} // receives an element for each shard taken over
 	ended chan struct{}
+	last  string // the last line that the process has written; valid once ended is closed
 }
 
 func (s *system) start(t *testing.T) *process {
@@ -92,7 +93,7 @@ func (s *system) start(t *testing.T) *process {
 	go func() {
 		defer close(p.ended)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if strings.Contains(lines.Text(), "shard taken over") {
+			if p.last = lines.Text(); strings.Contains(p.last, "shard taken over") {
 				p.taken <- struct{}{}
 			}
 		}
@@ -121,6 +122,8 @@ func (p *process) waitTaken(n int) {
 	for range n {
 		select {
 		case <-p.taken:
+		case <-p.ended:
+			p.t.Fatalf("the writer has ended: %s", p.last)
 		case <-timeout:
 			p.t.Fatalf("shards not taken over within %v", waitLimit)
 		}
@@ -303,6 +306,8 @@ func writersKilled(t *testing.T, s *system) {
 			}
 		}
 	}()
+	finish := sync.OnceFunc(func() { close(stop); <-stopped })
+	defer finish()
 	kills := 2
 	if os.Getenv("CATALOG_TEST_FULL") != "" {
 		kills = 4
@@ -315,8 +320,7 @@ func writersKilled(t *testing.T, s *system) {
 		a, b = b, s.start(t)
 		b.waitTaken(1)
 	}
-	close(stop)
-	<-stopped
+	finish()
 	s.events.wait(t, len(s.sent))
 	s.check(t)
 }

@@ -94,7 +94,7 @@ func (db *DB) migrate(ctx context.Context) error {
 	if _, err = p.Up(ctx); err != nil {
 		return err
 	}
-	db.clashes, err = setSKUKeys(ctx, db.store)
+	db.clashes, err = setSKUKeys(ctx, db)
 	return err
 }
 
