@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"mime"
@@ -41,6 +42,7 @@ func importFormat(c *echo.Context, p api.ImportProductsParams) (*productfile.For
 func (r *lineReader) runFile() error {
 	body := &bodyReader{from: r.from}
 	file, err := productfile.NewReader(body, *r.format)
+	products := 0
 	for err == nil && r.ctx.Err() == nil {
 		if now := time.Now(); now.Sub(r.set) > time.Second {
 			r.setDeadline(now)
@@ -49,7 +51,10 @@ func (r *lineReader) runFile() error {
 		if row, err = file.Next(); err != nil || row.Blank() {
 			continue
 		}
-		l := &importLine{number: int64(row.Line), text: row.JSON, skipped: row.Skipped, notes: row.Notes}
+		if row.Skipped == "" {
+			products++
+		}
+		l := &importLine{number: int64(cmp.Or(row.Entry, row.Line)), text: row.JSON, skipped: row.Skipped, notes: row.Notes}
 		var refusal *catalog.Refusal
 		if l.refused = row.Err; row.Err != nil && !errors.As(row.Err, &refusal) {
 			l.refused = catalog.Invalid("row", row.Err.Error())
@@ -61,6 +66,8 @@ func (r *lineReader) runFile() error {
 		return bodyError(body.err)
 	case err != nil && !errors.Is(err, io.EOF):
 		return catalog.Invalid("body", err.Error())
+	case products == 0 && r.ctx.Err() == nil:
+		return catalog.Invalid("body", "has no row with a product")
 	}
 	return io.EOF
 }

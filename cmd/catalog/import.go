@@ -108,7 +108,7 @@ func importFile(ctx context.Context, args []string) error {
 func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
 	var s productfile.Settings
 	var tidy *bool
-	fs.StringVar(&s.Kind, "format", "", "`csv or ndjson`; the default follows from the extension of the file, or its content")
+	fs.StringVar(&s.Kind, "format", "", "`csv or ndjson`; recognised by default")
 	fs.StringVar(&s.Delimiter, "delimiter", "", "`character` between the cells of a CSV file; \\t for a tab; recognised by default")
 	fs.StringVar(&s.Encoding, "encoding", "", "character encoding, `such as` windows-1252, macintosh or utf-16le; recognised by default")
 	fs.StringVar(&s.LineEnds, "line-ends", "", "`lf, crlf or cr`; recognised by default")
@@ -144,7 +144,7 @@ func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
 	}
 	o.file = fs.Arg(0)
 	if o.format, err = s.Format(); err == nil && o.format.Kind == "" {
-		o.format.Kind, err = productfile.KindOf("", o.file)
+		err = productfile.CheckName(o.file)
 	}
 	if err != nil {
 		return o, &usageError{err}
@@ -174,13 +174,20 @@ func (o *importOptions) open(name string) (source productfile.Source, done func(
 		source, name, err = productfile.SourceOf(f)
 	}
 	if err == nil && o.format.Kind == "" && name != f.Name() {
-		o.format.Kind, err = productfile.KindOf("", name) // of the unpacked file
+		err = productfile.CheckName(name) // of the unpacked file
 	}
 	if err != nil {
 		done()
 		return nil, nil, err
 	}
 	return source, done, nil
+}
+
+// printHint prints which flag would probably read more columns.
+func printHint(out io.Writer, about productfile.Recognised) {
+	if about.Hint != "" {
+		fmt.Fprintf(out, "some columns are not read, though they may be fields; to read them, give %s\n", about.Hint)
+	}
 }
 
 // printPlan prints how a file would be read, and its first products.
@@ -202,6 +209,7 @@ func printPlan(out io.Writer, source productfile.Source, format productfile.Form
 	if len(about.Ignored) > 0 {
 		fmt.Fprintln(out, "  not read: "+strings.Join(about.Ignored, ", "))
 	}
+	printHint(out, about)
 	products := 0
 	for products < planProducts {
 		row, err := r.Next()
@@ -212,16 +220,16 @@ func printPlan(out io.Writer, source productfile.Source, format productfile.Form
 			return err
 		}
 		for _, note := range row.Notes {
-			fmt.Fprintf(out, "line %d: note: %s\n", row.Line, note)
+			fmt.Fprintf(out, "%s: note: %s\n", row.Place(), note)
 		}
 		switch {
 		case row.Skipped != "":
-			fmt.Fprintf(out, "line %d: skipped, one of the %s\n", row.Line, row.Skipped)
+			fmt.Fprintf(out, "%s: skipped, one of the %s\n", row.Place(), row.Skipped)
 			continue
 		case row.Err != nil:
-			fmt.Fprintf(out, "line %d: refused: %s\n", row.Line, row.Err)
+			fmt.Fprintf(out, "%s: refused: %s\n", row.Place(), row.Err)
 		default:
-			fmt.Fprintf(out, "line %d: %s\n", row.Line, row.JSON)
+			fmt.Fprintf(out, "%s: %s\n", row.Place(), row.JSON)
 		}
 		products++
 	}
@@ -255,7 +263,7 @@ func (i *importResult) refuse(r refusedRow, written bool) {
 	defer i.mu.Unlock()
 	switch i.refused++; {
 	case i.refused <= maxListed:
-		fmt.Fprintf(i.status, "line %d: %s\n", r.row.Line, r.reason)
+		fmt.Fprintf(i.status, "%s: %s\n", r.row.Place(), r.reason)
 	case i.refused == maxListed+1:
 		fmt.Fprintln(i.status, "… and more refused rows, which are not listed")
 	}
@@ -269,7 +277,7 @@ func (i *importResult) note(row productfile.Row) {
 	for _, n := range row.Notes {
 		switch i.noted++; {
 		case i.noted <= maxListed:
-			fmt.Fprintf(i.status, "line %d: note: %s\n", row.Line, n)
+			fmt.Fprintf(i.status, "%s: note: %s\n", row.Place(), n)
 		case i.noted == maxListed+1:
 			fmt.Fprintln(i.status, "… and more notes, which are not listed")
 		}
@@ -285,6 +293,7 @@ func runImport(ctx context.Context, c *client.Client, o importOptions, source pr
 		return nil, fmt.Errorf("%w; nothing was sent", err)
 	}
 	fmt.Fprintln(status, about)
+	printHint(status, about)
 	state, err := openCheckpoint(o.checkpoint, o.file)
 	if err != nil {
 		return nil, fmt.Errorf("%w; nothing was sent", err)

@@ -91,6 +91,7 @@ func (r *csvReader) readLine() (line []byte, err error) {
 
 // next returns the next row. The error is io.EOF at the end of the file.
 func (r *csvReader) next() (csvRecord, error) {
+	again := len(r.again) > 0 // the row may be the text of a cell whose quotes do not end
 	first, err := r.readLine()
 	if err != nil {
 		return csvRecord{}, err
@@ -128,8 +129,13 @@ func (r *csvReader) next() (csvRecord, error) {
 				return rec, nil
 			}
 		}
-		if rec.err = errors.New(`a quoted cell does not end with a quote and a delimiter; double the quotes inside the cell ("")`); len(first) > r.maxRow {
+		switch {
+		case len(first) > r.maxRow:
 			rec.err = fmt.Errorf("is longer than %d bytes", r.maxRow)
+		case size > r.maxRow:
+			rec.err = fmt.Errorf(`is longer than %d bytes, or a quoted cell does not end; double the quotes inside the cell ("")`, r.maxRow)
+		default:
+			rec.err = errors.New(`a quoted cell does not end with a quote and a delimiter; double the quotes inside the cell ("")`)
 		}
 		return rec, nil
 	}
@@ -143,7 +149,7 @@ func (r *csvReader) next() (csvRecord, error) {
 		rec.cells = rec.cells[:r.columns]
 	case n < r.columns && len(rec.raw) == size:
 		rec.err = fmt.Errorf("has %d of %d columns, and its line does not end: the file may be cut off", n, r.columns)
-	case n < r.columns && (n > 1 || !strings.ContainsAny(rec.cells[0].text, commonDelimiters)): // spreadsheets leave out empty cells at the end of a row
+	case n < r.columns && !again && (n > 1 || !strings.ContainsAny(rec.cells[0].text, commonDelimiters)): // spreadsheets leave out empty cells at the end of a row
 		rec.cells = append(rec.cells, make([]cell, r.columns-n)...)
 	case n < r.columns:
 		rec.err = fmt.Errorf("has %d of %d columns; check -delimiter %q", n, r.columns, r.delimiter)

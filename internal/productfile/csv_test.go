@@ -74,6 +74,12 @@ func TestReadCSV_cells(t *testing.T) {
 	t.Run("a row that lacks cells and its line end may be cut off", func(t *testing.T) {
 		expectRows(t, read(t, plain, "sku,name,price\nA,Chair,5\nB,Sto"), `2 {"name":"Chair","price":{"amount":"5"},"sku":"A"}`, "3 ! has 2 of 3 columns, and its line does not end: the file may be cut off")
 	})
+	t.Run("lines of a cell whose quotes do not end are no rows", func(t *testing.T) {
+		rows := read(t, plain, "sku,name,brand\nA,\"Lamp\nB\nC,Cup\nD,Desk,x\n")
+		if len(rows) != 4 || rows[1] != `3 ! has 1 of 3 columns; check -delimiter ","` || rows[2] != `4 ! has 2 of 3 columns; check -delimiter ","` || rows[3] != `5 {"brand":"x","name":"Desk","sku":"D"}` {
+			t.Errorf("rows %q; want B and C refused, which may be text of a cell", rows)
+		}
+	})
 	t.Run("a row with another delimiter than the header is refused", func(t *testing.T) {
 		expectRows(t, read(t, plain, "sku,name\nA;Chair\nB,Stool\n"), `2 ! has 1 of 2 columns; check -delimiter ","`, `3 {"name":"Stool","sku":"B"}`)
 	})
@@ -179,7 +185,9 @@ func TestReadCSV_columns(t *testing.T) {
 		{"-map needs pairs", "sku", "sku", `-map: "sku" is not field=column`},
 		{"-map needs closing quotes", `sku="a`, "a", "has no closing quote"},
 		{"-map needs columns that exist", "sku=number", "a,b", `there is no column "number" for sku; the columns are: a, b`},
-		{"a column appears once", "", "sku,name,name", "name has more than one column"},
+		{"a field has one column", "", "sku,name,NAME", "name has more than one column; name one of them in -map"},
+		{"a column that is read appears once", "", "sku,name,name", `"name" is the name of several columns; rename one of them in the file`},
+		{"a column of -map appears once", "sku=no,name=title", "no,title,title", `"title" is the name of several columns`},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			f := plain

@@ -8,8 +8,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	unicodes "unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
@@ -38,8 +41,14 @@ func TestPrices(t *testing.T) {
 		{"5", "", "EUR", "5 EUR"}, {"US $12.99", "", "", "12.99 USD"}, {"USD $12", "", "CAD", "12 USD"}, {"12 euros", "", "", "12 EUR"}, {"12.50 د.إ.", "", "", "12.5 AED"}, {"+3", "", "", "3"},
 		// No cents, or no minor unit, decide the separator.
 		{"€1.299,-", "", "", "1299 EUR"}, {"1,299.- CHF", "", "", "1299 CHF"}, {"249:-", "", "SEK", "249 SEK"}, {"¥12,800", "", "", "12800 JPY"}, {"150.000₫", "", "", "150000 VND"}, {"12,800", "", "KRW", "12800 KRW"},
+		// Indian notation of no cents, digits of other scripts, and signs of currencies.
+		{"Rs 499/-", "", "", "499 INR"}, {"1,23,456/=", "", "INR", "123456 INR"}, {"१,२३४.५०", "", "", "1234.5"}, {"๑๒.๕", "", "", "12.5"}, {",50", "", "", "0.5"},
+		{"S/ 25.00", "", "", "25 PEN"}, {"₡1.250,50", "", "", "1250.5 CRC"}, {"12.5 ₼", "", "", "12.5 AZN"}, {"₨ 120", "", "PKR", "120 PKR"}, {"12.50 د.ك", "", "", "12.5 KWD"},
 		// Refused, with the reason.
-		{"1,234 €", "", "", `! can be 1.234`}, {"12.345 KWD", "", "", `! can be 12.345`}, {"1.234,00-", "", "", "! is negative"}, {"(12.00)", "", "", "! is negative"}, {"n/a", "", "", `! has no number; if it stands for no price, give -nulls "n/a"`},
+		{"05.01.2026", "", "", "! is a date"}, {"1/5/2026", "", "", "! is a date"}, {"2026-01-05 00:00:00", "", "", "! is a date"}, {"5-Mar", "", "", "! is a date"},
+		{"–", "", "", `! has no number; write 0 if the product is free, or give -nulls "–" if it has no price`}, {"ask us, please", "", "", "! has no number; write 0 if the product is free, and nothing if it has no price"},
+		{"12%", "", "", "! is not a price"}, {"12.50 €/kg", "", "", "! is not a price"},
+		{"1,234 €", "", "", `! can be 1.234`}, {"12.345 KWD", "", "", `! can be 12.345`}, {"1.234,00-", "", "", "! is negative"}, {"(12.00)", "", "", "! is negative"}, {"n/a", "", "", `! has no number; write 0 if the product is free, or give -nulls "n/a" if it has no price`},
 		{"1,234", "", "", `! can be 1.234 (give -decimal ",") or 1234 (give -decimal ".")`}, {"1.234", "", "", `! can be 1.234 (give -decimal ".") or 1234 (give -decimal ",")`},
 		{"-5.00", "", "", "! is negative"}, {"1.5E+3", "", "", "! was shortened by a spreadsheet"}, {"25 kr", "", "", "! has kr, which can be SEK, NOK, DKK, ISK"},
 		{"from 5", "", "", "! is not a price"}, {"5 per kg", "", "", "! is not a price"}, {"5 - 7", "", "", "! is not a price"}, {"free", "", "", "! has no number"},
@@ -60,6 +69,28 @@ func TestPrices(t *testing.T) {
 			t.Errorf("%q with -decimal %q -currency %q = %q; want %s", tt.cell, tt.decimal, tt.currency, rows, want)
 		}
 	}
+	t.Run("the digits of all scripts have their values", func(t *testing.T) {
+		n := 0
+		for r := rune(0x80); r <= utf8.MaxRune; r++ {
+			if !unicodes.IsDigit(r) {
+				continue
+			}
+			n++
+			next := string([]rune{r, r + 1})
+			if !unicodes.IsDigit(r + 1) {
+				next = "9" + string(r) // the last digit of a script
+			}
+			rows := read(t, productfile.Format{Kind: productfile.CSV}, "sku,price\nA,"+next+"\n")
+			digits := strings.TrimSuffix(strings.TrimPrefix(rows[0], `2 {"price":{"amount":"`), `"},"sku":"A"}`)
+			a, err := strconv.Atoi(digits)
+			if err != nil || (a/10+1)%10 != a%10 && a != 99 {
+				t.Errorf("%U and the next digit are read as %s", r, rows)
+			}
+		}
+		if n < 500 {
+			t.Errorf("%d digits were tried; want those of more than 50 scripts", n)
+		}
+	})
 	t.Run("the currency of the cell and of the column must not differ", func(t *testing.T) {
 		rows := read(t, plain, "sku,price,currency\nA,5 USD,EUR\nB,$5,CAD\nC,5,€\n")
 		if !strings.Contains(rows[0], "has the currency USD, and the column for the currency has EUR") || !strings.Contains(rows[1], `"currency":"CAD"`) || !strings.Contains(rows[2], `"currency":"EUR"`) {
@@ -208,11 +239,39 @@ func TestFiles(t *testing.T) {
 			expectError(t, productfile.Format{Encoding: name}.Validate(), "-encoding", "is unknown; the encodings are utf-8")
 		}
 	})
+	t.Run("the content tells the kind of a file", func(t *testing.T) {
+		for _, tt := range []struct{ kind, file, want string }{
+			{"", "[sku],name\nA,x\n", "give -map 'sku=[sku],name=name'"}, {productfile.JSON, "sku,name\nA,x\n", "give -format csv"}, {"", "<b>\n", "give -format csv"},
+		} {
+			_, err := tryRead(productfile.Format{Kind: tt.kind}, tt.file)
+			expectError(t, err, tt.want)
+		}
+	})
 	t.Run("other kinds of files are named", func(t *testing.T) {
-		for file, want := range map[string]string{"%PDF-1.7\n": "PDF", "<?xml version='1.0'?>": "XML", "<!DOCTYPE html>": "HTML page", " \n\n": "the file is empty", "\xFF\xFE\x00\x00s\x00\x00\x00": "UTF-32"} {
+		for file, want := range map[string]string{"PAR1\x00": "Parquet", "BZh91AY": "bzip2", "(\xB5/\xFD": "zstd", "\x89PNG\r\n": "an image", "<HTML><body>403": "HTML page", "<products/>": "XML or HTML", "a\x00\x00\x00\x00": "not a text", "%PDF-1.7\n": "PDF", "<?xml version='1.0'?>": "XML", "<!DOCTYPE html>": "HTML page", " \n\n": "the file is empty", "\xFF\xFE\x00\x00s\x00\x00\x00": "UTF-32"} {
 			_, err := tryRead(productfile.Format{}, file)
 			expectError(t, err, want)
 		}
+	})
+	t.Run("a JSON file that is cut off, or has a comma too many, says so", func(t *testing.T) {
+		expectRows(t, read(t, productfile.Format{}, `[{"sku":"A"},{"sku":"B"}`), `1 {"sku":"A"}`, `1 {"sku":"B"}`, "1 ! the list does not end: the file may be cut off")
+		expectRows(t, read(t, productfile.Format{}, `{"products":[{"sku":"A"},{"sku":"B","na`), `1 {"sku":"A"}`, "1 ! the object does not end: the file may be cut off")
+		rows := read(t, productfile.Format{}, "{\"sku\":\"A\"},\n{\"sku\":\"B\",}\n{\"sku\":\"C\"}\n")
+		if len(rows) != 3 || !strings.HasPrefix(rows[1], "2 ! the row is not JSON: ") || !strings.HasSuffix(rows[1], "; JSON has no comma before } or ]") || rows[2] != `3 {"sku":"C"}` {
+			t.Errorf("rows %q; want an error in line 2", rows)
+		}
+	})
+	t.Run("a row of a JSON list has the number of its entry", func(t *testing.T) {
+		var places []string
+		for _, file := range []string{"[{\"sku\":\"A\"},\n5,\n{\"sku\":\"B\"}]", "{\"sku\":\"A\"}\n{\"sku\":\"B\"}"} {
+			if err := productfile.Read(strings.NewReader(file), productfile.Format{}, func(r productfile.Row) error {
+				places = append(places, r.Place())
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		expectRows(t, places, "entry 1, line 1", "entry 2, line 2", "entry 3, line 3", "line 1", "line 2")
 	})
 	t.Run("the flag for a delimiter that does not fit is named", func(t *testing.T) {
 		_, err := tryRead(productfile.Format{Delimiter: ','}, semicolons)
@@ -257,6 +316,8 @@ func TestSourceOf(t *testing.T) {
 		{"shop.csv.gz", gzipped(), "shop.csv", ""},
 		{"download", gzipped(), "download", ""},
 		{"shop.zip", zipped("__MACOSX/x", "dir/", "dir/feed.csv"), "dir/feed.csv", ""},
+		{"cut.csv.gz", gzipped()[:20], "", "the gzip file is damaged or cut off: it ends too early"},
+		{"cut.zip", zipped("a.csv")[:30], "", "the ZIP file is damaged or cut off"},
 		{"two.zip", zipped("a.csv", "b.csv"), "", "has 2 files"},
 		{"shop.xlsx", zipped("[Content_Types].xml", "xl/workbook.xml"), "", "CSV UTF-8"},
 	} {
@@ -272,6 +333,9 @@ func TestSourceOf(t *testing.T) {
 			defer f.Close()
 			source, inner, err := productfile.SourceOf(f)
 			if tt.wrong != "" {
+				if err == nil {
+					_, err = productfile.Recognise(source, productfile.Format{})
+				}
 				expectError(t, err, tt.wrong)
 				return
 			}
@@ -417,9 +481,23 @@ columns:
 	t.Run("numbers are taken as written without a mapping, too", func(t *testing.T) {
 		expectRows(t, read(t, productfile.Format{}, `{"sku":4711,"price":{"amount":5.50,"currency":"EUR"},"attributes":{"width":45,"sold":true,"sizes":["S",40]},"reason":"corrected"}`),
 			`1 {"attributes":{"sizes":"S, 40","sold":"true","width":"45"},"price":{"amount":"5.5","currency":"EUR"},"sku":"4711"}`)
-		if rows := read(t, productfile.Format{}, `{"sku":"A","title":"x"}`); len(rows) != 1 || !strings.Contains(rows[0], "title is unknown") || !strings.Contains(rows[0], "-map assigns") {
+		if rows := read(t, productfile.Format{}, `{"sku":"A","title":"x"}`); len(rows) != 1 || !strings.Contains(rows[0], "has members that are not fields: title; to leave them out, or assign them to fields, give -map 'sku=sku,name=title'") {
 			t.Errorf("another member = %q; want -map", rows)
 		}
+	})
+	t.Run("each entry of a list in a JSON object is a row", func(t *testing.T) {
+		m, err := productfile.ParseMapping([]byte("each: sizes\ncolumns: [{from: sizes.no, to: sku}, {from: title, to: name}]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		expectRows(t, read(t, productfile.Format{Mapping: m}, `{"title":"Hat","sizes":[{"no":1},{"no":2}]}
+{"title":"Cap","sizes":[],"no":3}`), `1 {"name":"Hat","sku":"1"}`, `1 {"name":"Hat","sku":"2"}`, "2 ! sku is missing; give an sku or an id, which identify the product of the line; the row has a blank cell in the column for it")
+		rows := read(t, productfile.Format{Mapping: m}, `{"title":"Hat","sizes":[{"no":1}`+strings.Repeat(`,{"no":2}`, 2048)+`]}`)
+		expectRows(t, rows, "1 ! has more than 2048 entries in sizes")
+	})
+	t.Run("a parent needs the columns that name it", func(t *testing.T) {
+		_, err := productfile.ParseMapping([]byte("parent: p\ncolumns: [{from: a, to: sku}]"))
+		expectError(t, err, "parent needs keys")
 	})
 	for text, want := range map[string]string{
 		"columns: []":                                       "has no columns",

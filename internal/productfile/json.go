@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"catalog"
 )
 
 // jsonReader reads the objects of a JSON file: the entries of a list, or objects one
@@ -23,6 +26,7 @@ type jsonReader struct {
 	within bool // the list is a member of an object, whose end follows
 	line   int  // number of lines that have ended
 	resync bool // the last object did not end: skip to a line that begins with an object
+	entry  int  // number of the last entry of the list; 0 without a list
 }
 
 // next returns the text of the next object, and the line on which it begins. rowErr says
@@ -31,8 +35,15 @@ type jsonReader struct {
 func (r *jsonReader) next() (raw []byte, line int, rowErr, err error) {
 	for {
 		b, err := r.in.ReadByte()
+		if errors.Is(err, io.EOF) && r.list {
+			r.list, r.entry = false, 0
+			return nil, r.line + 1, errors.New("the list does not end: the file may be cut off"), nil
+		}
 		if err != nil {
 			return nil, 0, nil, err
+		}
+		if r.list && !strings.ContainsRune("\n\r\t ,]", rune(b)) {
+			r.entry++
 		}
 		switch {
 		case b == '\n':
@@ -84,7 +95,8 @@ func (r *jsonReader) object() (raw []byte, line int, rowErr, err error) {
 	for depth, inString := 1, false; depth > 0; {
 		b, err := r.in.ReadByte()
 		if errors.Is(err, io.EOF) {
-			return bytes.TrimSpace(raw), line, errors.New("the object does not end"), nil
+			r.list = false
+			return bytes.TrimSpace(raw), line, errors.New("the object does not end: the file may be cut off"), nil
 		}
 		if err != nil {
 			return nil, 0, nil, err
@@ -141,6 +153,51 @@ func parseJSON(raw []byte) (jsonRecord, error) {
 		return nil, err
 	}
 	return o, nil
+}
+
+// maxEntries is the number of entries of Mapping.Each in one object: Shopify's limit of the
+// variants of a product.
+const maxEntries = 2048
+
+// entriesOf are the entries of a list in one object that are rows of their own.
+type entriesOf struct {
+	row    Row // of the object
+	record jsonRecord
+	name   string // of the list
+	left   []any
+}
+
+// split sets the entries of the list that the mapping names, if the object has one.
+func (e *entriesOf) split(row *Row, o jsonRecord, each string) {
+	for name, v := range o {
+		if list, ok := v.([]any); ok && len(list) > 0 && each != "" && fold(name) == fold(each) {
+			*e = entriesOf{*row, o, name, list}
+		}
+	}
+}
+
+// next returns the object with the next entry in place of the list.
+func (e *entriesOf) next() (Row, jsonRecord) {
+	o := maps.Clone(e.record)
+	o[e.name] = e.left[0]
+	e.left = e.left[1:]
+	return e.row, o
+}
+
+// commaAtEnd matches a comma behind the last member of an object or entry of a list.
+var commaAtEnd = regexp.MustCompile(`,\s*[}\]]`)
+
+// notJSON returns the error of the server's rules for the text of an object, said of a row.
+func notJSON(err error, raw []byte) error {
+	var refusal *catalog.Refusal
+	if !errors.As(err, &refusal) || len(refusal.Fields) != 1 || refusal.Fields[0].Field != "body" {
+		return err
+	}
+	err = fmt.Errorf("the row %s", refusal.Fields[0].Reason)
+	if commaAtEnd.Match(raw) {
+		err = fmt.Errorf("%w; JSON has no comma before } or ]", err)
+	}
+	return err
 }
 
 // cell returns the member at a path. Names are compared without case and blanks if none
@@ -237,7 +294,7 @@ func fold(name string) string {
 
 // listNames are names of members with the list of products, or with an object that has
 // it, in files that are one object.
-var listNames = []string{"products", "items", "data", "rows", "records", "results", "offers", "articles", "response", "feed"}
+var listNames = []string{"products", "items", "data", "rows", "records", "results", "offers", "articles", "response", "feed", "catalog", "catalogue", "entries", "list", "objects", "documents", "nodes", "value"}
 
 // findList returns the length of the text before the list of products in a file that is one
 // object with such a list, and 0 for another one.

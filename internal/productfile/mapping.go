@@ -2,6 +2,7 @@ package productfile
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -144,6 +145,10 @@ type Mapping struct {
 	// the cell of the first row of the group where theirs is empty.
 	Group   []string `yaml:"group"`
 	Inherit []string `yaml:"inherit"`
+
+	// Each is a member of the objects of a JSON file with a list, such as the variants of a
+	// product. Each entry is a row, and stands in place of the list.
+	Each string `yaml:"each"`
 
 	// Parent is a column that names a row above, which is skipped, by the cell in one of the
 	// columns of Keys. The columns of Inherit take the cell of that row where theirs is empty.
@@ -383,6 +388,9 @@ type source struct {
 	appended []int // indexes of Append
 }
 
+// errRename is the remedy for columns with the same name.
+var errRename = errors.New("rename one of them in the file")
+
 // resolve returns the columns to read from a CSV file with the given header.
 func (m Mapping) resolve(header []string) ([]source, error) {
 	columns := m.Columns
@@ -398,6 +406,9 @@ func (m Mapping) resolve(header []string) ([]source, error) {
 				continue
 			}
 			return nil, fmt.Errorf("there is no column %q for %s; the columns are: %s", c.From, c.To, strings.Join(header, ", "))
+		}
+		if slices.Index(header[i+1:], header[i]) >= 0 && header[i] != "" {
+			return nil, fmt.Errorf("%q is the name of several columns; %w", header[i], errRename)
 		}
 		if j := slices.IndexFunc(sources, func(s source) bool { return s.To == c.To }); byName && j >= 0 {
 			return nil, fmt.Errorf("%s has more than one column; name one of them in -map", c.To)
@@ -416,7 +427,7 @@ func (m Mapping) resolve(header []string) ([]source, error) {
 		sources = append(sources, s)
 	}
 	if !identifies(sources) {
-		return nil, fmt.Errorf("no column is mapped to sku or id, which identify the product of a row; give -map sku=COLUMN or -preset; the columns are: %s", strings.Join(header, ", "))
+		return nil, fmt.Errorf("no column is mapped to sku or id, which identify the product of a row; give %s; the columns are: %s", cmp.Or(suggestion(header), "-map sku=COLUMN or -preset"), strings.Join(header, ", "))
 	}
 	return sources, nil
 }

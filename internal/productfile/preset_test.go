@@ -29,6 +29,14 @@ Linen top,linen-top,,Acme,Apparel & Accessories > Clothing,Tops,,TRUE,Active,,,S
 `, []string{ // variants without an SKU are products, too
 		`2 {"attributes":{"Colour":"Sky blue","Size":"Small"},"brand":"Acme","category":"Apparel & Accessories/Clothing","description":null,"gtin":null,"name":"Linen top","price":{"amount":"60","currency":"USD"},"sku":"linen-top-Small-Sky blue","tags":["Tops"]}`,
 		`3 {"attributes":{"Colour":"Sky blue","Size":"Large"},"brand":"Acme","category":"Apparel & Accessories/Clothing","description":null,"gtin":null,"name":"Linen top","price":{"amount":"64","currency":"USD"},"sku":"linen-top-Large-Sky blue","tags":["Tops"]}`,
+	}}, {"USD", `{"products":[{"id":632910392,"title":"Player","body_html":"<p>Small</p>","vendor":"Acme","product_type":"Audio","handle":"player","tags":"new, mp3","status":"active",
+"variants":[{"id":1,"title":"Pink","price":"199.00","sku":"P-PINK","barcode":"4006381333931","option1":"Pink"},{"id":2,"title":"Red","price":"189.00","sku":"","barcode":null,"option1":"Red"}],
+"options":[{"name":"Colour","values":["Pink","Red"]}],"images":[]},
+{"title":"Gift card","handle":"gift-card","tags":[],"variants":[{"price":"25.00","option1":"Default Title"}],"options":[{"name":"Title"}]},{"title":"Draft","status":"draft","variants":[{"sku":"D"}]}]}`, []string{
+		`1 {"attributes":{"Colour":"Pink"},"brand":"Acme","description":"<p>Small</p>","gtin":"4006381333931","name":"Player","price":{"amount":"199","currency":"USD"},"sku":"P-PINK","tags":["Audio","new","mp3"]}`,
+		`1 {"attributes":{"Colour":"Red"},"brand":"Acme","description":"<p>Small</p>","gtin":null,"name":"Player","price":{"amount":"189","currency":"USD"},"sku":"player-Red","tags":["Audio","new","mp3"]}`,
+		`4 {"name":"Gift card","price":{"amount":"25","currency":"USD"},"sku":"gift-card","tags":[]}`,
+		"4 - rows of drafts and archived products",
 	}}},
 	"google": {{"", "id\ttitle\tdescription\tlink\tprice\tbrand\tgtin\tproduct_type\tcolor\titem group id\n" + // names with blanks are the same
 		"G1\tDesk &amp; lamp\tOak\thttps://shop.example/g1\t1,299.00 USD\tLumo\t4006381333931\tHome, Garden > Desks & More\tred\tGR-1\n" +

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"catalog"
 )
@@ -18,6 +19,9 @@ var symbols = map[string][]string{
 	"₺": {"TRY"}, "TL": {"TRY"}, "₴": {"UAH"}, "ГРН": {"UAH"}, "ZŁ": {"PLN"}, "KČ": {"CZK"}, "FT": {"HUF"}, "LEI": {"RON"}, "ЛВ": {"BGN"},
 	"₫": {"VND"}, "฿": {"THB"}, "บาท": {"THB"}, "원": {"KRW"}, "₪": {"ILS"}, "₦": {"NGN"}, "₱": {"PHP"}, "R$": {"BRL"}, "FR.": {"CHF"}, "SFR": {"CHF"},
 	"﷼": {"SAR", "IRR", "QAR", "OMR", "YER"}, "ر.س": {"SAR"}, "د.إ": {"AED"}, "DHS": {"AED", "MAD"}, "RM": {"MYR"}, "RP": {"IDR"}, "R": {"ZAR"},
+	"S/": {"PEN"}, "BS": {"BOB", "VES"}, "₡": {"CRC"}, "₲": {"PYG"}, "RD$": {"DOP"}, "₸": {"KZT"}, "₼": {"AZN"}, "₾": {"GEL"}, "֏": {"AMD"}, "৳": {"BDT"}, "TK": {"BDT"},
+	"₵": {"GHS"}, "KSH": {"KES"}, "₮": {"MNT"}, "₭": {"LAK"}, "៛": {"KHR"}, "₨": {"INR", "PKR", "LKR", "NPR", "MUR", "SCR"}, "DIN": {"RSD"}, "ДИН": {"RSD"}, "KM": {"BAM"},
+	"KD": {"KWD"}, "د.ك": {"KWD"}, "BD": {"BHD"}, "JD": {"JOD"}, "QR": {"QAR"}, "SR": {"SAR"}, "DH": {"AED", "MAD"}, "LE": {"EGP"}, "ج.م": {"EGP"}, "د.م": {"MAD"}, "DT": {"TND"},
 	"US$": {"USD"}, "CA$": {"CAD"}, "C$": {"CAD"}, "A$": {"AUD"}, "AU$": {"AUD"}, "NZ$": {"NZD"}, "HK$": {"HKD"}, "S$": {"SGD"}, "NT$": {"TWD"}, "MX$": {"MXN"},
 	"$":   {"USD", "CAD", "AUD", "NZD", "HKD", "SGD", "TWD", "MXN", "ARS", "CLP", "COP", "BSD", "BBD", "BMD", "BND", "BZD", "FJD", "GYD", "JMD", "KYD", "LRD", "NAD", "SBD", "SRD", "TTD", "UYU", "XCD"},
 	"¥":   {"JPY", "CNY"},
@@ -41,8 +45,13 @@ type price struct {
 // decides what a symbol means that several currencies share.
 func parsePrice(cell, decimal, known string) (price, error) {
 	s := normaliseDigits(oneLine(cell))
-	if scientific.MatchString(s) {
+	switch {
+	case scientific.MatchString(s):
 		return price{}, errors.New("was shortened by a spreadsheet; format the column as a number, and export the file again")
+	case date.MatchString(s), dayAndMonth.MatchString(s):
+		return price{}, errors.New("is a date, which a spreadsheet may have made of a price; format the column as a number, and enter the prices again")
+	case !strings.ContainsFunc(s, unicode.IsDigit):
+		return price{}, noNumber(oneLine(cell))
 	}
 	number, shown, sign, err := splitCurrency(s)
 	if err != nil {
@@ -64,17 +73,21 @@ func parsePrice(cell, decimal, known string) (price, error) {
 	return p, err
 }
 
+// noNumber returns the error for a text without a number.
+func noNumber(s string) error {
+	if strings.Contains(s, ",") { // separates the texts of -nulls
+		return errors.New("has no number; write 0 if the product is free, and nothing if it has no price")
+	}
+	return fmt.Errorf("has no number; write 0 if the product is free, or give -nulls %q if it has no price", s)
+}
+
 // normaliseDigits returns s with the digits and separators of ASCII, and with one kind of
 // apostrophe and dash.
 func normaliseDigits(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r >= '٠' && r <= '٩':
-			return r - '٠' + '0'
-		case r >= '۰' && r <= '۹':
-			return r - '۰' + '0'
-		case r >= '０' && r <= '９':
-			return r - '０' + '0'
+		case r >= utf8.RuneSelf && unicode.IsDigit(r):
+			return '0' + digitValue(r)
 		case r == '٫', r == '，':
 			return ','
 		case r == '٬', r == '’', r == '‘', r == '´', r == '`', r == 'ʼ':
@@ -88,22 +101,35 @@ func normaliseDigits(s string) string {
 	}, s)
 }
 
-// noCents are the texts behind a number that stand for no cents. Their first character is
-// the decimal separator.
-var noCents = []string{",--", ".--", ":-", ",-", ".-", ",", "."}
+// digitValue returns the value of a decimal digit of any script. Unicode has the ten digits
+// of a script, or of a style, one after the other.
+func digitValue(r rune) rune {
+	for _, t := range unicode.Nd.R16 {
+		if rune(t.Lo) <= r && r <= rune(t.Hi) {
+			return (r - rune(t.Lo)) % 10
+		}
+	}
+	for _, t := range unicode.Nd.R32 {
+		if rune(t.Lo) <= r && r <= rune(t.Hi) {
+			return (r - rune(t.Lo)) % 10
+		}
+	}
+	return 0
+}
+
+// noCents are the texts behind a number that stand for no cents. If their first character is
+// a point or a comma, that is the decimal separator.
+var noCents = []string{",--", ".--", ":-", ",-", ".-", "/-", "/=", ",", "."}
 
 // splitCurrency returns the number of a price, its decimal separator if the text behind the
 // number has it, and the currency before or after the number.
 func splitCurrency(s string) (number, decimal, sign string, err error) {
 	first := strings.IndexFunc(s, unicode.IsDigit)
-	if first < 0 {
-		return "", "", "", fmt.Errorf("has no number; if it stands for no price, give -nulls %q", s)
-	}
 	last := strings.LastIndexFunc(s, unicode.IsDigit) + 1
 	number, before, after := s[first:last], strings.TrimSpace(s[:first]), s[last:]
 	for _, none := range noCents {
 		if rest, ok := strings.CutPrefix(after, none); ok {
-			if after = rest; len(none) > 1 && none[0] != ':' {
+			if after = rest; len(none) > 1 && strings.ContainsAny(none[:1], ".,") {
 				decimal = none[:1]
 			}
 			break
@@ -114,8 +140,8 @@ func splitCurrency(s string) (number, decimal, sign string, err error) {
 		return "", "", "", errors.New("is negative; a price is 0 or more")
 	}
 	switch before {
-	case ".": // .50
-		number, before = "0."+number, ""
+	case ".", ",": // .50
+		number, before = "0"+before+number, ""
 	case "+":
 		before = ""
 	}

@@ -132,7 +132,7 @@ func ParseDelimiter(s string) (rune, error) {
 }
 
 // KindOf returns the kind of a file by a name of the kind or, if that is empty, by the
-// extension of the file's name. It returns "" when neither says it: the content does.
+// extension of the file's name. It returns "" when neither says it.
 func KindOf(kind, name string) (string, error) {
 	switch kind {
 	case "csv", "tsv":
@@ -148,12 +148,19 @@ func KindOf(kind, name string) (string, error) {
 		return CSV, nil
 	case "ndjson", "jsonl", "json":
 		return JSON, nil
-	case "xlsx", "xls", "ods":
-		return "", fmt.Errorf("%s is a workbook; save it in the spreadsheet as \"CSV UTF-8\", and import that file", name)
-	case "xml", "pdf", "html", "docx":
-		return "", fmt.Errorf("%s is neither CSV nor JSON; convert it first", name)
 	}
-	return "", nil
+	return "", CheckName(name)
+}
+
+// CheckName returns an error for the name of a file that is neither CSV nor JSON.
+func CheckName(name string) error {
+	switch extension(name) {
+	case "xlsx", "xls", "ods":
+		return fmt.Errorf("%s is a workbook; save it in the spreadsheet as \"CSV UTF-8\", and import that file", name)
+	case "xml", "pdf", "html", "docx":
+		return fmt.Errorf("%s is neither CSV nor JSON; convert it first", name)
+	}
+	return nil
 }
 
 // extension returns the extension of a file's name in lower case, without the point, and
@@ -169,6 +176,9 @@ type Row struct {
 	Number int
 	// Line is the line of the file on which the row begins, from 1.
 	Line int
+	// Entry is the number of the entry of a JSON list that the row is, or is part of; 0 for
+	// other files.
+	Entry int
 	// Key identifies the product of the row in the file: by its id, or else its SKU.
 	Key string
 	// JSON is the row as one line for the server's import: a JSON merge patch.
@@ -187,6 +197,14 @@ type Row struct {
 
 // Blank reports whether the row has no text.
 func (r *Row) Blank() bool { return r.Skipped == blankRows }
+
+// Place says for people where in the file the row is.
+func (r *Row) Place() string {
+	if r.Entry > 0 { // lists often stand on one line
+		return fmt.Sprintf("entry %d, line %d", r.Entry, r.Line)
+	}
+	return fmt.Sprintf("line %d", r.Line)
+}
 
 // Read calls handle with each row, in order. It stops at the first error of handle, and
 // where the rest of the file cannot be read; a row that alone is invalid has an Err

@@ -34,6 +34,8 @@ type Recognised struct {
 	Mapped []string
 	// Ignored are the names of the other columns.
 	Ignored []string
+	// Hint is the flag that would probably read columns of Ignored, too, or "".
+	Hint string
 }
 
 // String returns the form in one line.
@@ -66,7 +68,8 @@ type Reader struct {
 	header  []string    // of a CSV file
 	rawHead []byte      // the header as it stands in the file
 	rows    rowContext
-	number  int // of the last row
+	number  int       // of the last row
+	entries entriesOf // of the last object of a JSON file
 }
 
 // Recognised returns the form of the file.
@@ -84,6 +87,9 @@ func NewReader(in io.Reader, f Format) (*Reader, error) {
 	}
 	if bytes.HasPrefix(sample, []byte("\xFF\xFE\x00\x00")) || bytes.HasPrefix(sample, []byte("\x00\x00\xFE\xFF")) {
 		return nil, errors.New("the file is UTF-32; save it as UTF-8")
+	}
+	if err := recogniseOther(sample); err != nil {
+		return nil, err
 	}
 	found, mark := recogniseEncoding(sample)
 	e, name, err := encodingOf(cmp.Or(f.Encoding, found))
@@ -111,35 +117,84 @@ func NewReader(in io.Reader, f Format) (*Reader, error) {
 	if err := recogniseOther(start); err != nil {
 		return nil, err
 	}
-	if r.about.Kind = f.Kind; f.Kind == "" {
-		r.about.Kind = CSV
-		if start[0] == '{' || start[0] == '[' {
-			r.about.Kind = JSON
-		}
+	switch {
+	case f.Kind == "" && start[0] == '<':
+		return nil, errors.New("the file is XML or HTML; convert it to CSV or JSON, or give -format csv if it is CSV")
+	case bytes.Count(start, []byte{0}) > len(start)/4:
+		return nil, errors.New("the file is not a text")
 	}
+	r.about.Kind = cmp.Or(f.Kind, recogniseKind(start))
 	if r.about.Kind == JSON {
+		if start[0] != '{' && start[0] != '[' {
+			return nil, errors.New("the file is not JSON, which begins with { or [; give -format csv if it is CSV")
+		}
 		return r, r.openJSON(decoded, sample)
 	}
-	return r, r.openCSV(decoded, sample, whole)
+	if err := r.openCSV(decoded, sample, whole); err != nil {
+		if recogniseKind(start) == JSON {
+			err = errors.New("the file is not CSV; it begins like JSON")
+		}
+		return nil, err
+	}
+	return r, nil
+}
+
+// recogniseKind returns the kind of a file by its first characters.
+func recogniseKind(start []byte) string {
+	inner := bytes.TrimSpace(start[1:])
+	switch {
+	case start[0] == '{' && (len(inner) == 0 || inner[0] == '"' || inner[0] == '}'),
+		start[0] == '[' && (len(inner) == 0 || inner[0] == '{' || inner[0] == ']'):
+		return JSON
+	}
+	return CSV
+}
+
+// otherKinds are the first characters of files that are neither CSV nor JSON, and what such
+// a file is. Letters are in lower case.
+var otherKinds = []struct{ mark, what string }{
+	{"pk\x03\x04", "a ZIP file or a workbook; unpack it, or save the workbook as CSV"},
+	{"\x1F\x8B", "compressed with gzip; unpack it, or send it with Content-Encoding: gzip"},
+	{"bzh", "compressed with bzip2; unpack it"},
+	{"\xFD7zxz", "compressed with xz; unpack it"},
+	{"\x28\xB5\x2F\xFD", "compressed with zstd; unpack it"},
+	{"7z\xBC\xAF", "a 7-Zip file; unpack it"},
+	{"rar!", "a RAR file; unpack it"},
+	{"\xD0\xCF\x11\xE0", "a workbook of Excel; save it as \"CSV UTF-8\""},
+	{"par1", "a Parquet file; export it as CSV or JSON"},
+	{"%pdf-", "a PDF; export the table as CSV"},
+	{"{\\rtf", "a text document; save the table as CSV"},
+	{"\x89png", "an image"},
+	{"\xFF\xD8\xFF", "an image"},
+	{"<?xml", "XML; convert it to CSV or JSON"},
+	{"<!doctype html", "an HTML page; the download may have failed"},
+	{"<html", "an HTML page; the download may have failed"},
 }
 
 // recogniseOther returns an error for a file of another kind than CSV and JSON.
 func recogniseOther(start []byte) error {
-	for mark, what := range map[string]string{
-		"PK\x03\x04":       "a ZIP file or a workbook; unpack it, or save the workbook as CSV",
-		"\x1F\x8B":         "compressed with gzip; unpack it",
-		"\xD0\xCF\x11\xE0": "a workbook of Excel; save it as \"CSV UTF-8\"",
-		"%PDF-":            "a PDF; export the table as CSV",
-		"<?xml":            "XML; convert it to CSV or JSON",
-		"<!DOCTYPE":        "an HTML page; the download may have failed",
-		"<html":            "an HTML page; the download may have failed",
-		"<rss":             "XML; convert it to CSV or JSON",
-	} {
-		if bytes.HasPrefix(start, []byte(mark)) {
-			return errors.New("the file is " + what)
+	for _, k := range otherKinds {
+		if hasMark(start, k.mark) {
+			return errors.New("the file is " + k.what)
 		}
 	}
 	return nil
+}
+
+// hasMark reports whether a file begins with a mark, whose letters are in lower case.
+func hasMark(start []byte, mark string) bool {
+	if len(start) < len(mark) {
+		return false
+	}
+	for i, b := range start[:len(mark)] {
+		if b >= 'A' && b <= 'Z' {
+			b += 'a' - 'A'
+		}
+		if b != mark[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // withMapping returns the format with the settings of its mapping where it has none.
@@ -277,6 +332,9 @@ func (r *Reader) withHints(err error) error {
 			}
 		}
 	}
+	if errors.Is(err, errRename) || suggestion(r.header) != "" {
+		return err
+	}
 	return fmt.Errorf("%w; if another row has the names of the columns, give -header-row, and if none has, -columns", err)
 }
 
@@ -313,6 +371,9 @@ func (r *Reader) use(sources []source) {
 		if !read[i] && name != "" {
 			r.about.Ignored = append(r.about.Ignored, name)
 		}
+	}
+	if len(r.format.Mapping.Columns) == 0 && len(r.about.Ignored) > 0 {
+		r.about.Hint = suggestion(r.header)
 	}
 }
 
@@ -440,14 +501,21 @@ func (r *Reader) Next() (row Row, err error) {
 }
 
 func (r *Reader) nextJSON() (Row, error) {
-	raw, line, rowErr, err := r.json.next()
-	if err != nil {
-		return Row{}, err
+	if len(r.entries.left) == 0 {
+		raw, line, rowErr, err := r.json.next()
+		if err != nil {
+			return Row{}, err
+		}
+		row := Row{Line: line, Entry: r.json.entry, Raw: raw, Err: rowErr}
+		if rowErr == nil {
+			r.jsonRow(&row)
+		}
+		if len(r.entries.left) == 0 {
+			return row, nil
+		}
 	}
-	row := Row{Line: line, Raw: raw, Err: rowErr}
-	if rowErr == nil {
-		r.jsonRow(&row)
-	}
+	row, o := r.entries.next()
+	r.mappedJSON(&row, o)
 	return row, nil
 }
 

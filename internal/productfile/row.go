@@ -147,7 +147,8 @@ func (r *Reader) jsonRow(row *Row) {
 	if mapped {
 		check = wire.CheckText // the object is not ours, and may be of any size
 	}
-	if row.Err = check(row.Raw); row.Err != nil {
+	if err := check(row.Raw); err != nil {
+		row.Err = notJSON(err, row.Raw)
 		return
 	}
 	o, err := parseJSON(row.Raw)
@@ -160,6 +161,17 @@ func (r *Reader) jsonRow(row *Row) {
 		r.namedJSON(row, o)
 		return
 	}
+	switch r.entries.split(row, o, r.format.Mapping.Each); {
+	case len(r.entries.left) > maxEntries:
+		row.Err = fmt.Errorf("has more than %d entries in %s", maxEntries, r.entries.name)
+		r.entries = entriesOf{}
+	case len(r.entries.left) == 0:
+		r.mappedJSON(row, o)
+	}
+}
+
+// mappedJSON reads an object whose members are mapped to fields.
+func (r *Reader) mappedJSON(row *Row, o jsonRecord) {
 	if row.Skipped = r.skipped(o.cell); row.Skipped != "" {
 		return
 	}
@@ -226,20 +238,25 @@ func (r *Reader) namedJSON(row *Row, o jsonRecord) {
 	}
 	text, err := marshal(o)
 	if row.Err = err; err == nil {
-		if row.finish(text); row.Err != nil && hasOtherMembers(o) {
-			row.Err = fmt.Errorf("%w; -map assigns other names of members, and leaves out the rest", row.Err)
+		if row.finish(text); row.Err == nil {
+			return
+		}
+		if others := otherMembers(o); len(others) > 0 {
+			row.Err = fmt.Errorf("has members that are not fields: %s; to leave them out, or assign them to fields, give %s",
+				strings.Join(others, ", "), cmp.Or(suggestion(slices.Sorted(maps.Keys(o))), "-map, such as sku=NAME"))
 		}
 	}
 }
 
-// hasOtherMembers reports whether an object has members that are not fields.
-func hasOtherMembers(o jsonRecord) bool {
-	for name := range o {
+// otherMembers returns the names of the members of an object that are not fields.
+func otherMembers(o jsonRecord) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(o)) {
 		if name != idColumn && catalog.FieldByName(name) == nil {
-			return true
+			names = append(names, name)
 		}
 	}
-	return false
+	return names
 }
 
 // attributeText returns true, false, and a list of texts, numbers and these as one text, and
@@ -396,7 +413,13 @@ func (b *rowBuilder) explain(err error) error {
 		return fmt.Errorf("%w; the row has a blank cell in the column for it", err)
 	}
 	var refusal *catalog.Refusal
-	if errors.As(err, &refusal) && slices.ContainsFunc(refusal.Fields, func(f catalog.FieldError) bool { return f.Field == "gtin" }) {
+	refuses := func(field string) bool {
+		return errors.As(err, &refusal) && slices.ContainsFunc(refusal.Fields, func(f catalog.FieldError) bool { return f.Field == field })
+	}
+	if refuses(idColumn) {
+		err = fmt.Errorf("%w; if the column has the SKUs, give -map sku=COLUMN", err)
+	}
+	if refuses("gtin") {
 		if gtin, _ := b.patch["gtin"].(string); len(gtin) == 11 && validGTIN("0"+gtin) {
 			err = fmt.Errorf("%w; a spreadsheet may have removed the 0 before it", err)
 		}

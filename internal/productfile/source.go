@@ -24,7 +24,7 @@ func SourceOf(f *os.File) (source Source, name string, err error) {
 	name = f.Name()
 	switch {
 	case bytes.HasPrefix(start[:n], []byte{0x1F, 0x8B}):
-		return func() (io.ReadCloser, error) { return gzip.NewReader(bufio.NewReader(fromStart(f))) }, strings.TrimSuffix(name, ".gz"), nil
+		return func() (io.ReadCloser, error) { return unpack(fromStart(f)) }, strings.TrimSuffix(name, ".gz"), nil
 	case string(start[:n]) == "PK\x03\x04":
 		packed, err := onlyFile(f)
 		if err != nil {
@@ -33,6 +33,32 @@ func SourceOf(f *os.File) (source Source, name string, err error) {
 		return func() (io.ReadCloser, error) { return packed.Open() }, packed.Name, nil
 	}
 	return func() (io.ReadCloser, error) { return io.NopCloser(fromStart(f)), nil }, name, nil
+}
+
+// gzipReader says of which file an error is.
+type gzipReader struct{ *gzip.Reader }
+
+func unpack(in io.Reader) (io.ReadCloser, error) {
+	r, err := gzip.NewReader(bufio.NewReader(in))
+	if err != nil {
+		return nil, damaged(err)
+	}
+	return gzipReader{r}, nil
+}
+
+func (r gzipReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = damaged(err)
+	}
+	return n, err
+}
+
+func damaged(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		err = errors.New("it ends too early")
+	}
+	return fmt.Errorf("the gzip file is damaged or cut off: %w", err)
 }
 
 // fromStart returns a reader of f from its start, whatever else reads f.
@@ -46,7 +72,7 @@ func onlyFile(f *os.File) (*zip.File, error) {
 	}
 	archive, err := zip.NewReader(f, info.Size())
 	if err != nil {
-		return nil, err
+		return nil, errors.New("the ZIP file is damaged or cut off")
 	}
 	var files []*zip.File
 	for _, z := range archive.File {

@@ -23,6 +23,8 @@ var (
 	// midnight matches a date with a time, which no SKU is: a program has read the SKU as a
 	// date.
 	midnight = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]00:00:00(\.0+)?$`)
+	// date matches a date in digits, such as 2026-03-01, 1/3/2026 or 01.03.26.
+	date = regexp.MustCompile(`^([0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ T].*)?|[0-9]{1,2}[./][0-9]{1,2}[./]([0-9]{2}|[0-9]{4}))$`)
 	// dayAndMonth matches what a spreadsheet makes of an SKU such as 3-4 or MAR1.
 	dayAndMonth = regexp.MustCompile(`(?i)^([0-3]?[0-9][-. ](jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)|(jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)[-. ][0-9]{2})$`)
 	// wholeFloat matches a GTIN that a program has read as a number.

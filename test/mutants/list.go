@@ -733,6 +733,26 @@ var mutants = []mutant{
 		pkg: "./internal/productfile", test: "TestFile",
 	},
 	{
+		bug:  "a JSON list that was cut off counts as complete",
+		file: "internal/productfile/json.go", old: "errors.Is(err, io.EOF) && r.list {", new: "false {",
+		pkg: "./internal/productfile", test: "TestFiles",
+	},
+	{
+		bug:  "the lines of a cell whose quotes do not end are rows of products",
+		file: "internal/productfile/csv.go", old: "case n < r.columns && !again && ", new: "case n < r.columns && (again || !again) && ",
+		pkg: "./internal/productfile", test: "TestReadCSV_cells",
+	},
+	{
+		bug:  "of two columns with the same name, the first is read",
+		file: "internal/productfile/mapping.go", old: "slices.Index(header[i+1:], header[i]) >= 0 && ", new: "false && ",
+		pkg: "./internal/productfile", test: "TestReadCSV_columns",
+	},
+	{
+		bug:  "the results of a JSON list on one line all have line 1",
+		file: "gateway/import_file.go", old: "cmp.Or(row.Entry, row.Line)", new: "cmp.Or(0, row.Line)",
+		pkg: "./gateway", test: "TestImport_file",
+	},
+	{
 		bug:  "the variations of a product that is not published are imported",
 		file: "internal/productfile/parents.go", old: "	return cells, parent.skipped\n", new: "	return cells, \"\"\n",
 		pkg: "./internal/productfile", test: "TestPreset",

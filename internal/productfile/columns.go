@@ -1,0 +1,151 @@
+package productfile
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// columnNames are names of columns in the files of shops and suppliers, without blanks, by
+// field. They are suggested for -map, and never read without it.
+var columnNames = map[string]string{
+	"sku": `sku itemno itemnumber itemid itemcode articleno articlenumber articleid productcode productid productno productnumber productsku partnumber partno stockcode code ref reference
+		artikelnummer artikelnr artnr artikelno artikel artikelid artikelcode bestellnummer bestellnr produktnummer produktnr materialnummer sachnummer referenz
+		refproduit refarticle referenceproduit referencearticle codearticle codeproduit codigo referencia codigoproducto codigoarticulo codice codicearticolo riferimento
+		indeks symbol kod kodproduktu varenummer varenr katalogovecislo urunkodu stokkodu артикул код 商品コード 商品番号 品番 商品编号 商品編號 货号 商品编码 상품코드 품번`,
+	"gtin": `gtin ean ean13 eancode eannummer gtin13 gtin14 upc isbn barcode strichcode codebarres codebarre codigodebarras codiceabarre codiceean streepjescode kodkreskowy kodean
+		streckkod stregkode carovykod barkod штрихкод штрихкодean jan jancode 条码 條碼 バーコード 바코드`,
+	"name": `name title productname producttitle itemname articlename bezeichnung artikelbezeichnung produktbezeichnung produktname artikelname titel
+		designation nom titre libelle nomproduit nomduproduit nombre titulo nombreproducto denominación nome titolo denominazione nomeprodotto nomedoproduto naam productnaam
+		nazwa nazwaproduktu namn benamning produktnamn navn varenavn nazev nazevproduktu urunadi название наименование 商品名 商品名称 商品名稱 名称 品名 상품명`,
+	"brand": `brand brandname manufacturer vendor maker marke hersteller markenname marque fabricant marca fabricante produttore merk fabrikant marka producent
+		varumarke tillverkare maerke mærke znacka vyrobce бренд производитель ブランド メーカー 品牌 브랜드`,
+	"description": `description desc longdescription fulldescription details bodyhtml beschreibung produktbeschreibung artikelbeschreibung langtext langbeschreibung
+		descriptif descriptionlongue descripción descrizione omschrijving beschrijving opis descricao beskrivning beskrivelse popis aciklama описание 説明 商品説明 描述 설명`,
+	"price": `price unitprice saleprice sellingprice listprice retailprice grossprice netprice regularprice preis verkaufspreis vkpreis vk bruttopreis nettopreis einzelpreis
+		listenpreis preisbrutto preisnetto uvp prix prixttc prixht prixdevente prixunitaire tarif precio pvp precioventa prezzo prezzodivendita prijs verkoopprijs
+		cena cenabrutto cenanetto preco precovenda pris fiyat цена 価格 販売価格 价格 價格 售价 가격 판매가`,
+	"currency": `currency currencycode wahrung devise moneda divisa valuta waluta moeda mena parabirimi валюта 通貨 币种 통화`,
+	"category": `category categories categoryname categorypath producttype productcategory productgroup productcategories department kategorie kategorien warengruppe produktgruppe artikelgruppe
+		categorie rayon famille famillesproduits categoria categorias familia kategoria kategori kategorier категория категории カテゴリ カテゴリー 分类 分類 카테고리`,
+	"tags": `tags tag keywords labels schlagworte schlagworter stichworte suchbegriffe motscles etiquettes etiquetas palabrasclave etichette trefwoorden tagi nyckelord теги タグ 标签 태그`,
+}
+
+// fieldOfName is the field of each of columnNames.
+var fieldOfName = func() map[string]string {
+	of := map[string]string{}
+	for field, names := range columnNames {
+		for name := range strings.FieldsSeq(names) {
+			of[letters(name)] = field
+		}
+	}
+	return of
+}()
+
+// letters returns the letters and digits of the name of a column in lower case, without
+// accents, and without what stands in brackets.
+func letters(name string) string {
+	if at := strings.IndexAny(name, "([{"); at > 0 {
+		name = name[:at]
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, norm.NFKD.String(name)) // in which accents are characters of their own
+}
+
+// likelyFields returns the field of each column that has the name of a field, or probably
+// is one, and "" for others. Only the first column of a field has it.
+func likelyFields(header []string) []string {
+	fields := make([]string, len(header))
+	for i, name := range header {
+		if c := namedColumns([]string{name}); len(c) > 0 && !slices.Contains(fields, c[0].To) {
+			fields[i] = c[0].To
+		}
+	}
+	for i, name := range header {
+		if field := fieldOfName[letters(name)]; fields[i] == "" && !slices.Contains(fields, field) {
+			fields[i] = field
+		}
+	}
+	return fields
+}
+
+// suggestion returns the flag that probably reads the columns of a header: -preset for the
+// files of a system, or -map, or "" if the names of fields tell them, or nothing does.
+func suggestion(header []string) string {
+	if len(header) > maxSuggested {
+		return ""
+	}
+	named := len(namedColumns(header))
+	if preset, columns := likelyPreset(header); columns > named {
+		return "-preset " + preset
+	}
+	fields := likelyFields(header)
+	var columns []string
+	ownIDs := !slices.Contains(fields, "sku") // the ids of another system are SKUs here
+	for i, field := range fields {
+		if field == idColumn && ownIDs {
+			field = "sku"
+		}
+		if field != "" {
+			columns = append(columns, field+"="+quoteColumn(header[i]))
+		}
+	}
+	if len(columns) <= named || ownIDs && !slices.Contains(fields, idColumn) {
+		return ""
+	}
+	return "-map '" + strings.ReplaceAll(strings.Join(columns, ","), "'", `'\''`) + "'"
+}
+
+// maxSuggested is the number of columns above which nothing is suggested, because it would
+// take long. Files for people have fewer.
+const maxSuggested = 500
+
+// parsedPresets are the presets in the order of their names.
+var parsedPresets = sync.OnceValue(func() []Mapping {
+	var all []Mapping
+	for _, name := range Presets() {
+		m, _ := Preset(name) // TestPreset reads each
+		all = append(all, m)
+	}
+	return all
+})
+
+// minPresetColumns is the number of columns from which a file is likely to be one of a preset.
+const minPresetColumns = 5
+
+// likelyPreset returns the preset that reads most columns of a header, SKU and price among
+// them, and their number.
+func likelyPreset(header []string) (preset string, columns int) {
+	for p, m := range parsedPresets() {
+		found, fields := map[int]bool{}, map[string]bool{}
+		for _, c := range m.Columns {
+			i := indexOf(header, c.From)
+			if list, _, path := strings.Cut(c.From, "."); i < 0 && path { // of a JSON file
+				i = indexOf(header, list)
+			}
+			if i >= 0 {
+				found[i], fields[c.To] = true, true
+			}
+		}
+		if n := len(found); n >= minPresetColumns && n > columns && fields["sku"] && fields["price"] {
+			preset, columns = Presets()[p], n
+		}
+	}
+	return preset, columns
+}
+
+// quoteColumn returns the name of a column as -map reads it.
+func quoteColumn(name string) string {
+	name = oneLine(name)
+	if strings.ContainsAny(name, `,"`) {
+		return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+	}
+	return name
+}
