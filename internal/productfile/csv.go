@@ -213,7 +213,7 @@ func (s *splitter) feed(line []byte) {
 		case bytes.HasPrefix(rest, s.delimiter):
 			s.endCell()
 			i += len(s.delimiter)
-		case isLineEnd(rest):
+		case b <= '\r' && isLineEnd(rest):
 			i = len(line)
 		case s.closed: // blanks behind the quotes
 			i++
