@@ -43,7 +43,12 @@ func (p *Process) serveAdmin() error {
 		}
 		return errors.New("the engines are being opened")
 	}})
-	current := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*a.handler.Load()).ServeHTTP(w, r) })
+	current := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 { // no path takes a body; net/http would wait for it before it sends the response
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+		}
+		(*a.handler.Load()).ServeHTTP(w, r)
+	})
 	server := daemon.Serve("admin", l, &http.Server{
 		Handler:           daemon.OnlyHosts(current, daemon.AllowedHosts(l.Addr(), "")),
 		ReadHeaderTimeout: adminHeaderTimeout,

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -72,6 +74,23 @@ func TestProcess_engineAway(t *testing.T) {
 		}
 		if v := metricstest.Value(t, p.Telemetry.Registry, "catalog_ready", "check", enginesCheck); v != 0 {
 			t.Errorf("catalog_ready = %v; want 0", v)
+		}
+	})
+	t.Run("a body that does not arrive holds no connection of the admin port", func(t *testing.T) {
+		c, err := net.Dial("tcp", p.admin.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		// generous: the test fails when nothing comes, and not when the machine is busy
+		if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprint(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx"); err != nil {
+			t.Fatal(err)
+		}
+		if response, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(response), "HTTP/1.1 200 OK") {
+			t.Errorf("response %q, %v; want 200 and the end of the connection", response, err)
 		}
 	})
 	back.Store(true)
