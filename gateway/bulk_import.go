@@ -71,6 +71,9 @@ func (g *Gateway) ImportProducts(c *echo.Context, params api.ImportProductsParam
 		done := run.number
 		var rows []*importRow
 		rows, end, err = run.settleNext(ctx)
+		if err != nil && ctx.Err() != nil { // net/http cancels the request when its body is late
+			err = bodyError(ctx.Err())
+		}
 		if err != nil && !started {
 			p := *asProblem(err)
 			p.Detail = importAdvice(p, 0)

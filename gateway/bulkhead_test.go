@@ -100,7 +100,7 @@ func TestIdempotencyKey_canonicalID(t *testing.T) {
 	url := serve(t, &system{})
 	id := "0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b"
 	var commands []string
-	for _, written := range []string{id, strings.ToUpper(id), "0191E4a0" + id[8:]} {
+	for _, written := range []string{id, strings.ToUpper(id), "0191E4a0" + id[8:], strings.ReplaceAll(id, "-", "%2D")} {
 		w, body := call(t, "PUT", url+"/api/v1/products/"+written, lamp, "Idempotency-Key", "k")
 		if w.StatusCode != http.StatusCreated {
 			t.Errorf("PUT %s = %d %s; want the first response again", written, w.StatusCode, body)

@@ -187,9 +187,9 @@ func (g *Gateway) Handler(pages map[string]http.Handler) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	// HEAD has the headers of GET.
+	// HEAD has the headers of GET. An id with escaped characters names the same product.
 	e := echo.NewWithConfig(echo.Config{Router: echo.NewRouter(echo.RouterConfig{
-		AutoHandleHEAD: true, OptionsMethodHandler: allowMethods, MethodNotAllowedHandler: refuseMethod,
+		AutoHandleHEAD: true, UnescapePathParamValues: true, OptionsMethodHandler: allowMethods, MethodNotAllowedHandler: refuseMethod,
 	})})
 	e.Logger = g.logger
 	e.HTTPErrorHandler = g.writeProblem

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"time"
 
 	"github.com/labstack/echo/v5"
 
@@ -44,9 +43,6 @@ func (r *lineReader) runFile() error {
 	file, err := productfile.NewReader(body, *r.format)
 	products := 0
 	for err == nil && r.ctx.Err() == nil {
-		if now := time.Now(); now.Sub(r.set) > time.Second {
-			r.setDeadline(now)
-		}
 		var row productfile.Row
 		if row, err = file.Next(); err != nil || row.Blank() {
 			continue

@@ -117,10 +117,14 @@ func (r *lineReader) run(gzipped bool) {
 	}
 }
 
-// send reports whether the import took the line.
+// send reports whether the import took the line. The next one has to arrive within
+// rowTimeout; blank lines do not extend that.
 func (r *lineReader) send(l *importLine) bool {
 	select {
 	case r.lines <- l:
+		if now := time.Now(); now.Sub(r.set) > time.Second {
+			r.setDeadline(now)
+		}
 		return true
 	case <-r.ctx.Done():
 		return false
@@ -130,9 +134,6 @@ func (r *lineReader) send(l *importLine) bool {
 // next returns the next line, and io.EOF with the last one. It drops the text of a line
 // that is too long.
 func (r *lineReader) next() (*importLine, error) {
-	if now := time.Now(); now.Sub(r.set) > time.Second {
-		r.setDeadline(now)
-	}
 	l := &importLine{}
 	for {
 		part, err := r.from.ReadSlice('\n')
@@ -168,11 +169,6 @@ func (r *lineReader) next() (*importLine, error) {
 func (r *lineReader) nextEntry() (*importLine, error) {
 	l := &importLine{}
 	for depth, inString, escaped := 0, false, false; ; {
-		if r.from.Buffered() == 0 {
-			if now := time.Now(); now.Sub(r.set) > time.Second {
-				r.setDeadline(now)
-			}
-		}
 		b, err := r.from.ReadByte()
 		switch {
 		case r.ctx.Err() != nil:

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v5"
@@ -38,6 +39,12 @@ func (g *Gateway) readBody(c *echo.Context, types ...string) ([]byte, error) {
 		return nil, err
 	}
 	r := c.Request()
+	switch r.Header.Get("Content-Encoding") {
+	case "", "identity":
+	default:
+		return nil, problem(catalog.CodeMediaType, "send the body without Content-Encoding",
+			catalog.FieldError{Field: "Content-Encoding", Reason: "must not be given; only imports take compressed bodies"})
+	}
 	if r.ContentLength > maxBody {
 		return nil, &http.MaxBytesError{Limit: maxBody}
 	}
@@ -66,9 +73,9 @@ func (g *Gateway) readBody(c *echo.Context, types ...string) ([]byte, error) {
 type requestBody struct {
 	io.ReadCloser
 	control *http.ResponseController
-	read    bool // something was read
-	ended   bool // read to its end, or broken
-	whole   bool // read to its end
+	read    bool        // something was read
+	ended   bool        // read to its end, or broken
+	whole   atomic.Bool // read to its end; an import begins its response while it reads
 
 	share *memory.Share // of which held bytes are taken; nil for none
 	held  int64
@@ -88,7 +95,7 @@ func watchBody(c *echo.Context) *requestBody {
 	r.Body = b
 	if w, err := echo.UnwrapResponse(c.Response()); err == nil {
 		w.Before(func() {
-			if !b.whole { // what is left of the body must not be read as the next request
+			if !b.whole.Load() { // what is left of the body must not be read as the next request
 				w.Header().Set("Connection", "close")
 			}
 		})
@@ -133,7 +140,8 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && !b.ended {
 		b.ended = true
-		if b.whole = errors.Is(err, io.EOF); b.whole {
+		if errors.Is(err, io.EOF) {
+			b.whole.Store(true)
 			b.setDeadline(time.Time{}) // it would otherwise end the request while that waits for its command
 		}
 	}

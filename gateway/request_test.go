@@ -113,6 +113,33 @@ func TestBody_tooLarge(t *testing.T) {
 	}
 }
 
+func TestBody_encoded(t *testing.T) {
+	url := serve(t, &system{})
+	for encoding, want := range map[string]int{"gzip": http.StatusUnsupportedMediaType, "br": http.StatusUnsupportedMediaType, "gzip, identity": http.StatusUnsupportedMediaType, "identity": http.StatusCreated} {
+		if w, body := call(t, "POST", url+"/api/v1/products", lamp, "Content-Encoding", encoding); w.StatusCode != want {
+			t.Errorf("a body with Content-Encoding: %s = %d %s; want %d", encoding, w.StatusCode, body, want)
+		}
+	}
+}
+
+func TestCondition_empty(t *testing.T) {
+	url := serve(t, &system{})
+	path := url + "/api/v1/products/0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b"
+	call(t, "PUT", path, lamp)
+	for method, body := range map[string]string{"PUT": lamp, "PATCH": `{"name":"x"}`, "DELETE": ""} {
+		for _, header := range []string{"If-Match", "If-None-Match"} {
+			if method != "PUT" && header == "If-None-Match" {
+				continue
+			}
+			t.Run(method+" with an empty "+header+" is refused, not done without a condition", func(t *testing.T) {
+				if w, body := call(t, method, path, body, header, ""); w.StatusCode != http.StatusBadRequest || !strings.Contains(body, header) {
+					t.Errorf("response %d %s; want 400 that names %s", w.StatusCode, body, header)
+				}
+			})
+		}
+	}
+}
+
 // zeros is an endless body.
 type zeros struct{}
 

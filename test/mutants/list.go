@@ -513,6 +513,21 @@ var mutants = []mutant{
 		pkg: "./internal/rpc", test: "TestBalancer_slowCalls",
 	},
 	{
+		bug:  "blank lines give an import more time",
+		file: "gateway/import_lines.go", old: "	l := &importLine{}\n	for {\n", new: "	l := &importLine{}\n	r.setDeadline(time.Now())\n	for {\n",
+		pkg: "./gateway", test: "TestImport_lateBody",
+	},
+	{
+		bug:  "an import with a late body ends with an internal error",
+		file: "gateway/bulk_import.go", old: "		if err != nil && ctx.Err() != nil { // net/http", new: "		if err == nil && ctx.Err() != nil { // net/http",
+		pkg: "./gateway", test: "TestImport_lateBody",
+	},
+	{
+		bug:  "an empty If-Match is no condition",
+		file: "api/openapi.yaml", old: "{0,9}) *$' }", new: "{0,9})? *$' }",
+		pkg: "./gateway", test: "TestCondition_empty",
+	},
+	{
 		bug:  "the body of a refused request is not drained",
 		file: "gateway/request.go", old: "	_, _ = io.CopyN(io.Discard, b, maxDrain)\n", new: "",
 		pkg: "./gateway", test: "TestBody_tooLarge",
