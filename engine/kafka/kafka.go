@@ -104,6 +104,8 @@ type Log struct {
 	// Commands and events have a client each, because a command that cannot be
 	// sent fails after deliveryTimeout and an event is retried forever.
 	commands, events *kgo.Client
+	toCommands       *rounds              // of the client commands
+	toEvents         *rounds              // of the client events
 	sending          func() *memory.Share // commands on their way to the brokers
 	publishing       func() *memory.Share // events and dead letters on their way to the brokers
 	shards           int
@@ -150,6 +152,7 @@ func Open(ctx context.Context, cfg Config, logger *slog.Logger, reg prometheus.R
 		l.commands.Close()
 		return nil, err
 	}
+	l.toCommands, l.toEvents = newRounds(l.commands), newRounds(l.events)
 	l.admin = kadm.NewClient(l.events)
 	if err := l.Ping(ctx); err != nil {
 		l.Close()
@@ -223,6 +226,8 @@ func (l *Log) Shards() int { return l.shards }
 func (l *Log) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
+	l.toCommands.close()
+	l.toEvents.close()
 	for _, c := range []*kgo.Client{l.commands, l.events} {
 		if err := c.Flush(ctx); err != nil {
 			l.logger.Warn("buffered records not sent before close", "err", err)

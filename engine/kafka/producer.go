@@ -72,8 +72,7 @@ func (l *Log) sendCommands(ctx context.Context, records []*kgo.Record) error {
 			wg.Done()
 			continue
 		}
-		// The client does not get ctx: it cannot recall a record in flight.
-		l.commands.TryProduce(context.WithoutCancel(ctx), r, func(_ *kgo.Record, err error) {
+		l.toCommands.send(r, func(_ *kgo.Record, err error) {
 			l.sending().Release(bytes)
 			errs[i] = err
 			wg.Done()
@@ -171,10 +170,7 @@ func (l *Log) appendToPartition(ctx context.Context, topic string, n int, record
 		mu.Lock()
 		open++
 		mu.Unlock()
-		// The client does not get ctx: canceling a record in flight would make it
-		// drop the records of other calls to the same partition. It calls back for
-		// one record at a time.
-		l.events.Produce(context.WithoutCancel(ctx), r, func(r *kgo.Record, err error) {
+		l.toEvents.send(r, func(r *kgo.Record, err error) {
 			l.publishing().Release(bytes)
 			if err == nil {
 				stored(r)

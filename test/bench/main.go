@@ -83,6 +83,7 @@ var parts = []struct {
 	{"questions", (*bench).questions, false},
 	{"search", (*bench).search, false},
 	{"partitions", (*bench).partitions, true},
+	{"steps", (*bench).steps, true},
 	{"traces", (*bench).traces, true},
 	{"shares", (*bench).shares, true},
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -59,7 +60,7 @@ func (b *bench) start(data string, flags ...string) (*server, error) {
 
 // startServices starts the three services on the engines, with their default settings
 // and the number of partitions, or the default number for 0.
-func (b *bench) startServices(e *engines, partitions int) (*server, error) {
+func (b *bench) startServices(e *engines, partitions int, flags ...string) (*server, error) {
 	env := append(os.Environ(), e.env(partitions)...)
 	migrate := exec.Command(b.program("catalog"), "migrate")
 	migrate.Env = env
@@ -77,7 +78,7 @@ func (b *bench) startServices(e *engines, partitions int) (*server, error) {
 		{"gateway", []string{"-http", http, "-writer", writer, "-reader", reader}},
 	} {
 		s.admin[p.name] = freeport.Address()
-		cmd := exec.Command(b.program(p.name), append(p.flags, "-admin", s.admin[p.name], "-log.level", "error")...)
+		cmd := exec.Command(b.program(p.name), slices.Concat(p.flags, []string{"-admin", s.admin[p.name], "-log.level", "error"}, flags)...)
 		cmd.Env, cmd.Stderr = env, os.Stderr
 		if err := cmd.Start(); err != nil {
 			s.kill()

@@ -13,6 +13,21 @@ var mutants = []mutant{
 		pkg: "./engine/kafka", test: "TestSendCommands",
 	},
 	{
+		bug:  "each record is a request of its own",
+		file: "engine/kafka/rounds.go", old: "if r.busy[broker] != nil {", new: "if false {",
+		pkg: "./engine/kafka", test: "TestRounds",
+	},
+	{
+		bug:  "a round that hangs holds up all others",
+		file: "engine/kafka/rounds.go", old: "t.timer = time.AfterFunc(r.slow, func() { r.end(broker, t) })", new: "t.timer = time.NewTimer(r.slow)",
+		pkg: "./engine/kafka", test: "TestRounds",
+	},
+	{
+		bug:  "records of a partition overtake one another",
+		file: "engine/kafka/rounds.go", old: "for _, o := range r.waiting {", new: "for i := range r.waiting {\n\t\to := r.waiting[len(r.waiting)-1-i]",
+		pkg: "./engine/kafka", test: "TestRounds",
+	},
+	{
 		bug:  "a missing offset is skipped",
 		file: "engine/kafka/fetcher.go", old: "kgo.ConsumeResetOffset(kgo.NoResetOffset())", new: "kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd())",
 		pkg: "./engine/kafka", test: "TestFetcher",

@@ -1,0 +1,153 @@
+package kafka
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// slowRound is the time after which a round no longer holds up the next one. A partition
+// whose replicas do not respond otherwise delays the other partitions of its broker.
+const slowRound = 100 * time.Millisecond
+
+// rounds sends records in rounds, one at a time to each broker. A record is sent at once
+// if no round is on its way; records that arrive meanwhile go together in the next
+// round. Without rounds, the client has up to five requests on their way, each with the
+// few records that came since the last one. A small request costs the broker and the
+// consumers nearly as much as a large one.
+type rounds struct {
+	produce func(*kgo.Record, func(*kgo.Record, error))
+	leader  func(partition) int32 // the broker, or -1 if it is unknown
+	slow    time.Duration         // slowRound, except in tests
+
+	mu      sync.Mutex
+	waiting []outgoing       // in the order of their arrival
+	planned bool             // a call of start is to come
+	busy    map[int32]*round // by broker: the round that holds up the next one
+	closed  bool             // no round holds up the next one
+}
+
+// outgoing is a record to send.
+type outgoing struct {
+	record *kgo.Record
+	done   func(*kgo.Record, error)
+}
+
+// round is the records that were handed to the client together for one broker.
+type round struct {
+	open  int // records that are neither stored nor failed
+	timer *time.Timer
+}
+
+// partition names a partition of a topic.
+type partition struct {
+	topic  string
+	number int32
+}
+
+func newRounds(client *kgo.Client) *rounds {
+	return &rounds{
+		// The client gets no context: canceling a record in flight would make it drop the
+		// records of other calls to the same partition. It never has maxBufferedRecords.
+		produce: func(r *kgo.Record, done func(*kgo.Record, error)) { client.TryProduce(context.Background(), r, done) },
+		leader: func(p partition) int32 {
+			broker, _, _ := client.PartitionLeader(p.topic, p.number)
+			return broker
+		},
+		slow: slowRound, busy: map[int32]*round{},
+	}
+}
+
+// send sends the record with the next round of its broker and calls done when it is
+// stored or has failed. Records of one partition are sent in the order of the calls,
+// and their calls of done come one at a time and in that order.
+func (r *rounds) send(record *kgo.Record, done func(*kgo.Record, error)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting = append(r.waiting, outgoing{record, done})
+	r.plan()
+}
+
+// plan makes start run soon. The caller holds mu.
+func (r *rounds) plan() {
+	if !r.planned && len(r.waiting) > 0 {
+		r.planned = true
+		go r.start()
+	}
+}
+
+// start hands the records that wait to the client, except for brokers that are busy.
+func (r *rounds) start() {
+	runtime.Gosched() // goroutines that are about to send join the round
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.planned = false
+	leaders := map[partition]int32{} // looked up once, so that the records of a partition stay together
+	started := map[int32]*round{}
+	waiting := r.waiting[:0]
+	for _, o := range r.waiting {
+		p := partition{o.record.Topic, o.record.Partition}
+		broker, ok := leaders[p]
+		if !ok {
+			broker = r.leader(p)
+			leaders[p] = broker
+		}
+		t := started[broker]
+		if t == nil {
+			if r.busy[broker] != nil {
+				waiting = append(waiting, o)
+				continue
+			}
+			t = &round{}
+			started[broker] = t
+		}
+		t.open++
+		r.produce(o.record, func(record *kgo.Record, err error) {
+			o.done(record, err)
+			r.stored(broker, t)
+		})
+	}
+	clear(r.waiting[len(waiting):])
+	r.waiting = waiting
+	for broker, t := range started {
+		if !r.closed {
+			r.busy[broker] = t
+			t.timer = time.AfterFunc(r.slow, func() { r.end(broker, t) })
+		}
+	}
+}
+
+// stored counts a record of the round that is stored or has failed.
+func (r *rounds) stored(broker int32, t *round) {
+	r.mu.Lock()
+	t.open--
+	last := t.open == 0
+	r.mu.Unlock()
+	if last {
+		r.end(broker, t)
+	}
+}
+
+// end lets the next round of the broker start.
+func (r *rounds) end(broker int32, t *round) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.busy[broker] == t {
+		t.timer.Stop()
+		delete(r.busy, broker)
+		r.plan()
+	}
+}
+
+// close hands all records that wait to the client. From now on no round holds up the
+// next one.
+func (r *rounds) close() {
+	r.mu.Lock()
+	r.closed = true
+	clear(r.busy)
+	r.mu.Unlock()
+	r.start()
+}
