@@ -7,6 +7,8 @@ import (
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
+
+	"catalog"
 )
 
 // columnNames are names of columns in the files of shops and suppliers, without blanks, by
@@ -59,6 +61,17 @@ func letters(name string) string {
 	}, norm.NFKD.String(name)) // in which accents are characters of their own
 }
 
+// likelyField returns the field for which a column probably is by its name, which may end
+// with a currency, such as price_eur; or "".
+func likelyField(name string) string {
+	name = letters(name)
+	field := fieldOfName[name]
+	if at := len(name) - 3; field == "" && at > 0 && catalog.CurrencyDigits(strings.ToUpper(name[at:])) >= 0 {
+		field = fieldOfName[name[:at]]
+	}
+	return field
+}
+
 // likelyFields returns the field of each column that has the name of a field, or probably
 // is one, and "" for others. Only the first column of a field has it.
 func likelyFields(header []string) []string {
@@ -69,7 +82,7 @@ func likelyFields(header []string) []string {
 		}
 	}
 	for i, name := range header {
-		if field := fieldOfName[letters(name)]; fields[i] == "" && !slices.Contains(fields, field) {
+		if field := likelyField(name); fields[i] == "" && !slices.Contains(fields, field) {
 			fields[i] = field
 		}
 	}

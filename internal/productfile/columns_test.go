@@ -23,6 +23,7 @@ func TestHint(t *testing.T) {
 		{"商品コード;商品名;価格", "-map 'sku=商品コード,name=商品名,price=価格'"},
 		{"SKU*;Product name;Price, net", `-map 'sku=SKU*,name=Product name'`},
 		{"Item no.;\"Price (EUR, net)\";Maker's name", `-map 'sku=Item no.,price="Price (EUR, net)"'`},
+		{"sku;name;price_eur;price_usd", "-map 'sku=sku,name=name,price=price_eur'"},
 		{"id;title;price", "-map 'sku=id,name=title,price=price'"},                                                      // the ids of another system
 		{"sku;Bezeichnung;Preis;attributes.w", "-map 'sku=sku,name=Bezeichnung,price=Preis,attributes.w=attributes.w'"}, // -map names all columns
 		{"Handle;Title;Vendor;Variant SKU;Variant Price;Tags", "-preset shopify"},

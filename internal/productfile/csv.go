@@ -31,6 +31,7 @@ type cell struct {
 	quoted bool   // with quotes, in a CSV file
 	// Of a JSON file:
 	list     []cell // entries of a list; text has them with commas between them
+	object   bool   // list has its members as NAME=VALUE; text is its name, or "" if it has none
 	plain    bool   // a number, in plain decimal notation
 	currency string // of a price
 }
@@ -181,6 +182,7 @@ type splitter struct {
 	quoted    bool // the present cell has quotes
 	inQuotes  bool // the row continues on the next line
 	closed    bool // the quotes of the present cell have ended
+	escaped   bool // a quote in the present cell has a backslash before it
 	tolerant  bool // a quote inside a quoted cell was taken as text
 	lastQuote bool // two quotes before a delimiter are a text's last character and the end of the cell
 }
@@ -192,8 +194,12 @@ func (s *splitter) feed(line []byte) {
 		rest := line[i:]
 		switch {
 		case s.inQuotes && b == '\\' && len(rest) > 2 && rest[1] == '"' && rest[2] != '"' && !s.endsCell(rest[2:]):
-			s.cell = append(s.cell, '"') // MySQL and PHP write a quote so
+			s.cell, s.escaped = append(s.cell, '"'), true // MySQL and PHP write a quote so
 			i += 2
+		case s.escaped && b == '\\' && len(rest) > 2 && rest[1] == '"' && rest[2] == '"' && s.endsCell(rest[3:]):
+			s.cell = append(s.cell, '"')
+			s.inQuotes, s.closed = false, true
+			i += 3
 		case s.inQuotes && b != '"':
 			s.cell = append(s.cell, b)
 			i++
@@ -232,7 +238,7 @@ func (s *splitter) feed(line []byte) {
 
 func (s *splitter) endCell() {
 	s.cells = append(s.cells, cell{text: string(s.cell), quoted: s.quoted})
-	s.cell, s.quoted, s.closed = s.cell[:0], false, false
+	s.cell, s.quoted, s.closed, s.escaped = s.cell[:0], false, false, false
 }
 
 // endsCell reports whether a cell ends before rest, blanks aside.

@@ -86,6 +86,7 @@ func TestReadCSV_cells(t *testing.T) {
 	t.Run("a quote inside a cell is text", func(t *testing.T) {
 		expectRows(t, read(t, plain, "sku,name,brand\nA,Stool 17\" high,x\nB,\"24\" monitor\",y\nC,\"24\"\" \"\"x\"\"\" ,z\n"),
 			`2 {"brand":"x","name":"Stool 17\" high","sku":"A"}`, `3 {"brand":"y","name":"24\" monitor","sku":"B"}`, `4 {"brand":"z","name":"24\" \"x\"","sku":"C"}`)
+		expectRows(t, read(t, plain, "sku,name,brand\nA,\"say \\\"hi\\\"\",x\nB,\"C:\\path\\\",y\n"), `2 {"brand":"x","name":"say \"hi\"","sku":"A"}`, `3 {"brand":"y","name":"C:\\path\\","sku":"B"}`)
 		// Not doubled at the end of the cell, and escaped as MySQL and PHP do.
 		expectRows(t, read(t, plain, "sku,name,brand\nA,\"Monitor 24\"\",x\nB,\"a \\\"b\\\" c\",y\nC,\"d\\\",z\n"),
 			`2 {"brand":"x","name":"Monitor 24\"","sku":"A"}`, `3 {"brand":"y","name":"a \"b\" c","sku":"B"}`, `4 {"brand":"z","name":"d\\","sku":"C"}`)
@@ -183,6 +184,8 @@ func TestReadCSV_columns(t *testing.T) {
 		{"-map accepts only fields", "sku=a,colour=b", "a,b", `-map: "colour" is not a field; the fields are id, sku`},
 		{"-map refuses an attribute without a name", "sku=a,attributes.=b", "a,b", `"attributes." is not a field`},
 		{"-map needs pairs", "sku", "sku", `-map: "sku" is not field=column`},
+		{"-map has the field first", "number=sku", "number", "-map: the field stands before its column: sku=number"},
+		{"-map has commas", "sku=a;name=b", "a,b", "put commas between the columns"},
 		{"-map needs closing quotes", `sku="a`, "a", "has no closing quote"},
 		{"-map needs columns that exist", "sku=number", "a,b", `there is no column "number" for sku; the columns are: a, b`},
 		{"a field has one column", "", "sku,name,NAME", "name has more than one column; name one of them in -map"},

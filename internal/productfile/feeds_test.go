@@ -394,11 +394,19 @@ func TestRows(t *testing.T) {
 			expectRows(t, read(t, f, file), want)
 		}
 	})
+	t.Run("an SKU is cut only if -long names it, since two that are cut can be the same", func(t *testing.T) {
+		file := "sku,name\n" + long[:130] + ",x\n"
+		f := plain
+		f.Long = productfile.Policies{All: "cut"}
+		expectRows(t, read(t, f, file), "2 ! sku must have at most 64 characters, not 65")
+		f.Long.Fields = map[string]string{"sku": "cut"}
+		expectRows(t, read(t, f, file), `2 (sku was cut from 65 to 64 characters) {"name":"x","sku":"`+long[:128]+`"}`)
+	})
 	t.Run("damage by a spreadsheet is named", func(t *testing.T) {
 		for cell, want := range map[string]string{
 			"4.00638E+12": "! column sku: \"4.00638E+12\" is a number that a spreadsheet has shortened", `"4,00638E+12"`: "shortened", "4.006381333931E12": "shortened",
 			"#N/A": "error value", "########": "error value", "#BEZUG!": "error value", "#¡REF!": "error value", `=1234`: "is a formula", `"=""0012""&""3"""`: "is a formula",
-			"2026-03-01 00:00:00": "is a date", "3-Mar": `("3-Mar" looks like a date`, `"=""00123"""`: `formula for the text "00123", which was taken) {"sku":"00123"}`,
+			"2026-03-01 00:00:00": "is a date", "3-Mar": `("3-Mar" looks like a date`, "12/05/2026": `("12/05/2026" looks like a date`, "10.20.30": `2 {"sku":"10.20.30"}`, `"=""00123"""`: `formula for the text "00123", which was taken) {"sku":"00123"}`,
 			"'00123": `{"sku":"00123"}`, "12E5X": `{"sku":"12E5X"}`, "1E5": `{"sku":"1E5"}`, "#1": `{"sku":"#1"}`,
 		} {
 			if rows := read(t, plain, "sku\n"+cell+"\n"); len(rows) != 1 || !strings.Contains(rows[0], want) {
@@ -414,7 +422,7 @@ func TestRows(t *testing.T) {
 		}
 	})
 	t.Run("a GTIN is read without blanks and hyphens, and one that is not valid is refused or left out", func(t *testing.T) {
-		file := "sku,gtin\nA,978-3-16-148410-0\nB,40 0638 1333931\nC,4006381333931.0\nD,4006381333932\n"
+		file := "sku,gtin\nA,978-3-16-148410-0\nB,40 0638 1333931\nC,4006381333931.00\nD,4006381333932\n"
 		rows := read(t, plain, file)
 		for i, want := range []string{"9783161484100", "4006381333931", "4006381333931", "give -invalid-gtin skip"} {
 			if i >= len(rows) || !strings.Contains(rows[i], want) {
@@ -431,7 +439,7 @@ func TestRows(t *testing.T) {
 	t.Run("texts that stand for an empty cell are empty", func(t *testing.T) {
 		f := plain
 		f.Nulls = []string{"n/a", "-", "NULL"}
-		expectRows(t, read(t, f, "sku,name,price,brand\nA,x,-,NULL\nB,n/a,5,\\N\n"), `2 {"brand":null,"name":"x","sku":"A"}`, `3 {"brand":null,"price":{"amount":"5"},"sku":"B"}`)
+		expectRows(t, read(t, f, "sku,name,price,brand\nA,x,-,null\nB,n/a,5,\\N\n"), `2 {"brand":null,"name":"x","sku":"A"}`, `3 {"brand":null,"price":{"amount":"5"},"sku":"B"}`)
 	})
 	t.Run("a control character is named", func(t *testing.T) {
 		rows := read(t, plain, "sku,name\nA,Chair\x07 oak\n")
@@ -477,6 +485,15 @@ columns:
 {"number":"N-2","title":"Lock","price":{"amount":9,"currency":"USD"}}]`),
 			`1 {"attributes":{"v":"1","w":"45"},"name":"Key","price":{"amount":"5.5","currency":"EUR"},"sku":"4711","tags":["a","b"]}`,
 			`2 {"name":"Lock","price":{"amount":"9","currency":"USD"},"sku":"N-2"}`)
+	})
+	t.Run("an object is the text that is its name, and a list of objects their names", func(t *testing.T) {
+		f := productfile.Format{}
+		if f.Mapping.Columns, err = productfile.ParseMap("sku=sku,category=categories,brand=brand,tags=labels"); err != nil {
+			t.Fatal(err)
+		}
+		expectRows(t, read(t, f, `{"sku":"A","categories":[{"id":9,"name":"Chairs"}],"brand":{"id":1,"name":"Acme"},"labels":[{"id":2,"title":"new"},"oak"]}
+{"sku":"B","brand":{"id":1}}`),
+			`1 {"brand":"Acme","category":"Chairs","sku":"A","tags":["new","oak"]}`, "2 ! column brand: is an object, not a text; name one of its members in -map, such as brand.name")
 	})
 	t.Run("numbers are taken as written without a mapping, too", func(t *testing.T) {
 		expectRows(t, read(t, productfile.Format{}, `{"sku":4711,"price":{"amount":5.50,"currency":"EUR"},"attributes":{"width":45,"sold":true,"sizes":["S",40]},"reason":"corrected"}`),

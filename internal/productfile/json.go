@@ -272,7 +272,12 @@ func jsonCell(v any) cell {
 			c.currency, _ = v["currency"].(string)
 			return c
 		}
-		c := cell{list: []cell{}}
+		c := cell{list: []cell{}, object: true}
+		for _, member := range []string{"name", "title", "label", "value"} {
+			if text, ok := v[member].(string); ok && c.text == "" {
+				c.text = text
+			}
+		}
 		for _, name := range slices.Sorted(maps.Keys(v)) { // attributes
 			c.list = append(c.list, cell{text: name + "=" + jsonCell(v[name]).text})
 		}

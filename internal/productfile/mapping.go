@@ -342,7 +342,10 @@ func ParseMap(s string) ([]Column, error) {
 			from, rest, _ = strings.Cut(after, ",")
 			from = strings.TrimSpace(from)
 		}
-		if to = strings.Trim(strings.TrimSpace(to), `"`); !isTarget(to) {
+		switch to = strings.Trim(strings.TrimSpace(to), `"`); {
+		case !isTarget(to) && isTarget(from):
+			return nil, fmt.Errorf("-map: the field stands before its column: %s=%s", from, to)
+		case !isTarget(to):
 			return nil, notField("-map", to)
 		}
 		columns = append(columns, Column{From: from, To: to})
@@ -404,6 +407,9 @@ func (m Mapping) resolve(header []string) ([]source, error) {
 		if i < 0 {
 			if c.Optional || m.Optional {
 				continue
+			}
+			if strings.Contains(c.From, "=") {
+				return nil, fmt.Errorf("there is no column %q for %s; put commas between the columns: -map field=column,field=column", c.From, c.To)
 			}
 			return nil, fmt.Errorf("there is no column %q for %s; the columns are: %s", c.From, c.To, strings.Join(header, ", "))
 		}

@@ -82,7 +82,7 @@ const databaseNull = `\N`
 
 // withoutNull returns a cell that is empty if its text stands for that.
 func (r *Reader) withoutNull(c cell) cell {
-	if c.text == databaseNull && !c.quoted || slices.Contains(r.format.Nulls, oneLine(c.text)) {
+	if c.text == databaseNull && !c.quoted || slices.ContainsFunc(r.format.Nulls, func(n string) bool { return strings.EqualFold(n, oneLine(c.text)) }) {
 		return cell{}
 	}
 	return c
@@ -476,6 +476,12 @@ func (b *rowBuilder) text(f *catalog.Field) error {
 		if !ok {
 			continue
 		}
+		if c.object && c.text == "" {
+			return fmt.Errorf("column %s: is an object, not a text; name one of its members in -map, such as %s.name", s.From, s.From)
+		}
+		if c.object {
+			c.list = nil
+		}
 		present = append(present, s)
 		text := b.transform(s, c.text, tidy)
 		if f.Name == "sku" || f.Name == "gtin" {
@@ -528,10 +534,11 @@ func (b *rowBuilder) short(s source, f *catalog.Field, name, text string) string
 	if length <= f.MaxLen {
 		return text
 	}
-	policy := s.Long
-	if policy == "" {
-		policy = b.format.Long.of(s.To, LongRefuse)
+	long := b.format.Long
+	if f.Name == "sku" { // two that are cut can be the same
+		long.All = LongRefuse
 	}
+	policy := cmp.Or(s.Long, long.of(s.To, LongRefuse))
 	switch policy {
 	case LongCut:
 		b.note("%s was cut from %d to %d characters", name, length, f.MaxLen)

@@ -25,10 +25,11 @@ var (
 	midnight = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]00:00:00(\.0+)?$`)
 	// date matches a date in digits, such as 2026-03-01, 1/3/2026 or 01.03.26.
 	date = regexp.MustCompile(`^([0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ T].*)?|[0-9]{1,2}[./][0-9]{1,2}[./]([0-9]{2}|[0-9]{4}))$`)
+	year = regexp.MustCompile(`[0-9]{4}`)
 	// dayAndMonth matches what a spreadsheet makes of an SKU such as 3-4 or MAR1.
 	dayAndMonth = regexp.MustCompile(`(?i)^([0-3]?[0-9][-. ](jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)|(jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)[-. ][0-9]{2})$`)
 	// wholeFloat matches a GTIN that a program has read as a number.
-	wholeFloat = regexp.MustCompile(`^[0-9]{8,14}\.0$`)
+	wholeFloat = regexp.MustCompile(`^[0-9]{8,14}\.0+$`)
 )
 
 // checkSpreadsheet returns an error for a cell that has an error value in place of a text.
@@ -68,7 +69,7 @@ func (b *rowBuilder) unspoiled(s string) (string, error) {
 		return "", fmt.Errorf("%q is a formula of a spreadsheet; save the values instead", s)
 	case midnight.MatchString(s):
 		return "", fmt.Errorf("%q is a date that a spreadsheet has made of another text; format the column as text in the spreadsheet, and enter the texts again", s)
-	case dayAndMonth.MatchString(s):
+	case dayAndMonth.MatchString(s), date.MatchString(s) && year.MatchString(s):
 		b.note("%q looks like a date that a spreadsheet has made of another text", s)
 	}
 	return s, nil
@@ -92,7 +93,7 @@ func (b *rowBuilder) gtin(s source, text string, leftOut *bool) string {
 	}
 	digits := strings.NewReplacer(" ", "", "-", "").Replace(text)
 	if wholeFloat.MatchString(digits) {
-		digits = strings.TrimSuffix(digits, ".0")
+		digits, _, _ = strings.Cut(digits, ".")
 	}
 	if strings.Trim(digits, "0123456789") == "" {
 		text = digits
