@@ -663,6 +663,9 @@ type ImportProductsParams struct {
 
 	// InvalidGtin What a GTIN that is not valid means, `refuse` the row or `skip` the GTIN.
 	InvalidGtin ImportProductsParamsInvalidGtin `form:"invalidGtin,omitempty" json:"invalidGtin,omitempty,omitzero"`
+
+	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ImportProductsParamsPreset defines parameters for ImportProducts.
@@ -1045,6 +1048,23 @@ func (w *ServerInterfaceWrapper) ImportProducts(ctx *echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "invalidGtin", ctx.QueryParams(), &params.InvalidGtin, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter invalidGtin: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
 	}
 
 	// Invoke the callback with all the unmarshaled arguments

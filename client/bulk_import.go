@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/google/uuid"
+
 	"catalog"
 	"catalog/api"
 )
@@ -16,28 +18,33 @@ import (
 // nothing, so Import is repeated like a read when the connection breaks. A line that an
 // earlier try has created or changed keeps that result.
 func (c *Client) Import(ctx context.Context, lines []byte) ([]api.ImportResult, error) {
+	return c.ImportWithKey(ctx, uuid.Must(uuid.NewV7()).String(), lines)
+}
+
+// ImportWithKey is [Client.Import] with an Idempotency-Key: a line whose product another call
+// with the key has created counts as created again. The ids of the products begin with the
+// time of a key that is a UUID of version 7.
+func (c *Client) ImportWithKey(ctx context.Context, key string, lines []byte) ([]api.ImportResult, error) {
 	var results []api.ImportResult
 	applied := map[int64]api.ImportResult{} // by an earlier try
-	header := http.Header{"Content-Type": {"application/x-ndjson"}}
+	header := http.Header{"Content-Type": {"application/x-ndjson"}, "Idempotency-Key": {key}}
 	_, err := c.retry(ctx, http.MethodPost, func() (reply, error) {
 		return c.send(ctx, http.MethodPost, "/api/v1/imports", header, lines, func(body io.Reader) error {
-			for _, r := range results {
-				if r.Outcome == api.ImportResultOutcomeCreated || r.Outcome == api.ImportResultOutcomeChanged {
-					applied[r.Line] = r
-				}
-			}
 			results = results[:0]
+			var pending error
 			for d := json.NewDecoder(body); ; {
 				var result api.ImportResult
 				switch err := d.Decode(&result); {
 				case errors.Is(err, io.EOF):
-					return nil
+					return pending
 				case err != nil:
 					return &interruptedError{error: err}
 				case result.Line == 0:
 					return &Problem{result.Problem}
 				case result.Outcome == api.ImportResultOutcomePending:
-					return &interruptedError{error: errors.New("rows are not settled yet")}
+					pending = &interruptedError{error: errors.New("rows are not settled yet")}
+				case result.Outcome == api.ImportResultOutcomeCreated, result.Outcome == api.ImportResultOutcomeChanged:
+					applied[result.Line] = result
 				}
 				if earlier, ok := applied[result.Line]; ok && result.Outcome == api.ImportResultOutcomeUnchanged {
 					result = earlier

@@ -258,9 +258,26 @@ func TestImport(t *testing.T) {
 				})
 			results, err := c.Import(t.Context(), []byte("{}\n{}\n"))
 			if err != nil || len(results) != 2 || len(s.requests) != 2 {
-				t.Errorf("Import = %d results, %v after %d requests", len(results), err, len(s.requests))
+				t.Fatalf("Import = %d results, %v after %d requests", len(results), err, len(s.requests))
+			}
+			if a, b := s.requests[0].Header.Get("Idempotency-Key"), s.requests[1].Header.Get("Idempotency-Key"); a == "" || a != b {
+				t.Errorf("the keys are %q and %q; want the same one", a, b)
 			}
 		})
+	}
+}
+
+func TestImport_pending(t *testing.T) {
+	_, c := run(t,
+		func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, `{"line":1,"outcome":"pending"}`+"\n"+`{"line":2,"outcome":"created","position":"1.2"}`+"\n")
+		},
+		func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, `{"line":1,"outcome":"created","position":"1.1"}`+"\n"+`{"line":2,"outcome":"unchanged","position":"1.2"}`+"\n")
+		})
+	results, err := c.Import(t.Context(), []byte("{}\n{}\n"))
+	if err != nil || len(results) != 2 || results[0].Outcome != "created" || results[1].Outcome != "created" {
+		t.Errorf("Import = %v, %v; want the result behind the pending row to be kept", results, err)
 	}
 }
 

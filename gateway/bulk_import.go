@@ -30,6 +30,7 @@ type importRow struct {
 	command catalog.Command
 	event   catalog.Event // without the data of its product
 	problem *problemError // the reason of a refusal
+	derived bool          // id belongs to the key of the import
 	pending bool          // accepted, and not settled in time
 	held    int64         // bytes of the share of long rows
 }
@@ -39,6 +40,9 @@ type importRow struct {
 // when the client disconnects. Only a window that is being settled has a slot: an import
 // whose client sends slowly keeps no other import from its turn.
 func (g *Gateway) ImportProducts(c *echo.Context, params api.ImportProductsParams) error {
+	if err := checkKey(params.IdempotencyKey); err != nil {
+		return err
+	}
 	format, err := importFormat(c, params)
 	if err != nil {
 		return err
@@ -62,7 +66,7 @@ func (g *Gateway) ImportProducts(c *echo.Context, params api.ImportProductsParam
 			return problem(catalog.CodeBusy, "not accepted: too many files are imported; retry after 1 s")
 		}
 	}
-	run := &importRun{g: g, lines: readLines(ctx, bodyOf(c), http.MaxBytesReader(c.Response(), c.Request().Body, maxImportBody), gzipped, format, g.longRows)}
+	run := &importRun{g: g, key: params.IdempotencyKey, lines: readLines(ctx, bodyOf(c), http.MaxBytesReader(c.Response(), c.Request().Body, maxImportBody), gzipped, format, g.longRows)}
 	defer run.lines.stop()
 	out, control := json.NewEncoder(c.Response()), http.NewResponseController(c.Response())
 	out.SetEscapeHTML(false)
@@ -127,6 +131,7 @@ func importAdvice(p problemError, done int64) string {
 // importRun is an import in progress.
 type importRun struct {
 	g       *Gateway
+	key     string // Idempotency-Key; "" for none
 	lines   *lineReader
 	number  int64       // of the last line that is in a window
 	kept    *importLine // the first line of the next window; nil for none
@@ -148,7 +153,7 @@ func (i *importRun) settleNext(ctx context.Context) ([]*importRow, bool, error) 
 	if err != nil {
 		return nil, false, err
 	}
-	if err := i.g.shares.imports.do(ctx, func() error { return i.g.settleWindow(ctx, rows) }); err != nil {
+	if err := i.g.shares.imports.do(ctx, func() error { return i.g.settleWindow(ctx, i.key, rows) }); err != nil {
 		return nil, false, err
 	}
 	for _, r := range rows {
@@ -235,14 +240,14 @@ func (r *importRow) valid() bool { return r.problem == nil && r.skipped == "" }
 
 // settleWindow settles the valid rows of a window. After an error the import
 // cannot continue.
-func (g *Gateway) settleWindow(ctx context.Context, rows []*importRow) error {
+func (g *Gateway) settleWindow(ctx context.Context, key string, rows []*importRow) error {
 	var valid []*importRow
 	for _, r := range rows {
 		if r.valid() {
 			valid = append(valid, r)
 		}
 	}
-	if err := g.settleRows(ctx, valid); err != nil {
+	if err := g.settleRows(ctx, key, valid); err != nil {
 		return err
 	}
 	// When another client took the SKU of a new product between look-up and
@@ -254,16 +259,16 @@ func (g *Gateway) settleWindow(ctx context.Context, rows []*importRow) error {
 			again = append(again, r)
 		}
 	}
-	return g.settleRows(ctx, again)
+	return g.settleRows(ctx, key, again)
 }
 
 // settleRows identifies the products of the rows, sends their commands and waits
 // for their events.
-func (g *Gateway) settleRows(ctx context.Context, rows []*importRow) error {
+func (g *Gateway) settleRows(ctx context.Context, key string, rows []*importRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	if err := g.identify(ctx, rows); err != nil {
+	if err := g.identify(ctx, key, rows); err != nil {
 		return err
 	}
 	commands := make([]catalog.Command, len(rows))
@@ -292,8 +297,10 @@ func (g *Gateway) settleRows(ctx context.Context, rows []*importRow) error {
 	return nil
 }
 
-// identify sets the product of each row: by id, else by SKU, else a new product.
-func (g *Gateway) identify(ctx context.Context, rows []*importRow) error {
+// identify sets the product of each row: by id, else by SKU, else a new product. With a key,
+// the id of a new product depends on key and SKU alone, so that a repeated import finds which
+// products it has created.
+func (g *Gateway) identify(ctx context.Context, key string, rows []*importRow) error {
 	var skus []string
 	for _, r := range rows {
 		if r.id == (catalog.ID{}) {
@@ -319,17 +326,33 @@ func (g *Gateway) identify(ctx context.Context, rows []*importRow) error {
 		if r.id != (catalog.ID{}) {
 			continue
 		}
+		sku := catalog.SKUKey(*r.patch.SKU)
+		derived := productID(key, sku)
 		var ok bool
 		if r.id, ok = ids[*r.patch.SKU]; ok {
+			r.derived = key != "" && r.id == derived
 			continue
 		}
-		key := catalog.SKUKey(*r.patch.SKU)
-		if r.id, ok = created[key]; !ok { // rows with the same new SKU share one new product
-			r.id = newID()
-			created[key] = r.id
+		if r.id, ok = created[sku]; !ok { // rows with the same new SKU share one new product
+			r.id, r.derived = derived, key != ""
+			created[sku] = r.id
 		}
 	}
 	return nil
+}
+
+// productID returns the id of a product that an import with a key creates, a new one without
+// a key. The time of a key that is a UUID of version 7 makes later ids sort after earlier ones.
+func productID(key, sku string) catalog.ID {
+	if key == "" {
+		return newID()
+	}
+	id := catalog.DerivedID("import", key, sku)
+	if u, err := uuid.Parse(key); err == nil && u.Version() == 7 {
+		copy(id[:6], u[:6])
+		id[6] = 0x70 | id[6]&0x0F
+	}
+	return id
 }
 
 // result returns the result line of the row.
@@ -344,8 +367,11 @@ func (r *importRow) result() api.ImportResult {
 		out.Outcome = api.ImportResultOutcomePending
 	default:
 		out.Outcome, out.Version, out.Position = api.ImportResultOutcome(r.event.Outcome), r.event.Product.Version, r.event.Position.String()
-		if r.event.Outcome == catalog.Refused {
+		switch {
+		case r.event.Outcome == catalog.Refused:
 			out.Problem = refused(r.event.Refusal).Problem
+		case r.event.Outcome == catalog.Unchanged && r.derived && r.event.Product.Version == 1:
+			out.Outcome = api.ImportResultOutcomeCreated // by an earlier try
 		}
 	}
 	return out

@@ -84,6 +84,41 @@ func TestImport(t *testing.T) {
 			}
 		}
 	})
+	t.Run("with a key, what an earlier try created counts as created", func(t *testing.T) {
+		url := serve(t, &system{})
+		const key = "01920000-0000-7000-8000-000000000001"
+		send := func(key string, lines ...string) []api.ImportResult {
+			w, body := call(t, "POST", url+"/api/v1/imports", strings.Join(lines, "\n"), "Content-Type", "application/x-ndjson", "Idempotency-Key", key)
+			if w.StatusCode != http.StatusOK {
+				t.Fatalf("response %d %s", w.StatusCode, body)
+			}
+			var all []api.ImportResult
+			for d := json.NewDecoder(strings.NewReader(body)); d.More(); {
+				var r api.ImportResult
+				if err := d.Decode(&r); err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, r)
+			}
+			return all
+		}
+		call(t, "POST", url+"/api/v1/products", strings.ReplaceAll(lamp, "LAMP", "OLD"))
+		old := strings.ReplaceAll(lamp, "LAMP", "OLD")
+		first := send(key, lamp, old)
+		if got := outcomes(first); got != "1 created, 2 unchanged" || !strings.HasPrefix(first[0].Id.String(), key[:13]) {
+			t.Fatalf("the first try has %s and product %s; want one that begins with the time of the key", got, first[0].Id)
+		}
+		again := send(key, lamp, old)
+		if got := outcomes(again); got != "1 created, 2 unchanged" || again[0].Id != first[0].Id || again[0].Version != 1 {
+			t.Errorf("the second try has %s, product %s version %d; want the same", got, again[0].Id, again[0].Version)
+		}
+		if got := outcomes(send("another", lamp, old)); got != "1 unchanged, 2 unchanged" {
+			t.Errorf("another key has %s; want unchanged rows", got)
+		}
+		if got := outcomes(send("another", strings.ReplaceAll(lamp, "LAMP", "NEW"), `{"sku":"NEW","name":"Cup"}`)); got != "1 created, 2 changed" {
+			t.Errorf("a key that is no UUID has %s; want a new product", got)
+		}
+	})
 	t.Run("an SKU that another client takes in the meantime is looked up again", func(t *testing.T) {
 		s := &system{}
 		url := serve(t, s)

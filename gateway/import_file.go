@@ -22,6 +22,7 @@ func importFormat(c *echo.Context, p api.ImportProductsParams) (*productfile.For
 		Kind: productfile.JSON, Preset: string(p.Preset), Map: p.Map, Currency: p.Currency, Decimal: string(p.Decimal),
 		Delimiter: p.Delimiter, Empty: p.Empty, Long: p.Long, Nulls: p.Nulls, InvalidGTIN: string(p.InvalidGtin),
 	}
+	p.IdempotencyKey = "" // does not make a file of JSON
 	t, params, err := mime.ParseMediaType(c.Request().Header.Get("Content-Type"))
 	if err == nil && t == csvType {
 		settings.Kind, settings.Encoding = productfile.CSV, params["charset"]

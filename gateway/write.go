@@ -80,8 +80,8 @@ func (g *Gateway) DeleteProduct(c *echo.Context, id api.ID, params api.DeletePro
 // write sends the command, waits for its event and writes the response.
 func (g *Gateway) write(c *echo.Context, cmd catalog.Command, prefer, key string) error {
 	wait := parsePrefer(prefer)
-	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return catalog.Invalid("Idempotency-Key", "must have visible ASCII characters only")
+	if err := checkKey(key); err != nil {
+		return err
 	}
 	ctx := c.Request().Context()
 	release, err := g.shares.writes.acquire(ctx)
@@ -216,6 +216,14 @@ func (g *Gateway) send(ctx context.Context, commands ...catalog.Command) error {
 func checkFingerprint(e catalog.Event, fingerprint [32]byte) error {
 	if e.Fingerprint != fingerprint {
 		return &catalog.Refusal{Code: catalog.CodeKeyReused, Reason: "choose another key for another request; command " + e.Command.String() + " has this one"}
+	}
+	return nil
+}
+
+// checkKey returns what is wrong with an Idempotency-Key, or nil.
+func checkKey(key string) error {
+	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return catalog.Invalid("Idempotency-Key", "must have visible ASCII characters only")
 	}
 	return nil
 }

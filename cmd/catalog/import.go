@@ -358,7 +358,7 @@ func (i *importResult) sendAll(ctx context.Context, c *client.Client, file *prod
 	for range inFlight {
 		wg.Go(func() {
 			for b := range batches {
-				settled, err := i.send(ctx, c, b.rows)
+				settled, err := i.send(ctx, c, batchKey(state.state.Key, b.rows[0].Number), b.rows)
 				if err == nil {
 					err = state.done(b.number, settled)
 				}
@@ -405,13 +405,13 @@ func (i *importResult) sendAll(ctx context.Context, c *client.Client, file *prod
 }
 
 // send sends rows in one request and counts their outcomes.
-func (i *importResult) send(ctx context.Context, c *client.Client, rows []productfile.Row) (settled importedBatch, err error) {
+func (i *importResult) send(ctx context.Context, c *client.Client, key string, rows []productfile.Row) (settled importedBatch, err error) {
 	var body bytes.Buffer
 	for _, r := range rows {
 		body.Write(r.JSON)
 		body.WriteByte('\n')
 	}
-	results, err := c.Import(ctx, body.Bytes())
+	results, err := c.ImportWithKey(ctx, key, body.Bytes())
 	if err != nil {
 		return settled, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"catalog/internal/productfile"
 )
@@ -25,14 +28,26 @@ func (c *importCounts) add(d importCounts) {
 }
 
 // importState is the content of a checkpoint file: the rows up to number Row are settled,
-// with these counts. Size and Modified are those of the imported file. Rejects is the size
-// that the file of refused rows then has; 0 means none.
+// with these counts. Key is that of the import, for [batchKey]. Size and Modified are those of
+// the imported file. Rejects is the size that the file of refused rows then has; 0 means none.
 type importState struct {
+	Key      uuid.UUID
 	Size     int64
 	Modified time.Time
 	Row      int
 	Rejects  int64
 	importCounts
+}
+
+// batchKey returns the Idempotency-Key of the batch that begins with a row. It is the same in
+// a run that resumes the import, so that products that were created count as created. Later
+// batches have later times, and so have the ids of their products.
+func batchKey(key uuid.UUID, row int) string {
+	var ms [8]byte
+	copy(ms[2:], key[:6])
+	binary.BigEndian.PutUint64(ms[:], binary.BigEndian.Uint64(ms[:])+uint64(row/batchRows))
+	copy(key[:6], ms[2:])
+	return key.String()
 }
 
 // importedBatch is a batch that is settled: the number of its last row, the counts
@@ -65,6 +80,7 @@ type checkpoint struct {
 // and is about the same content.
 func openCheckpoint(name, imported string) (*checkpoint, error) {
 	c := &checkpoint{name: name, refuse: func(refusedRow) {}, ended: map[int]importedBatch{}}
+	c.state.Key = uuid.Must(uuid.NewV7())
 	if name == "" {
 		return c, nil
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"catalog/internal/productfile"
 )
 
@@ -40,6 +42,19 @@ func TestCheckpoint(t *testing.T) {
 		}
 		if err := c.done(0, importedBatch{row: 60, counts: importCounts{Created: 1}}); err != nil || c.state.Row != 60 || c.state.Created != 20 {
 			t.Errorf("behind the next batch, the state is row %d with %d created, %v; want row 60 with 20", c.state.Row, c.state.Created, err)
+		}
+	})
+	t.Run("a batch has the same key in each run, and later ones have later times", func(t *testing.T) {
+		first, second := open().state.Key, open().state.Key
+		if first != second || first.Version() != 7 {
+			t.Errorf("the keys of two runs are %s and %s; want one of version 7", first, second)
+		}
+		a, b := batchKey(first, 1), batchKey(first, batchRows+1)
+		if batchKey(second, 1) != a || a >= b {
+			t.Errorf("the keys of two batches are %s and %s; want a later second one", a, b)
+		}
+		if u, err := uuid.Parse(b); err != nil || u.Version() != 7 {
+			t.Errorf("the key %s is not of version 7: %v", b, err)
 		}
 	})
 	t.Run("a complete import removes its checkpoint", func(t *testing.T) {
