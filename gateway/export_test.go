@@ -47,3 +47,6 @@ func (g *Gateway) Shares() map[string]*share {
 	}
 	return all
 }
+
+// ProblemDetail returns the detail of the problem of an error.
+func ProblemDetail(err error) string { return asProblem(err).Detail }

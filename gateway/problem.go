@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -76,7 +77,7 @@ func newProblem(err error) *problemError {
 	case errors.As(err, &refusal):
 		return refused(refusal)
 	case errors.As(err, &tooBig):
-		return problem(catalog.CodeTooLarge, "the body must not have more than 1 MiB")
+		return problem(catalog.CodeTooLarge, fmt.Sprintf("the body must not have more than %d MiB", tooBig.Limit>>20))
 	}
 	switch echo.StatusCode(err) {
 	case http.StatusNotFound:

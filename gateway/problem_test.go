@@ -16,6 +16,7 @@ import (
 
 	"catalog"
 	"catalog/api"
+	"catalog/gateway"
 	"catalog/internal/rpc"
 )
 
@@ -233,5 +234,13 @@ func checkProblem(t *testing.T, w *http.Response, body string) {
 	}
 	if read := w.Request.Method == http.MethodGet; read && (strings.Contains(p.Detail, "has changed") || strings.Contains(p.Detail, "accepted: ")) {
 		t.Errorf("a read must not say what a write has done: %q", p.Detail)
+	}
+}
+
+func TestProblem_limitOfBody(t *testing.T) {
+	for limit, want := range map[int64]string{1 << 20: "1 MiB", 256 << 20: "256 MiB"} {
+		if got := gateway.ProblemDetail(&http.MaxBytesError{Limit: limit}); !strings.Contains(got, "than "+want) {
+			t.Errorf("the problem of a body above %d bytes says %q; want %s", limit, got, want)
+		}
 	}
 }
