@@ -18,7 +18,7 @@ type Secrets struct{ replacer *strings.Replacer }
 var (
 	// urlPassword and parameterValue capture a secret that Mask replaces.
 	urlPassword    = regexp.MustCompile(`^(?:[\w+.-]+://)?[^:/@\s]*:(\S*)@`)
-	parameterValue = regexp.MustCompile(`(?:^|[?&;,\s])[\w.-]*?` + secretName + `\s*=\s*('[^']*'|[^&;,\s]+)`)
+	parameterValue = regexp.MustCompile(parameterName + `('[^']*'|[^&;,\s]+)`)
 )
 
 // minBareSecret is the length from which on a secret is hidden wherever it appears. A

@@ -34,8 +34,11 @@ var (
 	// userinfo matches from the scheme of a URL to its last @. It spans the hosts of a
 	// list, so that no @ or / in a password can end it too early.
 	userinfo = regexp.MustCompile(`(://[^:/@\s]*):\S*@`)
-	// parameter matches a secret in a query or in a list of key=value.
-	parameter = regexp.MustCompile(`((?:^|[?&;,\s])[\w.-]*?` + secretName + `\s*=\s*)('[^']*'|[^&;,\s]+)`)
+	// parameterName matches the name of a secret in a query or in a list of key=value. In
+	// a URL of MongoDB, a property of the authentication is such a secret, too.
+	parameterName = `(?:^|[?&;,=\s])[\w.-]*?(?:` + secretName + `\s*=|(?i:session_token:))\s*`
+	// parameter matches such a secret with its name.
+	parameter = regexp.MustCompile(`(` + parameterName + `)('[^']*'|[^&;,\s]+)`)
 )
 
 // Mask returns the value of a flag with its secrets replaced: the whole value if the name

@@ -20,6 +20,7 @@ func TestMask(t *testing.T) {
 		{"postgres.url", "postgres://db/catalog?sslkey=client.key&sslpassword=pl4nted", "postgres://db/catalog?sslkey=xxxxx&sslpassword=xxxxx"},
 		{"mongo.url", "mongodb://catalog:pl4nted@m1:27017,m2:27017/?replicaSet=rs0", "mongodb://catalog:xxxxx@m1:27017,m2:27017/?replicaSet=rs0"},
 		{"mongo.url", "mongodb+srv://m/?tlsCertificateKeyFilePassword=pl4nted", "mongodb+srv://m/?tlsCertificateKeyFilePassword=xxxxx"},
+		{"mongo.url", "mongodb://m/?authMechanismProperties=SERVICE_NAME:m,AWS_SESSION_TOKEN:pl4nted&tls=true", "mongodb://m/?authMechanismProperties=SERVICE_NAME:m,AWS_SESSION_TOKEN:xxxxx&tls=true"},
 		{"redis.url", "redis://:pl4nted@r:6379/0", "redis://:xxxxx@r:6379/0"},
 		{"opensearch.url", "https://a:pl4nted@o1:9200,https://b:pl4nted@o2:9200", "https://a:xxxxx@o2:9200"},
 		{"kafka.sasl.password", secret, "xxxxx"},
