@@ -198,7 +198,8 @@ func Slow(err error) bool {
 	return errors.Is(err, catalog.ErrStale) || errors.Is(err, catalog.ErrTooSlow) || errors.Is(err, catalog.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// Counter returns the value of a counter whose first label has that value.
+// Counter returns the value of a counter whose first label has that value, or of one
+// without labels for "".
 func Counter(t testing.TB, reg *prometheus.Registry, name, label string) float64 {
 	t.Helper()
 	families, err := reg.Gather()
@@ -207,7 +208,11 @@ func Counter(t testing.TB, reg *prometheus.Registry, name, label string) float64
 	}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			if f.GetName() == name && len(m.GetLabel()) > 0 && m.GetLabel()[0].GetValue() == label {
+			first := ""
+			if len(m.GetLabel()) > 0 {
+				first = m.GetLabel()[0].GetValue()
+			}
+			if f.GetName() == name && first == label {
 				return m.GetCounter().GetValue()
 			}
 		}
