@@ -763,6 +763,21 @@ var mutants = []mutant{
 		pkg: "./internal/productfile", test: "TestFile",
 	},
 	{
+		bug:  "what an earlier try of an import created counts as unchanged",
+		file: "gateway/bulk_import.go", old: "r.id, r.derived = derived, key != \"\"", new: "r.id, r.derived = newID(), key != \"\"",
+		pkg: "./gateway", test: "TestImport",
+	},
+	{
+		bug:  "the results behind a pending row are lost",
+		file: "client/bulk_import.go", old: "pending = &interruptedError{error: errors.New(\"rows are not settled yet\")}", new: "return &interruptedError{error: errors.New(\"rows are not settled yet\")}",
+		pkg: "./client", test: "TestImport_pending",
+	},
+	{
+		bug:  "-long cut makes one SKU of two",
+		file: "internal/productfile/row.go", old: "		long.All = LongRefuse\n", new: "",
+		pkg: "./internal/productfile", test: "TestRows",
+	},
+	{
 		bug:  "a JSON list that was cut off counts as complete",
 		file: "internal/productfile/json.go", old: "errors.Is(err, io.EOF) && r.list {", new: "false {",
 		pkg: "./internal/productfile", test: "TestFiles",
