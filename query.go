@@ -9,10 +9,10 @@ type Query struct {
 	// may be misspelt or missing; see Page. No character is an operator.
 	Text     string
 	Category string // the category itself and those below it
-	Brand    string // exactly this brand
+	Brand    string // however it is written; so are Category, Tag and the values of Attributes
 	GTIN     string // this GTIN, in any of its lengths; see GTIN14
 	Tag      string
-	// Attributes lists attributes that a product must have with exactly these values.
+	// Attributes lists attributes that a product must have with these values.
 	Attributes map[string]string
 	MinPrice   *Decimal
 	MaxPrice   *Decimal

@@ -685,7 +685,7 @@ type ListProductsParams struct {
 	// Category Only products in this category or below it.
 	Category string `form:"category,omitempty" json:"category,omitempty,omitzero"`
 
-	// Brand Only products with exactly this brand.
+	// Brand Only products with this brand. Case, width of characters, invisible characters and repeated blanks make no difference, here and in `category`, `tag` and `attribute`.
 	Brand string `form:"brand,omitempty" json:"brand,omitempty,omitzero"`
 
 	// Gtin Only products with this GTIN. Leading zeros are ignored, so a GTIN-13 with a leading zero finds the GTIN-12.
@@ -715,7 +715,7 @@ type ListProductsParams struct {
 	// Cursor `nextCursor` of the previous page.
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// Facets Also count the matching products by these fields, in this order, separated by commas; `true` for all of them. The cost of a query grows with the number of its facets.
+	// Facets Also count the matching products by these fields, in this order, separated by commas; `true` for all of them. Values that the filters do not tell apart are counted as one, shown as most products have it. The cost of a query grows with the number of its facets.
 	Facets string `form:"facets,omitempty" json:"facets,omitempty,omitzero"`
 
 	// Facet Also count the matching products by the values of this attribute. The parameter may be repeated for several attributes. Values of more than 64 bytes are not counted.

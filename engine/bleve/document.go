@@ -47,7 +47,7 @@ func newDocument(p catalog.Product) (*document.Document, error) {
 }
 
 func options(f textsearch.FieldType) index.FieldIndexingOptions {
-	if f.DocValues && f.Name != textsearch.Attributes { // facets of attributes are counted in columns
+	if f.Sorted { // facets are counted in columns
 		return indexedWithValues
 	}
 	return indexed

@@ -58,45 +58,75 @@ func (all facetCounters) facets() (facets []catalog.Facet, err error) {
 	return facets, nil
 }
 
-// mostFrequent returns the values with the highest counts. It merges the terms of the segments, which
-// are in order, so that its memory does not grow with the number of values.
+// mostFrequent returns the values with the highest counts, each in its most frequent spelling. It merges
+// the terms of the segments, which are in order, so that its memory does not grow with the number of values.
 func (f *facetCounter) mostFrequent() (best []catalog.FacetValue, err error) {
-	compare := func(a, b catalog.FacetValue) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
-	}
 	for _, s := range f.segments {
 		if err := s.advance(); err != nil {
 			return nil, err
 		}
 	}
-	for {
-		var lowest *segmentCounts
-		for _, s := range f.segments {
-			if s.n > 0 && (lowest == nil || s.term < lowest.term) {
-				lowest = s
-			}
+	var (
+		key     string             // of the terms that were read last
+		current catalog.FacetValue // the value with this key
+		most    int64              // the products that have the spelling current.Value
+	)
+	end := func() { // all terms of current were read
+		at, _ := slices.BinarySearchFunc(best, current.Count, func(v catalog.FacetValue, n int64) int {
+			return cmp.Or(cmp.Compare(n, v.Count), -1) // behind those with the same count
+		})
+		if current.Count == 0 || at == textsearch.MaxFacetValues {
+			return
 		}
-		if lowest == nil {
-			return best, nil
-		}
-		term, v := lowest.term, catalog.FacetValue{}
-		for _, s := range f.segments {
-			if s.n > 0 && s.term == term {
-				v.Count += int64(s.n)
-				if err := s.advance(); err != nil {
-					return nil, err
-				}
-			}
-		}
-		var ok bool
-		if v.Value, ok = f.Value(term); !ok || len(best) == textsearch.MaxFacetValues && compare(best[len(best)-1], v) < 0 {
-			continue
-		}
-		v.Value = strings.Clone(v.Value) // the terms of a column share memory
-		at, _ := slices.BinarySearchFunc(best, v, compare)
-		best = slices.Insert(best, at, v)
+		current.Value = strings.Clone(current.Value) // the terms of a column share memory
+		best = slices.Insert(best, at, current)
 		best = best[:min(len(best), textsearch.MaxFacetValues)]
 	}
+	for {
+		term, n, err := f.nextTerm()
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			end()
+			return best, nil
+		}
+		k, value, ok := f.Value(term)
+		if !ok {
+			continue
+		}
+		if k != key {
+			end()
+			key, current, most = k, catalog.FacetValue{}, 0
+		}
+		current.Count += n
+		if n > most {
+			current.Value, most = value, n
+		}
+	}
+}
+
+// nextTerm returns the next term of all segments and how many products have it; 0 behind the last term.
+func (f *facetCounter) nextTerm() (term string, n int64, err error) {
+	var lowest *segmentCounts
+	for _, s := range f.segments {
+		if s.n > 0 && (lowest == nil || s.term < lowest.term) {
+			lowest = s
+		}
+	}
+	if lowest == nil {
+		return "", 0, nil
+	}
+	term = lowest.term
+	for _, s := range f.segments {
+		if s.n > 0 && s.term == term {
+			n += int64(s.n)
+			if err := s.advance(); err != nil {
+				return "", 0, err
+			}
+		}
+	}
+	return term, n, nil
 }
 
 // segmentCounts iterates over the terms that products of a segment have, in order.

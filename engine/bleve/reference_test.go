@@ -139,7 +139,7 @@ func (all reference) Find(_ context.Context, req textsearch.Request) (page catal
 		return cmp.Or(order, ids)
 	}
 	var hits []hit
-	counts := make([]map[string]int64, len(req.Facets))
+	counts := make([]map[string]map[string]int64, len(req.Facets)) // by key and term
 	for _, p := range all {
 		score, ok := p.match(req.Plan)
 		if !ok {
@@ -148,11 +148,14 @@ func (all reference) Find(_ context.Context, req textsearch.Request) (page catal
 		page.Total++
 		for i, f := range req.Facets {
 			if counts[i] == nil {
-				counts[i] = map[string]int64{}
+				counts[i] = map[string]map[string]int64{}
 			}
 			for _, term := range p.terms[f.IndexField] {
-				if value, ok := f.Value(term); ok {
-					counts[i][value]++
+				if key, _, ok := f.Value(term); ok {
+					if counts[i][key] == nil {
+						counts[i][key] = map[string]int64{}
+					}
+					counts[i][key][term]++
 				}
 			}
 		}
@@ -175,12 +178,17 @@ func (all reference) Find(_ context.Context, req textsearch.Request) (page catal
 	}
 	for i, f := range req.Facets {
 		facet := f.Facet
-		for value, n := range counts[i] {
-			facet.Values = append(facet.Values, catalog.FacetValue{Value: value, Count: n})
+		for _, key := range slices.Sorted(maps.Keys(counts[i])) {
+			var v catalog.FacetValue
+			for _, n := range counts[i][key] {
+				v.Count += n
+			}
+			_, v.Value, _ = f.Value(slices.MaxFunc(slices.Sorted(maps.Keys(counts[i][key])), func(a, b string) int {
+				return cmp.Compare(counts[i][key][a], counts[i][key][b])
+			}))
+			facet.Values = append(facet.Values, v)
 		}
-		slices.SortFunc(facet.Values, func(a, b catalog.FacetValue) int {
-			return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
-		})
+		slices.SortStableFunc(facet.Values, func(a, b catalog.FacetValue) int { return cmp.Compare(b.Count, a.Count) })
 		facet.Values = facet.Values[:min(len(facet.Values), textsearch.MaxFacetValues)]
 		page.Facets = append(page.Facets, facet)
 	}
@@ -275,10 +283,10 @@ func (r questions) query() catalog.Query {
 	case 0:
 		q.Category, _, _ = strings.Cut(p.Category, "/")
 	case 1:
-		q.Brand = p.Brand
+		q.Brand = strings.ToUpper(p.Brand)
 	case 2:
 		if len(p.Tags) > 0 {
-			q.Tag = p.Tags[0]
+			q.Tag = strings.ToTitle(p.Tags[0])
 		}
 	case 3:
 		low, high := p.Price.Decimal, r.product().Price.Decimal

@@ -3,6 +3,7 @@ package bleve
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
 
@@ -151,7 +152,13 @@ type queryWord struct {
 func resolve(r *scorch.IndexSnapshot, plan textsearch.Plan) (queryPlan, error) {
 	p := queryPlan{hasText: plan.HasText, atLeast: plan.AtLeast}
 	for _, f := range plan.Filters {
-		p.filters = append(p.filters, []fieldTerms{{field: f.Field, terms: []string{f.Term}}})
+		terms, err := []string{f.Term}, error(nil)
+		if f.Prefix {
+			if terms, err = withPrefix(r, f.Field, f.Term, math.MaxInt); err != nil {
+				return p, err
+			}
+		}
+		p.filters = append(p.filters, []fieldTerms{{field: f.Field, terms: terms}})
 	}
 	if plan.MinPrice != "" {
 		prices, err := priceRange(r, plan.MinPrice, plan.MaxPrice)

@@ -36,6 +36,7 @@ func TestIndex(t *testing.T, open func(t *testing.T) reader.Index) {
 		{"facets", []engineTest[reader.Index]{
 			{"count the matching products by field", indexFacets},
 			{"count the matching products by attribute", indexAttributeFacets},
+			{"count and filter by values however they are written", indexFacetSpellings},
 		}},
 		{"highlights", []engineTest[reader.Index]{{"mark the words that match", indexHighlights}}},
 		{"suggestions", []engineTest[reader.Index]{

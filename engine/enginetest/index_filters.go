@@ -43,8 +43,8 @@ func indexFilters(t *testing.T, x reader.Index) {
 			{catalog.Query{Category: "Furniture/Tables/Low"}, "Coffee table"},
 		},
 		"tag": {{catalog.Query{Tag: "new"}, "Café chair, Oak table"}},
-		"brand, written exactly so": {
-			{catalog.Query{Brand: "Carl Hansen & Søn"}, "Shell chair, Wishbone chair"},
+		"brand": {
+			{catalog.Query{Brand: "Carl Hansen & Søn"}, "Copied chair, Shell chair, Wishbone chair"},
 			{catalog.Query{Brand: "Carl Hansen & Søn", Text: "walnut"}, "Shell chair"},
 			{catalog.Query{Brand: "Carl Hansen"}, ""},
 		},

@@ -36,8 +36,23 @@ func newDocument(p catalog.Product) (map[string]any, error) {
 	d := map[string]any{fieldState: stateProduct, fieldID: p.ID.String(), fieldProduct: encoded, textsearch.Title: ""}
 	for _, f := range textsearch.FieldsOf(p) {
 		d[f.Name] = f.Terms
+		if f.Facet {
+			d[keyField(f.Name)] = facetKeys(f.Terms)
+		}
 	}
 	return d, nil
+}
+
+// keyField returns the name of the field that holds the terms of a facet without their spellings.
+func keyField(facet string) string { return facet + "_keys" }
+
+// facetKeys returns the terms of a facet without their spellings.
+func facetKeys(terms []string) []string {
+	keys := make([]string, len(terms))
+	for i, term := range terms {
+		keys[i] = textsearch.WithoutSpelling(term)
+	}
+	return keys
 }
 
 // checkpointDocument is the document of a shard's checkpoint.
@@ -55,8 +70,11 @@ func (x *Index) indexDefinition(aliases ...string) map[string]any {
 	properties := map[string]any{fieldState: indexed, fieldID: indexedWithValues}
 	for _, f := range textsearch.FieldTypes() {
 		properties[f.Name] = indexed
-		if f.DocValues {
+		if f.Sorted || f.Facet {
 			properties[f.Name] = indexedWithValues
+		}
+		if f.Facet {
+			properties[keyField(f.Name)] = indexedWithValues
 		}
 	}
 	names := map[string]any{}

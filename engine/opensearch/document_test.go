@@ -32,8 +32,8 @@ func TestIndexDefinition(t *testing.T) {
 	})
 	t.Run("fields to sort and count by have doc values", func(t *testing.T) {
 		for _, f := range textsearch.FieldTypes() {
-			if mapped, docValues := mapping(f.Name); !mapped || docValues != f.DocValues {
-				t.Errorf("field %s: doc values %v; want %v", f.Name, docValues, f.DocValues)
+			if mapped, docValues := mapping(f.Name); !mapped || docValues != (f.Sorted || f.Facet) {
+				t.Errorf("field %s: doc values %v; want %v", f.Name, docValues, f.Sorted || f.Facet)
 			}
 		}
 		if _, docValues := mapping(fieldID); !docValues {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"catalog"
 	"catalog/internal/textsearch"
 )
 
@@ -147,15 +148,25 @@ func sortClauses(o textsearch.SortOrder, last *textsearch.CursorKey) (sort []cla
 	return sort, after
 }
 
-// facetAggregation counts documents by the values of a facet. Each shard returns ten times as many
-// values as the facet has, so that the most frequent values of all shards are among them.
+// facetAggregation counts documents by the values of a facet, and lists the spellings of each value.
+// Each shard returns ten times as many values as the facet has, so that the most frequent values of
+// all shards are among them.
 func facetAggregation(f textsearch.Facet) clause {
-	terms := clause{"field": f.IndexField, "size": textsearch.MaxFacetValues, "shard_size": 10 * textsearch.MaxFacetValues}
-	if f.Prefix != "" { // terms with the prefix, except those of hashes
-		terms["include"] = escapeRegexp(f.Prefix) + "([^" + escapeRegexp(textsearch.HashMark) + "].*)?"
+	values := clause{"field": keyField(f.IndexField), "size": textsearch.MaxFacetValues, "shard_size": 10 * textsearch.MaxFacetValues, "collect_mode": "breadth_first"}
+	spellings := clause{"field": f.IndexField, "size": 1}
+	if f.IndexField == textsearch.Tag {
+		spellings["size"] = maxSpellings
 	}
-	return clause{"terms": terms}
+	if f.Prefix != "" { // terms with the prefix, except those of hashes
+		include := escapeRegexp(f.Prefix) + "([^" + escapeRegexp(textsearch.HashMark) + "].*)?"
+		values["include"], spellings["include"] = include, include
+	}
+	return clause{"terms": values, "aggs": clause{"spellings": clause{"terms": spellings}}}
 }
+
+// maxSpellings is how many tags are listed of the products that have one tag. The spellings of that tag
+// are among them, and those of other tags. A product has at most one value of each other facet.
+const maxSpellings = catalog.MaxTags
 
 // escapeRegexp returns a regular expression of OpenSearch that matches text literally.
 func escapeRegexp(text string) string {

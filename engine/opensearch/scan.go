@@ -24,8 +24,13 @@ type searchResponse struct {
 	} `json:"hits"`
 	Aggregations map[string]struct {
 		Buckets []struct {
-			Key   string `json:"key"`
-			Count int64  `json:"doc_count"`
+			Key       string `json:"key"`
+			Count     int64  `json:"doc_count"`
+			Spellings struct {
+				Buckets []struct {
+					Key string `json:"key"`
+				} `json:"buckets"`
+			} `json:"spellings"`
 		} `json:"buckets"`
 	} `json:"aggregations"`
 }

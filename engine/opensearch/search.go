@@ -139,12 +139,21 @@ func cursorKey(req textsearch.Request, h hit, p catalog.Product) (last textsearc
 	return last, err
 }
 
-// decodeFacets returns the facets of a response. OpenSearch lists values by descending count.
+// decodeFacets returns the facets of a response. OpenSearch lists values and spellings by descending
+// count. A tag whose spellings are all rarer than maxSpellings other tags of its products is shown as
+// its key.
 func decodeFacets(facets []textsearch.Facet, response searchResponse) (all []catalog.Facet) {
 	for i, f := range facets {
 		counted := f.Facet
 		for _, b := range response.Aggregations[strconv.Itoa(i)].Buckets {
-			if value, ok := f.Value(b.Key); ok {
+			term := b.Key
+			for _, s := range b.Spellings.Buckets {
+				if textsearch.WithoutSpelling(s.Key) == b.Key {
+					term = s.Key
+					break
+				}
+			}
+			if _, value, ok := f.Value(term); ok {
 				counted.Values = append(counted.Values, catalog.FacetValue{Value: value, Count: b.Count})
 			}
 		}

@@ -2,7 +2,6 @@ package textsearch
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,11 +34,11 @@ const (
 	SKU          = "sku"              // folded, and without marks
 	GTIN         = "gtin"             // catalog.GTIN14
 	Identifiers  = "identifier_parts" // all parts of identifierPart characters of SKU and GTIN
-	Brand        = "brand"
-	CategoryPath = "category_path" // the category and all categories above it
+	Brand        = "brand"            // as all facets, the key of the value and its spelling; see facetTerm
+	CategoryPath = "category_path"    // the keys of the category and of all categories above it
 	Category     = "category"
 	Tag          = "tag"
-	Attributes   = "attributes" // terms of AttributeTerm
+	Attributes   = "attributes" // the name before the key
 	Currency     = "currency"
 	Price        = "price"   // PriceKey
 	Created      = "created" // microseconds since 1970 in hexadecimal, so that terms sort by time
@@ -48,10 +47,11 @@ const (
 
 // fieldSpec says how one field of the index is filled and used.
 type fieldSpec struct {
-	name      string
-	docValues bool                                 // the index can read the field product by product, to sort and count
-	terms     func(p *tokenizedProduct) []string   // the product's terms; a term may occur twice
-	filter    func(q *catalog.Query) (term string) // the term that a query requires; "" for none
+	name   string
+	sorted bool                                  // products are sorted by the field
+	facet  bool                                  // products are counted by the field
+	terms  func(p *tokenizedProduct) []string    // the product's terms; a term may occur twice
+	filter func(q *catalog.Query) (value string) // the value that a query requires; "" for none
 }
 
 // tokenizedProduct is a product and the words of its texts, each text analyzed once.
@@ -90,43 +90,41 @@ var schema = []fieldSpec{
 		terms:  func(p *tokenizedProduct) []string { return value(gtinTerm(p.GTIN)) },
 		filter: func(q *catalog.Query) string { return gtinTerm(q.GTIN) },
 	},
-	{
-		name: Category, docValues: true,
-		terms: func(p *tokenizedProduct) []string { return value(p.Category) },
-	},
+	{name: Category, facet: true, terms: func(p *tokenizedProduct) []string { return facetTerms(p.Category) }},
 	{
 		name:   CategoryPath,
-		terms:  func(p *tokenizedProduct) []string { return categoryAndAncestors(p.Category) },
-		filter: func(q *catalog.Query) string { return q.Category },
+		terms:  func(p *tokenizedProduct) []string { return categoryAndAncestors(facetKey(p.Category)) },
+		filter: func(q *catalog.Query) string { return facetKey(q.Category) },
 	},
 	{
-		name: Brand, docValues: true,
-		terms:  func(p *tokenizedProduct) []string { return value(p.Brand) },
+		name: Brand, facet: true,
+		terms:  func(p *tokenizedProduct) []string { return facetTerms(p.Brand) },
 		filter: func(q *catalog.Query) string { return q.Brand },
 	},
 	{
-		name: Tag, docValues: true,
-		terms:  func(p *tokenizedProduct) []string { return p.Tags },
+		name: Tag, facet: true,
+		terms:  func(p *tokenizedProduct) []string { return facetTerms(p.Tags...) },
 		filter: func(q *catalog.Query) string { return q.Tag },
 	},
-	{name: Attributes, docValues: true, terms: attributeTerms}, // its filters and facets name a key
+	{name: Attributes, facet: true, terms: attributeTerms}, // its filters and facets name a key
 	{
-		name: Currency, docValues: true,
-		terms:  func(p *tokenizedProduct) []string { return value(p.Price.Currency) },
+		name: Currency, facet: true,
+		terms:  func(p *tokenizedProduct) []string { return facetTerms(p.Price.Currency) },
 		filter: func(q *catalog.Query) string { return q.Currency },
 	},
-	{name: Price, docValues: true, terms: func(p *tokenizedProduct) []string { return value(PriceKey(p.Price.Decimal)) }},
-	{name: Created, docValues: true, terms: func(p *tokenizedProduct) []string {
+	{name: Price, sorted: true, terms: func(p *tokenizedProduct) []string { return value(PriceKey(p.Price.Decimal)) }},
+	{name: Created, sorted: true, terms: func(p *tokenizedProduct) []string {
 		return value(fmt.Sprintf("%016x", p.CreatedAt.UnixMicro()))
 	}},
 	// A name of accents alone folds to nothing; it sorts as it is written.
-	{name: Title, docValues: true, terms: func(p *tokenizedProduct) []string { return value(cmp.Or(Fold(p.Name), p.Name)) }},
+	{name: Title, sorted: true, terms: func(p *tokenizedProduct) []string { return value(cmp.Or(Fold(p.Name), p.Name)) }},
 }
 
 // FieldType is a field of the index.
 type FieldType struct {
-	Name      string
-	DocValues bool // the index must be able to read the field product by product, to sort and count
+	Name   string
+	Sorted bool // products are sorted by the field
+	Facet  bool // products are counted by the field; see [Facet.Value] for its terms
 }
 
 // Field is a field of an index document and its terms. A term may occur twice.
@@ -139,7 +137,7 @@ type Field struct {
 func FieldTypes() []FieldType {
 	var all []FieldType
 	for _, s := range schema {
-		all = append(all, FieldType{s.name, s.docValues})
+		all = append(all, FieldType{s.name, s.sorted, s.facet})
 	}
 	return all
 }
@@ -150,7 +148,7 @@ func FieldsOf(p catalog.Product) []Field {
 	all := make([]Field, 0, len(schema))
 	for _, s := range schema {
 		if terms := s.terms(tokenized); len(terms) > 0 {
-			all = append(all, Field{FieldType{s.name, s.docValues}, terms})
+			all = append(all, Field{FieldType{s.name, s.sorted, s.facet}, terms})
 		}
 	}
 	return all
@@ -298,27 +296,11 @@ func firstPhraseTerms(text string, words []rawWord) (stems []string) {
 // phraseTerm returns the term of a whole phrase. No word contains its first character.
 func phraseTerm(stems []string) string { return "=" + strings.Join(stems, " ") }
 
-// maxAttributeValue is the longest attribute value, in bytes, that is a term as it is. A longer one
-// is indexed by its hash.
-const maxAttributeValue = 64
-
-// HashMark begins the value of an attribute term that holds a hash.
-const HashMark = "\x00"
-
 func attributeTerms(p *tokenizedProduct) (all []string) {
-	for key, v := range p.Attributes {
-		all = append(all, AttributeTerm(key, v))
+	for name, v := range p.Attributes {
+		all = append(all, attributeTerm(name, v))
 	}
 	return all
-}
-
-// AttributeTerm returns the term of an attribute with exactly this value. Keys contain no control
-// characters, so the separator is unambiguous.
-func AttributeTerm(key, value string) string {
-	if len(value) > maxAttributeValue {
-		value = fmt.Sprintf("%s%x", HashMark, sha256.Sum256([]byte(value)))
-	}
-	return key + "\x00" + value
 }
 
 // PriceDigits is the length of a PriceKey: 15 digits before the decimal point and 9 behind it.

@@ -39,15 +39,15 @@ func TestFieldsOf(t *testing.T) {
 		textsearch.FirstPhrase:    {"=oak bench", "bench", "oak"},
 		textsearch.SKU:            {"ab-12", "ab12"},
 		textsearch.GTIN:           {"00614141000036"},
-		textsearch.Brand:          {"Carl Hansen"},
-		textsearch.Category:       {"A/Beds/C"},
-		textsearch.CategoryPath:   {"A", "A/Beds", "A/Beds/C"},
-		textsearch.Tag:            {"New", "oak"},
-		textsearch.Currency:       {"EUR"},
+		textsearch.Brand:          {"carl hansen\x00Carl Hansen"},
+		textsearch.Category:       {"a/beds/c\x00A/Beds/C"},
+		textsearch.CategoryPath:   {"a", "a/beds", "a/beds/c"},
+		textsearch.Tag:            {"new\x00New", "oak\x00"},
+		textsearch.Currency:       {"eur\x00EUR"},
 		textsearch.Price:          {"000000000000005900000000"},
 		textsearch.Created:        {"0000000000001234"},
 		textsearch.Title:          {"chairs"},
-		textsearch.Attributes:     {textsearch.AttributeTerm("care", long), textsearch.AttributeTerm("colour", "red")},
+		textsearch.Attributes:     {attributeTerm("care", long), "colour\x00red\x00"},
 	} {
 		if !slices.Equal(got[field], want) {
 			t.Errorf("terms of %s = %q; want %q", field, got[field], want)
@@ -84,17 +84,24 @@ func TestFieldsOf(t *testing.T) {
 				t.Errorf("FieldTypes lacks %+v", f.FieldType)
 			}
 		}
-		for _, field := range []string{
-			textsearch.Price, textsearch.Created, textsearch.Title, textsearch.Category, textsearch.Brand, textsearch.Tag, textsearch.Currency, textsearch.Attributes,
+		for _, f := range []textsearch.FieldType{
+			{Name: textsearch.Price, Sorted: true}, {Name: textsearch.Created, Sorted: true}, {Name: textsearch.Title, Sorted: true},
+			{Name: textsearch.Category, Facet: true}, {Name: textsearch.Brand, Facet: true}, {Name: textsearch.Tag, Facet: true},
+			{Name: textsearch.Currency, Facet: true}, {Name: textsearch.Attributes, Facet: true},
 		} {
-			if !slices.Contains(types, textsearch.FieldType{Name: field, DocValues: true}) {
-				t.Errorf("%s has no doc values; it is needed to sort or count", field)
+			if !slices.Contains(types, f) {
+				t.Errorf("FieldTypes lacks %+v", f)
 			}
 		}
 	})
 }
 
-func TestAttributeTerm(t *testing.T) {
+// attributeTerm returns the term of an attribute.
+func attributeTerm(name, value string) string {
+	return termsOf(catalog.Product{ProductData: catalog.ProductData{Attributes: map[string]string{name: value}}})[textsearch.Attributes][0]
+}
+
+func TestFieldsOf_attributes(t *testing.T) {
 	long := strings.Repeat("x", 65)
 	for name, pair := range map[string][4]string{
 		"different values":                 {"a", "1", "a", "2"},
@@ -102,14 +109,14 @@ func TestAttributeTerm(t *testing.T) {
 		"the border between key and value": {"a", "b1", "ab", "1"},
 		"different long values":            {"a", long + "1", "a", long + "2"},
 	} {
-		if a, b := textsearch.AttributeTerm(pair[0], pair[1]), textsearch.AttributeTerm(pair[2], pair[3]); a == b {
+		if a, b := attributeTerm(pair[0], pair[1]), attributeTerm(pair[2], pair[3]); a == b {
 			t.Errorf("%s: both terms are %q", name, a)
 		}
 	}
-	if n := len(textsearch.AttributeTerm("a", strings.Repeat(long, 100))); n > 100 {
+	if n := len(attributeTerm("a", strings.Repeat(long, 100))); n > 100 {
 		t.Errorf("the term of a long value has %d bytes; want a hash", n)
 	}
-	if got := textsearch.AttributeTerm("a", long[:64]); !strings.HasSuffix(got, long[:64]) {
+	if got := attributeTerm("a", long[:64]); !strings.HasSuffix(got, long[:64]+"\x00") {
 		t.Errorf("the term of 64 bytes is %q; want the value", got)
 	}
 }

@@ -319,12 +319,16 @@ func filters(q catalog.Query) (all []TermQuery) {
 		if s.filter == nil {
 			continue
 		}
-		if term := s.filter(&q); term != "" {
-			all = append(all, TermQuery{Field: s.name, Term: term})
+		switch value := s.filter(&q); {
+		case value == "":
+		case s.facet:
+			all = append(all, TermQuery{Field: s.name, Term: facetKey(value) + separator, Prefix: true})
+		default:
+			all = append(all, TermQuery{Field: s.name, Term: value})
 		}
 	}
-	for key, value := range q.Attributes {
-		all = append(all, TermQuery{Field: Attributes, Term: AttributeTerm(key, value)})
+	for name, value := range q.Attributes {
+		all = append(all, TermQuery{Field: Attributes, Term: attributePrefix(name, value), Prefix: true})
 	}
 	return all
 }

@@ -1,6 +1,7 @@
 package textsearch_test
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,13 +14,20 @@ func TestNewPlan_filters(t *testing.T) {
 	p := textsearch.DefaultRules().NewPlan(catalog.Query{
 		Category: "A/B", Brand: "Carl", GTIN: "614141000036", Tag: "New", Currency: "EUR", Attributes: map[string]string{"colour": "red"},
 	})
-	want := map[string]string{
-		textsearch.CategoryPath: "A/B", textsearch.Brand: "Carl", textsearch.GTIN: "00614141000036", textsearch.Tag: "New",
-		textsearch.Currency: "EUR", textsearch.Attributes: textsearch.AttributeTerm("colour", "red"),
+	want := map[string]textsearch.TermQuery{}
+	for _, q := range []textsearch.TermQuery{
+		{Field: textsearch.CategoryPath, Term: "a/b"},
+		{Field: textsearch.Brand, Term: "carl\x00", Prefix: true},
+		{Field: textsearch.GTIN, Term: "00614141000036"},
+		{Field: textsearch.Tag, Term: "new\x00", Prefix: true},
+		{Field: textsearch.Currency, Term: "eur\x00", Prefix: true},
+		{Field: textsearch.Attributes, Term: "colour\x00red\x00", Prefix: true},
+	} {
+		want[q.Field] = q
 	}
 	for _, f := range p.Filters {
-		if f.Term != want[f.Field] || f.Prefix || f.MaxEdits != 0 {
-			t.Errorf("filter %+v; want the exact term %q", f, want[f.Field])
+		if !reflect.DeepEqual(f, want[f.Field]) {
+			t.Errorf("filter %+v; want %+v", f, want[f.Field])
 		}
 	}
 	if len(p.Filters) != len(want) {

@@ -473,6 +473,21 @@ var mutants = []mutant{
 		pkg: "./engine/bleve", test: "TestIndex_inMemory",
 	},
 	{
+		bug:  "facet values that differ in case are counted apart",
+		file: "internal/textsearch/facets.go", old: "strings.Fields(strings.ToLower(key))", new: "strings.Fields(key)",
+		pkg: "./engine/bleve", test: "TestIndex_inMemory",
+	},
+	{
+		bug:  "a product with two spellings of a tag counts twice",
+		file: "internal/textsearch/facets.go", old: "key != \"\" && !slices.Contains(keys, key)", new: "key != \"\"",
+		pkg: "./internal/textsearch", test: "TestFieldsOf_facets",
+	},
+	{
+		bug:  "a facet value is shown in its last spelling",
+		file: "engine/bleve/facets.go", old: "if n > most {", new: "if n > 0 {",
+		pkg: "./engine/bleve", test: "TestIndex_inMemory",
+	},
+	{
 		bug:  "the columns of facets grow beyond their memory",
 		file: "engine/bleve/columns.go", old: "full && len(c.byKey) > 1;", new: "full && len(c.byKey) < 1;",
 		pkg: "./engine/bleve", test: "TestColumns_manyValues",

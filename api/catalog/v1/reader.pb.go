@@ -466,13 +466,14 @@ type SearchProductsRequest struct {
 	Cursor string `protobuf:"bytes,9,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// The reader waits for all of these.
 	Positions []*Position `protobuf:"bytes,11,rep,name=positions,proto3" json:"positions,omitempty"`
-	// Attributes that the product must have, with exactly these values.
+	// Attributes that the product must have, with these values.
 	Attributes map[string]string `protobuf:"bytes,12,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Also count the matching products by the values of these attributes.
 	FacetAttributes []string `protobuf:"bytes,13,rep,name=facet_attributes,json=facetAttributes,proto3" json:"facet_attributes,omitempty"`
 	// Also return the matches of the text in each product.
 	Highlight bool `protobuf:"varint,14,opt,name=highlight,proto3" json:"highlight,omitempty"`
-	// Exactly this brand.
+	// This brand. Case, width of characters, invisible characters and repeated blanks make no difference,
+	// as in category, tag and the values of attributes.
 	Brand string `protobuf:"bytes,15,opt,name=brand,proto3" json:"brand,omitempty"`
 	// This GTIN, in any of its lengths.
 	Gtin string `protobuf:"bytes,16,opt,name=gtin,proto3" json:"gtin,omitempty"`
