@@ -479,12 +479,12 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a product with two spellings of a tag counts twice",
-		file: "internal/textsearch/facets.go", old: "key != \"\" && !slices.Contains(keys, key)", new: "key != \"\"",
+		file: "internal/textsearch/facets.go", old: "key != \"\" && !slices.Contains(keys, key)", new: "key != \"\" && !slices.Contains(keys, v)",
 		pkg: "./internal/textsearch", test: "TestFieldsOf_facets",
 	},
 	{
 		bug:  "a facet value is shown in its last spelling",
-		file: "engine/bleve/facets.go", old: "if n > most {", new: "if n > 0 {",
+		file: "engine/bleve/facets.go", old: "if n > most {", new: "if n > most || most > 0 {",
 		pkg: "./engine/bleve", test: "TestIndex_inMemory",
 	},
 	{
