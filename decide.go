@@ -81,7 +81,7 @@ func (c Command) voidPrice(p Product, op VoidPrice, now time.Time) (Event, error
 	if err := op.Validate(); err != nil {
 		return Event{}, err
 	}
-	if !slices.ContainsFunc(p.priorPrices(), func(past PastPrice) bool { return past.Money == op.Price }) {
+	if !slices.ContainsFunc(inPriorTerm(p.PastPrices), func(past PastPrice) bool { return past.Money == op.Price }) {
 		return Event{}, Invalid("price", fmt.Sprintf("%s is no past price of the last 30 days; to correct the present price, set the right one first", op.Price))
 	}
 	next := p

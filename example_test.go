@@ -66,7 +66,7 @@ func ExampleProduct_LowestPrior() {
 		e, _ := catalog.Decide(p, put, began.AddDate(0, 0, 10*i))
 		p = e.Product
 	}
-	lowest, ok := p.LowestPrior()
+	lowest, ok := p.LowestPrior(catalog.BeforeLastReduction)
 	fmt.Println(p.Price.Amount(), "now, before that", lowest.Amount(), ok)
 	// Output: 90.00 now, before that 100.00 true
 }

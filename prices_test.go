@@ -55,7 +55,7 @@ func TestLowestPrior(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p, _ := prices(t, test.prices, test.after)
-			if got, ok := p.LowestPrior(); ok != (test.want > 0) || got.Units != test.want {
+			if got, ok := p.LowestPrior(catalog.BeforeLastReduction); ok != (test.want > 0) || got.Units != test.want {
 				t.Errorf("LowestPrior = %v, %v; want %d", got, ok, test.want)
 			}
 		})
@@ -64,7 +64,7 @@ func TestLowestPrior(t *testing.T) {
 		p, _ := prices(t, []catalog.Money{inEuro(100), inEuro(80)}, []time.Duration{0, day})
 		name := "y"
 		e, err := catalog.Decide(p, catalog.Command{Product: p.ID, Op: catalog.PatchProduct{Patch: catalog.Patch{Name: &name}}}, p.UpdatedAt.Add(400*day))
-		if got, _ := e.Product.LowestPrior(); err != nil || got != inEuro(100) {
+		if got, _ := e.Product.LowestPrior(catalog.BeforeLastReduction); err != nil || got != inEuro(100) {
 			t.Errorf("LowestPrior = %v, %v; want 100 EUR", got, err)
 		}
 	})
@@ -92,8 +92,84 @@ func TestLowestPrior(t *testing.T) {
 				}
 				p = e.Product
 			}
-			if got, ok := p.LowestPrior(); ok != (test.want > 0) || got.Units != test.want {
+			if got, ok := p.LowestPrior(catalog.BeforeLastReduction); ok != (test.want > 0) || got.Units != test.want {
 				t.Errorf("LowestPrior = %v, %v; want %d", got, ok, test.want)
+			}
+		})
+	}
+}
+
+func TestLowestPrior_reductionsInSteps(t *testing.T) {
+	const day = 24 * time.Hour
+	yen := catalog.Money{Decimal: catalog.Decimal{Units: 5}, Currency: "JPY"}
+	for _, test := range []struct {
+		name        string
+		prices      []catalog.Money
+		after       []time.Duration
+		last, first int64 // euros, before the last and before the first reduction; 0 for none
+	}{
+		{"one reduction has one prior price", []catalog.Money{inEuro(100), inEuro(80)}, []time.Duration{0, day}, 100, 100},
+		{"of two reductions the first counts", []catalog.Money{inEuro(100), inEuro(80), inEuro(60)}, []time.Duration{0, day, day}, 80, 100},
+		{"also after months", []catalog.Money{inEuro(100), inEuro(90), inEuro(80), inEuro(70)}, []time.Duration{0, 60 * day, 60 * day, 60 * day}, 80, 100},
+		{"the lowest price of the 30 days before it", []catalog.Money{inEuro(70), inEuro(100), inEuro(90), inEuro(80)}, []time.Duration{0, day, day, 90 * day}, 90, 70},
+		{"an increase interrupts", []catalog.Money{inEuro(100), inEuro(70), inEuro(80), inEuro(60)}, []time.Duration{0, day, day, day}, 70, 70},
+		{"an interrupted series is forgotten", []catalog.Money{inEuro(100), inEuro(70), inEuro(80), inEuro(60)}, []time.Duration{0, day, 40 * day, 40 * day}, 80, 80},
+		{"an increase has no series", []catalog.Money{inEuro(100), inEuro(80), inEuro(60), inEuro(110)}, []time.Duration{0, day, day, day}, 60, 60},
+		{"another currency interrupts", []catalog.Money{inEuro(100), yen, inEuro(80), inEuro(60)}, []time.Duration{0, day, 40 * day, day}, 80, 80},
+		{"a price that never changed", []catalog.Money{inEuro(100)}, []time.Duration{0}, 0, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p, _ := prices(t, test.prices, test.after)
+			for policy, want := range map[catalog.PriorPolicy]int64{catalog.BeforeLastReduction: test.last, catalog.BeforeFirstReduction: test.first} {
+				if got, ok := p.LowestPrior(policy); ok != (want > 0) || got.Units != want {
+					t.Errorf("LowestPrior(%d) = %v, %v; want %d, of %v", policy, got, ok, want, p.PastPrices)
+				}
+			}
+		})
+	}
+	t.Run("a void price between them does not interrupt", func(t *testing.T) {
+		p, _ := prices(t, []catalog.Money{inEuro(100), inEuro(90), inEuro(1), inEuro(80)}, []time.Duration{0, 40 * day, 40 * day, day})
+		e, err := catalog.Decide(p, catalog.Command{Product: p.ID, Op: catalog.VoidPrice{Price: inEuro(1), Reason: "typing error"}}, p.UpdatedAt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := e.Product.LowestPrior(catalog.BeforeFirstReduction); got != inEuro(100) {
+			t.Errorf("LowestPrior = %v; want 100 EUR, of %v", got, e.Product.PastPrices)
+		}
+	})
+	t.Run("more reductions than a product carries show no higher price", func(t *testing.T) {
+		list := make([]catalog.Money, 2*catalog.MaxPastPrices)
+		for i := range list {
+			list[i] = inEuro(int64(1000 - i))
+		}
+		p, _ := prices(t, list, make([]time.Duration, len(list)))
+		if got, ok := p.LowestPrior(catalog.BeforeFirstReduction); !ok || got.Cmp(list[0].Decimal) > 0 || len(p.PastPrices) > catalog.MaxPastPrices {
+			t.Errorf("LowestPrior = %v, %v, of %d prices", got, ok, len(p.PastPrices))
+		}
+	})
+}
+
+func TestWithFormerPrices(t *testing.T) {
+	const day = 24 * time.Hour
+	p, began := prices(t, []catalog.Money{inEuro(30), inEuro(50)}, []time.Duration{0, 40 * day})
+	now := began[1].Add(35 * day)
+	for _, test := range []struct {
+		name   string
+		former int64
+		ended  time.Duration // before now
+		want   int64
+	}{
+		{"a higher price beside the present one makes the present one the prior price", 60, day, 50},
+		{"a lower price beside the present one is the prior price", 40, day, 40},
+		{"a price that ended more than 30 days before does not count", 20, 30 * day, 30},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			next := p.WithFormerPrices([]catalog.PastPrice{{Money: inEuro(test.former), Until: now.Add(-test.ended)}}, now)
+			if got, _ := next.LowestPrior(catalog.BeforeLastReduction); got != inEuro(test.want) {
+				t.Errorf("LowestPrior = %v; want %d, of %v", got, test.want, next.PastPrices)
+			}
+			if len(p.PastPrices) != 1 {
+				t.Errorf("the product itself has the past prices %v", p.PastPrices)
 			}
 		})
 	}
@@ -139,7 +215,7 @@ func TestLowestPrior_allPrices(t *testing.T) {
 				want = list[i]
 			}
 		}
-		got, _ := p.LowestPrior()
+		got, _ := p.LowestPrior(catalog.BeforeLastReduction)
 		if got != want && (few || got.Currency != want.Currency || got.Cmp(want.Decimal) > 0) {
 			t.Fatalf("LowestPrior = %v; want %v, of %v", got, want, p.PastPrices)
 		}
@@ -177,7 +253,7 @@ func TestVoidPrice(t *testing.T) {
 			if err != nil || e.Outcome != catalog.Changed || e.Product.Version != p.Version+1 || !e.Product.ProductData.Equal(p.ProductData) || e.Void == nil || e.Void.Reason != "typing error" {
 				t.Fatalf("event = %+v, %v; want a new version with the same data, and the reason", e, err)
 			}
-			if got, ok := e.Product.LowestPrior(); ok != (test.want > 0) || got.Units != test.want {
+			if got, ok := e.Product.LowestPrior(catalog.BeforeLastReduction); ok != (test.want > 0) || got.Units != test.want {
 				t.Errorf("LowestPrior = %v, %v; want %d", got, ok, test.want)
 			}
 		})
@@ -224,8 +300,8 @@ func TestVoidPrice(t *testing.T) {
 				return // no mistake in the last 30 days
 			}
 			expected, _ := prices(t, right, after)
-			got, _ := e.Product.LowestPrior()
-			if want, _ := expected.LowestPrior(); got != want {
+			got, _ := e.Product.LowestPrior(catalog.BeforeLastReduction)
+			if want, _ := expected.LowestPrior(catalog.BeforeLastReduction); got != want {
 				t.Fatalf("LowestPrior = %v of %v; want %v of %v", got, e.Product.PastPrices, want, expected.PastPrices)
 			}
 		})

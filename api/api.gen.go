@@ -474,7 +474,8 @@ type Product struct {
 
 	// LowestPrice30d The lowest price, in the present currency, that applied in the 30 days before the present price began. Shops in
 	// the EU must show this prior price with a reduction (Directive 98/6/EC, Article 6a). It changes only when the price
-	// does. Absent if the product had no other price in this currency in those days.
+	// does. With the gateway's setting `-progressive-reductions`, after reductions that followed one another without
+	// an increase, the 30 days are those before the first of them (paragraph 5). Absent if the product had no other price in this currency in those days.
 	LowestPrice30d Money `json:"lowestPrice30d,omitempty,omitzero"`
 }
 
@@ -491,7 +492,7 @@ type ProductChange struct {
 
 // ProductData defines model for ProductData.
 type ProductData struct {
-	// Sku Stock keeping unit, the shop's own number; unique.
+	// Sku Stock keeping unit, the shop's own number; kept as written, and unique without regard to case: AB-1 and ab-1 cannot both exist.
 	Sku string `json:"sku,omitempty,omitzero"`
 
 	// Gtin Barcode number: a GTIN of 8, 12, 13 or 14 digits, the last of which is the check digit.

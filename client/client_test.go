@@ -17,7 +17,7 @@ import (
 // TestPositions reads from a server that records the positions it receives.
 func TestPositions(t *testing.T) {
 	var next, sent string
-	product := wire.ProductToJSON(catalog.Product{ID: catalog.DerivedID("p"), Version: 1, ProductData: catalog.ProductData{Name: "Lamp", Price: catalog.Money{Currency: "EUR"}}})
+	product := wire.ProductToJSON(catalog.Product{ID: catalog.DerivedID("p"), Version: 1, ProductData: catalog.ProductData{Name: "Lamp", Price: catalog.Money{Currency: "EUR"}}}, catalog.BeforeLastReduction)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sent = r.Header.Get("Catalog-Position")
 		switch {

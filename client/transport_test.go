@@ -60,7 +60,7 @@ func written(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		w.WriteHeader(http.StatusCreated)
 	}
-	_ = json.NewEncoder(w).Encode(wire.ProductToJSON(lamp))
+	_ = json.NewEncoder(w).Encode(wire.ProductToJSON(lamp, catalog.BeforeLastReduction))
 }
 
 // abort breaks the connection before the response.

@@ -77,8 +77,8 @@ func (d *decider) settle(b Batch) Settled {
 			p = d.Products[c.Product]
 			p.ID = c.Product
 		}
-		if !p.Exists() {
-			p.PastPrices = catalog.MergePastPrices(p.PastPrices, d.FormerOwners[catalog.SKUKey(c.SKU())].PastPrices)
+		if key := catalog.SKUKey(c.SKU()); !p.Exists() || key != catalog.SKUKey(p.SKU) {
+			p = p.WithFormerPrices(d.FormerOwners[key].PastPrices, d.now)
 		}
 		e, err := catalog.Decide(p, c, d.now)
 		if err == nil && e.Applied() {

@@ -122,12 +122,12 @@ func (s *stream) send() error {
 }
 
 // changeData returns the data of a server-sent event, in one line.
-func changeData(e catalog.Event) []byte {
+func changeData(e catalog.Event, policy catalog.PriorPolicy) []byte {
 	m := api.ProductChange{
 		ProductId: uuid.UUID(e.Product.ID), Version: e.Product.Version, Position: e.Position.String(), At: e.SettledAt,
 	}
 	if e.Product.Exists() {
-		m.Product = wire.ProductToJSON(e.Product)
+		m.Product = wire.ProductToJSON(e.Product, policy)
 	}
 	var b bytes.Buffer
 	j := json.NewEncoder(&b)

@@ -70,6 +70,11 @@ type Config struct {
 	// same process: requests of other kinds then find a free CPU. 0 means 8, since in a
 	// process of its own a gateway mostly waits for the readers.
 	MaxConcurrentQueries int
+	// ProgressiveReductions makes lowestPrice30d the lowest price of the 30 days before the
+	// first of reductions that followed one another without an increase, instead of before
+	// the last one. Set it where the law allows that (Directive 98/6/EC, Article 6a,
+	// paragraph 5), and alike on all gateways: clients may keep responses by their ETag.
+	ProgressiveReductions bool
 	// LogAccess logs a line for each request: method, route, status, duration, bytes of
 	// the response and trace id. Bodies, queries and headers are never logged. Without
 	// it, requests are logged at the level debug.
@@ -83,6 +88,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.DurationVar(&c.MaxBacklogAge, "max-backlog-age", 30*time.Second, "`time` that accepted commands may wait for the writers before further writes are rejected with 503; 0 for no limit")
 	fs.IntVar(&c.MaxConcurrentWrites, "max-concurrent-writes", defaultMaxWrites, "`number` of writes that are handled at once; more are rejected with 429")
 	fs.StringVar(&c.Hosts, "http.hosts", "", "`names` under which clients reach the gateway, comma separated; requests that name another host are refused. The default allows all names, but on a loopback address only localhost and addresses")
+	fs.BoolVar(&c.ProgressiveReductions, "progressive-reductions", false, "compare a price that was reduced several times, without an increase between, with the lowest price of the 30 days before the first of these reductions, not before the last one; the same on all gateways")
 	fs.BoolVar(&c.LogAccess, "log.access", false, "log a line for each HTTP request: method, route, status, duration, bytes of the response and trace id, never bodies")
 }
 
@@ -110,6 +116,7 @@ type Gateway struct {
 	metrics *gatewayMetrics
 
 	accessLevel slog.Level // of the access log
+	prior       catalog.PriorPolicy
 
 	cache   *nearCache
 	batcher *readBatcher
@@ -141,24 +148,30 @@ func New(cfg Config, d Dependencies) *Gateway {
 	if cfg.MaxConcurrentQueries <= 0 {
 		cfg.MaxConcurrentQueries = defaultMaxQueries
 	}
+	prior := catalog.BeforeLastReduction
+	if cfg.ProgressiveReductions {
+		prior = catalog.BeforeFirstReduction
+	}
 	responses := d.Memory.Share("gateway.responses", responseBytes)
 	g := &Gateway{
 		log: d.Log, reader: d.Reader, writer: d.Writer, logger: d.Logger, now: d.Now, metrics: newMetrics(d.Metrics),
 		accessLevel: slog.LevelDebug,
 		cache:       newNearCache(cfg.CacheSize, d.Metrics),
-		feed:        changefeed.New(cfg.MaxSubscribers, journal.Journal{Client: d.Writer}, changeData, prometheus.WrapRegistererWith(prometheus.Labels{"service": "gateway"}, d.Metrics)),
-		batcher:     &readBatcher{reader: d.Reader},
-		backlog:     newBacklog(cfg.MaxBacklogAge, d.Now, d.Log.CommandEnds, d.Metrics),
-		room:        d.Room,
-		pending:     newPendingCommands(responses),
-		logBreaker:  breaker.New("log", d.Metrics),
-		shares:      newShares(cfg.MaxConcurrentWrites, cfg.MaxConcurrentQueries, d.Metrics),
-		bodies:      d.Memory.Share("gateway.bodies", bodiesBytes),
-		rows:        d.Memory.Share("gateway.rows", rowsBytes),
-		longRows:    d.Memory.Share("gateway.long-rows", longRowsBytes),
-		files:       d.Memory.Share("gateway.files", filesBytes),
-		responses:   responses,
-		allowHost:   func(string) bool { return true },
+		prior:       prior,
+		feed: changefeed.New(cfg.MaxSubscribers, journal.Journal{Client: d.Writer}, func(e catalog.Event) []byte { return changeData(e, prior) },
+			prometheus.WrapRegistererWith(prometheus.Labels{"service": "gateway"}, d.Metrics)),
+		batcher:    &readBatcher{reader: d.Reader},
+		backlog:    newBacklog(cfg.MaxBacklogAge, d.Now, d.Log.CommandEnds, d.Metrics),
+		room:       d.Room,
+		pending:    newPendingCommands(responses),
+		logBreaker: breaker.New("log", d.Metrics),
+		shares:     newShares(cfg.MaxConcurrentWrites, cfg.MaxConcurrentQueries, d.Metrics),
+		bodies:     d.Memory.Share("gateway.bodies", bodiesBytes),
+		rows:       d.Memory.Share("gateway.rows", rowsBytes),
+		longRows:   d.Memory.Share("gateway.long-rows", longRowsBytes),
+		files:      d.Memory.Share("gateway.files", filesBytes),
+		responses:  responses,
+		allowHost:  func(string) bool { return true },
 	}
 	if cfg.LogAccess {
 		g.accessLevel = slog.LevelInfo

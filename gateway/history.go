@@ -72,7 +72,7 @@ func (g *Gateway) getOldProduct(c *echo.Context, id catalog.ID, params api.GetPr
 	if matchesETag(params.IfNoneMatch, tag) {
 		return c.NoContent(http.StatusNotModified)
 	}
-	writeJSON(c, http.StatusOK, "application/json", wire.ProductToJSON(e.Product))
+	writeJSON(c, http.StatusOK, "application/json", wire.ProductToJSON(e.Product, g.prior))
 	return nil
 }
 

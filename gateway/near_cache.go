@@ -43,11 +43,11 @@ type cachedProduct struct {
 	readAt  time.Time
 }
 
-func newCachedProduct(p catalog.Product) *cachedProduct {
+func newCachedProduct(p catalog.Product, policy catalog.PriorPolicy) *cachedProduct {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(wire.ProductToJSON(p)) // a product always encodes
+	_ = e.Encode(wire.ProductToJSON(p, policy)) // a product always encodes
 	return &cachedProduct{body: b.Bytes(), etag: []string{etag(p.Version)}, length: []string{strconv.Itoa(b.Len())}, version: p.Version}
 }
 

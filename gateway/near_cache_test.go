@@ -174,7 +174,7 @@ func (m *cacheModel) finishRead(n int) {
 	m.reads = append(m.reads[:n], m.reads[n+1:]...)
 	var p *cachedProduct
 	if !missing(r.version) {
-		p = newCachedProduct(catalog.Product{ID: r.id, Version: r.version})
+		p = newCachedProduct(catalog.Product{ID: r.id, Version: r.version}, catalog.BeforeLastReduction)
 	}
 	m.cache.fill(r.fillToken, p, r.seq)
 	m.returned[r.product] = max(m.returned[r.product], r.version)
@@ -206,7 +206,7 @@ func TestNearCache_lateRead(t *testing.T) {
 	n.Begin(0, 1)
 	e := catalog.Event{Position: catalog.Position{Seq: 1}, Outcome: catalog.Changed, Product: catalog.Product{ID: id, Version: 2}}
 	fill := func(token fillToken, version, seq int64) {
-		n.fill(token, newCachedProduct(catalog.Product{ID: id, Version: version}), seq)
+		n.fill(token, newCachedProduct(catalog.Product{ID: id, Version: version}, catalog.BeforeLastReduction), seq)
 	}
 	late := n.startFill(id, now)
 	n.Publish(0, []catalog.Event{e})

@@ -111,7 +111,7 @@ func (g *Gateway) product(ctx context.Context, id catalog.ID, at catalog.Positio
 		}
 		return nil, err
 	}
-	p := newCachedProduct(product)
+	p := newCachedProduct(product, g.prior)
 	var seq int64 // stays 0 when the reader's position is of another shard
 	if readAt.GetShard() == g.cache.shard(id) {
 		seq = readAt.GetSeq()

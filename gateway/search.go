@@ -45,7 +45,7 @@ func (g *Gateway) ListProducts(c *echo.Context, params api.ListProductsParams) e
 		return g.reader.SearchProducts(ctx, wire.QueryToProto(q, at...))
 	}, func(m proto.Message) (any, error) {
 		page, err := wire.PageFromProto(m.(*catalogv1.SearchProductsResponse))
-		return wire.PageToJSON(page), err
+		return wire.PageToJSON(page, g.prior), err
 	})
 }
 
@@ -62,7 +62,7 @@ func (g *Gateway) SuggestProducts(c *echo.Context, params api.SuggestProductsPar
 		return g.reader.SuggestProducts(ctx, request)
 	}, func(m proto.Message) (any, error) {
 		s, err := wire.SuggestionsFromProto(m.(*catalogv1.SuggestProductsResponse))
-		return wire.SuggestionsToJSON(s), err
+		return wire.SuggestionsToJSON(s, g.prior), err
 	})
 }
 

@@ -143,7 +143,7 @@ func (g *Gateway) write(c *echo.Context, cmd catalog.Command, prefer, key string
 		code = http.StatusCreated
 		c.Response().Header().Set("Location", "/api/v1/products/"+e.Product.ID.String())
 	}
-	writeJSON(c, code, "application/json", wire.ProductToJSON(e.Product))
+	writeJSON(c, code, "application/json", wire.ProductToJSON(e.Product, g.prior))
 	return nil
 }
 

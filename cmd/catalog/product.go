@@ -276,7 +276,7 @@ func (p *productCall) printChange(change client.Change) error {
 			"productId": item.ID.String(), "version": item.Version,
 		}
 		if !item.Deleted {
-			line["product"] = wire.ProductToJSON(item)
+			line["product"] = wire.ProductToJSON(item, catalog.BeforeLastReduction)
 		}
 		return json.NewEncoder(p.out).Encode(line)
 	}

@@ -142,7 +142,7 @@ func nullIfEmpty(s string) any {
 // print prints a product, one line for each field that is set.
 func (p *productCall) print(item catalog.Product) error {
 	if p.json {
-		return p.encode(wire.ProductToJSON(item))
+		return p.encode(wire.ProductToJSON(item, catalog.BeforeLastReduction))
 	}
 	t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	line := func(name, value string) {
@@ -155,7 +155,7 @@ func (p *productCall) print(item catalog.Product) error {
 		switch f := &catalog.Fields[i]; f.Kind {
 		case catalog.KindMoney:
 			line(f.Name, money(item.Price))
-			if lowest, ok := item.LowestPrior(); ok {
+			if lowest, ok := item.LowestPrior(catalog.BeforeLastReduction); ok {
 				line("lowest in 30 days", money(lowest))
 			}
 		case catalog.KindList:

@@ -28,7 +28,7 @@ func searchProducts(ctx context.Context, p *productCall) error {
 		return err
 	}
 	if p.json {
-		return p.encode(wire.PageToJSON(page))
+		return p.encode(wire.PageToJSON(page, catalog.BeforeLastReduction))
 	}
 	t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	for _, item := range page.Items {
@@ -57,7 +57,7 @@ func suggestProducts(ctx context.Context, p *productCall) error {
 		return err
 	}
 	if p.json {
-		return p.encode(wire.SuggestionsToJSON(s))
+		return p.encode(wire.SuggestionsToJSON(s, catalog.BeforeLastReduction))
 	}
 	t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	for _, text := range s.Texts {

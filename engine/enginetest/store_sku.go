@@ -212,18 +212,21 @@ func skuClash(t *testing.T, s Store) {
 // skuFormerPrices deletes products and creates others with their SKUs.
 func skuFormerPrices(t *testing.T, s Store) {
 	o, other := claim(t, s, 0), claim(t, s, 1)
-	cheap := data("A")
-	cheap.Price = price(100, 0, "EUR")
+	withPrice := func(sku string, units int64) catalog.ProductData {
+		d := data(sku)
+		d.Price = price(units, 0, "EUR")
+		return d
+	}
 	prior := func(events []catalog.Event) string {
 		t.Helper()
-		lowest, ok := events[len(events)-1].Product.LowestPrior()
+		lowest, ok := events[len(events)-1].Product.LowestPrior(catalog.BeforeLastReduction)
 		if !ok {
 			return "none"
 		}
 		return lowest.String()
 	}
 	o.settle(t, []catalog.Outcome{catalog.Created, catalog.Changed},
-		command("1", "p", catalog.CreateProduct{Data: cheap}), command("2", "p", catalog.PutProduct{Data: data("A")}))
+		command("1", "p", catalog.CreateProduct{Data: withPrice("A", 100)}), command("2", "p", catalog.PutProduct{Data: data("A")}))
 	o.settle(t, []catalog.Outcome{catalog.Deleted}, command("3", "p", catalog.DeleteProduct{}))
 	if got := prior(other.settle(t, []catalog.Outcome{catalog.Created}, command("4", "q", catalog.CreateProduct{Data: data("a")}))); got != "100" {
 		t.Errorf("lowest prior price of a new product with the SKU of a deleted one = %s; want 100", got)
@@ -236,6 +239,17 @@ func skuFormerPrices(t *testing.T, s Store) {
 		command("6", "q", giveSKU("C")), command("7", "q", catalog.DeleteProduct{}),
 		command("8", "t", catalog.PutProduct{Data: data("c")}))); got != "100" {
 		t.Errorf("lowest prior price of the third product = %s; want 100", got)
+	}
+	// So has a product that exists and gets the SKU of a deleted one.
+	o.settle(t, []catalog.Outcome{catalog.Created, catalog.Changed, catalog.Deleted},
+		command("20", "w", catalog.CreateProduct{Data: withPrice("D", 90)}), command("21", "w", catalog.PutProduct{Data: withPrice("D", 130)}),
+		command("22", "w", catalog.DeleteProduct{}))
+	other.settle(t, []catalog.Outcome{catalog.Created}, command("23", "x", catalog.CreateProduct{Data: withPrice("E", 140)}))
+	if got := prior(other.settle(t, []catalog.Outcome{catalog.Changed, catalog.Changed}, command("24", "x", giveSKU("d")), command("25", "x", rename("Stool")))); got != "90" {
+		t.Errorf("lowest prior price of a product that gets the SKU of a deleted one = %s; want 90", got)
+	}
+	if got := prior(other.settle(t, []catalog.Outcome{catalog.Changed}, command("26", "x", catalog.PutProduct{Data: withPrice("d", 120)}))); got != "90" {
+		t.Errorf("lowest prior price after its next change = %s; want 90", got)
 	}
 	// A store that was restored has the former prices of deletions in the topic.
 	other.settle(t, []catalog.Outcome{catalog.Deleted}, command("9", "t", catalog.DeleteProduct{}))

@@ -11,15 +11,16 @@ import (
 	"catalog/api"
 )
 
-// ProductToJSON renders p as the contract defines it.
-func ProductToJSON(p catalog.Product) api.Product {
+// ProductToJSON renders p as the contract defines it, with the lowest prior price that the
+// policy selects.
+func ProductToJSON(p catalog.Product, policy catalog.PriorPolicy) api.Product {
 	m := api.Product{
 		Id: uuid.UUID(p.ID), Sku: p.SKU, Gtin: p.GTIN, Name: p.Name, Brand: p.Brand, Description: p.Description,
 		Price:    moneyToJSON(p.Price),
 		Category: p.Category, Tags: p.Tags, Attributes: p.Attributes,
 		Version: p.Version, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
 	}
-	if lowest, ok := p.LowestPrior(); ok {
+	if lowest, ok := p.LowestPrior(policy); ok {
 		m.LowestPrice30d = moneyToJSON(lowest)
 	}
 	return m
@@ -72,10 +73,10 @@ func ProductDataToJSON(d catalog.ProductData) api.ProductData {
 	}
 }
 
-// PageToJSON renders p as the contract defines it.
-func PageToJSON(p catalog.Page) api.Page {
+// PageToJSON renders p as ProductToJSON renders its products.
+func PageToJSON(p catalog.Page, policy catalog.PriorPolicy) api.Page {
 	m := api.Page{
-		Items: productsToJSON(p.Items), Total: p.Total, NextCursor: p.NextCursor,
+		Items: productsToJSON(p.Items, policy), Total: p.Total, NextCursor: p.NextCursor,
 		Match: api.PageMatch(p.Match), Unmatched: p.Unmatched, DidYouMean: p.DidYouMean,
 	}
 	for _, c := range p.Corrections {
@@ -133,9 +134,9 @@ func PageFromJSON(m api.Page) (catalog.Page, error) {
 	return p, nil
 }
 
-// SuggestionsToJSON renders s as the contract defines it.
-func SuggestionsToJSON(s catalog.Suggestions) api.Suggestions {
-	return api.Suggestions{Texts: append([]string{}, s.Texts...), Categories: facetValuesToJSON(s.Categories), Products: productsToJSON(s.Products)}
+// SuggestionsToJSON renders s as ProductToJSON renders its products.
+func SuggestionsToJSON(s catalog.Suggestions, policy catalog.PriorPolicy) api.Suggestions {
+	return api.Suggestions{Texts: append([]string{}, s.Texts...), Categories: facetValuesToJSON(s.Categories), Products: productsToJSON(s.Products, policy)}
 }
 
 // SuggestionsFromJSON converts the suggestions that a client receives.
@@ -144,10 +145,10 @@ func SuggestionsFromJSON(m api.Suggestions) (catalog.Suggestions, error) {
 	return catalog.Suggestions{Texts: m.Texts, Categories: facetValuesFromJSON(m.Categories), Products: list}, err
 }
 
-func productsToJSON(list []catalog.Product) []api.Product {
+func productsToJSON(list []catalog.Product, policy catalog.PriorPolicy) []api.Product {
 	all := make([]api.Product, len(list))
 	for i, p := range list {
-		all[i] = ProductToJSON(p)
+		all[i] = ProductToJSON(p, policy)
 	}
 	return all
 }

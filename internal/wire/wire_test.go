@@ -19,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"catalog"
+	"catalog/api"
 	catalogv1 "catalog/api/catalog/v1"
 	"catalog/eventlog"
 	"catalog/internal/wire"
@@ -399,6 +400,10 @@ func TestRoundTrip_queries(t *testing.T) {
 			nil,
 		},
 	}
+	pageToJSON := func(p catalog.Page) api.Page { return wire.PageToJSON(p, catalog.BeforeLastReduction) }
+	suggestionsToJSON := func(s catalog.Suggestions) api.Suggestions {
+		return wire.SuggestionsToJSON(s, catalog.BeforeLastReduction)
+	}
 	suggestions := catalog.Suggestions{Texts: []string{"oak table"}, Categories: page.Facets[0].Values, Products: page.Items}
 	for _, test := range []struct {
 		name string
@@ -407,9 +412,9 @@ func TestRoundTrip_queries(t *testing.T) {
 		want any
 	}{
 		roundTrip("a page in protobuf", page, wire.PageToProto, wire.PageFromProto),
-		roundTrip("a page in JSON", page, wire.PageToJSON, wire.PageFromJSON),
+		roundTrip("a page in JSON", page, pageToJSON, wire.PageFromJSON),
 		roundTrip("suggestions in protobuf", suggestions, wire.SuggestionsToProto, wire.SuggestionsFromProto),
-		roundTrip("suggestions in JSON", suggestions, wire.SuggestionsToJSON, wire.SuggestionsFromJSON),
+		roundTrip("suggestions in JSON", suggestions, suggestionsToJSON, wire.SuggestionsFromJSON),
 	} {
 		if test.err != nil || !reflect.DeepEqual(test.got, test.want) {
 			t.Errorf("%s: got\n%+v, %v; want\n%+v", test.name, test.got, test.err, test.want)

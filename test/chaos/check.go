@@ -324,7 +324,7 @@ func (c *checker) checkStores() {
 // asRead returns p with the past prices that a client of the HTTP API receives: the
 // lowest prior price.
 func asRead(p catalog.Product) catalog.Product {
-	lowest, ok := p.LowestPrior()
+	lowest, ok := p.LowestPrior(catalog.BeforeLastReduction)
 	p.PastPrices = nil
 	if ok {
 		p.PastPrices = []catalog.PastPrice{{Money: lowest, Until: p.UpdatedAt}}

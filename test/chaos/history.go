@@ -202,7 +202,7 @@ func save(file string, commands []Command, found Found) (err error) {
 	for store, products := range found.Stores {
 		err = errors.Join(err, e.Encode(line{Store: store}))
 		for _, p := range products {
-			m := wire.ProductToJSON(p)
+			m := wire.ProductToJSON(p, catalog.BeforeLastReduction)
 			err = errors.Join(err, e.Encode(line{Store: store, Product: &m}))
 		}
 	}

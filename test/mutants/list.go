@@ -148,8 +148,8 @@ var mutants = []mutant{
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
-		bug:  "a new product with the SKU of a deleted one forgets the past prices",
-		file: "eventlog/settle.go", old: "			p.PastPrices = catalog.MergePastPrices(", new: "			_ = catalog.MergePastPrices(",
+		bug:  "a product with the SKU of a deleted one forgets the past prices",
+		file: "eventlog/settle.go", old: "			p = p.WithFormerPrices(", new: "			_ = p.WithFormerPrices(",
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
@@ -401,6 +401,21 @@ var mutants = []mutant{
 		bug:  "a deletion forgets the past prices",
 		file: "decide.go", old: "		gone.PastPrices = appendPastPrice(p.PastPrices, p.Price, gone.UpdatedAt)\n", new: "",
 		pkg: ".", test: "TestLowestPrior",
+	},
+	{
+		bug:  "a product forgets the price before reductions in steps",
+		file: "prices.go", old: "		from = before[len(before)-1].Until\n", new: "		_ = before\n",
+		pkg: ".", test: "TestLowestPrior_reductionsInSteps",
+	},
+	{
+		bug:  "a product that gets the SKU of a deleted one shows a prior price above its own",
+		file: "prices.go", old: "		past = append(slices.Clip(past), PastPrice{p.Price, at})\n", new: "",
+		pkg: ".", test: "TestWithFormerPrices",
+	},
+	{
+		bug:  "a product that exists does not get the past prices of its new SKU",
+		file: "eventlog/settle.go", old: "!p.Exists() || key != catalog.SKUKey(p.SKU) {", new: "!p.Exists() {",
+		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
 		bug:  "a void price leaves a gap instead of the price before it",
