@@ -145,7 +145,7 @@ func (o options) run(ctx context.Context) error {
 		}
 	}
 	session := 2 * time.Second
-	if o.attacks || o.kills == 0 && o.truncations > 0 { // which kill little and keep the machine busy
+	if o.attacks || o.upgrade || o.kills == 0 && o.truncations > 0 { // which kill few engines and keep the machine busy
 		session = 9 * time.Second
 	}
 	s, err := newSystem(ctx, dir, first, o.disks > 0, session)
