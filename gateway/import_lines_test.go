@@ -36,25 +36,8 @@ func TestImport_lateBody(t *testing.T) {
 	} {
 		t.Run("a client that sends "+test.name+" is refused after 15 s", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &system{products: map[catalog.ID]catalog.Product{}, followed: make(chan struct{})}
-				g := gateway.New(gateway.Config{}, gateway.Dependencies{
-					Log: s, Reader: s, Writer: s, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Metrics: prometheus.NewRegistry(),
-				})
-				h, err := g.Handler(nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				running, stop := context.WithCancel(t.Context())
-				defer stop()
-				go func() { _ = g.Run(running) }()
-				<-s.followed
-				ctx, cancel := context.WithCancel(t.Context())
-				w := &deadlineRecorder{ResponseRecorder: httptest.NewRecorder()}
-				r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/api/v1/imports", nil)
-				r.Body, r.ContentLength = &slowBody{first: test.first, then: test.then, to: w, cancel: cancel}, -1
-				r.Header.Set("Content-Type", test.contentType)
 				since := time.Now()
-				h.ServeHTTP(w, r)
+				w := serveImport(t, &system{}, test.contentType, &slowBody{first: test.first, then: test.then})
 				if w.Code != test.status || !strings.Contains(w.Body.String(), "did not arrive completely, or not in time") {
 					t.Errorf("status %d %s; want %d and that the body is late", w.Code, w.Body, test.status)
 				}
@@ -64,6 +47,44 @@ func TestImport_lateBody(t *testing.T) {
 			})
 		})
 	}
+	t.Run("a body that has arrived is imported, however long its rows take", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			const rows = 600 // in two windows
+			s := &system{}
+			var slow func()
+			slow = func() { s.set(func() { s.onFind = slow }); time.Sleep(20 * time.Second) }
+			s.onFind = slow
+			w := serveImport(t, s, "application/x-ndjson", &slowBody{first: strings.Repeat(`{"sku":"A"}`+"\n", rows), whole: true})
+			if n := strings.Count(w.Body.String(), "\n"); w.Code != 200 || n != rows || w.missed {
+				t.Errorf("status %d, %d results, request canceled: %v; want 200, %d and false", w.Code, n, w.missed, rows)
+			}
+		})
+	})
+}
+
+// serveImport runs a gateway that imports the body.
+func serveImport(t *testing.T, s *system, contentType string, body *slowBody) *deadlineRecorder {
+	t.Helper()
+	s.products, s.followed = map[catalog.ID]catalog.Product{}, make(chan struct{})
+	g := gateway.New(gateway.Config{}, gateway.Dependencies{
+		Log: s, Reader: s, Writer: s, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Metrics: prometheus.NewRegistry(),
+	})
+	h, err := g.Handler(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() { _ = g.Run(running) }()
+	<-s.followed
+	ctx, cancel := context.WithCancel(running)
+	w := &deadlineRecorder{ResponseRecorder: httptest.NewRecorder()}
+	body.to, body.cancel, body.ended = w, cancel, running.Done()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/api/v1/imports", nil)
+	r.Body, r.ContentLength = body, -1
+	r.Header.Set("Content-Type", contentType)
+	h.ServeHTTP(w, r)
+	return w
 }
 
 // deadlineRecorder records a response, and the deadline of the body.
@@ -71,6 +92,7 @@ type deadlineRecorder struct {
 	*httptest.ResponseRecorder
 	mu       sync.Mutex
 	deadline time.Time
+	missed   bool // it has passed
 }
 
 func (d *deadlineRecorder) SetReadDeadline(t time.Time) error {
@@ -84,21 +106,29 @@ func (d *deadlineRecorder) SetReadDeadline(t time.Time) error {
 func (d *deadlineRecorder) late() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return !d.deadline.IsZero() && !time.Now().Before(d.deadline)
+	d.missed = !d.deadline.IsZero() && !time.Now().Before(d.deadline)
+	return d.missed
 }
 
 // slowBody is a body that continues, after its first part, with the same text every two
-// seconds, for two minutes. Like net/http, it cancels the request when it is late.
+// seconds, for two minutes. Like net/http, it cancels the request when it is late, and also
+// when a deadline passes after the whole body was read.
 type slowBody struct {
 	first, then string
+	whole       bool // the first part is the body
 	to          *deadlineRecorder
 	cancel      func()
+	ended       <-chan struct{}
 	parts       int
 }
 
 func (b *slowBody) Read(p []byte) (int, error) {
 	n := copy(p, b.first)
-	if b.first = b.first[n:]; n > 0 {
+	switch b.first = b.first[n:]; {
+	case b.whole && b.first == "":
+		go b.watch()
+		return n, io.EOF
+	case n > 0:
 		return n, nil
 	}
 	for ; b.parts < 60; b.parts++ {
@@ -113,6 +143,21 @@ func (b *slowBody) Read(p []byte) (int, error) {
 		}
 	}
 	return 0, io.ErrUnexpectedEOF
+}
+
+// watch cancels the request when a deadline passes.
+func (b *slowBody) watch() {
+	for {
+		select {
+		case <-b.ended:
+			return
+		case <-time.After(time.Second):
+			if b.to.late() {
+				b.cancel()
+				return
+			}
+		}
+	}
 }
 
 func (b *slowBody) Close() error { return nil }

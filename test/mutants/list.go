@@ -853,6 +853,11 @@ var mutants = []mutant{
 		pkg: "./cmd/catalog", test: "TestCheckpoint",
 	},
 	{
+		bug:  "an import whose body has arrived ends when its rows take long",
+		file: "gateway/import_lines.go", old: "if r.body != nil && r.body.whole.Load() {", new: "if r.body == nil {",
+		pkg: "./gateway", test: "TestImport_lateBody",
+	},
+	{
 		bug:  "a list that is cut off ends like a whole one",
 		file: "gateway/import_lines.go", old: "err = catalog.Invalid(\"body\", \"is cut off: the list does not end\")", new: "err = io.EOF",
 		pkg: "./gateway", test: "TestImport",
