@@ -2,8 +2,10 @@ package sqlite_test
 
 import (
 	"database/sql"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +85,59 @@ func TestOpen(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestOpen_earlierVersion(t *testing.T) {
+	t.Parallel()
+	dump, err := os.ReadFile("testdata/migration_3.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	earlier, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := earlier.ExecContext(t.Context(), string(dump)); err != nil {
+		t.Fatal(err)
+	}
+	if err := earlier.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, opened := range []string{"first", "second"} {
+		db, err := sqlite.Open(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := sqlite.NewStore(db)
+		owners, err := s.SKUs(t.Context(), []string{"lamp-1", "CHAIR", "Gone"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := map[string]int{}
+		for shard := range int32(8) {
+			if _, err := s.Snapshot(t.Context(), shard, nil, func(page []catalog.Product) error {
+				for _, p := range page {
+					names[p.Name]++
+					if p.Name == "Another lamp" && !slices.Equal(db.Clashes(), []catalog.ID{p.ID}) {
+						t.Errorf("Clashes of the %s opening = %v; want %s, whose SKU differs from an older one in case", opened, db.Clashes(), p.ID)
+					}
+					if (p.Name == "Lamp") != (p.ID == owners["lamp-1"]) || (p.Name == "Café chair") != (p.ID == owners["CHAIR"]) {
+						t.Errorf("product %q has the id %s; the owners are %v", p.Name, p.ID, owners)
+					}
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := map[string]int{"Lamp": 1, "Another lamp": 1, "Café chair": 1, "No SKU": 1, "": 1}; !maps.Equal(names, want) || len(owners) != 2 {
+			t.Errorf("products %v, owners of SKUs %v; want %v and two", names, owners, want)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // Operators read the fields of a product with the JSON operators of SQLite.
