@@ -23,7 +23,10 @@ import (
 // the consumer (batches that end anywhere, writes that fail half way, restarts),
 // view and index end with the products of the history.
 func TestEventConsumer_histories(t *testing.T) {
-	const workers = 4
+	const (
+		workers   = 4
+		perReader = 500 // a shard begins with the checkpoints of all shards of its reader
+	)
 	histories := 4_000
 	if readertest.Full() {
 		histories = 100_000
@@ -32,19 +35,21 @@ func TestEventConsumer_histories(t *testing.T) {
 	var done sync.WaitGroup
 	for worker := range uint64(workers) {
 		done.Go(func() {
-			p := newPlayer(t, histories/workers)
-			for shard := range int32(histories / workers) {
-				r := rand.New(rand.NewPCG(seed, worker<<32|uint64(shard)))
-				if err := p.play(t.Context(), r, shard); err != nil {
-					t.Errorf("history %d of worker %d, seed %d: %v", shard, worker, seed, err)
-					return
+			for first := uint64(0); first < uint64(histories/workers); first += perReader {
+				p := newPlayer(t, perReader)
+				for shard := range int32(perReader) {
+					r := rand.New(rand.NewPCG(seed, worker<<32|first+uint64(shard)))
+					if err := p.play(t.Context(), r, shard); err != nil {
+						t.Errorf("history %d of worker %d, seed %d: %v", first+uint64(shard), worker, seed, err)
+						return
+					}
 				}
-			}
-			if err := p.checkIndex(t); err != nil {
-				t.Errorf("worker %d, seed %d: %v", worker, seed, err)
-			}
-			if p.view.failures == 0 || p.restarts == 0 || p.truncated == 0 {
-				t.Errorf("void: %d failed writes, %d restarts of shards, %d truncated topics; want some of each", p.view.failures, p.restarts, p.truncated)
+				if err := p.checkIndex(t); err != nil {
+					t.Errorf("worker %d, seed %d: %v", worker, seed, err)
+				}
+				if p.view.failures == 0 || p.restarts == 0 || p.truncated == 0 {
+					t.Errorf("void: %d failed writes, %d restarts of shards, %d truncated topics; want some of each", p.view.failures, p.restarts, p.truncated)
+				}
 			}
 		})
 	}
