@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,8 +56,8 @@ func TestImport_lateBody(t *testing.T) {
 			slow = func() { s.set(func() { s.onFind = slow }); time.Sleep(20 * time.Second) }
 			s.onFind = slow
 			w := serveImport(t, s, "application/x-ndjson", &slowBody{first: strings.Repeat(`{"sku":"A"}`+"\n", rows), whole: true})
-			if n := strings.Count(w.Body.String(), "\n"); w.Code != 200 || n != rows || w.missed {
-				t.Errorf("status %d, %d results, request canceled: %v; want 200, %d and false", w.Code, n, w.missed, rows)
+			if n := strings.Count(w.Body.String(), "\n"); w.Code != 200 || n != rows || w.missed.Load() {
+				t.Errorf("status %d, %d results, request canceled: %v; want 200, %d and false", w.Code, n, w.missed.Load(), rows)
 			}
 		})
 	})
@@ -92,7 +93,7 @@ type deadlineRecorder struct {
 	*httptest.ResponseRecorder
 	mu       sync.Mutex
 	deadline time.Time
-	missed   bool // it has passed
+	missed   atomic.Bool // it has passed
 }
 
 func (d *deadlineRecorder) SetReadDeadline(t time.Time) error {
@@ -106,8 +107,9 @@ func (d *deadlineRecorder) SetReadDeadline(t time.Time) error {
 func (d *deadlineRecorder) late() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.missed = !d.deadline.IsZero() && !time.Now().Before(d.deadline)
-	return d.missed
+	late := !d.deadline.IsZero() && !time.Now().Before(d.deadline)
+	d.missed.Store(late)
+	return late
 }
 
 // slowBody is a body that continues, after its first part, with the same text every two
