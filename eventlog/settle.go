@@ -77,8 +77,10 @@ func (d *decider) settle(b Batch) Settled {
 			p = d.Products[c.Product]
 			p.ID = c.Product
 		}
-		if key := catalog.SKUKey(c.SKU()); !p.Exists() || key != catalog.SKUKey(p.SKU) {
-			p = p.WithFormerPrices(d.FormerOwners[key].PastPrices, d.now)
+		if len(d.FormerOwners) > 0 { // else no key is needed
+			if key := catalog.SKUKey(c.SKU()); !p.Exists() || key != catalog.SKUKey(p.SKU) {
+				p = p.WithFormerPrices(d.FormerOwners[key].PastPrices, d.now)
+			}
 		}
 		e, err := catalog.Decide(p, c, d.now)
 		if err == nil && e.Applied() {

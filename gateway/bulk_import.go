@@ -327,14 +327,13 @@ func (g *Gateway) identify(ctx context.Context, key string, rows []*importRow) e
 			continue
 		}
 		sku := catalog.SKUKey(*r.patch.SKU)
-		derived := productID(key, sku)
 		var ok bool
 		if r.id, ok = ids[*r.patch.SKU]; ok {
-			r.derived = key != "" && r.id == derived
+			r.derived = key != "" && r.id == productID(key, sku)
 			continue
 		}
 		if r.id, ok = created[sku]; !ok { // rows with the same new SKU share one new product
-			r.id, r.derived = derived, key != ""
+			r.id, r.derived = productID(key, sku), key != ""
 			created[sku] = r.id
 		}
 	}

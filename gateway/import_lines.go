@@ -231,12 +231,8 @@ func (r *lineReader) hold(l *importLine) error {
 	return nil
 }
 
-// setDeadline gives the next row its time to arrive. A body that is here has no deadline:
-// net/http would cancel its request while that waits for its commands.
+// setDeadline gives the next row its time to arrive.
 func (r *lineReader) setDeadline(now time.Time) {
-	if r.body != nil && r.body.whole.Load() {
-		return
-	}
 	r.body.setDeadline(now.Add(rowTimeout))
 	r.set = now
 }

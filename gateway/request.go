@@ -128,9 +128,11 @@ func (b *requestBody) release() {
 	}
 }
 
-// setDeadline sets the time until which reads of the body may wait; zero means forever.
+// setDeadline sets the time until which reads of the body may wait; zero means forever. A
+// body that was read to its end gets none: net/http would cancel its request, which may wait
+// for its commands.
 func (b *requestBody) setDeadline(deadline time.Time) {
-	if b != nil {
+	if b != nil && !b.whole.Load() {
 		_ = b.control.SetReadDeadline(deadline)
 	}
 }
@@ -141,8 +143,8 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if err != nil && !b.ended {
 		b.ended = true
 		if errors.Is(err, io.EOF) {
+			b.setDeadline(time.Time{})
 			b.whole.Store(true)
-			b.setDeadline(time.Time{}) // it would otherwise end the request while that waits for its command
 		}
 	}
 	return n, err

@@ -21,7 +21,6 @@ const slowRound = 100 * time.Millisecond
 type rounds struct {
 	produce func(*kgo.Record, func(*kgo.Record, error))
 	leader  func(partition) int32 // the broker, or -1 if it is unknown
-	slow    time.Duration         // slowRound, except in tests
 
 	mu      sync.Mutex
 	waiting []outgoing       // in the order of their arrival
@@ -57,7 +56,7 @@ func newRounds(client *kgo.Client) *rounds {
 			broker, _, _ := client.PartitionLeader(p.topic, p.number)
 			return broker
 		},
-		slow: slowRound, busy: map[int32]*round{},
+		busy: map[int32]*round{},
 	}
 }
 
@@ -115,7 +114,7 @@ func (r *rounds) start() {
 	for broker, t := range started {
 		if !r.closed {
 			r.busy[broker] = t
-			t.timer = time.AfterFunc(r.slow, func() { r.end(broker, t) })
+			t.timer = time.AfterFunc(slowRound, func() { r.end(broker, t) })
 		}
 	}
 }

@@ -22,7 +22,7 @@ func newFakeProducer() *fakeProducer {
 	f.rounds = &rounds{
 		produce: func(r *kgo.Record, done func(*kgo.Record, error)) { f.handed = append(f.handed, outgoing{r, done}) },
 		leader:  func(p partition) int32 { return f.leader[p.number] },
-		slow:    slowRound, busy: map[int32]*round{},
+		busy:    map[int32]*round{},
 	}
 	return f
 }

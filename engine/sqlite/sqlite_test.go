@@ -140,7 +140,6 @@ func TestOpen_earlierVersion(t *testing.T) {
 	}
 }
 
-// Operators read the fields of a product with the JSON operators of SQLite.
 func TestOpen_writeLock(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "catalog.db")
@@ -168,6 +167,7 @@ func TestOpen_writeLock(t *testing.T) {
 	}
 }
 
+// Operators read the fields of a product with the JSON operators of SQLite.
 func TestStore_readableData(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "catalog.db")

@@ -19,7 +19,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a round that hangs holds up all others",
-		file: "engine/kafka/rounds.go", old: "t.timer = time.AfterFunc(r.slow, func() { r.end(broker, t) })", new: "t.timer = time.NewTimer(r.slow)",
+		file: "engine/kafka/rounds.go", old: "t.timer = time.AfterFunc(slowRound, func() { r.end(broker, t) })", new: "t.timer = time.NewTimer(slowRound)",
 		pkg: "./engine/kafka", test: "TestRounds",
 	},
 	{
@@ -794,7 +794,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "what an earlier try of an import created counts as unchanged",
-		file: "gateway/bulk_import.go", old: "r.id, r.derived = derived, key != \"\"", new: "r.id, r.derived = newID(), key != \"\"",
+		file: "gateway/bulk_import.go", old: "r.id, r.derived = productID(key, sku), key != \"\"", new: "r.id, r.derived = newID(), key != \"\"",
 		pkg: "./gateway", test: "TestImport",
 	},
 	{
@@ -854,7 +854,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "an import whose body has arrived ends when its rows take long",
-		file: "gateway/import_lines.go", old: "if r.body != nil && r.body.whole.Load() {", new: "if r.body == nil {",
+		file: "gateway/request.go", old: "if b != nil && !b.whole.Load() {", new: "if b != nil {",
 		pkg: "./gateway", test: "TestImport_lateBody",
 	},
 	{
