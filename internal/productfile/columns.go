@@ -11,34 +11,39 @@ import (
 	"catalog"
 )
 
-// columnNames are names of columns in the files of shops and suppliers, without blanks, by
-// field. They are suggested for -map, and never read without it.
+// columnNames are other names of fields in the files of shops and suppliers, without blanks,
+// by field. They are suggested for -map, and never read without it.
 var columnNames = map[string]string{
-	"sku": `sku itemno itemnumber itemid itemcode articleno articlenumber articleid productcode productid productno productnumber productsku partnumber partno stockcode code ref reference
+	"sku": `itemno itemnumber itemid itemcode articleno articlenumber articleid productcode productid productno productnumber productsku partnumber partno stockcode code ref reference
 		artikelnummer artikelnr artnr artikelno artikel artikelid artikelcode bestellnummer bestellnr produktnummer produktnr materialnummer sachnummer referenz
 		refproduit refarticle referenceproduit referencearticle codearticle codeproduit codigo referencia codigoproducto codigoarticulo codice codicearticolo riferimento
 		indeks symbol kod kodproduktu varenummer varenr katalogovecislo urunkodu stokkodu артикул код 商品コード 商品番号 品番 商品编号 商品編號 货号 商品编码 상품코드 품번`,
-	"gtin": `gtin ean ean13 eancode eannummer gtin13 gtin14 upc isbn barcode strichcode codebarres codebarre codigodebarras codiceabarre codiceean streepjescode kodkreskowy kodean
+	"gtin": `ean ean13 eancode eannummer gtin13 gtin14 upc isbn barcode strichcode codebarres codebarre codigodebarras codiceabarre codiceean streepjescode kodkreskowy kodean
 		streckkod stregkode carovykod barkod штрихкод штрихкодean jan jancode 条码 條碼 バーコード 바코드`,
-	"name": `name title productname producttitle itemname articlename bezeichnung artikelbezeichnung produktbezeichnung produktname artikelname titel
+	"name": `title productname producttitle itemname articlename bezeichnung artikelbezeichnung produktbezeichnung produktname artikelname titel
 		designation nom titre libelle nomproduit nomduproduit nombre titulo nombreproducto denominación nome titolo denominazione nomeprodotto nomedoproduto naam productnaam
 		nazwa nazwaproduktu namn benamning produktnamn navn varenavn nazev nazevproduktu urunadi название наименование 商品名 商品名称 商品名稱 名称 品名 상품명`,
-	"brand": `brand brandname manufacturer vendor maker marke hersteller markenname marque fabricant marca fabricante produttore merk fabrikant marka producent
+	"brand": `brandname manufacturer vendor maker marke hersteller markenname marque fabricant marca fabricante produttore merk fabrikant marka producent
 		varumarke tillverkare maerke mærke znacka vyrobce бренд производитель ブランド メーカー 品牌 브랜드`,
-	"description": `description desc longdescription fulldescription details bodyhtml beschreibung produktbeschreibung artikelbeschreibung langtext langbeschreibung
+	"description": `desc longdescription fulldescription details bodyhtml beschreibung produktbeschreibung artikelbeschreibung langtext langbeschreibung
 		descriptif descriptionlongue descripción descrizione omschrijving beschrijving opis descricao beskrivning beskrivelse popis aciklama описание 説明 商品説明 描述 설명`,
-	"price": `price unitprice saleprice sellingprice listprice retailprice grossprice netprice regularprice preis verkaufspreis vkpreis vk bruttopreis nettopreis einzelpreis
+	"price": `unitprice saleprice sellingprice listprice retailprice grossprice netprice regularprice preis verkaufspreis vkpreis vk bruttopreis nettopreis einzelpreis
 		listenpreis preisbrutto preisnetto uvp prix prixttc prixht prixdevente prixunitaire tarif precio pvp precioventa prezzo prezzodivendita prijs verkoopprijs
 		cena cenabrutto cenanetto preco precovenda pris fiyat цена 価格 販売価格 价格 價格 售价 가격 판매가`,
 	"currency": `currency currencycode wahrung devise moneda divisa valuta waluta moeda mena parabirimi валюта 通貨 币种 통화`,
-	"category": `category categories categoryname categorypath producttype productcategory productgroup productcategories department kategorie kategorien warengruppe produktgruppe artikelgruppe
+	"category": `categories categoryname categorypath producttype productcategory productgroup productcategories department kategorie kategorien warengruppe produktgruppe artikelgruppe
 		categorie rayon famille famillesproduits categoria categorias familia kategoria kategori kategorier категория категории カテゴリ カテゴリー 分类 分類 카테고리`,
-	"tags": `tags tag keywords labels schlagworte schlagworter stichworte suchbegriffe motscles etiquettes etiquetas palabrasclave etichette trefwoorden tagi nyckelord теги タグ 标签 태그`,
+	"tags": `tag keywords labels schlagworte schlagworter stichworte suchbegriffe motscles etiquettes etiquetas palabrasclave etichette trefwoorden tagi nyckelord теги タグ 标签 태그`,
 }
 
-// fieldOfName is the field of each of columnNames.
+// fieldOfName is the field of each of columnNames and of each field's own name.
 var fieldOfName = func() map[string]string {
 	of := map[string]string{}
+	for i := range catalog.Fields {
+		if f := &catalog.Fields[i]; f.Kind != catalog.KindMap {
+			of[letters(f.Name)] = f.Name
+		}
+	}
 	for field, names := range columnNames {
 		for name := range strings.FieldsSeq(names) {
 			of[letters(name)] = field
