@@ -32,6 +32,9 @@ func Decide(p Product, c Command, now time.Time) (Event, error) {
 			// without a name.
 			return Event{}, &Refusal{Code: CodeNotFound, Reason: "there is no such product, and the row cannot create one: it has no name"}
 		}
+		if !p.Exists() && op.Patch.Amount == nil && op.Patch.Currency != nil {
+			return Event{}, Invalid("price.amount", "is missing, and a new product needs one")
+		}
 		return c.replace(p, op.Patch.Apply(p.ProductData), now)
 	case DeleteProduct:
 		if !p.Exists() {

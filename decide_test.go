@@ -45,6 +45,7 @@ func TestDecide(t *testing.T) {
 		{"patch to the same data", existing, catalog.PatchProduct{Patch: catalog.Patch{Name: ptr("Chair")}}, catalog.Condition{}, catalog.Unchanged, 3, nil},
 		{"patch a deleted product", deleted, catalog.PatchProduct{Patch: rename}, catalog.Condition{}, "", 0, catalog.ErrNotFound},
 		{"patch or create, without a price", absent, catalog.PatchProduct{Patch: rename, Create: true}, catalog.Condition{}, "", 0, catalog.ErrInvalid},
+		{"patch or create, with a currency alone", absent, catalog.PatchProduct{Patch: catalog.Patch{Name: ptr("Lamp"), Currency: ptr("EUR")}, Create: true}, catalog.Condition{}, "", 0, catalog.ErrInvalid},
 		{"patch or create, without a name", absent, catalog.PatchProduct{Patch: catalog.Patch{Amount: &catalog.Decimal{Units: 1}, Currency: ptr("EUR")}, Create: true}, catalog.Condition{}, "", 0, catalog.ErrNotFound},
 		{"patch or create, with name and price", absent, catalog.PatchProduct{Patch: catalog.Patch{Name: ptr("Lamp"), Amount: &catalog.Decimal{Units: 1}, Currency: ptr("EUR")}, Create: true}, catalog.Condition{}, catalog.Created, 1, nil},
 		{"patch to a price with too many digits for its currency", existing, catalog.PatchProduct{Patch: catalog.Patch{Currency: ptr("JPY"), Amount: &catalog.Decimal{Nanos: 5e8}}}, catalog.Condition{}, "", 0, catalog.ErrInvalid},

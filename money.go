@@ -91,6 +91,8 @@ func (m Money) Amount() string { return m.text(CurrencyDigits(m.Currency)) }
 func (m Money) validate(r *Refusal) {
 	n := CurrencyDigits(m.Currency)
 	switch {
+	case m == Money{}:
+		r.Add("price", `is missing; give an amount and a currency, such as {"amount": "149.90", "currency": "EUR"}`)
 	case m.Currency == "":
 		r.Add("price.currency", "is missing; give an ISO 4217 code such as EUR")
 	case n < 0:

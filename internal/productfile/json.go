@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -184,20 +183,13 @@ func (e *entriesOf) next() (Row, jsonRecord) {
 	return e.row, o
 }
 
-// commaAtEnd matches a comma behind the last member of an object or entry of a list.
-var commaAtEnd = regexp.MustCompile(`,\s*[}\]]`)
-
 // notJSON returns the error of the server's rules for the text of an object, said of a row.
-func notJSON(err error, raw []byte) error {
+func notJSON(err error) error {
 	var refusal *catalog.Refusal
-	if !errors.As(err, &refusal) || len(refusal.Fields) != 1 || refusal.Fields[0].Field != "body" {
+	if !errors.As(err, &refusal) || len(refusal.Fields) != 1 || refusal.Fields[0].Field != "row" {
 		return err
 	}
-	err = fmt.Errorf("the row %s", refusal.Fields[0].Reason)
-	if commaAtEnd.Match(raw) {
-		err = fmt.Errorf("%w; JSON has no comma before } or ]", err)
-	}
-	return err
+	return fmt.Errorf("the row %s", refusal.Fields[0].Reason)
 }
 
 // cell returns the member at a path. Names are compared without case and blanks if none

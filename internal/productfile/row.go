@@ -148,7 +148,7 @@ func (r *Reader) jsonRow(row *Row) {
 		check = wire.CheckText // the object is not ours, and may be of any size
 	}
 	if err := check(row.Raw); err != nil {
-		row.Err = notJSON(err, row.Raw)
+		row.Err = notJSON(err)
 		return
 	}
 	o, err := parseJSON(row.Raw)

@@ -69,6 +69,11 @@ func normalizeOrKeep(f *catalog.Field, s string) string {
 	return s
 }
 
+// onlyInvisible reports whether a text has no character that one sees, except ASCII's blanks.
+func onlyInvisible(s string) bool {
+	return s == "" || !isASCII(s) && strings.TrimSpace(strings.Map(withoutJoiners, s)) == ""
+}
+
 func isASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] >= 0x80 {

@@ -31,7 +31,7 @@ func TestNormalizeText(t *testing.T) {
 		}
 	})
 	t.Run("a text of invisible characters is refused, and does not clear the field", func(t *testing.T) {
-		for _, body := range []string{`{"sku":"A","category":"\u200b"}`, `{"sku":"\u200b","name":"x"}`, `{"sku":"A","tags":["\u200b"]}`, `{"sku":"A","attributes":{"\u200b":"x"}}`, `{"sku":"A","attributes":{"e\u0301":"x","é":"y"}}`} {
+		for _, body := range []string{`{"sku":"A","category":"\u200b"}`, `{"sku":"A","name":"\u200b \ufe0f"}`, `{"sku":"A","brand":"\u2060"}`, `{"sku":"\u200b","name":"x"}`, `{"sku":"A","tags":["\u200b"]}`, `{"sku":"A","attributes":{"\u200b":"x"}}`, `{"sku":"A","attributes":{"e\u0301":"x","é":"y"}}`} {
 			if _, p, err := wire.ParseRow([]byte(body)); err == nil {
 				t.Errorf("%s = %+v; want a refusal", body, p)
 			}

@@ -34,7 +34,7 @@ const (
 // ParseProductData parses a product as a client writes it. Its error is a
 // *catalog.Refusal that lists every bad field.
 func ParseProductData(body []byte) (catalog.ProductData, error) {
-	o, err := parseObject(body)
+	o, err := parseObject("body", body)
 	if err != nil {
 		return catalog.ProductData{}, err
 	}
@@ -43,6 +43,9 @@ func ParseProductData(body []byte) (catalog.ProductData, error) {
 	if attributes, ok := o["attributes"].(object); ok {
 		attributes.refuseNulls(r, "attributes.")
 	}
+	if price, ok := o["price"].(object); ok {
+		price.requirePrice(r)
+	}
 	d := o.patch(r).Apply(catalog.ProductData{})
 	return d, merge(r, d.Validate())
 }
@@ -50,7 +53,7 @@ func ParseProductData(body []byte) (catalog.ProductData, error) {
 // ParsePatch parses a JSON merge patch on a product. Its error is a
 // *catalog.Refusal that lists every field that is invalid for any product.
 func ParsePatch(body []byte) (catalog.Patch, error) {
-	o, err := parseObject(body)
+	o, err := parseObject("body", body)
 	if err != nil {
 		return catalog.Patch{}, err
 	}
@@ -62,7 +65,7 @@ func ParsePatch(body []byte) (catalog.Patch, error) {
 // ParseRow parses a line of an import: a merge patch with an id, an SKU or both,
 // which identify the product. The id is zero when the line has none.
 func ParseRow(body []byte) (id catalog.ID, p catalog.Patch, err error) {
-	o, err := parseObject(body)
+	o, err := parseObject("row", body)
 	if err != nil {
 		return id, p, err
 	}
@@ -83,7 +86,7 @@ func ParseRow(body []byte) (id catalog.ID, p catalog.Patch, err error) {
 // ParseRestore parses the body of a restore request and returns the version to
 // restore.
 func ParseRestore(body []byte) (version int64, err error) {
-	o, err := parseObject(body)
+	o, err := parseObject("body", body)
 	if err != nil {
 		return 0, err
 	}
@@ -106,7 +109,7 @@ func ParseRestore(body []byte) (version int64, err error) {
 // ParseVoidPrice parses the body of a request to mark a past price as a mistake. Its
 // error is a *catalog.Refusal that lists every bad field.
 func ParseVoidPrice(body []byte) (catalog.VoidPrice, error) {
-	o, err := parseObject(body)
+	o, err := parseObject("body", body)
 	if err != nil {
 		return catalog.VoidPrice{}, err
 	}
@@ -114,8 +117,13 @@ func ParseVoidPrice(body []byte) (catalog.VoidPrice, error) {
 	var v catalog.VoidPrice
 	if price, ok := o.take("price"); !ok {
 		r.Add("price", `is missing; give the mistaken price, such as {"amount": "1.00", "currency": "EUR"}`)
-	} else if amount, currency := readPrice(r, "price", price); amount != nil && currency != nil {
-		v.Price = catalog.Money{Decimal: *amount, Currency: *currency}
+	} else {
+		if price, ok := price.(object); ok {
+			price.requirePrice(r)
+		}
+		if amount, currency := readPrice(r, "price", price); amount != nil && currency != nil {
+			v.Price = catalog.Money{Decimal: *amount, Currency: *currency}
+		}
 	}
 	if reason, ok := o.take("reason"); !ok {
 		r.Add("reason", "is missing; say why the price was a mistake")
@@ -127,14 +135,16 @@ func ParseVoidPrice(body []byte) (catalog.VoidPrice, error) {
 }
 
 // merge returns a refusal with the fields of r and those of err, a refusal by
-// validation. It leaves out the fields that r already lists as unreadable.
+// validation. It leaves out the fields that r already lists as unreadable, and a price of
+// which r lists a member.
 func merge(r *catalog.Refusal, err error) error {
 	var more *catalog.Refusal
 	if errors.As(err, &more) {
 		unreadable := slices.Clone(r.Fields)
 		r.Merge(more, func(f catalog.FieldError) bool {
 			return slices.ContainsFunc(unreadable, func(g catalog.FieldError) bool {
-				return f.Field == g.Field || strings.HasPrefix(f.Field, g.Field+".") || strings.HasPrefix(f.Field, g.Field+"[")
+				return f.Field == g.Field || strings.HasPrefix(f.Field, g.Field+".") || strings.HasPrefix(f.Field, g.Field+"[") ||
+					f.Field == "price" && strings.HasPrefix(g.Field, "price.")
 			})
 		})
 	}
@@ -159,6 +169,19 @@ func (o object) refuseNulls(r *catalog.Refusal, path string) {
 			delete(o, k)
 			r.Add(path+k, "must not be null; leave it out if it has no value")
 		}
+	}
+}
+
+// requirePrice adds the member that the price o lacks to r. In a patch, amount or currency
+// can change alone. A price that lacks both is missing, says [catalog.ProductData.Validate].
+func (o object) requirePrice(r *catalog.Refusal) {
+	_, amount := o["amount"]
+	_, currency := o["currency"]
+	switch {
+	case currency && !amount:
+		r.Add("price.amount", `is missing; give a decimal number in a string, such as "149.90"`)
+	case amount && !currency:
+		r.Add("price.currency", "is missing; give an ISO 4217 code such as EUR")
 	}
 }
 
@@ -208,7 +231,7 @@ func normalized(r *catalog.Refusal, f *catalog.Field, s *string) *string {
 		return nil
 	}
 	n := NormalizeText(f, *s)
-	if n == "" && *s != "" { // an empty text would clear the field
+	if *s != "" && onlyInvisible(n) { // an empty text would clear the field
 		r.Add(f.Name, "must not be blank: it has only invisible characters")
 		return nil
 	}
@@ -324,54 +347,49 @@ func typeName(v any) string {
 	return "an object"
 }
 
-// CheckText returns an error for JSON whose texts encoding/json would change: text that is
-// not UTF-8, and half of a surrogate pair.
-func CheckText(body []byte) error {
+// CheckText returns an error for the JSON of a row whose texts encoding/json would change:
+// text that is not UTF-8, and half of a surrogate pair.
+func CheckText(row []byte) error { return checkText("row", row) }
+
+func checkText(what string, body []byte) error {
 	if !utf8.Valid(body) {
-		return catalog.Invalid("body", "is not valid UTF-8")
+		return catalog.Invalid(what, "is not valid UTF-8")
 	}
 	if at := loneSurrogate(body); at >= 0 {
-		return catalog.Invalid("body", fmt.Sprintf("has %s without the other half of its surrogate pair, at %s", body[at:at+6], location(body, int64(at))))
+		return catalog.Invalid(what, fmt.Sprintf("has %s without the other half of its surrogate pair, at %s", body[at:at+6], location(body, at)))
 	}
 	return nil
 }
 
-// CheckObject returns what is wrong with a body that must be exactly one JSON object
-// without a repeated member.
-func CheckObject(body []byte) error {
-	_, err := parseObject(body)
+// CheckObject returns what is wrong with a row that must be exactly one JSON object without
+// a repeated member.
+func CheckObject(row []byte) error {
+	_, err := parseObject("row", row)
 	return err
 }
 
-// parseObject parses body, which must be exactly one JSON object.
-func parseObject(body []byte) (object, error) {
-	if err := CheckText(body); err != nil {
+// parseObject parses body, which must be exactly one JSON object. A byte-order mark is
+// ignored. Errors of the whole name it what.
+func parseObject(what string, body []byte) (object, error) {
+	if err := checkText(what, body); err != nil {
 		return nil, err
 	}
+	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
 	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, catalog.Invalid("body", "is empty; send a JSON object")
+		return nil, catalog.Invalid(what, "is empty; send a JSON object")
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	values := 0
-	v, err := parseValue(d, 0, &values)
-	if err == nil {
-		if _, e := d.Token(); !errors.Is(e, io.EOF) {
-			err = catalog.Invalid("body", fmt.Sprintf("has data after the end of the object, at %s", location(body, d.InputOffset())))
-		}
+	p := parser{what: what, body: body, tokens: json.NewDecoder(bytes.NewReader(body))}
+	p.tokens.UseNumber()
+	v, err := p.value(0)
+	if err != nil {
+		return nil, err
 	}
-	var refusal *catalog.Refusal
-	switch {
-	case errors.As(err, &refusal):
-		return nil, refusal
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, catalog.Invalid("body", "is cut off: the JSON object does not end")
-	case err != nil:
-		return nil, catalog.Invalid("body", fmt.Sprintf("is not JSON: %s, at %s", strings.TrimPrefix(err.Error(), "json: "), location(body, d.InputOffset())))
+	if _, err := p.tokens.Token(); !errors.Is(err, io.EOF) {
+		return nil, catalog.Invalid(what, "has data after the end of the object, at "+location(body, int(p.tokens.InputOffset())))
 	}
 	o, ok := v.(object)
 	if !ok {
-		return nil, catalog.Invalid("body", "must be a JSON object, not "+typeName(v))
+		return nil, catalog.Invalid(what, "must be a JSON object, not "+typeName(v))
 	}
 	return o, nil
 }
@@ -415,57 +433,103 @@ func escapedUnit(b []byte) rune {
 	return rune(unit)
 }
 
-// location returns the line and the column of an offset in body, from 1.
-func location(body []byte, offset int64) string {
-	before := body[:min(int(offset), len(body))]
-	line := bytes.Count(before, []byte("\n")) + 1
-	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
-	return "line " + strconv.Itoa(line) + ", column " + strconv.Itoa(column)
+// parser parses the values of a JSON text.
+type parser struct {
+	what   string // the text, in errors
+	body   []byte
+	tokens *json.Decoder
+	values int    // number of values so far
+	path   []step // to the present value
 }
 
-// parseValue parses the next value: an object, a []any, a string, a json.Number,
-// a bool or nil, and adds the number of values in it to values. It refuses duplicate
-// names, deep nesting and very many values, which encoding/json accepts.
-func parseValue(d *json.Decoder, depth int, values *int) (any, error) {
+// step leads to a member of an object or, without a name, to an entry of a list.
+type step struct {
+	name  string
+	index int
+}
+
+// value parses the next value: an object, a []any, a string, a json.Number, a bool or nil.
+// It refuses duplicate names, deep nesting and very many values, which encoding/json accepts.
+func (p *parser) value(depth int) (any, error) {
 	if depth > maxDepth {
-		return nil, catalog.Invalid("body", fmt.Sprintf("is nested deeper than %d levels", maxDepth))
+		return nil, catalog.Invalid(p.what, fmt.Sprintf("is nested deeper than %d levels", maxDepth))
 	}
-	if *values++; *values > maxValues {
-		return nil, catalog.Invalid("body", fmt.Sprintf("has more than %d values; no product needs so many", maxValues))
+	if p.values++; p.values > maxValues {
+		return nil, catalog.Invalid(p.what, fmt.Sprintf("has more than %d values; no product needs so many", maxValues))
 	}
-	t, err := d.Token()
+	want := expectValue
+	if len(p.path) > 0 && p.path[len(p.path)-1].name != "" {
+		want = expectColon
+	}
+	t, err := p.token(want)
 	if err != nil {
 		return nil, err
 	}
 	switch t {
 	case json.Delim('{'):
 		o := object{}
-		for d.More() {
-			k, err := d.Token()
+		for p.tokens.More() {
+			k, err := p.token(expectName)
 			if err != nil {
 				return nil, err
 			}
 			name := k.(string) // the decoder accepts only strings here
+			p.path = append(p.path, step{name: name})
 			if _, ok := o[name]; ok {
-				return nil, catalog.Invalid(fmt.Sprintf("%.80s", name), "is given twice")
+				return nil, catalog.Invalid(p.place(), "is given twice")
 			}
-			if o[name], err = parseValue(d, depth+1, values); err != nil {
+			if o[name], err = p.value(depth + 1); err != nil {
 				return nil, err
 			}
+			p.path = p.path[:len(p.path)-1]
 		}
-		_, err = d.Token()
+		_, err = p.token(expectEnd)
 		return o, err
 	case json.Delim('['):
 		list := []any{}
-		for d.More() {
-			v, err := parseValue(d, depth+1, values)
+		for p.tokens.More() {
+			p.path = append(p.path, step{index: len(list)})
+			v, err := p.value(depth + 1)
 			if err != nil {
 				return nil, err
 			}
 			list = append(list, v)
+			p.path = p.path[:len(p.path)-1]
 		}
-		_, err = d.Token()
+		_, err = p.token(expectEnd)
 		return list, err
 	}
 	return t, nil
+}
+
+// place returns the path to the present value, such as price.amount, and "" for the whole.
+func (p *parser) place() string {
+	var b strings.Builder
+	for i, s := range p.path {
+		switch {
+		case s.name == "":
+			fmt.Fprintf(&b, "[%d]", s.index)
+		case i > 0:
+			b.WriteByte('.')
+		}
+		b.WriteString(s.name)
+	}
+	return fmt.Sprintf("%.80s", b.String())
+}
+
+// token returns the next token of the text, or an error that says where it ends to be JSON.
+func (p *parser) token(want expected) (json.Token, error) {
+	t, err := p.tokens.Token()
+	switch {
+	case err == nil:
+		return t, nil
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, catalog.Invalid(p.what, "is cut off: the JSON object does not end")
+	}
+	at, reason := describeSyntax(p.body, int(p.tokens.InputOffset()), want)
+	where := location(p.body, at)
+	if in := p.place(); in != "" {
+		where += " (in " + in + ")"
+	}
+	return nil, catalog.Invalid(p.what, fmt.Sprintf("is not JSON at %s: %s", where, reason))
 }

@@ -71,6 +71,21 @@ func TestParseProductData(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a price needs an amount and a currency, and one that is missing is one error", func(t *testing.T) {
+		for price, want := range map[string]string{
+			``: "price is missing;", `,"price":{}`: "price is missing;", `,"price":null`: "price must not be null;",
+			`,"price":{"currency":"EUR"}`: "price.amount is missing;", `,"price":{"amount":"0"}`: "price.currency is missing;",
+			`,"price":{"amount":5}`: "price.currency is missing; give an ISO 4217 code such as EUR; price.amount must be",
+		} {
+			_, err := wire.ParseProductData([]byte(`{"name":"Chair"` + price + `}`))
+			if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Count(err.Error(), "is missing") > 1 {
+				t.Errorf("%s = %v; want %s", price, err, want)
+			}
+		}
+		if _, err := wire.ParseVoidPrice([]byte(`{"reason":"x","price":{"currency":"EUR"}}`)); err == nil || !strings.HasPrefix(err.Error(), "price.amount is missing") {
+			t.Errorf("ParseVoidPrice = %v; want price.amount", err)
+		}
+	})
 	t.Run("half of a surrogate pair is refused", func(t *testing.T) {
 		for _, bad := range []string{`\ud83d`, `\uDE00`, `\ude00\ud83d`, `a\ud83db`, `\ud83d\ud83d\ude00`, `\\\ud83d`, `\ud83d\n`} {
 			if d, err := wire.ParseProductData([]byte(`{"name":"` + bad + `","price":{"amount":"1","currency":"EUR"}}`)); err == nil {

@@ -210,7 +210,7 @@ func TestImport_errors(t *testing.T) {
 			[]string{"5 rows: 2 created, 0 updated, 0 unchanged, 3 refused", "line 3: Not found: there is no such product, and the row cannot create one: it has no name", "line 4: column price", `line 5: column price: price "10.005" can be`}},
 		{"a missing column: the message lists the columns", "a.csv", "id;title\n", []string{"-delimiter", ";", "-map", "sku=number"}, 1, []string{`no column "number"`, "id, title", "nothing was sent"}},
 		{"a quote that does not close", "a.csv", "sku,name,price,currency\nA,\"Chair,10,EUR\nB,Lamp,10,EUR\n", nil, 1, []string{"line 2: a quoted cell does not end", "1 created"}},
-		{"a row without its last cells", "a.csv", "sku,name,price,currency\nX,Chair\nY,Lamp,10,EUR\n", nil, 1, []string{"line 2: The request is not valid; price.currency is missing", "1 created"}},
+		{"a row without its last cells", "a.csv", "sku,name,price,currency\nX,Chair\nY,Lamp,10,EUR\n", nil, 1, []string{"line 2: The request is not valid; price is missing", "1 created"}},
 		{"Latin-1", "a.csv", "sku,name,price,currency\nZ,Caf\xe9,10,EUR\n", nil, 0, []string{"encoding windows-1252", "1 created"}},
 		{"UTF-16", "a.csv", "\xff\xfes\x00k\x00u\x00", nil, 1, []string{"encoding utf-16le", "no row with a product"}},
 		{"an empty file", "a.csv", "", nil, 1, []string{"the file is empty"}},

@@ -538,6 +538,16 @@ var mutants = []mutant{
 		pkg: "./internal/wire", test: "TestParseProductData",
 	},
 	{
+		bug:  "a price without an amount is zero",
+		file: "internal/wire/parse.go", old: "case currency && !amount:", new: "case false:",
+		pkg: "./internal/wire", test: "TestParseProductData",
+	},
+	{
+		bug:  "a name that one cannot see is stored",
+		file: "internal/wire/parse.go", old: "*s != \"\" && onlyInvisible(n)", new: "*s != \"\" && n == \"\"",
+		pkg: "./internal/wire", test: "TestNormalizeText",
+	},
+	{
 		bug:  "half of a surrogate pair is stored as another character",
 		file: "internal/wire/parse.go", old: "at := loneSurrogate(body); at >= 0", new: "at := loneSurrogate(body); at > len(body)",
 		pkg: "./internal/wire", test: "TestParseProductData",
