@@ -10,7 +10,7 @@ import (
 
 // RestoreProduct handles POST /api/v1/products/{id}/restore. It sends a
 // PutProduct command with the data of the old version, so a repeated request has
-// the same fingerprint.
+// the same fingerprint. The version may be older than the form of stored texts.
 func (g *Gateway) RestoreProduct(c *echo.Context, id api.ID, params api.RestoreProductParams) error {
 	condition, err := parseIfMatch(params.IfMatch)
 	if err != nil {
@@ -32,6 +32,6 @@ func (g *Gateway) RestoreProduct(c *echo.Context, id api.ID, params api.RestoreP
 		return catalog.Invalid("version", "is a deletion; choose an earlier version")
 	}
 	return g.write(c, catalog.Command{
-		ID: commandID(c, params.IdempotencyKey), Product: catalog.ID(id), If: condition, Op: catalog.PutProduct{Data: e.Product.ProductData},
+		ID: commandID(c, params.IdempotencyKey), Product: catalog.ID(id), If: condition, Op: catalog.PutProduct{Data: wire.NormalizeData(e.Product.ProductData)},
 	}, params.Prefer, params.IdempotencyKey)
 }

@@ -10,7 +10,8 @@ import (
 )
 
 func TestRestore(t *testing.T) {
-	url := serve(t, &system{})
+	s := &system{}
+	url := serve(t, s)
 	id := catalog.DerivedID("old").String()
 	path := url + "/api/v1/products/" + id
 	put := func(path, name, sku string) {
@@ -61,6 +62,17 @@ func TestRestore(t *testing.T) {
 		put(url+"/api/v1/products/"+catalog.DerivedID("other").String(), "Other", "A")
 		if w, body := call(t, "POST", path+"/restore", `{"version":1}`); w.StatusCode != http.StatusConflict || !strings.Contains(body, "sku_taken") {
 			t.Errorf("response %d %s", w.StatusCode, body)
+		}
+	})
+	t.Run("a version of before texts were normalized", func(t *testing.T) {
+		path := url + "/api/v1/products/" + catalog.DerivedID("earlier").String()
+		put(path, "One", "E")
+		s.mu.Lock()
+		s.events[len(s.events)-1].Product.Name = "Cafe\u0301"
+		s.mu.Unlock()
+		put(path, "Two", "E")
+		if w, body := call(t, "POST", path+"/restore", `{"version":1}`); w.StatusCode != http.StatusOK || !strings.Contains(body, "Café") {
+			t.Errorf("response %d %s; want the name in composed form", w.StatusCode, body)
 		}
 	})
 }

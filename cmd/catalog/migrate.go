@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -84,7 +85,16 @@ func migrate(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Printf("kafka: topics are up to date, with %d partitions\n", log.Shards())
-	return normalizeTexts(ctx, products, log, log.Shards(), settleTimeout, func(line string) { fmt.Println("products:", line) })
+	report := func(line string) { fmt.Println("products:", line) }
+	changed, err := normalizer{products, log, log.Shards(), "catalog migrate", settleTimeout, report}.run(ctx)
+	if changed > 0 {
+		report(fmt.Sprintf("the texts of %d products are normalized", changed))
+	}
+	if errors.Is(err, errNotSettled) {
+		report(fmt.Sprintf("%v; run catalog migrate again when writers run, to normalize the texts of the other products", errNotSettled))
+		return nil
+	}
+	return err
 }
 
 // planMigration prints what a migration would do.

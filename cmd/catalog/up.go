@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -98,6 +99,7 @@ func runUp(ctx context.Context, fs *flag.FlagSet, cfg upCfg, out, logs io.Writer
 	p.Ready = func(ctx context.Context, adminAddr string, took time.Duration) {
 		url := "http://" + httpAddr.String()
 		printBanner(out, url, adminAddr, cfg.engines.Data, took)
+		normalizeStored(ctx, e, p.Telemetry.Log)
 		if cfg.demo > 0 {
 			if err := demo(ctx, client.New(url), cfg.demo, out); err != nil && ctx.Err() == nil {
 				p.Telemetry.Log.Error("demo products not created", "err", err)
@@ -105,6 +107,32 @@ func runUp(ctx context.Context, fs *flag.FlagSet, cfg upCfg, out, logs io.Writer
 		}
 	}
 	return p.Run(ctx, slices.Concat([]daemon.Part{grpcPart, writerPart}, readerParts, gatewayParts)...)
+}
+
+// normalizeStored normalizes the texts that earlier versions have stored, while clients
+// are served: once in the file of the data folder, and at each start in PostgreSQL, which
+// programs of an earlier version may write to as well.
+func normalizeStored(ctx context.Context, e local.Engines, log *slog.Logger) {
+	n := normalizer{e.Store, e.Log, e.Log.Shards(), "catalog up", settleTimeout, func(line string) {
+		log.WarnContext(ctx, "texts of a product not normalized", "reason", line)
+	}}
+	run := n.run
+	if e.SQLite != nil {
+		run = func(ctx context.Context) (int, error) {
+			ends, err := e.Log.CommandEnds(ctx)
+			if err != nil {
+				return 0, err
+			}
+			return n.once(ctx, e.SQLite, ends)
+		}
+	}
+	changed, err := run(ctx)
+	if changed > 0 {
+		log.InfoContext(ctx, "texts of stored products normalized", "changed", changed)
+	}
+	if err != nil && ctx.Err() == nil {
+		log.WarnContext(ctx, "texts of stored products not normalized; the next start continues", "err", err)
+	}
 }
 
 func printBanner(out io.Writer, url, adminAddr, data string, took time.Duration) {

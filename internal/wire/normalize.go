@@ -9,6 +9,10 @@ import (
 	"catalog"
 )
 
+// TextForm is the version of the form that NormalizeText gives texts. A change that gives
+// stored texts another form raises it.
+const TextForm = 1
+
 // NormalizeText returns a text of a field as the catalogue stores it: in Unicode's
 // composed form (NFC), so that texts that look alike are alike. SKUs and GTINs,
 // categories, tags and names of attributes, which identify something, lose their invisible

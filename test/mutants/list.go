@@ -158,6 +158,26 @@ var mutants = []mutant{
 		pkg: "./cmd/catalog", test: "TestNormalizeTexts",
 	},
 	{
+		bug:  "texts of a file that are normalized in part count as normalized",
+		file: "cmd/catalog/normalize.go", old: "	if changed, err = n.run(ctx); err != nil {\n", new: "	if changed, err = n.run(ctx); err != nil && changed > 0 {\n",
+		pkg: "./cmd/catalog", test: "TestNormalizeTexts",
+	},
+	{
+		bug:  "texts of a file are normalized before the commands that an earlier process has left",
+		file: "cmd/catalog/normalize.go", old: "st.Offset >= end, err", new: "st.Offset >= 0, err",
+		pkg: "./cmd/catalog", test: "TestNormalizeTexts",
+	},
+	{
+		bug:  "a product that a client changes while texts are normalized keeps its texts",
+		file: "cmd/catalog/normalize.go", old: "		if attempts > 1 {\n", new: "		if attempts > maxNormalizeAttempts {\n",
+		pkg: "./cmd/catalog", test: "TestNormalizeTexts",
+	},
+	{
+		bug:  "a version that is restored brings texts back that are not normalized",
+		file: "gateway/restore.go", old: "wire.NormalizeData(e.Product.ProductData)", new: "e.Product.ProductData",
+		pkg: "./gateway", test: "TestRestore",
+	},
+	{
 		bug:  "If-Match is ignored",
 		file: "decide.go", old: "c.Version != 0 && c.Version != p.Version && ", new: "c.Version < 0 && ",
 		pkg: ".", test: "Test.*",

@@ -55,9 +55,11 @@ func (c *Config) StoreFlags(fs *flag.FlagSet) {
 type Engines struct {
 	Log   *kafka.Log
 	Store writer.Store
-	View  projection.View
-	Cache reader.Cache // nil without Redis: the local view is fast enough without a cache
-	Index reader.Index
+	// SQLite is Store if it is in the data folder, and nil otherwise.
+	SQLite *sqlite.Store
+	View   projection.View
+	Cache  reader.Cache // nil without Redis: the local view is fast enough without a cache
+	Index  reader.Index
 }
 
 // Open opens all engines, and creates the topics and tables that are missing.
@@ -77,7 +79,10 @@ func Open(ctx context.Context, s *engines.Set, cfg Config) (e Engines, err error
 	if err != nil {
 		return e, err
 	}
-	if e.Store, err = openMigrated(ctx, s, cfg, db); err != nil {
+	if cfg.Postgres.URL == "" {
+		e.SQLite = sqlite.NewStore(db)
+		e.Store = e.SQLite
+	} else if e.Store, err = openMigrated(ctx, s, cfg.Postgres); err != nil {
 		return e, err
 	}
 	if err := e.Store.InitShards(ctx, e.Log.Shards()); err != nil {
@@ -97,16 +102,13 @@ func Open(ctx context.Context, s *engines.Set, cfg Config) (e Engines, err error
 	return e, err
 }
 
-// openMigrated returns the store in PostgreSQL, with its tables updated, or in db.
-func openMigrated(ctx context.Context, s *engines.Set, cfg Config, db *sqlite.DB) (writer.Store, error) {
-	if cfg.Postgres.URL == "" {
-		return sqlite.NewStore(db), nil
-	}
+// openMigrated returns the store in PostgreSQL, with its tables updated.
+func openMigrated(ctx context.Context, s *engines.Set, cfg postgres.Config) (writer.Store, error) {
 	report := func(line string) { s.Log.InfoContext(ctx, "tables are being migrated", "progress", line) }
-	if err := postgres.Migrate(ctx, cfg.Postgres.URL, report); err != nil {
+	if err := postgres.Migrate(ctx, cfg.URL, report); err != nil {
 		return nil, err
 	}
-	return store.Open(ctx, s, cfg.Postgres)
+	return store.Open(ctx, s, cfg)
 }
 
 // OpenStore opens the log and the store for a repair. It creates nothing: the data
@@ -183,7 +185,7 @@ func openSQLite(ctx context.Context, s *engines.Set, dir *embedded.Dir) (*sqlite
 	}
 	s.OnClose(func() { db.Close() })
 	if clashes := db.Clashes(); len(clashes) > 0 {
-		s.Log.WarnContext(ctx, "products have SKUs that differ only in case from those of others; give each another SKU", "products", clashes)
+		s.Log.WarnContext(ctx, "products have SKUs that differ only in case from those of others; give each another SKU", "products", fmt.Sprint(clashes))
 	}
 	s.AddCheck("sqlite", db.Ping)
 	return db, nil
