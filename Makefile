@@ -124,6 +124,7 @@ spec: ## check the models of the write path and the cache exhaustively, and that
 .PHONY: nightly
 nightly: engines-up ## long runs: full-size randomised tests, 100,000 chaos commands, mutants, all alerts (2 hours)
 	CATALOG_TEST_FULL=1 go test -race -count=1 -timeout 60m ./...
+	CATALOG_TEST_FULL=1 $(MAKE) test-real
 	go run ./test/chaos -commands 100000 -rate 450 -products 1500
 	go run ./test/chaos -commands 3000 -kills 0 -crashes 3
 	go run ./test/chaos -commands 20000 -kills 0 -network 6 -freezes 10 -pairs 20 -disks 2 -truncations 4
