@@ -328,7 +328,7 @@ func TestSearch_reference(t *testing.T) {
 		"made-up furniture": func() []catalog.Product { return furniture(t, "../../examples/furniture.csv") },
 		"generated products": func() []catalog.Product {
 			c := newCatalogue()
-			all := c.products(600)
+			all := c.products(300)
 			for i := range all {
 				p := &all[i]
 				p.Price.Units %= 40 // many products have the same price

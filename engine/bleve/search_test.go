@@ -34,7 +34,7 @@ func similarWords(r *rand.Rand, n int) []catalog.Product {
 
 func TestSearch_termLimit(t *testing.T) {
 	x := open(t, "")
-	all := similarWords(rand.New(rand.NewPCG(1, 2)), 10_000)
+	all := similarWords(rand.New(rand.NewPCG(1, 2)), 5_000)
 	all[0].Name = "aaaa baaa caaa daaa eaaa faaa gaaa haaa iaaa jaaa zzyzx" // its words come first among those with their prefixes
 	for i := 0; i < len(all); i += 1_000 {
 		apply(t, x, int64(i), all[i:i+1_000]...)
