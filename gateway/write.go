@@ -165,7 +165,7 @@ func (g *Gateway) submit(ctx context.Context, cmd catalog.Command, repeated bool
 		case rpc.CodeOf(err) != catalog.CodeNotFound:
 			// The writer does not respond. Sending is safe all the same: a command is
 			// settled once, however often it is sent.
-			g.logger.WarnContext(ctx, "receipt not read before a command is sent", "command", cmd.ID, "err", err)
+			g.logger.WarnContext(ctx, "receipt not read before a command is sent", "command", cmd.ID.String(), "err", err)
 		}
 	}
 	if err := g.send(ctx, cmd); err != nil {

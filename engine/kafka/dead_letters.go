@@ -21,12 +21,18 @@ const numberHeader = "dead-letter-number"
 // added here need the rest.
 const maxDeadLetterBytes = 900_000
 
+// maxCauseBytes is the size at which the cause of a dead letter is cut off. A cause can
+// quote the record, and is a header of the record that is published.
+const maxCauseBytes = 1_000
+
 // deadLetter returns the dead letter of a record that cannot be decoded.
 func deadLetter(r *kgo.Record, cause error) eventlog.DeadLetter {
+	text := cause.Error()
+	text = text[:min(len(text), maxCauseBytes)]
 	d := eventlog.DeadLetter{
 		Position: catalog.Position{Shard: r.Partition}, Offset: r.Offset,
 		// Not every store can hold invalid UTF-8 or NUL.
-		Cause: strings.ReplaceAll(strings.ToValidUTF8(cause.Error(), "\uFFFD"), "\x00", "\uFFFD"),
+		Cause: strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD"),
 		Key:   r.Key, Value: r.Value, Size: len(r.Value),
 	}
 	for _, h := range r.Headers {

@@ -3,9 +3,11 @@ package kafka
 import (
 	"bytes"
 	"context"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -93,5 +95,12 @@ func deadLettersAreStored(t *testing.T, brokers string) {
 	r, found, _, err := lastRecord(t.Context(), l.Log, "dead-letters", 1, 0, func(r *kgo.Record) (*kgo.Record, error) { return r, nil })
 	if err != nil || !found || len(r.Value) != 0 {
 		t.Errorf("the large dead letter was published as %+v, %v; want no value", r, err)
+	}
+}
+
+func TestDeadLetter_longCause(t *testing.T) {
+	d := deadLetter(&kgo.Record{}, errors.New(strings.Repeat("é", 1_000_000)))
+	if len(d.Cause) < maxCauseBytes || len(d.Cause) > maxCauseBytes+3 || !utf8.ValidString(d.Cause) {
+		t.Errorf("the cause has %d bytes, valid UTF-8: %v; want about %d, valid", len(d.Cause), utf8.ValidString(d.Cause), maxCauseBytes)
 	}
 }

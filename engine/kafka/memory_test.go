@@ -21,6 +21,7 @@ func largeEvent(shard int32, seq int64) catalog.Event {
 	e := event(shard, seq)
 	e.Outcome, e.Product.Deleted = catalog.Changed, false
 	e.Product.Name, e.Product.Attributes = "Chair", map[string]string{}
+	e.Product.Price = catalog.Money{Decimal: catalog.Decimal{Units: 1}, Currency: "EUR"}
 	for i := range catalog.MaxAttributes {
 		e.Product.Attributes[fmt.Sprint("attribute ", i)] = strings.Repeat("😀", catalog.MaxAttributeValue)
 	}

@@ -78,7 +78,9 @@ func (l *Log) decodeCommand(r *kgo.Record) (catalog.Command, error) {
 }
 
 // decodeEvent returns the event in r. An event of a product of another shard is an
-// error: another reader may write the product.
+// error: another reader may write the product. So is one with a product that breaks
+// the rules, which no writer makes: a view may be unable to store it, and a search
+// index may need gigabytes for it.
 func (l *Log) decodeEvent(r *kgo.Record) (catalog.Event, error) {
 	if err := l.signer.verify(r); err != nil {
 		return catalog.Event{}, err
@@ -90,6 +92,10 @@ func (l *Log) decodeEvent(r *kgo.Record) (catalog.Event, error) {
 		err = fmt.Errorf("event %s of product %s belongs to another partition", e.Position, e.Product.ID)
 	case e.Seq < 1 || e.Product.ID == catalog.ID{}:
 		err = fmt.Errorf("event %s of product %s: neither is zero in an event", e.Position, e.Product.ID)
+	case e.Applied() && e.Product.Exists():
+		if err = e.Product.Validate(); err != nil {
+			err = fmt.Errorf("event %s of product %s: %w", e.Position, e.Product.ID, err)
+		}
 	}
 	return e, err
 }

@@ -178,11 +178,20 @@ func TestDecodeCommand_invalid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	manyVersions := commands()["delete"]
+	manyVersions.If.OrVersions = make([]int64, 100_000)
+	manyErrors, err := wire.EncodeCommand(manyVersions)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, b := range map[string][]byte{
-		"a product of id zero": zeroID, "nothing": nil, "cut off": good[:len(good)-3], "text": []byte("hello"), "zeros": make([]byte, 100), "a time that no engine can store": noTime,
+		"a hundred thousand errors": manyErrors,
+		"a product of id zero":      zeroID, "nothing": nil, "cut off": good[:len(good)-3], "text": []byte("hello"), "zeros": make([]byte, 100), "a time that no engine can store": noTime,
 	} {
 		if c, err := wire.DecodeCommand(b); err == nil {
 			t.Errorf("%s: DecodeCommand = %+v; want an error", name, c)
+		} else if len(err.Error()) > 1000 {
+			t.Errorf("%s: the error has %d bytes; want a short one", name, len(err.Error()))
 		}
 	}
 }

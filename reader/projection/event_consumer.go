@@ -229,7 +229,7 @@ func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.E
 			if waiting >= 0 && next[waiting].Command != e.Command || waiting < 0 && c.conflicts(r.Shard, e) {
 				c.deps.Metrics.rejected.WithLabelValues(c.deps.Name).Inc()
 				c.deps.Logger.ErrorContext(ctx, "two events have the same seq, and one of them is forged; run catalog verify -repair",
-					"consumer", c.deps.Name, "shard", r.Shard, "seq", e.Seq, "product", e.Product.ID)
+					"consumer", c.deps.Name, "shard", r.Shard, "seq", e.Seq, "product", e.Product.ID.String())
 			}
 			continue
 		}

@@ -45,7 +45,7 @@ func TestForgedEvents(t *testing.T) {
 		produce(shard, b)
 	}
 	product := func(shard int32) catalog.Product {
-		p := catalog.Product{ID: newID(), Version: 1_000_000, ProductData: catalog.ProductData{Name: "Forged"}}
+		p := catalog.Product{ID: newID(), Version: 1_000_000, ProductData: catalog.ProductData{Name: "Forged", Price: catalog.Money{Decimal: catalog.Decimal{Units: 1}, Currency: "EUR"}}}
 		for catalog.Shard(p.ID, shards) != shard {
 			p.ID = newID()
 		}

@@ -38,6 +38,21 @@ var mutants = []mutant{
 		pkg: "./engine/kafka", test: "TestPartitionWorker",
 	},
 	{
+		bug:  "an event with a product that breaks the rules is applied",
+		file: "engine/kafka/records.go", old: "case e.Applied() && e.Product.Exists():", new: "case false:",
+		pkg: "./engine/kafka", test: "TestDecodeEvent",
+	},
+	{
+		bug:  "a dead letter with a long cause is larger than a record",
+		file: "engine/kafka/dead_letters.go", old: "text[:min(len(text), maxCauseBytes)]", new: "text[:len(text)]",
+		pkg: "./engine/kafka", test: "TestDeadLetter_longCause",
+	},
+	{
+		bug:  "all errors of a record are collected",
+		file: "internal/wire/proto.go", old: "protovalidate.Validate(m, protovalidate.WithFailFast())", new: "protovalidate.Validate(m)",
+		pkg: "./internal/wire", test: "TestDecodeCommand_invalid",
+	},
+	{
 		bug:  "a topic that was cut and has grown again is read on",
 		file: "engine/kafka/partition_worker.go", old: "got.Digest != f.last.Digest", new: "false",
 		pkg: "./engine/kafka", test: "TestPartitionWorker_lastRecord",
