@@ -59,8 +59,8 @@ var imports = map[string]string{
 	"internal/archive":             ". api/catalog/v1 eventlog internal/wire", // moves old events of the journal to files
 	"internal/breaker":             ". internal/metrics",                      // circuit breakers for servers and engines
 	"internal/buildinfo":           "",
-	"internal/changefeed":          ".", // recent changes, shared by all subscribers of a gateway or reader
-	"internal/configdoc":           "",  // generates docs/configuration.md from the flags of the programs
+	"internal/changefeed":          ". internal/spelling", // recent changes, shared by all subscribers of a gateway or reader
+	"internal/configdoc":           "",                    // generates docs/configuration.md from the flags of the programs
 	"internal/daemon":              "",
 	"internal/engines":             ". engine/kafka internal/daemon internal/memory internal/metrics",                                                        // opens Kafka, for every program
 	"internal/engines/store":       "engine/postgres internal/engines",                                                                                       // opens PostgreSQL, for the writer
@@ -77,8 +77,9 @@ var imports = map[string]string{
 	"internal/productfile":         ". internal/wire",                                                                                                        // reads and writes products as CSV and NDJSON
 	"internal/repair":              ". eventlog",                                                                                                             // makes store and topics consistent
 	"internal/rpc":                 ". internal/breaker internal/metrics",                                                                                    // health, validation, metrics and statuses of every gRPC server and client
+	"internal/spelling":            "",                                                                                                                       // which texts are one facet value, for search and change feeds
 	"internal/telemetry":           ". eventlog internal/buildinfo internal/logging internal/metrics",
-	"internal/textsearch":          ".", // text analysis and query plans, shared by the indexes
+	"internal/textsearch":          ". internal/spelling", // text analysis and query plans, shared by the indexes
 	"internal/wire":                ". api api/catalog/v1 eventlog",
 
 	// Programs, and what they share.

@@ -60,7 +60,7 @@ func (g *Gateway) WatchChanges(c *echo.Context, params api.WatchChangesParams) e
 	}
 	s := stream{
 		to: c.Response(), control: http.NewResponseController(c.Response()),
-		filter: changefeed.Filter{Product: catalog.ID(params.Product), Category: params.Category},
+		filter: changefeed.NewFilter(catalog.ID(params.Product), params.Category),
 	}
 	// The response has begun, so no problem can be sent. The client resumes after
 	// its last id.

@@ -86,8 +86,9 @@ func (s Server) SuggestProducts(ctx context.Context, r *catalogv1.SuggestProduct
 
 // WatchChanges streams the changes of products until the client ends the call.
 func (s Server) WatchChanges(r *catalogv1.WatchChangesRequest, stream grpc.ServerStreamingServer[catalogv1.WatchChangesResponse]) error {
-	w := watcher{filter: changefeed.Filter{Category: r.GetCategory()}, send: stream.Send}
-	copy(w.filter.Product[:], r.GetProductId())
+	var product catalog.ID
+	copy(product[:], r.GetProductId())
+	w := watcher{filter: changefeed.NewFilter(product, r.GetCategory()), send: stream.Send}
 	return s.Reader.watch(stream.Context(), r.GetAfter(), w)
 }
 

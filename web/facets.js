@@ -6,14 +6,20 @@ import { $, element } from "./page.js";
 
 const maxCategories = 8, maxBrands = 8, maxValues = 6, maxAttributes = 3; // longer rows are hard to scan
 
+// same reports whether two texts are spellings of one value, as the API counts and filters.
+const same = (a, b) => spelling(a) === spelling(b);
+const spelling = (value) => value.replace(/[\p{Cf}\p{Variation_Selector}]/gu, "").normalize("NFKC").toLowerCase()
+  .replace(/\s+/g, " ").replace(/ ?\/ ?/g, "/").trim();
+
 // row is a row of buttons, one for each value with its count. The chosen one is
 // pressed; pressing it again clears the choice.
 function row(name, values, chosen, choose) {
   const group = element("div", "", { role: "group", "aria-label": name });
   for (const { value, count } of values) {
-    const b = element("button", value, { type: "button", "aria-pressed": String(value === chosen) });
+    const pressed = chosen !== undefined && same(value, chosen);
+    const b = element("button", value, { type: "button", "aria-pressed": String(pressed) });
     b.append(element("span", count.toLocaleString()));
-    b.onclick = () => choose(value === chosen ? "" : value);
+    b.onclick = () => choose(pressed ? "" : value);
     group.append(b);
   }
   return [element("span", name, { class: "kind", "aria-hidden": "true" }), group];

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"catalog"
+	"catalog/internal/spelling"
 )
 
 // Journal has every event that is not archived.
@@ -59,28 +60,33 @@ type Item struct {
 	Product catalog.ID
 	Data    []byte // rendered event; nil for an event that changed nothing
 
-	category, previousCategory string
+	category, previousCategory string // as [spelling.Key] returns them
 }
 
 // Filter selects items. The zero value selects every change.
 type Filter struct {
-	Product catalog.ID // only this product; zero for all
-	// Category selects products in this category or below it, and changes by which
-	// a product leaves it. "" selects all.
-	Category string
+	product  catalog.ID
+	category string // as [spelling.Key] returns it
+}
+
+// NewFilter returns a filter of the changes of one product, or of all for the zero id, in the
+// category or below it, and of those by which a product leaves the category. "" selects all
+// categories. The category may have another spelling than that of the products.
+func NewFilter(product catalog.ID, category string) Filter {
+	return Filter{product, spelling.Key(category)}
 }
 
 // Match reports whether the item is a change that the filter selects.
 func (f Filter) Match(i Item) bool {
 	switch {
-	case i.Data == nil, f.Product != (catalog.ID{}) && i.Product != f.Product:
+	case i.Data == nil, f.product != (catalog.ID{}) && i.Product != f.product:
 		return false
-	case f.Category == "":
+	case f.category == "":
 		return true
 	}
 	// Old journals have deletions without a previous category. Such a deletion
 	// matches every category, since the product may have been in it.
-	return within(i.category, f.Category) || within(i.previousCategory, f.Category) || i.Kind == catalog.Deleted && i.previousCategory == ""
+	return within(i.category, f.category) || within(i.previousCategory, f.category) || i.Kind == catalog.Deleted && i.previousCategory == ""
 }
 
 // within reports whether category equals above or is below it.
@@ -217,7 +223,7 @@ func (f *Feed) notify() {
 func (f *Feed) item(e catalog.Event) Item {
 	i := Item{Position: e.Position, Kind: e.Outcome, Product: e.Product.ID}
 	if e.Applied() {
-		i.category, i.previousCategory, i.Data = e.Product.Category, e.PreviousCategory, f.render(e)
+		i.category, i.previousCategory, i.Data = spelling.Key(e.Product.Category), spelling.Key(e.PreviousCategory), f.render(e)
 	}
 	return i
 }

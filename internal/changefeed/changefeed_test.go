@@ -363,10 +363,11 @@ func TestFilter(t *testing.T) {
 		want   []int64
 	}{
 		{"every change", changefeed.Filter{}, []int64{1, 2, 3, 5, 6, 7}},
-		{"one product", changefeed.Filter{Product: lamp}, []int64{2, 6, 7}},
-		{"a category, those below it, and deletions without a previous category", changefeed.Filter{Category: "Furniture"}, []int64{1, 3, 5, 7}},
-		{"a product that leaves the category", changefeed.Filter{Category: "Furniture/Chairs"}, []int64{1, 3, 7}},
-		{"a product in a category", changefeed.Filter{Product: chair, Category: "Furniture/Chairs"}, []int64{1, 3}},
+		{"one product", changefeed.NewFilter(lamp, ""), []int64{2, 6, 7}},
+		{"a category, those below it, and deletions without a previous category", changefeed.NewFilter(catalog.ID{}, "Furniture"), []int64{1, 3, 5, 7}},
+		{"a product that leaves the category", changefeed.NewFilter(catalog.ID{}, "Furniture/Chairs"), []int64{1, 3, 7}},
+		{"another spelling of a category", changefeed.NewFilter(catalog.ID{}, "FURNITURE / \uFF23hairs\u200b"), []int64{1, 3, 7}},
+		{"a product in a category", changefeed.NewFilter(chair, "Furniture/Chairs"), []int64{1, 3}},
 	} {
 		var got []int64
 		for _, i := range items {

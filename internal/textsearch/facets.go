@@ -6,13 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
-	"golang.org/x/text/width"
 
 	"catalog"
+	"catalog/internal/spelling"
 )
 
 // MaxFacetValues is how many values a facet lists, the most frequent first.
@@ -80,7 +76,7 @@ func facetTerm(key, value string) string {
 func facetTerms(values ...string) (all []string) {
 	var keys []string
 	for _, v := range values {
-		if key := facetKey(v); key != "" && !slices.Contains(keys, key) {
+		if key := spelling.Key(v); key != "" && !slices.Contains(keys, key) {
 			keys, all = append(keys, key), append(all, facetTerm(key, v))
 		}
 	}
@@ -93,7 +89,7 @@ const maxAttributeKey = 64
 
 // attributeTerm returns the term of an attribute.
 func attributeTerm(name, value string) string {
-	key := facetKey(value)
+	key := spelling.Key(value)
 	if len(key) > maxAttributeKey {
 		return attributePrefix(name, value)
 	}
@@ -102,31 +98,9 @@ func attributeTerm(name, value string) string {
 
 // attributePrefix returns the prefix of the terms of an attribute, however its value is written.
 func attributePrefix(name, value string) string {
-	key := facetKey(value)
+	key := spelling.Key(value)
 	if len(key) > maxAttributeKey {
 		key = fmt.Sprintf("%s%x", HashMark, sha256.Sum256([]byte(key)))
 	}
 	return name + separator + key + separator
-}
-
-// facetKey returns the form that all spellings of a facet value have in common. They may differ in
-// case, in the width and the Unicode form of characters, in characters that one does not see, and in
-// blanks between words and around slashes. Accents make a difference.
-func facetKey(value string) string {
-	key := value
-	if strings.ContainsFunc(value, notASCII) {
-		key = norm.NFC.String(cases.Fold().String(width.Fold.String(strings.Map(visible, value))))
-	}
-	key = strings.Join(strings.Fields(strings.ToLower(key)), " ")
-	return cmp.Or(blanksAroundSlash.Replace(key), value)
-}
-
-var blanksAroundSlash = strings.NewReplacer(" / ", "/", " /", "/", "/ ", "/")
-
-// visible returns r, or -1 for a character that only affects how its neighbours look.
-func visible(r rune) rune {
-	if unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) {
-		return -1
-	}
-	return r
 }

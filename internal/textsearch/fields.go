@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"catalog"
+	"catalog/internal/spelling"
 )
 
 // Fields of the index that hold words. The words of a query's text are looked up in them.
@@ -93,8 +94,8 @@ var schema = []fieldSpec{
 	{name: Category, facet: true, terms: func(p *tokenizedProduct) []string { return facetTerms(p.Category) }},
 	{
 		name:   CategoryPath,
-		terms:  func(p *tokenizedProduct) []string { return categoryAndAncestors(facetKey(p.Category)) },
-		filter: func(q *catalog.Query) string { return facetKey(q.Category) },
+		terms:  func(p *tokenizedProduct) []string { return categoryAndAncestors(spelling.Key(p.Category)) },
+		filter: func(q *catalog.Query) string { return spelling.Key(q.Category) },
 	},
 	{
 		name: Brand, facet: true,

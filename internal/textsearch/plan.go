@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"catalog"
+	"catalog/internal/spelling"
 )
 
 // Limits of the work that one text can cause.
@@ -322,7 +323,7 @@ func filters(q catalog.Query) (all []TermQuery) {
 		switch value := s.filter(&q); {
 		case value == "":
 		case s.facet:
-			all = append(all, TermQuery{Field: s.name, Term: facetKey(value) + separator, Prefix: true})
+			all = append(all, TermQuery{Field: s.name, Term: spelling.Key(value) + separator, Prefix: true})
 		default:
 			all = append(all, TermQuery{Field: s.name, Term: value})
 		}
