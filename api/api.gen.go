@@ -265,6 +265,45 @@ func (e ImportProductsParamsInvalidGtin) Valid() bool {
 	}
 }
 
+// Defines values for ImportProductsParamsOtherCategories.
+const (
+	Note ImportProductsParamsOtherCategories = "note"
+	Tags ImportProductsParamsOtherCategories = "tags"
+)
+
+// Valid indicates whether the value is a known member of the ImportProductsParamsOtherCategories enum.
+func (e ImportProductsParamsOtherCategories) Valid() bool {
+	switch e {
+	case Note:
+		return true
+	case Tags:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportProductsParamsLineEnds.
+const (
+	Cr   ImportProductsParamsLineEnds = "cr"
+	Crlf ImportProductsParamsLineEnds = "crlf"
+	Lf   ImportProductsParamsLineEnds = "lf"
+)
+
+// Valid indicates whether the value is a known member of the ImportProductsParamsLineEnds enum.
+func (e ImportProductsParamsLineEnds) Valid() bool {
+	switch e {
+	case Cr:
+		return true
+	case Crlf:
+		return true
+	case Lf:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListProductsParamsSort.
 const (
 	MinusPrice ListProductsParamsSort = "-price"
@@ -620,7 +659,7 @@ type WatchChangesParams struct {
 	// Product Only changes of this product.
 	Product openapi_types.UUID `form:"product,omitempty" json:"product,omitempty,omitzero"`
 
-	// Category Only changes of products that are in this category or below it, or that leave it.
+	// Category Only changes of products that are in this category or below it, or that leave it. Spellings do not matter, as in search.
 	Category string `form:"category,omitempty" json:"category,omitempty,omitzero"`
 
 	// LastEventID `id` of the last event that the client received; the stream resumes after it. `0` starts at the first change ever made. Without this header the stream starts at the present.
@@ -665,6 +704,22 @@ type ImportProductsParams struct {
 	// InvalidGtin What a GTIN that is not valid means, `refuse` the row or `skip` the GTIN.
 	InvalidGtin ImportProductsParamsInvalidGtin `form:"invalidGtin,omitempty" json:"invalidGtin,omitempty,omitzero"`
 
+	// OtherCategories What the second and further categories of a cell become, `note` of the result or `tags`.
+	OtherCategories ImportProductsParamsOtherCategories `form:"otherCategories,omitempty" json:"otherCategories,omitempty,omitzero"`
+
+	// Columns Names of the columns of a CSV file without a header, separated by commas.
+	Columns string `form:"columns,omitempty" json:"columns,omitempty,omitzero"`
+
+	// HeaderRow Number of the CSV row with the names of the columns. It is recognised by default.
+	HeaderRow int `form:"headerRow,omitempty" json:"headerRow,omitempty,omitzero"`
+
+	// LineEnds Line ends of a CSV file. They are recognised by default.
+	LineEnds ImportProductsParamsLineEnds `form:"lineEnds,omitempty" json:"lineEnds,omitempty,omitzero"`
+
+	// Tidy Make runs of blanks one space, and understand prices, categories and damage by spreadsheets. The default is true for CSV
+	// that `catalog export` did not write and for JSON with `map` or `preset`.
+	Tidy *bool `form:"tidy,omitempty" json:"tidy,omitempty"`
+
 	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -677,6 +732,12 @@ type ImportProductsParamsDecimal string
 
 // ImportProductsParamsInvalidGtin defines parameters for ImportProducts.
 type ImportProductsParamsInvalidGtin string
+
+// ImportProductsParamsOtherCategories defines parameters for ImportProducts.
+type ImportProductsParamsOtherCategories string
+
+// ImportProductsParamsLineEnds defines parameters for ImportProducts.
+type ImportProductsParamsLineEnds string
 
 // ListProductsParams defines parameters for ListProducts.
 type ListProductsParams struct {
@@ -736,7 +797,7 @@ type ListProductsParamsSort string
 
 // CreateProductParams defines parameters for CreateProduct.
 type CreateProductParams struct {
-	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled, also with `respond-async`; the default is 2. Other values are ignored (RFC 7240).
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
@@ -745,10 +806,10 @@ type CreateProductParams struct {
 
 // DeleteProductParams defines parameters for DeleteProduct.
 type DeleteProductParams struct {
-	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag names the same version.
+	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag, or one with the encoding that a proxy has added, names the same version.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
-	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled, also with `respond-async`; the default is 2. Other values are ignored (RFC 7240).
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
@@ -774,10 +835,10 @@ type GetProductParams struct {
 
 // PatchProductParams defines parameters for PatchProduct.
 type PatchProductParams struct {
-	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag names the same version.
+	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag, or one with the encoding that a proxy has added, names the same version.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
-	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled, also with `respond-async`; the default is 2. Other values are ignored (RFC 7240).
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
@@ -786,13 +847,13 @@ type PatchProductParams struct {
 
 // PutProductParams defines parameters for PutProduct.
 type PutProductParams struct {
-	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag names the same version.
+	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag, or one with the encoding that a proxy has added, names the same version.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
 	// IfNoneMatch `*` applies the change only if the product does not exist.
 	IfNoneMatch IfNoneMatchWrite `json:"If-None-Match,omitempty,omitzero"`
 
-	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled, also with `respond-async`; the default is 2. Other values are ignored (RFC 7240).
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
@@ -810,10 +871,10 @@ type ListHistoryParams struct {
 
 // VoidPriceParams defines parameters for VoidPrice.
 type VoidPriceParams struct {
-	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag names the same version.
+	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag, or one with the encoding that a proxy has added, names the same version.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
-	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled, also with `respond-async`; the default is 2. Other values are ignored (RFC 7240).
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
@@ -822,10 +883,10 @@ type VoidPriceParams struct {
 
 // RestoreProductParams defines parameters for RestoreProduct.
 type RestoreProductParams struct {
-	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag names the same version.
+	// IfMatch Apply the change only if the product is at this version (its `ETag`), at one of several, or, with `*`, if it exists. A weak tag, or one with the encoding that a proxy has added, names the same version.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
-	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled; the default is 2. Other values are ignored (RFC 7240).
+	// Prefer `respond-async` returns 202 as soon as the command is accepted. `wait=N` waits up to N seconds, at most 30, until the command is settled, also with `respond-async`; the default is 2. Other values are ignored (RFC 7240).
 	Prefer Prefer `json:"Prefer,omitempty,omitzero"`
 
 	// IdempotencyKey A key that the client chooses. The same request with the same key has one effect and the same response, however often it is sent. A request without a key can be repeated with the `idempotencyKey` of its 504 response, which is `command-` and the command's id.
@@ -1049,6 +1110,41 @@ func (w *ServerInterfaceWrapper) ImportProducts(ctx *echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "invalidGtin", ctx.QueryParams(), &params.InvalidGtin, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter invalidGtin: %s", err))
+	}
+
+	// ------------- Optional query parameter "otherCategories" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "otherCategories", ctx.QueryParams(), &params.OtherCategories, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter otherCategories: %s", err))
+	}
+
+	// ------------- Optional query parameter "columns" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "columns", ctx.QueryParams(), &params.Columns, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter columns: %s", err))
+	}
+
+	// ------------- Optional query parameter "headerRow" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "headerRow", ctx.QueryParams(), &params.HeaderRow, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter headerRow: %s", err))
+	}
+
+	// ------------- Optional query parameter "lineEnds" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lineEnds", ctx.QueryParams(), &params.LineEnds, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter lineEnds: %s", err))
+	}
+
+	// ------------- Optional query parameter "tidy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tidy", ctx.QueryParams(), &params.Tidy, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tidy: %s", err))
 	}
 
 	headers := ctx.Request().Header

@@ -356,6 +356,12 @@ func call(t *testing.T, method, url, body string, headers ...string) (*http.Resp
 			r.Host = headers[i+1]
 		}
 	}
+	return roundTrip(t, r)
+}
+
+// roundTrip sends a request and returns the response with its body.
+func roundTrip(t *testing.T, r *http.Request) (*http.Response, string) {
+	t.Helper()
 	w, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v5"
@@ -55,7 +56,7 @@ func (g *Gateway) getOldProduct(c *echo.Context, id catalog.ID, params api.GetPr
 	case params.Version != 0:
 		e, err = g.eventOfVersion(ctx, id, params.Version)
 	default:
-		at, parseErr := time.Parse(time.RFC3339, params.At)
+		at, parseErr := time.Parse(time.RFC3339, strings.ToUpper(params.At)) // RFC 3339 allows t and z
 		if parseErr != nil {
 			return catalog.Invalid("at", "must be a time of RFC 3339 such as 2026-03-01T09:30:00Z; write a plus sign as %2B")
 		}
@@ -67,9 +68,8 @@ func (g *Gateway) getOldProduct(c *echo.Context, id catalog.ID, params api.GetPr
 	if !e.Product.Exists() {
 		return problem(catalog.CodeNotFound, "the product was deleted then")
 	}
-	tag := etag(e.Product.Version)
-	c.Response().Header().Set("ETag", tag)
-	if matchesETag(params.IfNoneMatch, tag) {
+	c.Response().Header().Set("ETag", etag(e.Product.Version))
+	if matchesETag(params.IfNoneMatch, e.Product.Version) {
 		return c.NoContent(http.StatusNotModified)
 	}
 	writeJSON(c, http.StatusOK, "application/json", wire.ProductToJSON(e.Product, g.prior))

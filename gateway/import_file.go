@@ -13,7 +13,11 @@ import (
 	"catalog/internal/productfile"
 )
 
-const csvType = "text/csv"
+// Types of a body that is a file of rows.
+const (
+	csvType = "text/csv"
+	tsvType = "text/tab-separated-values"
+)
 
 // importFormat returns how the body of an import is read as a file. It returns nil for
 // JSON without parameters, whose lines are those of the contract.
@@ -21,12 +25,16 @@ func importFormat(c *echo.Context, p api.ImportProductsParams) (*productfile.For
 	settings := productfile.Settings{
 		Kind: productfile.JSON, Preset: string(p.Preset), Map: p.Map, Currency: p.Currency, Decimal: string(p.Decimal),
 		Delimiter: p.Delimiter, Empty: p.Empty, Long: p.Long, Nulls: p.Nulls, InvalidGTIN: string(p.InvalidGtin),
+		OtherCategories: string(p.OtherCategories), Columns: p.Columns, HeaderRow: p.HeaderRow, LineEnds: string(p.LineEnds), Tidy: p.Tidy,
 	}
 	p.IdempotencyKey = "" // does not make a file of JSON
 	t, params, err := mime.ParseMediaType(c.Request().Header.Get("Content-Type"))
-	if err == nil && t == csvType {
+	if err == nil && (t == csvType || t == tsvType) {
 		settings.Kind, settings.Encoding = productfile.CSV, params["charset"]
-	} else if err := checkContentType(c, "application/x-ndjson", "application/json", csvType); err != nil || p == (api.ImportProductsParams{}) {
+		if t == tsvType {
+			settings.Delimiter = cmp.Or(p.Delimiter, "tab")
+		}
+	} else if err := checkContentType(c, "application/x-ndjson", "application/json", csvType, tsvType); err != nil || p == (api.ImportProductsParams{}) {
 		return nil, err
 	}
 	format, err := settings.Format()

@@ -23,6 +23,17 @@ func TestImport_file(t *testing.T) {
 	const variants = "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price\nmug,Mug,Size,S,M-S,9.90\nmug,,,L,M-L,12.90\nmug,,,,,\n"
 	for _, tt := range []struct{ name, contentType, encoding, query, body, want string }{
 		{"the form of a CSV file is recognised", "text/csv", "", "", "Price list\n\nSKU;Name;Price\nA;Lamp;1.234,50 €\n", "4 created A 1234.50 EUR"},
+		{"cells between tabs", "text/tab-separated-values", "", "currency=EUR", "sku\tname\tprice\nA\tLamp, round; 1|2\t5\n", "2 created A 5.00 EUR"},
+		{"columns of a file without a header", "text/csv", "", "currency=EUR&columns=sku,name,,price", "A,Lamp,x,5\n", "1 created A 5.00 EUR"},
+		{"a header behind other rows, and line ends", "text/csv", "", "currency=EUR&headerRow=3&lineEnds=cr", "a,b,c\rsku,name,price\rsku,name,price\rA,Lamp,5\r", "4 created A 5.00 EUR"},
+		{"further categories as tags", "text/csv", "", "currency=EUR&otherCategories=tags", "sku,name,price,category\nA,Lamp,5,Light > Table|New\n", "2 created A 5.00 EUR"},
+		{"a file that is not tidied", "text/csv", "", "currency=EUR&tidy=false", "sku,name,price\nA  1,Lamp,5\n", "2 created A  1 5.00 EUR"},
+		{"a header and columns", "text/csv", "", "headerRow=2&columns=sku", "sku\nA\n", "400 -header-row and -columns exclude each other"},
+		{"a price without a price", "text/csv", "", "", "sku,name,currency\nA,Lamp,EUR\n", "2 refused  0 : price.amount is missing, and a new product needs one"},
+		{"an object that is not JSON", "application/x-ndjson", "", "", "{\"sku\":\"A\",\n", "1 refused: row is cut off"},
+		{"no row", "application/x-ndjson", "", "", "\n\n", "400 has no row"},
+		{"a body that is not compressed", "application/x-ndjson", "gzip", "", "{}", "400 is not compressed with gzip"},
+		{"a value that is not JSON", "application/x-ndjson", "", "", "\n{\"sku\":\"A\",\"brand\":NaN}\n", "2 refused: row is not JSON at column 20 (in brand): NaN is not a value in JSON"},
 		{"gzip and a byte-order mark", "text/csv", "gzip", "", packed.String(), "2 created A 1234.50 EUR"},
 		{"the encoding of the content type", "text/csv; charset=windows-1252", "", "currency=EUR", "sku,name,price\nA,K\xFChler,5\n", "2 created A 5.00 EUR"},
 		{"each row has a result, but not a blank one", "text/csv", "", "currency=EUR", "sku,name,price\nA,Lamp,5\n\nB,Cup,\"1,234\"\nA,Lamp,6\n# end\n,No sku,1\n", "2 created A 5.00 EUR|4 refused: row column price: price \"1,234\" can be 1.234|5 changed A 6.00 EUR|6 skipped: one of the comments|7 refused: sku is missing"},

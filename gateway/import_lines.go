@@ -61,6 +61,9 @@ func readLines(ctx context.Context, body *requestBody, from io.Reader, gzipped b
 func (r *lineReader) start(gzipped bool) error {
 	r.setDeadline(time.Now())
 	if gzipped {
+		if mark, _ := r.from.Peek(2); string(mark) != "\x1F\x8B" { // a short body would look cut off
+			return bodyError(gzip.ErrHeader)
+		}
 		unpacked, err := gzip.NewReader(r.from)
 		if err != nil {
 			return bodyError(err)
@@ -100,12 +103,19 @@ func (r *lineReader) run(gzipped bool) {
 	if r.list {
 		next = r.nextEntry
 	}
+	rows := 0
 	for number := int64(1); ; number++ {
 		l, err := next()
 		l.number = number
 		blank := !l.tooLong && len(bytes.TrimSpace(l.text)) == 0
+		if !blank {
+			rows++
+		}
 		if blank || !r.send(l) {
 			r.long.Release(l.held)
+		}
+		if errors.Is(err, io.EOF) && rows == 0 && !r.list { // a program may send an empty list
+			err = catalog.Invalid("body", "has no row")
 		}
 		if err != nil {
 			r.send(&importLine{err: err})

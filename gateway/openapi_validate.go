@@ -137,8 +137,11 @@ func (k *contract) validate(next echo.HandlerFunc) echo.HandlerFunc {
 				p.check(query[p.Name], refusal)
 				delete(query, p.Name)
 			case "header":
-				p.check(r.Header.Values(p.Name), refusal)
+				p.check(headerValues(r.Header, p.Name), refusal)
 			}
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			refuseConditions(r.Header, params, refusal)
 		}
 		if len(query) > 0 {
 			refuseUnknown(query, params, refusal)
@@ -147,6 +150,30 @@ func (k *contract) validate(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		return next(c)
+	}
+}
+
+// listHeaders are the headers whose value is a list. Lines of one name count as one list
+// (RFC 9110, section 5.3).
+var listHeaders = []string{"If-Match", "If-None-Match", "Prefer", "Catalog-Position"}
+
+// headerValues returns the values of a header, and joins the lines of a list for the handler.
+func headerValues(h http.Header, name string) []string {
+	values := h.Values(name)
+	if len(values) > 1 && slices.Contains(listHeaders, name) {
+		h.Set(name, strings.Join(values, ", "))
+		return h.Values(name)
+	}
+	return values
+}
+
+// refuseConditions adds the conditions that a write does not know to the refusal: without
+// them, it would change what the client wanted to keep.
+func refuseConditions(h http.Header, params []parameter, refusal *catalog.Refusal) {
+	for _, name := range []string{"If-Match", "If-None-Match"} {
+		if _, given := h[name]; given && !slices.ContainsFunc(params, func(p parameter) bool { return p.Name == name }) {
+			refusal.Add(name, "is no condition of this operation; leave it out")
+		}
 	}
 }
 
@@ -181,7 +208,7 @@ func refuseUnknown(unknown url.Values, params []parameter, refusal *catalog.Refu
 		list = "known parameters: " + strings.Join(known, ", ")
 	}
 	for _, name := range slices.Sorted(maps.Keys(unknown)) {
-		refusal.Add(strings.ToValidUTF8(fmt.Sprintf("%.80s", name), "\uFFFD"), "is unknown; "+list)
+		refusal.Add(cmp.Or(strings.ToValidUTF8(fmt.Sprintf("%.80s", name), "\uFFFD"), `""`), "is unknown; "+list)
 	}
 }
 
@@ -194,8 +221,10 @@ func (p *parameter) violation(v string) string {
 	switch {
 	case !utf8.ValidString(v) || strings.ContainsRune(v, 0):
 		return "must be text in UTF-8 without NUL"
+	case v == "" && s.MinLength == 1:
+		return "must not be empty"
 	case utf8.RuneCountInString(v) < s.MinLength:
-		return fmt.Sprintf("must have at least %d characters", s.MinLength)
+		return cmp.Or(patternHelp[p.Name], fmt.Sprintf("must have at least %d characters", s.MinLength))
 	case s.MaxLength > 0 && utf8.RuneCountInString(v) > s.MaxLength:
 		return fmt.Sprintf("must have at most %d characters", s.MaxLength)
 	case s.Enum != nil && !slices.Contains(s.Enum, v):
@@ -222,8 +251,9 @@ func (p *parameter) violation(v string) string {
 	return ""
 }
 
-// patternHelp describes the patterns in the contract, by parameter.
+// patternHelp describes the patterns and forms in the contract, by parameter.
 var patternHelp = map[string]string{
+	"attribute":        "must be key:value, such as colour:black",
 	"minPrice":         "must be a decimal number such as 149.90",
 	"maxPrice":         "must be a decimal number such as 149.90",
 	"gtin":             "must be a GTIN: 8, 12, 13 or 14 digits",

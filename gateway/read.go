@@ -29,7 +29,7 @@ func (g *Gateway) GetProduct(c *echo.Context, id api.ID, params api.GetProductPa
 	}
 	w, header := c.Response(), c.Response().Header()
 	header["Etag"] = p.etag
-	if matchesETag(params.IfNoneMatch, p.etag[0]) {
+	if matchesETag(params.IfNoneMatch, p.version) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}

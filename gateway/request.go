@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"mime"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,9 +41,10 @@ func (g *Gateway) readBody(c *echo.Context, types ...string) ([]byte, error) {
 		return nil, err
 	}
 	r := c.Request()
-	switch r.Header.Get("Content-Encoding") {
+	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
 	case "", "identity":
 	default:
+		c.Response().Header().Set("Accept-Encoding", "identity")
 		return nil, problem(catalog.CodeMediaType, "send the body without Content-Encoding",
 			catalog.FieldError{Field: "Content-Encoding", Reason: "must not be given; only imports take compressed bodies"})
 	}
@@ -178,7 +181,9 @@ func bodyError(err error) error {
 func checkContentType(c *echo.Context, types ...string) error {
 	given := c.Request().Header.Get("Content-Type")
 	t, params, err := mime.ParseMediaType(given)
-	if err != nil || !slices.Contains(types, t) || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+	charset := strings.ToLower(params["charset"])
+	if err != nil || !slices.Contains(types, t) || charset != "" && charset != "utf-8" && charset != "utf8" {
+		c.Response().Header().Set("Accept", strings.Join(types, ", "))
 		return problem(catalog.CodeMediaType, "send Content-Type: "+types[0]+", in UTF-8",
 			catalog.FieldError{Field: "Content-Type", Reason: "must be " + strings.Join(types, " or ")})
 	}
@@ -193,52 +198,76 @@ func checkContentEncoding(c *echo.Context) (gzipped bool, err error) {
 	case "gzip", "x-gzip":
 		return true, nil
 	}
+	c.Response().Header().Set("Accept-Encoding", "gzip")
 	return false, problem(catalog.CodeMediaType, "send Content-Encoding: gzip, or none",
 		catalog.FieldError{Field: "Content-Encoding", Reason: "must be gzip"})
 }
 
-// parsePrefer returns how long to wait for a command, at most maxWait. It ignores
-// preferences that it does not know, or whose value it cannot read, as RFC 7240 requires.
+// parsePrefer returns how long to wait for a command, at most maxWait: the time of wait or,
+// without one, 0 for respond-async. It ignores preferences that it does not know, or whose
+// value it cannot read, and all but the first of a name, as RFC 7240 requires.
 func parsePrefer(prefer string) time.Duration {
-	wait := defaultWait
-	for p := range strings.FieldsFuncSeq(prefer, func(r rune) bool { return r == ',' || r == ';' || r == ' ' }) {
-		switch name, value, _ := strings.Cut(p, "="); {
+	async, wait := false, time.Duration(-1)
+	for p := range strings.SplitSeq(prefer, ",") {
+		p, _, _ = strings.Cut(p, ";") // parameters of the preference
+		name, value, _ := strings.Cut(p, "=")
+		switch name = strings.TrimSpace(name); {
 		case strings.EqualFold(name, "respond-async"):
-			return 0
-		case strings.EqualFold(name, "wait"):
-			if n, err := strconv.ParseUint(value, 10, 31); err == nil {
+			async = true
+		case strings.EqualFold(name, "wait") && wait < 0:
+			if n, err := strconv.ParseUint(strings.Trim(value, " \t\""), 10, 31); err == nil {
 				wait = min(time.Duration(n)*time.Second, maxWait)
 			}
 		}
 	}
-	return wait
+	switch {
+	case wait >= 0:
+		return wait
+	case async:
+		return 0
+	}
+	return defaultWait
 }
 
-// parseIfMatch returns the condition of a write.
+// parseIfMatch returns the condition of a write. A tag that names no version holds for no
+// product.
 func parseIfMatch(value string) (catalog.Condition, error) {
-	switch value = strings.TrimSpace(value); value {
+	switch value = strings.Trim(value, " \t,"); value {
 	case "":
 		return catalog.Condition{}, nil
 	case "*":
 		return catalog.Condition{Exists: true}, nil
 	}
-	tags := strings.Split(value, ",")
-	versions := make([]int64, len(tags))
-	ok := len(tags) <= 1+catalog.MaxOrVersions
-	for i := range tags {
-		v, valid := parseETag(strings.TrimSpace(tags[i]))
-		versions[i], ok = v, ok && valid
+	var versions []int64
+	for tag := range tagsOf(value) {
+		if v, ok := parseETag(tag); ok {
+			versions = append(versions, v)
+		}
 	}
-	if !ok {
+	switch {
+	case len(versions) == 0:
+		return catalog.Condition{}, problem(catalog.CodeVersion, `If-Match names no version; a version is the ETag of a response, such as "7"`)
+	case len(versions) > 1+catalog.MaxOrVersions:
 		return catalog.Condition{}, catalog.Invalid("If-Match", patternHelp["If-Match"])
 	}
 	return catalog.Condition{Version: versions[0], OrVersions: versions[1:]}, nil
 }
 
-// matchesETag reports whether one of the comma-separated tags is tag or *.
-func matchesETag(tags, tag string) bool {
-	for t := range strings.SplitSeq(tags, ",") {
-		if t = strings.TrimPrefix(strings.TrimSpace(t), "W/"); t == tag || t == "*" {
+// tagsOf yields the tags of a list that are not empty.
+func tagsOf(list string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for tag := range strings.SplitSeq(list, ",") {
+			if tag = strings.TrimSpace(tag); tag != "" && !yield(tag) {
+				return
+			}
+		}
+	}
+}
+
+// matchesETag reports whether one of the comma-separated tags is of the version or *.
+func matchesETag(tags string, version int64) bool {
+	for tag := range tagsOf(tags) {
+		if v, ok := parseETag(tag); tag == "*" || ok && v == version {
 			return true
 		}
 	}
@@ -246,14 +275,18 @@ func matchesETag(tags, tag string) bool {
 }
 
 // parseETag returns the version that an ETag names. A version is exact, so it does not
-// matter that a proxy which compressed the response has made its ETag weak.
+// matter that a proxy which compressed the response has made its ETag weak, or has added
+// the encoding to it, as in "7-gzip".
 func parseETag(tag string) (version int64, ok bool) {
 	tag = strings.TrimPrefix(tag, "W/")
-	if len(tag) < 3 || tag[0] != '"' || tag[len(tag)-1] != '"' {
+	if len(tag) < 3 || tag[0] != '"' || tag[len(tag)-1] != '"' || tag[1] == '0' || tag[1] == '+' {
 		return 0, false
 	}
-	v, err := strconv.ParseInt(tag[1:len(tag)-1], 10, 64)
+	v, err := strconv.ParseInt(encodingOfTag.ReplaceAllString(tag[1:len(tag)-1], ""), 10, 64)
 	return v, err == nil && v > 0
 }
+
+// encodingOfTag is what proxies add to the ETag of a response that they compress.
+var encodingOfTag = regexp.MustCompile(`(--?|;)(gzip|br|zstd|deflate)$`)
 
 func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }

@@ -130,6 +130,72 @@ func TestCondition_empty(t *testing.T) {
 	}
 }
 
+// TestHeaders sends headers in the forms that clients and proxies give them.
+func TestHeaders(t *testing.T) {
+	url := serve(t, &system{})
+	path := url + "/api/v1/products/0191e4a0-7c1e-7d5a-8f6b-3c2d1e0f9a8b"
+	call(t, "PUT", path, lamp)
+	const same = `{"name":"Lamp"}`
+	for _, tt := range []struct {
+		method, body string
+		headers      []string
+		status       int
+		want         string // in the body or in a header
+	}{
+		{"GET", "", []string{"If-None-Match", `W/"1"`}, 304, ""},
+		{"GET", "", []string{"If-None-Match", `"9" , "1"`}, 304, ""},
+		{"GET", "", []string{"If-None-Match", `"9"`, "If-None-Match", `"1"`}, 304, ""},
+		{"GET", "", []string{"If-None-Match", "*"}, 304, ""},
+		{"GET", "", []string{"If-None-Match", `"1-gzip"`}, 304, ""},
+		{"GET", "", []string{"If-None-Match", `W/"1;gzip"`}, 304, ""},
+		{"GET", "", []string{"If-None-Match", `"1--br"`}, 304, ""},
+		{"GET", "", []string{"If-None-Match", `"11", "1-x", "01", "", 1`}, 200, `"name":"Lamp"`},
+		{"GET", "", []string{"Catalog-Position", "0.1", "Catalog-Position", "0.1 , 0.1"}, 200, ""},
+		{"GET", "", []string{"Range", "bytes=0-5"}, 200, `"name":"Lamp"`},
+		{"PATCH", same, []string{"If-Match", `"1-gzip"`}, 200, ""},
+		{"PATCH", same, []string{"If-Match", `, "7" ,, W/"1"`}, 200, ""},
+		{"PATCH", same, []string{"If-Match", `"7"`, "If-Match", `"1"`}, 200, ""},
+		{"PATCH", same, []string{"If-Match", `"abc","1"`}, 200, ""},
+		{"PATCH", same, []string{"If-Match", `"abc"`}, 412, "version_mismatch"},
+		{"PATCH", same, []string{"If-Match", `""`}, 412, "names no version"},
+		{"PATCH", same, []string{"If-Match", `"99999999999999999999"`}, 412, "names no version"},
+		{"PATCH", same, []string{"If-Match", "1"}, 400, "If-Match"},
+		{"PATCH", same, []string{"If-Match", `*, "1"`}, 400, "If-Match"},
+		{"PATCH", same, []string{"If-None-Match", "*"}, 400, "If-None-Match"},
+		{"DELETE", "", []string{"If-None-Match", `"1"`}, 400, "If-None-Match"},
+		{"PATCH", same, []string{"Idempotency-Key", "a", "Idempotency-Key", "b"}, 400, "must not be repeated"},
+		{"PATCH", same, []string{"Idempotency-Key", ""}, 400, "must not be empty"},
+		{"PATCH", same, []string{"Prefer", "respond-async; x=1"}, 202, ""},
+		{"PATCH", same, []string{"Prefer", "return=minimal", "Prefer", "Wait=0"}, 202, ""},
+		{"PATCH", same, []string{"Prefer", `foo, wait = "30", wait=0`}, 200, ""},
+		{"PATCH", same, []string{"Prefer", "respond-async, wait=30"}, 200, ""},
+		{"PATCH", same, []string{"X-HTTP-Method-Override", "DELETE"}, 200, `"name":"Lamp"`},
+		{"PATCH", same, []string{"Content-Type", "application/json;charset=UTF8"}, 200, ""},
+		{"PATCH", same, []string{"Content-Type", "application/json; charset=latin1"}, 415, "Accept: application/merge-patch+json, application/json"},
+		{"PATCH", same, []string{"Content-Encoding", "Identity"}, 200, ""},
+		{"PATCH", same, []string{"Content-Encoding", "gzip"}, 415, "Accept-Encoding: identity"},
+	} {
+		t.Run(fmt.Sprint(tt.method, tt.headers), func(t *testing.T) {
+			r, err := http.NewRequestWithContext(t.Context(), tt.method, path, strings.NewReader(tt.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/json")
+			if tt.headers[0] == "Content-Type" {
+				r.Header.Del("Content-Type")
+			}
+			for i := 0; i < len(tt.headers); i += 2 {
+				r.Header.Add(tt.headers[i], tt.headers[i+1])
+			}
+			w, body := roundTrip(t, r)
+			all := body + "Accept: " + w.Header.Get("Accept") + "\nAccept-Encoding: " + w.Header.Get("Accept-Encoding")
+			if w.StatusCode != tt.status || !strings.Contains(all, tt.want) {
+				t.Errorf("response %d %s; want %d with %q", w.StatusCode, all, tt.status, tt.want)
+			}
+		})
+	}
+}
+
 // zeros is an endless body.
 type zeros struct{}
 

@@ -72,7 +72,7 @@ func parseAttributes(list []string) (map[string]string, error) {
 	for _, a := range list {
 		key, value, ok := strings.Cut(a, ":")
 		if !ok || key == "" || value == "" {
-			return nil, catalog.Invalid("attribute", "must be key:value, such as colour:black")
+			return nil, catalog.Invalid("attribute", patternHelp["attribute"])
 		}
 		key, value = wire.NormalizeText(catalog.FieldByName("attributes"), key), wire.NormalizeText(catalog.FieldByName("description"), value)
 		if other, ok := all[key]; ok && other != value {

@@ -107,7 +107,6 @@ func importFile(ctx context.Context, args []string) error {
 // parseImport parses the flags of an import.
 func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
 	var s productfile.Settings
-	var tidy *bool
 	fs.StringVar(&s.Kind, "format", "", "`csv or ndjson`; recognised by default")
 	fs.StringVar(&s.Delimiter, "delimiter", "", "`character` between the cells of a CSV file; \\t for a tab; recognised by default")
 	fs.StringVar(&s.Encoding, "encoding", "", "character encoding, `such as` windows-1252, macintosh or utf-16le; recognised by default")
@@ -124,12 +123,12 @@ func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
 	fs.StringVar(&s.Nulls, "nulls", "", "`texts` that stand for an empty cell, such as N/A,NULL,-")
 	fs.StringVar(&s.InvalidGTIN, "invalid-gtin", "", "what a GTIN that is not valid means: `refuse or skip` (leave it out); refuse by default")
 	fs.StringVar(&s.OtherCategories, "other-categories", "", "what the second and further categories of a cell become: `note or tags`; noted by default, since a product has one")
-	fs.BoolFunc("tidy", "make runs of blanks one space, and understand prices, categories and damage by spreadsheets; on for CSV files that catalog export did not write and for mapped JSON", func(s string) error {
-		on := s == "true"
-		if !on && s != "false" {
+	fs.BoolFunc("tidy", "make runs of blanks one space, and understand prices, categories and damage by spreadsheets; on for CSV files that catalog export did not write and for mapped JSON", func(text string) error {
+		on := text == "true"
+		if !on && text != "false" {
 			return errors.New("must be true or false")
 		}
-		tidy = &on
+		s.Tidy = &on
 		return nil
 	})
 	fs.StringVar(&o.rejects, "rejects", "", "`file` for refused rows, as they came and with the reason in the first column, to be corrected and imported")
@@ -149,7 +148,6 @@ func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
 	if err != nil {
 		return o, &usageError{err}
 	}
-	o.format.Tidy = tidy
 	return o, nil
 }
 

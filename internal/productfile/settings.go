@@ -16,13 +16,14 @@ type Settings struct {
 	Empty, Long                         string // policies, as ParsePolicies reads them
 	Nulls                               string // separated by commas
 	InvalidGTIN, OtherCategories        string
+	Tidy                                *bool
 }
 
 // Format returns the format. An error names the flag whose value is not valid.
 func (s Settings) Format() (Format, error) {
 	f := Format{
 		Encoding: s.Encoding, LineEnds: s.LineEnds, HeaderRow: s.HeaderRow, Decimal: s.Decimal, Currency: s.Currency,
-		InvalidGTIN: s.InvalidGTIN, OtherCategories: s.OtherCategories,
+		InvalidGTIN: s.InvalidGTIN, OtherCategories: s.OtherCategories, Tidy: s.Tidy,
 	}
 	if s.Columns != "" {
 		f.Columns = strings.Split(s.Columns, ",")

@@ -524,7 +524,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "facet values that differ in case are counted apart",
-		file: "internal/textsearch/facets.go", old: "strings.Fields(strings.ToLower(key))", new: "strings.Fields(key)",
+		file: "internal/spelling/spelling.go", old: "strings.Fields(strings.ToLower(key))", new: "strings.Fields(key)",
 		pkg: "./engine/bleve", test: "TestIndex_inMemory",
 	},
 	{
@@ -583,6 +583,21 @@ var mutants = []mutant{
 		pkg: "./internal/wire", test: "TestNormalizeText",
 	},
 	{
+		bug:  "a change feed compares categories as they are written",
+		file: "internal/changefeed/changefeed.go", old: "Filter{product, spelling.Key(category)}", new: "Filter{product, category}",
+		pkg: "./internal/changefeed", test: "TestFilter",
+	},
+	{
+		bug:  "a condition that the operation does not know is ignored",
+		file: "gateway/openapi_validate.go", old: "			refuseConditions(r.Header, params, refusal)\n", new: "",
+		pkg: "./gateway", test: "TestHeaders",
+	},
+	{
+		bug:  "only the first line of a list of ETags counts",
+		file: "gateway/openapi_validate.go", old: "h.Set(name, strings.Join(values, \", \"))", new: "h.Set(name, values[0])",
+		pkg: "./gateway", test: "TestHeaders",
+	},
+	{
 		bug:  "half of a surrogate pair is stored as another character",
 		file: "internal/wire/parse.go", old: "at := loneSurrogate(body); at >= 0", new: "at := loneSurrogate(body); at > len(body)",
 		pkg: "./internal/wire", test: "TestParseProductData",
@@ -614,7 +629,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "an empty If-Match is no condition",
-		file: "api/openapi.yaml", old: "{0,9}) *$' }", new: "{0,9})? *$' }",
+		file: "api/openapi.yaml", old: ")*)[ ,]*$' }", new: ")*)?[ ,]*$' }",
 		pkg: "./gateway", test: "TestCondition_empty",
 	},
 	{
