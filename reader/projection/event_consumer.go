@@ -79,10 +79,15 @@ type Change struct {
 }
 
 // Settled returns when each of the events was accepted and settled, and its trace.
-func (c Change) Settled() []Settled {
-	settled := make([]Settled, len(c.Events))
-	for i, e := range c.Events {
-		settled[i] = Settled{Accepted: e.AcceptedAt, At: e.SettledAt, Trace: e.Trace}
+func (c Change) Settled() []Settled { return c.settledAfter(0) }
+
+// settledAfter returns what Settled returns, of the events after the seq.
+func (c Change) settledAfter(seq int64) []Settled {
+	settled := make([]Settled, 0, len(c.Events))
+	for _, e := range c.Events {
+		if e.Seq > seq {
+			settled = append(settled, Settled{Accepted: e.AcceptedAt, At: e.SettledAt, Trace: e.Trace})
+		}
 	}
 	return settled
 }

@@ -28,9 +28,9 @@ const (
 
 // viewWriter writes the changes of all shards to the view (group commit). A change
 // that finds fewer than maxGroups in progress is written at once; those that come
-// meanwhile wait and are written together: first all products, then all checkpoints,
-// then the watermarks. So each step makes its effect visible only after the one before
-// it: a reader that sees a checkpoint sees its products.
+// meanwhile wait and are written together: first all products, then the watermarks,
+// then all checkpoints. So each step makes its effect visible only after the products
+// can be read: a reader that sees a watermark or a checkpoint sees its products.
 //
 // When a group fails, each of its changes is written alone, so that one that cannot be
 // written does not stop those of other shards; when the view is unavailable, with the
@@ -51,10 +51,9 @@ type viewWriter struct {
 type viewWrite struct {
 	ctx              context.Context
 	trace            *telemetry.Batch
-	created, changed []catalog.Product
-	settled          []Settled
-	to               eventlog.Checkpoint
-	size             int
+	change           Change
+	created, changed []catalog.Product // those of the change
+	size             int               // of the products, in bytes
 	done             chan error
 }
 
@@ -68,7 +67,7 @@ func newViewWriter(view View, watermarks *Watermarks, metrics *ConsumerMetrics) 
 // write writes the change and returns when it is in the view and its checkpoint is
 // saved, or with an error. After it has returned nothing of the change is written.
 func (v *viewWriter) write(ctx context.Context, c Change) error {
-	w := &viewWrite{ctx: ctx, settled: c.Settled(), to: c.To, done: make(chan error, 1)}
+	w := &viewWrite{ctx: ctx, change: c, done: make(chan error, 1)}
 	w.created, w.changed = c.split()
 	for _, p := range c.Products {
 		w.size += p.Size()
@@ -127,10 +126,10 @@ func (v *viewWriter) next() []*viewWrite {
 	n, products, size := 0, 0, 0
 	for _, w := range v.waiting {
 		products, size = products+len(w.created)+len(w.changed), size+w.size
-		if n > 0 && (products > maxGroupProducts || size > maxGroupBytes || v.failed[w.to.Shard]) {
+		if n > 0 && (products > maxGroupProducts || size > maxGroupBytes || v.failed[w.change.To.Shard]) {
 			break
 		}
-		if n++; v.failed[w.to.Shard] {
+		if n++; v.failed[w.change.To.Shard] {
 			break
 		}
 	}
@@ -147,15 +146,15 @@ func (v *viewWriter) next() []*viewWrite {
 func (v *viewWriter) end(w *viewWrite, err error) {
 	v.mu.Lock()
 	if err == nil || w.ctx.Err() != nil {
-		delete(v.failed, w.to.Shard)
+		delete(v.failed, w.change.To.Shard)
 	} else {
-		v.failed[w.to.Shard] = true
+		v.failed[w.change.To.Shard] = true
 	}
 	v.mu.Unlock()
 	w.done <- err
 }
 
-// writeGroup writes the products of a group, its checkpoints and its watermarks.
+// writeGroup writes the products of a group, its watermarks and its checkpoints.
 // It ends early when the context of one of its changes ends.
 func (v *viewWriter) writeGroup(group []*viewWrite) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(group[0].ctx))
@@ -167,7 +166,10 @@ func (v *viewWriter) writeGroup(group []*viewWrite) error {
 	for _, w := range group {
 		defer context.AfterFunc(w.ctx, cancel)()
 		created, changed = append(created, w.created...), append(changed, w.changed...)
-		checkpoints, settled, traces = append(checkpoints, w.to), append(settled, w.settled...), append(traces, w.trace)
+		checkpoints, traces = append(checkpoints, w.change.To), append(traces, w.trace)
+		// A change is repeated when its checkpoint was not saved. Its delay was observed before.
+		readable := v.watermarks.Position(w.change.To.Shard).Seq
+		settled = append(settled, w.change.settledAfter(readable)...)
 	}
 	ctx = telemetry.WithBatches(ctx, traces...)
 	if len(created)+len(changed) > 0 {
@@ -176,12 +178,12 @@ func (v *viewWriter) writeGroup(group []*viewWrite) error {
 		}
 		failpoint.Here(failpoint.ReaderApplied)
 	}
+	v.watermarks.Advance(checkpoints...)
+	v.metrics.ObserveDelay("view", settled)
 	if err := step(ctx, "save checkpoint", v.saves, func(ctx context.Context) error { return v.view.SaveCheckpoints(ctx, checkpoints) }); err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.ReaderCheckpointed)
-	v.watermarks.Advance(checkpoints...)
-	v.metrics.ObserveDelay("view", settled)
 	return nil
 }
 

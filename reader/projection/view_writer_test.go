@@ -15,13 +15,15 @@ import (
 	"catalog/eventlog"
 )
 
-// gatedView records the calls of the writer. Apply waits for a value of gate, if it is
-// not nil, and returns what fail returns.
+// gatedView records the calls of the writer. Apply waits for a value of gate, and
+// SaveCheckpoints for one of saveGate, if they are not nil. They return what fail and
+// failSave return.
 type gatedView struct {
 	View
-	gate chan struct{}
-	fail func(products []catalog.Product) error
-	deaf bool // Apply does not notice that its context ends
+	gate, saveGate chan struct{}
+	fail           func(products []catalog.Product) error
+	failSave       func() error
+	deaf           bool // Apply does not notice that its context ends
 
 	mu    sync.Mutex
 	calls [][]string // names of the products, and "shard" for a checkpoint
@@ -49,6 +51,14 @@ func (v *gatedView) Apply(ctx context.Context, created, changed []catalog.Produc
 }
 
 func (v *gatedView) SaveCheckpoints(_ context.Context, all []eventlog.Checkpoint) error {
+	if v.saveGate != nil {
+		<-v.saveGate
+	}
+	if v.failSave != nil {
+		if err := v.failSave(); err != nil {
+			return err
+		}
+	}
 	v.record(len(all), func(i int) string { return "checkpoint " + name(all[i].Shard) })
 	return nil
 }
@@ -77,12 +87,14 @@ func name(shard int32) string { return string('a' + shard) }
 // changeOf returns a change of one product, which has the name of the shard.
 func changeOf(shard int32) Change {
 	p := catalog.Product{ID: catalog.DerivedID(name(shard)), Version: 1, ProductData: catalog.ProductData{Name: name(shard)}}
-	return Change{Products: []catalog.Product{p}, To: eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: 1}}}
+	at := catalog.Position{Shard: shard, Seq: 1}
+	return Change{Products: []catalog.Product{p}, Events: []catalog.Event{{Position: at, Product: p}}, To: eventlog.Checkpoint{Position: at}}
 }
 
 func TestViewWriter(t *testing.T) {
 	var view *gatedView
 	var w *viewWriter
+	var metrics *prometheus.Registry
 	errs := map[int32]error{} // by shard, after synctest.Wait
 	var mu sync.Mutex
 	result := func(shard int32) error {
@@ -110,7 +122,8 @@ func TestViewWriter(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				clear(errs)
 				view = &gatedView{gate: make(chan struct{})}
-				w = newViewWriter(view, NewWatermarks(), NewConsumerMetrics(prometheus.NewRegistry(), time.Now))
+				metrics = prometheus.NewRegistry()
+				w = newViewWriter(view, NewWatermarks(), NewConsumerMetrics(metrics, time.Now))
 				f(t)
 			})
 		})
@@ -229,4 +242,60 @@ func TestViewWriter(t *testing.T) {
 			t.Errorf("calls %v; want c with d, e alone and f alone", view.calls[len(view.calls)-1])
 		}
 	})
+	run("reads do not wait for the checkpoint, but the write does", func(t *testing.T) {
+		view.saveGate = make(chan struct{})
+		write(t.Context(), 0)
+		if ok, _ := w.watermarks.reached(catalog.Position{Seq: 1}); ok {
+			t.Error("the watermark is advanced before the product is written")
+		}
+		next()
+		if ok, _ := w.watermarks.reached(catalog.Position{Seq: 1}); !ok {
+			t.Error("the watermark is not advanced while the checkpoint is saved")
+		}
+		if err := result(0); err == nil {
+			t.Error("the write has returned before its checkpoint is saved")
+		}
+		close(view.saveGate)
+		synctest.Wait()
+		if err := result(0); err != nil {
+			t.Error(err)
+		}
+	})
+	run("a change whose checkpoint is not saved fails, and the delay of its event counts once", func(t *testing.T) {
+		fault := errors.New("cannot be saved")
+		view.failSave = func() error { return fault }
+		busy(t)
+		write(t.Context(), 2, 3)
+		for range 2 + 1 + 2 { // those of busy, the group, and each of it
+			next()
+		}
+		if !errors.Is(result(2), fault) || !errors.Is(result(3), fault) {
+			t.Errorf("write = %v, %v; want %v", result(2), result(3), fault)
+		}
+		view.failSave = nil
+		write(t.Context(), 2)
+		next()
+		if err := result(2); err != nil || !view.has("checkpoint c") {
+			t.Errorf("repeated write = %v, calls %v", err, view.calls)
+		}
+		if n := samples(t, metrics, "catalog_view_delay_seconds"); n != 4 {
+			t.Errorf("%d delays observed; want 4, one for each event", n)
+		}
+	})
+}
+
+// samples returns the number of values of a histogram, over all labels.
+func samples(t *testing.T, metrics prometheus.Gatherer, name string) (n uint64) {
+	families, err := metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			for _, m := range f.GetMetric() {
+				n += m.GetHistogram().GetSampleCount()
+			}
+		}
+	}
+	return n
 }

@@ -398,6 +398,16 @@ var mutants = []mutant{
 		pkg: "./reader/projection", test: "TestViewWriter",
 	},
 	{
+		bug:  "a watermark advances before the products of its group are written",
+		file: "reader/projection/view_writer.go", old: "	ctx = telemetry.WithBatches(ctx, traces...)\n", new: "	ctx = telemetry.WithBatches(ctx, traces...)\n	v.watermarks.Advance(checkpoints...)\n",
+		pkg: "./reader/projection", test: "TestViewWriter",
+	},
+	{
+		bug:  "a repeated change counts its delay twice",
+		file: "reader/projection/view_writer.go", old: "w.change.settledAfter(readable)", new: "w.change.settledAfter(readable - readable)",
+		pkg: "./reader/projection", test: "TestViewWriter",
+	},
+	{
 		bug:  "reads see the position before the view has the products",
 		file: "reader/projection/projection.go", old: "	failpoint.Here(failpoint.ReaderPolled)\n", new: "	v.p.watermarks.Advance(c.To)\n	time.Sleep(20 * time.Millisecond)\n",
 		pkg: "./test/e2e", test: "TestFailures",
