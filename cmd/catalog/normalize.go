@@ -127,7 +127,7 @@ func (n normalizer) page(ctx context.Context, page []catalog.Product) (changed i
 				return 0, nil, err
 			}
 			if owner, taken := owners[d.SKU]; taken && owner != p.ID {
-				n.report(fmt.Sprintf("product %s keeps its SKU %+q, because product %s has %q; give it another one", p.ID, p.SKU, owner, d.SKU))
+				n.report(fmt.Sprintf("product %s keeps its SKU %+q, because product %s has %q, in this or another case; give it another one", p.ID, p.SKU, owner, d.SKU))
 				d.SKU = p.SKU
 			}
 		}
