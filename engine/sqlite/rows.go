@@ -80,12 +80,16 @@ func execEach[T any](ctx context.Context, tx *sql.Tx, statement string, values [
 		return err
 	}
 	defer st.Close()
+	each := context.WithoutCancel(ctx) // for one that can end, the driver starts a goroutine for each statement
 	for _, v := range values {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		a, err := args(v)
 		if err != nil {
 			return err
 		}
-		if _, err := st.ExecContext(ctx, a...); err != nil {
+		if _, err := st.ExecContext(each, a...); err != nil {
 			return err
 		}
 	}

@@ -34,24 +34,13 @@ func (v *View) write(ctx context.Context, f func(*sql.Tx) error) error {
 func (v *View) Apply(ctx context.Context, created, changed []catalog.Product) error {
 	products := slices.Concat(created, changed)
 	err := v.write(ctx, func(tx *sql.Tx) error {
-		upsert, err := tx.PrepareContext(ctx, `
+		return execEach(ctx, tx, `
 			INSERT INTO `+v.products+` (id, version, data) VALUES (?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET version = excluded.version, data = excluded.data
-			WHERE excluded.version > version`)
-		if err != nil {
-			return err
-		}
-		defer upsert.Close()
-		for _, p := range products {
+			WHERE excluded.version > version`, products, func(p catalog.Product) ([]any, error) {
 			data, err := wire.EncodeProduct(p)
-			if err != nil {
-				return err
-			}
-			if _, err := upsert.ExecContext(ctx, p.ID[:], p.Version, data); err != nil {
-				return err
-			}
-		}
-		return nil
+			return []any{p.ID[:], p.Version, data}, err
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("apply %d products to the view: %w", len(products), err)
@@ -139,20 +128,12 @@ func (v *View) Checkpoints(ctx context.Context) ([]eventlog.Checkpoint, error) {
 // stored.
 func (v *View) SaveCheckpoints(ctx context.Context, all []eventlog.Checkpoint) error {
 	err := v.write(ctx, func(tx *sql.Tx) error {
-		upsert, err := tx.PrepareContext(ctx, `
+		return execEach(ctx, tx, `
 			INSERT INTO `+v.checkpoints+` (shard, seq, "offset") VALUES (?, ?, ?)
 			ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq, "offset" = excluded."offset"
-			WHERE excluded.seq >= seq`)
-		if err != nil {
-			return err
-		}
-		defer upsert.Close()
-		for _, p := range all {
-			if _, err := upsert.ExecContext(ctx, p.Shard, p.Seq, p.Offset); err != nil {
-				return err
-			}
-		}
-		return nil
+			WHERE excluded.seq >= seq`, all, func(p eventlog.Checkpoint) ([]any, error) {
+			return []any{p.Shard, p.Seq, p.Offset}, nil
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("save checkpoints of %d shards, the first %s: %w", len(all), all[0].Position, err)

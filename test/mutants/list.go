@@ -414,12 +414,12 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "the view takes older versions",
-		file: "engine/sqlite/view.go", old: "WHERE excluded.version > version`)", new: "`)",
+		file: "engine/sqlite/view.go", old: "WHERE excluded.version > version`, products", new: "`, products",
 		pkg: "./engine/sqlite", test: "TestView",
 	},
 	{
 		bug:  "a deleted product leaves no tombstone in the view",
-		file: "engine/sqlite/view.go", old: "		for _, p := range products {\n			data,", new: "		for _, p := range products {\n			if p.Deleted {\n				_, _ = tx.ExecContext(ctx, \"DELETE FROM view_products WHERE id = ?\", p.ID[:])\n				continue\n			}\n			data,",
+		file: "engine/sqlite/view.go", old: "		return execEach(ctx, tx, `\n			INSERT INTO `+v.products", new: "		for _, p := range products {\n			if p.Deleted {\n				_, _ = tx.ExecContext(ctx, \"DELETE FROM view_products WHERE id = ?\", p.ID[:])\n			}\n		}\n		products = slices.DeleteFunc(products, func(p catalog.Product) bool { return p.Deleted })\n		return execEach(ctx, tx, `\n			INSERT INTO `+v.products",
 		pkg: "./engine/sqlite", test: "TestView",
 	},
 	{
