@@ -7,16 +7,19 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
-// proxy forwards connections to an engine. It can disconnect or freeze them.
+// proxy forwards connections to an engine. It can disconnect, freeze or slow them.
 type proxy struct {
 	address string
 	mu      sync.Mutex
 	down    bool
 	conns   map[net.Conn]bool
 	flow    sync.RWMutex // held for writing while the proxy is frozen
+	perByte atomic.Int64 // nanoseconds that a connection takes for a byte
 }
 
 // startProxy starts a proxy for the engine at the URL and returns the URL that
@@ -71,7 +74,7 @@ func (c *proxy) serve(in net.Conn) {
 	c.mu.Unlock()
 }
 
-// proxyWriter writes unless the proxy is frozen.
+// proxyWriter writes unless the proxy is frozen, as fast as the proxy allows.
 type proxyWriter struct {
 	io.Writer
 	*proxy
@@ -80,6 +83,9 @@ type proxyWriter struct {
 func (e proxyWriter) Write(b []byte) (int, error) {
 	e.flow.RLock()
 	defer e.flow.RUnlock()
+	if d := time.Duration(e.perByte.Load() * int64(len(b))); d > 0 {
+		<-time.After(d)
+	}
 	return e.Writer.Write(b)
 }
 
@@ -87,6 +93,15 @@ func (e proxyWriter) Write(b []byte) (int, error) {
 func (c *proxy) freeze() (unfreeze func()) {
 	c.flow.Lock()
 	return sync.OnceFunc(c.flow.Unlock)
+}
+
+// limit limits each connection to so many bytes per second; 0 is no limit.
+func (c *proxy) limit(bytesPerSecond int64) {
+	perByte := int64(0)
+	if bytesPerSecond > 0 {
+		perByte = int64(time.Second) / bytesPerSecond
+	}
+	c.perByte.Store(perByte)
 }
 
 // disconnect closes all connections and refuses new ones until it is called with
