@@ -47,7 +47,7 @@ var imports = map[string]string{
 	"engine/sqlite":                  ". eventlog internal/failpoint internal/wire",
 	"engine/mongo":                   ". eventlog internal/memory internal/metrics internal/telemetry internal/wire",
 	"engine/redis":                   ". internal/metrics internal/telemetry internal/wire",
-	"engine/bleve":                   ". eventlog internal/failpoint internal/memory internal/textsearch internal/wire",
+	"engine/bleve":                   ". eventlog internal/cpu internal/failpoint internal/memory internal/textsearch internal/wire",
 	"engine/opensearch":              ". eventlog internal/breaker internal/telemetry internal/textsearch internal/wire", // the index of catalogues larger than one machine
 	"engine/embedded":                "",
 	"engine/enginetest":              ". eventlog internal/wire reader reader/projection writer", // the suites that engines pass
@@ -59,8 +59,9 @@ var imports = map[string]string{
 	"internal/archive":             ". api/catalog/v1 eventlog internal/wire", // moves old events of the journal to files
 	"internal/breaker":             ". internal/metrics",                      // circuit breakers for servers and engines
 	"internal/buildinfo":           "",
-	"internal/changefeed":          ". internal/spelling", // recent changes, shared by all subscribers of a gateway or reader
-	"internal/configdoc":           "",                    // generates docs/configuration.md from the flags of the programs
+	"internal/changefeed":          ". internal/cpu internal/spelling", // recent changes, shared by all subscribers of a gateway or reader
+	"internal/configdoc":           "",                                 // generates docs/configuration.md from the flags of the programs
+	"internal/cpu":                 "",                                 // the number of CPUs, for limits of what computes
 	"internal/daemon":              "",
 	"internal/engines":             ". engine/kafka internal/daemon internal/memory internal/metrics",                                                        // opens Kafka, for every program
 	"internal/engines/store":       "engine/postgres internal/engines",                                                                                       // opens PostgreSQL, for the writer

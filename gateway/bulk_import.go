@@ -32,7 +32,6 @@ type importRow struct {
 	problem *problemError // the reason of a refusal
 	derived bool          // id belongs to the key of the import
 	pending bool          // accepted, and not settled in time
-	held    int64         // bytes of the share of long rows
 }
 
 // ImportProducts handles POST /api/v1/imports. It settles a window of rows and sends
@@ -142,18 +141,27 @@ type importRun struct {
 // settleNext reads and settles the next window. It reports whether the window is the
 // last one.
 func (i *importRun) settleNext(ctx context.Context) ([]*importRow, bool, error) {
-	rows, held, end, err := i.window(ctx)
+	lines, held, end, err := i.window(ctx)
+	var rows []*importRow
 	defer func() {
 		i.g.rows.Release(held)
+		for _, l := range lines {
+			i.g.longRows.Release(l.held)
+		}
 		for _, r := range rows {
-			i.g.longRows.Release(r.held)
 			r.patch, r.command = catalog.Patch{}, catalog.Command{}
 		}
 	}()
 	if err != nil {
 		return nil, false, err
 	}
-	if err := i.g.shares.imports.do(ctx, func() error { return i.g.settleWindow(ctx, i.key, rows) }); err != nil {
+	if err := i.g.shares.imports.do(ctx, func() error {
+		for _, l := range lines { // with the slot, since parsing costs CPU
+			rows = append(rows, newImportRow(l))
+			l.text = nil
+		}
+		return i.g.settleWindow(ctx, i.key, rows)
+	}); err != nil {
 		return nil, false, err
 	}
 	for _, r := range rows {
@@ -167,42 +175,42 @@ func (i *importRun) settleNext(ctx context.Context) ([]*importRow, bool, error) 
 	return rows, end && i.failed == nil, nil
 }
 
-// window returns the next rows: as many as fit into a window and have arrived within
-// windowPause of the first one. held are their bytes of the rows share.
-func (i *importRun) window(ctx context.Context) (rows []*importRow, held int64, end bool, err error) {
+// window returns the lines of the next rows: as many as fit into a window and have arrived
+// within windowPause of the first one. held are their bytes of the rows share.
+func (i *importRun) window(ctx context.Context) (lines []*importLine, held int64, end bool, err error) {
 	if i.failed != nil {
 		return nil, 0, false, i.failed
 	}
 	var pause <-chan time.Time
-	for size := 0; len(rows) < importWindow && size < windowBytes; {
+	for size := 0; len(lines) < importWindow && size < windowBytes; {
 		l := i.kept
 		i.kept = nil
 		if l == nil {
 			select {
 			case l = <-i.lines.lines:
 			case <-pause:
-				return rows, held, false, nil
+				return lines, held, false, nil
 			case <-i.g.stopping.Done():
-				return rows, held, false, fmt.Errorf("the gateway is shutting down: %w", catalog.ErrUnavailable)
+				return lines, held, false, fmt.Errorf("the gateway is shutting down: %w", catalog.ErrUnavailable)
 			case <-ctx.Done():
-				return rows, held, false, ctx.Err()
+				return lines, held, false, ctx.Err()
 			}
 		}
 		switch {
 		case errors.Is(l.err, io.EOF):
-			return rows, held, true, nil
-		case l.err != nil && len(rows) == 0:
+			return lines, held, true, nil
+		case l.err != nil && len(lines) == 0:
 			return nil, held, false, l.err
 		case l.err != nil: // the rows before are settled first
 			i.failed = l.err
-			return rows, held, false, nil
+			return lines, held, false, nil
 		}
 		if l.held == 0 {
 			n := int64(len(l.text))
 			if !i.g.rows.TryAcquire(n) {
-				if len(rows) > 0 {
+				if len(lines) > 0 {
 					i.kept = l
-					return rows, held, false, nil
+					return lines, held, false, nil
 				}
 				if err := i.g.rows.Acquire(ctx, n); err != nil {
 					return nil, held, false, err
@@ -212,16 +220,16 @@ func (i *importRun) window(ctx context.Context) (rows []*importRow, held int64, 
 		}
 		size += len(l.text)
 		i.number = l.number
-		rows = append(rows, newImportRow(l))
+		lines = append(lines, l)
 		if pause == nil {
 			pause = time.After(windowPause)
 		}
 	}
-	return rows, held, false, nil
+	return lines, held, false, nil
 }
 
 func newImportRow(l *importLine) *importRow {
-	r := &importRow{line: l.number, skipped: l.skipped, notes: l.notes, held: l.held}
+	r := &importRow{line: l.number, skipped: l.skipped, notes: l.notes}
 	err := l.refused
 	switch {
 	case l.tooLong:

@@ -15,10 +15,15 @@ import (
 	"catalog/client"
 	"catalog/cmd/internal/program"
 	"catalog/gateway"
+	"catalog/internal/cpu"
 	"catalog/internal/daemon"
 	"catalog/internal/engines/local"
 	"catalog/writer"
 )
+
+// spareThreads is how many threads run Go at once beyond the number of CPUs: about as many as
+// goroutines of writer, reader and collector compute at once.
+const spareThreads = 6
 
 // upCfg holds the settings of catalog up.
 type upCfg struct {
@@ -75,6 +80,12 @@ func runUp(ctx context.Context, fs *flag.FlagSet, cfg upCfg, out, logs io.Writer
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(200)
 	}
+	// A short request waits for a thread behind goroutines that compute, up to 10 ms behind
+	// each. With threads to spare it gets one at once, and the kernel shares the CPUs.
+	// $GOMAXPROCS takes precedence.
+	if _, set := os.LookupEnv("GOMAXPROCS"); !set {
+		runtime.GOMAXPROCS(cpu.Count() + spareThreads)
+	}
 	e, err := local.Open(ctx, p.Engines, cfg.engines)
 	if err != nil {
 		return err
@@ -91,7 +102,7 @@ func runUp(ctx context.Context, fs *flag.FlagSet, cfg upCfg, out, logs io.Writer
 	writerPart := p.Writer(e.Store, e.Log, cfg.writer, grpcServer)
 	cfg.reader.Log, cfg.reader.View, cfg.reader.Cache, cfg.reader.Index, cfg.reader.Writer = e.Log, e.View, e.Cache, e.Index, conn
 	_, readerParts := p.Reader(cfg.reader, grpcServer)
-	cfg.gateway.MaxConcurrentQueries = max(1, runtime.GOMAXPROCS(0)-1) // the readers use the same CPUs
+	cfg.gateway.MaxConcurrentQueries = cpu.ButOne() // the readers use the same CPUs
 	gatewayParts, httpAddr, err := p.Gateway(cfg.gateway, e.Log, conn, conn, cfg.http)
 	if err != nil {
 		return err

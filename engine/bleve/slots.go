@@ -2,8 +2,9 @@ package bleve
 
 import (
 	"context"
-	"runtime"
 	"sync"
+
+	"catalog/internal/cpu"
 )
 
 // Kinds of work that share the slots.
@@ -29,7 +30,7 @@ type waiter struct {
 	left    bool          // it has given up
 }
 
-func newSlots() *slots { return &slots{free: max(1, runtime.GOMAXPROCS(0)-1)} }
+func newSlots() *slots { return &slots{free: cpu.ButOne()} }
 
 // acquire waits for a slot. Its only error is that of ctx.
 func (s *slots) acquire(ctx context.Context, kind int) error {

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"catalog"
+	"catalog/internal/cpu"
 	"catalog/internal/spelling"
 )
 
@@ -41,8 +42,12 @@ const (
 	maxBufferEvents = 20_000   // about ten seconds of events at the highest rate of writes
 	pageSize        = 100      // events that Next returns at most
 	pageBytes       = 1 << 20  // size of events at which a page that is read from the journal ends
-	maxReaders      = 8        // subscribers that read the journal at once, so that they do not slow the writers down
 )
+
+// maxReaders is the number of subscribers that read the journal at once, so that they slow
+// neither the writers nor other requests of this process down: to decode and render a page
+// costs CPU.
+var maxReaders = min(8, cpu.ButOne())
 
 // Errors of subscribers.
 var (
@@ -135,7 +140,7 @@ type metrics struct {
 func New(maxSubscribers int, journal Journal, render func(catalog.Event) []byte, reg prometheus.Registerer) *Feed {
 	f := &Feed{
 		journal: journal, render: render, limit: maxSubscribers, asked: -1,
-		readers: semaphore.NewWeighted(maxReaders), asking: make(chan struct{}, 1), changed: make(chan struct{}),
+		readers: semaphore.NewWeighted(int64(maxReaders)), asking: make(chan struct{}, 1), changed: make(chan struct{}),
 		metrics: metrics{
 			subscribers:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "catalog_changefeed_subscribers", Help: "Clients that follow changes."}),
 			journalEvents: prometheus.NewCounter(prometheus.CounterOpts{Name: "catalog_changefeed_journal_events_total", Help: "Events that clients behind the buffer read from the journal, at the cost of the writers."}),

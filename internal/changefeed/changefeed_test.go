@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"catalog"
 	"catalog/internal/changefeed"
+	"catalog/internal/cpu"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -224,6 +226,61 @@ func TestSubscriber_slow(t *testing.T) {
 	if j.reads == 0 {
 		t.Error("void: the slow subscriber was not behind the buffer")
 	}
+}
+
+// heldJournal is a journal whose pages wait until they are released.
+type heldJournal struct {
+	*journal
+	reading atomic.Int64
+	release chan struct{}
+}
+
+func (j *heldJournal) Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error {
+	if from < to { // Subscribe reads one event
+		j.reading.Add(1)
+		defer j.reading.Add(-1)
+		<-j.release
+	}
+	return j.journal.Replay(ctx, shard, from, to, handle)
+}
+
+func TestSubscriber_readers(t *testing.T) {
+	t.Run("as many subscribers read the journal at once as leave a CPU free, and the others wait", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			want := min(8, cpu.ButOne())
+			j := &heldJournal{journal: newJournal(1), release: make(chan struct{})}
+			for range 10 {
+				j.add(0, 0)
+			}
+			f := changefeed.New(100, j, render, prometheus.NewRegistry())
+			f.Begin(0, 1)
+			var got atomic.Int64
+			for range 2 * want {
+				s, err := f.Subscribe(t.Context(), make(changefeed.Cursor, 1))
+				if err != nil {
+					t.Fatal(err)
+				}
+				go func() {
+					defer s.Close()
+					items, _ := s.Next(t.Context())
+					got.Add(int64(len(items)))
+				}()
+			}
+			for range 2 {
+				synctest.Wait()
+				if n := j.reading.Load(); n != int64(want) {
+					t.Errorf("%d subscribers read the journal; want %d", n, want)
+				}
+				for range want {
+					j.release <- struct{}{}
+				}
+			}
+			synctest.Wait()
+			if n := got.Load(); n != int64(2*want*10) {
+				t.Errorf("the subscribers got %d events; want %d", n, 2*want*10)
+			}
+		})
+	})
 }
 
 func TestSubscribe_limit(t *testing.T) {

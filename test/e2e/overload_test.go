@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,12 +78,12 @@ func TestOverload(t *testing.T) {
 		t.Errorf("%d writes were refused although each client had a slot", none)
 	}
 	done, refused, slowest := writeConcurrently(t, s, "CROWD", 10*slots, 3*time.Second)
-	var memory float64
+	metrics := map[string]float64{}
 	for line := range strings.Lines(admin.must(http.StatusOK, "GET", "/metrics", "").body) {
-		if v, ok := strings.CutPrefix(line, "process_resident_memory_bytes "); ok {
-			memory, _ = strconv.ParseFloat(strings.TrimSpace(v), 64)
-		}
+		name, value, _ := strings.Cut(line, " ")
+		metrics[name], _ = strconv.ParseFloat(strings.TrimSpace(value), 64)
 	}
+	memory := metrics["process_resident_memory_bytes"]
 	t.Logf("%d writes in 3 s by %d clients; %d by ten times as many, with %d refusals, the slowest after %v; %.0f MiB", peak, slots, done, refused, slowest.Round(time.Millisecond), memory/(1<<20))
 	if refused == 0 {
 		t.Error("void: no request was refused")
@@ -89,6 +91,10 @@ func TestOverload(t *testing.T) {
 	// Clients and server share the machine, and refusals cost time, too.
 	if done < peak/5 {
 		t.Errorf("only %d writes under overload, %d without", done, peak)
+	}
+	cpus := runtime.GOMAXPROCS(0)
+	if threads := metrics["go_sched_gomaxprocs_threads"]; threads <= float64(cpus) && os.Getenv("GOMAXPROCS") == "" {
+		t.Errorf("%v threads run Go on %d CPUs; want more, so that a short request gets one", threads, cpus)
 	}
 	if memory > 512<<20 {
 		t.Errorf("memory = %.0f MiB; want at most 512", memory/(1<<20))

@@ -763,6 +763,11 @@ var mutants = []mutant{
 		pkg: "./engine/bleve", test: "TestIndex_inMemory",
 	},
 	{
+		bug:  "change streams read the journal on all CPUs",
+		file: "internal/changefeed/changefeed.go", old: "min(8, cpu.ButOne())", new: "min(8, 2*cpu.Count())",
+		pkg: "./internal/changefeed", test: "TestSubscriber_readers",
+	},
+	{
 		bug:  "a page of the change feed has events of any size",
 		file: "internal/changefeed/subscriber.go", old: "size >= pageBytes {", new: "size < 0 {",
 		pkg: "./internal/changefeed", test: "TestSubscriber_largeEvents",
