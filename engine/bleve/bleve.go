@@ -276,11 +276,33 @@ func (x *Index) Apply(ctx context.Context, products []catalog.Product, checkpoin
 // Overwrite replaces products whatever their stored versions are. Concurrent calls are safe when
 // their products differ.
 func (x *Index) Overwrite(ctx context.Context, products []catalog.Product) error {
-	b, err := newBatch(products)
-	if err != nil {
-		return err
+	for len(products) > 0 {
+		n := fitting(products)
+		b, err := newBatch(products[:n])
+		if err == nil {
+			err = x.write(ctx, b)
+		}
+		if err != nil {
+			return err
+		}
+		products = products[n:]
 	}
-	return x.write(ctx, b)
+	return nil
+}
+
+// maxBatchWords is the number of words at which a batch of Overwrite ends. A batch needs about
+// 1.5 KB of memory for each different word.
+const maxBatchWords = 1 << 16
+
+// fitting returns how many of the products, at least one, make a batch.
+func fitting(products []catalog.Product) int {
+	words := 0
+	for i := range products {
+		if words += products[i].WordCount(); words > maxBatchWords && i > 0 {
+			return i
+		}
+	}
+	return len(products)
 }
 
 // newBatch returns a batch that stores products and removes deleted ones.

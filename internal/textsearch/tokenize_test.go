@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"catalog"
 	"catalog/internal/textsearch"
 )
 
@@ -72,6 +73,16 @@ func TestStem(t *testing.T) {
 	for word, want := range map[string]string{"tables": "table", "table": "table", "shelves": "shelf", "bookshelves": "bookshelf", "leaf": "leaf", "feet": "foot", "mice": "mouse", "women": "woman", "movies": "movy", "movie": "movy", "toes": "toe", "lens": "lens", "lenses": "lens", "الدوري": "دوري", "الي": "الي", "glass": "glass", "bodies": "body", "s": "s", "": ""} {
 		if got := textsearch.Stem(word); got != want {
 			t.Errorf("Stem(%q) = %q; want %q", word, got, want)
+		}
+	}
+}
+
+// The limits of a batch of an index count words without analysing the texts.
+func TestTokenize_wordCount(t *testing.T) {
+	for _, text := range []string{"Green chair, of oak", "RÅSKOG Straße", "iphone13", "木の椅子 x", "ไม้ oak", "40x60 cm", "🪑🪑", "chef's 1½ c++"} {
+		d := catalog.ProductData{Description: text}
+		if got, words := d.WordCount(), textsearch.Tokenize(text); got < len(words) {
+			t.Errorf("WordCount of %q is %d; it has the words %q", text, got, words)
 		}
 	}
 }

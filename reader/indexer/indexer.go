@@ -113,7 +113,7 @@ func New(deps Deps) *Indexer {
 	}
 	x.events = projection.NewEventConsumer(projection.EventConsumerDeps{
 		Name: "index", Target: indexTarget{x}, Log: deps.Log, Journal: deps.Journal, Metrics: deps.Metrics, Logger: deps.Logger,
-		Exclusive: true,
+		Size: indexSize, MaxSize: maxChangeSize, Exclusive: true,
 	})
 	x.steps = []step{
 		{"write the index", x.writeIndex},

@@ -16,18 +16,28 @@ const (
 	// maxQueuedChanges is the number of changes that may wait in the queue. While it
 	// is full, add blocks, and with it the consumer of the shard.
 	maxQueuedChanges = 1_000
-	// maxQueuedBytes is the size of the products of those changes.
+	// maxQueuedBytes is the indexSize of the products of those changes.
 	maxQueuedBytes = 4 << 20
+	// maxChangeSize is the indexSize of the products of one change, if they are several.
+	maxChangeSize = 1 << 20
 	// maxBatchProducts is the number of products at which a batch takes no more
 	// changes, and maxBatchBytes their size. A larger batch makes searches wait
 	// longer for new products, and saves little time for each product.
 	maxBatchProducts, maxBatchBytes = 1_000, 2 << 20
+	// wordBytes is what a word adds to the indexSize of a product. An index that is written
+	// needs about 1.5 KB for each word of a batch that occurs in no other product of it: 100 MB
+	// for a batch of maxBatchBytes.
+	wordBytes = 32
 )
+
+// indexSize returns the size of p in the limits of the queue: its bytes, and more for each
+// word, because the words of a product, and not its bytes, need memory and time.
+func indexSize(p *catalog.Product) int { return p.Size() + wordBytes*p.WordCount() }
 
 // indexQueue holds the changes of all shards that are not yet in the index.
 type indexQueue struct {
 	changes chan queuedChange
-	room    *memory.Share // bytes of the queued changes and of the batch that is written
+	room    *memory.Share // sizes of the queued changes and of the batch that is written
 }
 
 // queuedChange is a change of one shard with its estimated size.
@@ -36,7 +46,7 @@ type queuedChange struct {
 	snapshot bool // a part of a snapshot, or its end
 	to       eventlog.Checkpoint
 	settled  []projection.Settled // the events
-	size     int64                // of the products, in bytes
+	size     int64                // of the products; see indexSize
 	trace    *telemetry.Batch     // held until the change is in the index
 }
 
@@ -46,7 +56,7 @@ type indexBatch struct {
 	checkpoints []eventlog.Checkpoint // the last of each shard
 	snapshot    bool                  // a part of a snapshot, or its end, is among the changes
 	settled     []projection.Settled  // all events
-	size        int64                 // in bytes
+	size        int64                 // of all changes
 	traces      []*telemetry.Batch    // held until release
 }
 
@@ -57,8 +67,8 @@ func newIndexQueue(room *memory.Share) *indexQueue {
 // add queues a change, and waits while the queue is full.
 func (q *indexQueue) add(ctx context.Context, change projection.Change) error {
 	c := queuedChange{products: change.Products, snapshot: change.Snapshot, to: change.To, settled: change.Settled()}
-	for _, p := range c.products {
-		c.size += int64(p.Size())
+	for i := range c.products {
+		c.size += int64(indexSize(&c.products[i]))
 	}
 	c.size = min(c.size, maxQueuedBytes) // a change larger than the queue waits until the queue is empty
 	if err := q.room.Acquire(ctx, c.size); err != nil {

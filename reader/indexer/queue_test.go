@@ -21,7 +21,7 @@ func newQueue() *indexQueue {
 func change(shard int32, seq int64, name string, version int64) projection.Change {
 	return projection.Change{
 		Products: []catalog.Product{{ID: catalog.DerivedID(name), Version: version, ProductData: catalog.ProductData{Name: name}}},
-		Events:   []catalog.Event{{SettledAt: time.Unix(seq, 0)}},
+		Events:   []catalog.Event{{Position: catalog.Position{Shard: shard, Seq: seq}, SettledAt: time.Unix(seq, 0)}},
 		To:       eventlog.Checkpoint{Position: catalog.Position{Shard: shard, Seq: seq}, Offset: seq},
 	}
 }
@@ -76,6 +76,22 @@ func TestIndexQueue_bytes(t *testing.T) {
 			if b, err := q.next(t.Context()); err != nil || b.checkpoints[0].Seq != next {
 				t.Fatalf("the batch ends at seq %d, %v; want %d", b.checkpoints[0].Seq, err, next)
 			}
+		}
+	})
+}
+
+func TestIndexQueue_words(t *testing.T) {
+	t.Run("a batch of products with very many words ends at maxBatchBytes with the words counted", func(t *testing.T) {
+		q := newQueue()
+		for seq := range int64(8) { // together 400 KB of text
+			c := change(0, seq+1, "p", seq+1)
+			c.Products[0].Description = strings.Repeat("word ", 10_000)
+			if err := q.add(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if b, err := q.next(t.Context()); err != nil || b.checkpoints[0].Seq != 6 {
+			t.Fatalf("the batch ends at seq %d, %v; want 6", b.checkpoints[0].Seq, err)
 		}
 	})
 }

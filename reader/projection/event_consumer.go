@@ -132,6 +132,11 @@ type EventConsumerDeps struct {
 	Metrics *ConsumerMetrics
 	Logger  *slog.Logger
 
+	// Size returns the size of a product, if changes are limited to MaxSize. A change that
+	// is larger is applied in parts, of which each has one product at least.
+	Size    func(*catalog.Product) int
+	MaxSize int
+
 	// Exclusive says that no other process applies events to the target. Then the
 	// checkpoint in memory stays valid after End, and may be ahead of the saved one.
 	Exclusive bool
@@ -335,6 +340,39 @@ func (c *EventConsumer) End(shard int32) {
 // contents in to are those before the events; the returned checkpoint has those
 // after them.
 func (c *EventConsumer) apply(ctx context.Context, events []catalog.Event, to eventlog.Checkpoint) (eventlog.Checkpoint, error) {
+	for {
+		n := c.fitting(len(events), func(i int) *catalog.Product { return &events[i].Product })
+		if n == len(events) {
+			return c.applyAtOnce(ctx, events, to)
+		}
+		// The record of the next part comes again after a restart, so the offset stays.
+		before, _ := c.checkpoint(to.Shard)
+		part := to
+		part.Seq, part.Offset = to.Seq-int64(len(events)-n), before.Offset
+		part, err := c.applyAtOnce(ctx, events[:n], part)
+		if err != nil {
+			return to, err
+		}
+		events, to.Contents = events[n:], part.Contents
+	}
+}
+
+// fitting returns how many of n products fit into one change.
+func (c *EventConsumer) fitting(n int, product func(i int) *catalog.Product) int {
+	if c.deps.Size == nil {
+		return n
+	}
+	size := 0
+	for i := range n {
+		if size += c.deps.Size(product(i)); size > c.deps.MaxSize && i > 0 {
+			return i
+		}
+	}
+	return n
+}
+
+// applyAtOnce is apply for events that fit into one change.
+func (c *EventConsumer) applyAtOnce(ctx context.Context, events []catalog.Event, to eventlog.Checkpoint) (eventlog.Checkpoint, error) {
 	change := c.newChange(events, to)
 	if err := c.change(ctx, change); err != nil {
 		return to, err
@@ -368,7 +406,14 @@ func (c *EventConsumer) loadSnapshot(ctx context.Context, at eventlog.Checkpoint
 		if c.deps.Exclusive {
 			products = loaded.newer(products)
 		}
-		return c.change(ctx, Change{Products: products, Snapshot: true, To: at})
+		for len(products) > 0 {
+			n := c.fitting(len(products), func(i int) *catalog.Product { return &products[i] })
+			if err := c.change(ctx, Change{Products: products[:n:n], Snapshot: true, To: at}); err != nil {
+				return err
+			}
+			products = products[n:]
+		}
+		return nil
 	})
 	if err == nil && c.deps.Exclusive { // else others change the target too, which drops older versions itself
 		loaded.next, err = c.deps.Journal.Next(ctx, at.Shard)

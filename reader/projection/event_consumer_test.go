@@ -3,9 +3,14 @@ package projection_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
+	"slices"
 	"testing"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"pgregory.net/rapid"
 
 	"catalog"
@@ -13,6 +18,7 @@ import (
 	"catalog/eventlog"
 	"catalog/reader"
 	"catalog/reader/internal/readertest"
+	"catalog/reader/projection"
 )
 
 // truncatedJournal is a journal whose snapshots end with an error.
@@ -196,5 +202,53 @@ func TestEventConsumer_random(t *testing.T) {
 			n := int64(len(all))
 			h.WantVersion(t, n, n)
 		})
+	})
+}
+
+// changes is a target that records changes, and fails at the one with that number.
+type changes struct {
+	all    []projection.Change
+	failAt int
+}
+
+func (c *changes) Checkpoints(context.Context) ([]eventlog.Checkpoint, error) { return nil, nil }
+
+func (c *changes) Apply(_ context.Context, change projection.Change) error {
+	if c.failAt--; c.failAt == 0 {
+		return io.ErrUnexpectedEOF
+	}
+	c.all = append(c.all, change)
+	return nil
+}
+
+func TestEventConsumer_parts(t *testing.T) {
+	all := readertest.History(7)
+	target := &changes{failAt: 3}
+	c := projection.NewEventConsumer(projection.EventConsumerDeps{
+		Name: "index", Target: target, Exclusive: true, Log: &readertest.Log{}, Journal: readertest.Journal(all),
+		Size: func(*catalog.Product) int { return 10 }, MaxSize: 25,
+		Metrics: projection.NewConsumerMetrics(prometheus.NewRegistry(), time.Now), Logger: slog.New(slog.DiscardHandler),
+	})
+	if _, err := c.Begin(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	records := eventlog.Records[catalog.Event]{To: 7, Items: all}
+	t.Run("a change that is too large is applied in parts, which end with the error of one", func(t *testing.T) {
+		if err := c.Handle(t.Context(), records); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Fatalf("Handle returns %v; want the error of the third part", err)
+		}
+	})
+	t.Run("the next attempt continues with that part, and the last one moves the offset", func(t *testing.T) {
+		if err := c.Handle(t.Context(), records); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, change := range target.all {
+			got = append(got, fmt.Sprintf("%d events to seq %d, offset %d", len(change.Events), change.To.Seq, change.To.Offset))
+		}
+		want := []string{"2 events to seq 2, offset 0", "2 events to seq 4, offset 0", "2 events to seq 6, offset 0", "1 events to seq 7, offset 7"}
+		if !slices.Equal(got, want) {
+			t.Errorf("the changes are %q; want %q", got, want)
+		}
 	})
 }

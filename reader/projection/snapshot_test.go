@@ -106,6 +106,7 @@ func TestEventConsumer_contents(t *testing.T) {
 			target := &contentsTarget{t: t, products: map[catalog.ID]catalog.Product{}, next: n + 1}
 			c := projection.NewEventConsumer(projection.EventConsumerDeps{
 				Name: "index", Target: target, Exclusive: true,
+				Size: func(*catalog.Product) int { return 1 }, MaxSize: 1 + r.IntN(5),
 				Log:     fixedOffsets{firstOffset, firstOffset + begin},
 				Journal: changingJournal{history, r, next},
 				Metrics: projection.NewConsumerMetrics(prometheus.NewRegistry(), time.Now), Logger: slog.New(slog.DiscardHandler),

@@ -53,6 +53,16 @@ var mutants = []mutant{
 		pkg: "./internal/wire", test: "TestDecodeCommand_invalid",
 	},
 	{
+		bug:  "a batch of the index is as large as its texts, however many words they have",
+		file: "reader/indexer/queue.go", old: "p.Size() + wordBytes*p.WordCount()", new: "p.Size() + 0*p.WordCount()",
+		pkg: "./reader/indexer", test: "TestIndexQueue_words",
+	},
+	{
+		bug:  "the first part of a large change moves the offset",
+		file: "reader/projection/event_consumer.go", old: "part.Seq, part.Offset = to.Seq-int64(len(events)-n), before.Offset", new: "part.Seq, part.Offset = to.Seq-int64(len(events)-n), max(before.Offset, to.Offset)",
+		pkg: "./reader/projection", test: "TestEventConsumer_parts",
+	},
+	{
 		bug:  "a topic that was cut and has grown again is read on",
 		file: "engine/kafka/partition_worker.go", old: "got.Digest != f.last.Digest", new: "false",
 		pkg: "./engine/kafka", test: "TestPartitionWorker_lastRecord",
