@@ -39,7 +39,7 @@ The programs also read these variables:
 |---|---|
 | ` + "`GOMEMLIMIT`" + ` | limit of the memory of Go, such as ` + "`900MiB`" + `. Set it to about 80 % of the memory limit of the container: the collector then works harder before the kernel ends the process. |
 | ` + "`GOGC`" + ` | how much the heap may grow between two collections, in percent. Default 100; 200 for ` + "`catalog up`" + `. |
-| ` + "`GOMAXPROCS`" + ` | number of threads that run Go at once. The default is the number of CPUs, or the CPU limit of the container; 6 more for ` + "`catalog up`" + `. |
+| ` + "`GOMAXPROCS`" + ` | number of threads that run Go at once. The default is the number of CPUs, or the CPU limit of the container; 2 more for ` + "`catalog up`" + `. |
 | ` + "`NO_COLOR`" + ` | if not empty, the log on a terminal has no colours. |
 | ` + "`SSL_CERT_FILE`, `SSL_CERT_DIR`" + ` | certificates of authorities, in place of those of the system or the image. |
 `

@@ -195,8 +195,8 @@ func EventFromProto(m *catalogv1.Event) (catalog.Event, error) {
 	copy(e.Fingerprint[:], m.GetFingerprint())
 	if r := m.GetRefusal(); r != nil {
 		e.Refusal = &catalog.Refusal{Code: catalog.Code(r.Code), Reason: r.Reason}
-		for _, f := range r.Fields {
-			e.Refusal.Add(f.GetField(), f.GetReason())
+		for _, f := range r.Fields { // complete, with the entry that counts the others
+			e.Refusal.Fields = append(e.Refusal.Fields, catalog.FieldError{Field: f.GetField(), Reason: f.GetReason()})
 		}
 	}
 	if v := m.GetVoidPrice(); v != nil {

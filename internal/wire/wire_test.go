@@ -381,6 +381,25 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+func TestRoundTrip_manyFieldErrors(t *testing.T) {
+	r := &catalog.Refusal{}
+	for i := range catalog.MaxFieldErrors + 5 {
+		r.Add(fmt.Sprintf("tags[%d]", i), strings.Repeat("é", 600))
+	}
+	e := catalog.Event{Position: catalog.Position{Seq: 1}, Outcome: catalog.Refused}
+	if !errors.As(r.Err(), &e.Refusal) {
+		t.Fatal(r.Err())
+	}
+	b, err := wire.EncodeEvent(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := wire.DecodeEvent(b)
+	if err != nil || !reflect.DeepEqual(got.Refusal.Fields, e.Refusal.Fields) {
+		t.Errorf("%d field errors are decoded as %d, %v; want the same, with the number of others", len(e.Refusal.Fields), len(got.Refusal.Fields), err)
+	}
+}
+
 func sameProduct(a, b catalog.Product) bool {
 	if !a.ProductData.Equal(b.ProductData) {
 		return false

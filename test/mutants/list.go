@@ -3,6 +3,11 @@ package main
 // mutants lists the bugs, in the order in which a command passes their places.
 var mutants = []mutant{
 	{
+		bug:  "a refusal loses the number of the fields that it does not list",
+		file: "internal/wire/proto.go", old: "e.Refusal.Fields = append(e.Refusal.Fields, catalog.FieldError{Field: f.GetField(), Reason: f.GetReason()})", new: "e.Refusal.Add(f.GetField(), f.GetReason())",
+		pkg: "./internal/wire", test: "TestRoundTrip_manyFieldErrors",
+	},
+	{
 		bug:  "records go to the wrong partition",
 		file: "engine/kafka/kafka.go", old: "return catalog.Shard(product, l.shards)", new: "return int32(int(product[15]) % l.shards)",
 		pkg: "./engine/kafka", test: "TestProducer",
