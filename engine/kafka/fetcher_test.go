@@ -125,21 +125,24 @@ func fetchesWhileClosing(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	updating, ending := make(chan struct{}), make(chan struct{})
+	var ended atomic.Bool // no request sleeps from then on: a cluster that closes meanwhile would hang
 	hold := sync.OnceFunc(func() { close(updating); <-ending })
+	release := sync.OnceFunc(func() { ended.Store(true); close(ending) })
 	cluster.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
-		cluster.SleepControl(hold)
+		if !ended.Load() {
+			cluster.SleepControl(hold)
+		}
 		return nil, nil, false
 	})
-	// Nothing tells that no fetch will start, so the end of the session takes a moment.
-	end := sync.OnceFunc(func() { close(ending); time.Sleep(50 * time.Millisecond) })
 	var fetched atomic.Bool
 	cluster.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
 		if fetches(r, 3) {
 			fetched.Store(true)
-		} else if r.(*kmsg.FetchRequest).SessionEpoch == -1 {
-			cluster.SleepControl(end)
+		} else if r.(*kmsg.FetchRequest).SessionEpoch == -1 && !ended.Load() {
+			// Nothing tells that no fetch will start, so the end of the session takes a moment.
+			cluster.SleepControl(func() { release(); time.Sleep(50 * time.Millisecond) })
 		}
 		return nil, nil, false
 	})
@@ -148,6 +151,7 @@ func fetchesWhileClosing(t *testing.T) bool {
 	stop()
 	running.Wait()
 	f.close()
+	release()                  // a client without a session ends none
 	publish(t, l, event(2, 2)) // the broker has seen what the client had sent
 	return fetched.Load()
 }
