@@ -61,7 +61,7 @@ var imports = map[string]string{
 	"internal/buildinfo":           "",
 	"internal/changefeed":          ". internal/cpu internal/spelling", // recent changes, shared by all subscribers of a gateway or reader
 	"internal/configdoc":           "",                                 // generates docs/configuration.md from the flags of the programs
-	"internal/cpu":                 "",                                 // the number of CPUs, for limits of what computes
+	"internal/cpu":                 "",                                 // the number of CPUs, for the limits of CPU-bound work
 	"internal/daemon":              "",
 	"internal/engines":             ". engine/kafka internal/daemon internal/memory internal/metrics",                                                        // opens Kafka, for every program
 	"internal/engines/store":       "engine/postgres internal/engines",                                                                                       // opens PostgreSQL, for the writer
@@ -78,7 +78,7 @@ var imports = map[string]string{
 	"internal/productfile":         ". internal/wire",                                                                                                        // reads and writes products as CSV and NDJSON
 	"internal/repair":              ". eventlog",                                                                                                             // makes store and topics consistent
 	"internal/rpc":                 ". internal/breaker internal/metrics",                                                                                    // health, validation, metrics and statuses of every gRPC server and client
-	"internal/spelling":            "",                                                                                                                       // which texts are one facet value, for search and change feeds
+	"internal/spelling":            "",                                                                                                                       // decides which texts are the same facet value, for search and change feeds
 	"internal/telemetry":           ". eventlog internal/buildinfo internal/logging internal/metrics",
 	"internal/textsearch":          ". internal/spelling", // text analysis and query plans, shared by the indexes
 	"internal/wire":                ". api api/catalog/v1 eventlog",

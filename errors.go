@@ -102,10 +102,10 @@ type ErrorKind struct {
 	Err        error // sentinel for errors.Is; nil when no Go API returns this kind
 	HTTPStatus int
 	GRPCCode   int // value of google.golang.org/grpc/codes.Code
-	ExitCode   int // of the command catalog
+	ExitCode   int // exit code of the command catalog
 	Retry      Retry
-	RetryAfter int    // seconds, the Retry-After header; 0 for no header
-	Title      string // of the HTTP problem
+	RetryAfter int    // Retry-After header in seconds; 0 for no header
+	Title      string // title of the HTTP problem
 	Meaning    string // one sentence for docs/errors.md
 
 	// ReadAdvice and WriteAdvice are the detail of an HTTP problem that has no

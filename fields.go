@@ -36,15 +36,15 @@ const (
 
 // Field describes one field of [ProductData] and [Patch].
 type Field struct {
-	Name     string // as in JSON, CSV and error messages: "sku"
+	Name     string // name as in JSON, CSV and error messages: "sku"
 	Kind     Kind
 	Required bool
 	Help     string // one line for -h and documents, starting in lower case
 	Example  string // a valid value; for KindMap, key=value
 
-	MaxLen     int // characters of the text, of each list entry, of each map value
-	MaxEntries int // entries of a list or a map
-	MaxKeyLen  int // characters of each map key
+	MaxLen     int // limit of the characters of the text, of each list entry, of each map value
+	MaxEntries int // limit of the entries of a list or a map
+	MaxKeyLen  int // limit of the characters of each map key
 
 	// Text and PatchText return the address of the field's text, for KindLine and
 	// KindProse; both are nil for other kinds.

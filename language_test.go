@@ -67,7 +67,7 @@ type bannedWord struct {
 type wordHit struct {
 	word   string
 	line   string
-	number int // of the line in its file
+	number int // number of the line in its file
 }
 
 func (w bannedWord) find(text text) (hits []wordHit) {

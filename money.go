@@ -80,7 +80,7 @@ func (d Decimal) String() string { return d.text(0) }
 // Money is an amount in a currency, structured as google.type.Money.
 type Money struct {
 	Decimal
-	Currency string // code of ISO 4217, such as EUR
+	Currency string // currency code of ISO 4217, such as EUR
 }
 
 // Amount returns the decimal notation with the digits of the currency: "265.00"

@@ -72,8 +72,8 @@ func TestLowestPrior(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		op   catalog.Operation
-		gone time.Duration // between deletion and creation
-		want int64         // 0 for none
+		gone time.Duration // time between deletion and creation
+		want int64         // the lowest price; 0 for none
 	}{
 		{"put after a deletion keeps the past prices", catalog.PutProduct{Data: catalog.ProductData{Name: "x", Price: inEuro(70)}}, 0, 80},
 		{"so does creation", catalog.CreateProduct{Data: catalog.ProductData{Name: "x", Price: inEuro(70)}}, day, 80},
@@ -156,7 +156,7 @@ func TestWithFormerPrices(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		former int64
-		ended  time.Duration // before now
+		ended  time.Duration // how long ago the price ended
 		want   int64
 	}{
 		{"a higher price beside the present one makes the present one the prior price", 60, day, 50},

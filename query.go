@@ -9,7 +9,7 @@ type Query struct {
 	// may be misspelt or missing; see Page. No character is an operator.
 	Text     string
 	Category string // the category itself and those below it
-	Brand    string // however it is written; so are Category, Tag and the values of Attributes
+	Brand    string // this brand in any spelling; Category, Tag and the values of Attributes match any spelling, too
 	GTIN     string // this GTIN, in any of its lengths; see GTIN14
 	Tag      string
 	// Attributes lists attributes that a product must have with these values.

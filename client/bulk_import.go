@@ -26,7 +26,7 @@ func (c *Client) Import(ctx context.Context, lines []byte) ([]api.ImportResult, 
 // time of a key that is a UUID of version 7.
 func (c *Client) ImportWithKey(ctx context.Context, key string, lines []byte) ([]api.ImportResult, error) {
 	var results []api.ImportResult
-	applied := map[int64]api.ImportResult{} // by an earlier try
+	applied := map[int64]api.ImportResult{} // results of an earlier try, by line
 	header := http.Header{"Content-Type": {"application/x-ndjson"}, "Idempotency-Key": {key}}
 	_, err := c.retry(ctx, http.MethodPost, func() (reply, error) {
 		return c.send(ctx, http.MethodPost, "/api/v1/imports", header, lines, func(body io.Reader) error {

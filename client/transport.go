@@ -98,7 +98,7 @@ func (c *Client) send(ctx context.Context, method, path string, header http.Head
 // catalog.ErrOutcomeUnknown when the server may have processed a write.
 func (c *Client) retry(ctx context.Context, method string, try func() (reply, error)) (reply, error) {
 	deadline := time.Now().Add(c.RetryTimeout)
-	sent := false // a request may have reached the server
+	sent := false // whether a request may have reached the server
 	for n := 0; ; n++ {
 		r, err := try()
 		if err == nil || !retryable(err) {

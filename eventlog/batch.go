@@ -20,7 +20,7 @@ type Batch struct {
 	// stored with the shard, for a takeover after the topic has deleted its records.
 	Published   int64
 	Commands    []catalog.Command
-	Offsets     []int64      // of the Commands
+	Offsets     []int64      // offsets of the Commands
 	DeadLetters []DeadLetter // records between the commands, numbered from NextDeadLetter
 	Records     []RecordID   // the records of the batch, by offset; empty if unknown
 }

@@ -10,8 +10,8 @@ import (
 
 // Checkpoint is the progress of a view in one shard of the events topic.
 type Checkpoint struct {
-	catalog.Position       // of the last event applied
-	Offset           int64 // of the next record of the partition
+	catalog.Position       // position of the last applied event
+	Offset           int64 // offset of the next record of the partition
 
 	// Contents states which products the shard has at Position, according to its
 	// events. A search index on a local disk stores it, and so finds out at the next

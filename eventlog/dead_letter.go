@@ -14,8 +14,8 @@ type DeadLetter struct {
 	// letters of the shard (1, 2, 3 …). An offset cannot identify it, because a topic
 	// that is created again starts at offset 0.
 	catalog.Position
-	Offset     int64     // in the partition of the commands topic
-	Cause      string    // why the record cannot be decoded
+	Offset     int64     // offset in the partition of the commands topic
+	Cause      string    // reason why the record cannot be decoded
 	At         time.Time // time at which it was stored
 	Key, Value []byte
 	Headers    []RecordHeader

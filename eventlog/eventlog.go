@@ -20,9 +20,9 @@ type Records[T any] struct {
 	Shard       int32
 	From, To    int64
 	Items       []T
-	Offsets     []int64      // of the Items
+	Offsets     []int64      // offsets of the Items
 	DeadLetters []DeadLetter // records that cannot be decoded, without numbers
-	IDs         []RecordID   // of the records of both, by offset; only for a consumer that keeps them
+	IDs         []RecordID   // identities of the records of both, by offset; only for a consumer that keeps them
 	Delivery
 }
 
@@ -31,7 +31,7 @@ type Records[T any] struct {
 type RecordID struct {
 	Offset int64
 	Epoch  int32    // epoch of the partition's leader that wrote the record; -1 if unknown
-	Digest [16]byte // of key and value; zero if the record is unknown
+	Digest [16]byte // digest of key and value; zero if the record is unknown
 }
 
 // Known reports whether the record is known.
@@ -39,13 +39,13 @@ func (r RecordID) Known() bool { return r.Digest != [16]byte{} }
 
 // Delivery tells how records came to this process, for their traces.
 type Delivery struct {
-	Topic     string // full name
+	Topic     string // full name of the topic
 	Partition int32
 	Consumer  string    // name of the consumer group, or of the consumer without a group
 	SentAt    time.Time // when the first record was sent
-	PolledAt  time.Time // when the records were taken to be handled
+	PolledAt  time.Time // when the records were taken from the buffer
 	Attempt   int       // number of calls of Handle with these records before this one
-	Traces    []Trace   // of the records whose trace is sampled
+	Traces    []Trace   // traces of the records whose trace is sampled
 }
 
 // Trace is a sampled trace and its records in a batch.

@@ -83,9 +83,9 @@ type GroupState struct {
 	Products     map[catalog.ID]catalog.Product // products of the group that exist or are deleted
 	Unread       catalog.ID                     // the first of Group.Products that was not loaded; zero if all were
 	Settled      map[ShardCommand]bool          // commands of the group that are in the journal
-	SKUs         SKUOwners                      // of the SKUs of the group
+	SKUs         SKUOwners                      // owners of the SKUs of the group
 	Keyless      map[catalog.ID]bool            // products of Products that do not own the key of their SKU
-	FormerOwners map[string]FormerOwner         // of the SKUs of the group, by key
+	FormerOwners map[string]FormerOwner         // former owners of the SKUs of the group, by key
 	LeftOut      map[int32]error                // shards that are not settled, and why: ErrFenced or ErrLeftOut
 }
 
@@ -126,7 +126,7 @@ func (s GroupState) FormerKeys(events []catalog.Event) map[catalog.ID]string {
 	if !slices.ContainsFunc(events, func(e catalog.Event) bool { return e.Outcome == catalog.Deleted }) {
 		return nil
 	}
-	former, last := map[catalog.ID]string{}, map[string]catalog.ID{} // last by key
+	former, last := map[catalog.ID]string{}, map[string]catalog.ID{} // last has the last product of each key
 	skus := map[catalog.ID]string{}
 	for _, e := range events {
 		id := e.Product.ID

@@ -17,7 +17,7 @@ var ErrLeftOut = errors.New("batch left out of the transaction of its group")
 // Settled is what was settled of a batch.
 type Settled struct {
 	Events []catalog.Event
-	To     int64 // offset that the shard has come to
+	To     int64 // offset that the shard has reached
 	Err    error // ErrFenced or ErrLeftOut if nothing of the batch was settled
 }
 
@@ -47,9 +47,9 @@ func Settle(g Group, k GroupState, now time.Time) []Settled {
 
 // decider is the state of Settle between two batches.
 type decider struct {
-	GroupState // with SKUs and FormerOwners after the commands decided so far
+	GroupState // the state, with SKUs and FormerOwners after the commands decided so far
 	now        time.Time
-	bytes      int // of the events
+	bytes      int // size of the events
 	stopped    bool
 }
 
@@ -77,7 +77,7 @@ func (d *decider) settle(b Batch) Settled {
 			p = d.Products[c.Product]
 			p.ID = c.Product
 		}
-		if len(d.FormerOwners) > 0 { // else no key is needed
+		if len(d.FormerOwners) > 0 { // without former owners, no key is needed
 			if key := catalog.SKUKey(c.SKU()); !p.Exists() || key != catalog.SKUKey(p.SKU) {
 				p = p.WithFormerPrices(d.FormerOwners[key].PastPrices, d.now)
 			}

@@ -25,7 +25,7 @@ import (
 type backlog struct {
 	maxAge time.Duration // 0 for no limit
 	now    func() time.Time
-	ends   func(context.Context) ([]int64, error) // the offsets of the next command, by shard
+	ends   func(context.Context) ([]int64, error) // returns the offsets of the next command, by shard
 
 	mu      sync.Mutex
 	shards  int
@@ -85,7 +85,7 @@ func (b *backlog) watch(commands []catalog.Command) (age time.Duration, look boo
 		w, ok := b.watched[shard]
 		if age = now.Sub(w.accepted); ok && b.maxAge > 0 && age > b.maxAge {
 			if look = now.Sub(w.looked) >= probeInterval; look {
-				w.looked = now // one request at a time looks
+				w.looked = now // one request at a time reads the end
 				b.watched[shard] = w
 			}
 			return age, look

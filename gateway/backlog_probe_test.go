@@ -18,7 +18,7 @@ func TestBacklog_probes(t *testing.T) {
 		var (
 			began    = time.Unix(1_000_000_000, 0)
 			now      = began
-			end      int64 // of the shard's commands in the log
+			end      int64 // end of the shard's commands in the log
 			sent     int64 // commands that are admitted; with atOnce, other gateways see them after the round
 			late     int   // commands that are admitted after the limit was passed
 			backlogs [gateways]*backlog

@@ -23,13 +23,13 @@ import (
 // importRow is a line of an import.
 type importRow struct {
 	line    int64
-	skipped string     // what the row of a file is if it is not a product
-	notes   []string   // what of the row of a file was left out or changed
-	id      catalog.ID // of the product; zero until identify has run
+	skipped string     // kind of a row of a file that is not a product
+	notes   []string   // parts of the row of a file that were left out or changed
+	id      catalog.ID // id of the product; zero until identify has run
 	patch   catalog.Patch
 	command catalog.Command
-	event   catalog.Event // without the data of its product
-	problem *problemError // the reason of a refusal
+	event   catalog.Event // the event without the data of its product
+	problem *problemError // reason of a refusal
 	derived bool          // id belongs to the key of the import
 	pending bool          // accepted, and not settled in time
 }
@@ -132,7 +132,7 @@ type importRun struct {
 	g       *Gateway
 	key     string // Idempotency-Key; "" for none
 	lines   *lineReader
-	number  int64       // of the last line that is in a window
+	number  int64       // number of the last line that is in a window
 	kept    *importLine // the first line of the next window; nil for none
 	failed  error       // ends the import after the present window
 	refused int         // rows refused one after the other
@@ -156,7 +156,7 @@ func (i *importRun) settleNext(ctx context.Context) ([]*importRow, bool, error) 
 		return nil, false, err
 	}
 	if err := i.g.shares.imports.do(ctx, func() error {
-		for _, l := range lines { // with the slot, since parsing costs CPU
+		for _, l := range lines { // lines are parsed while the slot is held, since parsing costs CPU
 			rows = append(rows, newImportRow(l))
 			l.text = nil
 		}
@@ -378,7 +378,7 @@ func (r *importRow) result() api.ImportResult {
 		case r.event.Outcome == catalog.Refused:
 			out.Problem = refused(r.event.Refusal).Problem
 		case r.event.Outcome == catalog.Unchanged && r.derived && r.event.Product.Version == 1:
-			out.Outcome = api.ImportResultOutcomeCreated // by an earlier try
+			out.Outcome = api.ImportResultOutcomeCreated // created by an earlier try
 		}
 	}
 	return out

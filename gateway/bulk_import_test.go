@@ -50,7 +50,7 @@ func TestImport(t *testing.T) {
 		gzipped := func(s string) string {
 			var b bytes.Buffer
 			w := gzip.NewWriter(&b)
-			_, _ = w.Write([]byte(s)) // to memory
+			_, _ = w.Write([]byte(s)) // writes to memory do not fail
 			w.Close()
 			return b.String()
 		}

@@ -28,14 +28,14 @@ type share struct {
 // shares are the shares of all kinds of requests. Change streams have a limit of their
 // own, in the change feed.
 type shares struct {
-	reads     *share // of single products, from the reader
+	reads     *share // reads of single products, from the reader
 	positions *share // of all kinds that wait for a position which the reader may not have reached
 	lists     *share // lists and searches
 	suggest   *share // suggestions
 	history   *share // histories and old versions, from the writer
 	receipts  *share // receipts of commands, from the writer
 	writes    *share
-	imports   *share // windows of imports that are settled
+	imports   *share // windows of imports that are being settled
 	open      *share // imports in progress
 }
 

@@ -115,7 +115,7 @@ type Gateway struct {
 	now     func() time.Time
 	metrics *gatewayMetrics
 
-	accessLevel slog.Level // of the access log
+	accessLevel slog.Level // level of the access log
 	prior       catalog.PriorPolicy
 
 	cache   *nearCache
@@ -134,7 +134,7 @@ type Gateway struct {
 	files      *memory.Share // imports of files
 	responses  *memory.Share // large responses, until they are encoded and taken
 	failures   failureLog
-	allowHost  func(host string) bool // set by Server
+	allowHost  func(host string) bool // checks the host of a request; set by Server
 
 	stopping context.Context // ends when the server begins to shut down
 	stop     context.CancelFunc
@@ -212,7 +212,7 @@ func (g *Gateway) Handler(pages map[string]http.Handler) (http.Handler, error) {
 	docs := docs()
 	e.GET("/docs", echo.WrapHandler(docs))
 	e.GET("/docs/*", echo.WrapHandler(docs))
-	e.GET("/swagger/*", func(c *echo.Context) error { return c.Redirect(http.StatusFound, "/docs/") }) // where generators for Go put it
+	e.GET("/swagger/*", func(c *echo.Context) error { return c.Redirect(http.StatusFound, "/docs/") }) // generators for Go put the documentation there
 	for path, page := range pages {
 		e.GET(path, echo.WrapHandler(page))
 	}

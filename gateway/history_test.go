@@ -23,7 +23,7 @@ func TestHistory_oldProduct(t *testing.T) {
 	call(t, "DELETE", path, "")
 	s.mu.Lock()
 	var times []time.Time
-	for i := range s.events { // one a minute
+	for i := range s.events { // one event a minute
 		at := time.Date(2026, 3, 1, 12, i, 0, 0, time.UTC)
 		s.events[i].Product.UpdatedAt = at
 		times = append(times, at)
@@ -81,7 +81,7 @@ func TestHistory_archived(t *testing.T) {
 		call(t, "PUT", path, fmt.Sprintf(`{"name":"V%d","price":{"amount":"1","currency":"EUR"}}`, i+1))
 	}
 	s.mu.Lock()
-	for i := range s.events { // one a minute
+	for i := range s.events { // one event a minute
 		s.events[i].Product.UpdatedAt = time.Date(2026, 3, 1, 12, i, 0, 0, time.UTC)
 	}
 	s.events = s.events[5:]

@@ -27,7 +27,7 @@ func importFormat(c *echo.Context, p api.ImportProductsParams) (*productfile.For
 		Delimiter: p.Delimiter, Empty: p.Empty, Long: p.Long, Nulls: p.Nulls, InvalidGTIN: string(p.InvalidGtin),
 		OtherCategories: string(p.OtherCategories), Columns: p.Columns, HeaderRow: p.HeaderRow, LineEnds: string(p.LineEnds), Tidy: p.Tidy,
 	}
-	p.IdempotencyKey = "" // does not make a file of JSON
+	p.IdempotencyKey = "" // the key says nothing about the form of the file
 	t, params, err := mime.ParseMediaType(c.Request().Header.Get("Content-Type"))
 	if err == nil && (t == csvType || t == tsvType) {
 		settings.Kind, settings.Encoding = productfile.CSV, params["charset"]

@@ -18,7 +18,7 @@ import (
 func TestImport_file(t *testing.T) {
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
-	_, _ = w.Write([]byte("\uFEFFsku;name;price\nA;Lamp;1.234,50 €\n")) // to memory
+	_, _ = w.Write([]byte("\uFEFFsku;name;price\nA;Lamp;1.234,50 €\n")) // writes to memory do not fail
 	w.Close()
 	const variants = "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price\nmug,Mug,Size,S,M-S,9.90\nmug,,,L,M-L,12.90\nmug,,,,,\n"
 	for _, tt := range []struct{ name, contentType, encoding, query, body, want string }{

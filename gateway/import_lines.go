@@ -20,13 +20,14 @@ type importLine struct {
 	number  int64
 	text    []byte
 	tooLong bool
-	held    int64 // bytes of the share of long rows; 0 for a short line
+	held    int64 // bytes held of the share of long rows; 0 for a short line
 	err     error // instead of a line: io.EOF at the end, else why reading ended
 
-	// Of a row of a file, whose text is the patch that was read from it:
-	refused error    // why there is none
-	skipped string   // what the row is if it is not a product
-	notes   []string // what of the row was left out or changed
+	// The next three fields are for a row of a file; its text is the patch that was
+	// read from the row.
+	refused error    // reason why the row has no patch
+	skipped string   // kind of a row that is not a product
+	notes   []string // parts of the row that were left out or changed
 }
 
 // lineReader reads the lines of an import in the background, one ahead of the window, so
@@ -61,7 +62,7 @@ func readLines(ctx context.Context, body *requestBody, from io.Reader, gzipped b
 func (r *lineReader) start(gzipped bool) error {
 	r.setDeadline(time.Now())
 	if gzipped {
-		if mark, _ := r.from.Peek(2); string(mark) != "\x1F\x8B" { // a short body would look cut off
+		if mark, _ := r.from.Peek(2); string(mark) != "\x1F\x8B" { // a short body would look as if it were cut off
 			return bodyError(gzip.ErrHeader)
 		}
 		unpacked, err := gzip.NewReader(r.from)

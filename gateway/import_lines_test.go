@@ -50,7 +50,7 @@ func TestImport_lateBody(t *testing.T) {
 	}
 	t.Run("a body that has arrived is imported, however long its rows take", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			const rows = 600 // in two windows
+			const rows = 600 // the rows take two windows
 			s := &system{}
 			var slow func()
 			slow = func() { s.set(func() { s.onFind = slow }); time.Sleep(20 * time.Second) }
@@ -93,7 +93,7 @@ type deadlineRecorder struct {
 	*httptest.ResponseRecorder
 	mu       sync.Mutex
 	deadline time.Time
-	missed   atomic.Bool // it has passed
+	missed   atomic.Bool // the deadline has passed
 }
 
 func (d *deadlineRecorder) SetReadDeadline(t time.Time) error {

@@ -46,9 +46,9 @@ const (
 
 // Limits of calls to log, writer and reader.
 const (
-	sendTimeout = 5 * time.Second // for the log to store commands; a Kafka leader election takes 1 to 3 s
-	callTimeout = 2 * time.Second // for a call to the writer, which reads one row by its key
-	readTimeout = 3 * time.Second // for a call to the reader, which may wait 2 s for a position
+	sendTimeout = 5 * time.Second // time for the log to store commands; a Kafka leader election takes 1 to 3 s
+	callTimeout = 2 * time.Second // timeout of a call to the writer, which reads one row by its key
+	readTimeout = 3 * time.Second // timeout of a call to the reader, which may wait 2 s for a position
 )
 
 // Limits of the backlog.
@@ -109,9 +109,9 @@ const (
 	maxImportBody = 256 << 20        // bytes of one request
 	importWindow  = 500              // rows sent and settled together
 	windowBytes   = 1 << 20          // bytes of rows after which a window ends
-	windowPause   = time.Second      // after the first row of a window; then those that have arrived are settled
-	importTimeout = 10 * time.Second // for the rows of a window to be settled
-	rowTimeout    = 15 * time.Second // for the next row to arrive completely
+	windowPause   = time.Second      // time after the first row of a window; then the rows that have arrived are settled
+	importTimeout = 10 * time.Second // time for the rows of a window to be settled
+	rowTimeout    = 15 * time.Second // time for the next row to arrive completely
 	// stopTimeout is the time that a reader of lines has to notice that its import ended.
 	stopTimeout = 200 * time.Millisecond
 	// windowQueueTimeout is how long a window waits for its share: as long as windows

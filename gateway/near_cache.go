@@ -39,7 +39,7 @@ type cachedProduct struct {
 	length  []string // Content-Length, in the form of http.Header
 	version int64
 	seq     int64 // the product is as it was at this seq of its shard, or later
-	began   int64 // the window in which it was read
+	began   int64 // window in which the product was read
 	readAt  time.Time
 }
 
@@ -65,7 +65,7 @@ type shardWindow struct {
 // invalidation keeps late reads out of the cache. Products with the same last
 // byte of their ids share one: a conflict costs a miss, never a stale entry.
 type invalidation struct {
-	seq   int64 // of the last event of these products
+	seq   int64 // seq of the last event of these products
 	fills int64 // number of reads that have finished
 }
 
@@ -138,8 +138,8 @@ func (n *nearCache) lookup(id catalog.ID, at catalog.Position, now time.Time) *c
 type fillToken struct {
 	id     catalog.ID
 	window *shardWindow // nil when the result is not cached
-	began  int64        // of the window when the read started
-	fills  int64        // of the invalidation when the read started
+	began  int64        // began of the window when the read started
+	fills  int64        // fills of the invalidation when the read started
 	start  time.Time
 }
 

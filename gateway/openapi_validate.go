@@ -46,7 +46,7 @@ type schema struct {
 	MinLength        int `yaml:"minLength"`
 	MaxLength        int `yaml:"maxLength"`
 	Minimum, Maximum *int64
-	Items            *schema // of an array: the parameter may be repeated
+	Items            *schema // entries of an array: the parameter may be repeated
 	MaxItems         int     `yaml:"maxItems"`
 }
 
@@ -123,7 +123,7 @@ func (k *contract) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		var query url.Values // stays nil without a query string, the common case
 		if r.URL.RawQuery != "" {
 			var err error
-			if query, err = url.ParseQuery(r.URL.RawQuery); err != nil { // URL.Query would leave out what it cannot parse
+			if query, err = url.ParseQuery(r.URL.RawQuery); err != nil { // URL.Query would leave out parameters that it cannot parse
 				return catalog.Invalid("query", "must be encoded like name=value&name=value, with %25 for a percent sign and %3B for a semicolon")
 			}
 		}

@@ -149,7 +149,7 @@ type failureLog struct {
 
 type loggedFailure struct {
 	at      time.Time
-	skipped int // failures since then
+	skipped int // failures since the logged one
 }
 
 // allow reports whether a failure with the code is logged, and how many were not since

@@ -22,7 +22,7 @@ type readBatcher struct {
 	reader catalogv1.ReaderServiceClient
 
 	mu      sync.Mutex
-	calls   int // in progress
+	calls   int // calls in progress
 	waiting []*readRequest
 }
 
@@ -30,8 +30,8 @@ type readBatcher struct {
 type readRequest struct {
 	ctx     context.Context
 	request *catalogv1.GetProductRequest
-	share   *share          // of a call for this product alone
-	result  chan readResult // receives one
+	share   *share          // share of a call for this product alone
+	result  chan readResult // receives one result
 }
 
 // readResult is the result of a read. A result of a shared call has the product
@@ -39,7 +39,7 @@ type readRequest struct {
 type readResult struct {
 	product catalog.Product
 	encoded []byte              // the product; nil when product is set
-	readAt  *catalogv1.Position // of the product's shard
+	readAt  *catalogv1.Position // position of the product's shard
 	err     error
 	single  bool // the product has to be read with a call of its own
 }

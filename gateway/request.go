@@ -54,7 +54,7 @@ func (g *Gateway) readBody(c *echo.Context, types ...string) ([]byte, error) {
 	from := http.MaxBytesReader(c.Response(), r.Body, maxBody)
 	var body bytes.Buffer
 	_, err := io.CopyN(&body, from, smallBody)
-	if err == nil { // there may be more
+	if err == nil { // the body may have more bytes
 		size := int64(maxBody)
 		if r.ContentLength > 0 {
 			size = r.ContentLength
@@ -76,11 +76,11 @@ func (g *Gateway) readBody(c *echo.Context, types ...string) ([]byte, error) {
 type requestBody struct {
 	io.ReadCloser
 	control *http.ResponseController
-	read    bool        // something was read
-	ended   bool        // read to its end, or broken
-	whole   atomic.Bool // read to its end; an import begins its response while it reads
+	read    bool        // a part of the body was read
+	ended   bool        // the body was read to its end, or is broken
+	whole   atomic.Bool // the body was read to its end; an import begins its response while it reads
 
-	share *memory.Share // of which held bytes are taken; nil for none
+	share *memory.Share // the share that held bytes are taken from; nil for none
 	held  int64
 }
 

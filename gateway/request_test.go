@@ -45,7 +45,7 @@ func TestBody_neverArrives(t *testing.T) {
 		{"GET /docs/", nil, 200},
 		{"PROPFIND /api/v1/products", nil, 405},
 		{"POST /api/v1/imports", []string{"Content-Type: text/plain"}, 415},
-		{"POST /api/v1/products", []string{"Content-Type: application/json"}, 400}, // reads the body
+		{"POST /api/v1/products", []string{"Content-Type: application/json"}, 400}, // the handler reads the body
 	}
 	var responses []*bufio.Reader // of all requests, which wait for their bodies at the same time
 	for _, test := range tests {
@@ -140,7 +140,7 @@ func TestHeaders(t *testing.T) {
 		method, body string
 		headers      []string
 		status       int
-		want         string // in the body or in a header
+		want         string // text in the body or in a header
 	}{
 		{"GET", "", []string{"If-None-Match", `W/"1"`}, 304, ""},
 		{"GET", "", []string{"If-None-Match", `"9" , "1"`}, 304, ""},

@@ -34,7 +34,7 @@ func (g *Gateway) respond(c *echo.Context, s *share, timeout time.Duration, call
 		}
 		v, err := render(reply)
 		body = encodeJSON(v)
-		if copies := held - int64(len(body)); copies > 0 { // only the body is left
+		if copies := held - int64(len(body)); copies > 0 { // from here on only the body is held
 			g.responses.Release(copies)
 			held -= copies
 		}

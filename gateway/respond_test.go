@@ -51,7 +51,8 @@ func TestRespond_notTaken(t *testing.T) {
 		if w, body := call(t, "GET", url+"/api/v1/suggest?q=a", ""); w.StatusCode != http.StatusOK {
 			t.Errorf("a small response meanwhile: %d %s; want 200", w.StatusCode, body)
 		}
-		// Reading begins only after the gateway has given up, or the client would take it all.
+		// Reading begins only after the gateway has given up; otherwise the client would receive
+		// the whole response.
 		eventually(t, "every list has ended", func() bool {
 			return metricstest.Value(t, s.metrics, "http_server_request_duration_seconds", "http_route", "/api/v1/products") == 5
 		})
@@ -60,7 +61,7 @@ func TestRespond_notTaken(t *testing.T) {
 		}
 		var readers sync.WaitGroup
 		for _, c := range silent {
-			// The kernel delivers what it still has through a small window, slowly.
+			// The kernel delivers its buffered data slowly, through a small window.
 			if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 				t.Fatal(err)
 			}

@@ -113,7 +113,7 @@ func testCoherence(t *testing.T, redisURL string, inject func(log *sharedLog, un
 	}
 	for client := range 24 {
 		clients.Go(func() {
-			var seen [sharedProducts]int64 // by this client
+			var seen [sharedProducts]int64 // versions that this client has seen
 			for time.Now().Before(until) {
 				n := rand.IntN(sharedProducts)
 				r := readers[rand.IntN(2)]

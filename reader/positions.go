@@ -41,7 +41,7 @@ type readiness struct {
 	mu   sync.Mutex
 	goal []int64 // by shard, the end of the events topic at the first check
 
-	viewCaughtUp, indexCaughtUp atomic.Bool // with goal
+	viewCaughtUp, indexCaughtUp atomic.Bool // whether the view, or the index, has reached goal
 }
 
 // checkView returns an error until the view has caught up.

@@ -18,7 +18,7 @@ func TestPositions(t *testing.T) {
 		read := make(chan error, 2)
 		start := func(f func() error) {
 			err := f()
-			for since := time.Now(); readertest.Slow(err) && time.Since(since) < time.Minute; { // on a busy machine
+			for since := time.Now(); readertest.Slow(err) && time.Since(since) < time.Minute; { // a busy machine may be too slow for a read
 				err = f()
 			}
 			read <- err

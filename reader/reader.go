@@ -82,7 +82,7 @@ type Reader struct {
 	loader    *coalescingLoader
 	positions *positions
 	readiness *readiness
-	changes   *changefeed.Feed // for clients that watch changes
+	changes   *changefeed.Feed // feed for clients that watch changes
 	logger    *slog.Logger
 }
 

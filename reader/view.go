@@ -16,7 +16,7 @@ type viewClient struct {
 	view      projection.View
 	projector *projection.Projector
 	breaker   *breaker.Breaker
-	polls     singleflight.Group // all with the same key
+	polls     singleflight.Group // all polls have the same key
 }
 
 func newViewClient(view projection.View, projector *projection.Projector, reg prometheus.Registerer) *viewClient {

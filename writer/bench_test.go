@@ -73,7 +73,7 @@ func BenchmarkOneCommand(b *testing.B) {
 		seen.wait(b, i+1)
 		return time.Since(since)
 	}
-	one(0) // waits until all shards have begun
+	one(0) // the first command waits until all shards have begun
 	var took []time.Duration
 	for b.Loop() {
 		took = append(took, one(len(took)+1))

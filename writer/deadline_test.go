@@ -18,7 +18,7 @@ const shortestSession = 6 * time.Second
 type hangingStore struct {
 	writer.Store
 	t     *testing.T
-	limit time.Duration // of Settle, and of the reads after it
+	limit time.Duration // timeout of Settle, and of the reads after it
 }
 
 func (s *hangingStore) check(ctx context.Context, call string, limit time.Duration) {

@@ -19,7 +19,7 @@ type groups struct {
 	commit func(context.Context, eventlog.Group) ([]eventlog.Settled, error)
 
 	mu      sync.Mutex
-	waiting []*member // in the order of their arrival
+	waiting []*member // waiting batches, in the order of their arrival
 	busy    bool      // a transaction holds up the next one
 	ended   sync.WaitGroup
 }
@@ -31,7 +31,7 @@ type member struct {
 	done    chan struct{} // closed when the transaction of its group has ended
 	shared  bool          // its group has other batches
 	settled eventlog.Settled
-	err     error // of the transaction
+	err     error // error of the transaction
 }
 
 // settle settles the batch with its group. It returns what was settled of the batch,

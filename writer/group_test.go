@@ -307,7 +307,7 @@ func TestGroups(t *testing.T) {
 		first := t.fill()
 		since := time.Now()
 		for len(t.store.begun()) == first {
-			time.Sleep(time.Millisecond) // in the time of the bubble
+			time.Sleep(time.Millisecond) // time in the synctest bubble
 		}
 		if held := time.Since(since); held > time.Second {
 			t.Errorf("held up for %v; want less than the timeout of a transaction", held)

@@ -19,8 +19,8 @@ import (
 type Server struct {
 	catalogv1.UnimplementedWriterServiceServer
 	Store   Store
-	Breaker *breaker.Breaker // for the calls that a client of the gateway waits for
-	Log     Log              // for ReplayDeadLetter
+	Breaker *breaker.Breaker // breaker for the calls that a client of the gateway waits for
+	Log     Log              // log for ReplayDeadLetter
 	Memory  *memory.Budget   // bounds the streams; nil means no limit
 }
 

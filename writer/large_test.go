@@ -45,7 +45,7 @@ func largeRecords(n int) eventlog.Records[catalog.Command] {
 // partStore records what each transaction settles, and fails one of them.
 type partStore struct {
 	writer.Store
-	events []int // by transaction
+	events []int // number of events by transaction
 	failAt int   // number of the call of Settle that fails; 0 for none
 	commit bool  // the transaction that fails is committed nevertheless
 	calls  int

@@ -17,7 +17,7 @@ type writerMetrics struct {
 	priceChanges map[priceChange]prometheus.Counter
 	batch, age   prometheus.Histogram
 
-	settle, publish prometheus.Observer // steps
+	settle, publish prometheus.Observer // durations of the steps
 
 	published, republished, deadLetters prometheus.Counter
 

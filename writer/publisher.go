@@ -20,7 +20,7 @@ type published struct{ seq, deadLetter int64 }
 // update it from other goroutines.
 type publisher struct {
 	seq, deadLetter atomic.Int64
-	err             atomic.Pointer[error] // of the first publish that failed
+	err             atomic.Pointer[error] // error of the first publish that failed
 }
 
 func (p *publisher) published() published { return published{p.seq.Load(), p.deadLetter.Load()} }
@@ -70,7 +70,7 @@ func (w *Writer) publishEvents(ctx context.Context, s *ownedShard, events []cata
 		return
 	}
 	start, n := time.Now(), len(events)
-	w.log.PublishEvents(ctx, events, s.publisher.onPublished(&s.publisher.seq, events[n-1].Seq, func() { // keeps no event
+	w.log.PublishEvents(ctx, events, s.publisher.onPublished(&s.publisher.seq, events[n-1].Seq, func() { // the callback keeps no event in memory
 		failpoint.Here(failpoint.WriterPublished)
 		w.metrics.publish.Observe(time.Since(start).Seconds())
 		w.metrics.published.Add(float64(n))

@@ -88,7 +88,7 @@ func TestPublisher_deadLetters(t *testing.T) {
 		r := records(0, 3)
 		r.To, r.DeadLetters = 5, junk(3, 2)
 		handle(t, w, r)
-		store.settleErr = errLost // of a batch without commands
+		store.settleErr = errLost // fails the next batch, which has no commands
 		handle(t, w, eventlog.Records[catalog.Command]{From: 5, To: 6, DeadLetters: junk(5, 1)})
 		handle(t, w, records(6, 1))
 		wantSeqs(t, l, 1, 2, 3, 4)

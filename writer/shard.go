@@ -18,7 +18,7 @@ import (
 // ownedShard is a shard that this writer has claimed. One goroutine at a time
 // uses state and changedAt; publisher is safe for concurrent use.
 type ownedShard struct {
-	state     eventlog.ShardState // as of the claim, and then of each commit
+	state     eventlog.ShardState // state of the shard as of the claim, and then of each commit
 	changedAt time.Time           // when state was last changed
 	publisher publisher
 
@@ -69,7 +69,7 @@ func (w *Writer) Begin(ctx context.Context, number int32) (offset int64, err err
 	last = max(last, state.Archived) // archived events are published
 	s.publisher.set(published{seq: last, deadLetter: lastDeadLetter})
 	// After a failed publish the last record of the topic says nothing: events
-	// behind the failed one may be stored.
+	// after the failed one may be stored.
 	w.mu.Lock()
 	if p, ok := w.resume[number]; ok {
 		s.publisher.set(p)
@@ -280,7 +280,7 @@ func (w *Writer) Check(ctx context.Context, number int32) error {
 	switch lost, err := w.log.EventsLost(ctx, number); {
 	case errors.Is(err, catalog.ErrInconsistent):
 		return err
-	case lost: // another error is temporary
+	case lost: // any other error is temporary
 		w.logger.ErrorContext(ctx, "the events topic has lost its last records; publishing them again", "shard", number, "seq", s.state.NextSeq-1)
 		return fmt.Errorf("%w: the events topic has lost its last records", catalog.ErrFenced)
 	}

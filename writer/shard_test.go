@@ -54,8 +54,8 @@ func TestHandle(t *testing.T) {
 type lossyStore struct {
 	writer.Store
 	commit    bool  // Settle commits before its response is lost
-	settleErr error // instead of the next response of Settle
-	stateErr  error // instead of the next response of State
+	settleErr error // error instead of the next response of Settle
+	stateErr  error // error instead of the next response of State
 }
 
 func (s *lossyStore) Settle(ctx context.Context, g eventlog.Group, now time.Time) (settled []eventlog.Settled, err error) {
@@ -148,7 +148,7 @@ func TestBegin(t *testing.T) {
 		begin(t, w, 0)
 		handle(t, w, records(0, 5))
 		handle(t, w, records(5, 1)) // stores that 5 events are published
-		l.events = nil              // retention
+		l.events = nil              // retention deletes all events
 		begin(t, writerOn(store, l), 6)
 		wantSeqs(t, l, 6)
 	})

@@ -256,7 +256,7 @@ func (s *system) check(t *testing.T) {
 	t.Helper()
 	s.events.mu.Lock()
 	defer s.events.mu.Unlock()
-	outcomes := map[catalog.ID][]catalog.Event{} // by product
+	outcomes := map[catalog.ID][]catalog.Event{} // outcomes by product
 	for shard, seen := range s.events.shards {
 		journal, err := s.store.Journal(t.Context(), shard, 1, 1_000_000, 1_000_000)
 		if err != nil || len(journal) != len(seen) {

@@ -77,9 +77,9 @@ type throttle struct {
 	mu       sync.Mutex
 	rate     float64              // commands per second; 0 means no limit
 	next     time.Time            // when the next commands may be settled
-	pending  bool                 // commands were settled since the view had all events
-	marks    []viewMark           // what was published, oldest first, until the view has it
-	shards   map[int32]shardMoved // what the view has applied
+	pending  bool                 // commands were settled since the view last had all events
+	marks    []viewMark           // published events, oldest first, until the view has them
+	shards   map[int32]shardMoved // progress of the view by shard
 	moved    time.Time            // when the view last applied something
 	viewRate float64              // events per second that the view applies
 }
@@ -132,7 +132,7 @@ func (t *throttle) run(ctx context.Context, owned func() []int32) {
 		published, applied, err := t.log.ViewOffsets(callCtx)
 		cancel()
 		if err != nil {
-			published, applied = nil, nil // unknown, so nothing is slowed
+			published, applied = nil, nil // the lag is unknown, so commands are not slowed
 		}
 		t.measure(owned(), published, applied)
 	}

@@ -167,14 +167,14 @@ type Writer struct {
 
 	mu     sync.Mutex
 	shards map[int32]*ownedShard
-	resume map[int32]published // of shards in which a publish failed: what is published for certain
+	resume map[int32]published // by shard in which a publish failed: the events that are published for certain
 	// progress counts, by shard, the steps of Begin and Handle.
 	progress map[int32]int64
 
 	groups       groups
 	throttle     *throttle
 	takeovers    *logging.Shards
-	republishing *memory.Share // pages of the journal that takeovers publish
+	republishing *memory.Share // memory for the pages of the journal that takeovers publish
 
 	states storedStates
 }

@@ -55,7 +55,7 @@ func openStore(t testing.TB, path string) *sqlite.Store {
 // publishes until release.
 type fakeLog struct {
 	t     *testing.T
-	store writer.Store // to check that no event is published before its commit
+	store writer.Store // store, to check that no event is published before its commit
 
 	mu     sync.Mutex
 	events []catalog.Event
@@ -108,7 +108,7 @@ func (l *fakeLog) PublishEvents(ctx context.Context, events []catalog.Event, don
 			if l.fail != nil {
 				if err := l.fail(e); err != nil {
 					failed = err
-					continue // events behind it may be stored nevertheless
+					continue // events after it may be stored nevertheless
 				}
 			}
 			l.events = append(l.events, e)

@@ -172,7 +172,7 @@ func (o *importOptions) open(name string) (source productfile.Source, done func(
 		source, name, err = productfile.SourceOf(f)
 	}
 	if err == nil && o.format.Kind == "" && name != f.Name() {
-		err = productfile.CheckName(name) // of the unpacked file
+		err = productfile.CheckName(name) // name is that of the unpacked file
 	}
 	if err != nil {
 		done()
@@ -250,8 +250,8 @@ type importResult struct {
 	took       time.Duration
 
 	status  io.Writer
-	rejects *productfile.RejectsWriter // nil for none
-	err     error                      // of the file of refused rows
+	rejects *productfile.RejectsWriter // file of refused rows; nil for none
+	err     error                      // error of writing the file of refused rows
 }
 
 // refuse lists a refused row, and writes it to the file of refused rows unless the run

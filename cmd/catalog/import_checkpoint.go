@@ -66,9 +66,9 @@ type refusedRow struct {
 // checkpoint keeps the state of an import in a file, so that it can resume behind the rows
 // that are settled. Requests end in any order; the state has only rows without a gap.
 type checkpoint struct {
-	name    string                     // of the file; "" for none
+	name    string                     // name of the file; "" for none
 	refuse  func(refusedRow)           // called for the refused rows of the state, in order
-	rejects *productfile.RejectsWriter // nil for none
+	rejects *productfile.RejectsWriter // file of refused rows; nil for none
 
 	mu    sync.Mutex
 	state importState

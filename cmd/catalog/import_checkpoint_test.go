@@ -102,7 +102,7 @@ func TestCheckpoint(t *testing.T) {
 		c := begin()
 		settle(c, 1, "B")
 		settle(c, 0, "A")
-		if err := c.rejects.Write(productfile.Row{Raw: []byte("C")}, "reason"); err != nil { // and killed before the checkpoint has it
+		if err := c.rejects.Write(productfile.Row{Raw: []byte("C")}, "reason"); err != nil { // the import is killed before the checkpoint counts this row
 			t.Fatal(err)
 		}
 		if err := c.rejects.Close(); err != nil {

@@ -97,7 +97,7 @@ func wrongUsage(format string, args ...any) error { return &usageError{fmt.Error
 // for -h.
 func flags(name, manual string) *flag.FlagSet {
 	fs := flag.NewFlagSet("catalog "+name, flag.ContinueOnError)
-	fs.SetOutput(os.Stdout) // of -h; run prints errors
+	fs.SetOutput(os.Stdout) // for the text of -h; run prints errors
 	fs.Usage = func() {
 		fmt.Fprintf(fs.Output(), "usage: catalog %s\n\n", strings.TrimSpace(manual))
 		daemon.PrintFlags(fs)

@@ -15,7 +15,7 @@ import (
 
 const (
 	settleTimeout  = 30 * time.Second       // time for writers to settle the commands of a page of products
-	settleInterval = 100 * time.Millisecond // between two looks whether they are settled
+	settleInterval = 100 * time.Millisecond // pause between two checks whether the commands are settled
 
 	// maxNormalizeAttempts is how often a product is read and a command sent for it: a
 	// client may change it, or take its new SKU, between the two.
@@ -45,9 +45,9 @@ type normalizer struct {
 	store   productStore
 	log     commandLog
 	shards  int
-	actor   string        // of the commands
-	timeout time.Duration // for the commands of a page
-	report  func(string)  // is called with a line for each product whose texts stay as they are
+	actor   string        // actor of the commands
+	timeout time.Duration // time for the commands of a page to be settled
+	report  func(string)  // called with a line for each product whose texts stay as they are
 }
 
 // run normalizes the texts of all products, and returns how many it has changed.

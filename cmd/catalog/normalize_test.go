@@ -17,8 +17,8 @@ import (
 type settlingLog struct {
 	store  *sqlite.Store
 	sent   int
-	before []catalog.Command // are settled before the next command
-	err    error             // of SendCommands
+	before []catalog.Command // commands that are settled before the next one
+	err    error             // error of SendCommands
 }
 
 func (l *settlingLog) SendCommands(ctx context.Context, commands ...catalog.Command) error {

@@ -16,7 +16,7 @@ import (
 // fieldFlags holds the flags of a product's fields, one for each entry of
 // catalog.Fields.
 type fieldFlags struct {
-	values map[string]*stringsFlag // by the name of the field
+	values map[string]*stringsFlag // values by the name of the field
 	given  map[string]bool         // fields whose flag is on the command line
 }
 

@@ -36,7 +36,7 @@ func newProgress(out io.Writer, name string, total int) *progress {
 	p := &progress{out: out, name: name, total: total, since: time.Now(), printed: time.Now()}
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		if total == 0 {
-			total = -1 // a spinner
+			total = -1 // draw a spinner
 		}
 		p.bar = progressbar.NewOptions(total,
 			progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(name),

@@ -58,7 +58,7 @@ func receive[M any](stream interface{ Recv() (M, error) }, handle func(M)) error
 type jobProgress struct {
 	out   io.Writer
 	step  string
-	bar   *progress // of the current step, or nil
+	bar   *progress // progress of the current step, or nil
 	shown int64
 }
 

@@ -49,7 +49,7 @@ share it, and one reader is enough.
 		var stores, names []string
 		if view {
 			stores, names = append(stores, "view"), append(names, "the view")
-			view = false // the first reader did it for all
+			view = false // the first reader rebuilt the view for all readers
 		}
 		if index {
 			stores, names = append(stores, "index"), append(names, "the search index of "+address)

@@ -27,7 +27,7 @@ const spareThreads = 2
 
 // upCfg holds the settings of catalog up.
 type upCfg struct {
-	http, grpc string // addresses
+	http, grpc string // listen addresses
 	demo       int    // number of demo products
 	program    program.Config
 	gateway    gateway.Config

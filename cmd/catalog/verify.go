@@ -67,7 +67,7 @@ func runVerify(ctx context.Context, readers string, repair bool, out, status io.
 
 // comparison is the result of all readers for one store: view, cache or index.
 type comparison struct {
-	shards                        map[int32]bool // compared
+	shards                        map[int32]bool // shards that were compared
 	ofShards                      int32
 	products, differing, repaired int64
 }

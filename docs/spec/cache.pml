@@ -46,7 +46,7 @@ bool saved;
 /* A call of extendScript; former is the holder from which it may take the lease. */
 typedef Call { byte owner, former, token, revision, next, server, bucket, ttl; bool fillable, delete };
 Call late[2];
-hidden Call call; hidden byte reply; /* of the step in progress */
+hidden Call call; hidden byte reply; /* call in progress, and its reply */
 
 /* lease.expires, of each holder; and the age of the readers' connections, for leasesTrusted */
 byte expires[2], untrusted;

@@ -12,10 +12,10 @@
  * planted bugs (BUG_...), each of which must violate an assertion.
  */
 #ifndef N
-#define N 2 /* commands */
+#define N 2 /* number of commands */
 #endif
 #ifndef LATER
-#define LATER 0 /* of them, those that are sent while the system runs; the others are in the topic */
+#define LATER 0 /* commands that are sent while the system runs; the others are in the topic at the start */
 #endif
 #ifndef FAULTS
 #define FAULTS 2
@@ -23,8 +23,8 @@
 #ifndef PRODUCTS
 #define PRODUCTS 2
 #endif
-#define RECORDS (N + 1) /* in the commands topic: one command may be sent twice */
-#define EVENTS 12       /* in the events topic, duplicates included */
+#define RECORDS (N + 1) /* records of the commands topic: one command may be sent twice */
+#define EVENTS 12       /* records of the events topic, duplicates included */
 
 #define BIT(i) (1 << (i))
 #define PRODUCT(seq) (journal[seq] % PRODUCTS)
@@ -94,7 +94,7 @@ inline commit(b) {
 		isSettled(b.id[i]);
 		if
 #ifndef BUG_NO_JOURNAL_LOOKUP
-		:: j < st_next -> skip /* repeated */
+		:: j < st_next -> skip /* the command was settled before */
 #endif
 		:: else ->
 			assert(j == st_next);          /* once: a command has one event */

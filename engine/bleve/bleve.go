@@ -66,7 +66,7 @@ type Index struct {
 	rules    *textsearch.Rules
 
 	writing     sync.Mutex
-	checkpoints map[int32]eventlog.Checkpoint // by shard, as stored; guarded by writing
+	checkpoints map[int32]eventlog.Checkpoint // checkpoints by shard, as stored; guarded by writing
 }
 
 // Open opens the index in dir and creates it when there is none. An empty dir keeps the index in
@@ -107,7 +107,7 @@ func open(dir string) (*Index, error) {
 		// merged with each other first.
 		"scorchMergePlanOptions": map[string]any{"MaxSegmentsPerTier": 6, "SegmentsPerMergeTask": 8, "FloorSegmentSize": 200},
 		"scorchPersisterOptions": map[string]any{
-			"PersisterNapTimeMSec":      0, // persistPause takes its place
+			"PersisterNapTimeMSec":      0, // persistPause replaces this pause
 			"PersisterNapUnderNumFiles": 100,
 		},
 	}, workers)

@@ -19,7 +19,7 @@ import (
 // size and little on how many products match.
 type collector struct {
 	textsearch.SortOrder
-	after              *hit // where the previous page ended; nil for the first page
+	after              *hit // end of the previous page; nil for the first page
 	limit              int
 	minPrice, maxPrice string // the price range of the query; "" for any price
 	scores             *scoreBuffers
@@ -68,7 +68,7 @@ func (c *collector) byScore(ctx context.Context, s segmentSnapshot, m matches) e
 	for _, product := range products {
 		top = max(top, scores[product])
 	}
-	counts := make([]int, top+1) // products by score
+	counts := make([]int, top+1) // number of products by score
 	for _, product := range products {
 		counts[scores[product]]++
 	}
@@ -81,7 +81,7 @@ func (c *collector) byScore(ctx context.Context, s segmentSnapshot, m matches) e
 	// The page consists of products with scores from highest down to lowest. A counting sort puts them
 	// in the order of their scores.
 	lowest, size := highest+1, 0
-	positions := counts // by score: where the next product with the score goes
+	positions := counts // by score: the place of the next product with the score
 	for enough := 0; lowest > 0 && enough <= c.limit; {
 		lowest--
 		n := counts[lowest]
@@ -245,7 +245,7 @@ func (c *collector) firstByID(ctx context.Context, s segmentSnapshot, key []byte
 	for _, product := range group {
 		r := rank(product)
 		if r <= lowest || len(first) > c.limit && r >= first[c.limit] {
-			continue // of those at lowest, some may be on the previous page, so they do not count
+			continue // products at lowest may be on the previous page, so they do not count
 		}
 		at, _ := slices.BinarySearch(first, r)
 		first = slices.Insert(first, at, r)

@@ -17,7 +17,7 @@ import (
 // as numbers, and the beginnings of ids. Segments do not change, so a column is made when a search first
 // needs it and stays until its segment is merged, or until the memory is needed for other columns.
 type columns struct {
-	maxBytes int64               // of one column; maxColumnBytes, less in tests
+	maxBytes int64               // limit of one column: maxColumnBytes, less in tests
 	making   *semaphore.Weighted // one column is made at a time, so that searches do not make the same one
 
 	mu       sync.Mutex
@@ -29,7 +29,7 @@ type columns struct {
 type columnKey struct {
 	segment uint64
 	field   string
-	prefix  string // of the terms
+	prefix  string // prefix of the terms
 }
 
 type cachedColumn struct {
@@ -65,7 +65,7 @@ func (c *columns) get(ctx context.Context, key columnKey, make func() (value any
 		return nil, err
 	}
 	defer c.making.Release(1)
-	if column := c.cached(key); column != nil { // another search has made it
+	if column := c.cached(key); column != nil { // another search has made the column
 		return column.value, nil
 	}
 	value, bytes, err := make()

@@ -67,13 +67,13 @@ func (f *facetCounter) mostFrequent() (best []catalog.FacetValue, err error) {
 		}
 	}
 	var (
-		key     string             // of the terms that were read last
+		key     string             // key of the terms that were read last
 		current catalog.FacetValue // the value with this key
 		most    int64              // the products that have the spelling current.Value
 	)
 	end := func() { // all terms of current were read
 		at, _ := slices.BinarySearchFunc(best, current.Count, func(v catalog.FacetValue, n int64) int {
-			return cmp.Or(cmp.Compare(n, v.Count), -1) // behind those with the same count
+			return cmp.Or(cmp.Compare(n, v.Count), -1) // after the values with the same count
 		})
 		if current.Count == 0 || at == textsearch.MaxFacetValues {
 			return
@@ -131,9 +131,9 @@ func (f *facetCounter) nextTerm() (term string, n int64, err error) {
 
 // segmentCounts iterates over the terms that products of a segment have, in order.
 type segmentCounts struct {
-	next func() (term string, n uint32, err error) // n is 0 behind the last term
-	term string                                    // the present one
-	n    uint32                                    // products that have it; 0 behind the last term
+	next func() (term string, n uint32, err error) // n is 0 after the last term
+	term string                                    // the present term
+	n    uint32                                    // number of products with the term; 0 after the last term
 }
 
 func (s *segmentCounts) advance() (err error) {
@@ -184,14 +184,14 @@ func facetTerms(s segmentSnapshot, f textsearch.Facet) (segment.TermDictionary, 
 // facetColumn holds the values of a facet by product. A value is the number of its term, from 1.
 type facetColumn struct {
 	terms  termList
-	values numbers  // by product, 0 for none; with starts, those of all products in turn
-	starts []uint32 // by product: where its values start in values, and at last their end; nil if none has several
+	values numbers  // the value of each product, 0 for none; with starts, the values of one product after the other
+	starts []uint32 // by product: index of its first value, and at last len(values); nil if no product has several
 }
 
 // termList is a list of terms in one piece of memory.
 type termList struct {
 	text string
-	ends []uint32 // of each term in text
+	ends []uint32 // end of each term in text
 }
 
 func (l *termList) at(i int) string {
@@ -295,8 +295,8 @@ func newFacetColumn(ctx context.Context, s segmentSnapshot, f textsearch.Facet, 
 	// starts has two elements more than there are products. While the number of values of a product n is
 	// counted it is in starts[n+2], and while they are filled in, starts[n+1] is where the next one goes.
 	starts := make([]uint32, s.FullSize()+2)
-	var products []uint32 // those of the first term, of the second …
-	var termEnds []uint32 // where those of each term end in products
+	var products []uint32 // products of the first term, then those of the second …
+	var termEnds []uint32 // end of each term in products
 	several := false
 	for {
 		if len(c.terms.ends)%1_000 == 0 && ctx.Err() != nil {

@@ -25,7 +25,7 @@ import (
 type Generations struct {
 	dir    string
 	log    *slog.Logger
-	memory *memory.Budget // of the columns
+	memory *memory.Budget // memory of the columns
 
 	writing         sync.RWMutex // held for writing by Apply and by changes of generations, for reading by Load
 	mu              sync.RWMutex // guards the fields below; they change only while writing is held too

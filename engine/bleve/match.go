@@ -18,7 +18,7 @@ type segmentSnapshot struct{ *scorch.SegmentSnapshot }
 // matches are the products of a segment that match a query.
 type matches struct {
 	products *roaring.Bitmap
-	words    [][]weightedSet // by word of the query
+	words    [][]weightedSet // sets of products by word of the query
 	exact    []weightedSet
 }
 

@@ -40,7 +40,7 @@ func (x *Index) hastenPersist() {
 	if end, ok := persistPauses.Load(x.store); ok {
 		select {
 		case end.(chan struct{}) <- struct{}{}:
-		default: // an element waits already
+		default: // the channel has an element already
 		}
 	}
 }

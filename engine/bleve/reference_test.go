@@ -25,7 +25,7 @@ type reference []referenceProduct
 
 type referenceProduct struct {
 	catalog.Product
-	terms map[string][]string // by field
+	terms map[string][]string // terms by field
 }
 
 func newReference(products map[catalog.ID]catalog.Product) (all reference) {
@@ -139,7 +139,7 @@ func (all reference) Find(_ context.Context, req textsearch.Request) (page catal
 		return cmp.Or(order, ids)
 	}
 	var hits []hit
-	counts := make([]map[string]map[string]int64, len(req.Facets)) // by key and term
+	counts := make([]map[string]map[string]int64, len(req.Facets)) // counts by key and term
 	for _, p := range all {
 		score, ok := p.match(req.Plan)
 		if !ok {

@@ -136,15 +136,15 @@ type clause struct {
 type queryPlan struct {
 	filters      [][]fieldTerms // a product must match one element of each filter
 	hasText      bool
-	words        []queryWord // a product must match a clause of each word that is not optional …
-	atLeast      int         // … or of so many of them, if it is not 0 …
-	exactMatches []clause    // … or one of these
+	words        []queryWord // a product must match a clause of each word that is not optional
+	atLeast      int         // number of these words that a product must match; 0 for all
+	exactMatches []clause    // a product that matches one of these need not match the words
 }
 
 // queryWord is a word of a text and its clauses.
 type queryWord struct {
 	clauses  []clause
-	optional bool // it only adds to scores
+	optional bool // the word only adds to scores
 	weight   int  // added to the score of a product that matches the word
 }
 
@@ -193,7 +193,7 @@ func resolve(r *scorch.IndexSnapshot, plan textsearch.Plan) (queryPlan, error) {
 
 // resolveWord looks up the terms of the clauses of a word, within the budget.
 func resolveWord(r *scorch.IndexSnapshot, w textsearch.Word, budget *termBudget) (clauses []clause, _ error) {
-	similar := map[string]*similarTerms{} // by term; the clauses of a word have one
+	similar := map[string]*similarTerms{} // similar terms by term; the clauses of a word have the same term
 	for _, c := range w.Clauses {
 		terms, err := []string{c.Term}, error(nil)
 		switch {

@@ -26,8 +26,8 @@ type slots struct {
 
 // waiter is a search that waits for a slot.
 type waiter struct {
-	granted chan struct{} // closed when it has the slot
-	left    bool          // it has given up
+	granted chan struct{} // closed when the waiter gets the slot
+	left    bool          // the waiter has given up
 }
 
 func newSlots() *slots { return &slots{free: cpu.ButOne()} }
@@ -51,7 +51,7 @@ func (s *slots) acquire(ctx context.Context, kind int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
-	case <-w.granted: // at the same time
+	case <-w.granted: // the slot was granted at the same time
 		s.grantNext()
 	default:
 		w.left = true

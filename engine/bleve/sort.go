@@ -13,7 +13,7 @@ type hit struct {
 	key     []byte // the value of the field that the page is sorted by, or the score
 	id      string // docID; "" until loadID
 	segment segmentSnapshot
-	product uint32 // its number in the segment
+	product uint32 // number of the product in the segment
 }
 
 // loadID reads the id of h unless it has one.

@@ -284,7 +284,7 @@ func cacheCoherence(t *testing.T, connect func() reader.Cache) {
 	}
 	var (
 		mu       sync.Mutex
-		view     [products]int64 // versions
+		view     [products]int64 // versions in the view
 		returned [products]int64 // highest versions that a read has returned
 		hits     int
 	)

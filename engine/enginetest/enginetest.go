@@ -25,7 +25,7 @@ func check(t *testing.T, property func(*rapid.T)) {
 		if passed >= shortChecks && !failed && !full() {
 			return
 		}
-		failed = true // until property returns: rapid stops it with a panic
+		failed = true // stays true if property does not return: rapid stops it with a panic
 		property(r)
 		failed = r.Failed()
 		passed++

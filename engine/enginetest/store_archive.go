@@ -34,7 +34,7 @@ func archivable(t *testing.T, s Store) {
 	hourly(t, o, "p", 6)
 	for _, c := range []struct {
 		shard  int32
-		before time.Duration // after the first event
+		before time.Duration // time after the first event
 		want   int64
 	}{
 		{1, 0, 0},

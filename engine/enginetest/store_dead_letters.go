@@ -58,7 +58,7 @@ func deadLetterSettle(t *testing.T, s Store) {
 }
 
 func deadLetterPages(t *testing.T, s Store) {
-	want := map[string][]string{} // by shard, or "all"
+	want := map[string][]string{} // expected letters by shard, or for "all"
 	for n := int64(4); n > 0; n-- {
 		for shard := int32(3); shard >= 0; shard-- { // equal times are ordered by shard
 			p := deadLetter(shard, n).Position.String()

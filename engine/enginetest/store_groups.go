@@ -163,7 +163,7 @@ func groupLarge(t *testing.T, s Store) {
 		var commands []catalog.Command
 		for j := range n {
 			p := fmt.Sprint(i, " ", j)
-			commands = append(commands, command("delete "+p, p, catalog.DeleteProduct{})) // reads 0.8 MB, writes little
+			commands = append(commands, command("delete "+p, p, catalog.DeleteProduct{})) // a deletion reads 0.8 MB and writes little
 		}
 		deletes = append(deletes, o.batch(commands...))
 	}

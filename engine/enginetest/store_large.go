@@ -91,7 +91,8 @@ func settleLargeProducts(t *testing.T, s Store) {
 	letter := deadLetter(0, 1)
 	letter.Offset = o.st.Offset + 13 // between the last deletion and the last command
 	commands := append(append([]catalog.Command{absent}, deletes...), again)
-	// The dead letter has an offset of its own, so the last command is one further.
+	// The dead letter has an offset of its own, so the offset of the last command
+	// is one higher.
 	b := o.batch(commands...)
 	b.Offsets[13]++
 	b.To++

@@ -40,7 +40,7 @@ func settleRandom(t *testing.T, s Store) {
 		start := [shards]int64{owners[0].st.NextSeq, owners[1].st.NextSeq}
 		skus := []string{"", name("sku", 1), name("SKU", 1), name("sku", 2)} // two differ only in case
 		sku := rapid.SampledFrom(skus)
-		names := rapid.SampledFrom([]string{"Chair", "Stool", ""}) // "" is refused
+		names := rapid.SampledFrom([]string{"Chair", "Stool", ""}) // the empty name is refused
 		ops := rapid.Custom(func(r *rapid.T) catalog.Operation {
 			d := catalog.ProductData{SKU: sku.Draw(r, "sku"), Name: names.Draw(r, "name"), Price: price(1, 0, "EUR")}
 			switch rapid.IntRange(0, 5).Draw(r, "operation") {

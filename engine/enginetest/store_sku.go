@@ -240,7 +240,7 @@ func skuFormerPrices(t *testing.T, s Store) {
 		command("8", "t", catalog.PutProduct{Data: data("c")}))); got != "100" {
 		t.Errorf("lowest prior price of the third product = %s; want 100", got)
 	}
-	// So has a product that exists and gets the SKU of a deleted one.
+	// A product that exists and gets the SKU of a deleted one has its prices, too.
 	o.settle(t, []catalog.Outcome{catalog.Created, catalog.Changed, catalog.Deleted},
 		command("20", "w", catalog.CreateProduct{Data: withPrice("D", 90)}), command("21", "w", catalog.PutProduct{Data: withPrice("D", 130)}),
 		command("22", "w", catalog.DeleteProduct{}))

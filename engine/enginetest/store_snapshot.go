@@ -90,7 +90,8 @@ func snapshotDuringWrites(t *testing.T, s Store) {
 		if pages++; pages > 1 {
 			return nil
 		}
-		// Changes all products and adds one between two pages: no page holds a lock.
+		// The commands change all products and add one between two pages: no page holds
+		// a lock.
 		_, err := o.try(t.Context(), append(renames, command("more", "more", catalog.CreateProduct{Data: data("")}))...)
 		return err
 	})

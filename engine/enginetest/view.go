@@ -31,7 +31,7 @@ func TestView(t *testing.T, open func(t *testing.T) projection.View, lacks ...La
 	for _, c := range []struct {
 		name  string
 		test  func(t *testing.T, v projection.View)
-		skips Lack // skips the test when the engine has this lack
+		skips Lack // feature whose lack skips the test
 	}{
 		{"a product that was never stored is not found", viewNotFound, ""},
 		{"every field comes back exactly", viewFields, ""},

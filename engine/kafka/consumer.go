@@ -21,9 +21,9 @@ const (
 	// to give up the shards that others get. It is longer than revokeGrace.
 	rebalanceTimeout = 10 * time.Second
 
-	commitInterval = 500 * time.Millisecond // between commits of offsets, by which monitoring and the throttle of the writer measure the lag
-	commitTimeout  = 2 * time.Second        // for one commit
-	leaveTimeout   = 2 * time.Second        // for the last commit and for leaving the group
+	commitInterval = 500 * time.Millisecond // pause between commits of offsets, by which monitoring and the throttle of the writer measure the lag
+	commitTimeout  = 2 * time.Second        // timeout of one commit
+	leaveTimeout   = 2 * time.Second        // timeout of the last commit, and of leaving the group
 )
 
 // ConsumeCommands joins the consumer group of the writers and passes the
@@ -69,7 +69,7 @@ func (l *Log) ConsumeAllShards(ctx context.Context, name string, c eventlog.Cons
 
 // codec says how the records of a topic become items.
 type codec[T any] struct {
-	topic  string // without the prefix
+	topic  string // name of the topic without the prefix
 	decode func(r *kgo.Record) (T, error)
 }
 
@@ -87,7 +87,7 @@ func (l *Log) eventCodec() codec[catalog.Event] {
 // being reassigned.
 type groupConsumer[T any] struct {
 	log      *Log
-	name     string // of the consumer, in logs and metrics
+	name     string // name of the consumer, in logs and metrics
 	group    string // last part of the group's name; "" outside of a group
 	topic    string
 	codec    codec[T]
@@ -97,8 +97,8 @@ type groupConsumer[T any] struct {
 	metrics  consumerMetrics
 
 	mu          sync.Mutex
-	workers     map[int32]*partitionWorker[T] // by shard
-	uncommitted map[int32]kgo.EpochOffset     // by shard; handled and not yet committed
+	workers     map[int32]*partitionWorker[T] // workers by shard
+	uncommitted map[int32]kgo.EpochOffset     // handled offsets that are not yet committed, by shard
 }
 
 func newGroupConsumer[T any](l *Log, name, group string, c eventlog.Consumer[T], codec codec[T]) (*groupConsumer[T], error) {

@@ -50,7 +50,7 @@ func offsetsAreCommitted(t *testing.T, brokers string) {
 
 func TestConsumer_sessionTimeout(t *testing.T) {
 	t.Run("a timeout that the brokers reject is an error that names the flag", func(t *testing.T) {
-		cfg := testConfig(t, fakeBroker(t)) // which allows 6 s and more, as Kafka does
+		cfg := testConfig(t, fakeBroker(t)) // the broker allows 6 s and more, as Kafka does
 		cfg.SessionTimeout = time.Second
 		l := openLog(t, cfg)
 		err := l.ConsumeCommands(t.Context(), newRecorder[catalog.Command]())

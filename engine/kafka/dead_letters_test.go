@@ -76,7 +76,7 @@ func deadLettersAreStored(t *testing.T, brokers string) {
 	}
 	letters := []eventlog.DeadLetter{
 		{Offset: 17, Key: []byte("key"), Value: []byte("junk"), Size: 4, Cause: "not a command", Headers: []eventlog.RecordHeader{{Key: numberHeader, Value: []byte("77")}}},
-		{Offset: 18, Value: make([]byte, 1_000_000), Size: 1_000_000, Cause: "not a command"}, // with its headers above the limit of a record
+		{Offset: 18, Value: make([]byte, 1_000_000), Size: 1_000_000, Cause: "not a command"}, // with its headers, the record is above the limit
 	}
 	for i := range letters {
 		letters[i].Shard, letters[i].Seq = 1, int64(i+1)

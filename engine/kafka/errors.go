@@ -14,12 +14,12 @@ import (
 // certainly not stored, and the kind of error that the caller of SendCommands gets. All
 // other errors leave open whether the record was stored, or will be.
 var notStored = []struct{ err, kind error }{
-	// by the client, before it sent the record
+	// the client refused the record before it sent it
 	{kgo.ErrMaxBuffered, catalog.ErrOverloaded},
-	// by the client or a broker, because of the record: the log is well
+	// the client or a broker refused this record; the log can be reached
 	{kerr.MessageTooLarge, catalog.ErrTooLarge},
 	{kerr.RecordListTooLarge, catalog.ErrTooLarge},
-	// by a broker, which refuses all records of this client: an operator must act
+	// a broker refuses all records of this client: an operator must act
 	{kerr.TopicAuthorizationFailed, catalog.ErrUnavailable},
 	{kerr.ClusterAuthorizationFailed, catalog.ErrUnavailable},
 	{kerr.SaslAuthenticationFailed, catalog.ErrUnavailable},

@@ -30,12 +30,12 @@ type fetchBuffer struct {
 
 	mu      sync.Mutex
 	records []*kgo.Record
-	bytes   int   // of the records
+	bytes   int   // size of the records
 	taken   int   // bytes of the batch that the worker has
 	end     int64 // offset that the partition's next record gets, as of the last fetch
 	paused  bool
 	dropped bool
-	err     error // why no more records will come
+	err     error // why no more records are added
 }
 
 func newFetchBuffer(memory *fetchMemory, pause, resume func()) *fetchBuffer {

@@ -81,12 +81,12 @@ type fetcher struct {
 	logger      *slog.Logger
 	client      *kgo.Client
 	memory      *fetchMemory
-	buffers     map[int32]*fetchBuffer // by partition; only the goroutine of run uses it
+	buffers     map[int32]*fetchBuffer // buffers by partition; only the goroutine of run uses the map
 
 	disconnects atomic.Int64 // connections that ended
 
 	mu            sync.Mutex
-	changes       []func()           // to make before the next poll
+	changes       []func()           // changes to make before the next poll
 	interruptPoll context.CancelFunc // ends the poll in progress
 }
 

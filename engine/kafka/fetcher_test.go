@@ -99,7 +99,7 @@ func TestFetcher_session(t *testing.T) {
 	})
 	// The client would otherwise change the session that it ends, at the same time.
 	t.Run("no fetch starts while the client ends its session", func(t *testing.T) {
-		for range 10 { // one would seldom start in time
+		for range 10 { // a single fetch would seldom start in time
 			if fetchesWhileClosing(t) {
 				t.Fatal("the partition that was added last was fetched while the session ended")
 			}
@@ -141,7 +141,7 @@ func fetchesWhileClosing(t *testing.T) bool {
 		if fetches(r, 3) {
 			fetched.Store(true)
 		} else if r.(*kmsg.FetchRequest).SessionEpoch == -1 && !ended.Load() {
-			// Nothing tells that no fetch will start, so the end of the session takes a moment.
+			// No signal shows that no fetch will start, so the end of the session takes a moment.
 			cluster.SleepControl(func() { release(); time.Sleep(50 * time.Millisecond) })
 		}
 		return nil, nil, false

@@ -84,9 +84,9 @@ const (
 	defaultPrefix  = "catalog"
 	defaultSession = 10 * time.Second
 
-	dialTimeout  = 3 * time.Second // to connect to one broker
-	pingTimeout  = 5 * time.Second // for Ping, so that a readiness check ends in time
-	flushTimeout = 3 * time.Second // for Close to send buffered records
+	dialTimeout  = 3 * time.Second // timeout of a connection to one broker
+	pingTimeout  = 5 * time.Second // timeout of Ping, so that a readiness check ends in time
+	flushTimeout = 3 * time.Second // time in which Close sends buffered records
 
 	// metadataMinAge is the shortest time between two metadata requests. It is
 	// below the client's default so that a topic created a moment ago is found
@@ -104,17 +104,17 @@ type Log struct {
 	// Commands and events have a client each, because a command that cannot be
 	// sent fails after deliveryTimeout and an event is retried forever.
 	commands, events *kgo.Client
-	toCommands       *rounds              // of the client commands
-	toEvents         *rounds              // of the client events
-	sending          func() *memory.Share // commands on their way to the brokers
-	publishing       func() *memory.Share // events and dead letters on their way to the brokers
+	toCommands       *rounds              // rounds of the client commands
+	toEvents         *rounds              // rounds of the client events
+	sending          func() *memory.Share // memory of commands on their way to the brokers
+	publishing       func() *memory.Share // memory of events and dead letters on their way to the brokers
 	shards           int
-	topicIDs         map[string]kadm.TopicID // by topic name, as of LoadTopics
+	topicIDs         map[string]kadm.TopicID // topic ids by name, as of LoadTopics
 	minInSync        int                     // in-sync replicas that a command needs, as of LoadTopics
 	replicas         int                     // replicas of the commands topic, as of LoadTopics
 	refuses          atomic.Bool             // a topic refuses large records, as of LoadTopics and later calls of Ping
-	eventEnds        partitionEnds           // of the events topic
-	eventsCheck      *topicChecker           // of the events topic, for EventsLost
+	eventEnds        partitionEnds           // end offsets of the events topic
+	eventsCheck      *topicChecker           // checker of the events topic, for EventsLost
 	stopped          stoppedShards
 	stuck            stuckShards
 	stuckLimit       time.Duration // stuckLimit, except in tests

@@ -35,7 +35,7 @@ func TestFetcher_memory(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	cfg.Memory = memory.NewBudget(memory.ServiceBudget, registry)
 	l := openLog(t, cfg)
-	const n = 12 // in each shard; together 38 MB
+	const n = 12 // events of each shard; together 38 MB
 	for shard := range int32(shards) {
 		for seq := range int64(n) {
 			publish(t, l, largeEvent(shard, seq+1))
@@ -45,8 +45,8 @@ func TestFetcher_memory(t *testing.T) {
 	c := newRecorder[catalog.Event]()
 	proceed := make(chan struct{})
 	c.handle = func(context.Context, eventlog.Records[catalog.Event]) error {
-		// One fetch of one broker can come on top: at most the compressed bytes,
-		// each twenty times as large.
+		// One fetch of one broker can be added to the share: at most the compressed
+		// bytes, each twenty times as large.
 		if got := held.Held(); got > fetchShare+20*fetchMaxBytes {
 			t.Errorf("%d MB are held", got>>20)
 		}
@@ -75,7 +75,7 @@ func TestPublishEvents_memory(t *testing.T) {
 	t.Run("events wait until those before them are stored", func(t *testing.T) {
 		l := openLog(t, testConfig(t, fakeBroker(t)))
 		share := l.publishing()
-		share.Hold(publishShare - 1<<20) // others on their way: one large event fits beside them
+		share.Hold(publishShare - 1<<20) // other events leave room for one large event
 		events := []catalog.Event{largeEvent(0, 1), largeEvent(0, 2), largeEvent(0, 3)}
 		done, most := make(chan error, 1), int64(0)
 		go l.PublishEvents(t.Context(), events, func(err error) { done <- err })

@@ -117,7 +117,7 @@ func (l *lags) Collect(to chan<- prometheus.Metric) {
 // between two sessions, so that the lag of a shard that cannot begin does not
 // disappear.
 type partitionLag struct {
-	labels []string // consumer, topic, partition
+	labels []string // values of the labels consumer, topic and partition
 
 	buffer atomic.Pointer[fetchBuffer] // nil before the first session
 	next   atomic.Int64                // offset of the first record that is not handled

@@ -25,7 +25,7 @@ const revokeGrace = 4 * time.Second
 // of the shard until its revocation.
 type partitionWorker[T any] struct {
 	group    *groupConsumer[T]
-	losses   lossRecorder // the consumer, if it is one
+	losses   lossRecorder // the consumer, if it is a lossRecorder
 	repeats  bool         // the consumer is a repeatDropper
 	shard    int32
 	logger   *slog.Logger // adds consumer, topic and shard
@@ -211,7 +211,7 @@ type shardFetch struct {
 	release     func()
 	shard       int32
 	next        int64
-	last        eventlog.RecordID // zero when there is nothing to compare
+	last        eventlog.RecordID // last handled record; zero when there is nothing to compare
 	reconnected func() bool       // reports whether a connection to a broker has ended since the start
 }
 

@@ -138,7 +138,7 @@ func fencedShardRestarts(t *testing.T, brokers string) {
 			return 0, nil
 		}
 		begins++
-		return []int64{15, 3, 18}[begins-1], nil // backward, then forward
+		return []int64{15, 3, 18}[begins-1], nil // the offset moves backward, then forward
 	}
 	fenced := map[int64]bool{}
 	c.handle = func(_ context.Context, r eventlog.Records[catalog.Event]) error {

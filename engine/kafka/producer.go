@@ -31,8 +31,8 @@ const (
 	// SendCommands fails.
 	deliveryTimeout = 10 * time.Second
 
-	minBackoff = 50 * time.Millisecond // before the first retry
-	maxBackoff = 2 * time.Second       // before any retry
+	minBackoff = 50 * time.Millisecond // pause before the first retry
+	maxBackoff = 2 * time.Second       // longest pause before a retry
 )
 
 // SendCommands appends the commands, each to the partition of its product, in
@@ -100,7 +100,7 @@ func (l *Log) PublishEvents(ctx context.Context, events []catalog.Event, done fu
 		first = events[0].Position
 	}
 	stored := func(r *kgo.Record) { l.eventEnds.set(r.Partition, r.Offset+1) }
-	l.appendToPartition(ctx, "events", len(events), record, stored, func(err error) { // keeps no event
+	l.appendToPartition(ctx, "events", len(events), record, stored, func(err error) { // the callback keeps no event in memory
 		if err != nil {
 			err = fmt.Errorf("publish events from %s on: %w", first, refused(err))
 		}

@@ -60,7 +60,7 @@ func (l *Log) Writable(ctx context.Context) error {
 		err = topics[topic].Err
 	}
 	if err == nil {
-		_, _, err = l.offsets(ctx, topic) // asks each leader
+		_, _, err = l.offsets(ctx, topic) // offsets asks the leader of each partition
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", catalog.ErrUnavailable, err)

@@ -20,13 +20,13 @@ const slowRound = 100 * time.Millisecond
 // consumers nearly as much as a large one.
 type rounds struct {
 	produce func(*kgo.Record, func(*kgo.Record, error))
-	leader  func(partition) int32 // the broker, or -1 if it is unknown
+	leader  func(partition) int32 // returns the broker, or -1 if it is unknown
 
 	mu      sync.Mutex
-	waiting []outgoing       // in the order of their arrival
-	planned bool             // a call of start is to come
-	busy    map[int32]*round // by broker: the round that holds up the next one
-	closed  bool             // no round holds up the next one
+	waiting []outgoing       // records to send, in the order of their arrival
+	planned bool             // a call of start is scheduled
+	busy    map[int32]*round // by broker: the round for which the next one waits
+	closed  bool             // rounds no longer wait for each other
 }
 
 // outgoing is a record to send.

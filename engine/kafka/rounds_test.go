@@ -14,7 +14,7 @@ import (
 type fakeProducer struct {
 	rounds *rounds
 	leader map[int32]int32 // broker by partition
-	handed []outgoing      // to the client, in order
+	handed []outgoing      // records that the client got, in order
 }
 
 func newFakeProducer() *fakeProducer {

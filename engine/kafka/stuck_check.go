@@ -31,12 +31,12 @@ var errStuck = errors.New("call aborted: no progress")
 // activity is what a worker knows of its progress. The check for stuck shards reads it.
 type activity struct {
 	idle     atomic.Bool  // there is no work
-	movedAt  atomic.Int64 // in nanoseconds: when work began or last advanced
-	progress atomic.Int64 // of the progressReporter, at movedAt
+	movedAt  atomic.Int64 // when work began or last advanced, in nanoseconds
+	progress atomic.Int64 // progress of the progressReporter at movedAt
 	err      atomic.Pointer[error]
 
 	mu    sync.Mutex
-	call  string // Begin or Handle, while it runs
+	call  string // name of the running call: Begin or Handle
 	since time.Time
 	abort context.CancelCauseFunc
 }

@@ -303,7 +303,7 @@ type partitionEnds struct {
 
 type partitionEnd struct {
 	offset int64
-	at     time.Time // when it was known
+	at     time.Time // time at which the end was known
 }
 
 func (p *partitionEnds) set(partition int32, offset int64) {

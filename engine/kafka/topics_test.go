@@ -186,7 +186,7 @@ func topicsAreCreatedOnce(t *testing.T, brokers string) {
 	if _, err := l.admin.CreatePartitions(t.Context(), 1, l.topic("events")); err != nil {
 		t.Fatal(err)
 	}
-	wait(t, "LoadTopics reports different numbers of partitions", func() bool { // brokers take a moment
+	wait(t, "LoadTopics reports different numbers of partitions", func() bool { // brokers need a moment to know the topic
 		err := l.LoadTopics(t.Context())
 		return err != nil && strings.Contains(err.Error(), "the same number")
 	})

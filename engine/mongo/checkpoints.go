@@ -30,9 +30,9 @@ type checkpoints struct {
 	saving  *semaphore.Weighted // one save at a time
 
 	mu       sync.Mutex
-	own      map[int32]checkpoint // by shard, in the document of this process
-	latest   map[int32]checkpoint // by shard, in all documents that were read or saved
-	revision int64                // of the last save
+	own      map[int32]checkpoint // checkpoints by shard, in the document of this process
+	latest   map[int32]checkpoint // latest checkpoints by shard, of all documents that were read or saved
+	revision int64                // revision of the last save
 	retired  []string             // documents of others that the first save replaces; own has what they have
 }
 

@@ -59,7 +59,7 @@ func TestDocument(t *testing.T) {
 	t.Run("an invalid document is an error, and an unknown field is ignored", func(t *testing.T) {
 		for _, c := range []struct {
 			data bson.D
-			want string // in the error; "" for no error
+			want string // part of the error; "" for no error
 		}{
 			{bson.D{{Key: "name", Value: 1}}, "name"}, {bson.D{{Key: "tags", Value: "x"}}, "tags"}, {bson.D{{Key: "price", Value: "x"}}, "price"},
 			{bson.D{{Key: "unknown", Value: 1}}, ""},

@@ -50,7 +50,7 @@ const maxCommandBytes, maxWriteBytes = 1 << 20, 4 << 20
 const (
 	defaultDatabase        = "catalog"
 	serverSelectionTimeout = 3 * time.Second  // without a usable server, a call fails after this time
-	callTimeout            = 10 * time.Second // of one call, retries included
+	callTimeout            = 10 * time.Second // timeout of one call, retries included
 )
 
 // Config configures the connection to MongoDB.
@@ -90,7 +90,7 @@ type View struct {
 	process  string // differs for each call of Open
 	db       *mongo.Database
 	inflight *semaphore.Weighted // updates that may still be sent
-	writing  *memory.Share       // products that are written
+	writing  *memory.Share       // memory of the products that are written
 	all      *openGenerations
 
 	// Of this generation:

@@ -258,14 +258,14 @@ func testCheckpointsOfSeveralReaders(t *testing.T, url string, client *driver.Cl
 	if _, err := documents.UpdateMany(t.Context(), bson.D{}, bson.D{{Key: "$set", Value: bson.D{{Key: "savedAt", Value: time.Now().Add(-time.Hour)}}}}); err != nil {
 		t.Fatal(err)
 	}
-	save(third, 2, 6, 6) // goes on
+	save(third, 2, 6, 6) // the third reader continues
 	fourth := openAt(t, url, client, database)
 	has(fourth, 0, 10, 3)
 	save(fourth, 3, 1, 1)
 	if n, err := documents.CountDocuments(t.Context(), bson.D{}); err != nil || n != 2 {
 		t.Errorf("%d documents of checkpoints, %v; want those of the third and fourth reader", n, err)
 	}
-	save(second, 1, 12, 22) // was idle, and its document was removed
+	save(second, 1, 12, 22) // the second reader was idle, and its document was removed
 	for _, v := range []*mongo.View{third, fourth, openAt(t, url, client, database)} {
 		has(v, 0, 10, 3)
 		has(v, 1, 12, 22)

@@ -35,7 +35,7 @@ type entry struct {
 	id       any
 	older    bson.E // matches a stored document that is older
 	first    bool   // no document can be older
-	size     int    // in bytes, about
+	size     int    // approximate size in bytes
 }
 
 func productEntries(products []catalog.Product) []entry {
@@ -60,7 +60,7 @@ func (v *View) put(ctx context.Context, c *mongo.Collection, absent, present []e
 	missing, err := concurrently(ctx, split(present, replacesPerCommand), func(ctx context.Context, part []entry) ([]entry, error) {
 		found, err := v.replace(ctx, c, part)
 		if found < len(part) {
-			return part, err // the server does not report which ones
+			return part, err // the server does not report which products it has inserted
 		}
 		return nil, err
 	})
@@ -237,7 +237,7 @@ func (v *View) Scan(ctx context.Context, handle func([]catalog.Product) error) e
 // product may be stored; p.Version 0 deletes the stored one.
 func (v *View) Overwrite(ctx context.Context, old int64, p catalog.Product) error {
 	e := productEntries([]catalog.Product{p})
-	e[0].older.Value = old // not older, but this version
+	e[0].older.Value = old // not an older version, but this one
 	var err error
 	switch {
 	case p.Version == 0:

@@ -148,10 +148,10 @@ func (c client) callNode(ctx context.Context, n *node, method, path, contentType
 	var b []byte
 	if err == nil {
 		defer resp.Body.Close()
-		b, err = io.ReadAll(io.LimitReader(resp.Body, maxResponse+1)) // to the end, so that the connection can be reused
+		b, err = io.ReadAll(io.LimitReader(resp.Body, maxResponse+1)) // read to the end, so that the connection can be reused
 	}
 	if err != nil {
-		if !errors.Is(ctx.Err(), context.Canceled) { // the caller has not given up before the node
+		if !errors.Is(ctx.Err(), context.Canceled) { // the node failed: the caller has not given up
 			n.failed.Store(time.Now().UnixNano())
 		}
 		return ctx.Err() == nil, transportError(ctx, n, err)

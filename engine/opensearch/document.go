@@ -17,7 +17,7 @@ const (
 const (
 	stateProduct    = "product"
 	stateDeleted    = "deleted"    // a tombstone, whose version keeps older writes out
-	stateCheckpoint = "checkpoint" // of a shard; not a product
+	stateCheckpoint = "checkpoint" // checkpoint of a shard; not a product
 )
 
 // maxTerm is the longest term that is indexed, in characters. Lucene accepts at most 32,766 bytes,

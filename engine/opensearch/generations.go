@@ -18,9 +18,9 @@ import (
 // The first has number 1, later ones the time of their creation, so that no number is used twice.
 // OpenSearch stores the states as aliases, of which one call can change several atomically.
 type generations struct {
-	active   []int // are written
-	live     int   // is searched; 0 for none
-	complete []int // have all products
+	active   []int // generations that are written
+	live     int   // generation that is searched; 0 for none
+	complete []int // generations that have all products
 }
 
 // firstGeneration is the number of the generation that Open creates.

@@ -28,11 +28,11 @@ import (
 
 // Limits of the HTTP connections.
 const (
-	callTimeout    = 30 * time.Second // of one call, unless its context ends before: OpenSearch bounds no call itself
-	pingTimeout    = 3 * time.Second  // a health check has to be shorter than the probes that ask for it
+	callTimeout    = 30 * time.Second // timeout of one call, unless its context ends before: OpenSearch bounds no call itself
+	pingTimeout    = 3 * time.Second  // a health check has to be shorter than the probes that wait for it
 	tlsTimeout     = 5 * time.Second
-	idleTimeout    = time.Minute // after which an unused connection is closed
-	maxIdlePerHost = 64          // connections, so that concurrent searches reuse theirs
+	idleTimeout    = time.Minute // time after which an unused connection is closed
+	maxIdlePerHost = 64          // unused connections that are kept, so that concurrent searches reuse them
 )
 
 // Config configures the connection to OpenSearch and the shape of its indexes.
@@ -65,13 +65,13 @@ const format = "5"
 // Index is the search index in OpenSearch.
 type Index struct {
 	client  client
-	base    string // of the names of indexes; the alias of the live generation
+	base    string // prefix of the names of indexes, and alias of the live generation
 	shards  int
 	rules   *textsearch.Rules
 	breaker *breaker.Breaker // guards searches, whose callers wait; writes retry instead
 
 	mu      sync.Mutex
-	standby int // the generation that CreateStandby made last; 0 for none
+	standby int // generation that CreateStandby made last; 0 for none
 }
 
 // Open connects to OpenSearch and creates the index when there is none. Its errors are one line

@@ -46,7 +46,7 @@ type stallConn struct {
 	limit time.Duration
 
 	mu       sync.Mutex
-	deadline time.Time // set by the driver; zero for none
+	deadline time.Time // deadline that the driver has set; zero for none
 }
 
 // Read reads, for at most the limit.

@@ -20,7 +20,7 @@ var errFullDisk = errors.New("no space left on the disk of the server: make room
 
 // fullDisk remembers when the server last had no space left. The zero value is ready to
 // use.
-type fullDisk struct{ at atomic.Int64 } // in nanoseconds
+type fullDisk struct{ at atomic.Int64 } // the time in nanoseconds
 
 // note remembers an error of a transaction.
 func (f *fullDisk) note(err error, now time.Time) {

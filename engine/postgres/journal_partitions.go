@@ -130,7 +130,7 @@ func (m *migrator) fillNewJournal(ctx context.Context, partitioned bool) error {
 	switch leftover, err := m.isPartitioned(ctx, "journal_new"); {
 	case err != nil:
 		return err
-	case leftover != nil && *leftover != partitioned: // of an interrupted migration in the other direction
+	case leftover != nil && *leftover != partitioned: // leftover of an interrupted migration in the other direction
 		if err := m.exec(ctx, "DROP TABLE journal_new"); err != nil {
 			return err
 		}
@@ -258,7 +258,7 @@ func (m *migrator) switchJournals(ctx context.Context) error {
 		if err != nil {
 			return cmp.Or(context.Cause(ctx), err)
 		}
-		if n, err := result.RowsAffected(); err != nil || n >= copyBatch { // there can be more
+		if n, err := result.RowsAffected(); err != nil || n >= copyBatch { // there can be more rows
 			return cmp.Or(err, errLockedTooLong)
 		}
 	}

@@ -36,7 +36,7 @@ const (
 	// writers continue.
 	maxLockAttempts = 60
 
-	minLockPause, maxLockPause = 100 * time.Millisecond, 10 * time.Second // between two attempts
+	minLockPause, maxLockPause = 100 * time.Millisecond, 10 * time.Second // pauses between two attempts
 
 	// migrationStatementTimeout limits one statement of a migration, such as
 	// counting the rows of a shard.

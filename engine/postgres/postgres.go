@@ -82,7 +82,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 type Store struct {
 	pool     *pgxpool.Pool
 	retries  prometheus.Counter
-	encoding *memory.Share // events and products that are written
+	encoding *memory.Share // memory of the events and products that are written
 	full     fullDisk
 }
 

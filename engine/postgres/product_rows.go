@@ -65,8 +65,8 @@ func partsOf[T interface{ Size() int }](list []T) iter.Seq[[]T] {
 type shardProduct struct {
 	catalog.Product
 	shard     int32
-	key       string // of its SKU; "" for none
-	formerKey string // of the SKU that it had when it was deleted; "" for none
+	key       string // key of its SKU; "" for none
+	formerKey string // key of the SKU that it had when it was deleted; "" for none
 }
 
 // queueProducts queues the statements that insert or replace products.

@@ -187,13 +187,13 @@ func readGroupState(ctx context.Context, conn *pgxpool.Conn, g eventlog.Group) (
 
 // writes is what a transaction writes for a group.
 type writes struct {
-	batches     eventlog.Group // the parts that are settled
-	nextSeqs    []int64        // of their shards
+	batches     eventlog.Group // parts of the batches that are settled
+	nextSeqs    []int64        // next seqs of their shards
 	events      []catalog.Event
 	products    []shardProduct
 	freed       []catalog.ID // products that no longer have their SKU
 	staleKeys   []catalog.ID
-	formerKeys  []string // of the SKUs of deleted products
+	formerKeys  []string // keys of the SKUs of deleted products
 	deadLetters []eventlog.DeadLetter
 }
 

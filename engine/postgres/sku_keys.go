@@ -15,7 +15,7 @@ const skuKeysVersion = 5
 
 const (
 	keysPerStatement   = 1_000 // products whose keys one statement sets
-	maxKeyPasses       = 3     // over all products; a later pass sets keys that the one before it has freed
+	maxKeyPasses       = 3     // passes over all products; a later pass sets keys that the one before it has freed
 	maxReportedClashes = 100
 )
 

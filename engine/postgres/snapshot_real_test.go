@@ -30,7 +30,7 @@ func TestSnapshot_slowClient(t *testing.T) {
 	pages := 0
 	next, err := s.Snapshot(t.Context(), 0, nil, func([]catalog.Product) error {
 		pages++
-		if err := s.Ping(t.Context()); err != nil { // over the only connection
+		if err := s.Ping(t.Context()); err != nil { // Ping uses the only connection
 			return err
 		}
 		var open int

@@ -60,10 +60,10 @@ end
 // changes the products of the shard in the view, and it invalidates the cache
 // before every change. The other half is a hash in Redis that expires.
 type lease struct {
-	owner string // this process, since it acquired the shard
+	owner string // id of this process and this acquisition
 
 	mu       sync.Mutex // serializes the calls to Redis
-	token    string     // of valid entries; "" when a call failed and its effect is unknown
+	token    string     // token of valid entries; "" when a call failed and its effect is unknown
 	revision int64      // increases with each call, which reveals an older state of Redis
 	acquire  bool       // the next call may take the lease from the former holder
 	former   string     // owner of the lease when this process asked for it
@@ -75,7 +75,7 @@ type lease struct {
 	// Another node serves the shard after a failover or when its slot has moved.
 	// The former node may still serve the old lease until it expires.
 	server        string    // run id of the node that executed the last call
-	clock         clock     // of that node
+	clock         clock     // clock of that node
 	formerExpires time.Time // when the lease on the former node has expired
 }
 
@@ -339,7 +339,7 @@ func (c *Cache) renew(ctx context.Context) {
 	c.mu.Lock()
 	all := maps.Clone(c.leases)
 	c.mu.Unlock()
-	together := c.client.Mode() != rueidis.ClientModeCluster // else one call can only have keys of one shard
+	together := c.client.Mode() != rueidis.ClientModeCluster // in a cluster, all keys of a call must belong to one shard
 	byServer := map[string][]heldLease{}
 	var others []heldLease
 	for shard, l := range all {

@@ -30,7 +30,7 @@ func TestLease_lateCall(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(c.Close)
-		c.dialed.Store(time.Now().Add(-time.Hour).UnixNano()) // as if connected for long
+		c.dialed.Store(time.Now().Add(-time.Hour).UnixNano()) // as if the process had been connected for long
 		return c
 	}
 	// openSingle opens a cache that takes the server for a single one. By default it takes
@@ -59,7 +59,7 @@ func TestLease_lateCall(t *testing.T) {
 
 	t.Run("a call that is executed after a later call of its process changes nothing", func(t *testing.T) {
 		t.Parallel()
-		c := open(t, miniredis.RunT(t)) // its clock stands still: nothing expires
+		c := open(t, miniredis.RunT(t)) // the clock of the server stands still: nothing expires
 		must(t, c.Acquire(t.Context(), shard), c.AllowFill(t.Context(), shard))
 		l := c.lease(shard)
 		late := l.late()

@@ -35,7 +35,7 @@ func fillLamp(t testing.TB, c *redis.Cache) catalog.Product {
 
 func TestLease_oldSnapshot(t *testing.T) {
 	t.Run("the holder detects that Redis has lost calls", func(t *testing.T) {
-		server := miniredis.RunT(t) // its clock stands still: nothing expires
+		server := miniredis.RunT(t) // the clock of the server stands still: nothing expires
 		c := connect(t, redis.Config{URL: "redis://" + server.Addr()})
 		p := fillLamp(t, c)
 		shard := catalog.Shard(p.ID, enginetest.CacheShards)
@@ -80,7 +80,7 @@ func TestLease_oldSnapshot(t *testing.T) {
 
 func TestLease_restart(t *testing.T) {
 	t.Run("leases from before a restart are trusted only after they have expired", func(t *testing.T) {
-		server := miniredis.RunT(t) // keeps its data across the restart
+		server := miniredis.RunT(t) // the server keeps its data across the restart
 		c := connect(t, redis.Config{URL: "redis://" + server.Addr()})
 		p := fillLamp(t, c)
 		server.Close()

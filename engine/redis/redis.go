@@ -33,8 +33,8 @@ import (
 const (
 	defaultPrefix = "catalog"
 	defaultTTL    = time.Hour
-	dialTimeout   = 2 * time.Second // for connecting; a read that misses the cache must not wait longer
-	writeTimeout  = 2 * time.Second // without a reply, after which the connection is replaced
+	dialTimeout   = 2 * time.Second // timeout of connecting; a read that misses the cache must not wait longer
+	writeTimeout  = 2 * time.Second // time without a reply after which the connection is replaced
 )
 
 // Config configures the connection to Redis and the entries.
@@ -82,7 +82,7 @@ type Cache struct {
 	dialed  atomic.Int64 // time of the last connection attempt, in nanoseconds since 1970
 
 	mu     sync.Mutex
-	leases map[int32]*lease // held by this process, by shard
+	leases map[int32]*lease // leases that this process holds, by shard
 }
 
 // Open connects to Redis. When Redis cannot be reached, the error is one line

@@ -80,7 +80,7 @@ func execEach[T any](ctx context.Context, tx *sql.Tx, statement string, values [
 		return err
 	}
 	defer st.Close()
-	each := context.WithoutCancel(ctx) // for one that can end, the driver starts a goroutine for each statement
+	each := context.WithoutCancel(ctx) // with a context that can end, the driver starts a goroutine for each statement
 	for _, v := range values {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -20,7 +20,7 @@ func setKeys(ctx context.Context, tx *sql.Tx, products []catalog.Product) (witho
 	defer st.Close()
 	for _, p := range products {
 		if p.SKU == "" {
-			continue // the key of no SKU is that of no product
+			continue // a product without an SKU has no key
 		}
 		result, err := st.ExecContext(ctx, catalog.SKUKey(p.SKU), p.ID[:], p.SKU)
 		if err != nil {

@@ -68,9 +68,9 @@ func Open(ctx context.Context, path string) (*DB, error) {
 // keeps settings such as synchronous per connection, so they are in the address.
 func connect(path string, connections int, pragmas ...string) *sql.DB {
 	pragmas = append([]string{
-		"busy_timeout(5000)", // milliseconds; must come first, since the next pragmas can find the file locked
+		"busy_timeout(5000)", // in milliseconds; must come first, since the next pragmas can find the file locked
 		"journal_mode(WAL)",
-		"wal_autocheckpoint(4000)", // pages: fewer pauses than with the default of 1,000
+		"wal_autocheckpoint(4000)", // in pages: fewer pauses than with the default of 1,000
 		"journal_size_limit(67108864)",
 	}, pragmas...)
 	q := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}

@@ -56,7 +56,7 @@ type sqliteStmt interface {
 // the next statement with the same text. One goroutine at a time uses it.
 type statementConn struct {
 	sqliteConn
-	free map[string]sqliteStmt // that are not in use, by text
+	free map[string]sqliteStmt // statements that are not in use, by text
 }
 
 // PrepareContext implements driver.ConnPrepareContext.

@@ -178,7 +178,7 @@ func TestRun(t *testing.T) {
 		if err := run(t, s, dir, before); err != nil {
 			t.Fatal(err)
 		}
-		restored := newStore(events) // an older state of the store, which took another course
+		restored := newStore(events) // a store restored from an older state, whose later events differ
 		restored.events[0][3].Actor = "other"
 		if err := run(t, restored, dir, before); err == nil || !strings.Contains(err.Error(), "other events") || restored.archived[0] != 0 {
 			t.Errorf("Run = %v with %d events removed; want an error and none", err, restored.archived[0])

@@ -61,7 +61,7 @@ func fileName(r Range) string {
 type fileWriter struct {
 	gzip   *gzip.Writer
 	hash   hash.Hash
-	out    *bufio.Writer // to gzip and hash
+	out    *bufio.Writer // writes to gzip and hash
 	events int
 }
 
@@ -86,7 +86,7 @@ func (w *fileWriter) write(e catalog.Event) error {
 		return fmt.Errorf("event %s: %w", e.Position, err)
 	}
 	w.events++
-	return w.line(eventLine{e.Product.ID.String(), e.Command.String(), b}) // compacts b, whose spaces vary
+	return w.line(eventLine{e.Product.ID.String(), e.Command.String(), b}) // line compacts b, whose spaces vary
 }
 
 // close writes the footer. It does not close the underlying writer.
@@ -124,7 +124,7 @@ func readLines(path string, handle func([]byte) error) (end footer, err error) {
 		sum   = sha256.New()
 		last  []byte
 		first header
-		lines = -1 // of events
+		lines = -1 // number of lines with events
 	)
 	for {
 		line, err := in.ReadBytes('\n')

@@ -43,8 +43,8 @@ type Probe func(context.Context) error
 type Breaker struct {
 	name     string
 	circuit  circuitbreaker.CircuitBreaker[any]
-	failures atomic.Int64 // consecutive
-	probing  atomic.Bool  // while a probe is in progress
+	failures atomic.Int64 // consecutive failures
+	probing  atomic.Bool  // whether a probe is in progress
 }
 
 // New returns a breaker for the target of that name. Its metric goes to reg;

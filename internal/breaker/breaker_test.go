@@ -18,7 +18,7 @@ import (
 // target responds with err after a delay, or when the caller gives up.
 type target struct {
 	err           error
-	delay         atomic.Int64 // nanoseconds
+	delay         atomic.Int64 // delay of a response, in nanoseconds
 	calls, probes atomic.Int64 // calls includes the probes
 }
 

@@ -1,5 +1,5 @@
-// Package buildinfo tells from which source a program was built. It uses the standard
-// library alone.
+// Package buildinfo reports the version and the commit from which a program was built. It uses only
+// the standard library.
 package buildinfo
 
 import (

@@ -100,10 +100,10 @@ func within(category, above string) bool {
 	return ok && (rest == "" || rest[0] == '/')
 }
 
-// Values of a shard's head that are no seq.
+// Values of a shard's head that are not seqs.
 const (
 	notFollowed = -2
-	unknown     = -1 // followed; the journal is asked when a client subscribes
+	unknown     = -1 // the shard is followed; the journal is asked for the head when a client subscribes
 )
 
 // Feed is safe for concurrent use.
@@ -122,7 +122,7 @@ type Feed struct {
 	first       int64   // number of items[0]; items are numbered consecutively
 	size        int     // bytes of data in the buffer
 	subscribers int
-	limit       int           // of subscribers
+	limit       int           // limit of subscribers
 	changed     chan struct{} // closed and replaced when a field above changes
 	closed      bool
 
@@ -171,7 +171,7 @@ func (f *Feed) Publish(shard int32, events []catalog.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if int(shard) >= len(f.heads) {
-		return // before Begin
+		return // Publish was called before Begin
 	}
 	for _, e := range events {
 		switch head := f.heads[shard]; {
@@ -181,8 +181,8 @@ func (f *Feed) Publish(shard int32, events []catalog.Event) {
 			}
 		case e.Seq <= head:
 		case e.Seq > head+1:
-			// All subscribers read the missing events from the journal. It also says
-			// where the events end: the seq of e can be forged.
+			// All subscribers read the missing events from the journal. The journal also
+			// determines where the events end, because the seq of e can be forged.
 			f.clearBuffer()
 			f.heads[shard] = unknown
 		default:

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // journal has the events of all shards in memory.
 type journal struct {
 	mu     sync.Mutex
-	events [][]catalog.Event // by shard
+	events [][]catalog.Event // events by shard
 	err    error
 	reads  int
 }

@@ -39,7 +39,7 @@ func main() {
 // setting is a flag of one or more programs.
 type setting struct {
 	name, value, meaning, variable string
-	defaults                       map[string]string // by program
+	defaults                       map[string]string // defaults by program
 }
 
 // document returns the flags of the programs of the module in dir as Markdown.

@@ -1,5 +1,5 @@
-// Package cpu tells how many CPUs a process has, so that what computes for long leaves one
-// of them to short requests.
+// Package cpu reports how many CPUs a process has, so that long computations leave one of them to
+// short requests.
 package cpu
 
 import "runtime"

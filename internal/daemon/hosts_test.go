@@ -25,12 +25,12 @@ func TestAllowedHosts(t *testing.T) {
 		{loopback, "", "evil.example:8080", false},
 		{loopback, "", "localhost.evil.example", false},
 		{loopback, "", "127.0.0.1.evil.example", false},
-		{loopback, "", "", true}, // of HTTP/1.0, which no browser sends
+		{loopback, "", "", true}, // requests of HTTP/1.0, which no browser sends
 		{loopback, "shop.example, b.example", "Shop.Example:80", true},
 		{loopback, "shop.example", "evil.example", false},
 		{public, "", "evil.example", true},
 		{public, "shop.example", "shop.example", true},
-		{public, "shop.example", "10.1.2.3:8080", true}, // as health checks do
+		{public, "shop.example", "10.1.2.3:8080", true}, // requests as health checks send them
 		{public, "shop.example", "evil.example", false},
 	} {
 		if got := daemon.AllowedHosts(test.listen, test.names)(test.host); got != test.want {

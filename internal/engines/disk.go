@@ -27,7 +27,7 @@ const (
 // disk is a disk that must not become full.
 type disk struct {
 	name string
-	free atomic.Int64 // bytes; the largest number before the first measurement
+	free atomic.Int64 // free bytes; the largest number before the first measurement
 }
 
 // Room returns an error that names a disk which is almost full: commands must not be
@@ -44,7 +44,7 @@ func (s *Set) Room(context.Context) error {
 // space is what a measurement of a disk returns, in bytes.
 type space struct {
 	free, size int64
-	usable     int64 // what Room looks at; free, unless other disks can do the work
+	usable     int64 // bytes that Room compares with its limit; free, unless other disks can do the work
 }
 
 // watch measures the space of a disk regularly, until Close. name is the label of the

@@ -10,7 +10,7 @@ func folderSpace(folder string) (space, error) {
 	if err := unix.Statfs(folder, &st); err != nil {
 		return space{}, err
 	}
-	block := float64(st.Bsize) // its type depends on the operating system
+	block := float64(st.Bsize) // the type of Bsize depends on the operating system
 	free := int64(float64(st.Bavail) * block)
 	return space{free: free, size: int64(float64(st.Blocks) * block), usable: free}, nil
 }

@@ -29,8 +29,8 @@ func Here(p Point) {
 // trigger is the parsed value of $CATALOG_FAILPOINT.
 type trigger struct {
 	point  Point
-	count  int64 // the trigger fires when the point is passed for this time
-	hang   bool  // block instead of kill
+	count  int64 // number of the pass at which the trigger fires
+	hang   bool  // block instead of killing the process
 	passed atomic.Int64
 }
 

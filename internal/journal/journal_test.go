@@ -36,8 +36,8 @@ type writer struct {
 	catalogv1.WriterServiceClient // only the overridden methods are called
 
 	events   []catalog.Event
-	err      error           // at the end of a stream
-	ctx      context.Context // of the last call
+	err      error           // error at the end of a stream
+	ctx      context.Context // context of the last call
 	snapshot *catalogv1.SnapshotRequest
 }
 

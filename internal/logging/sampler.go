@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// An outage makes the same message for every shard and every retry. The first lines tell
-// all there is to know; the count of the rest tells that it goes on.
+// An outage makes the same message for every shard and every retry. The first lines have all the
+// information; the count of the others shows that the outage continues.
 const (
 	sampleBurst  = 20               // lines of one level and message in a window
-	sampleWindow = 10 * time.Second // from the first of them
+	sampleWindow = 10 * time.Second // length of a window, from its first line
 )
 
 // sampler passes the first records of a level and message in each window on. At the end
@@ -24,7 +24,7 @@ type sampler struct {
 type windows struct {
 	base   slog.Handler // without the attributes of With, in which the records of a message differ
 	mu     sync.Mutex
-	counts map[messageKey]*windowCount // of the windows that have not ended
+	counts map[messageKey]*windowCount // counts of the windows that have not ended
 }
 
 type messageKey struct {

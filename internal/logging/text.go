@@ -30,8 +30,8 @@ type textHandler struct {
 	mu     *sync.Mutex // held while a line is written
 	level  slog.Level
 	colour bool
-	attrs  []byte // of With, as they are written
-	prefix string // of the groups: "settings."
+	attrs  []byte // attributes of With, as they are written
+	prefix string // prefix of the groups, such as "settings."
 }
 
 func newTextHandler(w io.Writer, level slog.Level, colour bool) *textHandler {

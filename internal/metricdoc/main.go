@@ -148,7 +148,7 @@ func findMetrics(root string) ([]metric, error) {
 		}
 		for _, m := range in {
 			if dir == "internal/changefeed" {
-				m.labels = append(m.labels, "service") // added by its users
+				m.labels = append(m.labels, "service") // the users of the metric add this label
 			}
 			if known, ok := byName[m.name]; ok && (known.help != m.help || known.kind != m.kind || !slices.Equal(known.labels, m.labels)) {
 				return fmt.Errorf("%s is made twice, with different types, labels or texts", m.name)

@@ -63,7 +63,7 @@ func letters(name string) string {
 			return unicode.ToLower(r)
 		}
 		return -1
-	}, norm.NFKD.String(name)) // in which accents are characters of their own
+	}, norm.NFKD.String(name)) // NFKD makes accents characters of their own
 }
 
 // likelyField returns the field for which a column probably is by its name, which may end
@@ -129,7 +129,7 @@ const maxSuggested = 500
 var parsedPresets = sync.OnceValue(func() []Mapping {
 	var all []Mapping
 	for _, name := range Presets() {
-		m, _ := Preset(name) // TestPreset reads each
+		m, _ := Preset(name) // TestPreset reads each preset, so none has an error
 		all = append(all, m)
 	}
 	return all
@@ -145,7 +145,7 @@ func likelyPreset(header []string) (preset string, columns int) {
 		found, fields := map[int]bool{}, map[string]bool{}
 		for _, c := range m.Columns {
 			i := indexOf(header, c.From)
-			if list, _, path := strings.Cut(c.From, "."); i < 0 && path { // of a JSON file
+			if list, _, path := strings.Cut(c.From, "."); i < 0 && path { // a path in a JSON file
 				i = indexOf(header, list)
 			}
 			if i >= 0 {

@@ -27,21 +27,21 @@ const commonDelimiters = ",;\t|"
 // cell is a cell of a row.
 type cell struct {
 	text   string
-	name   string // of the attribute, from another cell of the row
-	quoted bool   // with quotes, in a CSV file
-	// Of a JSON file:
+	name   string // name of the attribute, from another cell of the row
+	quoted bool   // a cell of a CSV file that has quotes
+	// The next three fields are for a JSON file.
 	list     []cell // entries of a list; text has them with commas between them
 	object   bool   // list has its members as NAME=VALUE; text is its name, or "" if it has none
-	plain    bool   // a number, in plain decimal notation
-	currency string // of a price
+	plain    bool   // the cell is a number, in plain decimal notation
+	currency string // currency of a price
 }
 
 // csvRecord is a row of a CSV file.
 type csvRecord struct {
 	line    int
-	raw     []byte // without the line end
+	raw     []byte // the row without the line end
 	cells   []cell
-	comment bool // no row of cells
+	comment bool // the line is a comment, not a row of cells
 	err     error
 }
 
@@ -58,7 +58,7 @@ type csvReader struct {
 	maxRow    int
 	again     [][]byte
 	rescanned int
-	mostAgain int // bytes that are read again at most
+	mostAgain int // limit of the bytes that are read again
 }
 
 func newCSVReader(in *bufio.Reader, delimiter rune, end byte, maxRow int) *csvReader {
@@ -146,7 +146,7 @@ func (r *csvReader) next() (csvRecord, error) {
 	case r.columns == 0 || n == r.columns || rec.blank():
 	case isComment(rec.cells):
 		rec.comment = true
-	case n > r.columns && blank(rec.cells[r.columns:]): // delimiters at the end of the row
+	case n > r.columns && blank(rec.cells[r.columns:]): // surplus delimiters at the end of the row
 		rec.cells = rec.cells[:r.columns]
 	case n < r.columns && len(rec.raw) == size:
 		rec.err = fmt.Errorf("has %d of %d columns, and its line does not end: the file may be cut off", n, r.columns)
@@ -221,7 +221,7 @@ func (s *splitter) feed(line []byte) {
 			i += len(s.delimiter)
 		case b <= '\r' && isLineEnd(rest):
 			i = len(line)
-		case s.closed: // blanks behind the quotes
+		case s.closed: // blanks after the quotes
 			i++
 		case b == '"' && !s.quoted && len(bytes.TrimLeft(s.cell, " ")) == 0:
 			s.cell, s.quoted, s.inQuotes = s.cell[:0], true, true

@@ -87,7 +87,8 @@ func TestReadCSV_cells(t *testing.T) {
 		expectRows(t, read(t, plain, "sku,name,brand\nA,Stool 17\" high,x\nB,\"24\" monitor\",y\nC,\"24\"\" \"\"x\"\"\" ,z\n"),
 			`2 {"brand":"x","name":"Stool 17\" high","sku":"A"}`, `3 {"brand":"y","name":"24\" monitor","sku":"B"}`, `4 {"brand":"z","name":"24\" \"x\"","sku":"C"}`)
 		expectRows(t, read(t, plain, "sku,name,brand\nA,\"say \\\"hi\\\"\",x\nB,\"C:\\path\\\",y\n"), `2 {"brand":"x","name":"say \"hi\"","sku":"A"}`, `3 {"brand":"y","name":"C:\\path\\","sku":"B"}`)
-		// Not doubled at the end of the cell, and escaped as MySQL and PHP do.
+		// Quotes that are not doubled at the end of the cell, and quotes escaped as
+		// MySQL and PHP do.
 		expectRows(t, read(t, plain, "sku,name,brand\nA,\"Monitor 24\"\",x\nB,\"a \\\"b\\\" c\",y\nC,\"d\\\",z\n"),
 			`2 {"brand":"x","name":"Monitor 24\"","sku":"A"}`, `3 {"brand":"y","name":"a \"b\" c","sku":"B"}`, `4 {"brand":"z","name":"d\\","sku":"C"}`)
 	})

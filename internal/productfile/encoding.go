@@ -86,7 +86,7 @@ func recogniseEncoding(sample []byte) (name string, mark int) {
 		return "utf-16be", 0
 	case !utf8.Valid(withoutPart(sample)) && looksWestern(sample):
 		if bytes.IndexByte(sample, 0xA4) >= 0 && bytes.IndexByte(sample, 0x80) < 0 {
-			return "iso-8859-15", 0 // 0xA4 is the euro there, and an unused sign elsewhere
+			return "iso-8859-15", 0 // 0xA4 is the euro in ISO 8859-15, and an unused sign elsewhere
 		}
 		return windows1252Name, 0
 	}

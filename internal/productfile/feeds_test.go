@@ -39,9 +39,11 @@ func TestPrices(t *testing.T) {
 		{"€ 19,99", "", "", "19.99 EUR"}, {"19,99€", "", "", "19.99 EUR"}, {"eur 5", "", "", "5 EUR"}, {"1.234,50 zł", "", "", "1234.5 PLN"}, {"US$ 1,299.00", "", "", "1299 USD"},
 		{"Rs. 1,23,456.50", "", "", "123456.5 INR"}, {"CHF 12.-", "", "", "12 CHF"}, {"25 kr", "", "SEK", "25 SEK"}, {"$ 5 USD", "", "", "5 USD"}, {"¥500", "", "", "500 JPY"},
 		{"5", "", "EUR", "5 EUR"}, {"US $12.99", "", "", "12.99 USD"}, {"USD $12", "", "CAD", "12 USD"}, {"12 euros", "", "", "12 EUR"}, {"12.50 د.إ.", "", "", "12.5 AED"}, {"+3", "", "", "3"},
-		// No cents, or no minor unit, decide the separator.
+		// An amount without cents, or a currency without a minor unit, decides the
+		// separator.
 		{"€1.299,-", "", "", "1299 EUR"}, {"1,299.- CHF", "", "", "1299 CHF"}, {"249:-", "", "SEK", "249 SEK"}, {"¥12,800", "", "", "12800 JPY"}, {"150.000₫", "", "", "150000 VND"}, {"12,800", "", "KRW", "12800 KRW"},
-		// Indian notation of no cents, digits of other scripts, and signs of currencies.
+		// Indian notation of amounts without cents, digits of other scripts, and signs
+		// of currencies.
 		{"Rs 499/-", "", "", "499 INR"}, {"1,23,456/=", "", "INR", "123456 INR"}, {"१,२३४.५०", "", "", "1234.5"}, {"๑๒.๕", "", "", "12.5"}, {",50", "", "", "0.5"},
 		{"S/ 25.00", "", "", "25 PEN"}, {"₡1.250,50", "", "", "1250.5 CRC"}, {"12.5 ₼", "", "", "12.5 AZN"}, {"₨ 120", "", "PKR", "120 PKR"}, {"12.50 د.ك", "", "", "12.5 KWD"},
 		// Refused, with the reason.
@@ -289,7 +291,7 @@ func TestSourceOf(t *testing.T) {
 	gzipped := func() []byte {
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
-		_, _ = w.Write([]byte(text)) // to memory
+		_, _ = w.Write([]byte(text)) // writes to memory do not fail
 		w.Close()
 		return b.Bytes()
 	}
@@ -301,7 +303,7 @@ func TestSourceOf(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, _ = f.Write([]byte(text)) // to memory
+			_, _ = f.Write([]byte(text)) // writes to memory do not fail
 		}
 		w.Close()
 		return b.Bytes()
@@ -310,7 +312,7 @@ func TestSourceOf(t *testing.T) {
 		name    string
 		content []byte
 		inner   string // name of the content
-		wrong   string // in the error
+		wrong   string // part of the error
 	}{
 		{"shop.csv", []byte(text), "shop.csv", ""},
 		{"shop.csv.gz", gzipped(), "shop.csv", ""},

@@ -26,7 +26,7 @@ type File struct {
 // rowOf is a valid row about a product. An import keeps one for each row: 16 bytes.
 type rowOf struct {
 	key    uint64 // hash of Row.Key
-	number int    // of the row
+	number int    // number of the row
 }
 
 // Source opens the content of a file at its start.

@@ -21,7 +21,7 @@ import (
 type jsonReader struct {
 	in     *bufio.Reader
 	maxRow int
-	list   bool // inside the list that the file is, or has
+	list   bool // the reader is inside the list that the file is or contains
 	within bool // the list is a member of an object, whose end follows
 	line   int  // number of lines that have ended
 	resync bool // the last object did not end: skip to a line that begins with an object
@@ -61,7 +61,7 @@ func (r *jsonReader) next() (raw []byte, line int, rowErr, err error) {
 			if _, err := r.restOfLine(nil); err != nil {
 				return nil, 0, nil, err
 			}
-		default: // no object: the parser says what is wrong
+		default: // not an object: the parser returns the error
 			line = r.line + 1
 			raw, err = r.restOfLine([]byte{b})
 			return raw, line, nil, err
@@ -125,7 +125,7 @@ func (r *jsonReader) object() (raw []byte, line int, rowErr, err error) {
 			depth--
 		}
 	}
-	if !r.list { // what stands behind the object on its line belongs to the row, unless it is the next one
+	if !r.list { // text after the object on its line belongs to the row, unless it is the next object
 		if next, _ := r.in.Peek(1); len(next) > 0 && !bytes.ContainsAny(next, "\r\n{, \t") {
 			raw, err = r.restOfLine(raw)
 		}
@@ -160,9 +160,9 @@ const maxEntries = 2048
 
 // entriesOf are the entries of a list in one object that are rows of their own.
 type entriesOf struct {
-	row    Row // of the object
+	row    Row // row of the object
 	record jsonRecord
-	name   string // of the list
+	name   string // name of the list
 	left   []any
 }
 

@@ -55,7 +55,7 @@ func isTarget(to string) bool {
 // for those of single fields.
 type Policies struct {
 	All    string
-	Fields map[string]string // by field, or by attributes.NAME
+	Fields map[string]string // policy by field, or by attributes.NAME
 }
 
 // Policies of empty cells.
@@ -386,7 +386,7 @@ func (m Mapping) Override(columns []Column) Mapping {
 // source is a column of a file that is read into a field.
 type source struct {
 	Column
-	index    int   // of the column; -1 in a JSON file
+	index    int   // index of the column; -1 in a JSON file
 	nameFrom int   // index of NameFrom, or -1
 	appended []int // indexes of Append
 }

@@ -12,15 +12,15 @@ const maxParentBytes = 256 << 10
 // parentRow is what the rows that name it as their parent take of a row.
 type parentRow struct {
 	keys    []string
-	inherit []cell // of the columns Mapping.Inherit
-	skipped string // by a rule for children, too
+	inherit []cell // cells of the columns of Mapping.Inherit
+	skipped string // reason to skip the row, from a rule that holds for children, too
 	size    int
 }
 
 // parentRows are the last rows that may be parents, by their keys.
 type parentRows struct {
 	byKey map[string]*parentRow
-	rows  []*parentRow // the oldest one first
+	rows  []*parentRow // rows, the oldest first
 	size  int
 }
 

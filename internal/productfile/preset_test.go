@@ -64,7 +64,7 @@ Linen top,linen-top,,Acme,Apparel & Accessories > Clothing,Tops,,TRUE,Active,,,S
 		`7 {"category":"Music","description":null,"gtin":null,"name":"-40 °C","price":{"amount":"15","currency":"EUR"},"sku":"+1-album","tags":[]}`,
 		"8 - rows of variable and grouped products",
 		`9 (category "Clothing/New" was left out: a product has one category, the first) {"attributes":{"Size":"L"},"category":"Clothing/Hoodies","description":"Warm and large","gtin":null,"name":"Hoodie - L","price":{"amount":"48","currency":"EUR"},"sku":"woo-hoodie-l","tags":["a","b"]}`,
-		"10 - rows of products that are not published", // as is its parent
+		"10 - rows of products that are not published", // its parent is not published either
 		`11 (Parent "woo-cap" is not in the rows above, so nothing was taken from it) {"category":null,"description":null,"gtin":null,"name":"Cap - blue","price":{"amount":"7","currency":"EUR"},"sku":"woo-cap-blue","tags":[]}`,
 	}}},
 	"magento": {{"USD", `sku,store_view_code,attribute_set_code,product_type,categories,product_websites,name,description,product_online,price,additional_attributes

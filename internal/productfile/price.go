@@ -29,13 +29,13 @@ var symbols = map[string][]string{
 	"元":   {"CNY", "TWD"},
 	"円":   {"JPY"},
 	"RS":  {"INR", "PKR", "LKR", "NPR", "MUR", "SCR"},
-	"KR":  {"", "SEK", "NOK", "DKK", "ISK"}, // no one is the most frequent
+	"KR":  {"", "SEK", "NOK", "DKK", "ISK"}, // no currency is the most frequent
 	"KR.": {"DKK", "SEK", "NOK", "ISK"},
 }
 
 // price is a price as its cell writes it.
 type price struct {
-	amount   string // in plain decimal notation
+	amount   string // amount in plain decimal notation
 	currency string // code of ISO 4217, or "" if the cell has none
 }
 

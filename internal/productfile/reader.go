@@ -65,11 +65,11 @@ type Reader struct {
 	sources []source
 	csv     *csvReader  // nil for JSON
 	json    *jsonReader // nil for CSV
-	header  []string    // of a CSV file
+	header  []string    // header of a CSV file
 	rawHead []byte      // the header as it stands in the file
 	rows    rowContext
-	number  int       // of the last row
-	entries entriesOf // of the last object of a JSON file
+	number  int       // number of the last row
+	entries entriesOf // entries of the last object of a JSON file
 }
 
 // Recognised returns the form of the file.
@@ -103,7 +103,7 @@ func NewReader(in io.Reader, f Format) (*Reader, error) {
 	if e != encoding.Nop {
 		decoded = bufio.NewReaderSize(e.NewDecoder().Reader(buffered), size)
 	}
-	for mark, _ := decoded.Peek(3); string(mark) == "\uFEFF"; mark, _ = decoded.Peek(3) { // of a file that was joined
+	for mark, _ := decoded.Peek(3); string(mark) == "\uFEFF"; mark, _ = decoded.Peek(3) { // a file that was joined from several has several marks
 		_, _ = decoded.Discard(3)
 	}
 	if sample, err = decoded.Peek(size); err != nil && !errors.Is(err, io.EOF) {

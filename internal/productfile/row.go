@@ -29,7 +29,7 @@ type rowContext struct {
 	lastSKU  string
 	lastName bool
 	group    string
-	first    []cell // of the group
+	first    []cell // first row of the group
 	parents  parentRows
 }
 
@@ -157,7 +157,7 @@ func (r *Reader) jsonRow(row *Row) {
 		return
 	}
 	if !mapped {
-		delete(o, reasonColumn) // of a file of refused rows
+		delete(o, reasonColumn) // the column that a file of refused rows has
 		r.namedJSON(row, o)
 		return
 	}
@@ -367,7 +367,7 @@ func (r *Reader) build(row *Row, cells rowCells) {
 			err = b.price(f)
 		case catalog.KindMap:
 			b.attributes(f)
-		case catalog.KindList: // after the category, whose further paths can become tags
+		case catalog.KindList: // comes after the category, whose further paths can become tags
 		default:
 			err = b.text(f)
 		}
@@ -469,7 +469,7 @@ func (b *rowBuilder) text(f *catalog.Field) error {
 		tidy = keepLines
 	}
 	var present []source
-	var names []string // of the category
+	var names []string // names of the category
 	leftOut := false
 	for _, s := range b.sourcesOf(f.Name) {
 		c, ok := b.cells(s)
@@ -535,7 +535,7 @@ func (b *rowBuilder) short(s source, f *catalog.Field, name, text string) string
 		return text
 	}
 	long := b.format.Long
-	if f.Name == "sku" { // two that are cut can be the same
+	if f.Name == "sku" { // two SKUs that are cut can be the same
 		long.All = LongRefuse
 	}
 	policy := cmp.Or(s.Long, long.of(s.To, LongRefuse))
@@ -814,7 +814,7 @@ func splitPaths(s string) []string {
 	}
 	parts := strings.Split(s, ",")
 	if len(parts) == 1 || !strings.Contains(s, ", ") && !slices.ContainsFunc(parts, func(p string) bool { return len(splitPath(p, "")) < 2 }) {
-		return parts // no text writes a comma without a blank behind it
+		return parts // texts have a blank after a comma, so these commas separate categories
 	}
 	first := splitPath(parts[0], "")
 	for _, p := range parts {

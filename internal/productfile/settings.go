@@ -10,11 +10,11 @@ import (
 type Settings struct {
 	Kind, Encoding, Delimiter, LineEnds string
 	HeaderRow                           int
-	Columns                             string // separated by commas
+	Columns                             string // names, separated by commas
 	Decimal, Currency                   string
 	Preset, Mapping, Map                string // names of a preset and of a file; columns for fields
 	Empty, Long                         string // policies, as ParsePolicies reads them
-	Nulls                               string // separated by commas
+	Nulls                               string // texts, separated by commas
 	InvalidGTIN, OtherCategories        string
 	Tidy                                *bool
 }

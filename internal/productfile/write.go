@@ -18,8 +18,8 @@ type Writer struct {
 	NeutralizeFormulas bool
 
 	out        *bufio.Writer
-	csv        bool     // otherwise NDJSON
-	attributes []string // keys with a column
+	csv        bool     // CSV; otherwise NDJSON
+	attributes []string // keys of the attributes that have a column
 	header     bool     // the first line of a CSV file is written
 }
 

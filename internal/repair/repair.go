@@ -78,7 +78,7 @@ type Plan struct {
 	// Findings lists the inconsistencies. If there are none, nothing needs to be done.
 	Findings []Finding
 
-	settings []eventlog.TopicSetting // of topics, to correct
+	settings []eventlog.TopicSetting // settings of topics that Apply corrects
 	topics   eventlog.Topics
 	resets   map[int32]eventlog.ShardReset
 	events   []catalog.Event // events of the topic that the store lacks
@@ -218,8 +218,8 @@ func (p *Plan) checkEvents(ctx context.Context, store Store, log Log, st eventlo
 	if history.next > last {
 		return nil
 	}
-	// While the topic has its first records, or events that the store has, no event of
-	// this shard can be missing in between: the last events are no writer's.
+	// While the topic has its first records, or events that the store has, no event of this shard
+	// can be missing in between: no writer has sent the last events.
 	if start > 0 && first >= st.NextSeq && len(history.events) == 0 && !options.IgnoreEvents {
 		return fmt.Errorf("shard %d: the store is at seq %d, and the events topic has events up to %d but no longer has seq %d: restore a newer backup, or, if there is none or the events are forged, run catalog repair -ignore-events",
 			st.Shard, st.NextSeq-1, last, history.next)
@@ -233,7 +233,7 @@ func (p *Plan) checkEvents(ctx context.Context, store Store, log Log, st eventlo
 // continuation collects the events that continue the journal of a shard.
 type continuation struct {
 	store    Store
-	products map[catalog.ID]int64 // versions after events
+	products map[catalog.ID]int64 // versions of the products after the events
 	next     int64                // seq of the next event
 	events   []catalog.Event
 }

@@ -22,7 +22,7 @@ var (
 // fakeStore records what a repair changes.
 type fakeStore struct {
 	states    []eventlog.ShardState
-	later     []eventlog.ShardState // of all calls of States but the first one; nil for no change
+	later     []eventlog.ShardState // result of all calls of States but the first one; nil for the same result
 	appendErr error
 	calls     []string
 	events    []catalog.Event
@@ -148,7 +148,7 @@ func TestExamine(t *testing.T) {
 		topics     eventlog.Topics
 		offsets    map[int32]int64
 		eventsFrom map[int32]int64
-		seqs       []int64 // of shard 0, appended to the store
+		seqs       []int64 // seqs of shard 0, appended to the store
 	}{
 		{"a consistent store and log need no repair", func(*fakeStore, *fakeLog) {}, nil, bound, nil, nil, nil},
 		{

@@ -21,7 +21,7 @@ type callMetrics struct {
 
 // call has the labels of the duration of a call.
 type call struct {
-	method string // as gRPC writes it, such as /catalog.v1.ReaderService/GetProduct
+	method string // method as gRPC writes it, such as /catalog.v1.ReaderService/GetProduct
 	code   codes.Code
 }
 

@@ -68,7 +68,7 @@ const (
 type Server struct {
 	*grpc.Server
 	health *health.Server
-	ready  func(context.Context) error // nil for a server that is ready at once
+	ready  func(context.Context) error // readiness check; nil for a server that is ready at once
 	onStop []func()
 }
 

@@ -57,7 +57,7 @@ func statusOf(kind catalog.ErrorKind, message string, fields []catalog.FieldErro
 	}
 	plain := status.New(codes.Code(kind.GRPCCode), message)
 	s, err := plain.WithDetails(details...)
-	if err != nil { // details that cannot be encoded
+	if err != nil { // the details cannot be encoded
 		return plain.Err()
 	}
 	return s.Err()
@@ -77,9 +77,9 @@ func CodeOf(err error) catalog.Code {
 		}
 	}
 	switch s.Code() {
-	case codes.DeadlineExceeded, codes.Canceled: // by the caller's own context, or by a server that is not ours
+	case codes.DeadlineExceeded, codes.Canceled: // set by the caller's own context, or by a server that is not ours
 		return catalog.CodeUnavailable
-	case codes.Unknown, codes.Aborted: // of many meanings
+	case codes.Unknown, codes.Aborted: // codes with many meanings
 		return catalog.CodeInternal
 	}
 	for _, k := range catalog.ErrorKinds {

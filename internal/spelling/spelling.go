@@ -1,5 +1,5 @@
-// Package spelling says which texts are spellings of one category, brand, tag or value of an
-// attribute. Search counts and filters by it, and the change feeds filter by it.
+// Package spelling decides which texts are spellings of one category, brand, tag or value of an
+// attribute. Search counts and filters by spelling, and the change feeds filter by it.
 package spelling
 
 import (

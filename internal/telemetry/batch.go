@@ -25,31 +25,31 @@ import (
 // A nil *Batch has no traces; all methods work on it.
 type Batch struct {
 	delivery eventlog.Delivery
-	records  []batchRecord // for traces that are not sampled and turn out to be slow; nil unless Config.KeepSlow is set
-	traces   []batchTrace  // those that are sampled
+	records  []batchRecord // all records, for traces that are not sampled and turn out to be slow; nil unless Config.KeepSlow is set
+	traces   []batchTrace  // traces that are sampled
 	start    time.Time
 
 	mu    sync.Mutex
-	steps []*Step // those that have ended; empty if records is nil
+	steps []*Step // steps that have ended; empty if records is nil
 	open  int     // number of steps and holds that have not ended, and 1 until End
 	err   error
 }
 
 // batchTrace is one trace of a batch.
 type batchTrace struct {
-	ctx     context.Context // has the span
-	span    trace.Span      // of the processing
-	command catalog.ID      // of the record; zero if the trace has several
+	ctx     context.Context // context with the span
+	span    trace.Span      // span of the processing
+	command catalog.ID      // command of the record; zero if the trace has several
 }
 
 // batchRecord is a record in terms of its trace.
 type batchRecord struct {
 	traceparent      string
-	acceptedAt       time.Time // by the gateway
+	acceptedAt       time.Time // time of acceptance by the gateway
 	sentAt           time.Time // when the record, or an earlier one of the batch, was sent
 	command, product catalog.ID
-	position         catalog.Position // of the event
-	outcome          catalog.Outcome  // of the event; "" for a command that is not settled
+	position         catalog.Position // position of the event
+	outcome          catalog.Outcome  // outcome of the event; "" for a command that is not settled
 }
 
 func (r batchRecord) attributes() []attribute.KeyValue {
@@ -259,7 +259,7 @@ type Step struct {
 	attrs []attribute.KeyValue
 
 	batches []*Batch
-	spans   []trace.Span // one in each sampled trace
+	spans   []trace.Span // one span in each sampled trace
 
 	end       time.Time
 	errorType string

@@ -105,7 +105,7 @@ type Send struct {
 	topic        string
 	start        time.Time
 	step         *Step
-	traceparents map[string]string // of the spans of the step, by trace id
+	traceparents map[string]string // traceparents of the spans of the step, by trace id
 }
 
 // StartSend begins a call that sends records to a topic; fullName is its name with
@@ -127,7 +127,7 @@ func (s *Send) Traced() bool { return len(s.traceparents) > 0 }
 // span of s in the trace of the record's own traceparent, or this traceparent if
 // s has no span in that trace.
 func (s *Send) Traceparent(own string) string {
-	const start, end = 3, 3 + 32 // of the trace id
+	const start, end = 3, 3 + 32 // place of the trace id in a traceparent
 	if len(s.traceparents) > 0 && len(own) > end {
 		if t, ok := s.traceparents[own[start:end]]; ok {
 			return t

@@ -39,7 +39,7 @@ type tail struct {
 
 	mu    sync.Mutex
 	held  map[trace.TraceID]*heldTrace
-	spans int // in held
+	spans int // number of spans in held
 }
 
 // heldTrace is a trace that is not decided yet.
@@ -156,7 +156,7 @@ type keepLimit struct {
 	mu          sync.Mutex
 	second      time.Time // start of the current second
 	asked, kept uint64    // traces in this second
-	threshold   uint64    // of the second half of the trace id, above which traces are not kept
+	threshold   uint64    // limit of the second half of the trace id; traces above it are not kept
 }
 
 // admit reports whether the trace is kept. The share of the traces that are kept

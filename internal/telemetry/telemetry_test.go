@@ -29,7 +29,7 @@ type endpoint struct {
 
 	mu       sync.Mutex
 	spans    []*tracev1.Span
-	resource map[string]string // of the last spans
+	resource map[string]string // resource of the last spans
 }
 
 func newEndpoint(t *testing.T) *endpoint {

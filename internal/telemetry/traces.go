@@ -92,7 +92,7 @@ func openTraces(ctx context.Context, service, version string, c TraceConfig) (*s
 			processor = t
 		}
 		attributes, err := resource.New(ctx, resource.WithAttributes(semconv.ServiceName(service), semconv.ServiceVersion(version)),
-			resource.WithHost(), resource.WithProcessPID(), resource.WithFromEnv()) // the last has precedence
+			resource.WithHost(), resource.WithProcessPID(), resource.WithFromEnv()) // the last detector has precedence
 		if err != nil {
 			return nil, fmt.Errorf("$OTEL_RESOURCE_ATTRIBUTES: %w", err)
 		}

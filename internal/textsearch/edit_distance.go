@@ -9,8 +9,8 @@ import (
 // Limits of the words that are compared by edit distance, in characters. The cost of a comparison
 // grows with the length of the word.
 const (
-	maxFuzzyLength      = 24 // of a word that a search may match with edits
-	maxSuggestionLength = 16 // of a word that DidYouMean corrects: every term of a field is compared
+	maxFuzzyLength      = 24 // longest word that a search may match with edits
+	maxSuggestionLength = 16 // longest word that DidYouMean corrects: every term of a field is compared
 )
 
 // WithinEdits reports whether b is at most maxEdits edits away from a. An edit inserts, deletes or

@@ -16,7 +16,7 @@ const MaxFacetValues = 50
 
 // Facet is a request to count the matching products by the terms of a field.
 type Facet struct {
-	catalog.Facet        // without values
+	catalog.Facet        // the facet without values
 	IndexField    string // the field whose terms are counted
 	Prefix        string // only terms with this prefix are counted
 }

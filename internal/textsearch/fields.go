@@ -32,16 +32,16 @@ func wordFields() []string { return []string{Name, BrandWords, Labels, Attribute
 // Fields of the index that hold exact values.
 const (
 	ID           = "_id"
-	SKU          = "sku"              // folded, and without marks
-	GTIN         = "gtin"             // catalog.GTIN14
+	SKU          = "sku"              // the SKU, folded and without marks
+	GTIN         = "gtin"             // the GTIN in the form of catalog.GTIN14
 	Identifiers  = "identifier_parts" // all parts of identifierPart characters of SKU and GTIN
-	Brand        = "brand"            // as all facets, the key of the value and its spelling; see facetTerm
+	Brand        = "brand"            // the key of the brand and its spelling, as in all facets; see facetTerm
 	CategoryPath = "category_path"    // the keys of the category and of all categories above it
 	Category     = "category"
 	Tag          = "tag"
-	Attributes   = "attributes" // the name before the key
+	Attributes   = "attributes" // the name of the attribute before the key of its value
 	Currency     = "currency"
-	Price        = "price"   // PriceKey
+	Price        = "price"   // the price in the form of PriceKey
 	Created      = "created" // microseconds since 1970 in hexadecimal, so that terms sort by time
 	Title        = "title"   // the whole name, folded, to sort by
 )
@@ -58,7 +58,7 @@ type fieldSpec struct {
 // tokenizedProduct is a product and the words of its texts, each text analyzed once.
 type tokenizedProduct struct {
 	catalog.Product
-	descriptionText                      string // without markup
+	descriptionText                      string // description without markup
 	name, description                    []rawWord
 	nameWords, brand, labels, attributes []string
 	joined                               []token // neighbours in the name and in the brand
@@ -249,7 +249,7 @@ func identifierParts(identifier string) (all []string) {
 const (
 	minCompoundHead = 4  // the last part, by which a compound is found: Keulen of Jonglierkeulen
 	minCompoundRest = 3  // the part before it
-	maxCompound     = 40 // of a whole word
+	maxCompound     = 40 // longest word that is taken for a compound
 )
 
 // wordEnds returns the ends of words that may be compounds. A word begins with a letter.

@@ -93,7 +93,7 @@ func (h *Highlighter) Highlight(p catalog.Product) (all []catalog.Highlight) {
 			fragments = []catalog.Fragment{{Text: f.text, Match: true}}
 		case (f.name == "sku" || f.name == "gtin") && h.matchesPart(f.text):
 			fragments = []catalog.Fragment{{Text: f.text, Match: true}}
-		case f.name == "gtin": // it has no words
+		case f.name == "gtin": // a GTIN has no words
 		case f.name == "description":
 			fragments = excerpt(h.fragments(f.text))
 		default:

@@ -59,13 +59,13 @@ const (
 
 // Word is a word of a text. A product matches it by any of its clauses.
 type Word struct {
-	Word     string // folded
+	Word     string // the folded word
 	Clauses  []Clause
 	Fallback []Clause // what else the word may stand for; see Plan.Widen
 	Compound []Clause // compound words that end with the word
 	Optional bool     // a product need not match the word: it only adds to the score
 	Weight   int      // added to the score of a product that matches the word, beside its clauses
-	MaxEdits int      // the edits that Fallback allows; 0 for none
+	MaxEdits int      // number of edits that Fallback allows; 0 for none
 }
 
 // Plan is a query in terms of the index.

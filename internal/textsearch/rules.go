@@ -16,7 +16,7 @@ import (
 // Rules say how texts are searched. They apply to queries only, so an index need not be rebuilt when
 // they change.
 type Rules struct {
-	boosts    map[string]int // by field, of a whole word
+	boosts    map[string]int // boosts of a whole word, by field
 	stopWords map[string]bool
 	synonyms  synonyms
 	compounds bool // a word matches all compound words that end with it
@@ -25,7 +25,7 @@ type Rules struct {
 // defaultBoosts are the boosts of a whole word, by field.
 var defaultBoosts = map[string]int{
 	Name: 64, Joined: 56, BrandWords: 40, Labels: 24, AttributeWords: 22, Text: 20,
-	FirstPhrase: 12, // its words are in Text too
+	FirstPhrase: 12, // the words of the phrase are in Text, too
 }
 
 // maxBoost limits the boosts of a file, so that the words of a text never outweigh an identifier.

@@ -16,13 +16,13 @@ type token struct {
 
 // rawWord is a run of letters, digits and marks in a text.
 type rawWord struct {
-	spellings  []string // folded, the usual one first
+	spellings  []string // folded spellings, the usual one first
 	start, end int
 	glue       string  // the mark, such as a hyphen, that joins the word to the previous one; "" for none
 	unspaced   bool    // a character of a script without spaces between words
 	symbol     bool    // an emoji
-	inchMark   bool    // the mark behind a number that stands for inch: 24"
-	parts      []token // of a word such as iphone13, GreenBox or l'oreal; nil for others
+	inchMark   bool    // the mark after a number that stands for inch: 24"
+	parts      []token // parts of a word such as iphone13, GreenBox or l'oreal; nil for others
 	elided     bool    // the parts are divided by an apostrophe, so the word is not a sequence of them
 }
 
@@ -171,7 +171,7 @@ func (w *rawWord) fold(text string) {
 	}
 	type piece struct{ from, to int }
 	var pieces []piece
-	from, letters := 0, 0 // of the present piece
+	from, letters := 0, 0 // start of the present piece, and number of its letters
 	end := func(to, next int) {
 		if to > from {
 			pieces = append(pieces, piece{from, to})

@@ -435,11 +435,11 @@ func escapedUnit(b []byte) rune {
 
 // parser parses the values of a JSON text.
 type parser struct {
-	what   string // the text, in errors
+	what   string // name of the text, in errors
 	body   []byte
 	tokens *json.Decoder
 	values int    // number of values so far
-	path   []step // to the present value
+	path   []step // path to the present value
 }
 
 // step leads to a member of an object or, without a name, to an entry of a list.

@@ -86,7 +86,7 @@ func DecodeCommand(b []byte) (catalog.Command, error) {
 	if err := m.AcceptedAt.CheckValid(); err != nil { // no engine can store such a time
 		return catalog.Command{}, fmt.Errorf("decode command: accepted at: %w", err)
 	}
-	if zero := (catalog.ID{}); catalog.ID(m.Id) == zero || catalog.ID(m.ProductId) == zero { // stores and cursors use it for none
+	if zero := (catalog.ID{}); catalog.ID(m.Id) == zero || catalog.ID(m.ProductId) == zero { // stores and cursors use the zero id for "none"
 		return catalog.Command{}, errors.New("decode command: an id is zero")
 	}
 	c := catalog.Command{
@@ -195,7 +195,7 @@ func EventFromProto(m *catalogv1.Event) (catalog.Event, error) {
 	copy(e.Fingerprint[:], m.GetFingerprint())
 	if r := m.GetRefusal(); r != nil {
 		e.Refusal = &catalog.Refusal{Code: catalog.Code(r.Code), Reason: r.Reason}
-		for _, f := range r.Fields { // complete, with the entry that counts the others
+		for _, f := range r.Fields { // the list is complete, with the entry that counts the others
 			e.Refusal.Fields = append(e.Refusal.Fields, catalog.FieldError{Field: f.GetField(), Reason: f.GetReason()})
 		}
 	}

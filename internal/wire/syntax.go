@@ -13,9 +13,9 @@ type expected int
 
 const (
 	expectValue expected = iota
-	expectName           // of a member of an object
-	expectColon          // behind a name
-	expectEnd            // of an object or list
+	expectName           // name of a member of an object
+	expectColon          // colon after a name
+	expectEnd            // end of an object or list
 )
 
 // describeSyntax says for people what is wrong with the JSON text behind offset at, and
@@ -26,7 +26,7 @@ func describeSyntax(body []byte, at int, want expected) (where int, what string)
 	if len(rest) == 0 {
 		return at, "the text ends too early"
 	}
-	start := at // of a word or number whose first characters the decoder has taken
+	start := at // start of a word or number whose first characters the decoder has taken
 	for start > 0 && isWord(body[start-1]) && isWord(rest[0]) {
 		start--
 	}
@@ -35,7 +35,7 @@ func describeSyntax(body []byte, at int, want expected) (where int, what string)
 		end++
 	}
 	word := fmt.Sprintf("%.40s", body[start:end])
-	before := byte(0) // the character before it
+	before := byte(0) // the character before the word
 	if text := bytes.TrimRight(body[:start], " \t\r\n"); len(text) > 0 {
 		before = text[len(text)-1]
 	}

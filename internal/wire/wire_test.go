@@ -471,7 +471,7 @@ func roundTrip[T, M any](name string, value T, encode func(T) M, decode func(M) 
 // TestMaxRecord makes the largest command and the largest event that the rules allow.
 func TestMaxRecord(t *testing.T) {
 	const headers = 500       // more than the headers of a record have
-	character := "\U0001d11e" // of four bytes
+	character := "\U0001d11e" // a character of four bytes
 	set, removed := map[string]*string{}, map[string]*string{}
 	value := strings.Repeat(character, catalog.MaxAttributeValue)
 	data := catalog.ProductData{Price: catalog.Money{Currency: "EUR"}, Attributes: map[string]string{}}

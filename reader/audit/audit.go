@@ -119,7 +119,7 @@ type Deps struct {
 // Auditor verifies, repairs and rebuilds the replicas of one reader.
 type Auditor struct {
 	deps       Deps
-	differing  *prometheus.GaugeVec // by replica
+	differing  *prometheus.GaugeVec // gauges by replica
 	rebuilding sync.Mutex           // held during a rebuild
 	verifying  chan struct{}        // has an element for each verification that runs
 }

@@ -82,7 +82,7 @@ func TestRebuild(t *testing.T) {
 // awayViews are view generations that are unavailable for the next calls of Apply and Scan.
 type awayViews struct {
 	*sqlite.View
-	away *atomic.Int64 // number of these calls
+	away *atomic.Int64 // number of failed calls
 }
 
 func (v awayViews) Generation(n int64) awayViews { return awayViews{v.View.Generation(n), v.away} }

@@ -35,7 +35,7 @@ const (
 type Difference struct {
 	Store     string // view, cache or index
 	Shard     int32
-	Got, Want catalog.Product // in the replica and in the journal
+	Got, Want catalog.Product // the product in the replica and in the journal
 	Repaired  bool
 }
 
@@ -112,7 +112,7 @@ func hashProduct(p catalog.Product) (productHash, error) {
 // hashAndSize is what a comparison keeps of a product of the journal.
 type hashAndSize struct {
 	hash productHash
-	size int // in bytes
+	size int // size in bytes
 }
 
 // suspect is a product that seems to differ, and its size in bytes.
@@ -156,7 +156,7 @@ func (d *digest) add(h productHash) {
 type sourceDigest struct {
 	Verification
 	journal        Journal
-	all, existing  []digest // by shard, with and without tombstones
+	all, existing  []digest // digests by shard, with and without tombstones
 	productsViewed int64    // for Progress
 }
 
@@ -406,7 +406,8 @@ func (s *sourceDigest) differences(ctx context.Context, r replica, shard int32, 
 		}); err != nil {
 			return nil, err
 		}
-		// The products may be newer than the seq of the snapshot, but not than this one.
+		// The products may be newer than the seq of the snapshot, but not newer than
+		// this seq.
 		next, err := s.journal.Next(ctx, shard)
 		if err != nil {
 			return nil, err

@@ -21,7 +21,7 @@ import (
 // recordingIndex records its writes. The first ones fail.
 type recordingIndex struct {
 	mu       sync.Mutex
-	failures int // writes that still fail
+	failures int // number of writes that will fail
 	writes   [][]eventlog.Checkpoint
 }
 

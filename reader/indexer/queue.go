@@ -45,18 +45,18 @@ type queuedChange struct {
 	products []catalog.Product
 	snapshot bool // a part of a snapshot, or its end
 	to       eventlog.Checkpoint
-	settled  []projection.Settled // the events
-	size     int64                // of the products; see indexSize
+	settled  []projection.Settled // events of the change
+	size     int64                // size of the products; see indexSize
 	trace    *telemetry.Batch     // held until the change is in the index
 }
 
 // indexBatch is several changes to be written together.
 type indexBatch struct {
-	products    []catalog.Product     // the last version of each
-	checkpoints []eventlog.Checkpoint // the last of each shard
+	products    []catalog.Product     // last version of each product
+	checkpoints []eventlog.Checkpoint // last checkpoint of each shard
 	snapshot    bool                  // a part of a snapshot, or its end, is among the changes
 	settled     []projection.Settled  // all events
-	size        int64                 // of all changes
+	size        int64                 // size of all changes
 	traces      []*telemetry.Batch    // held until release
 }
 

@@ -72,7 +72,7 @@ func TestIndexQueue_bytes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, next := range []int64{3, 5} { // three of them reach it
+		for _, next := range []int64{3, 5} { // three changes reach the limit
 			if b, err := q.next(t.Context()); err != nil || b.checkpoints[0].Seq != next {
 				t.Fatalf("the batch ends at seq %d, %v; want %d", b.checkpoints[0].Seq, err, next)
 			}

@@ -125,7 +125,7 @@ func (c Change) productIDs() []catalog.ID {
 
 // EventConsumerDeps holds what NewEventConsumer needs.
 type EventConsumerDeps struct {
-	Name    string // in logs and metrics
+	Name    string // name in logs and metrics
 	Target  Target
 	Log     Offsets
 	Journal Journal
@@ -149,8 +149,8 @@ type EventConsumer struct {
 	deps EventConsumerDeps
 
 	mu       sync.Mutex
-	applied  map[int32]eventlog.Checkpoint // by shard, what this process has applied
-	progress map[int32]int64               // by shard, the number of changes applied
+	applied  map[int32]eventlog.Checkpoint // what this process has applied, by shard
+	progress map[int32]int64               // number of applied changes, by shard
 
 	// recent holds, by shard, the commands of the last events applied, at index seq
 	// modulo their number.
@@ -345,7 +345,8 @@ func (c *EventConsumer) apply(ctx context.Context, events []catalog.Event, to ev
 		if n == len(events) {
 			return c.applyAtOnce(ctx, events, to)
 		}
-		// The record of the next part comes again after a restart, so the offset stays.
+		// After a restart the record is needed again for its next part, so the offset
+		// stays.
 		before, _ := c.checkpoint(to.Shard)
 		part := to
 		part.Seq, part.Offset = to.Seq-int64(len(events)-n), before.Offset
@@ -415,7 +416,7 @@ func (c *EventConsumer) loadSnapshot(ctx context.Context, at eventlog.Checkpoint
 		}
 		return nil
 	})
-	if err == nil && c.deps.Exclusive { // else others change the target too, which drops older versions itself
+	if err == nil && c.deps.Exclusive { // without Exclusive, other processes write to the target too, and it drops older versions itself
 		loaded.next, err = c.deps.Journal.Next(ctx, at.Shard)
 		c.setSnapshot(at.Shard, loaded)
 	}

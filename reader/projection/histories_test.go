@@ -63,7 +63,7 @@ type player struct {
 	index     *readertest.Index
 	log       *readertest.ManualLog
 	journals  journals
-	restarts  int // of shards
+	restarts  int // restarts of shards
 	truncated int // topics that no longer had the next event
 	consumers [2]eventlog.Consumer[catalog.Event]
 }

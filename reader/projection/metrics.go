@@ -56,7 +56,7 @@ func NewConsumerMetrics(reg prometheus.Registerer, now func() time.Time) *Consum
 			Buckets: metrics.Seconds,
 		}, []string{"consumer", "step"}),
 	}
-	for _, consumer := range []string{"view", "index"} { // from 0 on, so that the first event is an increase
+	for _, consumer := range []string{"view", "index"} { // the counters start at 0, so that the first event is an increase
 		m.applied.WithLabelValues(consumer)
 		m.dropped.WithLabelValues(consumer)
 		m.gaps.WithLabelValues(consumer)

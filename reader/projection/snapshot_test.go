@@ -21,7 +21,7 @@ import (
 type changingJournal struct {
 	readertest.Journal
 	r    *rand.Rand
-	next int64 // of snapshots
+	next int64 // next seq of the snapshots
 }
 
 func (j changingJournal) Snapshot(ctx context.Context, shard int32, only []catalog.ID, handle func([]catalog.Product) error) (int64, error) {

@@ -115,7 +115,7 @@ func TestGenerationalView(t *testing.T) {
 			if all, err := v.Checkpoints(t.Context()); err != nil || len(all) != 1 || all[0] != checkpoint(0, 1, 1) {
 				t.Errorf("Checkpoints = %+v, %v; want those of the previous generation", all, err)
 			}
-			must(t, v.Overwrite(t.Context(), 1, product(7))) // of the live generation alone
+			must(t, v.Overwrite(t.Context(), 1, product(7))) // Overwrite changes the live generation alone
 			wantProduct(t, v, 7)
 			must(t, v.Rollback(t.Context()))
 			wantProduct(t, v, 1)

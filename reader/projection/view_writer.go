@@ -43,7 +43,7 @@ type viewWriter struct {
 
 	mu      sync.Mutex
 	waiting []*viewWrite
-	groups  int            // in progress
+	groups  int            // groups in progress
 	failed  map[int32]bool // shards whose last change failed
 }
 
@@ -52,8 +52,8 @@ type viewWrite struct {
 	ctx              context.Context
 	trace            *telemetry.Batch
 	change           Change
-	created, changed []catalog.Product // those of the change
-	size             int               // of the products, in bytes
+	created, changed []catalog.Product // products of the change
+	size             int               // size of the products, in bytes
 	done             chan error
 }
 

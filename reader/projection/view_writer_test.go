@@ -114,7 +114,7 @@ func TestViewWriter(t *testing.T) {
 				defer mu.Unlock()
 				errs[shard] = err
 			}()
-			synctest.Wait() // in order
+			synctest.Wait() // the shards begin in order
 		}
 	}
 	run := func(name string, f func(t *testing.T)) {
@@ -166,7 +166,7 @@ func TestViewWriter(t *testing.T) {
 		}
 		busy(t)
 		write(t.Context(), 2, 3, 4)
-		for range 2 + 1 + 3 { // those of busy, the group, and each of it
+		for range 2 + 1 + 3 { // calls of busy, of the group, and of each of its changes
 			next()
 		}
 		if result(2) != nil || !errors.Is(result(3), poison) || result(4) != nil {
@@ -266,7 +266,7 @@ func TestViewWriter(t *testing.T) {
 		view.failSave = func() error { return fault }
 		busy(t)
 		write(t.Context(), 2, 3)
-		for range 2 + 1 + 2 { // those of busy, the group, and each of it
+		for range 2 + 1 + 2 { // calls of busy, of the group, and of each of its changes
 			next()
 		}
 		if !errors.Is(result(2), fault) || !errors.Is(result(3), fault) {

@@ -97,7 +97,7 @@ func (w *Watermarks) addWaiting(n int) {
 	w.waiting += n
 	select {
 	case w.waited <- struct{}{}:
-	default: // an element waits already
+	default: // the channel has an element already
 	}
 }
 

@@ -26,7 +26,7 @@ import (
 type bulk struct {
 	log    *kafka.Log
 	events *eventCounter
-	store  *postgres.Store // another one, with its own tables
+	store  *postgres.Store // another store, with its own tables
 	view   *mongo.Collection
 	close  func()
 	next   int // number of the next product

@@ -48,9 +48,9 @@ func requestRate(address string, paths []string, d time.Duration) (float64, erro
 type posts struct {
 	created   int
 	refused   int             // requests refused with 429 or 503
-	took      []time.Duration // of the requests that created a product
+	took      []time.Duration // times of the requests that created a product
 	rate      float64         // created products a second
-	positions map[int32]int64 // the last one of each shard
+	positions map[int32]int64 // last position of each shard
 }
 
 // refusedPause is the time that a client waits after it was refused.
@@ -100,7 +100,7 @@ func (p *posts) create(c *connection, i int) (path string, err error) {
 	}
 	p.created++
 	p.took = append(p.took, time.Since(since))
-	positions, err := catalog.ParsePositions(r.position) // a plain server sends none
+	positions, err := catalog.ParsePositions(r.position) // a plain server sends no positions
 	for _, at := range positions {
 		p.positions[at.Shard] = max(p.positions[at.Shard], at.Seq)
 	}
@@ -123,13 +123,13 @@ func createRequest(i int) ([]byte, error) {
 	return fmt.Appendf(nil, "POST /api/v1/products HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body), nil
 }
 
-// connection is an HTTP connection of a load.
+// folder of all files, removed at the end
 type connection struct {
 	net.Conn
 	r *bufio.Reader
 }
 
-// onConnections calls work on n connections concurrently, with the number of each.
+// part that is measured
 func onConnections(address string, n int, work func(i int, c *connection) error) error {
 	var (
 		mu   sync.Mutex

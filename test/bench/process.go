@@ -41,8 +41,8 @@ func (p process) memory(line string) (float64, error) {
 // processStat is what /proc/PID/stat has of a process.
 type processStat struct {
 	pid, parent int
-	cpu         time.Duration // of the process
-	reaped      time.Duration // of its children that have ended
+	cpu         time.Duration // CPU time of the process
+	reaped      time.Duration // CPU time of its children that have ended
 }
 
 func readStat(pid int) (processStat, error) {
@@ -76,7 +76,7 @@ func treeCPU(root int) (time.Duration, error) {
 		if err != nil {
 			continue
 		}
-		if s, err := readStat(pid); err == nil { // it may have ended
+		if s, err := readStat(pid); err == nil { // the process may have ended
 			children[s.parent] = append(children[s.parent], s)
 		}
 	}
@@ -116,7 +116,7 @@ func listener(address string) int {
 		}
 	}
 	files, _ := filepath.Glob("/proc/[0-9]*/fd/*")
-	lowest := 0 // of a server with processes for its connections, the lowest is the parent
+	lowest := 0 // a server with a process for each connection: the lowest pid is the parent
 	for _, file := range files {
 		if target, err := os.Readlink(file); err == nil && sockets[target] {
 			if pid, _ := strconv.Atoi(strings.Split(file, "/")[2]); lowest == 0 || pid < lowest {

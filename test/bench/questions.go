@@ -16,9 +16,9 @@ import (
 type question struct {
 	text     string
 	prefix   bool   // each word of the text may be the beginning of a word
-	minPrice int64  // 0 for any
+	minPrice int64  // lowest price; 0 for any
 	category string // "" for any
-	byPrice  bool   // the order; by relevance otherwise
+	byPrice  bool   // sort by price; otherwise by relevance
 	facets   bool   // count the matching products by category and brand
 }
 
@@ -125,7 +125,7 @@ func askFor(ctx context.Context, x searchEngine, n, client int, end time.Time) (
 type competitor struct {
 	name string
 	open func(ctx context.Context) (searchEngine, error)
-	goal float64 // of the rate of this module's index, as a multiple of the engine's; 0 for none
+	goal float64 // wanted rate of this module's index, as a multiple of the engine's; 0 for none
 }
 
 const ownIndex = "this index"

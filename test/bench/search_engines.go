@@ -269,7 +269,7 @@ func (x *textSearch) close() error {
 
 // openSearch is an index of OpenSearch.
 type openSearch struct {
-	url    string // of the index
+	url    string // URL of the index
 	client *http.Client
 }
 

@@ -23,7 +23,7 @@ type server struct {
 	admin     map[string]string // addresses, by name of the process
 	client    *client.Client
 
-	// Of catalog up alone:
+	// The next two fields are for catalog up.
 	data  string
 	out   chan string // lines of its standard output
 	ready time.Duration

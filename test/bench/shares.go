@@ -28,12 +28,12 @@ import (
 
 // Settings of the measurement of shares.
 const (
-	shareProducts = 10_000          // in the catalogue
-	hammerClients = 64              // that send one kind of request
-	hammerTime    = 6 * time.Second // for the reads of the hot product, then
-	otherTime     = 3 * time.Second // for a few requests of all other kinds
+	shareProducts = 10_000          // products in the catalogue
+	hammerClients = 64              // clients that send one kind of request
+	hammerTime    = 6 * time.Second // time for the reads of the hot product
+	otherTime     = 3 * time.Second // time after hammerTime for a few requests of all other kinds
 	hotInterval   = 5 * time.Millisecond
-	otherInterval = 100 * time.Millisecond // between two requests of each other kind
+	otherInterval = 100 * time.Millisecond // pause between two requests of each other kind
 )
 
 // shares measures how long a GET of a hot product takes while many clients send one kind
@@ -243,7 +243,7 @@ func readStream(url string) (refused bool, err error) {
 func refusals(kinds map[string]request) (refused map[string]int, err error) {
 	var (
 		all sync.WaitGroup
-		mu  sync.Mutex // of refused and err
+		mu  sync.Mutex // guards refused and err
 		end = time.Now().Add(otherTime)
 	)
 	refused = map[string]int{}

@@ -24,7 +24,7 @@ import (
 type step struct {
 	name       string // service and name of the span
 	root       bool
-	start, end time.Duration // since the epoch
+	start, end time.Duration // time since the epoch
 }
 
 // stepSink receives spans, and keeps them by trace.
@@ -132,7 +132,7 @@ func (s *stepSink) table(w io.Writer) {
 	requests := 0
 	for _, steps := range s.traces {
 		root := slices.IndexFunc(steps, func(s step) bool { return s.root })
-		if root < 0 { // a request of before clear
+		if root < 0 { // a request from before clear
 			continue
 		}
 		requests++

@@ -67,7 +67,7 @@ func (b *bench) traces() error {
 		defer servers[i].kill()
 	}
 	const rounds, writes = 16, 400
-	costs := make([][]float64, len(servers)) // by server and round
+	costs := make([][]float64, len(servers)) // costs by server and round
 	for round := range rounds + 1 {
 		for n := range servers { // each round begins with another setting: the load of the machine changes slowly
 			i := (round + n) % len(servers)

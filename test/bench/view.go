@@ -77,11 +77,11 @@ func (b *bench) idle(s *server, e *engines) error {
 // Settings of the measurement of freshness.
 const (
 	freshClients = 64
-	freshShare   = 0.8 // of the highest rate
+	freshShare   = 0.8 // share of the highest rate
 
-	// Between two products that are looked for, and, for each of them, between the first
-	// requests. A search costs the reader a millisecond or more: with shorter times, the
-	// requests were most of its load.
+	// Pause between two products that are searched for, and, for each of them, between the first
+	// requests. A search costs the reader a millisecond or more: with shorter pauses, the requests
+	// were most of its load.
 	sampleInterval = 100 * time.Millisecond
 	readPause      = 5 * time.Millisecond
 	searchPause    = 50 * time.Millisecond
@@ -127,7 +127,7 @@ func (b *bench) freshness(s *server) error {
 
 // fresh has the times from the response of a write until it can be read and found.
 type fresh struct {
-	rate                 float64 // of the writes that were settled
+	rate                 float64 // rate of the writes that were settled
 	readable, searchable []time.Duration
 }
 
@@ -164,7 +164,7 @@ func (s *server) paced(rate float64, d time.Duration, next *atomic.Int64) (f fre
 			*took, errs = append(*took, t), append(errs, err)
 		})
 	}
-	interval := time.Duration(freshClients / rate * float64(time.Second)) // between two writes of one client
+	interval := time.Duration(freshClients / rate * float64(time.Second)) // pause between two writes of one client
 	err = onConnections(s.address(), freshClients, func(i int, c *connection) error {
 		mine := posts{positions: map[int32]int64{}}
 		for at := interval * time.Duration(i) / freshClients; at < d; at += interval {

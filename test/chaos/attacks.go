@@ -58,10 +58,10 @@ func (a *attacker) attacks() []attack {
 // attacker sends the requests of the attacks.
 type attacker struct {
 	*System
-	load     *Load // for its HTTP client and its reads
+	load     *Load // has the HTTP client and the reads
 	programs string
 	mu       sync.Mutex // held for newID by concurrent callers
-	serial   int        // of the last product
+	serial   int        // number of the last product
 	largest  catalog.ProductData
 }
 
@@ -243,7 +243,7 @@ var errOtherVersion = errors.New("it has more versions than were written")
 
 // waitForVersion waits until the product has the version.
 func (a *attacker) waitForVersion(ctx context.Context, id string, version int64) error {
-	var last int64 // of the last successful read
+	var last int64 // version of the last successful read
 	err := retry(ctx, func() error {
 		p, exists, ok := a.load.getProduct(ctx, a.APIs[0], id, "")
 		if !ok {
@@ -272,7 +272,7 @@ func (a *attacker) patchLargest(ctx context.Context, n int) error {
 			return err
 		}
 	}
-	// Batched in the log, not in the gateways: the patches are accepted while nothing settles.
+	// The log makes the batches, not the gateways: the patches are accepted while nothing settles.
 	err := each(n, 32, func(i int) error { return a.patch(ctx, id, i+2) })
 	for _, p := range a.processes["writer"] {
 		err = errors.Join(err, p.cmd.Process.Signal(syscall.SIGCONT))
@@ -648,7 +648,7 @@ func (a *attacker) imports(ctx context.Context, rowOf func(client int) string, r
 			return fmt.Errorf("import: %w", err)
 		}
 		defer w.Body.Close()
-		// The response may say that the import stopped early; how much it says is limited.
+		// The response may say that the import stopped early; its length is limited.
 		n, err := io.Copy(io.Discard, w.Body)
 		if sent := int64(rows * len(row)); err == nil && n > sent+sent/2+(1<<20) && len(row) > 100 {
 			err = fmt.Errorf("the response has %d bytes, and the request %d", n, sent)

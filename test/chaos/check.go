@@ -68,9 +68,9 @@ type productTrace struct {
 	commands      []*Command
 	byKey         map[catalog.ID]*Command // commands with a key, by the id derived from it
 	byFingerprint map[[32]byte]*Command   // commands without a key
-	events        []catalog.Event         // of the journal
+	events        []catalog.Event         // events of the journal
 	product       catalog.Product         // the product after these events
-	lost          []*Command              // accepted ones without an outcome
+	lost          []*Command              // accepted commands without an outcome
 	breaches      []Breach
 }
 
@@ -145,7 +145,7 @@ func (c *checker) checkLog() {
 // them.
 func (s *productTrace) check() {
 	outcome := map[*Command]catalog.Event{}
-	states := map[int64]Read{} // of the product after each event, by seq
+	states := map[int64]Read{} // states of the product after each event, by seq
 	last := 0                  // number of the last accepted command with an outcome
 	for _, e := range s.events {
 		cmd := s.commandOf(e)

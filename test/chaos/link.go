@@ -25,7 +25,7 @@ type Link struct {
 
 // LinkFault is what a Link does to its connections. The zero value forwards data unchanged.
 type LinkFault struct {
-	Delay            time.Duration // by which all data arrive later
+	Delay            time.Duration // delay of all data
 	Rate             int           // bytes a second in each direction; 0 means no limit
 	HoldOut, HoldIn  bool          // hold the data to, or from, the server back
 	Cut              bool          // reset connections and those that are opened later

@@ -82,7 +82,7 @@ func (l *Load) Run(ctx context.Context, round string, n int, enough <-chan struc
 		}
 	}
 	for _, c := range l.clients {
-		c.due <- "" // the end
+		c.due <- "" // ends the client
 	}
 	wg.Wait()
 }

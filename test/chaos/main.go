@@ -133,7 +133,7 @@ func (o options) run(ctx context.Context) error {
 	if err := buildPrograms(ctx, o.next, programs, flags...); err != nil {
 		return err
 	}
-	first := programs // of the processes at the start
+	first := programs // programs of the processes at the start
 	if o.upgrade {
 		if o.previous == "" {
 			if o.previous, err = lastTag(ctx); err != nil {
@@ -145,7 +145,7 @@ func (o options) run(ctx context.Context) error {
 		}
 	}
 	session := 2 * time.Second
-	if o.attacks || o.upgrade || o.kills == 0 && o.truncations > 0 { // which kill few engines and keep the machine busy
+	if o.attacks || o.upgrade || o.kills == 0 && o.truncations > 0 { // these runs kill few engines and keep the machine busy
 		session = 9 * time.Second
 	}
 	s, err := newSystem(ctx, dir, first, o.disks > 0, session)
@@ -185,7 +185,7 @@ func (o options) run(ctx context.Context) error {
 			err = report(os.Stdout, breaches)
 		}
 	}
-	if err == nil && len(last) > 0 { // what Kafka loses, the topic lacks afterwards
+	if err == nil && len(last) > 0 { // the topic lacks the records that Kafka lost
 		found, err = rounds(ctx, t, l, w, commands, last)
 	}
 	err = errors.Join(err, s.reportMemory(os.Stdout))
@@ -307,7 +307,7 @@ func rounds(ctx context.Context, t *table, l *Load, w *Observer, commands int, f
 			if f.end != nil {
 				failed = errors.Join(failed, f.end(ctx))
 			}
-			if failed != nil { // what is still stopped would keep clients waiting
+			if failed != nil { // a process that is still stopped would keep clients waiting
 				abort()
 			}
 		}()

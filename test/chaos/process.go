@@ -19,7 +19,7 @@ import (
 // Process is a service that the test kills and restarts.
 type Process struct {
 	Name string // for its log file and messages
-	Path string // of the program
+	Path string // path of the program
 	Args []string
 	Env  []string
 	Dir  string // folder of its log file

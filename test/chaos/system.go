@@ -24,8 +24,8 @@ import (
 // services that it calls through links of its own.
 type System struct {
 	APIs      []string
-	Writers   string   // gRPC
-	Readers   []string // gRPC
+	Writers   string   // addresses of gRPC
+	Readers   []string // addresses of gRPC
 	Brokers   string
 	Links     []*Link
 	dir       string

@@ -42,7 +42,7 @@ func truncations(s *System, programs string, times int) []fault {
 			if err := sleep(ctx, growth); err != nil {
 				return err
 			}
-			// Nothing can miss what was not settled when it was lost.
+			// Commands that were lost before they were settled leave no gap.
 			settled, err := s.settled(ctx)
 			if err != nil {
 				return err
@@ -77,7 +77,8 @@ func truncations(s *System, programs string, times int) []fault {
 			if err := sleep(ctx, growth); err != nil {
 				return err
 			}
-			// What the topic lacks is in the journal, so the system may heal itself.
+			// The journal has the events that the topic lacks, so the system may recover by
+			// itself.
 			if s.visible("writer", "repair") || s.visible("reader", "repair") {
 				return s.repair(ctx, programs)
 			}
@@ -220,8 +221,8 @@ func cutTail(folder string, n int, below int64) (removed int, err error) {
 }
 
 type recordBatch struct {
-	position int64 // in the file
-	first    int64 // offset
+	position int64 // position in the file
+	first    int64 // first offset
 	records  int
 }
 

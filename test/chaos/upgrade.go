@@ -114,9 +114,9 @@ const readers = 4
 // A refused connection is not a failure: a load balancer sends the request to another gateway.
 type tally struct {
 	mu       sync.Mutex
-	failed   map[string]int // by what happened
+	failed   map[string]int // number of failed requests, by failure
 	requests int
-	waited   int // reads with a position that were told to come back
+	waited   int // reads with a position that had to be retried
 }
 
 func newTally() *tally { return &tally{failed: map[string]int{}} }
@@ -176,7 +176,7 @@ func (l *Load) readContinuously(ctx context.Context, seed uint64) {
 			l.get(ctx, api+"/api/v1/products?q="+c.Name[:1], "")
 		case 2:
 			l.get(ctx, api+product, "")
-		case 3: // while a shard changes hands, a read at a position may be told to come back
+		case 3: // while a shard changes hands, a read at a position may have to be retried
 			for end := time.Now().Add(retryFor); ctx.Err() == nil && time.Now().Before(end); {
 				if l.get(ctx, api+product, c.Response.Position) != http.StatusServiceUnavailable {
 					break

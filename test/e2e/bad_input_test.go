@@ -43,7 +43,7 @@ func TestBadInput(t *testing.T) {
 		body         string
 		headers      []string
 		status       int
-		field        string // named by the problem, if not empty
+		field        string // field that the problem names; "" for none
 	}{
 		// Bodies.
 		{"an empty body", "POST", products, " ", nil, 400, "body"},

@@ -35,7 +35,7 @@ type lossyCopy struct {
 	copied   int
 	lost     map[catalog.Position]bool
 	followed map[catalog.Position]time.Time // when the record after a lost one was copied
-	waiting  map[int32][]catalog.Position   // lost, and no record after them yet
+	waiting  map[int32][]catalog.Position   // positions that are lost, without a later record yet
 }
 
 // run copies until ctx ends. It loses every seventh record.

@@ -98,7 +98,7 @@ func TestForgedEvents(t *testing.T) {
 		for shard := range int32(shards) {
 			produce(shard, []byte("junk"))
 			produce(shard, nil)
-			forge(1-shard, 3, product(shard)) // of a product of the other shard
+			forge(1-shard, 3, product(shard)) // an event of a product of the other shard
 		}
 		b, err := wire.EncodeEvent(catalog.Event{Position: catalog.Position{Shard: 1, Seq: 2}, Outcome: catalog.Changed, Product: product(1), Command: newID(), AcceptedAt: time.Now(), SettledAt: time.Now()})
 		if err != nil {

@@ -125,7 +125,7 @@ func TestFullDisk(t *testing.T) {
 	t.Run("a disk that fills at once loses nothing that was accepted", func(t *testing.T) {
 		const clients = 4
 		var (
-			mu             sync.Mutex // of ids
+			mu             sync.Mutex // guards ids
 			wg             sync.WaitGroup
 			enough, failed atomic.Bool
 		)

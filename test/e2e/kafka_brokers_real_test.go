@@ -25,7 +25,7 @@ func TestKafkaBrokers(t *testing.T) {
 
 	var (
 		wg       sync.WaitGroup
-		versions [clients]atomic.Int64 // acknowledged
+		versions [clients]atomic.Int64 // version that the system acknowledged
 		slowest  atomic.Int64          // nanoseconds from the first attempt to the outcome, in this phase
 		refused  atomic.Int64          // 503
 		repeated atomic.Int64          // after 202 or 504

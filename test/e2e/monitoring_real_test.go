@@ -55,7 +55,7 @@ type monitored struct {
 	t                       *testing.T
 	monitor                 *monitor
 	env                     map[string]string
-	indexDisk               *smallDisk // of the reader
+	indexDisk               *smallDisk // disk of the reader's index
 	redis, mongo, postgres  *proxy
 	writers, readers, api   string
 	writer, reader, gateway *process
@@ -167,7 +167,7 @@ func (s *monitored) load(ctx context.Context, wg *sync.WaitGroup) {
 		s.request(ctx, "GET", "/api/v1/products?facets=true", "")
 	})
 	every(2*time.Second, func(n int) {
-		s.request(ctx, "POST", "/api/v1/products", productWith(`"sku":"M-1"`))             // refused: the SKU is taken
+		s.request(ctx, "POST", "/api/v1/products", productWith(`"sku":"M-1"`))             // the SKU is taken: the request is refused
 		s.request(ctx, "GET", "/api/v1/products/00000000-0000-7000-8000-000000000000", "") // not found
 		s.request(ctx, "DELETE", "/api/v1/products/"+recent(n*3+1), "")
 	})

@@ -66,7 +66,7 @@ func TestRebuild_crash(t *testing.T) {
 		s.start()
 		out, err := exec.Command(program, "rebuild", "-reader", s.grpc).CombinedOutput()
 		if err == nil {
-			break // it has fewer steps
+			break // the rebuild has fewer steps
 		}
 		if err := s.cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
 			t.Fatalf("step %d: the process ended with %v:\n%s", step, err, out)

@@ -110,7 +110,7 @@ func TestTrace_services(t *testing.T) {
 		"reader: insert products < reader: write view",
 		"reader: save checkpoint < " + view,
 		"reader: update process_checkpoints < reader: save checkpoint",
-		"reader: insert process_checkpoints < reader: save checkpoint", // the first one of the reader: the update has found none
+		"reader: insert process_checkpoints < reader: save checkpoint", // the first save of the reader inserts, because its update has found no document
 		"reader: allow cache fills < " + view,
 		"reader: wait in " + events + " (index) < writer: send " + events,
 		index + " < writer: send " + events,
@@ -122,7 +122,7 @@ func TestTrace_services(t *testing.T) {
 		spans = jaegerTrace(t, id)
 		return len(spans) >= len(want)+scripts
 	})
-	// Redis gets a script it does not know once more, whole. Any step of the view may have to
+	// A script that Redis does not know is sent again in full. Any step of the view may have to
 	// read again which generations are in use.
 	spans = slices.DeleteFunc(spans, func(s span) bool { return s.name == "EVALSHA" || s.name == "EVAL" || s.name == "find generations" })
 	checkTree(t, spans, slices.Clone(want))

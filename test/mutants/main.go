@@ -27,7 +27,7 @@ import (
 
 // mutant is a bug and the test that catches it.
 type mutant struct {
-	bug      string // description
+	bug      string // description of the bug
 	file     string
 	old, new string // old occurs exactly once in the file and is replaced by new
 	pkg      string // package of the test
@@ -57,7 +57,7 @@ func main() {
 	fmt.Println("| planted bug | caught by | seconds | CPU seconds |\n|---|---|---|---|")
 	var (
 		runs   errgroup.Group
-		mu     sync.Mutex // of caught and the output
+		mu     sync.Mutex // guards caught and the output
 		caught int
 	)
 	runs.SetLimit(max(1, *parallel))
@@ -124,7 +124,7 @@ func (m mutant) run() (test string, cpu time.Duration, err error) {
 	// The flag applies to programs that the tests build, too.
 	c.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+list)
 	out, err := c.CombinedOutput()
-	if c.ProcessState != nil { // it has started
+	if c.ProcessState != nil { // the process has started
 		cpu = c.ProcessState.UserTime() + c.ProcessState.SystemTime()
 	}
 	switch {

@@ -4,16 +4,16 @@ package main
 // sizes in bytes. docs/scale.md says how each was measured.
 type measuredFigures struct {
 	gatewayRow, writerCommand, postgresCommand, kafkaCommand float64 // processor time of a row of an import
-	readerEvent                                              float64 // of an event: view and index
-	gatewayRead, readerRead                                  float64 // of a GET from Redis
-	gatewaySearch, readerSearch                              float64 // of a search
+	readerEvent                                              float64 // processor time of an event, in view and index
+	gatewayRead, readerRead                                  float64 // processor time of a GET from Redis
+	gatewaySearch, readerSearch                              float64 // processor time of a search
 	shardRate                                                float64 // commands a second of one shard alone
 
-	productRow, journalRow     float64 // in PostgreSQL with indexes
-	commandRecord, eventRecord float64 // in Kafka, compressed in batches
-	viewDocument               float64 // in MongoDB, as BSON
-	cacheEntry                 float64 // in Redis
-	indexProduct               float64 // in the index on disk
+	productRow, journalRow     float64 // size in PostgreSQL with indexes
+	commandRecord, eventRecord float64 // size in Kafka, compressed in batches
+	viewDocument               float64 // size in MongoDB, as BSON
+	cacheEntry                 float64 // size in Redis
+	indexProduct               float64 // size in the index on disk
 }
 
 var measured = measuredFigures{

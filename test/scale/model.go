@@ -9,22 +9,22 @@ import (
 // workload is a size of catalogue with its traffic.
 type workload struct {
 	products float64
-	commands float64 // a second, sustained
-	reads    float64 // a second: GETs of a product that the near cache does not hold
-	searches float64 // a second
+	commands float64 // commands a second, sustained
+	reads    float64 // GETs a second of a product that the near cache does not hold
+	searches float64 // searches a second
 }
 
 // Assumptions about one machine of each kind, and about the operation.
 const (
-	cores         = 16   // of a machine
+	cores         = 16   // cores of a machine
 	memory        = 64e9 // bytes of memory of a machine
 	disk          = 2e12 // bytes of disk of a machine
 	utilisation   = 0.6  // share of the processors that is planned for
 	cachedShare   = 0.1  // share of the products that Redis should hold
 	indexShare    = 0.5  // share of memory for the index of a reader; the rest is left for the page cache
-	retentionDays = 30.0 // of the journal in PostgreSQL; older rows are in the archive
-	topicDays     = 7.0  // of the topics
-	replicas      = 3.0  // of Kafka and MongoDB
+	retentionDays = 30.0 // retention of the journal in PostgreSQL; older rows are in the archive
+	topicDays     = 7.0  // retention of the topics
+	replicas      = 3.0  // replicas of Kafka and MongoDB
 	shardShare    = 0.5  // planned share of the rate of one shard
 	secondsADay   = 86400
 )
@@ -32,7 +32,7 @@ const (
 // demand is what a workload needs of one part of the system, in machines.
 type demand struct {
 	part     string
-	machines float64 // 1 fills one machine
+	machines float64 // load in machines: 1 fills one machine
 	why      string  // the resource that is used up first
 }
 

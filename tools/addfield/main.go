@@ -25,7 +25,7 @@ const maxFiles = 9
 type edit struct {
 	file    string
 	pattern string // must match exactly once
-	text    string // written behind the match; $1 is a group of the pattern
+	text    string // text to write after the match; $1 is a group of the pattern
 }
 
 // recipe is the recipe of CONTRIBUTING.md for a line of text. The numbers of the
@@ -180,12 +180,12 @@ func copyTree(from, to string) error {
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
 		info, err := os.Lstat(filepath.Join(from, name))
 		if os.IsNotExist(err) {
-			continue // deleted, and not yet committed
+			continue // the file is deleted, and the deletion is not yet committed
 		} else if err != nil {
 			return err
 		}
 		if info.Mode()&os.ModeSymlink != 0 {
-			continue // to a folder that is copied, too
+			continue // a link to a folder that is copied, too
 		}
 		text, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {

@@ -26,9 +26,9 @@ import (
 type stack struct {
 	repository
 	project *types.Project
-	folder  string            // of data and logs
+	folder  string            // folder of data and logs
 	replace map[string]string // addresses in the Compose file → addresses here
-	started []*process        // in the order of their start
+	started []*process        // started processes, in the order of their start
 
 	jaegerAPI string // URL
 }
@@ -98,7 +98,7 @@ func (s *stack) environment(service string) []string {
 }
 
 func (s *stack) local(value string) string {
-	for _, from := range slices.Backward(slices.Sorted(maps.Keys(s.replace))) { // the longer first
+	for _, from := range slices.Backward(slices.Sorted(maps.Keys(s.replace))) { // longer addresses first
 		value = strings.ReplaceAll(value, from, s.replace[from])
 	}
 	return value

@@ -48,15 +48,15 @@ type panel struct {
 	normal      string // what is normal
 	act         string // what to do when it is not
 	unit        string
-	width       uint32 // of 24
+	width       uint32 // width in the 24 columns of the grid
 	queries     []query
 	steps       []step   // thresholds; none for a panel without judgement
-	min, max    *float64 // of the axis
+	min, max    *float64 // bounds of the axis
 	stacked     bool
 	runbook     string   // anchor in docs/operations/alerts.md, if an alert belongs to the panel
 	empty       string   // text instead of "No data", where no data is a good sign
-	columns     []string // of a table: the labels it shows
-	value       string   // of a table: the name of the column of the value
+	columns     []string // labels that a table shows
+	value       string   // name of the value column of a table
 }
 
 // query is a PromQL expression with the legend of its series.

@@ -112,7 +112,7 @@ func read(r io.Reader) ([]*span, error) {
 }
 
 const (
-	width, labels, right = 1080, 370, 90 // of the picture, of the column of names, of the durations at the right
+	width, labels, right = 1080, 370, 90 // widths of the picture, of the column of names, and of the durations at the right
 	row, top             = 20, 46
 	indent               = 14
 )

@@ -25,7 +25,7 @@ type adminPort struct {
 	addr    string
 	handler atomic.Pointer[http.Handler]
 	stop    func()
-	stopped chan error // the result of the server
+	stopped chan error // receives the result of the server
 }
 
 // serveAdmin starts to serve the admin port. Until Run, the process is not ready.

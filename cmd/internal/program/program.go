@@ -24,7 +24,7 @@ import (
 
 // Info describes a service.
 type Info struct {
-	Name      string // of the program
+	Name      string // name of the program
 	About     string // a sentence for -h
 	AdminAddr string // default of -admin
 
@@ -45,8 +45,7 @@ type Config struct {
 	// nor the container sets one. 0 means none.
 	MemoryLimit int64
 
-	// Services is the number of services in the process, each of which has a memory
-	// budget. 0 means 1.
+	// default of -admin
 	Services int
 }
 
@@ -64,7 +63,7 @@ func Main(i Info, declare func(*flag.FlagSet), run func(context.Context, *Proces
 	daemon.PrivateFiles()
 	cfg := Config{Daemon: daemon.Config{ShutdownDelay: time.Second}, MemoryLimit: i.MemoryLimit}
 	fs := flag.NewFlagSet(i.Name, flag.ContinueOnError)
-	fs.SetOutput(os.Stdout) // of -h; errors are printed below
+	fs.SetOutput(os.Stdout) // for the text of -h; errors are printed below
 	fs.Usage = func() {
 		fmt.Fprintf(fs.Output(), "usage: %s [flags]\n\n%s\n\n", i.Name, i.About)
 		daemon.PrintFlags(fs)
@@ -127,7 +126,7 @@ func runService(fs *flag.FlagSet, cfg Config, run func(context.Context, *Process
 	if err := run(ctx, p); ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
 		return err
 	}
-	return nil // stopped while it waited
+	return nil // the program was stopped while it waited
 }
 
 // Process is a running program.
@@ -141,9 +140,9 @@ type Process struct {
 
 	daemon    daemon.Config
 	secrets   *daemon.Secrets
-	admin     *adminPort // of a service, from its start on
+	admin     *adminPort // admin port of a service, open from the start on
 	opened    time.Time
-	addresses []slog.Attr // on which the process listens, by the name of the flag
+	addresses []slog.Attr // addresses at which the process listens, by the name of the flag
 }
 
 // Open opens the telemetry of a program. Logs go to w.

@@ -17,7 +17,7 @@ const (
 	// readinessInterval is the time between two runs of the readiness checks that keep
 	// their metric up to date where no client asks for /readyz.
 	readinessInterval = 5 * time.Second
-	readinessTimeout  = time.Second // that of /readyz
+	readinessTimeout  = time.Second // timeout of /readyz
 )
 
 // measureReadiness returns the checks, each of which sets its metric when it runs, so
@@ -64,7 +64,7 @@ func runChecks(ctx context.Context, checks []daemon.Check) {
 	defer cancel()
 	var all sync.WaitGroup
 	for _, c := range checks {
-		all.Go(func() { _ = c.Ping(ctx) }) // sets the metric
+		all.Go(func() { _ = c.Ping(ctx) }) // Ping sets the metric
 	}
 	all.Wait()
 }

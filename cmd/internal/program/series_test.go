@@ -259,7 +259,7 @@ func callEveryRoute(t *testing.T, url string) {
 			return position, false
 		}
 		result, _ := io.ReadAll(r.Body)
-		return position, strings.Contains(string(result), `"outcome":"pending"`) // of a row of an import
+		return position, strings.Contains(string(result), `"outcome":"pending"`) // a row of the import is pending
 	}
 	call := func(method, path, body string, header ...string) (position string) {
 		t.Helper()

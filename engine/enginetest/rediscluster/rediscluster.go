@@ -27,7 +27,7 @@ const (
 	// replicas with valid leases that lack the last calls.
 	nodeTimeout = "700"
 
-	patience = time.Minute // for a condition; a busy machine is slow
+	patience = time.Minute // time to wait for a condition; a busy machine is slow
 )
 
 // Cluster is a Redis Cluster with three masters and three replicas.

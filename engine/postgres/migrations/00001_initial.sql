@@ -30,7 +30,7 @@ CREATE TABLE journal (
     shard       integer NOT NULL,
     seq         bigint NOT NULL,
     product     uuid NOT NULL,
-    version     bigint NOT NULL, -- of the product after the command
+    version     bigint NOT NULL, -- version of the product after the command
     command     uuid NOT NULL,
     fingerprint bytea NOT NULL,
     outcome     text NOT NULL,   -- created, changed, deleted, unchanged, refused
@@ -48,8 +48,8 @@ CREATE UNIQUE INDEX journal_version ON journal (product, version) WHERE outcome 
 CREATE TABLE shards (
     shard            integer PRIMARY KEY,
     epoch            bigint NOT NULL DEFAULT 0, -- increases with each owner
-    "offset"         bigint NOT NULL DEFAULT 0, -- of the next command to settle
-    next_seq         bigint NOT NULL DEFAULT 1, -- of the next event
+    "offset"         bigint NOT NULL DEFAULT 0, -- offset of the next command to settle
+    next_seq         bigint NOT NULL DEFAULT 1, -- seq of the next event
     next_dead_letter bigint NOT NULL DEFAULT 1, -- number of the next dead letter
     published        bigint NOT NULL DEFAULT 0  -- all events up to this seq are in the events topic
 ) WITH (fillfactor = 10); -- every batch updates its row: leaves space for new versions on the same page
@@ -60,10 +60,10 @@ CREATE TABLE shards (
 CREATE TABLE dead_letters (
     shard    integer NOT NULL,
     number   bigint NOT NULL,  -- in the shard: 1, 2, 3 …
-    "offset" bigint NOT NULL,  -- in the partition of the commands topic
+    "offset" bigint NOT NULL,  -- offset in the partition of the commands topic
     cause    text NOT NULL,
     at       timestamptz NOT NULL,
-    size     integer NOT NULL, -- of the value, in bytes
+    size     integer NOT NULL, -- size of the value, in bytes
     payload  bytea NOT NULL,   -- catalog.v1.DeadLetter
     PRIMARY KEY (shard, number)
 );

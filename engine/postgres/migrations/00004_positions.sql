@@ -3,10 +3,10 @@
 
 -- +goose Up
 ALTER TABLE shards
-    ADD COLUMN IF NOT EXISTS last_offset bigint NOT NULL DEFAULT -1,  -- of the record that the next two describe
+    ADD COLUMN IF NOT EXISTS last_offset bigint NOT NULL DEFAULT -1,  -- offset of the record that the next two columns describe
     ADD COLUMN IF NOT EXISTS last_epoch  integer NOT NULL DEFAULT -1, -- epoch of the partition's leader that wrote it
-    ADD COLUMN IF NOT EXISTS last_digest bytea NOT NULL DEFAULT '',   -- of its key and value; empty if unknown
-    ADD COLUMN IF NOT EXISTS stopped     text NOT NULL DEFAULT '',    -- why no writer may settle the shard before `catalog repair`
+    ADD COLUMN IF NOT EXISTS last_digest bytea NOT NULL DEFAULT '',   -- digest of its key and value; empty if unknown
+    ADD COLUMN IF NOT EXISTS stopped     text NOT NULL DEFAULT '',    -- reason why no writer may settle the shard before `catalog repair`
     ADD COLUMN IF NOT EXISTS events_from bigint NOT NULL DEFAULT 0;   -- records of the events partition before this offset are not compared with the journal
 
 -- +goose Down

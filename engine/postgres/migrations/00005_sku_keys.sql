@@ -7,7 +7,7 @@
 ALTER TABLE products
     ADD COLUMN IF NOT EXISTS sku_key    text COLLATE "C",  -- catalog.SKUKey of sku; NULL without one, or if an older product owns it
     ADD COLUMN IF NOT EXISTS former_key text COLLATE "C";  -- key of the SKU that a tombstone had, whose past prices go to the next product with it
-DROP INDEX CONCURRENTLY IF EXISTS products_sku_key; -- of an interrupted migration
+DROP INDEX CONCURRENTLY IF EXISTS products_sku_key; -- leftover of an interrupted migration
 CREATE UNIQUE INDEX CONCURRENTLY products_sku_key ON products (sku_key);
 DROP INDEX CONCURRENTLY IF EXISTS products_former_key;
 CREATE INDEX CONCURRENTLY products_former_key ON products (former_key) WHERE former_key IS NOT NULL;

@@ -22,7 +22,7 @@ CREATE TABLE journal (
     shard       INTEGER NOT NULL,
     seq         INTEGER NOT NULL,
     product     BLOB NOT NULL,
-    version     INTEGER NOT NULL, -- of the product after the command
+    version     INTEGER NOT NULL, -- version of the product after the command
     command     BLOB NOT NULL,
     fingerprint BLOB NOT NULL,
     outcome     TEXT NOT NULL,    -- created, changed, deleted, unchanged, refused
@@ -40,8 +40,8 @@ CREATE UNIQUE INDEX journal_version ON journal (product, version) WHERE outcome 
 CREATE TABLE shards (
     shard            INTEGER PRIMARY KEY,
     epoch            INTEGER NOT NULL DEFAULT 0, -- increases with each owner
-    "offset"         INTEGER NOT NULL DEFAULT 0, -- of the next command to settle
-    next_seq         INTEGER NOT NULL DEFAULT 1, -- of the next event
+    "offset"         INTEGER NOT NULL DEFAULT 0, -- offset of the next command to settle
+    next_seq         INTEGER NOT NULL DEFAULT 1, -- seq of the next event
     next_dead_letter INTEGER NOT NULL DEFAULT 1, -- number of the next dead letter
     published        INTEGER NOT NULL DEFAULT 0  -- all events up to this seq are in the events topic
 ) STRICT;
@@ -52,10 +52,10 @@ CREATE TABLE shards (
 CREATE TABLE dead_letters (
     shard    INTEGER NOT NULL,
     number   INTEGER NOT NULL, -- in the shard: 1, 2, 3 …
-    "offset" INTEGER NOT NULL, -- in the partition of the commands topic
+    "offset" INTEGER NOT NULL, -- offset in the partition of the commands topic
     cause    TEXT NOT NULL,
     at       INTEGER NOT NULL,
-    size     INTEGER NOT NULL, -- of the value, in bytes
+    size     INTEGER NOT NULL, -- size of the value, in bytes
     payload  BLOB NOT NULL,    -- catalog.v1.DeadLetter
     PRIMARY KEY (shard, number)
 ) STRICT;
@@ -79,15 +79,15 @@ CREATE TABLE view_products (
 
 CREATE TABLE view_checkpoints (
     shard    INTEGER PRIMARY KEY,
-    seq      INTEGER NOT NULL, -- of the last applied event
-    "offset" INTEGER NOT NULL  -- of the next record in the partition
+    seq      INTEGER NOT NULL, -- seq of the last applied event
+    "offset" INTEGER NOT NULL  -- offset of the next record in the partition
 ) STRICT;
 
 -- The generations of the view, in one row.
 CREATE TABLE view_generations (
     id               INTEGER PRIMARY KEY CHECK (id = 0),
-    live             INTEGER NOT NULL, -- is read and written
-    standby          INTEGER NOT NULL, -- is written too; equal to live when there is none
+    live             INTEGER NOT NULL, -- generation that is read and written
+    standby          INTEGER NOT NULL, -- generation that is also written; equal to live when there is none
     standby_complete INTEGER NOT NULL, -- 1 when the standby has everything that live has
     read_both        INTEGER NOT NULL  -- 1 when reads use both and return the newer product
 ) STRICT;

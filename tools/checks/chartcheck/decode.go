@@ -59,7 +59,7 @@ type workload struct {
 
 // objects are the objects of a rendered chart.
 type objects struct {
-	names           map[string]bool // kind/name
+	names           map[string]bool // names of the objects, as kind/name
 	metas           []described
 	workloads       []workload
 	services        []core.Service

@@ -81,7 +81,7 @@ func check(dir string, flags programs, write bool) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if i == 0 { // what lint looks at does not depend on the values
+		if i == 0 { // the findings of lint do not depend on the values
 			findings = append(findings, prefix(lintChart(dir, values))...)
 		}
 		rendered, err := render(dir, values)

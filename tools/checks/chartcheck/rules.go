@@ -466,7 +466,7 @@ func (o *objects) checkHooks(r *report) {
 // destination is where a program connects to: Pods of the chart or an address outside.
 type destination struct {
 	name    string
-	labels  map[string]string // of the Pods; nil for an address outside
+	labels  map[string]string // labels of the Pods; nil for an address outside
 	service string
 	port    int32
 	udp     bool
