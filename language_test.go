@@ -101,7 +101,7 @@ func loadWords(t *testing.T) []bannedWord {
 	return words
 }
 
-// textFiles returns the files that people wrote to be read, sorted.
+// textFiles returns the hand-written files with text for readers, sorted.
 func textFiles(t *testing.T) []string {
 	t.Helper()
 	var names []string
@@ -140,8 +140,8 @@ type text struct {
 	line int
 }
 
-// textsOf returns what people read of a file: of Go its comments, string
-// literals and names of tests, of others everything.
+// textsOf returns the texts of a file that people read: for Go its comments,
+// string literals and names of tests, for other files everything.
 func textsOf(name, content string) ([]text, error) {
 	if path.Ext(name) != ".go" {
 		return []text{{content, 1}}, nil

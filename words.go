@@ -23,9 +23,9 @@ func (d *ProductData) WordCount() (n int) {
 	return n
 }
 
-// countWords counts the places where a word or a part of one begins. In scripts without
-// spaces each character is a word, and so is each symbol. For speed, that is said of all
-// characters from U+0E00 on, most of which belong to such scripts or are symbols.
+// countWords counts the places where a word or a part of one begins. In scripts without spaces each
+// character is a word, and so is each symbol. For speed, every character from U+0E00 on counts as
+// one, because most of them belong to such scripts or are symbols.
 func countWords(text string) (n int) {
 	const none, lower, upper, digit = 0, 1, 2, 3
 	before := none

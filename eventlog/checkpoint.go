@@ -14,8 +14,8 @@ type Checkpoint struct {
 	Offset           int64 // offset of the next record of the partition
 
 	// Contents states which products the shard has at Position, according to its
-	// events. A search index on a local disk stores it, and so finds out at the next
-	// start whether it holds all that it should. Views do not store it.
+	// events. A search index on a local disk stores it, to check at the next start
+	// that it holds all these products. Views do not store it.
 	Contents Contents
 }
 

@@ -37,7 +37,7 @@ type RecordID struct {
 // Known reports whether the record is known.
 func (r RecordID) Known() bool { return r.Digest != [16]byte{} }
 
-// Delivery tells how records came to this process, for their traces.
+// Delivery describes how records reached this process, for their traces.
 type Delivery struct {
 	Topic     string // full name of the topic
 	Partition int32

@@ -39,7 +39,8 @@ type eventFollower struct {
 	complete chan struct{}   // closed while the events of all shards are followed
 }
 
-// headReader tells where the events of a shard end. journal.Journal is one.
+// headReader returns where the events of a shard end. journal.Journal is a
+// headReader.
 type headReader interface {
 	Next(ctx context.Context, shard int32) (int64, error)
 }

@@ -100,8 +100,8 @@ type Dependencies struct {
 	Logger  *slog.Logger
 	Now     func() time.Time
 	Metrics prometheus.Registerer
-	// Room returns an error while a disk has no room for further commands. nil means
-	// that there always is.
+	// Room returns an error while a disk has no room for further commands. nil
+	// means that there is always room.
 	Room   func(context.Context) error
 	Memory *memory.Budget // nil means that each share has its limit and no metrics
 }

@@ -81,8 +81,8 @@ func (r *lineReader) start(gzipped bool) error {
 	return nil
 }
 
-// stop ends the reading. A client that is sending meets no closed connection: what it
-// sends next is drained with the rest of the body.
+// stop ends the reading. The connection of a client that is still sending stays open: the rest of
+// the body is drained.
 func (r *lineReader) stop() {
 	r.cancel()
 	r.body.setDeadline(time.Now().Add(stopTimeout))

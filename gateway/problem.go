@@ -90,8 +90,8 @@ func newProblem(err error) *problemError {
 	return problem(rpc.CodeOf(err), "", rpc.Fields(err)...)
 }
 
-// advice returns the error model's advice for a request of the method. Only a
-// write is told whether anything has changed.
+// advice returns the error model's advice for a request of the method. Only the
+// advice for a write says whether anything has changed.
 func advice(code catalog.Code, method string) string {
 	if method == http.MethodGet || method == http.MethodHead {
 		return code.Kind().ReadAdvice
@@ -122,9 +122,9 @@ func (g *Gateway) writeProblem(c *echo.Context, err error) {
 	writeJSON(c, p.Status, "application/problem+json", p.Problem)
 }
 
-// logFailure logs a request that failed and was not its client's fault: each internal
-// error, and one line a second for each other code, since clients can cause many. A read
-// that waits for a position that does not exist is its client's fault more often than not.
+// logFailure logs a request that failed and was not its client's fault: each internal error, and
+// one line a second for each other code, since clients can cause many. A read that waits for a
+// position that does not exist is usually its client's fault.
 func (g *Gateway) logFailure(c *echo.Context, p problemError, err error) {
 	level, skipped := slog.LevelWarn, 0
 	switch code := p.ErrorCode(); code {
@@ -152,8 +152,8 @@ type loggedFailure struct {
 	skipped int // failures since the logged one
 }
 
-// allow reports whether a failure with the code is logged, and how many were not since
-// the last one that was.
+// allow reports whether a failure with the code is logged, and the number of failures since the
+// last logged one.
 func (f *failureLog) allow(code catalog.Code, now time.Time) (log bool, skipped int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -193,9 +193,9 @@ func writeJSONBody(c *echo.Context, status int, contentType string, body []byte)
 	writeBody(c, body)
 }
 
-// writeBody writes the body of a response in parts, each of which the client must take
-// within chunkTimeout: a client that takes nothing cannot make the gateway keep its
-// response. An error means that the client has disconnected, and is ignored.
+// writeBody writes the body of a response in parts, each of which the client must take within
+// chunkTimeout, so that a client that reads nothing cannot make the gateway keep its response. An
+// error means that the client has disconnected, and is ignored.
 func writeBody(c *echo.Context, body []byte) {
 	w := c.Response()
 	for len(body) > writeChunk {

@@ -43,7 +43,7 @@ func (v *viewClient) poll(ctx context.Context) error {
 	return err
 }
 
-// probe reads the checkpoints, to find out whether the view responds.
+// probe reads the checkpoints to check whether the view responds.
 func (v *viewClient) probe(ctx context.Context) error {
 	_, err := v.view.Checkpoints(ctx)
 	return err

@@ -89,7 +89,7 @@ async function load(more = false) {
   }
 }
 
-// hints says how the text of the search was understood, when it was not found as it stands.
+// hints shows how the text of the search was understood, when no product matches it as it is.
 function hints(body) {
   const all = [];
   if (body.didYouMean) all.push("Did you mean ", offer(body.didYouMean), "? ");

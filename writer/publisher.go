@@ -12,8 +12,8 @@ import (
 	"catalog/internal/failpoint"
 )
 
-// published is how far a shard is published for certain: all events up to seq
-// and all dead letters up to deadLetter are in their topics.
+// published is the state of a shard that is published for certain: all events
+// up to seq and all dead letters up to deadLetter are in their topics.
 type published struct{ seq, deadLetter int64 }
 
 // publisher tracks the publishes of one owned shard. The callbacks of the log

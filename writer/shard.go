@@ -112,10 +112,9 @@ func (w *Writer) checkTopics(ctx context.Context, number int32) error {
 		catalog.ErrInconsistent, name, number, state.Offset, state.NextSeq-1)
 }
 
-// Handle settles the commands and starts to publish their events. It does not wait
-// for a publish, so that the next commands are settled meanwhile. Large products
-// make it take several transactions; after an error it continues behind those that
-// are committed.
+// Handle settles the commands and starts to publish their events. It does not wait for a publish,
+// so that the next commands are settled meanwhile. Large products make it take several
+// transactions; after an error it continues after those that are committed.
 func (w *Writer) Handle(ctx context.Context, r eventlog.Records[catalog.Command]) (err error) {
 	ctx, batch := telemetry.StartCommands(ctx, r)
 	defer func() { batch.End(err) }()
@@ -230,10 +229,9 @@ func (w *Writer) commit(ctx context.Context, g eventlog.Group) ([]eventlog.Settl
 // errNotCommitted marks the error of a transaction that was certainly not committed.
 var errNotCommitted = errors.New("not committed")
 
-// outcome returns what was settled of the batch by a transaction that ended with err.
-// When that is unknown, also because the transaction took longer than timeout, it
-// reads the state of the shard, which tells whether and how far the batch was
-// committed.
+// outcome returns what was settled of the batch by a transaction that ended with err. When that is
+// unknown, also because the transaction took longer than timeout, it reads the state of the shard,
+// which shows whether and how far the batch was committed.
 func (w *Writer) outcome(ctx context.Context, b eventlog.Batch, settled eventlog.Settled, err error, timeout time.Duration) (eventlog.Settled, error) {
 	if err == nil {
 		return settled, settled.Err
@@ -313,8 +311,8 @@ func (c *storedStates) get(ctx context.Context, store Store, number int32, since
 	return c.states[number], true
 }
 
-// Progress returns a number that grows with each page that Begin publishes and each
-// transaction of Handle, so that a long call is not taken for one that hangs.
+// Progress returns a number that grows with each page that Begin publishes and each transaction of
+// Handle, so that a long call does not count as one that hangs.
 func (w *Writer) Progress(number int32) int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()

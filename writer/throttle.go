@@ -16,7 +16,7 @@ import (
 
 const (
 	// throttleInterval is the time between two measurements of the view's delay.
-	// Readers commit their offsets twice as rarely, so a view that keeps up seems to
+	// Readers commit their offsets half as often, so a view that keeps up seems to
 	// be up to 750 ms behind.
 	throttleInterval = 250 * time.Millisecond
 
@@ -84,13 +84,14 @@ type throttle struct {
 	viewRate float64              // events per second that the view applies
 }
 
-// viewMark is what this writer had published at a time.
+// viewMark is a time and what this writer had published by then.
 type viewMark struct {
 	at        time.Time
 	published []int64 // end offsets, by shard
 }
 
-// shardMoved is the offset that the view has applied of a shard, and since when.
+// shardMoved is the offset that the view has applied of a shard, and the time
+// since when.
 type shardMoved struct {
 	applied int64
 	at      time.Time

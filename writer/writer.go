@@ -54,14 +54,13 @@ type Store interface {
 	State(ctx context.Context, shard int32) (eventlog.ShardState, error)
 
 	// Settle runs one transaction for the batches of the group. It stores the events of
-	// eventlog.Settle, the products of eventlog.LastVersions, and the dead letters, and
-	// moves each shard to the offset and the seq behind them. It returns what it has
-	// settled of each batch: all of it, or a part when products or events reach
-	// eventlog.MaxBatchBytes. It leaves out a batch whose shard is not at its Epoch, From
-	// and NextSeq, or is stopped, with ErrFenced, and one that has to wait or for which
-	// no bytes are left with eventlog.ErrLeftOut, which a batch that is alone never
-	// gets. The other batches are settled. After an error the transaction may or may
-	// not be committed; State tells which.
+	// eventlog.Settle, the products of eventlog.LastVersions, and the dead letters, and moves each
+	// shard to the offset and the seq after them. It returns what it has settled of each batch: all
+	// of it, or a part when products or events reach eventlog.MaxBatchBytes. It leaves out a batch
+	// whose shard is not at its Epoch, From and NextSeq, or is stopped, with ErrFenced, and one
+	// that has to wait or for which no bytes are left with eventlog.ErrLeftOut, which a batch that
+	// is alone never gets. The other batches are settled. After an error the transaction may or may
+	// not be committed; State returns the stored state.
 	Settle(ctx context.Context, g eventlog.Group, now time.Time) ([]eventlog.Settled, error)
 
 	// Journal returns the events of the shard with from ≤ seq ≤ to, in order: a page
@@ -80,9 +79,9 @@ type Store interface {
 	// order, at most limit of them.
 	DeadLetters(ctx context.Context, shard int32, from int64, limit int) ([]eventlog.DeadLetter, error)
 
-	// ListDeadLetters returns dead letters without key, value and headers,
-	// newest first, at most limit of them. A nil shard means all shards. The list
-	// starts behind the position after; the zero Position starts at the newest.
+	// ListDeadLetters returns dead letters without key, value and headers, newest
+	// first, at most limit of them. A nil shard means all shards. The list starts
+	// after the position after; the zero Position starts at the newest.
 	ListDeadLetters(ctx context.Context, shard *int32, after catalog.Position, limit int) ([]eventlog.DeadLetter, error)
 
 	// Receipt returns the event of the command, or ErrNotFound.

@@ -270,7 +270,7 @@ func (i *importResult) refuse(r refusedRow, written bool) {
 	}
 }
 
-// note lists what of a row was left out or changed.
+// note lists the parts of a row that were left out or changed.
 func (i *importResult) note(row productfile.Row) {
 	for _, n := range row.Notes {
 		switch i.noted++; {
@@ -347,7 +347,7 @@ type importBatch struct {
 	rows   []productfile.Row
 }
 
-// sendAll sends the rows of the file behind those that are settled.
+// sendAll sends the rows of the file that are not settled yet.
 func (i *importResult) sendAll(ctx context.Context, c *client.Client, file *productfile.File, state *checkpoint, bar *progress) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

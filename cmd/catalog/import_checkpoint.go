@@ -27,9 +27,9 @@ func (c *importCounts) add(d importCounts) {
 	c.Refused += d.Refused
 }
 
-// importState is the content of a checkpoint file: the rows up to number Row are settled,
-// with these counts. Key is that of the import, for [batchKey]. Size and Modified are those of
-// the imported file. Rejects is the size that the file of refused rows then has; 0 means none.
+// importState is the content of a checkpoint file: the rows up to number Row are settled, with
+// these counts. Key is the key of the import, for [batchKey]. Size and Modified describe the
+// imported file. Rejects is the size of the file of refused rows at that point; 0 means none.
 type importState struct {
 	Key      uuid.UUID
 	Size     int64
@@ -63,8 +63,8 @@ type refusedRow struct {
 	reason string
 }
 
-// checkpoint keeps the state of an import in a file, so that it can resume behind the rows
-// that are settled. Requests end in any order; the state has only rows without a gap.
+// checkpoint keeps the state of an import in a file, so that the import can resume after the rows
+// that are settled. Requests end in any order; the state covers only rows without a gap.
 type checkpoint struct {
 	name    string                     // name of the file; "" for none
 	refuse  func(refusedRow)           // called for the refused rows of the state, in order
@@ -103,8 +103,8 @@ func openCheckpoint(name, imported string) (*checkpoint, error) {
 	return c, nil
 }
 
-// done notes that the batch with a number is settled, and saves the state: what is sent
-// again after a kill is at most the requests that are in flight.
+// done notes that the batch with a number is settled, and saves the state. After a kill, only the
+// requests that were in flight are sent again.
 func (c *checkpoint) done(batch int, settled importedBatch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -84,17 +84,17 @@ func (n normalizer) shard(ctx context.Context, shard int32, only []catalog.ID, a
 	return changed, err
 }
 
-// fileStore is a store in a file that no other process writes to. It keeps the form in
-// which its texts are.
+// fileStore is a store in a file that no other process writes to. It also stores the version of the
+// form of its texts.
 type fileStore interface {
 	State(ctx context.Context, shard int32) (eventlog.ShardState, error)
 	TextForm(ctx context.Context) (int, error)
 	SetTextForm(ctx context.Context, form int) error
 }
 
-// once is run for n.store in a file, and does nothing when a call has come to its end
-// before. ends are the offsets of the next commands, by shard: a process of an earlier
-// version may have left commands in the log, which a writer has to settle first.
+// once calls run for a store in a file, unless an earlier call has completed. ends are the offsets
+// of the next commands, by shard: a process of an earlier version may have left commands in the
+// log, which a writer has to settle first.
 func (n normalizer) once(ctx context.Context, file fileStore, ends []int64) (changed int, err error) {
 	form, err := file.TextForm(ctx)
 	if err != nil || form >= wire.TextForm {

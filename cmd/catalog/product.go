@@ -94,7 +94,8 @@ func (p *productCall) flags(fs *flag.FlagSet) {
 	fs.Int64Var(&p.ifVersion, "if-version", 0, "write only if the product is at this `version`")
 }
 
-// id returns the id of the product in the arguments, which is given by id or SKU.
+// id returns the id of the product in the arguments, which name it by id or
+// SKU.
 func (p *productCall) id(ctx context.Context) (catalog.ID, error) {
 	if len(p.args) != 1 {
 		return catalog.ID{}, wrongUsage("give one product, by its id or its SKU")
@@ -242,7 +243,7 @@ func voidPrice(ctx context.Context, p *productCall) error {
 	return p.print(w.Product)
 }
 
-// timeFormat is that of times in lists, in UTC with milliseconds.
+// timeFormat is the format of times in lists, in UTC with milliseconds.
 const timeFormat = "2006-01-02 15:04:05.000"
 
 // watchProducts prints changes until it is interrupted.

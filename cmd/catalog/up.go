@@ -21,8 +21,9 @@ import (
 	"catalog/writer"
 )
 
-// spareThreads is how many threads run Go at once beyond the number of CPUs. More of them cost
-// more throughput than they save of the time that short requests wait (ADR 82).
+// spareThreads is the number of threads that run Go code in addition to one for each CPU. More
+// threads would cost more throughput than the waiting time of short requests that they save (ADR
+// 82).
 const spareThreads = 2
 
 // upCfg holds the settings of catalog up.

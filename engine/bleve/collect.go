@@ -220,7 +220,7 @@ func (c *collector) offer(ctx context.Context, s segmentSnapshot, key []byte, gr
 	return true, nil
 }
 
-// minRankedGroup is the size of a group of products with equal keys from which on firstByID is used. In
+// minRankedGroup is the smallest group of products with equal keys for which firstByID is used. In
 // a smaller one, comparing the ids themselves is as fast.
 const minRankedGroup = 200
 

@@ -17,9 +17,9 @@ const (
 	maxCorrections    = 100 // similar terms that are compared, in each field
 )
 
-// didYouMean returns a text that finds something, similar to the text of req, no product of which has
-// all words, or "" when there is none. It corrects words that no product has, with more edits than a
-// search allows.
+// didYouMean returns a text that is similar to the text of req and matches products, or "" when
+// there is none. No product has all words of req. It corrects words that no product has, with more
+// edits than a search allows.
 func (x *Index) didYouMean(ctx context.Context, r *scorch.IndexSnapshot, req textsearch.Request) (string, error) {
 	if len(req.Plan.Words) > maxCorrectedText {
 		return "", nil

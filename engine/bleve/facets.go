@@ -106,7 +106,8 @@ func (f *facetCounter) mostFrequent() (best []catalog.FacetValue, err error) {
 	}
 }
 
-// nextTerm returns the next term of all segments and how many products have it; 0 behind the last term.
+// nextTerm returns the next term of all segments and the number of products that have it; 0 after
+// the last term.
 func (f *facetCounter) nextTerm() (term string, n int64, err error) {
 	var lowest *segmentCounts
 	for _, s := range f.segments {

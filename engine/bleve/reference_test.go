@@ -19,8 +19,8 @@ import (
 	"catalog/internal/textsearch"
 )
 
-// reference is a slow index: it compares a query with the terms of each product in turn. It says
-// which products an index has to return, in which order and with which counts.
+// reference is a slow index: it compares a query with the terms of each product in turn. It
+// determines which products an index has to return, in which order and with which counts.
 type reference []referenceProduct
 
 type referenceProduct struct {

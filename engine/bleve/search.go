@@ -11,9 +11,9 @@ import (
 	"catalog/internal/textsearch"
 )
 
-// maxTerms is how many terms of the index the words of a text may stand for together. Usual texts
-// need some hundred. The limit bounds the cost of a text whose words are prefixes of, or similar to,
-// very many others.
+// maxTerms is the largest number of terms of the index that the words of a text may stand for
+// together. Usual texts need a few hundred. The limit bounds the cost of a text whose words are
+// prefixes of, or similar to, very many others.
 const maxTerms termBudget = 4_000
 
 // Search returns a page of the products that match q, or a *catalog.Refusal. Text without a letter
@@ -86,7 +86,7 @@ func (f finder) Count(ctx context.Context, req textsearch.Request) ([]int64, err
 	return counts, nil
 }
 
-// find returns the page of req from one snapshot. With maxCandidates > 0 it ranks only so many
+// find returns the page of req from one snapshot. With maxCandidates > 0 it ranks only that many
 // products of each segment, those with the best clauses; 0 ranks all.
 func (x *Index) find(ctx context.Context, r *scorch.IndexSnapshot, req textsearch.Request, p queryPlan, maxCandidates int) (catalog.Page, error) {
 	c := newCollector(req, x)

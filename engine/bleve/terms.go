@@ -20,8 +20,8 @@ func (b *termBudget) take(terms []string) []string {
 	return terms
 }
 
-// lookUp returns the terms of a field from from up to and excluding to that the automaton accepts, in
-// order and at most limit. Nil is no bound, and no condition.
+// lookUp returns the terms of a field in the range [from, to) that the automaton accepts, in order
+// and at most limit. A nil from or to means no bound, a nil automaton accepts every term.
 func lookUp(r *scorch.IndexSnapshot, field string, limit int, a segment.Automaton, from, to []byte) (all []string, _ error) {
 	for _, seg := range r.Segments() {
 		dict, err := seg.Segment().Dictionary(field)
@@ -53,8 +53,8 @@ func withPrefix(r *scorch.IndexSnapshot, field, prefix string, limit int) ([]str
 // endOfPrefix returns a bound that is above all terms with the prefix: UTF-8 contains no byte 0xff.
 func endOfPrefix(prefix string) []byte { return []byte(prefix + "\xff") }
 
-// termsBetween iterates over the terms of a dictionary from from up to and excluding to that the
-// automaton accepts. Nil is no bound, and no condition.
+// termsBetween iterates over the terms of a dictionary in the range [from, to) that the automaton
+// accepts. A nil from or to means no bound, a nil automaton accepts every term.
 func termsBetween(dict segment.TermDictionary, a segment.Automaton, from, to []byte) segment.DictionaryIterator {
 	if d, ok := dict.(interface {
 		AutomatonIteratorOmitCount(a segment.Automaton, from, to []byte) segment.DictionaryIterator
@@ -81,7 +81,7 @@ type similarTerm struct {
 	edits int
 }
 
-// within returns the terms of a field that are at most edits edits away.
+// within returns the terms of a field within that many edits.
 func (s *similarTerms) within(r *scorch.IndexSnapshot, field string, edits int) (all []string, _ error) {
 	similar, ok := s.byField[field]
 	if !ok {

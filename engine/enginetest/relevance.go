@@ -33,16 +33,16 @@ type question struct {
 	Mode     string   `json:"mode"`
 }
 
-// questionLimit is how many products a question looks at.
+// questionLimit is the number of results that a question compares.
 const questionLimit = 50
 
-// minExternalShare is the part of the questions of other files that must be right.
+// minExternalShare is the share of the questions of other files that must have the right result.
 const minExternalShare = 0.95
 
-// TestRelevance asks an index what shoppers ask, kind by kind: spellings, units, model numbers, plurals,
-// languages, synonyms and texts with a word too many. All questions of the repository must be right.
-// CATALOG_TEST_SEARCH_CASES names a folder with other files of the same shape, of which 95 % must be
-// right.
+// TestRelevance sends an index the queries of shoppers, by kind: spellings, units, model numbers,
+// plurals, languages, synonyms and texts with a word too many. All questions of the repository must
+// have the right result. CATALOG_TEST_SEARCH_CASES names a folder with other files of the same
+// shape, of which 95 % must have it.
 func TestRelevance(t *testing.T, open func(t *testing.T) reader.Index) {
 	t.Run("questions of the repository", func(t *testing.T) {
 		files, err := fs.Sub(searchFiles, "testdata")

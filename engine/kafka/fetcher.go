@@ -32,8 +32,9 @@ const (
 	// fetchShare is what the buffers of a consumer may hold together.
 	fetchShare = 16 << 20
 
-	// maxBatchSize is the largest size of a producer's batch after decompression. Our
-	// own batches are below 1 MB, so another one is no record of this system.
+	// maxBatchSize is the largest size of a producer's batch after decompression.
+	// Our own batches are below 1 MB, so a larger one is not a record of this
+	// system.
 	maxBatchSize = 16 << 20
 )
 

@@ -13,11 +13,11 @@ import (
 // whose replicas do not respond otherwise delays the other partitions of its broker.
 const slowRound = 100 * time.Millisecond
 
-// rounds sends records in rounds, one at a time to each broker. A record is sent at once
-// if no round is on its way; records that arrive meanwhile go together in the next
-// round. Without rounds, the client has up to five requests on their way, each with the
-// few records that came since the last one. A small request costs the broker and the
-// consumers nearly as much as a large one.
+// rounds sends records in rounds, one at a time to each broker. A record is sent immediately if no
+// round is in flight; records that arrive during a round go together in the next one. Without
+// rounds, the client has up to five requests in flight, each with the few records that arrived
+// since the last one. A small request costs the broker and the consumers nearly as much as a large
+// one.
 type rounds struct {
 	produce func(*kgo.Record, func(*kgo.Record, error))
 	leader  func(partition) int32 // returns the broker, or -1 if it is unknown

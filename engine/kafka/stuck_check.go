@@ -28,7 +28,7 @@ type progressReporter interface {
 // case it waits for a response that never comes.
 var errStuck = errors.New("call aborted: no progress")
 
-// activity is what a worker knows of its progress. The check for stuck shards reads it.
+// activity is the progress of a worker. The check for stuck shards reads it.
 type activity struct {
 	idle     atomic.Bool  // there is no work
 	movedAt  atomic.Int64 // when work began or last advanced, in nanoseconds

@@ -159,9 +159,9 @@ func duplicates(entries []entry, err error) (exist []entry, _ error) {
 	return exist, nil
 }
 
-// send calls command, which sends entries as so many updates, when the limits of
-// memory and of updates allow it. It repeats the command after errors that a
-// repetition can cure: all commands of this package may be repeated.
+// send calls command, which sends the entries as that many updates, once the
+// limits of memory and of updates allow it. It repeats the command after errors
+// that a retry may fix: all commands of this package may be repeated.
 func (v *View) send(ctx context.Context, entries []entry, updates int, command func() error) error {
 	size := int64(0)
 	for _, e := range entries {

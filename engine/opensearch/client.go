@@ -83,7 +83,7 @@ func (e *responseError) Error() string {
 	return fmt.Sprintf("OpenSearch returned %d %s", e.status, e.kind)
 }
 
-// Unwrap returns ErrUnavailable for errors that a retry may cure: overload, or a shard that is not
+// Unwrap returns ErrUnavailable for errors that a retry may fix: overload, or a shard that is not
 // available yet.
 func (e *responseError) Unwrap() error {
 	if e.status >= 500 || e.status == http.StatusTooManyRequests {

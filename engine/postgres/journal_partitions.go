@@ -218,8 +218,8 @@ func (m *migrator) copyRows(ctx context.Context, shard int32) (int64, error) {
 	return n, tx.Commit()
 }
 
-// copyNextRows copies rows of one shard. It names the shard, so that its plan is
-// the same whatever is known about the new table.
+// copyNextRows copies rows of one shard. It names the shard, so that its plan
+// does not depend on the statistics of the new table.
 const copyNextRows = `
 	INSERT INTO journal_new (` + journalColumns + `) SELECT ` + journalColumns + ` FROM journal
 	WHERE shard = $1 AND seq > coalesce((SELECT seq FROM journal_new WHERE shard = $1 ORDER BY seq DESC LIMIT 1), 0)

@@ -169,7 +169,7 @@ func (m *migrator) newProvider() (*goose.Provider, error) {
 			&goose.GoFunc{RunDB: func(ctx context.Context, _ *sql.DB) error { return m.unpartitionJournal(ctx) }})))
 }
 
-// latest returns the version that Migrate leads to.
+// latest returns the version of the tables after Migrate.
 func (m *migrator) latest() int64 {
 	sources := m.provider.ListSources()
 	return sources[len(sources)-1].Version

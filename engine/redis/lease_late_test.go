@@ -11,8 +11,8 @@ import (
 	"catalog"
 )
 
-// late returns a copy of the lease, with which a call is executed that was sent
-// before the calls that follow.
+// late returns a copy of the lease. A call with this copy stands for one that
+// was sent before the calls that follow, and is executed after them.
 func (l *lease) late() *lease {
 	return &lease{
 		owner: l.owner, token: l.token, revision: l.revision, acquire: l.acquire, former: l.former, fillable: true,

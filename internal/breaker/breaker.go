@@ -79,7 +79,7 @@ func (b *Breaker) Allow(probe Probe) bool {
 	return false
 }
 
-// Outcome is what a call says about the health of its target.
+// Outcome is what the result of a call says about the health of its target.
 type Outcome int
 
 // The outcomes of calls.
@@ -121,7 +121,8 @@ func (b *Breaker) startProbe(probe Probe) {
 	}()
 }
 
-// Do runs call, or returns ErrUnavailable at once while the breaker is open.
+// Do runs call, or returns ErrUnavailable immediately while the breaker is
+// open.
 func (b *Breaker) Do(ctx context.Context, probe Probe, call func(context.Context) error) error {
 	if !b.Allow(probe) {
 		return b.unavailable()

@@ -9,10 +9,9 @@ import (
 	"strings"
 )
 
-// Secrets hides the secrets of a command line and its environment in texts that leave
-// the process: errors, log lines and pages of the admin port. Errors of the engines
-// have none; Secrets hides those that the clients of the engines put into theirs.
-// A nil Secrets hides nothing.
+// Secrets hides the secrets of a command line and its environment in texts that leave the process:
+// errors, log lines and pages of the admin port. The errors of the engines contain no secrets;
+// Secrets hides those in the errors of their client libraries. A nil Secrets hides nothing.
 type Secrets struct{ replacer *strings.Replacer }
 
 var (
@@ -21,9 +20,9 @@ var (
 	parameterValue = regexp.MustCompile(parameterName + `('[^']*'|[^&;,\s]+)`)
 )
 
-// minBareSecret is the length from which on a secret is hidden wherever it appears. A
-// shorter one can be a word of the log, such as the name of an engine, so it is hidden
-// only where it looks like a password: between ":" and "@", or after "=".
+// minBareSecret is the length of the shortest secret that is hidden wherever it appears. A shorter
+// one can be a word of the log, such as the name of an engine, so it is hidden only where it looks
+// like a password: between ":" and "@", or after "=".
 const minBareSecret = 12
 
 // FindSecrets finds the secrets in the arguments of a program, and in the variables

@@ -92,8 +92,8 @@ func (s *Set) WatchFolder(name, folder string) {
 	s.watch(name, func(context.Context) (space, error) { return folderSpace(folder) })
 }
 
-// WatchBrokers does the same with the disks of the Kafka brokers. As many of them as
-// there are spare replicas may be full.
+// WatchBrokers does the same with the disks of the Kafka brokers. As many disks as there are spare
+// replicas may be full.
 func (s *Set) WatchBrokers(log *kafka.Log) {
 	s.watch("kafka", func(ctx context.Context) (space, error) {
 		disks, err := log.Disks(ctx)

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// shardsQuiet is how long no further shard may come before the line is written.
+// shardsQuiet is the time without a further shard after which the line is
+// written.
 const shardsQuiet = 500 * time.Millisecond
 
 // Shards logs what happens to many shards within a moment, such as the takeover of 64

@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Unknown is the value of a figure that a driver does not tell.
+// Unknown is the value of a figure that a driver does not report.
 const Unknown = -1
 
 // PoolStats are the figures of a pool of connections. Figures may be Unknown.
@@ -18,8 +18,8 @@ type PoolStats struct {
 	Failed          int64 // waits that ended without a connection, ever
 }
 
-// Pool registers the metrics of a pool of connections. name is that of the engine:
-// postgresql, mongodb or redis. stats is called at each scrape and must not wait.
+// Pool registers the metrics of a pool of connections. name is the name of the engine: postgresql,
+// mongodb or redis. stats is called at each scrape and must not wait.
 func Pool(reg prometheus.Registerer, name string, stats func() PoolStats) error {
 	labels := prometheus.Labels{"db_client_connection_pool_name": name}
 	return reg.Register(pool{

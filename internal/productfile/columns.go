@@ -52,8 +52,8 @@ var fieldOfName = func() map[string]string {
 	return of
 }()
 
-// letters returns the letters and digits of the name of a column in lower case, without
-// accents, and without what stands in brackets.
+// letters returns the letters and digits of the name of a column in lower case, without accents and
+// without text in brackets.
 func letters(name string) string {
 	if at := strings.IndexAny(name, "([{"); at > 0 {
 		name = name[:at]
@@ -66,8 +66,8 @@ func letters(name string) string {
 	}, norm.NFKD.String(name)) // NFKD makes accents characters of their own
 }
 
-// likelyField returns the field for which a column probably is by its name, which may end
-// with a currency, such as price_eur; or "".
+// likelyField returns the field that a column probably belongs to by its name, which may end with a
+// currency, such as price_eur; or "".
 func likelyField(name string) string {
 	name = letters(name)
 	field := fieldOfName[name]
@@ -94,8 +94,8 @@ func likelyFields(header []string) []string {
 	return fields
 }
 
-// suggestion returns the flag that probably reads the columns of a header: -preset for the
-// files of a system, or -map, or "" if the names of fields tell them, or nothing does.
+// suggestion returns the flag that probably reads the columns of a header: -preset for the files of
+// a system, or -map. It returns "" if the columns have the names of fields, or nothing fits.
 func suggestion(header []string) string {
 	if len(header) > maxSuggested {
 		return ""

@@ -15,13 +15,13 @@ const (
 	// defaultMaxRow is the size in bytes of the longest row of a file: the longest line
 	// that the server's import accepts.
 	defaultMaxRow = 1 << 20
-	// maxRescanned is the number of bytes that are read again after rows whose quotes do
-	// not match. It ends files of which nothing but such rows can be expected.
+	// maxRescanned is the number of bytes that are read again after rows whose quotes do not match.
+	// The limit ends the reading of files that have nothing but such rows.
 	maxRescanned = 64 << 20
 )
 
-// commonDelimiters are the delimiters of most files. In the only cell of a row, they say
-// that the row has another delimiter than the header.
+// commonDelimiters are the delimiters of most files. In the only cell of a row, they show that the
+// row has another delimiter than the header.
 const commonDelimiters = ",;\t|"
 
 // cell is a cell of a row.

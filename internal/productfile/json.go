@@ -88,7 +88,7 @@ func (r *jsonReader) restOfLine(raw []byte) ([]byte, error) {
 	}
 }
 
-// object returns the object behind a bracket that has been read.
+// object returns the object that begins with a bracket that has been read.
 func (r *jsonReader) object() (raw []byte, line int, rowErr, err error) {
 	raw, line = []byte{'{'}, r.line+1
 	for depth, inString := 1, false; depth > 0; {
@@ -183,7 +183,7 @@ func (e *entriesOf) next() (Row, jsonRecord) {
 	return e.row, o
 }
 
-// notJSON returns the error of the server's rules for the text of an object, said of a row.
+// notJSON returns the error of the server's rules for the text of an object, worded for a row.
 func notJSON(err error) error {
 	var refusal *catalog.Refusal
 	if !errors.As(err, &refusal) || len(refusal.Fields) != 1 || refusal.Fields[0].Field != "row" {

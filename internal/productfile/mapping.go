@@ -184,8 +184,8 @@ type Column struct {
 	// NameFrom is the column with the name of the attribute, for attributes.
 	NameFrom string `yaml:"nameFrom"`
 
-	// Pair is between name and value of an attribute in an entry. Without it, = is. What
-	// stands behind a second one is left out.
+	// Pair is between name and value of an attribute in an entry. Without it, = is. Text after a
+	// second one is left out.
 	Pair string `yaml:"pair"`
 
 	// Except are the names of attributes that are not read.
@@ -201,7 +201,7 @@ type Column struct {
 	Invalid string `yaml:"invalid"`
 }
 
-// Key is a column whose cell, behind a prefix, is the name of its row in the column Parent.
+// Key is a column whose cell, after a prefix, is the name of its row in the column Parent.
 type Key struct {
 	From   string `yaml:"from"`
 	Prefix string `yaml:"prefix"`
@@ -354,8 +354,8 @@ func ParseMap(s string) ([]Column, error) {
 	return columns, nil
 }
 
-// cutQuoted returns the text before the closing quote, in which "" is a quote, and what
-// is behind the comma after it.
+// cutQuoted returns the text before the closing quote, in which "" is a quote, and the text after
+// the comma that follows it.
 func cutQuoted(s string) (text, rest string, ok bool) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

@@ -9,7 +9,8 @@ import (
 // rows above its variants, and a description has some KiB.
 const maxParentBytes = 256 << 10
 
-// parentRow is what the rows that name it as their parent take of a row.
+// parentRow is the part of a row that the rows that name it as their parent
+// need.
 type parentRow struct {
 	keys    []string
 	inherit []cell // cells of the columns of Mapping.Inherit
@@ -24,8 +25,8 @@ type parentRows struct {
 	size  int
 }
 
-// keepParent keeps what the children of a row that is skipped take of it. The oldest rows
-// are dropped above maxParentBytes.
+// keepParent keeps the part of a skipped row that its children need. The oldest rows are dropped
+// above maxParentBytes.
 func (r *Reader) keepParent(cellOf func(column string) (cell, bool)) {
 	m, p := &r.format.Mapping, &r.rows.parents
 	row := &parentRow{}

@@ -8,7 +8,7 @@ import (
 	"catalog/internal/productfile"
 )
 
-// presetFiles are files of the shape that each system writes, and the rows that they give.
+// presetFiles are files of the shape that each system writes, and the rows that are read from them.
 var presetFiles = map[string][]presetFile{
 	"shopify": {{"EUR", `Handle,Title,Body (HTML),Vendor,Product Category,Type,Tags,Published,Option1 Name,Option1 Value,Option2 Name,Option2 Value,Variant SKU,Variant Price,Variant Barcode,Image Src,Status
 wool-hat,Wool hat,"<p>Merino</p>",Knit & Co,Apparel & Accessories > Clothing Accessories > Hats,Hats,"winter, new",true,Size,S,Colour,Grey,WH-S,19.90,'4006381333931,https://shop.example/1.jpg,active

@@ -131,8 +131,8 @@ func ParseDelimiter(s string) (rune, error) {
 	return r, nil
 }
 
-// KindOf returns the kind of a file by a name of the kind or, if that is empty, by the
-// extension of the file's name. It returns "" when neither says it.
+// KindOf returns the kind of a file by a name of the kind or, if that is empty, by the extension of
+// the file's name. It returns "" when neither determines it.
 func KindOf(kind, name string) (string, error) {
 	switch kind {
 	case "csv", "tsv":
@@ -186,10 +186,10 @@ type Row struct {
 	// Err is the reason why the row cannot be sent, or nil. With an error, Key and JSON
 	// are not set.
 	Err error
-	// Skipped names what the row is when it is not a product, such as "blank rows".
+	// Skipped names the kind of a row that is not a product, such as "blank rows".
 	// Key and JSON are then not set.
 	Skipped string
-	// Notes say what of the row was left out or changed.
+	// Notes list the parts of the row that were left out or changed.
 	Notes []string
 	// Raw is the row as it stands in the file, in UTF-8, without its line end.
 	Raw []byte

@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// sampleSize is how much of a file is looked at to recognise its form. It is more than
+	// sampleSize is the size of the part of a file by which its form is recognised. It is more than
 	// the first rows of any feed.
 	sampleSize = 256 << 10
 	// titleRows is the number of rows in which the header is looked for.
 	titleRows = 20
 )
 
-// Recognised describes the form of a file, for people.
+// Recognised describes the form of a file in words for a user.
 type Recognised struct {
 	Kind      string
 	encoding  string
@@ -150,8 +150,8 @@ func recogniseKind(start []byte) string {
 	return CSV
 }
 
-// otherKinds are the first characters of files that are neither CSV nor JSON, and what such
-// a file is. Letters are in lower case.
+// otherKinds are the first characters of files that are neither CSV nor JSON, and the names of
+// their kinds. Letters are in lower case.
 var otherKinds = []struct{ mark, what string }{
 	{"pk\x03\x04", "a ZIP file or a workbook; unpack it, or save the workbook as CSV"},
 	{"\x1F\x8B", "compressed with gzip; unpack it, or send it with Content-Encoding: gzip"},
@@ -421,7 +421,7 @@ func recogniseLineEnds(sample []byte) string {
 	return "lf"
 }
 
-// cutSep returns the delimiter of a first line such as "sep=;", and the text behind it.
+// cutSep returns the delimiter of a first line such as "sep=;", and the text after that line.
 func cutSep(sample []byte) (delimiter rune, rest []byte, ok bool) {
 	if len(sample) < 5 || !strings.EqualFold(string(sample[:4]), "sep=") {
 		return 0, sample, false

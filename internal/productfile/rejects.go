@@ -17,8 +17,8 @@ type RejectsWriter struct {
 	from *Reader
 }
 
-// OpenRejects opens a file for refused rows of source. It creates the file, or continues
-// one behind its first size bytes if that is not 0.
+// OpenRejects opens a file for refused rows of source. It creates the file, or continues it after
+// its first size bytes if size is not 0.
 func OpenRejects(name string, source Source, format Format, size int64) (*RejectsWriter, error) {
 	in, err := source()
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 	continuationRows = "rows of variants and images"
 )
 
-// rowContext is what a row needs of those before it.
+// rowContext is the part of the rows before it that a row needs.
 type rowContext struct {
 	tidy     bool
 	lastSKU  string
@@ -80,7 +80,7 @@ func (r *Reader) csvRow(row *Row, cells []cell) {
 // databaseNull stands for an empty cell in the files of MySQL and PostgreSQL.
 const databaseNull = `\N`
 
-// withoutNull returns a cell that is empty if its text stands for that.
+// withoutNull returns an empty cell if the text of the cell stands for one.
 func (r *Reader) withoutNull(c cell) cell {
 	if c.text == databaseNull && !c.quoted || slices.ContainsFunc(r.format.Nulls, func(n string) bool { return strings.EqualFold(n, oneLine(c.text)) }) {
 		return cell{}
@@ -88,7 +88,7 @@ func (r *Reader) withoutNull(c cell) cell {
 	return c
 }
 
-// append appends a text after a hyphen, unless one of both is empty.
+// append appends a text after a hyphen, unless one of the two texts is empty.
 func (c *cell) append(text string) {
 	if text = oneLine(text); text != "" && c.text != "" {
 		c.text += "-" + text
@@ -407,7 +407,7 @@ func (b *rowBuilder) continuation() string {
 	return ""
 }
 
-// explain adds to an error of the server's rules what in the file may be its cause.
+// explain adds to an error of the server's rules the part of the file that may be its cause.
 func (b *rowBuilder) explain(err error) error {
 	if b.firstText("sku") == "" && b.firstText(idColumn) == "" {
 		return fmt.Errorf("%w; the row has a blank cell in the column for it", err)

@@ -35,7 +35,7 @@ func SourceOf(f *os.File) (source Source, name string, err error) {
 	return func() (io.ReadCloser, error) { return io.NopCloser(fromStart(f)), nil }, name, nil
 }
 
-// gzipReader says of which file an error is.
+// gzipReader adds the name of the file to errors.
 type gzipReader struct{ *gzip.Reader }
 
 func unpack(in io.Reader) (io.ReadCloser, error) {
@@ -61,7 +61,8 @@ func damaged(err error) error {
 	return fmt.Errorf("the gzip file is damaged or cut off: %w", err)
 }
 
-// fromStart returns a reader of f from its start, whatever else reads f.
+// fromStart returns a reader of f from its start, independent of other readers
+// of f.
 func fromStart(f *os.File) io.Reader { return io.NewSectionReader(f, 0, 1<<62) }
 
 // onlyFile returns the file in a ZIP file of one file.

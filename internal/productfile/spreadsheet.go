@@ -85,8 +85,8 @@ func validGTIN(s string) bool {
 	return patch.Validate() == nil
 }
 
-// gtin returns a GTIN without the blanks and hyphens between its digits. It sets leftOut if
-// the GTIN is not valid and the policy says that such a one is left out.
+// gtin returns a GTIN without the blanks and hyphens between its digits. It sets leftOut if the
+// GTIN is not valid and the policy leaves out such GTINs.
 func (b *rowBuilder) gtin(s source, text string, leftOut *bool) string {
 	if !b.rows.tidy || text == "" {
 		return text

@@ -68,9 +68,9 @@ func joinList(entries []string) string {
 	return strings.Join(escaped, listSeparator)
 }
 
-// emptyValue is written as an empty pair of quotes, which tells an attribute without a
-// text from no attribute, as NULL and an empty text in PostgreSQL's CSV files. No valid
-// product has this text.
+// emptyValue is written as an empty pair of quotes, which tells an attribute with an empty value
+// from a missing attribute, as NULL and an empty text in PostgreSQL's CSV files. No valid product
+// has this text.
 const emptyValue = "\x00"
 
 // writeCells writes a line of a CSV file (RFC 4180, with line feeds).

@@ -239,8 +239,8 @@ func TestBalancer_noServer(t *testing.T) {
 	}
 }
 
-// unavailableServer starts a server that fails every call with UNAVAILABLE, except
-// health checks, and does not tell the client to stop retrying.
+// unavailableServer starts a server that fails every call with UNAVAILABLE, except health checks,
+// and does not ask the client to stop retrying.
 func unavailableServer(t *testing.T) (address string, calls *atomic.Int64) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/text/width"
 )
 
-// Key returns the form that all spellings of a value have in common. They may differ in
-// case, in the width and the Unicode form of characters, in characters that one does not see,
-// and in blanks between words and around slashes. Accents make a difference.
+// Key returns the form that all spellings of a value have in common. They may differ in case, in
+// the width and the Unicode form of characters, in invisible characters, and in blanks between
+// words and around slashes. Accents make a difference.
 func Key(value string) string {
 	key := value
 	if strings.ContainsFunc(value, func(r rune) bool { return r >= utf8.RuneSelf }) {

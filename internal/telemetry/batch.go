@@ -42,7 +42,7 @@ type batchTrace struct {
 	command catalog.ID      // command of the record; zero if the trace has several
 }
 
-// batchRecord is a record in terms of its trace.
+// batchRecord is the part of a record that its trace needs.
 type batchRecord struct {
 	traceparent      string
 	acceptedAt       time.Time // time of acceptance by the gateway

@@ -96,7 +96,7 @@ func attributeTerm(name, value string) string {
 	return name + separator + facetTerm(key, value)
 }
 
-// attributePrefix returns the prefix of the terms of an attribute, however its value is written.
+// attributePrefix returns the prefix of the terms of an attribute, for all spellings of its value.
 func attributePrefix(name, value string) string {
 	key := spelling.Key(value)
 	if len(key) > maxAttributeKey {

@@ -304,7 +304,7 @@ func attributeTerms(p *tokenizedProduct) (all []string) {
 	return all
 }
 
-// PriceDigits is the length of a PriceKey: 15 digits before the decimal point and 9 behind it.
+// PriceDigits is the length of a PriceKey: 15 digits before the decimal point and 9 after it.
 const PriceDigits = 24
 
 // PriceKey returns d as text of fixed width that sorts exactly as the amounts do.

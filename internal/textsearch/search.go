@@ -135,7 +135,8 @@ func (p Plan) unmatched(products []catalog.Product) (all []string) {
 	return all
 }
 
-// maxCorrected is how many products corrections looks at.
+// maxCorrected is the number of products in which corrections looks for the
+// corrected words.
 const maxCorrected = 10
 
 // corrections returns the misspelt words of p, and the words of the products that they stand for.

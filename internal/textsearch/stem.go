@@ -7,7 +7,7 @@ import (
 	"github.com/blevesearch/bleve/v2/analysis/lang/en"
 )
 
-// irregularStems maps what remains of an irregular plural without its ending to the singular.
+// irregularStems maps an irregular plural without its ending to the singular.
 var irregularStems = map[string]string{
 	"feet": "foot", "teeth": "tooth", "geese": "goose", "mice": "mouse", "dormice": "dormouse", "men": "man", "women": "woman",
 	"gentlemen": "gentleman", "salesmen": "salesman", "firemen": "fireman", "policemen": "policeman", "workmen": "workman",
@@ -25,7 +25,7 @@ var irregularEndings = []struct{ plural, singular string }{
 	{"children", "child"}, {"forefeet", "forefoot"}, {"eaux", "eau"},
 }
 
-// arabicArticles are the Arabic article and its forms behind a preposition.
+// arabicArticles are the Arabic article and its forms after a preposition.
 var arabicArticles = []string{"وال", "بال", "كال", "فال", "ال", "لل"}
 
 // minArabicStem is how many bytes of an Arabic word must remain without its article: three letters.

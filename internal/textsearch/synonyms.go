@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// defaultSynonyms are words that shoppers use for one another. The words of a line, divided by commas,
-// mean the same. Behind =>, words are found for those before it, but not the other way round.
+// defaultSynonyms are words that shoppers use for one another. The words of a line, divided by
+// commas, mean the same. In a line with =>, a search for a word before it also finds the words
+// after it, but not the other way round.
 const defaultSynonyms = `
 tv, television, telly
 inch, zoll

@@ -111,11 +111,11 @@ func wordEnd(text string, i int) int {
 	return end
 }
 
-// maxSignedWord is how many bytes a word has at most that a plus or number sign belongs to.
+// maxSignedWord is the length in bytes of the longest word that a plus or number sign belongs to.
 const maxSignedWord = 3
 
-// isSuffixSign reports whether the signs at i belong to the word that begins at start: its letters are
-// few, and no other word follows at once.
+// isSuffixSign reports whether the signs at i belong to the word that begins at start: the word has
+// few letters, and no other word follows immediately.
 func isSuffixSign(text string, start, i int) bool {
 	if i == start || i-start > maxSignedWord || strings.ContainsFunc(text[start:i], func(r rune) bool { return !unicode.IsLetter(r) }) {
 		return false
@@ -156,11 +156,11 @@ func isTimes(text string, i, end int) bool {
 	return before != "" && after != "" && isASCIIDigit(before[len(before)-1]) && isASCIIDigit(after[0])
 }
 
-// minCamelPart is how many letters each part of a word such as GreenBox has at least.
+// minCamelPart is the number of letters that each part of a word such as GreenBox has at least.
 const minCamelPart = 3
 
-// minElidedPart is how many letters a part beside an apostrophe has at least: chef of chef's, oreal of
-// l'oreal.
+// minElidedPart is the number of letters that a part beside an apostrophe has at least: chef of
+// chef's, oreal of l'oreal.
 const minElidedPart = 3
 
 // fold sets the spellings and parts of w, which is text.

@@ -73,7 +73,7 @@ func normalizeOrKeep(f *catalog.Field, s string) string {
 	return s
 }
 
-// onlyInvisible reports whether a text has no character that one sees, except ASCII's blanks.
+// onlyInvisible reports whether a text has no visible character, except ASCII's blanks.
 func onlyInvisible(s string) bool {
 	return s == "" || !isASCII(s) && strings.TrimSpace(strings.Map(withoutJoiners, s)) == ""
 }

@@ -517,7 +517,7 @@ func (p *parser) place() string {
 	return fmt.Sprintf("%.80s", b.String())
 }
 
-// token returns the next token of the text, or an error that says where it ends to be JSON.
+// token returns the next token of the text, or an error that says where the text stops being JSON.
 func (p *parser) token(want expected) (json.Token, error) {
 	t, err := p.tokens.Token()
 	switch {

@@ -174,7 +174,7 @@ func (r *payloadReader) object(value func(name string) error) error {
 	})
 }
 
-// elements reads what stands between two brackets, separated by commas.
+// elements reads the elements between two brackets, separated by commas.
 func (r *payloadReader) elements(first, last byte, element func() error) error {
 	if err := r.expect(first); err != nil {
 		return err

@@ -18,8 +18,8 @@ const (
 	expectEnd            // end of an object or list
 )
 
-// describeSyntax says for people what is wrong with the JSON text behind offset at, and
-// returns the offset of the character concerned. Go's own messages are about its parser.
+// describeSyntax describes for a user what is wrong with the JSON text after offset at, and returns
+// the offset of the character concerned. Go's own messages are about its parser.
 func describeSyntax(body []byte, at int, want expected) (where int, what string) {
 	at += len(body[at:]) - len(bytes.TrimLeft(body[at:], " \t\r\n"))
 	rest := body[at:]

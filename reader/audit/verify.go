@@ -109,7 +109,8 @@ func hashProduct(p catalog.Product) (productHash, error) {
 	return productHash{binary.BigEndian.Uint64(sum[:]), binary.BigEndian.Uint64(sum[8:])}, nil
 }
 
-// hashAndSize is what a comparison keeps of a product of the journal.
+// hashAndSize is the hash and the size of a product of the journal, for a
+// comparison.
 type hashAndSize struct {
 	hash productHash
 	size int // size in bytes

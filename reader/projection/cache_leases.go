@@ -39,8 +39,8 @@ func (l *cacheLeases) blockFillsBefore(shard int32, offset int64) {
 	l.fillFrom[shard] = offset
 }
 
-// allowFill allows fills of the shard, which is applied up to the offset, unless
-// events of the time before the lease are still missing.
+// allowFill allows fills of the shard, which is applied up to the offset,
+// unless events from before the lease are still missing.
 func (l *cacheLeases) allowFill(ctx context.Context, shard int32, offset int64) {
 	l.mu.Lock()
 	caughtUp := offset >= l.fillFrom[shard]
@@ -60,9 +60,9 @@ func (l *cacheLeases) allowFill(ctx context.Context, shard int32, offset int64) 
 // release gives up the lease of the shard.
 func (l *cacheLeases) release(shard int32) { l.cache.Release(shard) }
 
-// resetCacheAfterSwitch empties the cache of this process's shards whenever
-// another generation of the view becomes the live one, until ctx ends. It looks so often
-// that writes after a quiet moment do not have to read which generations are in use.
+// resetCacheAfterSwitch empties the cache of this process's shards whenever another generation of
+// the view becomes the live one, until ctx ends. It polls often enough that writes after a quiet
+// moment need not read which generations are in use.
 func (p *Projector) resetCacheAfterSwitch(ctx context.Context, view *GenerationalView) {
 	last := int64(-1) // the generation that the cache is filled from
 	for first := true; ; first = false {

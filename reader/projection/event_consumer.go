@@ -165,8 +165,8 @@ func NewEventConsumer(deps EventConsumerDeps) *EventConsumer {
 	return &EventConsumer{deps: deps, applied: map[int32]eventlog.Checkpoint{}, progress: map[int32]int64{}, recent: map[int32]*[recentEvents]recentEvent{}, snapshots: map[int32]*snapshot{}}
 }
 
-// Progress returns a number that grows with each change of the shard that is applied,
-// so that a long Begin is not taken for one that hangs.
+// Progress returns a number that grows with each applied change of the shard, so that a long Begin
+// does not count as one that hangs.
 func (c *EventConsumer) Progress(shard int32) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

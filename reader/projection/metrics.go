@@ -67,7 +67,7 @@ func NewConsumerMetrics(reg prometheus.Registerer, now func() time.Time) *Consum
 	return m
 }
 
-// Settled is what the metrics need of an event.
+// Settled is the part of an event that the metrics need.
 type Settled struct {
 	Accepted time.Time // when a gateway accepted its command
 	At       time.Time // when the writer settled it

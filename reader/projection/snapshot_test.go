@@ -15,9 +15,8 @@ import (
 	"catalog/reader/projection"
 )
 
-// changingJournal is a journal whose products change while a snapshot is read: the
-// snapshot ends later than it says, and each product is as it was at some moment
-// between.
+// changingJournal is a journal whose products change while a snapshot is read: the snapshot ends
+// later than its seq says, and each product is as it was at some moment between.
 type changingJournal struct {
 	readertest.Journal
 	r    *rand.Rand

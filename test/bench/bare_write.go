@@ -14,7 +14,7 @@ import (
 	"catalog/internal/wire"
 )
 
-// bareWrite does what a write cannot do without: it appends a record to the log,
+// bareWrite does the minimum of a write: it appends a record to the log,
 // commits a product and a row of the journal, and appends a second record.
 type bareWrite struct {
 	log   *kgo.Client

@@ -236,8 +236,8 @@ func (b *bench) bulk(ctx context.Context, s *server, e *engines) error {
 	return nil
 }
 
-// noteBulk runs commands and notes their rates. alone is what the store of the view
-// does alone, and goal the share of it that is to be reached.
+// noteBulk runs commands and notes their rates. alone is the rate of the store of the view alone,
+// and goal the share of it that is to be reached.
 func (b *bench) noteBulk(ctx context.Context, kind string, x *bulk, s *server, commands []catalog.Command, alone, goal float64) error {
 	rates, err := x.run(ctx, s, commands)
 	if err != nil {

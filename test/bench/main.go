@@ -110,7 +110,7 @@ func (b *bench) turn() time.Duration { return b.scaled(2 * time.Second) }
 // scaled returns d for the usual amount of work.
 func (b *bench) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) * b.size) }
 
-// number returns n for the usual amount of work, and 10 at least.
+// number returns n for the usual amount of work, and at least 10.
 func (b *bench) number(n int) int { return max(10, int(float64(n)*b.size)) }
 
 // program returns the path of a program of this module.

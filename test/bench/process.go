@@ -38,7 +38,7 @@ func (p process) memory(line string) (float64, error) {
 	return 0, errors.New("no " + line)
 }
 
-// processStat is what /proc/PID/stat has of a process.
+// processStat is the part of /proc/PID/stat that is measured.
 type processStat struct {
 	pid, parent int
 	cpu         time.Duration // CPU time of the process

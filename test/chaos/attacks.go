@@ -28,7 +28,8 @@ import (
 	"catalog/internal/wire"
 )
 
-// attack is what a few clients can do to the memory and the time of the services.
+// attack is a way in which a few clients use the memory and the time of the
+// services.
 type attack struct {
 	name string
 	run  func(context.Context) error

@@ -113,7 +113,7 @@ func between(random *rand.Rand, from, to float64) time.Duration {
 	return time.Duration((from + (to-from)*random.Float64()) * float64(time.Second))
 }
 
-// namedFault is a fault of a link, and for how long it lasts.
+// namedFault is a fault of a link and its duration.
 type namedFault struct {
 	LinkFault
 	kind  string

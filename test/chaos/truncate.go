@@ -20,7 +20,8 @@ import (
 	"catalog/internal/rpc"
 )
 
-// Truncation says what Kafka lost when the ends of the partitions of a topic were cut off.
+// Truncation describes the records that Kafka lost when the ends of the partitions of a topic were
+// cut off.
 type Truncation struct {
 	Topic   string        `json:"topic"`
 	At      time.Time     `json:"at"`      // when Kafka was killed

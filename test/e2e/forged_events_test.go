@@ -15,7 +15,8 @@ import (
 	"catalog/internal/wire"
 )
 
-// TestForgedEvents writes to the events topic what no writer has settled.
+// TestForgedEvents writes events to the events topic that no writer has
+// settled.
 func TestForgedEvents(t *testing.T) {
 	t.Parallel()
 	broker, client := fakeBroker(t)

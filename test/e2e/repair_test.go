@@ -22,7 +22,8 @@ func (s *server) checkShardStops(wrong string, flags ...string) {
 	s.startStopped(wrong, flags...)()
 }
 
-// startStopped is checkShardStops without the stop, which is the result.
+// startStopped starts the server as checkShardStops does, and returns it
+// instead of stopping it.
 func (s *server) startStopped(wrong string, flags ...string) (stop func()) {
 	s.t.Helper()
 	logs, err := os.Create(s.data + ".stuck")

@@ -98,8 +98,8 @@ func check(ctx context.Context, r repository) error {
 	return nil
 }
 
-// mountedSettings returns what the programs say of their settings. A program that is not
-// installed here is named on standard output, so that its absence shows.
+// mountedSettings returns the problems that the programs report in their settings. A program that
+// is not installed here is named on standard output, so that its absence shows.
 func mountedSettings(ctx context.Context, r repository) (problems []string) {
 	for _, c := range [][]string{
 		{"promtool", "check", "config", r.deploy("prometheus/prometheus.yml")},

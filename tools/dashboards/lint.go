@@ -11,7 +11,8 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// file is a dashboard file as Grafana reads it, as far as the rules need it.
+// file is the part of a dashboard file that the rules need, as Grafana reads
+// it.
 type file struct {
 	UID, Title, Description string
 	Tags                    []string

@@ -65,7 +65,7 @@ type query struct {
 	exemplars    bool // draw exemplars, which link to traces
 }
 
-// step is a color from a value on.
+// step is a color and the value from which it applies.
 type step struct {
 	from  float64
 	color string

@@ -40,7 +40,7 @@ func main() {
 	}
 }
 
-// dashboard is what the renderer reads of a dashboard file.
+// dashboard is the part of a dashboard file that the renderer reads.
 type dashboard struct {
 	Title  string
 	Panels []panel

@@ -14,13 +14,12 @@ import (
 // the header of its request; slower connections are closed.
 const adminHeaderTimeout = 5 * time.Second
 
-// enginesCheck is the check of readiness that fails until all engines are opened.
+// enginesCheck is the readiness check that fails until all engines are opened.
 // Then the checks of the engines take its place.
 const enginesCheck = "engines"
 
-// adminPort is the admin port of a process. It is served before the engines are
-// opened, so that a process that waits for an engine is alive and tells why it is not
-// ready.
+// adminPort is the admin port of a process. It is served before the engines are opened, so that a
+// process that waits for an engine is alive and reports why it is not ready.
 type adminPort struct {
 	addr    string
 	handler atomic.Pointer[http.Handler]

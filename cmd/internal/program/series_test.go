@@ -31,9 +31,9 @@ import (
 const (
 	seriesShards = 64
 	maxSeries    = 1500
-	// notEmbedded is more than the series that a service has on real engines and not
-	// here: 8 of a pool, and the calls of PostgreSQL or MongoDB, of which there are at
-	// most 10 operations with an error each, in 14 series.
+	// notEmbedded is an upper limit of the series that a service has on real engines and not here:
+	// 8 of a pool, and the calls of PostgreSQL or MongoDB, of which there are at most 10 operations
+	// with an error each, in 14 series.
 	notEmbedded = 8 + 10*14
 )
 

@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Create creates a schema on the server and returns a URL that selects it, and a
-// function that removes the schema with all tables. The function ignores the end of
-// the context that it gets, so that the context of a test will do.
+// Create creates a schema on the server and returns a URL that selects it, and a function that
+// removes the schema with all tables. The function ignores the end of the context that it gets, so
+// the context of a test can be passed.
 func Create(ctx context.Context, server, name string) (schemaURL string, drop func(context.Context) error, err error) {
 	u, err := url.Parse(server)
 	if err != nil {

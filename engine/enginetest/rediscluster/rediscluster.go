@@ -22,9 +22,9 @@ const (
 	masters = 3 // each with one replica
 	slots   = 16384
 
-	// nodeTimeout is after how many milliseconds without a sign of life a replica
-	// takes over. It is shorter than a lease of package redis, so that tests see
-	// replicas with valid leases that lack the last calls.
+	// nodeTimeout is the time in milliseconds without a sign of life after which a
+	// replica takes over. It is shorter than a lease of package redis, so that
+	// tests see replicas with valid leases that lack the last calls.
 	nodeTimeout = "700"
 
 	patience = time.Minute // time to wait for a condition; a busy machine is slow
