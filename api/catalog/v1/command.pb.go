@@ -395,7 +395,7 @@ type Condition struct {
 	Exists bool `protobuf:"varint,2,opt,name=exists,proto3" json:"exists,omitempty"`
 	// The product does not exist.
 	Absent bool `protobuf:"varint,3,opt,name=absent,proto3" json:"absent,omitempty"`
-	// Versions beside version at which the condition holds, too.
+	// Further versions at which the condition holds, besides version.
 	OrVersions    []int64 `protobuf:"varint,4,rep,packed,name=or_versions,json=orVersions,proto3" json:"or_versions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
