@@ -84,7 +84,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "events that the topic has lost while its shard is idle are not noticed",
-		file: "writer/shard.go", old: "	case lost: // another error is temporary\n", new: "	case lost && number < 0:\n",
+		file: "writer/shard.go", old: "	case lost: // any other error is temporary\n", new: "	case lost && number < 0:\n",
 		pkg: "./writer", test: "TestCheck",
 	},
 	{
