@@ -26,8 +26,8 @@ type SKUOwners struct {
 	Without map[string]catalog.ID // products without a key, by SKU
 }
 
-// Add adds a product with an SKU and a key as they are stored, "" for none. It reports
-// whether the product owns the key of its SKU. A key of a former SKU is no key.
+// Add adds a product with an SKU and a key as they are stored, "" for none. It reports whether the
+// product owns the key of its SKU. The key of a former SKU does not count.
 func (o *SKUOwners) Add(id catalog.ID, sku, key string) bool {
 	keyed := catalog.SKUKey(sku) == key
 	switch {

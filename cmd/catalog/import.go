@@ -109,7 +109,7 @@ func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
 	var s productfile.Settings
 	fs.StringVar(&s.Kind, "format", "", "`csv or ndjson`; recognised by default")
 	fs.StringVar(&s.Delimiter, "delimiter", "", "`character` between the cells of a CSV file; \\t for a tab; recognised by default")
-	fs.StringVar(&s.Encoding, "encoding", "", "character encoding, `such as` windows-1252, macintosh or utf-16le; recognised by default")
+	fs.StringVar(&s.Encoding, "encoding", "", "character `encoding`, such as windows-1252, macintosh or utf-16le; recognised by default")
 	fs.StringVar(&s.LineEnds, "line-ends", "", "`lf, crlf or cr`; recognised by default")
 	fs.IntVar(&s.HeaderRow, "header-row", 0, "`number` of the row with the names of the columns, from 1; recognised by default")
 	fs.StringVar(&s.Columns, "columns", "", "`names` of the columns of a CSV file without a header, separated by commas")
@@ -132,7 +132,7 @@ func parseImport(fs *flag.FlagSet, args []string) (o importOptions, err error) {
 		return nil
 	})
 	fs.StringVar(&o.rejects, "rejects", "", "`file` for refused rows, as they came and with the reason in the first column, to be corrected and imported")
-	fs.StringVar(&o.checkpoint, "checkpoint", "", "`file` for the state of the import: a second run behind an interruption continues there, with its counts")
+	fs.StringVar(&o.checkpoint, "checkpoint", "", "`file` for the state of the import: a run after an interruption continues there, with its counts")
 	fs.BoolVar(&o.plan, "plan", false, "print how the file would be read and its first products, and change nothing")
 	fs.DurationVar(&o.retry, "retry", defaultRetry, "`time` for which failed requests are retried while the server is unavailable")
 	if err := parse(fs, args); err != nil {
@@ -329,7 +329,7 @@ func runImport(ctx context.Context, c *client.Client, o importOptions, source pr
 	result.importCounts, result.refused = state.state.importCounts, result.refused+state.state.Refused
 	result.resumed = result.Created + result.Changed + result.Unchanged + result.Refused
 	if resumed := result.resumed; resumed > 0 {
-		fmt.Fprintf(status, "resuming behind row %d; settled products: %d\n", state.state.Row, resumed)
+		fmt.Fprintf(status, "resuming after row %d; settled products: %d\n", state.state.Row, resumed)
 		bar.add(resumed)
 	}
 	err = result.sendAll(ctx, c, file, state, bar)

@@ -133,7 +133,7 @@ func intersect(products *roaring.Bitmap, sets []weightedSet) *roaring.Bitmap {
 	return roaring.FastOr(all...)
 }
 
-// weightedSets returns the products of each clause that matches any.
+// weightedSets returns the set of products of each clause, without empty sets.
 func (s segmentSnapshot) weightedSets(clauses []clause) (all []weightedSet, _ error) {
 	for _, c := range clauses {
 		set, err := s.productsWith(c.fieldTerms)

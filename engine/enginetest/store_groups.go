@@ -152,7 +152,7 @@ func groupLarge(t *testing.T, s Store) {
 		creates = append(creates, o.batch(commands...))
 	}
 	idle := owners[3].batch()
-	idle.To = 3 // records that are no commands
+	idle.To = 3 // records that are not commands
 	creates = append(creates, idle)
 	settled := settleGroup(t, owners, creates, nil, eventlog.ErrLeftOut, eventlog.ErrLeftOut, nil)
 	if k := len(settled[0].Events); k < 2 || k > 4 {

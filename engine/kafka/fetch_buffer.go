@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Limits of a batch and of the records buffered behind it, in records and in
+// Limits of a batch and of the records buffered after it, in records and in
 // bytes. A single record may exceed a limit in bytes.
 const (
 	maxBatchRecords, maxBatchBytes   = 1_000, 1 << 20 // one call of Handle

@@ -14,13 +14,13 @@ import (
 // logMetrics are the metrics of a Log. The label consumer is writer, view, index or
 // gateway; topic is the name without the prefix.
 type logMetrics struct {
-	process       *prometheus.HistogramVec // by topic and consumer
-	owned         *prometheus.GaugeVec     // by consumer
-	takeovers     *prometheus.CounterVec   // by consumer
-	stoppedShards *prometheus.GaugeVec     // by consumer
-	stoppedShard  *prometheus.GaugeVec     // by consumer, topic and partition
-	stuckShards   *prometheus.GaugeVec     // by consumer
-	retries       *prometheus.CounterVec   // by consumer
+	process       *prometheus.HistogramVec // labels: topic, consumer
+	owned         *prometheus.GaugeVec     // label: consumer
+	takeovers     *prometheus.CounterVec   // label: consumer
+	stoppedShards *prometheus.GaugeVec     // label: consumer
+	stoppedShard  *prometheus.GaugeVec     // labels: consumer, topic, partition
+	stuckShards   *prometheus.GaugeVec     // label: consumer
+	retries       *prometheus.CounterVec   // label: consumer
 	lags          lags
 }
 

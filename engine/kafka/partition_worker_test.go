@@ -321,7 +321,7 @@ func TestPartitionWorker_lastRecord(t *testing.T) {
 			send(t, l, command(i, i))
 		}
 	}
-	t.Run("a shard goes on behind the record that was handled last", func(t *testing.T) {
+	t.Run("a shard continues after the record that was handled last", func(t *testing.T) {
 		l, k := newLog(t), newKeeper()
 		sendN(t, l, 0, 5)
 		stop := start(t, k.recorder, func(ctx context.Context, _ eventlog.Consumer[catalog.Command]) error {

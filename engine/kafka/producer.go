@@ -138,7 +138,7 @@ func (l *Log) appendToPartition(ctx context.Context, topic string, n int, record
 	var (
 		call = telemetry.StartSend(ctx, topic, l.topic(topic), n)
 		mu   sync.Mutex
-		open = 1 // records that are not stored yet, and 1 until all are handed over
+		open = 1 // number of records that are not stored yet, plus 1 until all are handed over
 		// failed is the first error.
 		failed error
 	)

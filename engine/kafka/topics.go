@@ -220,8 +220,8 @@ func (l *Log) offsets(ctx context.Context, topic string) (starts, ends []int64, 
 	return starts, ends, nil
 }
 
-// ReadEvents calls handle with the events of the shard from the offset from on. It
-// ignores records that are no events.
+// ReadEvents calls handle with the events of the shard from the offset from on. It ignores records
+// that are not events.
 func (l *Log) ReadEvents(ctx context.Context, shard int32, from int64, handle func(catalog.Event) error) error {
 	topic := l.topic("events")
 	starts, ends, err := l.offsets(ctx, topic)
@@ -265,9 +265,8 @@ func (l *Log) FindCut(ctx context.Context, shard int32, last eventlog.RecordID) 
 	return 0, cut, err
 }
 
-// LastSeq returns the seq of the last event at or after the offset from in the
-// shard's partition of the events topic, or 0 if there is none. It ignores records
-// that are no events.
+// LastSeq returns the seq of the last event at or after the offset from in the shard's partition of
+// the events topic, or 0 if there is none. It ignores records that are not events.
 func (l *Log) LastSeq(ctx context.Context, shard int32, from int64) (int64, error) {
 	e, _, end, err := lastRecord(ctx, l, "events", shard, from, l.decodeEvent)
 	if err == nil {

@@ -58,7 +58,7 @@ func (x *Index) write(ctx context.Context, generation int, operations []operatio
 	return nil
 }
 
-// bulk sends one bulk call. Version conflicts are no errors. With require_alias, a write to a
+// bulk sends one bulk call. Version conflicts are not errors. With require_alias, a write to a
 // generation that was removed fails instead of creating the index again.
 func (x *Index) bulk(ctx context.Context, generation int, lines []byte) error {
 	var response struct {

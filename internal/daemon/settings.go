@@ -55,8 +55,8 @@ func Mask(name, value string) string {
 	return parameter.ReplaceAllString(value, "${1}"+masked)
 }
 
-// isAction reports whether the flag makes the program do something else than run. Such a
-// flag is no setting: it has no environment variable.
+// isAction reports whether the flag makes the program do something else than run. Such a flag is
+// not a setting: it has no environment variable.
 func isAction(name string) bool { return name == "healthcheck" || name == "version" }
 
 // group returns the part of a flag's name before the first dot, or "" if it has none.

@@ -27,7 +27,7 @@ func TestMask(t *testing.T) {
 		{"opensearch.api-key", secret, "xxxxx"},
 		{"auth.token", secret, "xxxxx"},
 		{"client-secret", secret, "xxxxx"},
-		// These are no secrets.
+		// These are not secrets.
 		{"kafka.password-file", "/run/secrets/kafka", "/run/secrets/kafka"},
 		{"redis.url", "redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"},
 		{"kafka.brokers", "k1:9092,k2:9092", "k1:9092,k2:9092"},

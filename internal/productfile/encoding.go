@@ -134,7 +134,7 @@ func looksWestern(sample []byte) bool {
 	return inGroups*8 <= high && inWords*8 <= high && eastern*8 <= high && inUTF8*8 <= high
 }
 
-// In windows-1252, signs are no letters, and innerEastern, ì and ù, end words. In windows-1250
+// In windows-1252, signs are not letters, and innerEastern, ì and ù, end words. In windows-1250
 // and windows-1254 both are letters, as is 0xFE, which in windows-1252 begins words.
 var signs, innerEastern = []byte("\xA3\xA5\xAF\xB3\xB9\xBA\xBC\xBE\xBF"), []byte("\xEC\xF9")
 

@@ -336,7 +336,7 @@ func ParseMap(s string) ([]Column, error) {
 		after = strings.TrimLeft(after, " ")
 		if quoted, ok := strings.CutPrefix(after, `"`); ok {
 			if from, rest, ok = cutQuoted(quoted); !ok {
-				return nil, fmt.Errorf(`-map: %q has no closing quote, or text behind it; write field="column"`, after)
+				return nil, fmt.Errorf(`-map: %q has no closing quote, or text after it; write field="column"`, after)
 			}
 		} else {
 			from, rest, _ = strings.Cut(after, ",")

@@ -121,7 +121,7 @@ func digitValue(r rune) rune {
 // a point or a comma, that is the decimal separator.
 var noCents = []string{",--", ".--", ":-", ",-", ".-", "/-", "/=", ",", "."}
 
-// splitCurrency returns the number of a price, its decimal separator if the text behind the
+// splitCurrency returns the number of a price, its decimal separator if the text after the
 // number has it, and the currency before or after the number.
 func splitCurrency(s string) (number, decimal, sign string, err error) {
 	first := strings.IndexFunc(s, unicode.IsDigit)

@@ -65,7 +65,7 @@ func statusOf(kind catalog.ErrorKind, message string, fields []catalog.FieldErro
 
 // CodeOf returns the code of the error model for the error of a call: that of
 // the status's google.rpc.ErrorInfo, or else one that fits its gRPC code. An
-// error that is no status has the code of catalog.KindOf.
+// error that is not a status has the code of catalog.KindOf.
 func CodeOf(err error) catalog.Code {
 	s, ok := status.FromError(err)
 	if !ok {

@@ -189,7 +189,7 @@ func withUnits(words []rawWord) []string {
 	return append(termsOf(terms(words)), termsOf(joins(words, true))...)
 }
 
-// value returns the terms of a field with few values; "" is no value.
+// value returns the terms of a field with few values; "" means no value.
 func value(all ...string) []string {
 	return slices.Compact(slices.DeleteFunc(all, func(v string) bool { return v == "" }))
 }

@@ -31,9 +31,9 @@ type rawWord struct {
 //   - An apostrophe stands inside a word: chef's is chefs, and its part is chef.
 //   - A point or comma between digits, or before the first one, makes a decimal number: 1,50 and 1.5 are
 //     the same word, .5 and 0.5 too.
-//   - A quotation mark behind a number is the word inch, unless it ends a quotation.
+//   - A quotation mark after a number is the word inch, unless it ends a quotation.
 //   - A fraction of one character is a word of its own: 1½ is 1 and 1/2.
-//   - Plus signs and number signs behind up to three letters belong to the word: c++, c#.
+//   - Plus signs and number signs after up to three letters belong to the word: c++, c#.
 //   - Between digits, × is an x.
 //   - In scripts without spaces, such as Chinese and Thai, each character with its marks is a word.
 func analyze(text string) (all []rawWord) {

@@ -55,7 +55,7 @@ func describeSyntax(body []byte, at int, want expected) (where int, what string)
 	case first == '}' || first == ']':
 		return at, fmt.Sprintf("%c does not close the bracket that was opened last", first)
 	case want == expectColon && before != ':':
-		return at, "a colon is missing behind the name"
+		return at, "a colon is missing after the name"
 	case !separated && start == at:
 		return at, "a comma is missing here"
 	case first == '"':
@@ -83,7 +83,7 @@ func describeString(body []byte, at int) (where int, what string) {
 		case b != '\\':
 		case i+1 == len(body):
 		case body[i+1] == 'u' && escapedUnit(body[i:]) < 0:
-			return i, `behind \u stand four hexadecimal digits`
+			return i, `\u must be followed by four hexadecimal digits`
 		case strings.IndexByte(`"\/bfnrtu`, body[i+1]) < 0:
 			r, _ := utf8.DecodeRune(body[i+1:])
 			return i, fmt.Sprintf(`\%c is not an escape of JSON; write \\ for a backslash`, r)

@@ -75,8 +75,8 @@ type Deps struct {
 	Journal projection.Journal
 	Feed    Feed
 
-	Watermarks *projection.Watermarks      // advanced when searches find the events
-	Metrics    *projection.ConsumerMetrics // shared with the projection
+	Watermarks *projection.Watermarks      // watermarks that advance when searches find the events
+	Metrics    *projection.ConsumerMetrics // metrics shared with the projection
 	Logger     *slog.Logger
 	Memory     *memory.Budget // nil means the same limit, without metrics
 }

@@ -223,9 +223,9 @@ func (c *EventConsumer) catchUp(ctx context.Context, at eventlog.Checkpoint, sta
 }
 
 // Handle applies the next records of a shard. It drops duplicates and fetches
-// missing events from the journal. It skips records that are no events and events
-// that the journal does not have: the writer commits an event before it publishes
-// it, so nothing is lost.
+// missing events from the journal. It skips records that are not events and
+// events that the journal does not have: the writer commits an event before it
+// publishes it, so nothing is lost.
 func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.Event]) (err error) {
 	at, _ := c.checkpoint(r.Shard)
 	repeated := func(d eventlog.DeadLetter) bool { return d.Offset < at.Offset }
@@ -314,7 +314,7 @@ func (c *EventConsumer) remember(shard int32, events []catalog.Event) {
 	}
 }
 
-// reject reports n records that are skipped because they are no events.
+// reject reports n records that are skipped because they are not events.
 func (c *EventConsumer) reject(ctx context.Context, shard int32, n int, cause error) {
 	c.deps.Metrics.rejected.WithLabelValues(c.deps.Name).Add(float64(n))
 	c.deps.Logger.ErrorContext(ctx, "invalid events skipped, and the journal read instead; find out which program wrote them, then run catalog repair",

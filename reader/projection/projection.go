@@ -103,8 +103,8 @@ type Deps struct {
 	Log     Log
 	Journal Journal
 
-	Watermarks *Watermarks      // advanced when the view has applied events
-	Metrics    *ConsumerMetrics // shared with the indexer
+	Watermarks *Watermarks      // watermarks that advance when the view has applied events
+	Metrics    *ConsumerMetrics // metrics shared with the indexer
 	Logger     *slog.Logger
 
 	// OnCacheError is called when a lease cannot be acquired or a shard cannot be

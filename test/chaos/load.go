@@ -96,8 +96,8 @@ type client struct {
 	due     chan string // rounds of commands to send; "" for the end
 	product string
 	sent    int
-	exists  bool  // as far as the client knows
-	version int64 // as far as the client knows
+	exists  bool  // whether the product exists, as far as the client knows
+	version int64 // version of the product, as far as the client knows
 }
 
 func (c *client) work(ctx context.Context) {

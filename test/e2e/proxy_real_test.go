@@ -95,7 +95,8 @@ func (c *proxy) freeze() (unfreeze func()) {
 	return sync.OnceFunc(c.flow.Unlock)
 }
 
-// limit limits each connection to so many bytes per second; 0 is no limit.
+// limit limits each connection to this number of bytes per second; 0 means no
+// limit.
 func (c *proxy) limit(bytesPerSecond int64) {
 	perByte := int64(0)
 	if bytesPerSecond > 0 {

@@ -2,7 +2,7 @@
 // pictures, from the data of a Prometheus. It serves documents, and the check by
 // eye that each panel shows something useful, where no Grafana is at hand. It
 // draws what the dashboards use: time series, single values and tables, with
-// units, thresholds and exemplars. It is no copy of Grafana: colors and fonts
+// units, thresholds and exemplars. It is not a copy of Grafana: colors and fonts
 // differ.
 //
 //	go run -C tools ./renderdash -prometheus http://127.0.0.1:9090 [-range 5m] [-ago 0s] [-out DIR] [dashboard.json …]

@@ -243,7 +243,7 @@ func (c *canvas) graph(p panel, a area) error {
 		}
 		fmt.Fprintf(c, `<path d="%s" fill="none" stroke="%s" stroke-width="1.5"/>`+"\n", d.String(), color)
 	}
-	const most = 25 // dots
+	const most = 25 // limit of the dots of a panel
 	for i := 0; i < len(dots); i += 1 + len(dots)/most {
 		if v := dots[i]; v.v <= high && !v.at.Before(c.source.from) {
 			fmt.Fprintf(c, `<circle cx="%.0f" cy="%.1f" r="2.5" fill="none" stroke="#333"/>`, x(v.at), y(v.v))

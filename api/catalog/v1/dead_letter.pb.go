@@ -31,9 +31,9 @@ type DeadLetter struct {
 	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
 	// Offset of the record in the shard's partition of the commands topic.
 	Offset int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
-	// Why the record cannot be decoded.
+	// The reason why the record cannot be decoded.
 	Cause string `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
-	// When the writer stored the dead letter.
+	// The time at which the writer stored the dead letter.
 	At      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
 	Key     []byte                 `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
 	Value   []byte                 `protobuf:"bytes,7,opt,name=value,proto3" json:"value,omitempty"`

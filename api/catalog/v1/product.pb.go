@@ -166,7 +166,7 @@ func (x *PastPrices) GetPrices() []*PastPrice {
 type PastPrice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Price *Money                 `protobuf:"bytes,1,opt,name=price,proto3" json:"price,omitempty"`
-	// When the next price replaced it.
+	// The time at which the next price replaced it.
 	Until         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -220,7 +220,7 @@ func (x *PastPrice) GetUntil() *timestamppb.Timestamp {
 type VoidPrice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Price *Money                 `protobuf:"bytes,1,opt,name=price,proto3" json:"price,omitempty"`
-	// Why the price was a mistake.
+	// The reason why the price was a mistake.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

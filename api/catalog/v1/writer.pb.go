@@ -831,7 +831,7 @@ type ReplayDeadLetterResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the decoded command; empty if the letter still cannot be decoded.
 	CommandId []byte `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
-	// Why the letter still cannot be decoded.
+	// The reason why the letter still cannot be decoded.
 	Cause string `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
 	// The command is already settled, so there is nothing to send.
 	Settled bool `protobuf:"varint,3,opt,name=settled,proto3" json:"settled,omitempty"`

@@ -59,7 +59,7 @@ CREATE TABLE shards (
 -- one. Rows have numbers because offsets start again in a recreated topic.
 CREATE TABLE dead_letters (
     shard    integer NOT NULL,
-    number   bigint NOT NULL,  -- in the shard: 1, 2, 3 …
+    number   bigint NOT NULL,  -- number in the shard: 1, 2, 3 …
     "offset" bigint NOT NULL,  -- offset in the partition of the commands topic
     cause    text NOT NULL,
     at       timestamptz NOT NULL,

@@ -51,7 +51,7 @@ CREATE TABLE shards (
 -- one. Rows have numbers because offsets start again in a recreated topic.
 CREATE TABLE dead_letters (
     shard    INTEGER NOT NULL,
-    number   INTEGER NOT NULL, -- in the shard: 1, 2, 3 …
+    number   INTEGER NOT NULL, -- number in the shard: 1, 2, 3 …
     "offset" INTEGER NOT NULL, -- offset in the partition of the commands topic
     cause    TEXT NOT NULL,
     at       INTEGER NOT NULL,
