@@ -84,7 +84,7 @@ func TestImport(t *testing.T) {
 			}
 		}
 	})
-	t.Run("with a key, what an earlier try created counts as created", func(t *testing.T) {
+	t.Run("with a key, products that an earlier try created count as created", func(t *testing.T) {
 		url := serve(t, &system{})
 		const key = "01920000-0000-7000-8000-000000000001"
 		send := func(key string, lines ...string) []api.ImportResult {

@@ -74,7 +74,7 @@ func TestLoader(t *testing.T) {
 			}
 		}
 	})
-	t.Run("at most 32 products are read at once, and a caller that waits for too long is told", func(t *testing.T) {
+	t.Run("at most 32 products are read at once, and a caller that waits for too long gets an error", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			view := &heldView{release: make(chan struct{})}
 			r := readertest.New(reader.Deps{View: view, Index: readertest.NewIndex()})

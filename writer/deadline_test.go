@@ -62,7 +62,7 @@ func (s *hangingStore) Settle(ctx context.Context, g eventlog.Group, now time.Ti
 }
 
 func TestHandle_hangingStore(t *testing.T) {
-	t.Run("each call has a deadline, after which the state tells what was settled", func(t *testing.T) {
+	t.Run("each call has a deadline, after which the state shows what was settled", func(t *testing.T) {
 		store := &hangingStore{Store: newStore(t), t: t, limit: shortestSession}
 		w, l := newWriter(t, store)
 		l.store = store.Store

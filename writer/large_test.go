@@ -87,7 +87,7 @@ func TestHandle_largeProducts(t *testing.T) {
 		handle(t, w, records(n+1, 3))
 		wantSeqs(t, l, upTo(n+4)...)
 	})
-	t.Run("after a failed transaction the batch continues behind those before it", func(t *testing.T) {
+	t.Run("after a failed transaction the batch continues after the transactions before it", func(t *testing.T) {
 		store := &partStore{Store: newStore(t), failAt: 3}
 		w, l := newWriter(t, store)
 		begin(t, w, 0)

@@ -27,7 +27,7 @@ func TestCheckpoint(t *testing.T) {
 		}
 		return c
 	}
-	t.Run("an interrupted import resumes behind the rows before the first gap, with their counts", func(t *testing.T) {
+	t.Run("an interrupted import resumes after the rows before the first gap, with their counts", func(t *testing.T) {
 		c := open()
 		for _, b := range []struct{ number, row, created int }{{1, 30, 10}, {0, 20, 9}, {3, 50, 10}} { // batch 2 did not end
 			if err := c.done(b.number, importedBatch{row: b.row, counts: importCounts{Created: b.created}}); err != nil {

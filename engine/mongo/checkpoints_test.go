@@ -43,7 +43,7 @@ func TestCheckpoints(t *testing.T) {
 		second := save(t, newCheckpoints("b"), at(0, 9, 30), at(1, 1, 1))
 		wants(t, []checkpointDocument{first, second}, at(0, 10, 20), at(1, 1, 1))
 	})
-	t.Run("of one seq the later offset counts, although it is lower in a topic that was recreated", func(t *testing.T) {
+	t.Run("for one seq the later offset counts, although it is lower in a topic that was recreated", func(t *testing.T) {
 		a, b := newCheckpoints("a"), newCheckpoints("b")
 		first := save(t, a, at(0, 10, 20))
 		if _, err := b.read([]checkpointDocument{first}, now); err != nil { // b takes the shard over
@@ -68,7 +68,7 @@ func TestCheckpoints(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a document does not have what others have saved meanwhile", func(t *testing.T) {
+	t.Run("a document does not have checkpoints that others have saved meanwhile", func(t *testing.T) {
 		a, b := newCheckpoints("a"), newCheckpoints("b")
 		first := save(t, a, at(0, 10, 20))
 		if _, err := b.read([]checkpointDocument{first}, now); err != nil {

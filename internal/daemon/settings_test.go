@@ -53,7 +53,7 @@ func TestSettings(t *testing.T) {
 	if err := daemon.Parse(fs, []string{"-healthcheck", "-kafka.brokers=k1:9092", "-postgres.url=postgres://u:pl4nted@db/c"}); err != nil {
 		t.Fatal(err)
 	}
-	t.Run("what differs from the default and what is always of interest is shown, without secrets", func(t *testing.T) {
+	t.Run("settings that differ from the default or are always of interest are shown, without secrets", func(t *testing.T) {
 		got := fmt.Sprint(daemon.Settings(fs, "admin"))
 		if want := "[admin=127.0.0.1:9101 kafka.brokers=k1:9092 postgres.url=postgres://u:xxxxx@db/c]"; got != want {
 			t.Errorf("Settings = %s; want %s", got, want)

@@ -64,7 +64,7 @@ func TestText(t *testing.T) {
 }
 
 func TestJSON(t *testing.T) {
-	t.Run("what is no terminal gets JSON, and durations have a unit", func(t *testing.T) {
+	t.Run("an output that is not a terminal gets JSON, and durations have a unit", func(t *testing.T) {
 		var out bytes.Buffer
 		slog.New(NewHandler(&out, "writer", Config{Format: Auto})).Info("settled", "took", 1_234_567_890*time.Nanosecond)
 		if !strings.Contains(out.String(), `"msg":"settled","service":"writer","took":"1.23s"`) {

@@ -100,7 +100,7 @@ func TestShare(t *testing.T) {
 			t.Error("the share has no limit")
 		}
 	})
-	t.Run("metrics show the size and what is held", func(t *testing.T) {
+	t.Run("metrics show the size and the bytes held", func(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		s := memory.NewBudget(100, reg).Share("queue", 80)
 		s.TryAcquire(30)

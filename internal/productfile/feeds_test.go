@@ -241,7 +241,7 @@ func TestFiles(t *testing.T) {
 			expectError(t, productfile.Format{Encoding: name}.Validate(), "-encoding", "is unknown; the encodings are utf-8")
 		}
 	})
-	t.Run("the content tells the kind of a file", func(t *testing.T) {
+	t.Run("the kind of a file is recognised by its content", func(t *testing.T) {
 		for _, tt := range []struct{ kind, file, want string }{
 			{"", "[sku],name\nA,x\n", "give -map 'sku=[sku],name=name'"}, {productfile.JSON, "sku,name\nA,x\n", "give -format csv"}, {"", "<b>\n", "give -format csv"},
 		} {
@@ -449,7 +449,7 @@ func TestRows(t *testing.T) {
 			t.Errorf("rows %q; want U+0007", rows)
 		}
 	})
-	t.Run("rows behind the row of a product that have its SKU and no name are skipped", func(t *testing.T) {
+	t.Run("rows after the row of a product that have its SKU and no name are skipped", func(t *testing.T) {
 		expectRows(t, read(t, plain, "sku,name,price\nA,Mug,1\nA,,2\nA,,\nB,,3\nB,Cup,4\n"),
 			`2 {"name":"Mug","price":{"amount":"1"},"sku":"A"}`, "3 - rows of variants and images", "4 - rows of variants and images",
 			`5 {"price":{"amount":"3"},"sku":"B"}`, `6 {"name":"Cup","price":{"amount":"4"},"sku":"B"}`)

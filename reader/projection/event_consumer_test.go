@@ -92,7 +92,7 @@ func TestEventConsumer(t *testing.T) {
 		h.Feed(t, 5, all[0], forged, all[3]) // repeats of what was applied
 		wantCounter(t, h, "catalog_reader_events_rejected_total", 1)
 	})
-	t.Run("records that are no events are skipped, and what they may have been is read from the journal", func(t *testing.T) {
+	t.Run("records that are not events are skipped, and the events in their place are read from the journal", func(t *testing.T) {
 		h := readertest.Start(t, readertest.Config{Journal: readertest.Journal(all[:4])})
 		err := h.Log.Projection().Handle(t.Context(), eventlog.Records[catalog.Event]{To: 5, Items: all[:2], DeadLetters: make([]eventlog.DeadLetter, 3)})
 		if err != nil {

@@ -39,7 +39,7 @@ func TestChart(t *testing.T) {
 func TestChart_values(t *testing.T) {
 	t.Parallel()
 	const required = "kafka: {brokers: 'kafka:9092'}\npostgres: {urlSecret: {name: db}}\nmongo: {urlSecret: {name: view}}\n"
-	t.Run("what is required is enough", func(t *testing.T) {
+	t.Run("the required fields are enough", func(t *testing.T) {
 		if err := renderText(t, required); err != nil {
 			t.Fatal(err)
 		}
