@@ -23,7 +23,7 @@ const (
 	ReaderPolled       Point = "reader.polled"       // Handle has a batch of events and has done nothing yet
 	ReaderInvalidated  Point = "reader.invalidated"  // the cache has dropped the products
 	ReaderApplied      Point = "reader.applied"      // the view has the products; the checkpoint is not saved
-	ReaderCheckpointed Point = "reader.checkpointed" // the checkpoint is saved; the cache is not filled yet
+	ReaderCheckpointed Point = "reader.checkpointed" // the checkpoint is saved
 	ReaderIndexed      Point = "reader.indexed"      // the index has products and checkpoint; waiting reads are not notified
 	ReaderRebuilding   Point = "reader.rebuilding"   // between two steps of a rebuild; the count selects the step
 	GatewaySent        Point = "gateway.sent"        // the command is in the log; its sender does not know

@@ -29,11 +29,17 @@ func (j truncatedJournal) Snapshot(ctx context.Context, shard int32, only []cata
 	return 0, errors.Join(err, io.ErrUnexpectedEOF)
 }
 
+// errNotSaved says that a checkpoint is not saved yet, which happens in the background.
+var errNotSaved = errors.New("the checkpoint is not saved")
+
 func wantCheckpoint(t *testing.T, v *readertest.View, seq, offset int64) {
 	t.Helper()
-	if p := enginetest.Checkpoint(t, v, 0); p.Seq != seq || p.Offset != offset {
-		t.Errorf("the checkpoint is seq %d, offset %d; want seq %d, offset %d", p.Seq, p.Offset, seq, offset)
-	}
+	readertest.Eventually(t, func() error {
+		if p := enginetest.Checkpoint(t, v, 0); p.Seq != seq || p.Offset != offset {
+			return fmt.Errorf("%w: it is seq %d, offset %d; want seq %d, offset %d", errNotSaved, p.Seq, p.Offset, seq, offset)
+		}
+		return nil
+	}, errNotSaved)
 }
 
 func wantCounter(t *testing.T, h *readertest.Harness, name string, want float64) {

@@ -39,7 +39,7 @@ func TestEventConsumer_histories(t *testing.T) {
 				p := newPlayer(t, perReader)
 				for shard := range int32(perReader) {
 					r := rand.New(rand.NewPCG(seed, worker<<32|first+uint64(shard)))
-					if err := p.play(t.Context(), r, shard); err != nil {
+					if err := p.play(t, r, shard); err != nil {
 						t.Errorf("history %d of worker %d, seed %d: %v", first+uint64(shard), worker, seed, err)
 						return
 					}
@@ -81,7 +81,8 @@ func newPlayer(t *testing.T, shards int) *player {
 }
 
 // play delivers a generated history to a shard, and checks the result.
-func (p *player) play(ctx context.Context, r *rand.Rand, shard int32) error {
+func (p *player) play(t *testing.T, r *rand.Rand, shard int32) error {
+	ctx := t.Context()
 	history := generateHistory(r, shard)
 	p.journals[shard] = history
 	topic := disorder(r, history)
@@ -92,10 +93,12 @@ func (p *player) play(ctx context.Context, r *rand.Rand, shard int32) error {
 			return err
 		}
 	}
-	p.view.failAtRandom = nil
-	if at := p.view.checkpoint(shard); at.Seq != int64(len(history)) || at.Offset != int64(len(topic)) {
-		return fmt.Errorf("the checkpoint is seq %d, offset %d; want seq %d, offset %d", at.Seq, at.Offset, len(history), len(topic))
-	}
+	readertest.Eventually(t, func() error {
+		if at := p.view.checkpoint(shard); at.Seq != int64(len(history)) || at.Offset != int64(len(topic)) {
+			return fmt.Errorf("%w: it is seq %d, offset %d; want seq %d, offset %d", errNotSaved, at.Seq, at.Offset, len(history), len(topic))
+		}
+		return nil
+	}, errNotSaved)
 	for _, want := range eventlog.LastVersions(history) {
 		got, err := p.view.Product(ctx, want.ID)
 		if err != nil || got.Version != want.Version || got.Deleted != want.Deleted || got.Name != want.Name {
@@ -112,13 +115,13 @@ func (p *player) play(ctx context.Context, r *rand.Rand, shard int32) error {
 // deliver hands over the records of a topic in batches that end anywhere. After
 // an error, and sometimes without one, the consumer begins the shard again.
 func (p *player) deliver(ctx context.Context, r *rand.Rand, c eventlog.Consumer[catalog.Event], shard int32, topic []catalog.Event) error {
-	p.view.failAtRandom = nil
+	p.view.fail(nil)
 	at, err := c.Begin(ctx, shard)
 	for err == nil && at < int64(len(topic)) {
-		p.view.failAtRandom = r
+		p.view.fail(rand.New(rand.NewPCG(r.Uint64(), 0)))
 		to := at + 1 + r.Int64N(int64(len(topic))-at)
 		failed := c.Handle(ctx, eventlog.Records[catalog.Event]{Shard: shard, From: at, To: to, Items: topic[at:to]})
-		p.view.failAtRandom = nil
+		p.view.fail(nil)
 		at = to
 		if failed == nil && r.IntN(8) > 0 {
 			continue
@@ -245,12 +248,12 @@ var errWriteFailed = errors.New("the write failed")
 // failingView is a view in memory whose writes fail at random, half done.
 type failingView struct {
 	projection.View
+
+	mu           sync.Mutex
 	failAtRandom *rand.Rand // nil for no failures
 	failures     int
-
-	mu          sync.Mutex
-	products    map[catalog.ID]catalog.Product
-	checkpoints map[int32]eventlog.Checkpoint
+	products     map[catalog.ID]catalog.Product
+	checkpoints  map[int32]eventlog.Checkpoint
 }
 
 // newMemoryView returns an empty view whose writes do not fail.
@@ -258,8 +261,16 @@ func newMemoryView() *failingView {
 	return &failingView{products: map[catalog.ID]catalog.Product{}, checkpoints: map[int32]eventlog.Checkpoint{}}
 }
 
-func (v *failingView) fails() bool {
-	if v.failAtRandom == nil || v.failAtRandom.IntN(10) > 0 {
+// fail makes writes fail at random, or no more for nil.
+func (v *failingView) fail(r *rand.Rand) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.failAtRandom = r
+}
+
+// fails reports whether a write fails, which happens once in so many. The caller holds mu.
+func (v *failingView) fails(once int) bool {
+	if v.failAtRandom == nil || v.failAtRandom.IntN(once) > 0 {
 		return false
 	}
 	v.failures++
@@ -270,7 +281,7 @@ func (v *failingView) Apply(_ context.Context, created, changed []catalog.Produc
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, p := range slices.Concat(created, changed) {
-		if v.fails() {
+		if v.fails(10) {
 			return errWriteFailed
 		}
 		if p.Version > v.products[p.ID].Version {
@@ -314,7 +325,7 @@ func (v *failingView) SaveCheckpoints(_ context.Context, all []eventlog.Checkpoi
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, p := range all {
-		if v.fails() {
+		if v.fails(50) { // rarely, because a pause follows
 			return errWriteFailed
 		}
 		if p.Seq >= v.checkpoints[p.Shard].Seq {

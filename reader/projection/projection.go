@@ -128,7 +128,7 @@ type Projector struct {
 // New returns a projector. Run starts it.
 func New(deps Deps) *Projector {
 	p := &Projector{
-		view: deps.View, writer: newViewWriter(deps.View, deps.Watermarks, deps.Metrics), log: deps.Log, watermarks: deps.Watermarks,
+		view: deps.View, writer: newViewWriter(deps.View, deps.Watermarks, deps.Metrics, deps.Logger), log: deps.Log, watermarks: deps.Watermarks,
 		invalidate: deps.Metrics.Step("view", "invalidate"),
 	}
 	p.events = NewEventConsumer(EventConsumerDeps{
@@ -142,6 +142,7 @@ func New(deps Deps) *Projector {
 
 // Run projects the shards that the log assigns to this process, until ctx ends.
 func (p *Projector) Run(ctx context.Context) error {
+	defer p.writer.saver.wait()
 	if p.leases == nil {
 		return p.log.ConsumeEvents(ctx, p)
 	}
@@ -198,6 +199,7 @@ func (p *Projector) Handle(ctx context.Context, r eventlog.Records[catalog.Event
 // End stops the shard and releases its cache lease.
 func (p *Projector) End(shard int32) {
 	p.events.End(shard)
+	p.writer.saver.end(shard)
 	if p.leases != nil {
 		p.leases.release(shard)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -28,18 +29,20 @@ const (
 
 // viewWriter writes the changes of all shards to the view (group commit). A change
 // that finds fewer than maxGroups in progress is written at once; those that come
-// meanwhile wait and are written together: first all products, then the watermarks,
-// then all checkpoints. So each step makes its effect visible only after the products
-// can be read: a reader that sees a watermark or a checkpoint sees its products.
+// meanwhile wait and are written together: first all products, then the watermarks.
+// Then checkpointSaver saves their checkpoints, while the next group is written. So each
+// step makes its effect visible only after the products can be read: a reader that sees a
+// watermark or a checkpoint sees its products.
 //
 // When a group fails, each of its changes is written alone, so that one that cannot be
 // written does not stop those of other shards; when the view is unavailable, with the
 // next attempt. A shard whose change failed writes alone until it succeeds.
 type viewWriter struct {
-	view            View
-	watermarks      *Watermarks
-	metrics         *ConsumerMetrics
-	products, saves prometheus.Observer // the time of the two steps
+	view       View
+	watermarks *Watermarks
+	metrics    *ConsumerMetrics
+	products   prometheus.Observer // the time to write the products of a group
+	saver      *checkpointSaver
 
 	mu      sync.Mutex
 	waiting []*viewWrite
@@ -55,17 +58,27 @@ type viewWrite struct {
 	created, changed []catalog.Product // products of the change
 	size             int               // size of the products, in bytes
 	done             chan error
+	previous         *checkpointSave // of the shard's previous change, set when done; nil for none
 }
 
-func newViewWriter(view View, watermarks *Watermarks, metrics *ConsumerMetrics) *viewWriter {
+func newViewWriter(view View, watermarks *Watermarks, metrics *ConsumerMetrics, logger *slog.Logger) *viewWriter {
+	saves := metrics.Step("view", "checkpoint")
+	save := func(ctx context.Context, all []eventlog.Checkpoint) error {
+		err := step(ctx, "save checkpoint", saves, func(ctx context.Context) error { return view.SaveCheckpoints(ctx, all) })
+		if err == nil {
+			failpoint.Here(failpoint.ReaderCheckpointed)
+		}
+		return err
+	}
 	return &viewWriter{
-		view: view, watermarks: watermarks, metrics: metrics, products: metrics.Step("view", "write"), saves: metrics.Step("view", "checkpoint"),
-		failed: map[int32]bool{},
+		view: view, watermarks: watermarks, metrics: metrics, products: metrics.Step("view", "write"),
+		saver: newCheckpointSaver(save, logger), failed: map[int32]bool{},
 	}
 }
 
-// write writes the change and returns when it is in the view and its checkpoint is
-// saved, or with an error. After it has returned nothing of the change is written.
+// write writes the change and returns when it is in the view and the checkpoint of the
+// shard's previous change is saved, or with an error. After it has returned no product of
+// the change is written.
 func (v *viewWriter) write(ctx context.Context, c Change) error {
 	w := &viewWrite{ctx: ctx, change: c, done: make(chan error, 1)}
 	w.created, w.changed = c.split()
@@ -83,6 +96,9 @@ func (v *viewWriter) write(ctx context.Context, c Change) error {
 	v.mu.Unlock()
 	select {
 	case err := <-w.done:
+		if err == nil {
+			err = w.previous.wait(ctx)
+		}
 		return err
 	case <-ctx.Done():
 	}
@@ -154,7 +170,7 @@ func (v *viewWriter) end(w *viewWrite, err error) {
 	w.done <- err
 }
 
-// writeGroup writes the products of a group, its watermarks and its checkpoints.
+// writeGroup writes the products of a group and advances its watermarks.
 // It ends early when the context of one of its changes ends.
 func (v *viewWriter) writeGroup(group []*viewWrite) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(group[0].ctx))
@@ -167,7 +183,7 @@ func (v *viewWriter) writeGroup(group []*viewWrite) error {
 		defer context.AfterFunc(w.ctx, cancel)()
 		created, changed = append(created, w.created...), append(changed, w.changed...)
 		checkpoints, traces = append(checkpoints, w.change.To), append(traces, w.trace)
-		// A change is repeated when its checkpoint was not saved. Its delay was observed before.
+		// A change is repeated when a checkpoint was not saved. Its delay was observed before.
 		readable := v.watermarks.Position(w.change.To.Shard).Seq
 		settled = append(settled, w.change.settledAfter(readable)...)
 	}
@@ -180,10 +196,7 @@ func (v *viewWriter) writeGroup(group []*viewWrite) error {
 	}
 	v.watermarks.Advance(checkpoints...)
 	v.metrics.ObserveDelay("view", settled)
-	if err := step(ctx, "save checkpoint", v.saves, func(ctx context.Context) error { return v.view.SaveCheckpoints(ctx, checkpoints) }); err != nil {
-		return err
-	}
-	failpoint.Here(failpoint.ReaderCheckpointed)
+	v.saver.add(group)
 	return nil
 }
 

@@ -1,8 +1,10 @@
 package projection
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -16,14 +18,14 @@ import (
 )
 
 // gatedView records the calls of the writer. Apply waits for a value of gate, and
-// SaveCheckpoints for one of saveGate, if they are not nil. They return what fail and
-// failSave return.
+// SaveCheckpoints for one of saveGate, if they are not nil. They return what fail returns
+// and failSave.
 type gatedView struct {
 	View
 	gate, saveGate chan struct{}
 	fail           func(products []catalog.Product) error
-	failSave       func() error
-	deaf           bool // Apply does not notice that its context ends
+	failSave       error // set by setFailSave
+	deaf           bool  // Apply does not notice that its context ends
 
 	mu    sync.Mutex
 	calls [][]string // names of the products, and "shard" for a checkpoint
@@ -51,16 +53,24 @@ func (v *gatedView) Apply(ctx context.Context, created, changed []catalog.Produc
 }
 
 func (v *gatedView) SaveCheckpoints(_ context.Context, all []eventlog.Checkpoint) error {
+	slices.SortFunc(all, func(a, b eventlog.Checkpoint) int { return cmp.Compare(a.Shard, b.Shard) })
 	if v.saveGate != nil {
 		<-v.saveGate
 	}
-	if v.failSave != nil {
-		if err := v.failSave(); err != nil {
-			return err
-		}
+	v.mu.Lock()
+	err := v.failSave
+	v.mu.Unlock()
+	if err != nil {
+		return err
 	}
 	v.record(len(all), func(i int) string { return "checkpoint " + name(all[i].Shard) })
 	return nil
+}
+
+func (v *gatedView) setFailSave(err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.failSave = err
 }
 
 func (v *gatedView) record(n int, text func(int) string) {
@@ -123,7 +133,7 @@ func TestViewWriter(t *testing.T) {
 				clear(errs)
 				view = &gatedView{gate: make(chan struct{})}
 				metrics = prometheus.NewRegistry()
-				w = newViewWriter(view, NewWatermarks(), NewConsumerMetrics(metrics, time.Now))
+				w = newViewWriter(view, NewWatermarks(), NewConsumerMetrics(metrics, time.Now), slog.New(slog.DiscardHandler))
 				f(t)
 			})
 		})
@@ -239,10 +249,10 @@ func TestViewWriter(t *testing.T) {
 			next()
 		}
 		if !view.has("checkpoint c", "checkpoint d") || !view.has("checkpoint e") || !view.has("checkpoint f") {
-			t.Errorf("calls %v; want c with d, e alone and f alone", view.calls[len(view.calls)-1])
+			t.Errorf("calls %v; want c with d, e alone and f alone", view.calls)
 		}
 	})
-	run("reads do not wait for the checkpoint, but the write does", func(t *testing.T) {
+	run("neither reads nor the write wait for the checkpoint, and the next write of the shard does", func(t *testing.T) {
 		view.saveGate = make(chan struct{})
 		write(t.Context(), 0)
 		if ok, _ := w.watermarks.reached(catalog.Position{Seq: 1}); ok {
@@ -252,8 +262,14 @@ func TestViewWriter(t *testing.T) {
 		if ok, _ := w.watermarks.reached(catalog.Position{Seq: 1}); !ok {
 			t.Error("the watermark is not advanced while the checkpoint is saved")
 		}
+		if err := result(0); err != nil {
+			t.Errorf("write = %v while its checkpoint is saved; want nil", err)
+		}
+		clear(errs)
+		write(t.Context(), 0)
+		next()
 		if err := result(0); err == nil {
-			t.Error("the write has returned before its checkpoint is saved")
+			t.Error("the next write has returned while the checkpoint before is saved")
 		}
 		close(view.saveGate)
 		synctest.Wait()
@@ -261,25 +277,65 @@ func TestViewWriter(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	run("a change whose checkpoint is not saved fails, and the delay of its event counts once", func(t *testing.T) {
-		fault := errors.New("cannot be saved")
-		view.failSave = func() error { return fault }
+	run("checkpoints that come during a save are saved together", func(t *testing.T) {
+		view.saveGate = make(chan struct{})
 		busy(t)
 		write(t.Context(), 2, 3)
-		for range 2 + 1 + 2 { // calls of busy, of the group, and of each of its changes
+		for range 3 { // calls of busy, and of the group
 			next()
 		}
-		if !errors.Is(result(2), fault) || !errors.Is(result(3), fault) {
-			t.Errorf("write = %v, %v; want %v", result(2), result(3), fault)
+		close(view.saveGate)
+		synctest.Wait()
+		if len(view.calls) != 5 || !view.has("checkpoint a") || len(view.calls[4]) != 3 {
+			t.Errorf("calls %v; want three groups, the checkpoint of a, and those of b, c and d in one", view.calls)
 		}
-		view.failSave = nil
-		write(t.Context(), 2)
+	})
+	run("a failed save is repeated", func(t *testing.T) {
+		view.setFailSave(errors.New("cannot be saved"))
+		write(t.Context(), 0)
 		next()
-		if err := result(2); err != nil || !view.has("checkpoint c") {
-			t.Errorf("repeated write = %v, calls %v", err, view.calls)
+		view.setFailSave(nil)
+		time.Sleep(2 * saveRetryDelay)
+		synctest.Wait()
+		if !view.has("checkpoint a") {
+			t.Errorf("calls %v; want the checkpoint saved without another write", view.calls)
 		}
-		if n := samples(t, metrics, "catalog_view_delay_seconds"); n != 4 {
-			t.Errorf("%d delays observed; want 4, one for each event", n)
+	})
+	run("a failed save fails the next write of the shard, and the delay of an event counts once", func(t *testing.T) {
+		fault := errors.New("cannot be saved")
+		view.setFailSave(fault)
+		write(t.Context(), 0)
+		next()
+		if err := result(0); err != nil {
+			t.Errorf("write = %v; want nil, since the products are written", err)
+		}
+		write(t.Context(), 0)
+		next()
+		if err := result(0); !errors.Is(err, fault) {
+			t.Errorf("next write = %v; want %v", err, fault)
+		}
+		view.setFailSave(nil)
+		time.Sleep(4 * saveRetryDelay)
+		write(t.Context(), 0)
+		next()
+		if err := result(0); err != nil {
+			t.Errorf("write = %v after a save; want nil", err)
+		}
+		if n := samples(t, metrics, "catalog_view_delay_seconds"); n != 1 {
+			t.Errorf("%d delays observed; want 1", n)
+		}
+	})
+	run("a failed save is not repeated for a shard that has ended", func(t *testing.T) {
+		view.setFailSave(errors.New("cannot be saved"))
+		write(t.Context(), 0)
+		next()
+		w.saver.end(0)
+		w.saver.wait()
+		view.setFailSave(nil)
+		time.Sleep(2 * saveRetryDelay)
+		synctest.Wait()
+		if view.has("checkpoint a") {
+			t.Error("the checkpoint was saved after its shard had ended")
 		}
 	})
 }

@@ -413,6 +413,16 @@ var mutants = []mutant{
 		pkg: "./reader/projection", test: "TestViewWriter",
 	},
 	{
+		bug:  "a shard goes on while its checkpoints cannot be saved",
+		file: "reader/projection/view_writer.go", old: "			err = w.previous.wait(ctx)\n", new: "			_ = w.previous.wait(ctx)\n",
+		pkg: "./reader/projection", test: "TestViewWriter",
+	},
+	{
+		bug:  "a checkpoint whose save failed is not saved again",
+		file: "reader/projection/checkpoint_saver.go", old: "		s.repeat(current)\n", new: "",
+		pkg: "./reader/projection", test: "TestViewWriter",
+	},
+	{
 		bug:  "a watermark advances before the products of its group are written",
 		file: "reader/projection/view_writer.go", old: "	ctx = telemetry.WithBatches(ctx, traces...)\n", new: "	ctx = telemetry.WithBatches(ctx, traces...)\n	v.watermarks.Advance(checkpoints...)\n",
 		pkg: "./reader/projection", test: "TestViewWriter",
