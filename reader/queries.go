@@ -104,8 +104,7 @@ func (r *Reader) load(ctx context.Context, id catalog.ID) (catalog.Product, erro
 // Search returns a page of the products that match the query, as of the
 // positions or later.
 func (r *Reader) Search(ctx context.Context, q catalog.Query, at ...catalog.Position) (catalog.Page, error) {
-	return queryIndex(ctx, r, at, func(ctx context.Context) (catalog.Page, error) {
-		defer r.metrics.observe(ctx, kindOf(q), time.Now())
+	return queryIndex(ctx, r, kindOf(q), at, func(ctx context.Context) (catalog.Page, error) {
 		return r.index.Search(ctx, q)
 	})
 }
@@ -113,8 +112,7 @@ func (r *Reader) Search(ctx context.Context, q catalog.Query, at ...catalog.Posi
 // Suggest returns completions of a text that is being typed, at most limit of
 // each kind, as of the positions or later.
 func (r *Reader) Suggest(ctx context.Context, text string, limit int, at ...catalog.Position) (catalog.Suggestions, error) {
-	return queryIndex(ctx, r, at, func(ctx context.Context) (catalog.Suggestions, error) {
-		defer r.metrics.observe(ctx, queryKind{kind: "suggest"}, time.Now())
+	return queryIndex(ctx, r, queryKind{kind: "suggest"}, at, func(ctx context.Context) (catalog.Suggestions, error) {
 		return r.index.Suggest(ctx, text, limit)
 	})
 }
@@ -124,8 +122,9 @@ func (r *Reader) Suggest(ctx context.Context, text string, limit int, at ...cata
 // has capacity for other queries. It returns ErrUnavailable while the index is
 // being filled, since a page would lack products.
 //
-// The result counts as held in memory, with its size, until it is sent.
-func queryIndex[Result interface{ Size() int }](ctx context.Context, r *Reader, at []catalog.Position, query func(context.Context) (Result, error)) (Result, error) {
+// The result counts as held in memory, with its size, until it is sent. The wait for that memory is
+// part of the query's time.
+func queryIndex[Result interface{ Size() int }](ctx context.Context, r *Reader, kind queryKind, at []catalog.Position, query func(context.Context) (Result, error)) (Result, error) {
 	if err := r.readiness.checkIndex(ctx); err != nil {
 		return *new(Result), fmt.Errorf("%w: %w", err, catalog.ErrUnavailable)
 	}
@@ -134,6 +133,7 @@ func queryIndex[Result interface{ Size() int }](ctx context.Context, r *Reader, 
 			return *new(Result), err
 		}
 	}
+	defer r.metrics.observe(ctx, kind, time.Now())
 	queryCtx, cancel := context.WithTimeoutCause(ctx, searchTimeout, catalog.ErrTooSlow)
 	defer cancel()
 	result, err := *new(Result), r.results.Acquire(queryCtx, catalog.MaxPageBytes)

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"catalog"
 	"catalog/reader"
@@ -73,6 +76,37 @@ func TestSearch_resultsInMemory(t *testing.T) {
 				t.Errorf("Search = %v once there is room for its page; want nil", err)
 			}
 		}
+	})
+}
+
+func TestSearch_duration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		registry := prometheus.NewRegistry()
+		r := readertest.New(reader.Deps{Index: &readertest.Index{Endless: true}, Registry: registry})
+		const callers, limit = 50, 8 // the others wait for memory
+		var calls sync.WaitGroup
+		for range callers {
+			calls.Go(func() {
+				if _, err := r.Search(t.Context(), catalog.Query{}); !errors.Is(err, catalog.ErrTooSlow) {
+					t.Errorf("Search = %v; want ErrTooSlow", err)
+				}
+			})
+		}
+		calls.Wait()
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() == "catalog_search_duration_seconds" {
+				h := f.GetMetric()[0].GetHistogram()
+				if n, mean := h.GetSampleCount(), h.GetSampleSum()/callers; n != callers || mean != 1 {
+					t.Errorf("%d queries took %v s on average; want %d that took 1 s, of which %d waited for memory", n, mean, callers, callers-limit)
+				}
+				return
+			}
+		}
+		t.Error("the queries are not measured")
 	})
 }
 
