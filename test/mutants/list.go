@@ -103,6 +103,11 @@ var mutants = []mutant{
 		pkg: "./reader/projection", test: "TestEventConsumer",
 	},
 	{
+		bug:  "a client with a wrong clock sets the times of records",
+		file: "engine/kafka/topic_settings.go", old: "\"LogAppendTime\"", new: "\"CreateTime\"",
+		pkg: "./engine/kafka", test: "TestTopics",
+	},
+	{
 		bug:  "a record with a wrong signature is believed",
 		file: "engine/kafka/signature.go", old: "			if hmac.Equal(h.Value, mac(key, r)) {\n", new: "			if key != nil {\n",
 		pkg: "./engine/kafka", test: "TestSigner",
@@ -330,6 +335,12 @@ var mutants = []mutant{
 	{
 		bug:  "the seq of a snapshot is newer than its products",
 		file: "engine/sqlite/snapshot.go", old: "	return st.NextSeq, nil\n", new: "	st, err = s.State(ctx, shard)\n	return st.NextSeq, err\n",
+		pkg: "./engine/sqlite", test: "TestStore",
+	},
+	{
+		bug:  "a snapshot is read in one transaction, however slow its client is",
+		file: "engine/sqlite/snapshot.go", old: "	for after, more := (catalog.ID{}), true; more; {\n		args[1] = after[:]\n		var page []catalog.Product\n		page, more, err = queryPage(ctx, s.db.read,",
+		new: "	tx, err := s.db.read.BeginTx(ctx, nil)\n	if err != nil {\n		return 0, err\n	}\n	defer tx.Rollback()\n	for after, more := (catalog.ID{}), true; more; {\n		args[1] = after[:]\n		var page []catalog.Product\n		page, more, err = queryPage(ctx, tx,",
 		pkg: "./engine/sqlite", test: "TestStore",
 	},
 	{
@@ -696,6 +707,21 @@ var mutants = []mutant{
 		bug:  "a page of another site writes",
 		file: "gateway/protect.go", old: "err := crossOrigin.Check(r); err != nil", new: "err := crossOrigin.Check(r); err != nil && r.Method == \"TRACE\"",
 		pkg: "./gateway", test: "TestProtect",
+	},
+	{
+		bug:  "a page of a name that was bound to the address of the gateway reads it",
+		file: "gateway/protect.go", old: "if !g.allowHost(r.Host) {", new: "if !g.allowHost(r.Host) && r.Method == \"TRACE\" {",
+		pkg: "./gateway", test: "TestProtect",
+	},
+	{
+		bug:  "data and exports are readable for all users of the machine",
+		file: "internal/daemon/private_unix.go", old: "syscall.Umask(0o077)", new: "syscall.Umask(0o022)",
+		pkg: "./internal/daemon", test: "TestPrivateFiles",
+	},
+	{
+		bug:  "a spreadsheet runs a cell as a formula",
+		file: "internal/productfile/write.go", old: "if w.NeutralizeFormulas && c != \"\" && strings.ContainsRune(\"=+-@\\t\\r\"", new: "if w.NeutralizeFormulas && c != \"\" && strings.ContainsRune(\"=\"",
+		pkg: "./internal/productfile", test: "TestWriter_formulas",
 	},
 	{
 		bug:  "cached products survive that their shard was not followed",

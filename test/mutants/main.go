@@ -2,10 +2,11 @@
 // each: a test that still passes proves nothing. It does not change the source
 // tree; the compiler gets the changed files by -overlay.
 //
-//	go run ./test/mutants [-quick] [-run REGEXP] [-parallel N]
+//	go run ./test/mutants [-quick] [-run REGEXP] [-parallel N] [-times N]
 //
 // It prints a table and exits with 1 when a bug was not caught. The CPU time is that of
-// the compiler, the linker and the test.
+// the compiler, the linker and the test. With -times, each run of the test has to catch
+// the bug: a test that needs luck is found.
 package main
 
 import (
@@ -45,6 +46,7 @@ func main() {
 	only := flag.String("run", "", "plant only bugs whose description matches the `regexp`")
 	quick := flag.Bool("quick", false, "plant only bugs of packages whose tests build and fail within seconds")
 	parallel := flag.Int("parallel", 1, "plant this `number` of bugs at once, each in a build of its own")
+	times := flag.Int("times", 1, "run the test of each bug this `number` of times, and stop when it passes")
 	flag.Parse()
 	match, err := regexp.Compile(*only)
 	if err != nil {
@@ -64,7 +66,7 @@ func main() {
 	for _, m := range planted {
 		runs.Go(func() error {
 			since := time.Now()
-			by, cpu, err := m.run()
+			by, cpu, err := m.run(*times)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -95,9 +97,9 @@ func (m mutant) apply() ([]byte, error) {
 	return []byte(strings.Replace(string(source), m.old, m.new, 1)), nil
 }
 
-// run runs the test, which has to fail, and returns its name with that of the
-// subtest that fails first, and the CPU time that it took.
-func (m mutant) run() (test string, cpu time.Duration, err error) {
+// run builds the test and runs it so many times. It has to fail each time. run returns its
+// name with that of the subtest that fails first, and the CPU time that it took.
+func (m mutant) run(times int) (test string, cpu time.Duration, err error) {
 	mutated, err := m.apply()
 	if err != nil {
 		return "", 0, err
@@ -120,24 +122,36 @@ func (m mutant) run() (test string, cpu time.Duration, err error) {
 	if err := errors.Join(os.WriteFile(replacement, mutated, 0o600), os.WriteFile(list, overlay, 0o600)); err != nil {
 		return "", 0, err
 	}
-	c := exec.Command("go", "test", "-count=1", "-vet=off", "-failfast", "-timeout=3m", "-run", "^"+m.test+"$", m.pkg)
-	// The flag applies to programs that the tests build, too.
-	c.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+list)
-	out, err := c.CombinedOutput()
-	if c.ProcessState != nil { // the process has started
-		cpu = c.ProcessState.UserTime() + c.ProcessState.SystemTime()
+	execute := func(folder, name string, args ...string) (string, error) {
+		c := exec.Command(name, args...)
+		c.Dir = folder
+		// The flag applies to programs that the tests build, too.
+		c.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+list)
+		out, err := c.CombinedOutput()
+		if c.ProcessState != nil { // the process has started
+			cpu += c.ProcessState.UserTime() + c.ProcessState.SystemTime()
+		}
+		return string(out), err
 	}
-	switch {
-	case err == nil && strings.Contains(string(out), "no tests to run"):
-		return "", cpu, errors.New("the test does not exist")
-	case err == nil:
-		return "", cpu, errors.New("the test passes")
-	case strings.Contains(string(out), "[build failed]"), !strings.Contains(string(out), "FAIL"):
+	program := filepath.Join(dir, "tests")
+	if out, err := execute("", "go", "test", "-c", "-vet=off", "-o", program, m.pkg); err != nil {
 		return "", cpu, fmt.Errorf("the mutant does not compile:\n%s", out)
 	}
-	for _, f := range failed.FindAllStringSubmatch(string(out), -1) {
-		if strings.HasPrefix(f[1], test) {
-			test = f[1]
+	for n := range times {
+		out, err := execute(m.pkg, program, "-test.failfast", "-test.timeout=3m", "-test.run=^"+m.test+"$")
+		switch {
+		case err == nil && strings.Contains(out, "no tests to run"):
+			return "", cpu, errors.New("the test does not exist")
+		case err == nil:
+			return "", cpu, fmt.Errorf("the test passes at run %d", n+1)
+		case !strings.Contains(out, "FAIL") && !strings.Contains(out, "panic"):
+			return "", cpu, fmt.Errorf("the test does not run:\n%s", out)
+		}
+		test = ""
+		for _, f := range failed.FindAllStringSubmatch(out, -1) {
+			if strings.HasPrefix(f[1], test) {
+				test = f[1]
+			}
 		}
 	}
 	return strings.TrimPrefix(m.pkg, "./") + " " + strings.ReplaceAll(test, "_", " "), cpu, nil
