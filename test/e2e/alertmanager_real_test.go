@@ -64,7 +64,7 @@ func TestAlertmanager(t *testing.T) {
 		t.Fatalf("%v; make engines-up installs Alertmanager", err)
 	}
 	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
-	startMonitor(t, address)
+	startMonitor(t, "", address)
 
 	for path, alert := range map[string]string{"/page": "CatalogServiceAbsent", "/ticket": "CatalogEngineDown", "/watchdog": "Watchdog"} {
 		eventually(t, alert+" is delivered to "+path, func() bool {

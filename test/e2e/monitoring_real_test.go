@@ -4,49 +4,29 @@ package e2e
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-
-	"catalog"
-	catalogv1 "catalog/api/catalog/v1"
 	"catalog/engine/enginetest/freeport"
 )
 
 // notInTest lists the expressions that have no data in this test, by a part of
 // them, and why.
 var notInTest = map[string]string{
-	`job="engines"`: "the exporters of the engines do not run",
+	`job="engines"`: "only the exporter of Redis runs",
 	`job="node"`:    "the exporter of the machine does not run",
-}
-
-// withoutFault lists the alerts that no fault of TestMonitoring fires, and why. promtool
-// fires them on invented series.
-var withoutFault = map[string]string{
-	"CatalogEventGaps":      "needs a Kafka that loses records; TestEventGaps shows the counter",
-	"CatalogRestarting":     "restarts within the scaled window are too fast for the scrapes",
-	"CatalogSearchSlow":     "needs a large index",
-	"CatalogSpansDropped":   "needs a collector that fails; a test of the package telemetry shows the counter",
-	"CatalogVersionsDiffer": "needs two builds",
 }
 
 // monitored is a system of one process each, its engines behind proxies, watched
@@ -57,6 +37,7 @@ type monitored struct {
 	env                     map[string]string
 	indexDisk               *smallDisk // disk of the reader's index
 	redis, mongo, postgres  *proxy
+	traces                  *proxy
 	writers, readers, api   string
 	writer, reader, gateway *process
 }
@@ -67,16 +48,31 @@ func startMonitored(t *testing.T, alertmanager string) *monitored {
 	s.redis, s.env["CATALOG_REDIS_URL"] = startProxy(t, s.env["CATALOG_REDIS_URL"])
 	s.mongo, s.env["CATALOG_MONGO_URL"] = startProxy(t, s.env["CATALOG_MONGO_URL"])
 	s.postgres, s.env["CATALOG_POSTGRES_URL"] = startProxy(t, s.env["CATALOG_POSTGRES_URL"])
+	_, collector := startCollector(t)
+	s.traces, s.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = startProxy(t, "http://"+collector)
+	s.env["CATALOG_OTLP_SAMPLE"] = "1"
 	s.env["CATALOG_POSTGRES_MAX_CONNS"] = "4"
 	s.env["CATALOG_MAX_BACKLOG_AGE"] = "8s"
 	s.env["CATALOG_VERIFY_INTERVAL"] = "3s"
 	s.indexDisk = newSmallDisk(t, t.TempDir())
-	s.monitor = startMonitor(t, alertmanager)
+	s.monitor = startMonitor(t, startRedisExporter(t, s.env["CATALOG_REDIS_URL"]), alertmanager)
 	s.startWriter()
 	s.startReader()
 	s.gateway = startProcess(t, s.list(), "gateway", "-http", s.api, "-writer", s.writers, "-reader", s.readers)
-	s.monitor.target("gateway", s.gateway.admin)
+	s.monitor.target("gateway-1", s.gateway.admin)
 	return s
+}
+
+// startRedisExporter starts the exporter of the Redis at the URL and returns its address.
+func startRedisExporter(t *testing.T, redis string) string {
+	t.Helper()
+	address := freeport.Address()
+	c := exec.Command("prometheus-redis-exporter", "-redis.addr", redis, "-web.listen-address", address)
+	if err := c.Start(); err != nil {
+		t.Fatalf("%v; make engines-up installs the exporter of Redis", err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
+	return address
 }
 
 func (s *monitored) list() (env []string) {
@@ -88,12 +84,12 @@ func (s *monitored) list() (env []string) {
 
 func (s *monitored) startWriter() {
 	s.writer = startProcess(s.t, s.list(), "writer", "-grpc", s.writers)
-	s.monitor.target("writer", s.writer.admin)
+	s.monitor.target("writer-1", s.writer.admin)
 }
 
 func (s *monitored) startReader() {
 	s.reader = startProcessWith(s.t, s.indexDisk.enter(), s.list(), "reader", "-grpc", s.readers, "-writer", s.writers, "-index", filepath.Join(s.indexDisk.folder, "index"))
-	s.monitor.target("reader", s.reader.admin)
+	s.monitor.target("reader-1", s.reader.admin)
 }
 
 func (p *process) kill() {
@@ -197,9 +193,10 @@ var grafanaVariables = strings.NewReplacer("$__rate_interval", "30s", "$service"
 
 // TestMonitoring runs the services under a small load with a real Prometheus. Every
 // query of the dashboards and every rule has data, and alerts fire for the faults
-// that they are for, with all times divided by timeScale.
+// that they are for and end with the remedies of docs/operations/alerts.md, with all
+// times divided by timeScale.
 //
-// With CATALOG_TEST_ALERTS it injects all faults, otherwise those that take seconds.
+// With CATALOG_TEST_ALERTS it runs all drills, otherwise those that take seconds.
 // With CATALOG_TEST_PICTURES it draws the dashboards into that folder.
 func TestMonitoring(t *testing.T) {
 	s := startMonitored(t, freeport.Address()) // there is no Alertmanager
@@ -215,53 +212,36 @@ func TestMonitoring(t *testing.T) {
 			s.draw(folder)
 		}
 	}()
-	faults := []struct {
-		fault  string
-		inject func(t *testing.T)
-		repair func()
-		alerts []string
-		// nightly faults are only injected with CATALOG_TEST_ALERTS, since they take minutes.
-		nightly bool
-	}{
-		{"nothing", func(*testing.T) {}, func() {}, []string{"Watchdog", "CatalogEngineDown", "CatalogAlertsNotDelivered"}, false},
-		{"a record that is no command", s.poison("commands"), func() {}, []string{"CatalogDeadLetters"}, false},
-		{"a record that is no event", s.poison("events"), func() {}, []string{"CatalogEventsRejected"}, false},
-		{"Redis is down", func(*testing.T) { s.redis.disconnect(true) }, func() { s.redis.disconnect(false) }, []string{"CatalogCacheErrors"}, false}, // a reader stays ready without Redis
-		{"the disk of the index fills", s.fillDisk, s.emptyDisk, []string{"CatalogDiskFilling", "CatalogDiskFull"}, true},
-		{"clients hold all snapshots of the writer and take nothing", s.holdSnapshots, func() {}, []string{"CatalogMemoryWaiting"}, true},
-		{"a product is changed behind the back of the writer", s.falsify, func() {}, []string{"CatalogProductsDiffer"}, true},
-		{"clients write faster than MongoDB takes products", s.floodMongo, func() { s.mongo.limit(0) }, []string{"CatalogWritesThrottled"}, true},
-		{"MongoDB is down", func(*testing.T) { s.mongo.disconnect(true) }, func() { s.mongo.disconnect(false) },
-			[]string{"CatalogBreakerOpen", "CatalogNotReady", "CatalogLag", "CatalogRequestsBurnFast", "CatalogRequestsBurnSlow"}, true},
-		{"PostgreSQL is frozen", func(t *testing.T) { t.Cleanup(s.postgres.freeze()) }, func() {},
-			[]string{"CatalogPoolExhausted", "CatalogWritesNotSettled", "CatalogRequestsShed", "CatalogShardStuck"}, true},
-		{"writes wait for PostgreSQL and become readable late", func(*testing.T) {}, func() {}, []string{"CatalogWritesBurnFast", "CatalogWritesBurnSlow"}, true},
-		{"the only writer is killed", func(*testing.T) { s.writer.kill() }, func() {}, []string{"CatalogTargetDown", "CatalogServiceAbsent", "CatalogWritesNotSettled"}, true},
-		{"commands are deleted before they are settled", s.trim, func() {}, []string{"CatalogShardStopped", "CatalogLogErrors"}, true},
-	}
-	t.Run("every alert has a fault, or a reason why not", func(t *testing.T) {
-		fired := maps.Clone(withoutFault)
-		for _, f := range faults {
-			for _, alert := range f.alerts {
-				fired[alert] = f.fault
+	drills := s.drills()
+	t.Run("every alert has a drill", func(t *testing.T) {
+		drilled := map[string]bool{}
+		for _, d := range drills {
+			for _, alert := range d.alerts {
+				name, _, _ := strings.Cut(alert, " ")
+				drilled[name] = true
 			}
 		}
 		for _, alert := range s.alerts(t) {
-			if fired[alert] == "" {
-				t.Errorf("no fault fires %s", alert)
+			if !drilled[alert] {
+				t.Errorf("no drill fires %s", alert)
 			}
 		}
 	})
-	for _, f := range faults {
-		if f.nightly && os.Getenv("CATALOG_TEST_ALERTS") == "" {
+	for _, d := range drills {
+		if d.nightly && os.Getenv("CATALOG_TEST_ALERTS") == "" {
 			continue
 		}
-		t.Run("alerts of the fault: "+f.fault, func(t *testing.T) {
-			f.inject(t)
-			defer f.repair()
+		t.Run("alerts of the fault: "+d.fault, func(t *testing.T) {
 			m := *s.monitor
 			m.t = t
-			m.await(f.alerts...)
+			end := slices.DeleteFunc(slices.Clone(d.alerts), func(alert string) bool { return endsLate[alert] != "" })
+			if !d.follows {
+				m.awaitEnd(end...) // else the drill would show nothing
+			}
+			remedy := d.inject(t)
+			m.await(d.alerts...)
+			remedy()
+			m.awaitEnd(end...)
 		})
 	}
 }
@@ -396,133 +376,4 @@ func (s *monitored) draw(folder string) {
 	if out, err := c.CombinedOutput(); err != nil {
 		s.t.Errorf("renderdash: %v\n%s", err, out)
 	}
-}
-
-func (s *monitored) kafka(t *testing.T) *kgo.Client {
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.env["CATALOG_KAFKA_BROKERS"]), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	return client
-}
-
-// poison appends a record to the commands or the events topic that nothing can decode.
-func (s *monitored) poison(topic string) func(*testing.T) {
-	return func(t *testing.T) {
-		junk := &kgo.Record{Topic: s.env["CATALOG_KAFKA_TOPIC_PREFIX"] + "." + topic, Value: []byte("junk")}
-		if err := s.kafka(t).ProduceSync(t.Context(), junk).FirstErr(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// filler is the file that fills the disk of the index.
-func (s *monitored) filler() string {
-	return filepath.Join("/proc", s.indexDisk.holder, "root", s.indexDisk.folder, "filler")
-}
-
-// fillDisk leaves less room on the disk of the index than a disk must have.
-func (s *monitored) fillDisk(t *testing.T) {
-	f, err := os.Create(s.filler())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := syscall.Fallocate(int(f.Fd()), 0, 0, 820*mib); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (s *monitored) emptyDisk() { _ = os.Remove(s.filler()) }
-
-// holdSnapshots opens more snapshots than the writer serves at once, and reads nothing. The
-// shard has a product that is larger than the buffers of a connection.
-func (s *monitored) holdSnapshots(t *testing.T) {
-	const streams = 12 // the writer serves eight
-	var attributes []string
-	for n := range 100 {
-		attributes = append(attributes, fmt.Sprintf(`"a%d":"%s"`, n, strings.Repeat("\U0001F4A1", 2000)))
-	}
-	r, err := newRequest(t.Context(), "POST", "http://"+s.api+"/api/v1/products", productWith(`"attributes":{`+strings.Join(attributes, ",")+`}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Body.Close()
-	at, err := catalog.ParsePositions(w.Header.Get("Catalog-Position"))
-	if err != nil || len(at) != 1 {
-		t.Fatalf("a large product: %s, %v", w.Status, err)
-	}
-	// By default, a connection buffers more and more, whether or not its client reads.
-	conn, err := grpc.NewClient(s.writers, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithStaticStreamWindowSize(64<<10))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	for range streams {
-		if _, err := catalogv1.NewWriterServiceClient(conn).Snapshot(t.Context(), &catalogv1.SnapshotRequest{Shard: at[0].Shard}); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// floodMongo slows the connections of MongoDB and creates large products, more than it takes and more than
-// the writer settles at its lowest rate. A group of products still arrives within the timeout of a call.
-func (s *monitored) floodMongo(t *testing.T) {
-	const clients, interval, bytesPerSecond = 8, 20 * time.Millisecond, 500_000 // a product has 5 kB
-	s.mongo.limit(bytesPerSecond)
-	ctx, stop := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	t.Cleanup(func() { stop(); wg.Wait() })
-	for c := range clients {
-		wg.Go(func() {
-			tick := time.NewTicker(interval)
-			defer tick.Stop()
-			for n := 0; ctx.Err() == nil; n++ {
-				description := make([]byte, catalog.MaxDescription/2)
-				_, _ = rand.Read(description)
-				s.request(ctx, "POST", "/api/v1/products", productWith(fmt.Sprintf(`"sku":"F-%d-%d","description":"%x"`, c, n, description)), "Prefer", "respond-async")
-				<-tick.C
-			}
-		})
-	}
-}
-
-// falsify changes a product in PostgreSQL without a command.
-func (s *monitored) falsify(t *testing.T) {
-	conn, err := pgx.Connect(t.Context(), s.env["CATALOG_POSTGRES_URL"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
-	// An imported product, which the load leaves alone.
-	tag, err := conn.Exec(t.Context(), `UPDATE products SET data = replace(data::text, '"category":"', '"category":"Wrong/')::json WHERE id = (SELECT id FROM products WHERE NOT deleted AND sku NOT LIKE 'M-%' LIMIT 1)`)
-	if err != nil || tag.RowsAffected() != 1 {
-		t.Fatalf("%v, %v", tag, err)
-	}
-}
-
-// trim deletes the commands that no writer has settled, and starts the writer.
-func (s *monitored) trim(t *testing.T) {
-	admin := kadm.NewClient(s.kafka(t))
-	ends, err := admin.ListEndOffsets(t.Context(), s.env["CATALOG_KAFKA_TOPIC_PREFIX"]+".commands")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := admin.DeleteRecords(t.Context(), ends.Offsets()); err != nil {
-		t.Fatal(err)
-	}
-	// The writer is not ready while shards are stopped, so this does not wait for it.
-	address := freeport.Address()
-	c := exec.Command(filepath.Join(programs, "writer"), "-grpc", s.writers, "-admin", address)
-	c.Env = s.list()
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
-	s.monitor.target("writer", "http://"+address)
 }

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,12 +32,20 @@ const (
 	dashboardFolder = "../../deploy/grafana/dashboards"
 )
 
-var ruleDuration = regexp.MustCompile(`(\[|for: |interval: )(\d+)([smhd])`)
+var (
+	ruleDuration = regexp.MustCompile(`(\[|for: |interval: )(\d+)([smhd])`)
+	ruleAge      = regexp.MustCompile(`process_start_time_seconds(\{[^}]*\})? < \d+`)
+)
+
+// youngProcess is the age of a process, in seconds, up to which the rules take all that it has
+// counted for new. It leaves a process on a busy machine the time to start.
+const youngProcess = "120"
 
 // scaleRules divides the ranges, delays and intervals of rules by timeScale. A
 // range stays long enough for several samples, even if the machine is busy and
 // scrapes time out.
 func scaleRules(content string) string {
+	content = ruleAge.ReplaceAllString(content, "process_start_time_seconds$1 < "+youngProcess)
 	units := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
 	return ruleDuration.ReplaceAllStringFunc(content, func(s string) string {
 		m := ruleDuration.FindStringSubmatch(s)
@@ -54,12 +64,12 @@ type monitor struct {
 	t       testing.TB
 	url     string
 	folder  string
-	targets map[string]string // admin addresses by service
+	targets map[string]string // admin addresses by instance
 }
 
-// startMonitor starts Prometheus, which scrapes every two seconds and sends alerts to
-// the Alertmanager at this address, if it is not empty.
-func startMonitor(t *testing.T, alertmanager string) *monitor {
+// startMonitor starts Prometheus, which scrapes every two seconds. It scrapes the exporter of
+// Redis and sends alerts to the Alertmanager at these addresses, if they are not empty.
+func startMonitor(t *testing.T, exporter, alertmanager string) *monitor {
 	t.Helper()
 	m := &monitor{t: t, folder: t.TempDir(), targets: map[string]string{}}
 	files, err := filepath.Glob(ruleFolder + "/*.yml")
@@ -85,11 +95,11 @@ rule_files: ['*.yml']
   - job_name: catalog
     file_sd_configs: [{files: ['targets.json'], refresh_interval: 1s}]
   - job_name: engines
-    static_configs: [{targets: ['%s'], labels: {service: redis}}] # an exporter that is down
+    static_configs: [{targets: ['%s'], labels: {service: redis}}]
   - job_name: observability
     static_configs: [{targets: ['%s'], labels: {service: prometheus}}]
-`, alerting, freeport.Address(), address))
-	m.target("", "")
+`, alerting, cmp.Or(exporter, freeport.Address()), address))
+	m.writeTargets()
 	logs, err := os.Create(filepath.Join(m.folder, "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -120,19 +130,29 @@ func (m *monitor) write(name, content string) {
 	}
 }
 
-// target sets the admin URL of a service. Its label instance stays the same over
-// restarts, as behind a fixed address.
-func (m *monitor) target(service, admin string) {
-	if service != "" {
-		m.targets[service] = strings.TrimPrefix(admin, "http://")
-	}
+// target sets the admin URL of an instance, such as writer-1. Its label instance stays the
+// same over restarts, as behind a fixed address.
+func (m *monitor) target(instance, admin string) {
+	m.targets[instance] = strings.TrimPrefix(admin, "http://")
+	m.writeTargets()
+}
+
+// remove removes an instance.
+func (m *monitor) remove(instance string) {
+	delete(m.targets, instance)
+	m.writeTargets()
+}
+
+func (m *monitor) writeTargets() {
+	m.t.Helper()
 	type group struct {
 		Targets []string          `json:"targets"`
 		Labels  map[string]string `json:"labels"`
 	}
 	groups := []group{}
-	for service, address := range m.targets {
-		groups = append(groups, group{[]string{address}, map[string]string{"service": service, "instance": service + "-1"}})
+	for instance, address := range m.targets {
+		service, _, _ := strings.Cut(instance, "-")
+		groups = append(groups, group{[]string{address}, map[string]string{"service": service, "instance": instance}})
 	}
 	content, err := json.Marshal(groups)
 	if err != nil {
@@ -185,8 +205,10 @@ func (m *monitor) hasData(expr string) (bool, error) {
 	return false, nil
 }
 
-// firing returns the names of the alerts that fire.
-func (m *monitor) firing() map[string]bool {
+// firing returns those of the alerts that fire. An alert is a name, or a name and a label, as in
+// "CatalogDiskFull path=index".
+func (m *monitor) firing(alerts ...string) (firing []string) {
+	m.t.Helper()
 	var data struct {
 		Alerts []struct {
 			State  string
@@ -196,34 +218,68 @@ func (m *monitor) firing() map[string]bool {
 	if err := m.get("/api/v1/alerts", nil, &data); err != nil {
 		m.t.Fatal(err)
 	}
-	names := map[string]bool{}
-	for _, a := range data.Alerts {
-		if a.State == "firing" {
-			names[a.Labels["alertname"]] = true
+	for _, alert := range alerts {
+		name, label, _ := strings.Cut(alert, " ")
+		label, value, _ := strings.Cut(label, "=")
+		for _, a := range data.Alerts {
+			if a.State == "firing" && a.Labels["alertname"] == name && a.Labels[label] == value {
+				firing = append(firing, alert)
+				break
+			}
 		}
 	}
-	return names
+	return firing
 }
 
 // await waits until all of these alerts have fired, each at some time.
-func (m *monitor) await(names ...string) {
+func (m *monitor) await(alerts ...string) {
 	m.t.Helper()
-	missing := map[string]bool{}
-	for _, n := range names {
-		missing[n] = true
-	}
+	missing := slices.Clone(alerts)
 	since := time.Now()
 	for len(missing) > 0 {
 		if time.Since(since) > 3*time.Minute {
 			m.t.Errorf("after 3 minutes these alerts have not fired: %v", missing)
 			return
 		}
-		for n := range m.firing() {
-			if missing[n] {
-				delete(missing, n)
-				m.t.Logf("%s fires after %v", n, time.Since(since).Round(time.Second))
-			}
+		for _, alert := range m.firing(missing...) {
+			missing = slices.DeleteFunc(missing, func(a string) bool { return a == alert })
+			m.t.Logf("%s fires after %v", alert, time.Since(since).Round(time.Second))
 		}
 		<-time.After(200 * time.Millisecond)
 	}
+}
+
+// awaitEnd waits until none of these alerts fires.
+func (m *monitor) awaitEnd(alerts ...string) {
+	m.t.Helper()
+	since := time.Now()
+	for {
+		firing := m.firing(alerts...)
+		if len(firing) == 0 {
+			m.t.Logf("no alert fires after %v", time.Since(since).Round(time.Second))
+			return
+		}
+		if time.Since(since) > 3*time.Minute {
+			m.t.Errorf("after 3 minutes these alerts still fire: %v", firing)
+			return
+		}
+		<-time.After(200 * time.Millisecond)
+	}
+}
+
+// value returns the value of an expression that has one, and else 0.
+func (m *monitor) value(expr string) float64 {
+	m.t.Helper()
+	var data struct {
+		Result []struct{ Value [2]any }
+	}
+	if err := m.get("/api/v1/query", url.Values{"query": {expr}}, &data); err != nil {
+		m.t.Fatal(err)
+	}
+	if len(data.Result) != 1 {
+		return 0
+	}
+	text, _ := data.Result[0].Value[1].(string)
+	v, _ := strconv.ParseFloat(text, 64)
+	return v
 }
