@@ -14,7 +14,7 @@ import (
 // bytes left. The batch can be settled alone.
 var ErrLeftOut = errors.New("batch left out of the transaction of its group")
 
-// Settled is what was settled of a batch.
+// Settled is the settled part of a batch.
 type Settled struct {
 	Events []catalog.Event
 	To     int64 // offset that the shard has reached

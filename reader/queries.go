@@ -80,8 +80,8 @@ func (r *Reader) cachedProducts(ctx context.Context, ids []catalog.ID) (known ma
 	return known, size
 }
 
-// load returns what the view holds of the product now, from the cache if that
-// holds it.
+// load returns the product as the view holds it now, from the cache if the
+// cache has it.
 func (r *Reader) load(ctx context.Context, id catalog.ID) (catalog.Product, error) {
 	p, found, ticket := r.cache.product(ctx, id)
 	if !found {

@@ -123,7 +123,7 @@ func archiveJournal(ctx context.Context, args []string) error {
 	return err
 }
 
-// printRanges prints what would be archived.
+// printRanges prints the ranges that would be archived.
 func printRanges(out io.Writer, ranges []archive.Range, total int, limit time.Time) error {
 	if total == 0 {
 		fmt.Fprintf(out, "no events before %s can be archived\n", limit.UTC().Format(time.RFC3339))

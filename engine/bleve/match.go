@@ -22,7 +22,8 @@ type matches struct {
 	exact    []weightedSet
 }
 
-// weightedSet is a set of products and what membership adds to a product's score.
+// weightedSet is a set of products and the weight that it adds to the score of
+// each product in it.
 type weightedSet struct {
 	weight   int
 	products *roaring.Bitmap

@@ -179,7 +179,7 @@ func resolve(r *scorch.IndexSnapshot, plan textsearch.Plan) (queryPlan, error) {
 	}
 	left := maxTerms
 	for i, w := range plan.Words {
-		share := left / termBudget(len(plan.Words)-i) // what a word leaves of its share goes to the next words
+		share := left / termBudget(len(plan.Words)-i) // the part of its share that a word does not use goes to the next words
 		left -= share
 		clauses, err := resolveWord(r, w, &share)
 		if err != nil {

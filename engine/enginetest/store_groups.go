@@ -14,8 +14,8 @@ import (
 // errAny is an error that a batch may have.
 var errAny = errors.New("any error, or none")
 
-// settleGroup settles one batch of each owner in a group, and checks that the store
-// has done with each what Settle returns. wants are the errors of the batches.
+// settleGroup settles one batch of each owner in a group, and checks that the store holds the
+// results that Settle returns. wants are the errors of the batches.
 func settleGroup(t *testing.T, owners []*owner, g eventlog.Group, wants ...error) []eventlog.Settled {
 	t.Helper()
 	settled, err := owners[0].s.Settle(t.Context(), g, moment)

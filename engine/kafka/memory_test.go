@@ -28,8 +28,8 @@ func largeEvent(shard int32, seq int64) catalog.Event {
 	return e
 }
 
-// Records are large when they are decompressed, and consumers can be slow: what
-// their process buffers is limited in bytes over all shards.
+// Records are large when they are decompressed, and consumers can be slow: the
+// bytes that their process buffers are limited over all shards.
 func TestFetcher_memory(t *testing.T) {
 	cfg := testConfig(t, fakeBroker(t))
 	registry := prometheus.NewRegistry()

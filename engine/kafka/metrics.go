@@ -113,9 +113,9 @@ func (l *lags) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// partitionLag is what the worker of a partition has handled. It keeps its values
-// between two sessions, so that the lag of a shard that cannot begin does not
-// disappear.
+// partitionLag is the progress of the worker of a partition. It keeps its
+// values between two sessions, so that the lag of a shard that cannot begin
+// does not disappear.
 type partitionLag struct {
 	labels []string // values of the labels consumer, topic and partition
 

@@ -67,8 +67,8 @@ func (l *Log) WrongSettings(ctx context.Context) ([]eventlog.TopicSetting, error
 	return wrong, nil
 }
 
-// SetTopics corrects wrong settings of the topics, and returns when the brokers use what
-// it has set: the controller responds before they do.
+// SetTopics corrects wrong settings of the topics, and returns when the brokers use the new ones:
+// the controller responds before they do.
 func (l *Log) SetTopics(ctx context.Context, wrong []eventlog.TopicSetting) error {
 	for _, s := range wrong {
 		r, err := l.admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: s.Name, Value: kadm.StringPtr(s.Want)}}, s.Topic)

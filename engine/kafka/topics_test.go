@@ -118,7 +118,7 @@ func TestEventsLost(t *testing.T) {
 		return response, nil, true
 	})
 	for name, l := range map[string]*Log{"published": l.Log, "found": next} {
-		l.eventsCheck.readAt = time.Time{} // what was read before is older than checkInterval
+		l.eventsCheck.readAt = time.Time{} // the state that was read before is older than checkInterval
 		zero, err0 := l.EventsLost(t.Context(), 0)
 		one, err1 := l.EventsLost(t.Context(), 1)
 		if zero || !one || err0 != nil || err1 != nil {

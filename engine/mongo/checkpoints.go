@@ -33,7 +33,7 @@ type checkpoints struct {
 	own      map[int32]checkpoint // checkpoints by shard, in the document of this process
 	latest   map[int32]checkpoint // latest checkpoints by shard, of all documents that were read or saved
 	revision int64                // revision of the last save
-	retired  []string             // documents of others that the first save replaces; own has what they have
+	retired  []string             // documents of others that the first save replaces; own has their checkpoints
 }
 
 // checkpointDocument is a document of the collection process_checkpoints.

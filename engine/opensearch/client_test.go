@@ -79,7 +79,8 @@ func TestClient_nodes(t *testing.T) {
 				t.Fatalf("call = %v; want the other node's response", err)
 			}
 		}
-		// It is asked again only when avoidFor has passed, on a very slow machine.
+		// The node is called again only when avoidFor has passed, on a very slow
+		// machine.
 		if calls := nodes[1].calls.Load(); calls > 3 {
 			t.Errorf("the node got %d calls of 10; want 1", calls)
 		}

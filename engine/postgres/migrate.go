@@ -91,7 +91,7 @@ func MigrateDown(ctx context.Context, url string, loseData bool, report func(str
 // MigrationStep is a migration that has not run.
 type MigrationStep struct {
 	Version int64
-	Plan    string // what the step does, what it locks and for how long
+	Plan    string // work of the step, and the locks that it takes and for how long
 }
 
 // PendingMigrations returns the version of the tables, 0 if there are none, and

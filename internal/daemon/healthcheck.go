@@ -24,9 +24,9 @@ type readiness struct {
 	Checks map[string]string `json:"checks"` // "ok" or the text of the error, by name
 }
 
-// HealthCheck asks the admin port at address whether its process is ready. An address
-// of all interfaces, such as :9101, is asked on loopback. The error is one line that
-// names the checks that failed.
+// HealthCheck asks the admin port at address whether its process is ready. An address of all
+// interfaces, such as :9101, is called on loopback. The error is one line that names the checks
+// that failed.
 func HealthCheck(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, healthCheckTimeout)
 	defer cancel()

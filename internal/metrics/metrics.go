@@ -21,8 +21,8 @@ var (
 	// Seconds is for calls, requests and steps. The longest normal wait of a client
 	// is 2 s.
 	Seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5}
-	// Delays is for the way of a command or an event through the system, which takes
-	// as long as an outage lasts.
+	// Delays is for the time that a command or an event takes through the system,
+	// which can be as long as an outage.
 	Delays = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 	// Sizes is for the number of items of a batch, at most 1000.
 	Sizes = []float64{1, 4, 16, 64, 256, 1000}

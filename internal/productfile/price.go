@@ -117,7 +117,7 @@ func digitValue(r rune) rune {
 	return 0
 }
 
-// noCents are the texts behind a number that stand for no cents. If their first character is
+// noCents are the texts after a number that mean "no cents". If their first character is
 // a point or a comma, that is the decimal separator.
 var noCents = []string{",--", ".--", ":-", ",-", ".-", "/-", "/=", ",", "."}
 

@@ -26,7 +26,7 @@ func (g generator) text(field *catalog.Field, kind catalog.Kind, most int) strin
 	for {
 		n := 1 + g.IntN(6)
 		if g.IntN(200) == 0 {
-			n = most // about as long as can be
+			n = most // about the longest possible text
 		}
 		var b strings.Builder
 		for range n {

@@ -91,7 +91,7 @@ func (c *contentsTarget) contents() (held eventlog.Contents) {
 
 func TestEventConsumer_contents(t *testing.T) {
 	t.Run("whatever changes during a snapshot, the contents of a checkpoint are those of the target or unknown, and known at the end", func(t *testing.T) {
-		const firstOffset = 20_000 // so many events were removed from the log
+		const firstOffset = 20_000 // number of events removed from the log
 		for seed := range uint64(500) {
 			r := rand.New(rand.NewPCG(seed, 0))
 			history := generateHistory(r, 0)

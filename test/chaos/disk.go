@@ -55,8 +55,8 @@ func (s *System) mountDisk(engine string) error {
 
 func (s *System) dataFolder(engine string) string { return filepath.Join(s.dir, "data", engine) }
 
-// resizeDisk sets the size of the disk of an engine. With 0 the disk is full: it has the size of
-// what is on it.
+// resizeDisk sets the size of the disk of an engine. 0 makes the disk full: its size is then that
+// of its contents.
 func (s *System) resizeDisk(ctx context.Context, engine string, size uint64) error {
 	var last error
 	err := waitUntil(ctx, "the disk of "+engine+" has another size", func() bool {

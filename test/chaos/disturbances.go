@@ -17,7 +17,7 @@ import (
 // another one.
 type disturbance struct {
 	kind   string                      // name of the fault to which it belongs
-	victim string                      // what is disturbed: no two disturbances at once have the same
+	victim string                      // the process, engine or link that is disturbed: no two disturbances at once have the same
 	run    func(context.Context) error // causes the fault, waits until it has happened, and ends it
 }
 

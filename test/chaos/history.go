@@ -136,13 +136,13 @@ func (c Command) String() string {
 	return s + fmt.Sprintf(", in round %s: %s by %d at version %d, %s, after %d tries", c.Round, c.State, c.Response.Status, c.Response.Version, c.Response.Position, c.Tries)
 }
 
-// Found is what the stores of the system hold.
+// Found holds the contents of the stores of the system.
 type Found struct {
 	Journal map[int32][]catalog.Event                 // by shard
 	Topic   map[int32][]catalog.Event                 // by shard, from the beginning, with duplicates; nil when it was not read
 	Stores  map[string]map[catalog.ID]catalog.Product // existing products, by store
 
-	Truncated []Truncation // what Kafka lost
+	Truncated []Truncation // records that Kafka lost
 }
 
 // history collects commands as clients finish them.

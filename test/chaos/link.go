@@ -23,13 +23,14 @@ type Link struct {
 	changed chan struct{} // closed when fault changes
 }
 
-// LinkFault is what a Link does to its connections. The zero value forwards data unchanged.
+// LinkFault is the way in which a Link disturbs its connections. The zero value forwards data
+// unchanged.
 type LinkFault struct {
 	Delay            time.Duration // delay of all data
 	Rate             int           // bytes a second in each direction; 0 means no limit
 	HoldOut, HoldIn  bool          // hold the data to, or from, the server back
 	Cut              bool          // reset connections and those that are opened later
-	HoldPresentConns bool          // hold the data of connections that exist now back for ever
+	HoldPresentConns bool          // hold the data of the connections that exist now back forever
 	ResetOnce        bool          // reset the connections that exist now
 }
 

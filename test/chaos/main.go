@@ -107,7 +107,8 @@ type options struct {
 	previous, next                                              string
 }
 
-// fault is what happens repeatedly in a round. Rows of the table have its name.
+// fault is a disturbance that happens repeatedly in a round. Rows of the table
+// have its name.
 type fault struct {
 	name  string
 	times int

@@ -31,7 +31,7 @@ type Observer struct {
 	journal map[int32][]catalog.Event
 	conn    *grpc.ClientConn
 
-	truncated *[]Truncation // what Kafka has lost so far; nil for nothing
+	truncated *[]Truncation // records that Kafka has lost so far; nil for none
 }
 
 const (

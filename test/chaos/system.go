@@ -33,7 +33,7 @@ type System struct {
 	env       []string // environment of catalog migrate and catalog repair
 	processes map[string][]*Process
 	starting  sync.Mutex // held while deploy/engines/up runs, because two of them would start an engine twice
-	notes     *os.File   // what happened when, in the folder of the logs
+	notes     *os.File   // times of all faults and restarts, in the folder of the logs
 	truncated []Truncation
 }
 
@@ -222,7 +222,7 @@ func (s *System) all() (all []*Process) {
 	return all
 }
 
-// note writes what happens to the log of faults.
+// note writes an entry to the log of faults.
 func (s *System) note(format string, args ...any) {
 	fmt.Fprintf(s.notes, "%s %s\n", time.Now().UTC().Format("15:04:05.000"), fmt.Sprintf(format, args...))
 }

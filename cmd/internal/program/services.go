@@ -53,7 +53,7 @@ func (p *Process) Writer(store writer.Store, log writer.Log, c writer.Config, s 
 	return daemon.Part{Name: "writer", Run: writer.New(writer.Deps{Store: store, Log: log, Logger: t.Log, Now: time.Now, Registry: t.Registry, Config: c, Memory: p.Engines.Memory}).Run}
 }
 
-// ReaderConfig holds what a reader is made of.
+// ReaderConfig holds the parts of a reader.
 type ReaderConfig struct {
 	View  projection.View
 	Cache reader.Cache // nil for none
