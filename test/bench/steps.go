@@ -7,17 +7,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/grpc"
 )
 
 // step is a span: a part of the work for one request.
@@ -27,34 +23,15 @@ type step struct {
 	start, end time.Duration // time since the epoch
 }
 
-// stepSink receives spans, and keeps them by trace.
+// stepSink keeps spans by trace.
 type stepSink struct {
-	collector.UnimplementedTraceServiceServer
-
 	mu     sync.Mutex
 	traces map[string][]step
 }
 
-func (s *stepSink) Export(_ context.Context, r *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+func (s *stepSink) add(service string, span *trace.Span) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, resource := range r.GetResourceSpans() {
-		service := ""
-		for _, a := range resource.GetResource().GetAttributes() {
-			if a.GetKey() == "service.name" {
-				service = strings.TrimPrefix(a.GetValue().GetStringValue(), "catalog-")
-			}
-		}
-		for _, scope := range resource.GetScopeSpans() {
-			for _, span := range scope.GetSpans() {
-				s.add(service, span)
-			}
-		}
-	}
-	return &collector.ExportTraceServiceResponse{}, nil
-}
-
-func (s *stepSink) add(service string, span *trace.Span) {
 	id := string(span.GetTraceId())
 	s.traces[id] = append(s.traces[id], step{
 		name: service + ": " + span.GetName(), root: len(span.GetParentSpanId()) == 0,
@@ -72,16 +49,13 @@ func (b *bench) steps() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.drop(ctx)) }()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	sink := &stepSink{traces: map[string][]step{}}
+	endpoint, stop, err := receiveSpans(sink.add)
 	if err != nil {
 		return err
 	}
-	sink := &stepSink{traces: map[string][]step{}}
-	receiver := grpc.NewServer()
-	collector.RegisterTraceServiceServer(receiver, sink)
-	go func() { _ = receiver.Serve(l) }()
-	defer receiver.Stop()
-	s, err := b.startServices(e, 0, "-otlp.sample", "1", "-otlp.endpoint", l.Addr().String())
+	defer stop()
+	s, err := b.startServices(e, 0, "-otlp.sample", "1", "-otlp.endpoint", endpoint)
 	if err != nil {
 		return err
 	}

@@ -3,31 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	"google.golang.org/grpc"
+	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 )
-
-// spanSink receives spans and counts them.
-type spanSink struct {
-	collector.UnimplementedTraceServiceServer
-	spans atomic.Int64
-}
-
-func (s *spanSink) Export(_ context.Context, r *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
-	for _, resource := range r.GetResourceSpans() {
-		for _, scope := range resource.GetScopeSpans() {
-			s.spans.Add(int64(len(scope.GetSpans())))
-		}
-	}
-	return &collector.ExportTraceServiceResponse{}, nil
-}
 
 // traceSettings are the settings of traces that are compared. The first is the
 // base.
@@ -47,19 +30,16 @@ var traceSettings = []struct {
 // time is what limits the throughput of a service, and depends less than the
 // throughput on what else the machine does.
 func (b *bench) traces() error {
-	servers, sinks := make([]*server, len(traceSettings)), make([]spanSink, len(traceSettings))
+	servers, spans := make([]*server, len(traceSettings)), make([]atomic.Int64, len(traceSettings))
 	for i, setting := range traceSettings {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		endpoint, stop, err := receiveSpans(func(string, *trace.Span) { spans[i].Add(1) })
 		if err != nil {
 			return err
 		}
-		receiver := grpc.NewServer()
-		collector.RegisterTraceServiceServer(receiver, &sinks[i])
-		go func() { _ = receiver.Serve(l) }()
-		defer receiver.Stop()
+		defer stop()
 		flags := setting.flags
 		if flags != nil {
-			flags = append(flags, "-otlp.endpoint", l.Addr().String())
+			flags = append(flags, "-otlp.endpoint", endpoint)
 		}
 		if servers[i], err = b.start(filepath.Join(b.dir, fmt.Sprint("traces", i)), flags...); err != nil {
 			return err
@@ -87,7 +67,7 @@ func (b *bench) traces() error {
 		for round := range ratios {
 			ratios[round] = costs[i+1][round] / costs[0][round]
 		}
-		fmt.Printf("%s: %.1f spans per write received, ratios of the rounds %.3f\n", setting.name, float64(sinks[i+1].spans.Load())/((rounds+1)*writes), ratios)
+		fmt.Printf("%s: %.1f spans per write received, ratios of the rounds %.3f\n", setting.name, float64(spans[i+1].Load())/((rounds+1)*writes), ratios)
 		b.atMost("CPU time of a write, traces "+setting.name+", share of that without", median(ratios), setting.limit, "")
 	}
 	return nil
