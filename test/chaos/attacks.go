@@ -45,6 +45,7 @@ func (a *attacker) attacks() []attack {
 		{"100 versions of a largest product", a.largestVersions},
 		{"100,000 names of attributes", a.attributeNames},
 		{"80 largest products in one shard", a.largestShard},
+		{"60 products of 34,000 different words", func(ctx context.Context) error { return a.differentWords(ctx, 60) }},
 		{"400 large products to a reader that starts", a.catchUp},
 		{"a rebuild of a view that is 500 ms away", func(ctx context.Context) error { return a.slowView(ctx, LinkFault{Delay: 250 * time.Millisecond}, 0) }},
 		{"a rebuild of a view that is away for a minute", func(ctx context.Context) error { return a.slowView(ctx, LinkFault{Cut: true}, time.Minute) }},
@@ -414,17 +415,7 @@ func (a *attacker) attributeNames(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return retry(ctx, func() error {
-		w, err := a.request(ctx, http.MethodGet, "/api/v1/products?category=Names&facets=true&limit=1", "", []int{http.StatusOK}, "Catalog-Position", last)
-		var page api.Page
-		if err == nil {
-			err = json.Unmarshal(w.body, &page)
-		}
-		if err == nil && page.Total < products {
-			err = fmt.Errorf("%d products are found; want %d", page.Total, products)
-		}
-		return err
-	})
+	return a.waitForTotal(ctx, "Names", products, last)
 }
 
 // largestShard fills one shard with 80 largest products and does everything that reads a whole
@@ -454,9 +445,8 @@ func (a *attacker) largestShard(ctx context.Context) error {
 			return fmt.Errorf("takeover: %w", err)
 		}
 	}
-	p := a.processes["reader"][0]
-	if err := errors.Join(p.Kill(syscall.SIGKILL), os.RemoveAll(filepath.Join(a.dir, "index1")), p.Start(""), p.Ready(ctx)); err != nil {
-		return fmt.Errorf("start of a reader without an index: %w", err)
+	if err := a.startWithoutIndex(ctx); err != nil {
+		return err
 	}
 	return a.listAll(ctx, products)
 }
@@ -542,6 +532,61 @@ func (a *attacker) listAll(ctx context.Context, want int) error {
 		}
 	}
 	return nil
+}
+
+// differentWords writes n products of 34,000 words each, of which no two are the same, and then
+// starts a reader without an index.
+func (a *attacker) differentWords(ctx context.Context, n int) error {
+	last := ""
+	err := each(n, 4, func(i int) error {
+		d := catalog.ProductData{Name: "Words", Price: a.largest.Price, Category: "Words", Attributes: map[string]string{}}
+		for j := range catalog.MaxAttributes {
+			var text strings.Builder
+			for word := 1_000_000*i + 10_000*j; text.Len() < catalog.MaxAttributeValue-8; word++ {
+				fmt.Fprintf(&text, "%s ", strconv.FormatInt(int64(word), 36))
+			}
+			d.Attributes[fmt.Sprint("a", j)] = text.String()
+		}
+		position, err := a.put(ctx, catalog.DerivedID("words", strconv.Itoa(i)).String(), d, false)
+		if i == n-1 {
+			last = position
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := a.waitForTotal(ctx, "Words", n, last); err != nil {
+		return err
+	}
+	if err := a.startWithoutIndex(ctx); err != nil {
+		return err
+	}
+	return a.waitForTotal(ctx, "Words", n, last)
+}
+
+// startWithoutIndex kills the first reader, deletes its index and starts it.
+func (a *attacker) startWithoutIndex(ctx context.Context) error {
+	p := a.processes["reader"][0]
+	if err := errors.Join(p.Kill(syscall.SIGKILL), os.RemoveAll(filepath.Join(a.dir, "index1")), p.Start(""), p.Ready(ctx)); err != nil {
+		return fmt.Errorf("start of a reader without an index: %w", err)
+	}
+	return nil
+}
+
+// waitForTotal waits until a list of the category, at or after the position, has n products.
+func (a *attacker) waitForTotal(ctx context.Context, category string, n int, position string) error {
+	return retry(ctx, func() error {
+		w, err := a.request(ctx, http.MethodGet, "/api/v1/products?facets=true&limit=1&category="+url.QueryEscape(category), "", []int{http.StatusOK}, "Catalog-Position", position)
+		var page api.Page
+		if err == nil {
+			err = json.Unmarshal(w.body, &page)
+		}
+		if err == nil && page.Total < int64(n) {
+			err = fmt.Errorf("%d products are found; want %d", page.Total, n)
+		}
+		return err
+	})
 }
 
 // catchUp writes 400 products of 760 KB while no reader runs, and starts the readers.
