@@ -169,8 +169,11 @@ func (x *Indexer) End(shard int32) {
 // [projection.Projector].
 func (x *Indexer) DropsRepeats() {}
 
-// Progress returns a number that grows with the work on the shard.
-func (x *Indexer) Progress(shard int32) int64 { return x.events.Progress(shard) }
+// Progress returns a number that changes with the work on the shard, and, while the shard
+// waits for room in the queue, with that on others.
+func (x *Indexer) Progress(shard int32) int64 {
+	return x.events.Progress(shard) + x.queue.progress(shard)
+}
 
 // Correct calls change, which corrects products of the index, between two
 // batches of events.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 
 	"catalog"
 	"catalog/eventlog"
@@ -38,6 +39,10 @@ func indexSize(p *catalog.Product) int { return p.Size() + wordBytes*p.WordCount
 type indexQueue struct {
 	changes chan queuedChange
 	room    *memory.Share // sizes of the queued changes and of the batch that is written
+
+	mu       sync.Mutex
+	waiting  map[int32]bool // shards for which add waits
+	released int64          // batches that were released
 }
 
 // queuedChange is a change of one shard with its estimated size.
@@ -61,11 +66,31 @@ type indexBatch struct {
 }
 
 func newIndexQueue(room *memory.Share) *indexQueue {
-	return &indexQueue{changes: make(chan queuedChange, maxQueuedChanges), room: room}
+	return &indexQueue{changes: make(chan queuedChange, maxQueuedChanges), room: room, waiting: map[int32]bool{}}
+}
+
+// progress returns a number that grows with each batch that is written while the shard
+// waits for room. Before it get room the changes of other shards, each of which can take
+// seconds to write.
+func (q *indexQueue) progress(shard int32) int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.waiting[shard] {
+		return 0
+	}
+	return q.released
+}
+
+func (q *indexQueue) setWaiting(shard int32, waits bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting[shard] = waits
 }
 
 // add queues a change, and waits while the queue is full.
 func (q *indexQueue) add(ctx context.Context, change projection.Change) error {
+	q.setWaiting(change.To.Shard, true)
+	defer q.setWaiting(change.To.Shard, false)
 	c := queuedChange{products: change.Products, snapshot: change.Snapshot, to: change.To, settled: change.Settled()}
 	for i := range c.products {
 		c.size += int64(indexSize(&c.products[i]))
@@ -110,6 +135,9 @@ func (q *indexQueue) next(ctx context.Context) (indexBatch, error) {
 
 // release makes room for as much as the batch held, and ends its traces.
 func (q *indexQueue) release(b indexBatch) {
+	q.mu.Lock()
+	q.released++
+	q.mu.Unlock()
 	q.room.Release(b.size)
 	for _, t := range b.traces {
 		t.Release()

@@ -96,6 +96,45 @@ func TestIndexQueue_words(t *testing.T) {
 	})
 }
 
+func TestIndexQueue_progress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		for shard := range int32(3) { // the first one fills the queue, and the others wait
+			c := change(shard, 1, "p", 1)
+			c.Products[0].Description = strings.Repeat("x", maxQueuedBytes)
+			go func() {
+				if err := q.add(t.Context(), c); err != nil {
+					t.Error(err)
+				}
+			}()
+			synctest.Wait()
+		}
+		if a, b, c := q.progress(0), q.progress(1), q.progress(2); a != 0 || b != 0 || c != 0 {
+			t.Errorf("progress before a write = %d, %d, %d; want none", a, b, c)
+		}
+		for want := int64(1); want <= 2; want++ {
+			b, err := q.next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want == 1 && q.progress(2) != 0 {
+				t.Error("progress while the index writes the first batch")
+			}
+			q.release(b)
+			if want == 1 && q.progress(2) != 1 {
+				t.Errorf("progress of the last shard after a write = %d; want 1", q.progress(2))
+			}
+			synctest.Wait()
+		}
+		if _, err := q.next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := q.progress(2); got != 0 {
+			t.Errorf("progress of a shard that does not wait = %d; want 0", got)
+		}
+	})
+}
+
 func TestIndexQueue_full(t *testing.T) {
 	huge := change(0, 1, "huge", 1)
 	huge.Products[0].Description = strings.Repeat("x", maxQueuedBytes+1)
