@@ -135,19 +135,25 @@ func (f *eventFollower) genuine(ctx context.Context, shard int32, events []catal
 	last := f.last[shard]
 	f.mu.Unlock()
 	kept, next := events[:0:0], int64(0)
+	invalid, first := 0, int64(0)
 	for _, e := range events {
 		if last == 0 || e.Seq > last+1 {
 			if next == 0 {
 				next = f.next(ctx, shard)
 			}
 			if e.Seq >= next {
-				f.logger.ErrorContext(ctx, "invalid event skipped: the journal does not have it; find out which program wrote it, then run catalog repair",
-					"shard", shard, "seq", e.Seq, "journal", next-1)
+				if invalid++; invalid == 1 {
+					first = e.Seq
+				}
 				continue
 			}
 		}
 		last = max(last, e.Seq)
 		kept = append(kept, e)
+	}
+	if invalid > 0 {
+		f.logger.ErrorContext(ctx, "invalid events skipped: the journal does not have them; find out which program wrote them, then run catalog repair",
+			"shard", shard, "count", invalid, "seq", first, "journal", next-1)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

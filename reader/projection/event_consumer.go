@@ -231,6 +231,11 @@ func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.E
 	repeated := func(d eventlog.DeadLetter) bool { return d.Offset < at.Offset }
 	r.DeadLetters = slices.DeleteFunc(r.DeadLetters, repeated)
 	next := make([]catalog.Event, 0, len(r.Items)) // consecutive events after at
+
+	// The journal was read to its end after these records were in the log. So it has all
+	// of them that are events.
+	ended := false
+	invalid, firstInvalid := 0, catalog.Position{}
 	for _, e := range r.Items {
 		want := at.Seq + int64(len(next)) + 1
 		if e.Seq < want {
@@ -241,6 +246,10 @@ func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.E
 				c.deps.Logger.ErrorContext(ctx, "two events have the same seq, and one of them is forged; run catalog verify -repair",
 					"consumer", c.deps.Name, "shard", r.Shard, "seq", e.Seq, "product", e.Product.ID.String())
 			}
+			continue
+		}
+		if ended && e.Seq >= want {
+			invalid++
 			continue
 		}
 		if e.Seq > want {
@@ -258,12 +267,16 @@ func (c *EventConsumer) Handle(ctx context.Context, r eventlog.Records[catalog.E
 			if at, err = c.replay(ctx, at, e.Seq); err != nil && !errors.Is(err, errNotInJournal) {
 				return err
 			}
-			if at.Seq < e.Seq {
-				c.reject(ctx, r.Shard, 1, fmt.Errorf("event %s: the journal ends at seq %d", e.Position, at.Seq))
+			if ended = at.Seq < e.Seq; ended {
+				firstInvalid = e.Position
+				invalid++
 			}
 			continue
 		}
 		next = append(next, e)
+	}
+	if invalid > 0 {
+		c.reject(ctx, r.Shard, invalid, fmt.Errorf("event %s: the journal ends at seq %d", firstInvalid, at.Seq))
 	}
 	if len(next) == 0 && len(r.DeadLetters) == 0 && r.To <= at.Offset {
 		return nil // a repeat of the last record

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +32,17 @@ func (j truncatedJournal) Snapshot(ctx context.Context, shard int32, only []cata
 
 // errNotSaved says that a checkpoint is not saved yet, which happens in the background.
 var errNotSaved = errors.New("the checkpoint is not saved")
+
+// countingJournal counts the calls of Replay.
+type countingJournal struct {
+	readertest.Journal
+	replays *atomic.Int64
+}
+
+func (j countingJournal) Replay(ctx context.Context, shard int32, from, to int64, handle func([]catalog.Event) error) error {
+	j.replays.Add(1)
+	return j.Journal.Replay(ctx, shard, from, to, handle)
+}
 
 func wantCheckpoint(t *testing.T, v *readertest.View, seq, offset int64) {
 	t.Helper()
@@ -88,6 +100,30 @@ func TestEventConsumer(t *testing.T) {
 		h.Feed(t, 4, all[4:6]...)
 		h.WantVersion(t, 6, 6)
 		wantCounter(t, h, "catalog_reader_events_rejected_total", 2)
+	})
+	t.Run("a batch of events that the journal lacks costs one read of the journal", func(t *testing.T) {
+		replays := &atomic.Int64{}
+		h := readertest.Start(t, readertest.Config{Journal: countingJournal{readertest.Journal(all[:4]), replays}})
+		h.Feed(t, 0, all[:3]...)
+		before := replays.Load()
+		var forged []catalog.Event
+		for seq := range int64(500) {
+			e := all[0]
+			e.Seq, e.Product.Version = 1_000_000-seq, 1_000_000
+			forged = append(forged, e)
+		}
+		next := all[4] // as the next one, which the journal lacks, too
+		next.Product.Version = 1_000_000
+		err := h.Log.Projection().Handle(t.Context(), eventlog.Records[catalog.Event]{From: 3, To: 504, Items: append(forged, next)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := replays.Load() - before; n != 1 {
+			t.Errorf("the journal was read %d times; want 1", n)
+		}
+		h.WantVersion(t, 4, 4)
+		wantCheckpoint(t, h.View, 4, 504)
+		wantCounter(t, h, "catalog_reader_events_rejected_total", 501)
 	})
 	t.Run("an event with the seq of another one is reported", func(t *testing.T) {
 		h := readertest.Start(t, readertest.Config{Journal: readertest.Journal(all[:4])})
