@@ -102,6 +102,7 @@ func newFetcher(l *Log, name, topic string) (*fetcher, error) {
 		kgo.FetchMinBytes(1), kgo.FetchMaxWait(fetchMaxWait),
 		kgo.FetchMaxBytes(fetchMaxBytes), kgo.FetchMaxPartitionBytes(partitionMaxBytes),
 		kgo.MaxDecompressBatchBytes(maxBatchSize),
+		kgo.KeepControlRecords(), // so that a shard gets past one at the end of the log
 	)
 	if err != nil {
 		return nil, err

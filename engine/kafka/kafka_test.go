@@ -73,6 +73,17 @@ type testLog struct {
 
 func openLog(t *testing.T, cfg Config) testLog {
 	t.Helper()
+	return openLogWith(t, cfg, shards)
+}
+
+// openShardLog returns a log of one shard.
+func openShardLog(t *testing.T, brokers string) testLog {
+	t.Helper()
+	return openLogWith(t, testConfig(t, brokers), 1)
+}
+
+func openLogWith(t *testing.T, cfg Config, shards int) testLog {
+	t.Helper()
 	logs, registry := &logCapture{}, prometheus.NewRegistry()
 	l, err := Open(t.Context(), cfg, slog.New(slog.NewTextHandler(logs, nil)), registry)
 	if err != nil {

@@ -163,16 +163,24 @@ func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progres
 	idle := time.NewTicker(checkInterval)
 	defer idle.Stop()
 	for lastProgress := time.Now(); ; {
+		var batch eventlog.Records[T]
+		var tooLarge *kgo.ErrDecompressTooLarge
 		records, err := from.take(assigned, idle.C)
 		switch {
 		case errors.Is(err, errReconnected):
 			from.release()
 			from = w.startFetch(next, first)
 			continue
+		case errors.As(err, &tooLarge):
+			batch = w.skipBatch(tooLarge, next)
+			from.release()
+			from = w.fetchAt(batch.To)
 		case err != nil:
 			return progress, err
-		}
-		if len(records) == 0 {
+		case len(records) > 0:
+			w.lag.taken.Store(records[0].Timestamp.UnixNano())
+			batch = w.decodeBatch(records, next)
+		default:
 			behind := false
 			if first, behind, err = w.checkIdle(assigned, next, first, lastProgress); err != nil {
 				return progress, err
@@ -187,10 +195,8 @@ func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progres
 			}
 			continue
 		}
-		w.lag.taken.Store(records[0].Timestamp.UnixNano())
 		w.activity.work()
 		start := time.Now()
-		batch := w.decodeBatch(records, next)
 		if err := w.handle(assigned, workCtx, batch); err != nil {
 			return progress, err
 		}
@@ -219,14 +225,16 @@ type shardFetch struct {
 // connected.
 var errReconnected = errors.New("connection to a broker lost")
 
+// fetchAt starts to fetch the records of the shard from next on, and compares none.
+func (w *partitionWorker[T]) fetchAt(next int64) *shardFetch {
+	return w.fetch(&shardFetch{shard: w.shard, next: next}, kgo.NoResetOffset().At(next))
+}
+
 // startFetch starts to fetch the records of the shard from next on. first is the
 // offset of the first record that the log has.
 func (w *partitionWorker[T]) startFetch(next, first int64) *shardFetch {
-	f := &shardFetch{shard: w.shard, next: next, reconnected: func() bool { return false }}
+	f := &shardFetch{shard: w.shard, next: next}
 	offset := kgo.NoResetOffset().At(next)
-	if w.losses != nil || w.repeats {
-		f.reconnected = w.group.fetcher.reconnected()
-	}
 	if w.repeats {
 		offset = offset.At(max(next-1, first))
 	}
@@ -236,6 +244,15 @@ func (w *partitionWorker[T]) startFetch(next, first int64) *shardFetch {
 			f.last = last
 			offset = offset.At(last.Offset).WithEpoch(last.Epoch)
 		}
+	}
+	return w.fetch(f, offset)
+}
+
+// fetch starts f at the offset.
+func (w *partitionWorker[T]) fetch(f *shardFetch, offset kgo.Offset) *shardFetch {
+	f.reconnected = func() bool { return false }
+	if w.losses != nil || w.repeats {
+		f.reconnected = w.group.fetcher.reconnected()
 	}
 	f.buffer = w.group.fetcher.startAt(w.shard, offset)
 	f.release = func() { w.group.fetcher.release(w.shard, f.buffer) }
@@ -250,7 +267,10 @@ func (f *shardFetch) unverified() bool { return f.last.Known() }
 func (f *shardFetch) take(ctx context.Context, timeout <-chan time.Time) ([]*kgo.Record, error) {
 	records, err := f.buffer.take(ctx, timeout)
 	var loss *kgo.ErrDataLoss
+	var tooLarge *kgo.ErrDecompressTooLarge
 	switch {
+	case f.unverified() && errors.As(err, &tooLarge):
+		return nil, f.rewritten()
 	case errors.As(err, &loss):
 		return nil, recordsLost("the next offset of shard %d is %d and the log was cut: %w", f.shard, f.next, err)
 	case errors.Is(err, kerr.OffsetOutOfRange) && !f.unverified():
@@ -263,13 +283,18 @@ func (f *shardFetch) take(ctx context.Context, timeout <-chan time.Time) ([]*kgo
 		return records, nil
 	}
 	if got := recordID(records[0]); got.Offset != f.last.Offset || got.Digest != f.last.Digest {
-		return nil, recordsLost("shard %d: the record at offset %d is not the one that was settled: the log was cut or rewritten before offset %d", f.shard, f.last.Offset, f.next)
+		return nil, f.rewritten()
 	}
 	f.last = eventlog.RecordID{}
 	if records = records[1:]; len(records) > 0 {
 		return records, nil
 	}
 	return f.take(ctx, timeout)
+}
+
+// rewritten returns the error of a log that has another record in place of the last one.
+func (f *shardFetch) rewritten() error {
+	return recordsLost("shard %d: the record at offset %d is not the one that was settled: the log was cut or rewritten before offset %d", f.shard, f.last.Offset, f.next)
 }
 
 // recordID returns the identity of a record.
@@ -292,7 +317,18 @@ func (w *partitionWorker[T]) recordLoss(ctx context.Context, err error) {
 	}
 }
 
-// decodeBatch decodes records. Those that cannot be decoded become dead letters.
+// skipBatch returns one dead letter for a producer's batch that is above maxBatchSize.
+func (w *partitionWorker[T]) skipBatch(err *kgo.ErrDecompressTooLarge, from int64) eventlog.Records[T] {
+	r := &kgo.Record{Partition: w.shard, Offset: err.Offset}
+	return eventlog.Records[T]{
+		Shard: w.shard, From: min(from, err.Offset), To: err.NextOffset,
+		DeadLetters: []eventlog.DeadLetter{deadLetter(r, fmt.Errorf("the batch with the records up to offset %d is larger than %d bytes", err.NextOffset-1, maxBatchSize))},
+		Delivery:    eventlog.Delivery{Topic: w.group.topic, Partition: w.shard, Consumer: w.group.name, SentAt: time.Now(), PolledAt: time.Now()},
+	}
+}
+
+// decodeBatch decodes records. Those that cannot be decoded become dead letters. The
+// markers of transactions, which no process of this system writes, are passed over.
 func (w *partitionWorker[T]) decodeBatch(records []*kgo.Record, from int64) eventlog.Records[T] {
 	batch := eventlog.Records[T]{
 		Shard: w.shard, From: min(from, records[0].Offset), To: records[len(records)-1].Offset + 1, Items: make([]T, 0, len(records)), Offsets: make([]int64, 0, len(records)),
@@ -300,6 +336,9 @@ func (w *partitionWorker[T]) decodeBatch(records []*kgo.Record, from int64) even
 	}
 	var traces traceCollector
 	for _, record := range records {
+		if record.Attrs.IsControl() {
+			continue
+		}
 		if w.losses != nil {
 			batch.IDs = append(batch.IDs, recordID(record))
 		}

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -233,6 +231,14 @@ type keeper struct {
 	next int64
 	last eventlog.RecordID
 	lost []string
+
+	letters int
+}
+
+func (k *keeper) position() int64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.next
 }
 
 func newKeeper() *keeper {
@@ -245,7 +251,11 @@ func newKeeper() *keeper {
 	k.recorder.handle = func(_ context.Context, r eventlog.Records[catalog.Command]) error {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		k.next, k.last = r.To, r.IDs[len(r.IDs)-1]
+		k.next, k.last = r.To, eventlog.RecordID{}
+		if n := len(r.IDs); n > 0 {
+			k.last = r.IDs[n-1]
+		}
+		k.letters += len(r.DeadLetters)
 		return nil
 	}
 	return k
@@ -265,7 +275,21 @@ func (k *keeper) RecordsLost(_ context.Context, _ int32, cause error) error {
 // repeater is a consumer that drops repeats, as a reader does.
 type repeater struct {
 	*recorder[catalog.Event]
-	seqs []int64
+	seqs    []int64
+	next    int64 // offset of shard 0
+	letters int
+}
+
+// newRepeater returns a repeater that keeps its position of shard 0.
+func newRepeater() *repeater {
+	r := &repeater{recorder: newRecorder[catalog.Event]()}
+	r.begin = func(_ context.Context, shard int32) (next int64, err error) {
+		if shard == 0 {
+			r.update(func() { next = r.next })
+		}
+		return next, nil
+	}
+	return r
 }
 
 func (r *repeater) DropsRepeats() {}
@@ -274,6 +298,10 @@ func (r *repeater) Handle(_ context.Context, records eventlog.Records[catalog.Ev
 	r.update(func() {
 		for _, e := range records.Items {
 			r.seqs = append(r.seqs, e.Seq)
+		}
+		r.letters += len(records.DeadLetters)
+		if records.Shard == 0 {
+			r.next = records.To
 		}
 	})
 	return nil
@@ -304,18 +332,7 @@ func TestPartitionWorker_repeats(t *testing.T) {
 
 // TestPartitionWorker_lastRecord uses a log of one shard.
 func TestPartitionWorker_lastRecord(t *testing.T) {
-	newLog := func(t *testing.T) testLog {
-		logs, registry := &logCapture{}, prometheus.NewRegistry()
-		l, err := Open(t.Context(), testConfig(t, fakeBroker(t)), slog.New(slog.NewTextHandler(logs, nil)), registry)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(l.Close)
-		if err := l.CreateTopics(t.Context(), 1); err != nil {
-			t.Fatal(err)
-		}
-		return testLog{l, logs, registry}
-	}
+	newLog := func(t *testing.T) testLog { return openShardLog(t, fakeBroker(t)) }
 	sendN := func(t *testing.T, l testLog, from, to int) {
 		for i := from; i < to; i++ {
 			send(t, l, command(i, i))

@@ -13,5 +13,5 @@ func TestRealKafka(t *testing.T) {
 	if brokers == "" {
 		t.Fatal("CATALOG_TEST_KAFKA_BROKERS is not set")
 	}
-	runBrokerTests(t, brokers, slices.Concat(producerTests, consumerTests, workerTests, topicCheckTests, deadLetterTests, topicTests))
+	runBrokerTests(t, brokers, slices.Concat(producerTests, consumerTests, workerTests, topicCheckTests, deadLetterTests, topicTests, foreignTests))
 }

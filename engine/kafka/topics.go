@@ -193,6 +193,12 @@ func (l *Log) CommandEnds(ctx context.Context) ([]int64, error) {
 	return ends, err
 }
 
+func (l *Log) offsetsWithin(ctx context.Context, topic string, d time.Duration) (starts, ends []int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return l.offsets(ctx, topic)
+}
+
 func (l *Log) offsets(ctx context.Context, topic string) (starts, ends []int64, err error) {
 	first, err := l.admin.ListStartOffsets(ctx, topic)
 	if err == nil {
@@ -323,35 +329,94 @@ func (p *partitionEnds) get(partition int32) (offset int64, at time.Time) {
 
 // lastRecord returns the last record of a partition, at or after the offset from,
 // that decode accepts, and the offset at which the partition ends. It reports false if
-// there is no such record.
+// there is no such record. A call that fails keeps how far it came, so that the next one
+// ends, however many other records follow that record.
 func lastRecord[T any](ctx context.Context, l *Log, name string, partition int32, from int64, decode func(*kgo.Record) (T, error)) (last T, found bool, end int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
 	topic := l.topic(name)
-	starts, ends, err := l.offsets(ctx, topic)
+	starts, ends, err := l.offsetsWithin(ctx, topic, readTimeout)
 	if err != nil {
 		return last, false, 0, err
 	}
 	from, end = max(from, starts[partition]), ends[partition]
+	key, to := shardKey{name, partition}, end
+	before := l.searches.get(key) // what earlier calls have read
+	if before.to > end {
+		before = offsetRange{}
+	}
 	// Nearly always the last record is accepted.
-	for n, to := int64(1), end; from < to; n *= 64 {
-		at := max(from, to-n)
+	for n := int64(1); from < to && !found; {
+		if !before.empty() && to <= before.to {
+			to, before = min(to, before.from), offsetRange{}
+			continue
+		}
+		at, began := max(from, to-n), time.Now()
+		if !before.empty() {
+			at = max(at, before.to)
+		}
 		err := l.readRecords(ctx, topic, partition, at, to, func(r *kgo.Record) error {
 			if v, err := decode(r); err == nil {
 				last, found = v, true
 			}
 			return nil
 		})
-		if err != nil || found {
-			return last, found, end, err
+		if err != nil {
+			return last, false, end, fmt.Errorf("%w (the last %d records are invalid)", err, end-to)
 		}
-		to = at
+		if !found {
+			to = at
+		}
+		if before.empty() {
+			l.searches.set(key, offsetRange{to, end})
+		}
+		if n *= 16; time.Since(began) > searchPause {
+			n = max(n/256, 1)
+		}
 	}
-	return last, false, end, nil
+	l.searches.set(key, offsetRange{})
+	if n := end - to; n > reportedRecords {
+		l.logger.ErrorContext(ctx, "invalid records at the end of a topic skipped; find out which program wrote them", "topic", topic, "shard", partition, "count", n)
+	}
+	return last, found, end, nil
+}
+
+const (
+	// searchPause is about how long lastRecord reads between two times at which it keeps
+	// how far it came.
+	searchPause = time.Second
+
+	// reportedRecords is how many invalid records at the end of a topic are logged.
+	reportedRecords = 1_000
+)
+
+// offsetRange holds the offsets from from on, before to.
+type offsetRange struct{ from, to int64 }
+
+func (r offsetRange) empty() bool { return r.from >= r.to }
+
+// searches holds, by topic and partition, the records that an unfinished search of
+// lastRecord has read.
+type searches struct {
+	mu   sync.Mutex
+	read map[shardKey]offsetRange
+}
+
+func (s *searches) get(key shardKey) offsetRange {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.read[key]
+}
+
+func (s *searches) set(key shardKey, r offsetRange) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.read == nil {
+		s.read = map[shardKey]offsetRange{}
+	}
+	s.read[key] = r
 }
 
 // readRecords calls handle with the records of a partition at the offsets from to
-// end-1.
+// end-1, except markers of transactions and producers' batches above maxBatchSize.
 func (l *Log) readRecords(ctx context.Context, topic string, partition int32, from, end int64, handle func(*kgo.Record) error) error {
 	if from >= end {
 		return nil
@@ -362,17 +427,26 @@ func (l *Log) readRecords(ctx context.Context, topic string, partition int32, fr
 	}
 	defer c.Close()
 	for from < end {
-		fetches := c.PollFetches(ctx)
-		if err := errors.Join(fetches.Err(), ctx.Err()); err != nil {
-			return fmt.Errorf("read %s, partition %d, from offset %d: %w", topic, partition, from, err)
-		}
+		poll, cancel := context.WithTimeout(ctx, readTimeout)
+		fetches := c.PollFetches(poll)
+		cancel()
 		for _, r := range fetches.Records() {
 			if from = r.Offset + 1; from > end {
 				return nil
 			}
+			if r.Attrs.IsControl() {
+				continue
+			}
 			if err := handle(r); err != nil {
 				return err
 			}
+		}
+		err := errors.Join(fetches.Err(), ctx.Err())
+		if tooLarge := (*kgo.ErrDecompressTooLarge)(nil); errors.As(err, &tooLarge) {
+			from = tooLarge.NextOffset
+			c.SetOffsets(map[string]map[int32]kgo.EpochOffset{topic: {partition: {Epoch: tooLarge.Epoch, Offset: from}}})
+		} else if err != nil {
+			return fmt.Errorf("read %s, partition %d, from offset %d: %w", topic, partition, from, err)
 		}
 	}
 	return nil
@@ -383,6 +457,7 @@ func (l *Log) clientAt(topic string, partition int32, offset int64) (*kgo.Client
 	return l.newClient(
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: kgo.NoResetOffset().At(offset)}}),
 		kgo.FetchMaxBytes(fetchMaxBytes), kgo.FetchMaxPartitionBytes(partitionMaxBytes), kgo.MaxDecompressBatchBytes(maxBatchSize),
+		kgo.KeepControlRecords(),   // one can be the last record
 		kgo.DisableFetchSessions(), // a few fetches of one partition are not worth one
 	)
 }
