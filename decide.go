@@ -88,7 +88,7 @@ func (c Command) voidPrice(p Product, op VoidPrice, now time.Time) (Event, error
 		return Event{}, Invalid("price", fmt.Sprintf("%s is no past price of the last 30 days; to correct the present price, set the right one first", op.Price))
 	}
 	next := p
-	next.PastPrices, next.Version, next.UpdatedAt = withoutPrice(p.PastPrices, op.Price, p.Price), p.Version+1, notBefore(now, p.UpdatedAt)
+	next.PastPrices, next.Version, next.UpdatedAt = withoutPrice(p.PastPrices, op.Price, p.Price, p.CreatedAt), p.Version+1, notBefore(now, p.UpdatedAt)
 	e := c.event(Changed, next, next.UpdatedAt)
 	e.Void = &op
 	return e, nil

@@ -163,9 +163,12 @@ func MergePastPrices(a, b []PastPrice) []PastPrice {
 
 // withoutPrice returns the past prices as if the void price had never applied: the
 // price before it applied in its place. A price that then lasts until the present
-// price of the same amount is that price.
-func withoutPrice(past []PastPrice, void, present Money) []PastPrice {
+// price of the same amount is that price, except for what applied before the product
+// was created again.
+func withoutPrice(past []PastPrice, void, present Money, created time.Time) []PastPrice {
 	var next []PastPrice
+	var before int      // number of next that began before the creation
+	var until time.Time // end of the last one of them, at the latest the creation
 	for _, p := range past {
 		switch last := len(next) - 1; {
 		case last >= 0 && (p.Money == void || p.Money == next[last].Money):
@@ -173,8 +176,15 @@ func withoutPrice(past []PastPrice, void, present Money) []PastPrice {
 		case p.Money != void:
 			next = append(next, p)
 		}
+		if !p.Until.After(created) {
+			before, until = len(next), p.Until
+		}
 	}
-	if last := len(next) - 1; last >= 0 && next[last].Money == present {
+	switch last := len(next) - 1; {
+	case last < 0 || next[last].Money != present:
+	case last < before:
+		next[last].Until = until
+	default:
 		next = next[:last]
 	}
 	return next
