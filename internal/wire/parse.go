@@ -165,8 +165,13 @@ func (o object) take(name string) (value any, ok bool) {
 // and has no meaning in a whole product, and adds them to r.
 func (o object) refuseNulls(r *catalog.Refusal, path string) {
 	for _, k := range slices.Sorted(maps.Keys(o)) {
-		if o[k] == nil {
-			delete(o, k)
+		if o[k] != nil {
+			continue
+		}
+		delete(o, k)
+		if f := catalog.FieldByName(k); path == "" && f != nil && f.Required {
+			r.Add(k, "is required; it cannot be null")
+		} else {
 			r.Add(path+k, "must not be null; leave it out if it has no value")
 		}
 	}

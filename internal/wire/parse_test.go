@@ -73,7 +73,7 @@ func TestParseProductData(t *testing.T) {
 	})
 	t.Run("a price needs an amount and a currency, and one that is missing is one error", func(t *testing.T) {
 		for price, want := range map[string]string{
-			``: "price is missing;", `,"price":{}`: "price is missing;", `,"price":null`: "price must not be null;",
+			``: "price is missing;", `,"price":{}`: "price is missing;", `,"price":null`: "price is required; it cannot be null",
 			`,"price":{"currency":"EUR"}`: "price.amount is missing;", `,"price":{"amount":"0"}`: "price.currency is missing;",
 			`,"price":{"amount":5}`: "price.currency is missing; give an ISO 4217 code such as EUR; price.amount must be",
 		} {
