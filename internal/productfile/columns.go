@@ -1,6 +1,7 @@
 package productfile
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +15,7 @@ import (
 // columnNames are other names of fields in the files of shops and suppliers, without blanks,
 // by field. They are suggested for -map, and never read without it.
 var columnNames = map[string]string{
-	"sku": `itemno itemnumber itemid itemcode articleno articlenumber articleid productcode productid productno productnumber productsku partnumber partno stockcode code ref reference
+	"sku": `variantsku itemsku sellersku merchantsku productsku customlabel internalreference defaultcode ordernumber itemno itemnumber itemid itemcode articleno articlenumber articleid productcode productid productno productnumber partnumber partno stockcode code ref reference
 		artikelnummer artikelnr artnr artikelno artikel artikelid artikelcode bestellnummer bestellnr produktnummer produktnr materialnummer sachnummer referenz
 		refproduit refarticle referenceproduit referencearticle codearticle codeproduit codigo referencia codigoproducto codigoarticulo codice codicearticolo riferimento
 		indeks symbol kod kodproduktu varenummer varenr katalogovecislo urunkodu stokkodu артикул код 商品コード 商品番号 品番 商品编号 商品編號 货号 商品编码 상품코드 품번`,
@@ -27,7 +28,7 @@ var columnNames = map[string]string{
 		varumarke tillverkare maerke mærke znacka vyrobce бренд производитель ブランド メーカー 品牌 브랜드`,
 	"description": `desc longdescription fulldescription details bodyhtml beschreibung produktbeschreibung artikelbeschreibung langtext langbeschreibung
 		descriptif descriptionlongue descripción descrizione omschrijving beschrijving opis descricao beskrivning beskrivelse popis aciklama описание 説明 商品説明 描述 설명`,
-	"price": `unitprice saleprice sellingprice listprice retailprice grossprice netprice regularprice preis verkaufspreis vkpreis vk bruttopreis nettopreis einzelpreis
+	"price": `unitprice startprice standardprice pricegross priceincltax saleprice sellingprice listprice retailprice grossprice netprice regularprice preis verkaufspreis vkpreis vk bruttopreis nettopreis einzelpreis
 		listenpreis preisbrutto preisnetto uvp prix prixttc prixht prixdevente prixunitaire tarif precio pvp precioventa prezzo prezzodivendita prijs verkoopprijs
 		cena cenabrutto cenanetto preco precovenda pris fiyat цена 価格 販売価格 价格 價格 售价 가격 판매가`,
 	"currency": `currency currencycode wahrung devise moneda divisa valuta waluta moeda mena parabirimi валюта 通貨 币种 통화`,
@@ -66,19 +67,39 @@ func letters(name string) string {
 	}, norm.NFKD.String(name)) // NFKD makes accents characters of their own
 }
 
-// likelyField returns the field that a column probably belongs to by its name, which may end with a
-// currency, such as price_eur; or "".
+// localeSuffix matches the language at the end of a column's name, which a channel may
+// follow: name-en_US, description-de_DE-ecommerce, title.fr.
+var localeSuffix = regexp.MustCompile(`(?i)[-_. ](en|de|fr|es|it|nl|pl|pt|sv|da|fi|nb|cs|hu|ro|ru|tr|ja|zh|ko|ar)([-_][a-z]{2})?([-_.][a-z]+)?$`)
+
+// namespace matches a short prefix, as of the names in Google's XML: g:title.
+var namespace = regexp.MustCompile(`^[a-zA-Z]{1,2}:`)
+
+// likelyField returns the field that a column probably belongs to by its name, or "". The name
+// may begin with product, variant or item, and end with a currency or a language.
 func likelyField(name string) string {
-	name = letters(name)
-	field := fieldOfName[name]
-	if at := len(name) - 3; field == "" && at > 0 && catalog.CurrencyDigits(strings.ToUpper(name[at:])) >= 0 {
-		field = fieldOfName[name[:at]]
+	for _, name := range []string{name, namespace.ReplaceAllString(localeSuffix.ReplaceAllString(name, ""), "")} {
+		name = letters(name)
+		bases := []string{name}
+		if at := len(name) - 3; at > 0 && catalog.CurrencyDigits(strings.ToUpper(name[at:])) >= 0 {
+			bases = append(bases, name[:at])
+		}
+		for _, base := range bases {
+			if field := fieldOfName[base]; field != "" {
+				return field
+			}
+			for _, about := range []string{"product", "variant", "item"} {
+				if rest, ok := strings.CutPrefix(base, about); ok && fieldOfName[rest] != "" {
+					return fieldOfName[rest]
+				}
+			}
+		}
 	}
-	return field
+	return ""
 }
 
 // likelyFields returns the field of each column that has the name of a field, or probably
-// is one, and "" for others. Only the first column of a field has it.
+// is one, and "" for others. Only the first column of a field has it. A number that another
+// system gave, such as product_id, is the SKU only if no other column is.
 func likelyFields(header []string) []string {
 	fields := make([]string, len(header))
 	for i, name := range header {
@@ -86,9 +107,14 @@ func likelyFields(header []string) []string {
 			fields[i] = c[0].To
 		}
 	}
-	for i, name := range header {
-		if field := likelyField(name); fields[i] == "" && !slices.Contains(fields, field) {
-			fields[i] = field
+	for _, number := range []bool{false, true} {
+		for i, name := range header {
+			if fields[i] != "" || number != strings.HasSuffix(letters(name), "id") {
+				continue
+			}
+			if field := likelyField(name); !slices.Contains(fields, field) {
+				fields[i] = field
+			}
 		}
 	}
 	return fields
@@ -101,24 +127,38 @@ func suggestion(header []string) string {
 		return ""
 	}
 	named := len(namedColumns(header))
-	if preset, columns := likelyPreset(header); columns > named {
+	fields := likelyFields(header)
+	flag, columns := mapFlag(header, fields)
+	if preset, n := likelyPreset(header); n > named && n >= columns {
 		return "-preset " + preset
 	}
-	fields := likelyFields(header)
-	var columns []string
-	ownIDs := !slices.Contains(fields, "sku") // the ids of another system are SKUs here
+	ids := slices.Contains(fields, idColumn)
+	if ids && slices.Contains(fields, "sku") { // the flag does without the ids
+		named--
+	}
+	if columns <= named || !ids && !slices.Contains(fields, "sku") {
+		return ""
+	}
+	return flag
+}
+
+// mapFlag returns the flag that reads the columns with fields, and their number. An id
+// beside an SKU is left out, and another one is the SKU: they are those of another system.
+func mapFlag(header, fields []string) (flag string, columns int) {
+	sku := slices.Contains(fields, "sku")
+	var assigned []string
 	for i, field := range fields {
-		if field == idColumn && ownIDs {
+		switch {
+		case field == idColumn && sku:
+			continue
+		case field == idColumn:
 			field = "sku"
 		}
 		if field != "" {
-			columns = append(columns, field+"="+quoteColumn(header[i]))
+			assigned = append(assigned, field+"="+quoteColumn(header[i]))
 		}
 	}
-	if len(columns) <= named || ownIDs && !slices.Contains(fields, idColumn) {
-		return ""
-	}
-	return "-map '" + strings.ReplaceAll(strings.Join(columns, ","), "'", `'\''`) + "'"
+	return "-map '" + strings.ReplaceAll(strings.Join(assigned, ","), "'", `'\''`) + "'", len(assigned)
 }
 
 // maxSuggested is the number of columns above which nothing is suggested, because it would

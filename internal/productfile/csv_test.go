@@ -142,7 +142,7 @@ func TestReadCSV_prices(t *testing.T) {
 		}
 	})
 	t.Run("digits beyond those of the currency are refused", func(t *testing.T) {
-		if got := price(".", "", "price;currency", "12.345;EUR"); !strings.HasPrefix(got, "2 ! price.amount must have at most 2 digits") {
+		if got := price(".", "", "price;currency", "12.345;EUR"); !strings.HasPrefix(got, `2 ! column price: price "12.345" has more digits`) {
 			t.Errorf("12.345 EUR = %s; want an error", got)
 		}
 	})

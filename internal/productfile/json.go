@@ -291,11 +291,12 @@ func fold(name string) string {
 
 // listNames are names of members with the list of products, or with an object that has
 // it, in files that are one object.
-var listNames = []string{"products", "items", "data", "rows", "records", "results", "offers", "articles", "response", "feed", "catalog", "catalogue", "entries", "list", "objects", "documents", "nodes", "value"}
+var listNames = []string{"products", "items", "data", "rows", "records", "results", "offers", "articles", "response", "feed", "catalog", "catalogue", "entries", "list", "objects", "documents", "nodes", "edges", "hits", "embedded", "value"}
 
 // findList returns the length of the text before the list of products in a file that is one
-// object with such a list, and 0 for another one.
+// object with such a list, which is not empty unless no other one is, and 0 for another file.
 func findList(sample []byte) int {
+	empty := 0
 	d := json.NewDecoder(bytes.NewReader(sample))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return 0
@@ -303,7 +304,10 @@ func findList(sample []byte) int {
 	for {
 		t, err := d.Token()
 		name, ok := t.(string)
-		if err != nil || !ok || identifying[fold(name)] {
+		switch {
+		case err != nil || !ok:
+			return empty
+		case identifying[fold(name)]:
 			return 0
 		}
 		start := d.InputOffset()
@@ -313,16 +317,31 @@ func findList(sample []byte) int {
 		case !slices.Contains(listNames, fold(name)) || len(text) == 0 || text[0] != '[' && text[0] != '{':
 			var skipped json.RawMessage
 			if err := d.Decode(&skipped); err != nil {
-				return 0
+				return empty
+			}
+		case text[0] == '[' && bytes.HasPrefix(bytes.TrimSpace(text[1:]), []byte("]")):
+			empty = at
+			var skipped json.RawMessage
+			if err := d.Decode(&skipped); err != nil {
+				return empty
 			}
 		case text[0] == '[' && bytes.HasPrefix(bytes.TrimSpace(text[1:]), []byte("{")):
 			return at
 		default: // an object, or another list
 			if t, err := d.Token(); err != nil || t != json.Delim('{') {
-				return 0
+				return empty
 			}
 		}
 	}
+}
+
+// IsDocument reports whether the beginning of a JSON text, up to its first line end or
+// further, is not a product on a line of its own, but that of an object with a list of
+// products, or of an object on several lines.
+func IsDocument(start []byte) bool {
+	line, _, ended := bytes.Cut(start, []byte("\n"))
+	line = bytes.TrimSpace(line)
+	return findList(start) > 0 || ended && bytes.HasPrefix(line, []byte("{")) && bytes.ContainsAny(line[len(line)-1:], ",{[")
 }
 
 // identifying are the names of members that only a product has.

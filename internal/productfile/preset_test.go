@@ -55,6 +55,7 @@ Linen top,linen-top,,Acme,Apparel & Accessories > Clothing,Tops,,TRUE,Active,,,S
 51,variation,woo-hoodie-l,,Hoodie - L,1,0,,Warm and large,,48,,,,woo-hoodie,Size,L,,1
 52,variation,woo-mug-blue,,Mug - blue,1,0,,,,9,,,,id:50,,,,
 53,variation,woo-cap-blue,,Cap - blue,1,0,,,,7,,,,woo-cap,,,,
+54,simple,woo-book,,Book,1,0,,,,7,"Books > ""Poems, tales"", New","""a, b"", 24"" wide",,,Publisher,"""Lenos, Basel"", x",,
 `, []string{
 		"2 - rows of variable and grouped products",
 		`3 (category "Clothing/New" was left out: a product has one category, the first) {"attributes":{"Size":"S"},"category":"Clothing/Hoodies","description":"Warm","gtin":"9783161484100","name":"Hoodie - S","price":{"amount":"45","currency":"EUR"},"sku":"woo-hoodie-s","tags":["a","b"]}`,
@@ -66,6 +67,7 @@ Linen top,linen-top,,Acme,Apparel & Accessories > Clothing,Tops,,TRUE,Active,,,S
 		`9 (category "Clothing/New" was left out: a product has one category, the first) {"attributes":{"Size":"L"},"category":"Clothing/Hoodies","description":"Warm and large","gtin":null,"name":"Hoodie - L","price":{"amount":"48","currency":"EUR"},"sku":"woo-hoodie-l","tags":["a","b"]}`,
 		"10 - rows of products that are not published", // its parent is not published either
 		`11 (Parent "woo-cap" is not in the rows above, so nothing was taken from it) {"category":null,"description":null,"gtin":null,"name":"Cap - blue","price":{"amount":"7","currency":"EUR"},"sku":"woo-cap-blue","tags":[]}`,
+		`12 (category "New" was left out: a product has one category, the first) {"attributes":{"Publisher":"Lenos, Basel, x"},"category":"Books/Poems, tales","description":null,"gtin":null,"name":"Book","price":{"amount":"7","currency":"EUR"},"sku":"woo-book","tags":["a, b","24\" wide"]}`,
 	}}},
 	"magento": {{"USD", `sku,store_view_code,attribute_set_code,product_type,categories,product_websites,name,description,product_online,price,additional_attributes
 24-MB01,,Default,simple,"Default Category/Gear,Default Category/Gear/Bags",base,Duffle Bag,"<p>Holds all</p>",1,34.000000,"activity=Gym|Hiking,has_options=0,note=Light, strong, dry,required_options=0"

@@ -39,6 +39,11 @@ type price struct {
 	currency string // code of ISO 4217, or "" if the cell has none
 }
 
+// pence is the currency of prices that are a hundredth of pounds.
+const pence = "GBp"
+
+var errPence = errors.New("is in pence (GBp); write it in pounds, with GBP")
+
 // parsePrice reads a price as feeds write it: with a currency before or after the number,
 // or none, and with separators of thousands. decimal is the decimal separator, or "" if
 // the notation decides. known is the currency that the row or the format states, which
@@ -58,6 +63,9 @@ func parsePrice(cell, decimal, known string) (price, error) {
 		return price{}, err
 	}
 	p := price{}
+	if sign == pence {
+		return price{}, errPence
+	}
 	if sign != "" {
 		if p.currency, err = currencyOf(sign, known); err != nil {
 			return price{}, err
@@ -81,8 +89,8 @@ func noNumber(s string) error {
 	return fmt.Errorf("has no number; write 0 if the product is free, or give -nulls %q if it has no price", s)
 }
 
-// normaliseDigits returns s with the digits and separators of ASCII, and with one kind of
-// apostrophe and dash.
+// normaliseDigits returns s with the digits and separators of ASCII, with one kind of
+// apostrophe and dash, and without invisible characters.
 func normaliseDigits(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -94,6 +102,8 @@ func normaliseDigits(s string) string {
 			return '\''
 		case r == '．':
 			return '.'
+		case unicode.Is(unicode.Cf, r): // such as the marks of direction beside Arabic prices
+			return -1
 		case r == '–', r == '—', r == '−', r == '‐', r == '‑':
 			return '-'
 		}
@@ -135,7 +145,7 @@ func splitCurrency(s string) (number, decimal, sign string, err error) {
 			break
 		}
 	}
-	after = strings.TrimSpace(after)
+	after = strings.TrimSpace(strings.TrimRight(after, "* ")) // of a footnote
 	if lead, ok := strings.CutSuffix(before, "-"); ok && (lead == "" || isSign(lead)) || after == "-" || before == "(" && after == ")" {
 		return "", "", "", errors.New("is negative; a price is 0 or more")
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -20,6 +22,7 @@ const (
 	blankRows        = "blank rows"
 	commentRows      = "comments"
 	repeatedHeaders  = "repeated headers"
+	emptyRows        = "rows without a text in the columns that are read"
 	continuationRows = "rows of variants and images"
 )
 
@@ -65,8 +68,15 @@ func (r *Reader) csvRow(row *Row, cells []cell) {
 		r.keepParent(cellOf)
 		return
 	}
+	if !slices.ContainsFunc(r.sources, func(s source) bool { return strings.TrimSpace(cells[s.index].text) != "" }) {
+		row.Skipped = emptyRows // such as further values of the row above
+		return
+	}
 	r.build(row, func(s source) (cell, bool) {
 		c := cells[s.index]
+		if r.rows.tidy && (s.To == "category" || s.To == "tags") {
+			c.list = jsonList(c.text)
+		}
 		if s.nameFrom >= 0 {
 			c.name = cells[s.nameFrom].text
 		}
@@ -75,6 +85,20 @@ func (r *Reader) csvRow(row *Row, cells []cell) {
 		}
 		return c, true
 	})
+}
+
+// jsonList returns the entries of a cell that is a list of texts in JSON, as databases write it,
+// or nil.
+func jsonList(text string) []cell {
+	var texts []string
+	if !strings.HasPrefix(text, "[") || json.Unmarshal([]byte(text), &texts) != nil {
+		return nil
+	}
+	list := []cell{}
+	for _, t := range texts {
+		list = append(list, cell{text: t})
+	}
+	return list
 }
 
 // databaseNull stands for an empty cell in the files of MySQL and PostgreSQL.
@@ -242,8 +266,13 @@ func (r *Reader) namedJSON(row *Row, o jsonRecord) {
 			return
 		}
 		if others := otherMembers(o); len(others) > 0 {
+			names := slices.Sorted(maps.Keys(o))
+			flag, columns := mapFlag(names, likelyFields(names))
+			if columns == 0 {
+				flag = "-map, such as sku=NAME"
+			}
 			row.Err = fmt.Errorf("has members that are not fields: %s; to leave them out, or assign them to fields, give %s",
-				strings.Join(others, ", "), cmp.Or(suggestion(slices.Sorted(maps.Keys(o))), "-map, such as sku=NAME"))
+				strings.Join(others, ", "), cmp.Or(suggestion(names), flag))
 		}
 	}
 }
@@ -318,6 +347,9 @@ func (r *Reader) jsonPrice(v any) (any, error) {
 
 // price reads a cell with an amount and one with a currency.
 func (r *Reader) price(amount, currency cell) (price, error) {
+	if oneLine(currency.text) == pence {
+		return price{}, errPence
+	}
 	code := strings.ToUpper(oneLine(currency.text))
 	if code != "" && catalog.CurrencyDigits(code) < 0 {
 		if c, err := currencyOf(code, r.format.Currency); err == nil && catalog.CurrencyDigits(c) >= 0 {
@@ -343,6 +375,10 @@ func (r *Reader) price(amount, currency cell) (price, error) {
 		p.currency = known
 	case code != "" && p.currency != code:
 		return p, fmt.Errorf("has the currency %s, and the column for the currency has %s", p.currency, code)
+	}
+	_, fraction, _ := strings.Cut(p.amount, ".")
+	if digits := catalog.CurrencyDigits(p.currency); digits >= 0 && len(fraction) > digits {
+		return p, fmt.Errorf("has more digits after the decimal point than %s, which has %d; round the prices in the file", p.currency, digits)
 	}
 	return p, nil
 }
@@ -377,6 +413,11 @@ func (r *Reader) build(row *Row, cells rowCells) {
 		}
 	}
 	b.list(catalog.FieldByName("tags"))
+	for _, s := range r.sources {
+		if c, ok := cells(s); ok && strings.ContainsRune(c.text, utf8.RuneError) {
+			b.note("column %s has \uFFFD in place of a character that was lost; export the file again in UTF-8", s.From)
+		}
+	}
 	if id := b.firstText(idColumn); id != "" {
 		b.patch[idColumn] = id
 	}
@@ -416,8 +457,13 @@ func (b *rowBuilder) explain(err error) error {
 	refuses := func(field string) bool {
 		return errors.As(err, &refusal) && slices.ContainsFunc(refusal.Fields, func(f catalog.FieldError) bool { return f.Field == field })
 	}
-	if refuses(idColumn) {
-		err = fmt.Errorf("%w; if the column has the SKUs, give -map sku=COLUMN", err)
+	switch {
+	case !refuses(idColumn):
+	case len(b.format.Mapping.Columns) > 0:
+		err = fmt.Errorf("%w; if the column has the numbers of another system, map it to sku, or leave it out", err)
+	default:
+		flag, _ := mapFlag(b.header, likelyFields(b.header))
+		err = fmt.Errorf("%w; if the column has the numbers of another system, give %s", err, cmp.Or(suggestion(b.header), flag))
 	}
 	if refuses("gtin") {
 		if gtin, _ := b.patch["gtin"].(string); len(gtin) == 11 && validGTIN("0"+gtin) {
@@ -724,10 +770,12 @@ func (b *rowBuilder) entries(s source, c cell, separator string) []string {
 		}
 		return entries
 	}
-	if s.Separator != "" {
-		separator = s.Separator
-	}
-	if c.text == "" || separator == "" {
+	switch {
+	case c.text == "":
+		return nil
+	case s.Separator != "":
+		return splitQuoted(c.text, s.Separator)
+	case separator == "":
 		return nil
 	}
 	return splitEscaped(c.text, separator)
@@ -763,6 +811,40 @@ func splitEscaped(s, separator string) []string {
 	return append(entries, entry.String())
 }
 
+var (
+	// quoteOpens matches an entry whose last quote opens a text: it stands where the entry, a
+	// name of its path, or the value of its attribute begins.
+	quoteOpens = regexp.MustCompile(`(^|[>/=:])\s*"[^"]*$`)
+	// quoteCloses matches an entry whose first quote closes such a text.
+	quoteCloses = regexp.MustCompile(`^[^"]*"\s*($|[>/])`)
+	quotedText  = regexp.MustCompile(`(^|[>/=:])(\s*)"([^"]+)"(\s*)($|[>/])`)
+)
+
+// splitQuoted splits s at the separators that are neither escaped nor in a text in quotes,
+// as in: Books > "Maps, atlases", New. Such texts lose their quotes; other quotes, such as
+// those of inches, stay.
+func splitQuoted(s, separator string) []string {
+	parts := splitEscaped(s, separator)
+	if !strings.Contains(s, `"`) {
+		return parts
+	}
+	var entries []string
+	for len(parts) > 0 {
+		entry, n := parts[0], 1
+		if quoteOpens.MatchString(entry) {
+			if end := slices.IndexFunc(parts[1:], func(p string) bool { return strings.Contains(p, `"`) }); end >= 0 && quoteCloses.MatchString(parts[1+end]) {
+				n = end + 2
+				entry = strings.Join(parts[:n], separator)
+			}
+		}
+		for before := ""; before != entry; { // the match of one text ends where the next begins
+			before, entry = entry, quotedText.ReplaceAllString(entry, "$1$2$3$4$5")
+		}
+		entries, parts = append(entries, entry), parts[n:]
+	}
+	return entries
+}
+
 const (
 	// slashInName stands for a slash in the name of a category, because / separates the
 	// names: the division slash, which looks the same.
@@ -780,10 +862,13 @@ func (b *rowBuilder) category(s source, c cell, text string) []string {
 	switch {
 	case c.list != nil:
 		paths = b.entries(s, c, "")
+		for i, p := range paths {
+			paths[i] = html.UnescapeString(p)
+		}
 	case s.Separator != "":
-		paths = splitEscaped(text, s.Separator)
+		paths = splitQuoted(html.UnescapeString(text), s.Separator)
 	default:
-		paths = splitPaths(text)
+		paths = splitPaths(html.UnescapeString(text)) // the semicolon of &amp; separates nothing
 	}
 	var first []string
 	for _, p := range paths {
@@ -806,14 +891,14 @@ func (b *rowBuilder) category(s source, c cell, text string) []string {
 }
 
 // splitPaths splits the categories in a cell. Vertical bars, semicolons and line breaks
-// are between them; commas only if the parts are paths that begin with the same name, or
-// paths without a blank after the comma, because names have commas, too.
+// are between them; commas only if the parts are paths that begin with the same name, or if
+// they stand between letters, because names have commas, too, with a blank behind them.
 func splitPaths(s string) []string {
 	if strings.ContainsAny(s, "|;\n") {
 		return strings.FieldsFunc(s, func(r rune) bool { return r == '|' || r == ';' || r == '\n' })
 	}
 	parts := strings.Split(s, ",")
-	if len(parts) == 1 || !strings.Contains(s, ", ") && !slices.ContainsFunc(parts, func(p string) bool { return len(splitPath(p, "")) < 2 }) {
+	if len(parts) == 1 || !strings.Contains(s, ", ") && (lettersAround(parts) || !slices.ContainsFunc(parts, func(p string) bool { return len(splitPath(p, "")) < 2 })) {
 		return parts // texts have a blank after a comma, so these commas separate categories
 	}
 	first := splitPath(parts[0], "")
@@ -824,6 +909,19 @@ func splitPaths(s string) []string {
 		}
 	}
 	return parts
+}
+
+// lettersAround reports whether each of the separators that were between the parts stood
+// between letters.
+func lettersAround(parts []string) bool {
+	for i, p := range parts {
+		first, _ := utf8.DecodeRuneInString(p)
+		last, _ := utf8.DecodeLastRuneInString(p)
+		if i > 0 && !unicode.IsLetter(first) || i < len(parts)-1 && !unicode.IsLetter(last) {
+			return false
+		}
+	}
+	return true
 }
 
 func isPathSeparator(r rune) bool { return r == '/' || strings.ContainsRune(pathSeparators, r) }
