@@ -59,13 +59,7 @@ func (g *Gateway) ImportProducts(c *echo.Context, params api.ImportProductsParam
 	if err := g.events.waitReady(ctx); err != nil {
 		return err
 	}
-	if body := bodyOf(c); format != nil && body != nil {
-		if err := body.hold(ctx, g.files, fileBytes); err != nil {
-			g.metrics.shedMemory.Inc()
-			return problem(catalog.CodeBusy, "not accepted: too many files are imported; retry after 1 s")
-		}
-	}
-	run := &importRun{g: g, key: params.IdempotencyKey, lines: readLines(ctx, bodyOf(c), http.MaxBytesReader(c.Response(), c.Request().Body, maxImportBody), gzipped, format, g.longRows)}
+	run := &importRun{g: g, key: params.IdempotencyKey, lines: g.readLines(ctx, bodyOf(c), http.MaxBytesReader(c.Response(), c.Request().Body, maxImportBody), gzipped, format)}
 	defer run.lines.stop()
 	out, control := json.NewEncoder(c.Response()), http.NewResponseController(c.Response())
 	out.SetEscapeHTML(false)

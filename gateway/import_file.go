@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"strings"
 
 	"github.com/labstack/echo/v5"
 
@@ -13,31 +14,56 @@ import (
 	"catalog/internal/productfile"
 )
 
-// Types of a body that is a file of rows.
-const (
-	csvType = "text/csv"
-	tsvType = "text/tab-separated-values"
-)
+// importTypes are the content types of an import, and of each the kind of its file. The
+// first ones are those of the contract, the others those that clients use for them.
+var importTypes = []struct{ name, kind, delimiter string }{
+	{"application/x-ndjson", productfile.JSON, ""},
+	{"application/json", productfile.JSON, ""},
+	{"text/csv", productfile.CSV, ""},
+	{"text/tab-separated-values", productfile.CSV, "tab"},
+	{"application/ndjson", productfile.JSON, ""},
+	{"application/jsonl", productfile.JSON, ""},
+	{"application/x-jsonl", productfile.JSON, ""},
+	{"application/jsonlines", productfile.JSON, ""},
+	{"application/x-jsonlines", productfile.JSON, ""},
+	{"application/json-lines", productfile.JSON, ""},
+	{"application/x-json-stream", productfile.JSON, ""},
+	{"text/json", productfile.JSON, ""},
+	{"application/csv", productfile.CSV, ""},
+	{"text/x-csv", productfile.CSV, ""},
+	{"application/vnd.ms-excel", productfile.CSV, ""}, // browsers on Windows, for .csv
+	{"text/tsv", productfile.CSV, "tab"},
+}
+
+// contractTypes is the number of importTypes that messages name.
+const contractTypes = 4
 
 // importFormat returns how the body of an import is read as a file. It returns nil for
 // JSON without parameters, whose lines are those of the contract.
 func importFormat(c *echo.Context, p api.ImportProductsParams) (*productfile.Format, error) {
-	settings := productfile.Settings{
-		Kind: productfile.JSON, Preset: string(p.Preset), Map: p.Map, Currency: p.Currency, Decimal: string(p.Decimal),
-		Delimiter: p.Delimiter, Empty: p.Empty, Long: p.Long, Nulls: p.Nulls, InvalidGTIN: string(p.InvalidGtin),
-		OtherCategories: string(p.OtherCategories), Columns: p.Columns, HeaderRow: p.HeaderRow, LineEnds: string(p.LineEnds), Tidy: p.Tidy,
+	t, params, err := mime.ParseMediaType(c.Request().Header.Get("Content-Type"))
+	var names []string
+	kind, delimiter := "", ""
+	for i, known := range importTypes {
+		if i < contractTypes {
+			names = append(names, known.name)
+		}
+		if err == nil && known.name == t {
+			kind, delimiter = known.kind, known.delimiter
+		}
 	}
 	p.IdempotencyKey = "" // the key says nothing about the form of the file
-	t, params, err := mime.ParseMediaType(c.Request().Header.Get("Content-Type"))
-	if err == nil && (t == csvType || t == tsvType) {
-		settings.Kind, settings.Encoding = productfile.CSV, params["charset"]
-		if t == tsvType {
-			settings.Delimiter = cmp.Or(p.Delimiter, "tab")
-		}
-	} else if err := checkContentType(c, "application/x-ndjson", "application/json", csvType, tsvType); err != nil || p == (api.ImportProductsParams{}) {
-		return nil, err
+	switch charset := strings.ToLower(params["charset"]); {
+	case kind == "":
+		return nil, mediaType(c, t, "send Content-Type: text/csv for a file of cells, "+names[0]+" for JSON", names)
+	case kind == productfile.JSON && (charset == "" || charset == "utf-8" || charset == "utf8") && p == (api.ImportProductsParams{}):
+		return nil, nil
 	}
-	format, err := settings.Format()
+	format, err := productfile.Settings{
+		Kind: kind, Encoding: params["charset"], Preset: string(p.Preset), Map: p.Map, Currency: p.Currency, Decimal: string(p.Decimal),
+		Delimiter: cmp.Or(p.Delimiter, delimiter), Empty: p.Empty, Long: p.Long, Nulls: p.Nulls, InvalidGTIN: string(p.InvalidGtin),
+		OtherCategories: string(p.OtherCategories), Columns: p.Columns, HeaderRow: p.HeaderRow, LineEnds: string(p.LineEnds), Tidy: p.Tidy,
+	}.Format()
 	if err != nil {
 		return nil, catalog.Invalid("query", err.Error())
 	}

@@ -16,10 +16,6 @@ import (
 
 // TestImport_file sends files as shops and suppliers write them.
 func TestImport_file(t *testing.T) {
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	_, _ = w.Write([]byte("\uFEFFsku;name;price\nA;Lamp;1.234,50 €\n")) // writes to memory do not fail
-	w.Close()
 	const variants = "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price\nmug,Mug,Size,S,M-S,9.90\nmug,,,L,M-L,12.90\nmug,,,,,\n"
 	for _, tt := range []struct{ name, contentType, encoding, query, body, want string }{
 		{"the form of a CSV file is recognised", "text/csv", "", "", "Price list\n\nSKU;Name;Price\nA;Lamp;1.234,50 €\n", "4 created A 1234.50 EUR"},
@@ -30,11 +26,24 @@ func TestImport_file(t *testing.T) {
 		{"a file that is not tidied", "text/csv", "", "currency=EUR&tidy=false", "sku,name,price\nA  1,Lamp,5\n", "2 created A  1 5.00 EUR"},
 		{"a header and columns", "text/csv", "", "headerRow=2&columns=sku", "sku\nA\n", "400 -header-row and -columns exclude each other"},
 		{"a price without a price", "text/csv", "", "", "sku,name,currency\nA,Lamp,EUR\n", "2 refused  0 : price.amount is missing, and a new product needs one"},
-		{"an object that is not JSON", "application/x-ndjson", "", "", "{\"sku\":\"A\",\n", "1 refused: row is cut off"},
+		{"an object that is not JSON", "application/x-ndjson", "", "", "{\"sku\":\"A\",\n", "1 refused: row the object does not end: the file may be cut off"},
+		{"an object on several lines", "application/json", "", "", "{\n  \"sku\": \"A\",\n  \"name\": \"Lamp\",\n  \"price\": {\"amount\": 5, \"currency\": \"EUR\"}\n}\n", "1 created A 5.00 EUR"},
+		{"objects on several lines", "application/x-ndjson", "", "", "\uFEFF\n{\n\"sku\":\"A\",\"name\":\"x\",\"price\":\"5 EUR\"\n}\n{\n\"sku\":\"A\",\"price\":\"6 EUR\"\n}", "2 created A 5.00 EUR|5 changed A 6.00 EUR"},
+		{"a list in an object", "application/json", "", "", `{"count":2,"products":[{"sku":"A","name":"x","price":"5 EUR"},{"sku":"A","price":"6 EUR"}],"next":null}`, "1 created A 5.00 EUR|2 changed A 6.00 EUR"},
+		{"a list in an object, on several lines", "application/json", "", "", "{\n  \"data\": {\n    \"items\": [\n      {\"sku\":\"A\",\"name\":\"x\",\"price\":\"5 EUR\"}\n    ]\n  }\n}", "1 created A 5.00 EUR"},
+		{"lines with a comma behind each", "application/x-ndjson", "", "", "{\"sku\":\"A\",\"name\":\"x\",\"price\":{\"amount\":\"5\",\"currency\":\"EUR\"}},\n{\"sku\":\"A\",\"price\":{\"amount\":\"6\"}},\n", "1 created A 5.00 EUR|2 changed A 6.00 EUR"},
+		{"a list behind blank lines", "application/json", "", "", "\n\n [{\"sku\":\"A\",\"name\":\"x\",\"price\":{\"amount\":\"5\",\"currency\":\"EUR\"}}]", "1 created A 5.00 EUR"},
+		{"a first line that is long", "application/x-ndjson", "", "", `{"sku":"A","description":"` + strings.Repeat("x", 20_000) + `","name":"x","price":{"amount":"5","currency":"EUR"}}` + "\n{\"sku\":\"B\",\"name\":\"x\",\"price\":{\"amount\":\"5\",\"currency\":\"EUR\"}}\n", "1 refused: description must have at most 5000 characters|2 created B 5.00 EUR"},
+		{"compressed JSON without the header", "application/json", "", "", packedText(t, `{"sku":"A"}`), "400 is compressed with gzip; send Content-Encoding: gzip"},
+		{"a list in an object, compressed", "application/json", "gzip", "", packedText(t, `{"products":[{"sku":"A","name":"x","price":"5 EUR"}]}`), "1 created A 5.00 EUR"},
+		{"lines in another type", "application/jsonl; charset=utf-8", "", "", "{\"sku\":\"A\",\"name\":\"x\",\"price\":{\"amount\":\"5\",\"currency\":\"EUR\"}}\n", "1 created A 5.00 EUR"},
+		{"cells in the type of a browser", "application/vnd.ms-excel", "", "currency=EUR", "sku;name;price\nA;Lamp;5\n", "2 created A 5.00 EUR"},
+		{"JSON in another encoding", "application/json; charset=iso-8859-1", "", "", "[{\"sku\":\"A\",\"name\":\"K\xFChler\",\"price\":\"5 EUR\"}]", "1 created A 5.00 EUR"},
+		{"a form", "multipart/form-data; boundary=x", "", "", "--x\r\n", "415 curl --data-binary @FILE"},
 		{"no row", "application/x-ndjson", "", "", "\n\n", "400 has no row"},
 		{"a body that is not compressed", "application/x-ndjson", "gzip", "", "{}", "400 is not compressed with gzip"},
 		{"a value that is not JSON", "application/x-ndjson", "", "", "\n{\"sku\":\"A\",\"brand\":NaN}\n", "2 refused: row is not JSON at column 20 (in brand): NaN is not a value in JSON"},
-		{"gzip and a byte-order mark", "text/csv", "gzip", "", packed.String(), "2 created A 1234.50 EUR"},
+		{"gzip and a byte-order mark", "text/csv", "gzip", "", packedText(t, "\uFEFFsku;name;price\nA;Lamp;1.234,50 €\n"), "2 created A 1234.50 EUR"},
 		{"the encoding of the content type", "text/csv; charset=windows-1252", "", "currency=EUR", "sku,name,price\nA,K\xFChler,5\n", "2 created A 5.00 EUR"},
 		{"each row has a result, but not a blank one", "text/csv", "", "currency=EUR", "sku,name,price\nA,Lamp,5\n\nB,Cup,\"1,234\"\nA,Lamp,6\n# end\n,No sku,1\n", "2 created A 5.00 EUR|4 refused: row column price: price \"1,234\" can be 1.234|5 changed A 6.00 EUR|6 skipped: one of the comments|7 refused: sku is missing"},
 		{"a preset, and rows that are not products", "text/csv", "", "preset=shopify&currency=USD", variants, "2 created M-S 9.90 USD|3 created M-L 12.90 USD|4 skipped: one of the rows of images"},
@@ -81,6 +90,18 @@ func TestImport_file(t *testing.T) {
 			t.Errorf("response %d with %d bytes; want a problem after 10,000 rows", w.StatusCode, len(body))
 		}
 	})
+}
+
+// packedText returns a text compressed with gzip.
+func packedText(t *testing.T, text string) string {
+	t.Helper()
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, _ = w.Write([]byte(text)) // to memory
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return packed.String()
 }
 
 // describe returns a result of an import with the SKU and price that its product has.

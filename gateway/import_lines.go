@@ -3,11 +3,9 @@ package gateway
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"time"
 
 	"catalog"
@@ -42,43 +40,77 @@ type lineReader struct {
 	list   bool                // the body is a JSON list, not lines
 	format *productfile.Format // the body is a file, not lines; nil if not
 	long   *memory.Share
-	set    time.Time // when the deadline of the body was set last
-	done   chan struct{}
+	// holdFile takes the bytes that the reader of a file needs.
+	holdFile func() error
+	set      time.Time // when the deadline of the body was set last
+	done     chan struct{}
 }
 
 // readLines starts to read lines from the body, of which from is a part, the entries of
 // the JSON list that it is, or the rows of the file. Call stop.
-func readLines(ctx context.Context, body *requestBody, from io.Reader, gzipped bool, format *productfile.Format, long *memory.Share) *lineReader {
+func (g *Gateway) readLines(ctx context.Context, body *requestBody, from io.Reader, gzipped bool, format *productfile.Format) *lineReader {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &lineReader{
 		lines: make(chan *importLine), ctx: ctx, cancel: cancel, body: body,
-		from: bufio.NewReaderSize(from, smallBody), format: format, long: long, done: make(chan struct{}),
+		from: bufio.NewReaderSize(from, smallBody), format: format, long: g.longRows, done: make(chan struct{}),
+		holdFile: func() error {
+			if body == nil || body.hold(ctx, g.files, fileBytes) == nil {
+				return nil
+			}
+			g.metrics.shedMemory.Inc()
+			return problem(catalog.CodeBusy, "not accepted: too many files are imported; retry after 1 s")
+		},
 	}
 	go r.run(gzipped)
 	return r
 }
 
-// start unpacks the body, drops its byte-order mark, and looks whether it is a list.
+// start unpacks the body, drops its byte-order mark, and recognises whether it has lines, is
+// a list, or is a file: a list in an object, or objects on several lines.
 func (r *lineReader) start(gzipped bool) error {
 	r.setDeadline(time.Now())
 	if gzipped {
-		if mark, _ := r.from.Peek(2); string(mark) != "\x1F\x8B" { // a short body would look as if it were cut off
-			return bodyError(gzip.ErrHeader)
-		}
-		unpacked, err := gzip.NewReader(r.from)
+		unpacked, err := unpack(r.from, maxImportBody)
 		if err != nil {
 			return bodyError(err)
 		}
-		r.from = bufio.NewReaderSize(http.MaxBytesReader(nil, unpacked, maxImportBody), smallBody)
+		r.from = bufio.NewReaderSize(unpacked, smallBody)
 	}
 	if mark, _ := r.from.Peek(3); string(mark) == "\uFEFF" {
 		_, _ = r.from.Discard(3)
 	}
-	if first, _ := r.from.Peek(1); string(first) == "[" && r.format == nil {
-		_, _ = r.from.Discard(1)
-		r.list = true
+	if r.format == nil {
+		if mark, _ := r.from.Peek(2); string(mark) == "\x1F\x8B" {
+			return catalog.Invalid("body", "is compressed with gzip; send Content-Encoding: gzip")
+		}
+		line := r.firstLine()
+		text := bytes.TrimLeft(line, " \t\r\n")
+		switch {
+		case bytes.HasPrefix(text, []byte("[")):
+			_, _ = r.from.Discard(len(line) - len(text) + 1)
+			r.list = true
+		case productfile.IsDocument(text):
+			r.format = &productfile.Format{Kind: productfile.JSON, MaxRow: maxFileRow}
+		}
+	}
+	if r.format != nil {
+		return r.holdFile()
 	}
 	return nil
+}
+
+// firstLine returns the first line that is not blank, with those before it, but no more than
+// fits into the buffer: a client may send a row and wait for its result. Of a list it returns
+// the beginning.
+func (r *lineReader) firstLine() []byte {
+	for n := 1; ; n = r.from.Buffered() + 1 {
+		_, err := r.from.Peek(min(n, smallBody))
+		seen, _ := r.from.Peek(r.from.Buffered())
+		line := bytes.TrimLeft(seen, " \t\r\n")
+		if err != nil || n > smallBody || bytes.HasPrefix(line, []byte("[")) || bytes.IndexByte(line, '\n') >= 0 {
+			return seen
+		}
+	}
 }
 
 // stop ends the reading. The connection of a client that is still sending stays open: the rest of

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bufio"
 	"bytes"
 	"compress/flate"
 	"compress/gzip"
@@ -40,25 +41,26 @@ func (g *Gateway) readBody(c *echo.Context, types ...string) ([]byte, error) {
 	if err := checkContentType(c, types...); err != nil {
 		return nil, err
 	}
-	r := c.Request()
-	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
-	case "", "identity":
-	default:
-		c.Response().Header().Set("Accept-Encoding", "identity")
-		return nil, problem(catalog.CodeMediaType, "send the body without Content-Encoding",
-			catalog.FieldError{Field: "Content-Encoding", Reason: "must not be given; only imports take compressed bodies"})
+	gzipped, err := checkContentEncoding(c)
+	if err != nil {
+		return nil, err
 	}
+	r := c.Request()
 	if r.ContentLength > maxBody {
 		return nil, &http.MaxBytesError{Limit: maxBody}
 	}
-	from := http.MaxBytesReader(c.Response(), r.Body, maxBody)
-	var body bytes.Buffer
-	_, err := io.CopyN(&body, from, smallBody)
-	if err == nil { // the body may have more bytes
-		size := int64(maxBody)
-		if r.ContentLength > 0 {
-			size = r.ContentLength
+	from, size := http.MaxBytesReader(c.Response(), r.Body, maxBody), r.ContentLength
+	if gzipped {
+		if from, err = unpack(from, maxBody); err != nil {
+			return nil, bodyError(err)
 		}
+	}
+	if gzipped || size < 0 {
+		size = maxBody
+	}
+	var body bytes.Buffer
+	_, err = io.CopyN(&body, from, smallBody)
+	if err == nil { // the body may have more bytes
 		if err := bodyOf(c).hold(r.Context(), g.bodies, size); err != nil {
 			g.metrics.shedMemory.Inc()
 			return nil, problem(catalog.CodeBusy, "not accepted: too many large requests are in progress; retry after 1 s")
@@ -183,24 +185,56 @@ func checkContentType(c *echo.Context, types ...string) error {
 	t, params, err := mime.ParseMediaType(given)
 	charset := strings.ToLower(params["charset"])
 	if err != nil || !slices.Contains(types, t) || charset != "" && charset != "utf-8" && charset != "utf8" {
-		c.Response().Header().Set("Accept", strings.Join(types, ", "))
-		return problem(catalog.CodeMediaType, "send Content-Type: "+types[0]+", in UTF-8",
-			catalog.FieldError{Field: "Content-Type", Reason: "must be " + strings.Join(types, " or ")})
+		return mediaType(c, t, "send Content-Type: "+types[0]+", in UTF-8", types)
 	}
 	return nil
 }
 
-// checkContentEncoding reports whether the body of the request is compressed with gzip.
-func checkContentEncoding(c *echo.Context) (gzipped bool, err error) {
-	switch e := strings.ToLower(c.Request().Header.Get("Content-Encoding")); e {
-	case "", "identity":
-		return false, nil
-	case "gzip", "x-gzip":
-		return true, nil
+// mediaType refuses a content type: the body must have one of types.
+func mediaType(c *echo.Context, given, detail string, types []string) error {
+	c.Response().Header().Set("Accept", strings.Join(types, ", "))
+	switch given {
+	case "application/x-www-form-urlencoded":
+		detail += "; curl sends forms unless -H names another type"
+	case "multipart/form-data":
+		detail += "; send the body itself, not a form (curl --data-binary @FILE)"
 	}
-	c.Response().Header().Set("Accept-Encoding", "gzip")
-	return false, problem(catalog.CodeMediaType, "send Content-Encoding: gzip, or none",
-		catalog.FieldError{Field: "Content-Encoding", Reason: "must be gzip"})
+	return problem(catalog.CodeMediaType, detail,
+		catalog.FieldError{Field: "Content-Type", Reason: "must be " + strings.Join(types, " or ")})
+}
+
+// checkContentEncoding reports whether the body of the request is compressed with gzip. The
+// header is a list (RFC 9110, section 8.4), and identity in it means nothing.
+func checkContentEncoding(c *echo.Context) (gzipped bool, err error) {
+	for e := range tagsOf(strings.ToLower(strings.Join(c.Request().Header.Values("Content-Encoding"), ","))) {
+		switch {
+		case e == "identity":
+		case (e == "gzip" || e == "x-gzip") && !gzipped:
+			gzipped = true
+		default:
+			c.Response().Header().Set("Accept-Encoding", "gzip")
+			return false, problem(catalog.CodeMediaType, "send Content-Encoding: gzip, or none",
+				catalog.FieldError{Field: "Content-Encoding", Reason: "must be gzip, once"})
+		}
+	}
+	return gzipped, nil
+}
+
+// unpack returns a reader of a body that is compressed with gzip, up to limit bytes of what
+// is in it.
+func unpack(from io.Reader, limit int64) (io.ReadCloser, error) {
+	packed := bufio.NewReaderSize(from, smallBody)
+	if mark, err := packed.Peek(2); string(mark) != "\x1F\x8B" { // a short body would look as if it were cut off
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		return nil, gzip.ErrHeader
+	}
+	unpacked, err := gzip.NewReader(packed)
+	if err != nil {
+		return nil, err
+	}
+	return http.MaxBytesReader(nil, unpacked, limit), nil
 }
 
 // parsePrefer returns how long to wait for a command, at most maxWait: the time of wait or,
