@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,7 +30,7 @@ func (c *Client) ImportWithKey(ctx context.Context, key string, lines []byte) ([
 	applied := map[int64]api.ImportResult{} // results of an earlier try, by line
 	header := http.Header{"Content-Type": {"application/x-ndjson"}, "Idempotency-Key": {key}}
 	_, err := c.retry(ctx, http.MethodPost, func() (reply, error) {
-		return c.send(ctx, http.MethodPost, "/api/v1/imports", header, lines, func(body io.Reader) error {
+		return c.send(ctx, http.MethodPost, "/api/v1/imports", header, bytes.NewReader(lines), func(body io.Reader) error {
 			results = results[:0]
 			var pending error
 			for d := json.NewDecoder(body); ; {

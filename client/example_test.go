@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"os"
 
 	"catalog"
+	"catalog/api"
 	"catalog/client"
 )
 
@@ -54,6 +56,26 @@ func ExampleClient_Search() {
 	}
 	for _, p := range page.Items {
 		fmt.Println(p.SKU, p.Name)
+	}
+}
+
+// Import a file of a supplier and print what was refused, while the rest is sent.
+func ExampleClient_ImportFile() {
+	ctx := context.Background()
+	c := client.New("http://127.0.0.1:8080")
+	file, err := os.Open("prices.csv")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer file.Close()
+	options := api.ImportProductsParams{Map: "sku=Artikel,name=Bezeichnung,price=Preis", Currency: "EUR"}
+	for row, err := range c.ImportFile(ctx, file, client.CSV, options) {
+		if err != nil {
+			log.Fatal(err) // the rows behind the last result may not be imported; import the file again
+		}
+		if row.Outcome == api.ImportResultOutcomeRefused {
+			fmt.Println(row.Line, (&client.Problem{Problem: row.Problem}).Error())
+		}
 	}
 }
 

@@ -48,6 +48,10 @@ func (p *Problem) Is(target error) bool {
 
 // retryable reports whether a retry of the same request may help.
 func retryable(err error) bool {
+	var f *finalError
+	if errors.As(err, &f) {
+		return false
+	}
 	var p *Problem
 	if errors.As(err, &p) {
 		retry := p.ErrorCode().Kind().Retry

@@ -30,10 +30,16 @@ type interruptedError struct {
 
 func (i *interruptedError) Unwrap() error { return i.error }
 
+// finalError is the error of a request that cannot be sent again.
+type finalError struct{ error }
+
+func (f *finalError) Unwrap() error { return f.error }
+
 // reply is the status and header of a response.
 type reply struct {
-	status int
-	header http.Header
+	status   int
+	header   http.Header
+	progress bool // the response had results that are new, so that the time for retries begins again
 }
 
 // call sends a request with a JSON body and decodes the response into to. It
@@ -54,7 +60,7 @@ func (c *Client) call(ctx context.Context, method, path string, header http.Head
 		}
 	}
 	return c.retry(ctx, method, func() (reply, error) {
-		return c.send(ctx, method, path, header, encoded, func(body io.Reader) error {
+		return c.send(ctx, method, path, header, bytes.NewReader(encoded), func(body io.Reader) error {
 			if err := json.NewDecoder(body).Decode(to); err != nil {
 				return &interruptedError{error: err}
 			}
@@ -65,8 +71,8 @@ func (c *Client) call(ctx context.Context, method, path string, header http.Head
 
 // send sends one request and calls read with the body of a successful response
 // that has one. An error response is returned as a *Problem.
-func (c *Client) send(ctx context.Context, method, path string, header http.Header, body []byte, read func(io.Reader) error) (reply, error) {
-	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+func (c *Client) send(ctx context.Context, method, path string, header http.Header, body io.Reader, read func(io.Reader) error) (reply, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return reply{}, err
 	}
@@ -77,7 +83,7 @@ func (c *Client) send(ctx context.Context, method, path string, header http.Head
 		return reply{}, &interruptedError{error: err, dial: errors.As(err, &op) && op.Op == "dial"}
 	}
 	defer r.Body.Close()
-	got := reply{r.StatusCode, r.Header}
+	got := reply{status: r.StatusCode, header: r.Header}
 	switch {
 	case r.StatusCode == http.StatusNoContent:
 		return got, nil
@@ -93,7 +99,7 @@ func (c *Client) send(ctx context.Context, method, path string, header http.Head
 }
 
 // retry calls try until it succeeds, fails with an error that a retry does not
-// help, or RetryTimeout would pass. It waits as long as Retry-After says. An
+// help, or RetryTimeout would pass since the beginning or the last progress. It waits as long as Retry-After says. An
 // error of the connection then matches catalog.ErrUnavailable, or
 // catalog.ErrOutcomeUnknown when the server may have processed a write.
 func (c *Client) retry(ctx context.Context, method string, try func() (reply, error)) (reply, error) {
@@ -103,6 +109,9 @@ func (c *Client) retry(ctx context.Context, method string, try func() (reply, er
 		r, err := try()
 		if err == nil || !retryable(err) {
 			return r, err
+		}
+		if r.progress {
+			deadline, n = time.Now().Add(c.RetryTimeout), 0
 		}
 		var i *interruptedError
 		interrupted := errors.As(err, &i)
