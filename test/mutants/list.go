@@ -789,6 +789,11 @@ var mutants = []mutant{
 		pkg: "./engine/bleve", test: "TestOpen",
 	},
 	{
+		bug:  "the index switches before the new one is on disk",
+		file: "engine/bleve/generations.go", old: "	if err := g.standby.sync(ctx); err != nil {\n		return err\n	}\n	failpoint.Here(failpoint.ReaderRebuilding)\n", new: "	failpoint.Here(failpoint.ReaderRebuilding)\n",
+		pkg: "./engine/bleve", test: "TestGenerations_crash",
+	},
+	{
 		bug:  "a deletion does not change the contents of a checkpoint",
 		file: "eventlog/checkpoint.go", old: "e.Outcome == catalog.Changed || e.Outcome == catalog.Deleted {\n			c.Products--", new: "e.Outcome == catalog.Changed {\n			c.Products--",
 		pkg: "./eventlog", test: "TestContents",
