@@ -115,7 +115,7 @@ type Log struct {
 	refuses          atomic.Bool             // a topic refuses large records, as of LoadTopics and later calls of Ping
 	eventEnds        partitionEnds           // end offsets of the events topic
 	eventsCheck      *topicChecker           // checker of the events topic, for EventsLost
-	searches         searches                // of lastRecord
+	searches         searches                // unfinished searches of lastRecord
 	stopped          stoppedShards
 	stuck            stuckShards
 	stuckLimit       time.Duration // stuckLimit, except in tests

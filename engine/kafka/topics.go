@@ -388,7 +388,7 @@ const (
 	reportedRecords = 1_000
 )
 
-// offsetRange holds the offsets from from on, before to.
+// offsetRange is the range of offsets [from, to).
 type offsetRange struct{ from, to int64 }
 
 func (r offsetRange) empty() bool { return r.from >= r.to }

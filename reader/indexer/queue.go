@@ -70,8 +70,8 @@ func newIndexQueue(room *memory.Share) *indexQueue {
 }
 
 // progress returns a number that grows with each batch that is written while the shard
-// waits for room. Before it get room the changes of other shards, each of which can take
-// seconds to write.
+// waits for room. Changes of other shards get room first, and each can take seconds to
+// write.
 func (q *indexQueue) progress(shard int32) int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()

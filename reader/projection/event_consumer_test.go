@@ -112,7 +112,7 @@ func TestEventConsumer(t *testing.T) {
 			e.Seq, e.Product.Version = 1_000_000-seq, 1_000_000
 			forged = append(forged, e)
 		}
-		next := all[4] // as the next one, which the journal lacks, too
+		next := all[4] // an event with the next seq, which the journal lacks, too
 		next.Product.Version = 1_000_000
 		err := h.Log.Projection().Handle(t.Context(), eventlog.Records[catalog.Event]{From: 3, To: 504, Items: append(forged, next)})
 		if err != nil {

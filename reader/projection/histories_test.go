@@ -261,14 +261,14 @@ func newMemoryView() *failingView {
 	return &failingView{products: map[catalog.ID]catalog.Product{}, checkpoints: map[int32]eventlog.Checkpoint{}}
 }
 
-// fail makes writes fail at random, or no more for nil.
+// fail makes writes fail at random; nil stops the failures.
 func (v *failingView) fail(r *rand.Rand) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.failAtRandom = r
 }
 
-// fails reports whether a write fails, which happens once in so many. The caller holds mu.
+// fails reports whether a write fails: on average one of once writes. The caller holds mu.
 func (v *failingView) fails(once int) bool {
 	if v.failAtRandom == nil || v.failAtRandom.IntN(once) > 0 {
 		return false

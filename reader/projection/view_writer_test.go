@@ -18,8 +18,8 @@ import (
 )
 
 // gatedView records the calls of the writer. Apply waits for a value of gate, and
-// SaveCheckpoints for one of saveGate, if they are not nil. They return what fail returns
-// and failSave.
+// SaveCheckpoints for one of saveGate, if they are not nil. Apply returns the error
+// of fail, and SaveCheckpoints the error failSave.
 type gatedView struct {
 	View
 	gate, saveGate chan struct{}

@@ -37,8 +37,8 @@ var (
 	ruleAge      = regexp.MustCompile(`process_start_time_seconds(\{[^}]*\})? < \d+`)
 )
 
-// youngProcess is the age of a process, in seconds, up to which the rules take all that it has
-// counted for new. It leaves a process on a busy machine the time to start.
+// youngProcess is the age of a process, in seconds, up to which the rules count everything that
+// it has counted as new. It is long enough for a process on a busy machine to start.
 const youngProcess = "120"
 
 // scaleRules divides the ranges, delays and intervals of rules by timeScale. A

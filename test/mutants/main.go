@@ -6,7 +6,7 @@
 //
 // It prints a table and exits with 1 when a bug was not caught. The CPU time is that of
 // the compiler, the linker and the test. With -times, each run of the test has to catch
-// the bug: a test that needs luck is found.
+// the bug, which finds tests that catch it only sometimes.
 package main
 
 import (
@@ -97,7 +97,7 @@ func (m mutant) apply() ([]byte, error) {
 	return []byte(strings.Replace(string(source), m.old, m.new, 1)), nil
 }
 
-// run builds the test and runs it so many times. It has to fail each time. run returns its
+// run builds the test and runs it the given number of times. It has to fail each time. run returns its
 // name with that of the subtest that fails first, and the CPU time that it took.
 func (m mutant) run(times int) (test string, cpu time.Duration, err error) {
 	mutated, err := m.apply()
