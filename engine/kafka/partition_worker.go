@@ -180,6 +180,8 @@ func (w *partitionWorker[T]) session(assigned, workCtx context.Context) (progres
 		case len(records) > 0:
 			w.lag.taken.Store(records[0].Timestamp.UnixNano())
 			batch = w.decodeBatch(records, next)
+		case time.Since(lastProgress) < checkInterval/2:
+			continue // Handle has checked more
 		default:
 			behind := false
 			if first, behind, err = w.checkIdle(assigned, next, first, lastProgress); err != nil {
