@@ -64,6 +64,7 @@ func (l *Log) SendCommands(ctx context.Context, commands ...catalog.Command) err
 func (l *Log) sendCommands(ctx context.Context, records []*kgo.Record) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(records))
+	accepted := make([]outgoing, 0, len(records))
 	wg.Add(len(records))
 	for i, r := range records {
 		bytes := int64(size(r))
@@ -72,12 +73,13 @@ func (l *Log) sendCommands(ctx context.Context, records []*kgo.Record) error {
 			wg.Done()
 			continue
 		}
-		l.toCommands.send(r, func(_ *kgo.Record, err error) {
+		accepted = append(accepted, outgoing{r, func(_ *kgo.Record, err error) {
 			l.sending().Release(bytes)
 			errs[i] = err
 			wg.Done()
-		})
+		}})
 	}
+	l.toCommands.send(accepted...)
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
 	select {
@@ -127,8 +129,8 @@ func refused(err error) error {
 }
 
 // appendToPartition appends n records to one partition of the topic, in order. It
-// makes each when the share has room for it, and blocks until then. It calls stored for
-// each record that is stored. The calls of done are in the order of the calls of
+// makes each when the share has room for it, blocks until then, and sends those
+// together that have room. It calls stored for each record that is stored. The calls of done are in the order of the calls of
 // appendToPartition.
 func (l *Log) appendToPartition(ctx context.Context, topic string, n int, record func(int) (*kgo.Record, error), stored func(*kgo.Record), done func(error)) {
 	if n == 0 {
@@ -155,29 +157,39 @@ func (l *Log) appendToPartition(ctx context.Context, topic string, n int, record
 			done(err)
 		}
 	}
+	var ready []outgoing
+	send := func() {
+		l.toEvents.send(ready...)
+		ready = nil
+	}
 	for i := range n {
 		r, err := record(i)
 		if err != nil {
+			send()
 			ended(err)
 			return
 		}
 		setTrace(r, call)
 		bytes := int64(size(r))
-		if err := l.publishing().Acquire(ctx, bytes); err != nil {
-			ended(fmt.Errorf("%w: %w", catalog.ErrUnavailable, err))
-			return
+		if !l.publishing().TryAcquire(bytes) {
+			send()
+			if err := l.publishing().Acquire(ctx, bytes); err != nil {
+				ended(fmt.Errorf("%w: %w", catalog.ErrUnavailable, err))
+				return
+			}
 		}
 		mu.Lock()
 		open++
 		mu.Unlock()
-		l.toEvents.send(r, func(r *kgo.Record, err error) {
+		ready = append(ready, outgoing{r, func(r *kgo.Record, err error) {
 			l.publishing().Release(bytes)
 			if err == nil {
 				stored(r)
 			}
 			ended(err)
-		})
+		}})
 	}
+	send()
 	ended(nil)
 }
 

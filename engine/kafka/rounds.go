@@ -9,15 +9,26 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// slowRound is the time after which a round no longer holds up the next one. A partition
-// whose replicas do not respond otherwise delays the other partitions of its broker.
-const slowRound = 100 * time.Millisecond
+const (
+	// slowRound is the time after which a round no longer holds up the next one. A partition
+	// whose replicas do not respond otherwise delays the other partitions of its broker.
+	slowRound = 100 * time.Millisecond
+
+	// A small round, with several records and fewer than largeRound, holds up the next
+	// one for as long again as it took, at most maxPause.
+	largeRound = 32
+	maxPause   = 10 * time.Millisecond
+
+	// maxYields is how often a round lets other goroutines run before it starts.
+	maxYields = 8
+)
 
 // rounds sends records in rounds, one at a time to each broker. A record is sent immediately if no
 // round is in flight; records that arrive during a round go together in the next one. Without
 // rounds, the client has up to five requests in flight, each with the few records that arrived
 // since the last one. A small request costs the broker and the consumers nearly as much as a large
-// one.
+// one. So there is a pause after a small round. A round of one record has none: a sender that waits
+// for each record never waits longer.
 type rounds struct {
 	produce func(*kgo.Record, func(*kgo.Record, error))
 	leader  func(partition) int32 // returns the broker, or -1 if it is unknown
@@ -29,7 +40,7 @@ type rounds struct {
 	closed  bool             // rounds no longer wait for each other
 }
 
-// outgoing is a record to send.
+// outgoing is a record to send. done is called when it is stored or has failed.
 type outgoing struct {
 	record *kgo.Record
 	done   func(*kgo.Record, error)
@@ -37,8 +48,18 @@ type outgoing struct {
 
 // round is the records that were handed to the client together for one broker.
 type round struct {
-	open  int // records that are neither stored nor failed
-	timer *time.Timer
+	records int
+	open    int // records that are neither stored nor failed
+	start   time.Time
+	timer   *time.Timer // ends the round
+}
+
+// pause returns how long the round, whose records are stored, holds up the next one.
+func (t *round) pause() time.Duration {
+	if t.records == 1 || t.records >= largeRound {
+		return 0
+	}
+	return min(time.Since(t.start), maxPause)
 }
 
 // partition names a partition of a topic.
@@ -60,13 +81,13 @@ func newRounds(client *kgo.Client) *rounds {
 	}
 }
 
-// send sends the record with the next round of its broker and calls done when it is
-// stored or has failed. Records of one partition are sent in the order of the calls,
-// and their calls of done come one at a time and in that order.
-func (r *rounds) send(record *kgo.Record, done func(*kgo.Record, error)) {
+// send sends the records with the next round of their broker. Records of one partition
+// are sent in the order of the calls, and their calls of done come one at a time and in
+// that order.
+func (r *rounds) send(records ...outgoing) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiting = append(r.waiting, outgoing{record, done})
+	r.waiting = append(r.waiting, records...)
 	r.plan()
 }
 
@@ -78,9 +99,24 @@ func (r *rounds) plan() {
 	}
 }
 
+// gather returns when no goroutine that can run sends a record: those that have been
+// woken together, such as the shards of a transaction, send in one round.
+func (r *rounds) gather() {
+	for before, try := -1, 0; try < maxYields; try++ {
+		runtime.Gosched()
+		r.mu.Lock()
+		now := len(r.waiting)
+		r.mu.Unlock()
+		if now == before {
+			return
+		}
+		before = now
+	}
+}
+
 // start hands the records that wait to the client, except for brokers that are busy.
 func (r *rounds) start() {
-	runtime.Gosched() // goroutines that are about to send join the round
+	r.gather()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.planned = false
@@ -100,9 +136,10 @@ func (r *rounds) start() {
 				waiting = append(waiting, o)
 				continue
 			}
-			t = &round{}
+			t = &round{start: time.Now()}
 			started[broker] = t
 		}
+		t.records++
 		t.open++
 		r.produce(o.record, func(record *kgo.Record, err error) {
 			o.done(record, err)
@@ -122,11 +159,16 @@ func (r *rounds) start() {
 // stored counts a record of the round that is stored or has failed.
 func (r *rounds) stored(broker int32, t *round) {
 	r.mu.Lock()
-	t.open--
-	last := t.open == 0
-	r.mu.Unlock()
-	if last {
-		r.end(broker, t)
+	defer r.mu.Unlock()
+	if t.open--; t.open > 0 || r.busy[broker] != t {
+		return
+	}
+	t.timer.Stop()
+	if pause := t.pause(); pause > 0 {
+		t.timer = time.AfterFunc(pause, func() { r.end(broker, t) })
+	} else {
+		delete(r.busy, broker)
+		r.plan()
 	}
 }
 

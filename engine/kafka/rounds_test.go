@@ -30,7 +30,7 @@ func newFakeProducer() *fakeProducer {
 // send sends a record to each of the partitions, and waits until rounds is idle.
 func (f *fakeProducer) send(partitions ...int32) {
 	for _, p := range partitions {
-		f.rounds.send(&kgo.Record{Partition: p}, func(*kgo.Record, error) {})
+		f.rounds.send(outgoing{&kgo.Record{Partition: p}, func(*kgo.Record, error) {}})
 	}
 	synctest.Wait()
 }
@@ -79,7 +79,7 @@ func TestRounds(t *testing.T) {
 		f.send(1)
 		f.send(2)
 		f.leader[2] = 1
-		f.rounds.send(&kgo.Record{Partition: 2, Key: []byte("later")}, func(*kgo.Record, error) {})
+		f.rounds.send(outgoing{&kgo.Record{Partition: 2, Key: []byte("later")}, func(*kgo.Record, error) {}})
 		synctest.Wait()
 		if len(f.handed) != 3 || f.handed[1].record.Key != nil || string(f.handed[2].record.Key) != "later" {
 			t.Errorf("the client has %d records, want the 3 that were sent, in order", len(f.handed))
@@ -105,6 +105,49 @@ func TestRounds(t *testing.T) {
 		want(t, f.end(nil), 2) // the end of the slow round does not end this one
 		want(t, f.end(nil), 3)
 	})
+	test("records of one call go together", func(t *testing.T, f *fakeProducer) {
+		var records []outgoing
+		for p := range int32(3) {
+			records = append(records, outgoing{&kgo.Record{Partition: p}, func(*kgo.Record, error) {}})
+		}
+		f.rounds.send(records...)
+		synctest.Wait()
+		want(t, f.end(nil), 0, 1, 2)
+	})
+	// after ends the records that were handed to the client, which took the time, and
+	// returns how long the next record waits.
+	after := func(f *fakeProducer, took time.Duration) time.Duration {
+		time.Sleep(took)
+		f.end(nil)
+		start := time.Now()
+		handed := start
+		f.rounds.mu.Lock()
+		f.rounds.produce = func(*kgo.Record, func(*kgo.Record, error)) { handed = time.Now() }
+		f.rounds.mu.Unlock()
+		f.send(1)
+		time.Sleep(slowRound)
+		synctest.Wait()
+		return handed.Sub(start)
+	}
+	for _, tt := range []struct {
+		name       string
+		records    int
+		took, want time.Duration
+	}{
+		{"a round with one record is followed at once by the next one", 1, 4 * time.Millisecond, 0},
+		{"a pause as long as a small round follows it", 2, 4 * time.Millisecond, 4 * time.Millisecond},
+		{"the pause after a small round is limited", largeRound - 1, 2 * maxPause, maxPause},
+		{"a large round is followed at once by the next one", largeRound, 4 * time.Millisecond, 0},
+	} {
+		test(tt.name, func(t *testing.T, f *fakeProducer) {
+			f.send(0)
+			f.send(make([]int32, tt.records)...)
+			f.end(nil)
+			if got := after(f, tt.took); got != tt.want {
+				t.Errorf("the next record waits %v, want %v", got, tt.want)
+			}
+		})
+	}
 	test("close sends all records at once", func(t *testing.T, f *fakeProducer) {
 		f.send(1)
 		f.send(2)
