@@ -3,6 +3,7 @@ package writer
 import (
 	"cmp"
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -54,12 +55,36 @@ func (g *groups) settle(ctx context.Context, b eventlog.Batch) (eventlog.Settled
 // start starts a transaction for the batches that wait, if none holds it up. The
 // caller holds mu.
 func (g *groups) start() {
-	if g.busy {
-		return
-	}
-	if members := g.take(); len(members) > 0 {
+	if !g.busy && len(g.waiting) > 0 {
 		g.busy = true
-		g.ended.Go(func() { g.run(members) })
+		g.ended.Go(g.run)
+	}
+}
+
+// gather returns when no shard that can run brings a batch: a response of the log has
+// records of several shards, which arrive one after the other.
+func (g *groups) gather() {
+	for before, try := -1, 0; try < maxYields; try++ {
+		runtime.Gosched()
+		g.mu.Lock()
+		now := len(g.waiting)
+		g.mu.Unlock()
+		if now == before {
+			return
+		}
+		before = now
+	}
+}
+
+// run settles the batches that wait.
+func (g *groups) run() {
+	g.gather()
+	g.mu.Lock()
+	members := g.take()
+	g.busy = len(members) > 0
+	g.mu.Unlock()
+	if len(members) > 0 {
+		g.settleAll(members)
 	}
 }
 
@@ -87,9 +112,9 @@ func (g *groups) take() []*member {
 	return members
 }
 
-// run settles the members in one transaction, and starts the next one. The end of a
-// member's context does not end the transaction, because the others need it.
-func (g *groups) run(members []*member) {
+// settleAll settles the members in one transaction, and starts the next one. The end of
+// a member's context does not end the transaction, because the others need it.
+func (g *groups) settleAll(members []*member) {
 	slices.SortFunc(members, func(a, b *member) int { return cmp.Compare(a.batch.Shard, b.batch.Shard) })
 	group := make(eventlog.Group, len(members))
 	for i, m := range members {

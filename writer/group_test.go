@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -188,6 +190,17 @@ func all(from, to int) string {
 
 func TestGroups(t *testing.T) {
 	const n = groupShards
+	runGroups(t, "batches that arrive together are settled in one transaction", func(t *groupTest) {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the shards run one after the other
+		for i := range n {
+			go func() { t.ended[i] <- t.writer.Handle(t.ctx[i], commandsOf(i, 1)) }()
+		}
+		t.pass(n)
+		t.want(0, n, nil)
+		if got := t.store.begun(); !strings.Contains(got[0], " ") {
+			t.Errorf("transactions of shards %v; want the first one of several", got)
+		}
+	})
 	runGroups(t, "batches that arrive while transactions run are settled in one transaction", func(t *groupTest) {
 		first := t.fill()
 		for i := n - 1; i > first; i-- {

@@ -23,6 +23,11 @@ var mutants = []mutant{
 		pkg: "./engine/kafka", test: "TestRounds",
 	},
 	{
+		bug:  "imports wait in pauses between their rounds",
+		file: "engine/kafka/rounds.go", old: "t.records == 1 || t.records >= largeRound", new: "t.records == 1",
+		pkg: "./engine/kafka", test: "TestRounds",
+	},
+	{
 		bug:  "a round that hangs holds up all others",
 		file: "engine/kafka/rounds.go", old: "t.timer = time.AfterFunc(slowRound, func() { r.end(broker, t) })", new: "t.timer = time.NewTimer(slowRound)",
 		pkg: "./engine/kafka", test: "TestRounds",
@@ -239,12 +244,17 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a lone batch waits for others",
-		file: "writer/group.go", old: "len(members) > 0 {\n		g.busy", new: "len(members) > 1 {\n		g.busy",
+		file: "writer/group.go", old: "	if len(members) > 0 {\n", new: "	if len(members) > 1 {\n",
 		pkg: "./writer", test: "TestGroups",
 	},
 	{
 		bug:  "each batch is settled in a transaction of its own",
-		file: "writer/group.go", old: "	if g.busy {\n", new: "	if false {\n",
+		file: "writer/group.go", old: "if !g.busy && len", new: "if len",
+		pkg: "./writer", test: "TestGroups",
+	},
+	{
+		bug:  "the first batch of several that arrive together is settled alone",
+		file: "writer/group.go", old: "	g.gather()\n", new: "",
 		pkg: "./writer", test: "TestGroups",
 	},
 	{
