@@ -35,7 +35,7 @@ import (
 
 // format is raised when the content of an index document changes. An index of another format is
 // rebuilt from the events.
-const format = "13"
+const format = "14"
 
 // Keys of the values that the index stores beside the documents.
 const (

@@ -16,6 +16,9 @@ import (
 // prefixes of, or similar to, very many others.
 const maxTerms termBudget = 4_000
 
+// maxSKUs is how many of maxTerms may be SKUs that begin with the whole text.
+const maxSKUs = 500
+
 // Search returns a page of the products that match q, or a *catalog.Refusal. Text without a letter
 // or digit matches only a product with exactly that name or SKU.
 func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, error) {
@@ -167,6 +170,7 @@ func resolve(r *scorch.IndexSnapshot, plan textsearch.Plan) (queryPlan, error) {
 		}
 		p.filters = append(p.filters, prices)
 	}
+	left := maxTerms
 	for _, c := range plan.ExactMatches {
 		if c.Field == textsearch.ID {
 			id, err := catalog.ParseID(c.Term)
@@ -175,9 +179,16 @@ func resolve(r *scorch.IndexSnapshot, plan textsearch.Plan) (queryPlan, error) {
 			}
 			c.Term = docID(id)
 		}
-		p.exactMatches = append(p.exactMatches, clause{c.Boost, fieldTerms{field: c.Field, terms: []string{c.Term}}})
+		terms := []string{c.Term}
+		if c.Prefix {
+			found, err := withPrefix(r, c.Field, c.Term, maxSKUs)
+			if err != nil {
+				return p, err
+			}
+			terms = left.take(found)
+		}
+		p.exactMatches = append(p.exactMatches, clause{c.Boost, fieldTerms{field: c.Field, terms: terms}})
 	}
-	left := maxTerms
 	for i, w := range plan.Words {
 		share := left / termBudget(len(plan.Words)-i) // the part of its share that a word does not use goes to the next words
 		left -= share

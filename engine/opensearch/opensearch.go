@@ -60,7 +60,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 
 // format is raised when the content of an index document changes. It is part of the index name, so
 // readers of two versions use two indexes.
-const format = "5"
+const format = "6"
 
 // Index is the search index in OpenSearch.
 type Index struct {

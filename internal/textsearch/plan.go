@@ -3,6 +3,7 @@ package textsearch
 import (
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"catalog"
@@ -40,6 +41,7 @@ const (
 	otherPrefixBoost = 6
 	joinedBoost      = 8 // neighbours of the text are neighbours in the name
 	compoundBoost    = 8 // the last part of a compound word
+	inflectionBoost  = 6 // a singular or plural
 	innerBoost       = 2 // another part of a compound word
 	partsBoost       = 8 // all parts of a word in the name, not as neighbours
 	skuPrefixBoost   = 5
@@ -55,14 +57,19 @@ const (
 	identifierBoost = 20_000 // a SKU, a GTIN or an id
 	titleBoost      = 200
 	phraseBoost     = 40
+	// skuBeginningBoost is more than two words of a text add that a product has in other places.
+	skuBeginningBoost = 150
 )
+
+// minSKUBeginning is how many letters and digits a text has at least that may be the beginning of a SKU.
+const minSKUBeginning = 5
 
 // Word is a word of a text. A product matches it by any of its clauses.
 type Word struct {
 	Word     string // the folded word
 	Clauses  []Clause
 	Fallback []Clause // what else the word may stand for; see Plan.Widen
-	Compound []Clause // compound words that end with the word
+	Related  []Clause // compound words that end with the word, its inflections, identifiers with it
 	Optional bool     // a product need not match the word: it only adds to the score
 	Weight   int      // added to the score of a product that matches the word, beside its clauses
 	MaxEdits int      // number of edits that Fallback allows; 0 for none
@@ -85,22 +92,22 @@ type Plan struct {
 }
 
 // Widening is a set of words of a plan that match by their fallback clauses too: bit i for word i.
-// compounds is the bit for compound words.
+// related is the bit for the related words of all words.
 type Widening uint16
 
-const compounds Widening = 1 << 15
+const related Widening = 1 << 15
 
 // Has reports whether word i is widened.
 func (w Widening) Has(i int) bool { return w&(1<<i) != 0 }
 
-// Widen returns p with further clauses: those of compound words for all words, the fallback for the
+// Widen returns p with further clauses: those of related words for all words, the fallback for the
 // words in the set.
 func (p Plan) Widen(set Widening) Plan {
 	p.Words = slices.Clone(p.Words)
 	for i := range p.Words {
 		w := &p.Words[i]
-		if set&compounds != 0 {
-			w.Clauses = slices.Concat(w.Clauses, w.Compound)
+		if set&related != 0 {
+			w.Clauses = slices.Concat(w.Clauses, w.Related)
 		}
 		if set.Has(i) {
 			w.Clauses = slices.Concat(w.Clauses, w.Fallback)
@@ -148,7 +155,7 @@ func (r *Rules) words(text string) (all []Word) {
 		if len(all) == maxWords {
 			break
 		}
-		if word.Optional = w.inchMark || w.glue == "" && r.stopWords[word.Word] && (i+1 == len(raw) || raw[i+1].glue == ""); word.Optional {
+		if word.Optional = w.inchMark || isSizeUnit(raw, i) || w.glue == "" && r.stopWords[word.Word] && (i+1 == len(raw) || raw[i+1].glue == ""); word.Optional {
 			stops++
 		}
 		all = append(all, word)
@@ -159,7 +166,7 @@ func (r *Rules) words(text string) (all []Word) {
 			all[i].Optional = false
 		case all[i].Optional:
 			all[i].Clauses = []Clause{{optionalBoost, TermQuery{Field: Name, Term: Stem(all[i].Word)}}}
-			all[i].Fallback, all[i].Compound = nil, nil
+			all[i].Fallback, all[i].Related = nil, nil
 		}
 	}
 	return all
@@ -207,7 +214,10 @@ func (r *Rules) newWord(words []rawWord, i int, fuzzy bool) Word {
 			}
 		}
 		for _, other := range r.synonyms[stem] {
-			r.addSynonym(&word, other)
+			word.Clauses = append(word.Clauses, r.synonymClauses(other)...)
+		}
+		for _, other := range equalMeasures(s) {
+			word.Fallback = append(word.Fallback, r.synonymClauses(other)...)
 		}
 	}
 	if w.elided { // univers of l'univers
@@ -215,11 +225,18 @@ func (r *Rules) newWord(words []rawWord, i int, fuzzy bool) Word {
 			add(r.boosts, 2, Stem(p.term))
 		}
 	}
+	if size := withoutUnit(word.Word); size != "" {
+		add(r.boosts, 2, size)
+		word.Clauses = append(word.Clauses, Clause{joinedBoost, TermQuery{Field: Joined, Term: size}})
+	}
 	for _, j := range r.joinsOf(words, i) {
 		add(r.boosts, 1, j)
 		word.Clauses = append(word.Clauses, Clause{joinedBoost, TermQuery{Field: Joined, Term: j}})
 		for _, other := range r.synonyms[j] {
-			r.addSynonym(&word, other)
+			word.Clauses = append(word.Clauses, r.synonymClauses(other)...)
+		}
+		for _, other := range equalMeasures(j) {
+			word.Fallback = append(word.Fallback, r.synonymClauses(other)...)
 		}
 	}
 	if !w.symbol {
@@ -238,13 +255,14 @@ func (r *Rules) newWord(words []rawWord, i int, fuzzy bool) Word {
 	return word
 }
 
-// addSynonym adds the clauses of a synonym, which count half.
-func (r *Rules) addSynonym(word *Word, stem string) {
+// synonymClauses returns the clauses of a synonym, which count half.
+func (r *Rules) synonymClauses(stem string) (all []Clause) {
 	for _, field := range append(wordFields(), Joined) {
 		if boost := r.boosts[field] / 2; boost > 0 {
-			word.Clauses = append(word.Clauses, Clause{boost, TermQuery{Field: field, Term: stem}})
+			all = append(all, Clause{boost, TermQuery{Field: field, Term: stem}})
 		}
 	}
+	return all
 }
 
 // maxPartial is how many characters of a word are compared with parts of words and identifiers.
@@ -276,16 +294,26 @@ func (r *Rules) addPartial(word *Word, w rawWord, beforeGlue bool) {
 		word.Fallback = append(word.Fallback, Clause{partsBoost, TermQuery{Field: Name, All: parts}})
 	}
 	if stem := Stem(word.Word); utf8.RuneCountInString(stem) >= minCompoundHead && !strings.ContainsFunc(stem, isDigit) {
-		word.Compound = append(word.Compound, Clause{compoundBoost, TermQuery{Field: WordEnds, Term: stem}})
+		compound := Clause{compoundBoost, TermQuery{Field: WordEnds, Term: stem}}
+		word.Related = append(word.Related, compound)
 		if r.compounds {
-			word.Clauses = append(word.Clauses, word.Compound...)
+			word.Clauses = append(word.Clauses, compound)
 		}
 		word.Fallback = append(word.Fallback, Clause{innerBoost, TermQuery{Field: WordEnds, Term: stem, Prefix: true}})
 	}
-	if parts := identifierParts(compact(word.Word)); parts != nil {
-		word.Fallback = append(word.Fallback,
-			Clause{skuPrefixBoost, TermQuery{Field: SKU, Term: compact(word.Word), Prefix: true}},
-			Clause{skuPartBoost, TermQuery{Field: Identifiers, All: parts}})
+	for _, stem := range inflectionsOf(w.spellings) {
+		for _, field := range wordFields() {
+			if r.boosts[field] > 0 {
+				word.Related = append(word.Related, Clause{inflectionBoost, TermQuery{Field: field, Term: stem}})
+			}
+		}
+	}
+	if id := compact(word.Word); utf8.RuneCountInString(id) >= identifierPart {
+		part := Clause{skuPartBoost, TermQuery{Field: Identifiers, All: identifierParts(id)}}
+		word.Fallback = append(word.Fallback, Clause{skuPrefixBoost, TermQuery{Field: SKU, Term: id, Prefix: true}}, part)
+		if hasLettersAndDigits(id) {
+			word.Related = append(word.Related, part)
+		}
 	}
 }
 
@@ -342,8 +370,12 @@ func exactMatches(text string) []Clause {
 		{titleBoost, TermQuery{Field: Title, Term: folded}},
 		{phraseBoost, TermQuery{Field: FirstPhrase, Term: phraseTerm(stemAll(Tokenize(text)))}},
 	}
-	if id := compact(text); id != "" && id != folded {
+	id := compact(text)
+	if id != "" && id != folded {
 		all = append(all, Clause{identifierBoost / 2, TermQuery{Field: SKU, Term: id}})
+	}
+	if utf8.RuneCountInString(id) >= minSKUBeginning && !strings.ContainsFunc(folded, unicode.IsSpace) && (hasLettersAndDigits(id) || strings.Contains(folded, "-")) {
+		all = append(all, Clause{skuBeginningBoost, TermQuery{Field: SKU, Term: id, Prefix: true}})
 	}
 	if id, err := catalog.ParseID(folded); err == nil {
 		all = append(all, Clause{identifierBoost, TermQuery{Field: ID, Term: id.String()}})

@@ -16,14 +16,15 @@ type Engine interface {
 	Count(ctx context.Context, r Request) ([]int64, error)
 }
 
-// fewResults is how many products are too few for a search: compound words are looked up too.
+// fewResults is how many products are too few for a search: related words are looked up too.
 const fewResults = 5
 
 // Search returns the page of r, and r with the plan that found it.
 //
 // A search widens step by step, and stops as soon as it has found something:
 //
-//  1. Products that have all words. When they are few, compound words that end with a word match too.
+//  1. Products that have all words. When they are few, related words match too: compounds that end with a word, its
+//     singular or plural, and identifiers that contain it.
 //  2. A word that no product has may be misspelt, a part of an identifier or a part of a compound word.
 //  3. So may all words.
 //  4. Products that have most of the words, and at least half of them.
@@ -38,7 +39,7 @@ func Search(ctx context.Context, r Request, e Engine) (catalog.Page, Request, er
 		return page, r, err
 	}
 	strict := r
-	set := compounds
+	set := related
 	if page.Total == 0 {
 		counts, err := e.Count(ctx, r)
 		if err != nil {

@@ -94,6 +94,7 @@ trash can, garbage can, rubbish bin, dustbin, waste bin, trash bin
 lawn mower, lawnmower, mower
 grill, barbecue, bbq
 cooker, stove
+hob, cooktop
 kettle, water boiler
 cookie, biscuit
 chips, crisps

@@ -327,13 +327,15 @@ func atoms(words []rawWord) (all []atom) {
 }
 
 // joins returns the words that arise when two or three neighbours are written as one, or all that
-// marks join: wifi of Wi-Fi, 10mm of 10 mm, 50x60x70 of 50 x 60 x 70. Two numbers are never joined, except as
-// a fraction. With unitsOnly it returns only those of a number and what belongs to it.
+// marks join: wifi of Wi-Fi, 10mm of 10 mm, 50x60x70 of 50 x 60 x 70. Two numbers are only joined as a fraction
+// and within a part number. With unitsOnly it returns only those of a number and what belongs to it, and
+// of all words that marks join.
 func joins(words []rawWord, unitsOnly bool) (joined []token) {
-	if unitsOnly && !slices.ContainsFunc(words, rawWord.hasDigit) {
+	if unitsOnly && !slices.ContainsFunc(words, func(w rawWord) bool { return w.glue != "" || w.hasDigit() }) {
 		return nil
 	}
 	all := atoms(words)
+	joined = partNumbers(all)
 	for i, first := range all {
 		term, glued, size := first.term, true, true // size: numbers with an x between them
 		for j := i + 1; j < len(all) && all[j].follows; j++ {
@@ -359,9 +361,66 @@ func joins(words []rawWord, unitsOnly bool) (joined []token) {
 	return joined
 }
 
+// partNumbers returns the words that marks join, each as a whole: trx900b of TRX-900.B. A slash divides
+// categories and alternatives, and two numbers such as 10-20 are a range.
+func partNumbers(all []atom) (joined []token) {
+	for from := 0; from < len(all); {
+		to, marks := from+1, 0
+		term := all[from].term
+		for ; to < len(all) && all[to].follows && all[to].glue != "" && all[to].glue != "/"; to++ {
+			term += all[to].term
+			if all[to].glue != inWord {
+				marks++
+			}
+		}
+		if numbers := !strings.ContainsFunc(term, unicode.IsLetter); marks > 1 || marks == 1 && !numbers {
+			if len(term) <= maxJoined {
+				joined = append(joined, token{term, all[from].start, all[to-1].end})
+			}
+		}
+		from = to
+	}
+	return joined
+}
+
 // isUnit reports whether one of two words is a number and the other one short.
 func isUnit(left, right string) bool {
 	return endsWithDigit(left) && len(right) <= maxJoinedUnit || startsWithDigit(right) && len(left) <= maxJoinedUnit
+}
+
+// sizeUnits are units that sizes are often written without.
+var sizeUnits = []string{"cm", "mm", "m", "inch", "zoll"}
+
+// isSizeUnit reports whether word i is the unit of a size, as in 90x200 cm.
+func isSizeUnit(words []rawWord, i int) bool {
+	before := func(n int) string {
+		if i < n {
+			return ""
+		}
+		return words[i-n].spellings[0]
+	}
+	return slices.Contains(sizeUnits, before(0)) && (isSize(before(1)) || endsWithDigit(before(1)) && before(2) == "x" && endsWithDigit(before(3)))
+}
+
+// withoutUnit returns the size of a word such as 90x200cm; "" for other words.
+func withoutUnit(word string) string {
+	for _, unit := range sizeUnits {
+		if size, ok := strings.CutSuffix(word, unit); ok && isSize(size) {
+			return size
+		}
+	}
+	return ""
+}
+
+// isSize reports whether a word is numbers with x between them.
+func isSize(word string) bool {
+	at := strings.IndexByte(word, 'x')
+	return at > 0 && endsWithDigit(word[:at]) && startsWithDigit(word[at+1:]) && endsWithDigit(word)
+}
+
+// hasLettersAndDigits reports whether an identifier has both.
+func hasLettersAndDigits(id string) bool {
+	return strings.ContainsFunc(id, unicode.IsLetter) && strings.ContainsFunc(id, unicode.IsNumber)
 }
 
 // Tokenize returns the folded words of text, without their parts.

@@ -535,7 +535,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "misspelt words match beside exact ones",
-		file: "internal/textsearch/search.go", old: "	set := compounds\n", new: "	set := compounds | (1<<len(r.Plan.Words) - 1)\n",
+		file: "internal/textsearch/search.go", old: "	set := related\n", new: "	set := related | (1<<len(r.Plan.Words) - 1)\n",
 		pkg: "./engine/bleve", test: "TestIndex_relevance",
 	},
 	{
