@@ -24,8 +24,16 @@ const (
 //go:embed testdata/search-products.ndjson testdata/search-questions.ndjson
 var searchFiles embed.FS
 
-// question is a search within the products of a category, and the names of the products that it must
-// find: "has" for all of them among others, "set" for exactly them, "first" for the first result.
+// question is a search within the products of a category, and what must be true of the names of the
+// products that it finds:
+//
+//   - has: all of the names are among them;
+//   - set: they are exactly these;
+//   - first: this one comes first;
+//   - before: both are found, the first one before the second one;
+//   - not: none of the names is among them;
+//   - partial: the search is a partial match, and this name comes first;
+//   - none: nothing is found.
 type question struct {
 	Category string   `json:"category"`
 	Text     string   `json:"q"`
@@ -84,7 +92,7 @@ func ask(t *testing.T, x reader.Index, files fs.FS) (right, all int) {
 			names = append(names, p.Name)
 		}
 		all++
-		if q.matches(names) {
+		if q.matches(names, page.Match) {
 			right++
 			continue
 		}
@@ -94,9 +102,16 @@ func ask(t *testing.T, x reader.Index, files fs.FS) (right, all int) {
 }
 
 // matches reports whether the names of the found products are what q expects.
-func (q question) matches(names []string) bool {
+func (q question) matches(names []string, match catalog.Match) bool {
+	found := func(name string) bool { return slices.Contains(names, name) }
+	switch q.Mode {
+	case "none":
+		return len(names) == 0
+	case "not":
+		return !slices.ContainsFunc(q.Expect, found)
+	}
 	for _, name := range q.Expect {
-		if !slices.Contains(names, name) {
+		if !found(name) {
 			return false
 		}
 	}
@@ -105,6 +120,10 @@ func (q question) matches(names []string) bool {
 		return len(names) == len(q.Expect)
 	case "first":
 		return names[0] == q.Expect[0]
+	case "before":
+		return slices.Index(names, q.Expect[0]) < slices.Index(names, q.Expect[1])
+	case "partial":
+		return names[0] == q.Expect[0] && match == catalog.MatchPartial
 	}
 	return true
 }
