@@ -44,6 +44,9 @@ type question struct {
 // questionLimit is the number of results that a question compares.
 const questionLimit = 50
 
+// putAtOnce is how many products are put at once: a busy OpenSearch has a time limit too.
+const putAtOnce = 200
+
 // minExternalShare is the share of the questions of other files that must have the right result.
 const minExternalShare = 0.95
 
@@ -80,7 +83,9 @@ func ask(t *testing.T, x reader.Index, files fs.FS) (right, all int) {
 	for i, line := range readLines(t, files, productsFile) {
 		products = append(products, productOf(t, line, i))
 	}
-	put(t, x, products...)
+	for some := range slices.Chunk(products, putAtOnce) {
+		put(t, x, some...)
+	}
 	for _, line := range readLines(t, files, questionsFile) {
 		var q question
 		if err := json.Unmarshal(line, &q); err != nil {
