@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -20,14 +21,21 @@ func AllowedHosts(listen net.Addr, names string) func(host string) bool {
 		return func(string) bool { return true }
 	}
 	return func(host string) bool {
-		if h, _, err := net.SplitHostPort(host); err == nil {
+		if h, port, err := net.SplitHostPort(host); err == nil {
+			if _, err := strconv.ParseUint(port, 10, 16); err != nil && port != "" {
+				return false
+			}
 			host = h
+		} else if inner, ok := strings.CutPrefix(host, "["); ok {
+			if host, ok = strings.CutSuffix(inner, "]"); !ok {
+				return false
+			}
 		}
 		host = strings.ToLower(strings.TrimSuffix(host, "."))
 		if host == "" || host == "localhost" || slices.Contains(list, host) {
 			return true
 		}
-		_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		_, err := netip.ParseAddr(host)
 		return err == nil
 	}
 }
