@@ -16,7 +16,7 @@ type inflection struct {
 
 var inflections = []inflection{
 	{"aux", "al", 5}, {"oux", "ou", 5}, {"eux", "eu", 5}, // French: chevaux, bijoux
-	{"ces", "z", 5}, {"nes", "n", 7}, {"res", "r", 7}, {"les", "l", 7}, {"des", "d", 7}, // Spanish: luces, cojines, collares
+	{"ces", "z", 5}, {"nes", "n", 7}, {"res", "r", 7}, {"les", "l", 7}, {"des", "d", 7}, // Spanish: luces, cojines
 	{"oes", "ao", 5}, {"aes", "ao", 4}, {"eis", "el", 6}, {"ais", "al", 6}, // Portuguese: botões, pães, pincéis
 	{"ie", "ia", 5}, {"che", "ca", 6}, {"ghe", "ga", 6}, // Italian: sedie
 	{"en", "e", 6}, {"zen", "s", 6}, {"elen", "el", 7}, {"kken", "k", 6}, {"llen", "l", 6}, {"nnen", "n", 6}, {"ssen", "s", 6}, // German and Dutch: lampen, huizen
