@@ -39,17 +39,17 @@ type shares struct {
 	open      *share // imports in progress
 }
 
-func newShares(maxWrites, maxQueries int, reg prometheus.Registerer) shares {
+func newShares(cfg Config, reg prometheus.Registerer) shares {
 	m := newShareMetrics(reg)
 	return shares{
 		reads:     m.share("reads", maxReads, queueTimeout),
 		positions: m.share("positions", maxPositionReads, queueTimeout),
-		lists:     m.share("lists", maxQueries, queueTimeout),
-		suggest:   m.share("suggestions", maxQueries, queueTimeout),
-		history:   m.share("history", maxQueries, queueTimeout),
+		lists:     m.share("lists", cfg.MaxConcurrentQueries, queueTimeout),
+		suggest:   m.share("suggestions", cfg.MaxConcurrentQueries, queueTimeout),
+		history:   m.share("history", cfg.MaxConcurrentQueries, queueTimeout),
 		receipts:  m.share("receipts", maxReceipts, queueTimeout),
-		writes:    m.share("writes", maxWrites, 0),
-		imports:   m.share("windows", maxWindows, windowQueueTimeout),
+		writes:    m.share("writes", cfg.MaxConcurrentWrites, 0),
+		imports:   m.share("windows", cfg.MaxConcurrentWindows, windowQueueTimeout),
 		open:      m.share("imports", maxImports, 0),
 	}
 }

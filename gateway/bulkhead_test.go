@@ -47,11 +47,14 @@ func TestShares_apart(t *testing.T) {
 }
 
 func TestShares_limits(t *testing.T) {
-	for configured, want := range map[int]float64{0: 8, 3: 3} {
-		t.Run(fmt.Sprintf("with %d queries configured, each kind that costs CPU has %v slots", configured, want), func(t *testing.T) {
+	for configured, want := range map[int]map[string]float64{
+		0: {"lists": 8, "suggestions": 8, "history": 8, "windows": 4},
+		3: {"lists": 3, "suggestions": 3, "history": 3, "windows": 3},
+	} {
+		t.Run(fmt.Sprintf("with %d configured, each kind that costs CPU has its slots", configured), func(t *testing.T) {
 			s := &system{}
-			serveConfig(t, s, gateway.Config{MaxConcurrentQueries: configured})
-			for _, kind := range []string{"lists", "suggestions", "history"} {
+			serveConfig(t, s, gateway.Config{MaxConcurrentQueries: configured, MaxConcurrentWindows: configured})
+			for kind, want := range want {
 				if limit := metricstest.Value(t, s.metrics, "catalog_gateway_share_limit", "kind", kind); limit != want {
 					t.Errorf("limit of %s = %v; want %v", kind, limit, want)
 				}

@@ -70,6 +70,10 @@ type Config struct {
 	// same process: requests of other kinds then find a free CPU. 0 means 8, since in a
 	// process of its own a gateway mostly waits for the readers.
 	MaxConcurrentQueries int
+	// MaxConcurrentWindows is how many windows of imports are settled at once; others wait.
+	// Set it as MaxConcurrentQueries where writer and readers are in the same process: the
+	// rows of a window cost each of them CPU. 0 means 4.
+	MaxConcurrentWindows int
 	// ProgressiveReductions makes lowestPrice30d the lowest price of the 30 days before the
 	// first of reductions that followed one another without an increase, instead of before
 	// the last one. Set it where the law allows that (Directive 98/6/EC, Article 6a,
@@ -148,6 +152,9 @@ func New(cfg Config, d Dependencies) *Gateway {
 	if cfg.MaxConcurrentQueries <= 0 {
 		cfg.MaxConcurrentQueries = defaultMaxQueries
 	}
+	if cfg.MaxConcurrentWindows <= 0 {
+		cfg.MaxConcurrentWindows = defaultMaxWindows
+	}
 	prior := catalog.BeforeLastReduction
 	if cfg.ProgressiveReductions {
 		prior = catalog.BeforeFirstReduction
@@ -165,7 +172,7 @@ func New(cfg Config, d Dependencies) *Gateway {
 		room:       d.Room,
 		pending:    newPendingCommands(responses),
 		logBreaker: breaker.New("log", d.Metrics),
-		shares:     newShares(cfg.MaxConcurrentWrites, cfg.MaxConcurrentQueries, d.Metrics),
+		shares:     newShares(cfg, d.Metrics),
 		bodies:     d.Memory.Share("gateway.bodies", bodiesBytes),
 		rows:       d.Memory.Share("gateway.rows", rowsBytes),
 		longRows:   d.Memory.Share("gateway.long-rows", longRowsBytes),

@@ -58,6 +58,7 @@ type system struct {
 	gateway   *gateway.Gateway
 	metrics   *prometheus.Registry
 	followed  chan struct{}
+	now       func() time.Time // of the gateway; nil for time.Now
 }
 
 func (s *system) SendCommands(_ context.Context, commands ...catalog.Command) error {
@@ -316,8 +317,11 @@ func serveLogging(t *testing.T, s *system, cfg gateway.Config, logger *slog.Logg
 	t.Helper()
 	s.products, s.followed = map[catalog.ID]catalog.Product{}, make(chan struct{})
 	s.metrics = prometheus.NewRegistry()
+	if s.now == nil {
+		s.now = time.Now
+	}
 	g := gateway.New(cfg, gateway.Dependencies{
-		Log: s, Reader: s, Writer: s, Room: s.room, Logger: logger, Now: time.Now, Metrics: s.metrics,
+		Log: s, Reader: s, Writer: s, Room: s.room, Logger: logger, Now: s.now, Metrics: s.metrics,
 	})
 	s.gateway = g
 	h, err := g.Handler(nil)

@@ -105,13 +105,14 @@ const (
 // Limits of bulk imports.
 const (
 	maxImports    = 1000             // imports in progress; one that waits for rows holds about 40 kB
-	maxWindows    = 4                // windows settled at once
 	maxImportBody = 256 << 20        // bytes of one request
 	importWindow  = 500              // rows sent and settled together
 	windowBytes   = 1 << 20          // bytes of rows after which a window ends
 	windowPause   = time.Second      // time after the first row of a window; then the rows that have arrived are settled
 	importTimeout = 10 * time.Second // time for the rows of a window to be settled
 	rowTimeout    = 15 * time.Second // time for the next row to arrive completely
+	// defaultMaxWindows is how many windows are settled at once.
+	defaultMaxWindows = 4
 	// stopTimeout is the time that a reader of lines has to notice that its import ended.
 	stopTimeout = 200 * time.Millisecond
 	// windowQueueTimeout is how long a window waits for its share: as long as windows
@@ -139,6 +140,9 @@ const (
 	// cacheTTL is the age at which a cached product is read again. Events invalidate
 	// it sooner; the TTL limits staleness when events do not arrive.
 	cacheTTL = time.Second
+	// refreshAge is the age at which a hit reads a product again in the background. The
+	// rest of cacheTTL is time enough for that read under load.
+	refreshAge = 3 * cacheTTL / 4
 	// cacheEntryOverhead is the size of an entry without its body, in bytes.
 	cacheEntryOverhead = 300
 )

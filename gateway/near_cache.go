@@ -22,6 +22,8 @@ import (
 // It promises to clients of this gateway: a read with a position never returns
 // an older version than that; a read without one never returns an older version
 // than this gateway has returned before, nor one read more than cacheTTL ago.
+// A hit on an entry older than refreshAge makes the gateway read the product again
+// before the entry expires, so that a product that is read often has no misses by age.
 // An entry is kept only if the reader's view had applied every event of the
 // product that the gateway had followed by then. Entries are never built from
 // events: the view, which other gateways read, may not have applied them yet.
@@ -41,6 +43,8 @@ type cachedProduct struct {
 	seq     int64 // the product is as it was at this seq of its shard, or later
 	began   int64 // window in which the product was read
 	readAt  time.Time
+
+	refreshing atomic.Bool // a hit has started to read the product again
 }
 
 func newCachedProduct(p catalog.Product, policy catalog.PriorPolicy) *cachedProduct {
@@ -113,25 +117,31 @@ func (n *nearCache) followed(at catalog.Position) bool {
 	return w != nil && w.to.Load() >= at.Seq
 }
 
+// fresh reports whether the entry of a product in the window may be returned.
+func (w *shardWindow) fresh(p *cachedProduct, now time.Time) bool {
+	return p.began == w.began.Load() && p.seq >= w.from.Load() && now.Sub(p.readAt) < cacheTTL
+}
+
 // lookup returns the cached product if it is as new as the position requires, or
-// nil.
-func (n *nearCache) lookup(id catalog.ID, at catalog.Position, now time.Time) *cachedProduct {
+// nil. refresh reports whether the caller has to read the product again in the
+// background: once for each entry that has reached refreshAge.
+func (n *nearCache) lookup(id catalog.ID, at catalog.Position, now time.Time) (p *cachedProduct, refresh bool) {
 	w := n.window(n.shard(id))
 	if n.products == nil || w == nil {
 		n.bypasses.Inc()
-		return nil
+		return nil, false
 	}
 	if at.Seq > 0 && !n.followed(at) {
 		n.bypasses.Inc()
-		return nil
+		return nil, false
 	}
 	p, ok := n.products.GetIfPresent(id)
-	if !ok || p.began != w.began.Load() || p.seq < w.from.Load() || now.Sub(p.readAt) >= cacheTTL {
+	if !ok || !w.fresh(p, now) {
 		n.misses.Inc()
-		return nil
+		return nil, false
 	}
 	n.hits.Inc()
-	return p
+	return p, now.Sub(p.readAt) >= refreshAge && p.refreshing.CompareAndSwap(false, true)
 }
 
 // fillToken identifies a read from the reader whose result may be cached.
@@ -159,7 +169,8 @@ func (n *nearCache) startFill(id catalog.ID, now time.Time) fillToken {
 
 // fill caches the result of a read, as of the seq or later; p is nil when the
 // product does not exist. It caches nothing when another read finished in the
-// meantime, or when the reader had not applied the last event of the product.
+// meantime, or when the reader had not applied the last event of the product. It keeps
+// a newer entry that another reader has returned.
 func (n *nearCache) fill(token fillToken, p *cachedProduct, seq int64) {
 	w := token.window
 	if w == nil {
@@ -171,6 +182,7 @@ func (n *nearCache) fill(token fillToken, p *cachedProduct, seq int64) {
 	alone := i.fills == token.fills && token.began == w.began.Load()
 	i.fills++
 	switch old, ok := n.products.GetEntryQuietly(token.id); {
+	case p != nil && ok && p.version < old.Value.version && w.fresh(old.Value, token.start):
 	case p != nil && alone && seq >= i.seq:
 		p.seq, p.began, p.readAt = seq, token.began, token.start
 		n.products.Set(token.id, p)

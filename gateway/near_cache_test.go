@@ -116,7 +116,7 @@ func (m *cacheModel) wait(*rapid.T) { m.now = m.now.Add(cacheTTL / 3) }
 // restart ends and begins the shard. Meanwhile products change, and clients read them.
 func (m *cacheModel) restart(t *rapid.T) {
 	m.cache.End(0)
-	if m.cache.lookup(m.ids[0], catalog.Position{}, m.now) != nil {
+	if p, _ := m.cache.lookup(m.ids[0], catalog.Position{}, m.now); p != nil {
 		panic("a lookup is a hit while the shard is not followed")
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "meanwhile") {
@@ -184,7 +184,7 @@ func (m *cacheModel) finishRead(n int) {
 func (m *cacheModel) lookup(t *rapid.T) {
 	i := m.draw(t)
 	at := catalog.Position{Seq: int64(rapid.IntRange(0, len(m.events)).Draw(t, "at"))}
-	p := m.cache.lookup(m.ids[i], at, m.now)
+	p, _ := m.cache.lookup(m.ids[i], at, m.now)
 	if p == nil {
 		return
 	}
@@ -212,11 +212,39 @@ func TestNearCache_lateRead(t *testing.T) {
 	n.Publish(0, []catalog.Event{e})
 	fill(late, 1, 0)
 	fill(n.startFill(id, now), 1, 0) // the view is behind
-	if p := n.lookup(id, catalog.Position{}, now); p != nil {
+	if p, _ := n.lookup(id, catalog.Position{}, now); p != nil {
 		t.Fatalf("lookup = version %d, want none: it was read before the event was applied", p.version)
 	}
 	fill(n.startFill(id, now), 2, 1)
-	if p := n.lookup(id, e.Position, now); p == nil || p.version != 2 {
+	if p, _ := n.lookup(id, e.Position, now); p == nil || p.version != 2 {
 		t.Fatal("a read that has applied the event is not cached")
 	}
+}
+
+func TestNearCache_refresh(t *testing.T) {
+	n, id, start := newNearCache(1<<20, prometheus.NewRegistry()), catalog.DerivedID("p"), time.Now()
+	n.Begin(0, 1)
+	fill := func(age time.Duration, version, seq int64) {
+		n.fill(n.startFill(id, start.Add(age)), newCachedProduct(catalog.Product{ID: id, Version: version}, catalog.BeforeLastReduction), seq)
+	}
+	lookup := func(age time.Duration, wantVersion int64, wantRefresh bool) {
+		t.Helper()
+		p, refresh := n.lookup(id, catalog.Position{}, start.Add(age))
+		if p == nil || p.version != wantVersion || refresh != wantRefresh {
+			t.Fatalf("lookup after %v = %+v, refresh %v; want version %d, refresh %v", age, p, refresh, wantVersion, wantRefresh)
+		}
+	}
+	fill(0, 2, 2)
+	lookup(refreshAge-1, 2, false)
+	lookup(refreshAge, 2, true)
+	lookup(refreshAge, 2, false) // the first hit does it
+
+	fill(refreshAge, 1, 1) // by another reader, whose view is behind
+	lookup(refreshAge, 2, false)
+	fill(refreshAge, 2, 3)
+	lookup(cacheTTL, 2, false)
+	lookup(2*refreshAge, 2, true)
+
+	fill(refreshAge+cacheTTL, 1, 1) // the newer entry has expired
+	lookup(refreshAge+cacheTTL, 1, false)
 }

@@ -95,11 +95,19 @@ func (g *Gateway) shareFor(usual *share, at ...catalog.Position) *share {
 // product returns the product as it was at the position or later, from the near
 // cache or from the reader.
 func (g *Gateway) product(ctx context.Context, id catalog.ID, at catalog.Position) (*cachedProduct, error) {
-	now := g.now()
-	if p := g.cache.lookup(id, at, now); p != nil {
-		return p, nil
+	p, refresh := g.cache.lookup(id, at, g.now())
+	if p == nil {
+		return g.readProduct(ctx, id, at)
 	}
-	token := g.cache.startFill(id, now)
+	if refresh {
+		go func() { _, _ = g.readProduct(g.stopping, id, catalog.Position{}) }() // after a failure the entry expires
+	}
+	return p, nil
+}
+
+// readProduct reads the product from the reader and fills the near cache.
+func (g *Gateway) readProduct(ctx context.Context, id catalog.ID, at catalog.Position) (*cachedProduct, error) {
+	token := g.cache.startFill(id, g.now())
 	if at.Seq == 0 {
 		at.Shard = g.cache.shard(id) // the reader returns its position in this shard
 	}

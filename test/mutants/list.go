@@ -699,13 +699,23 @@ var mutants = []mutant{
 		pkg: "./gateway", test: "TestIdempotencyKey_canonicalID",
 	},
 	{
+		bug:  "a product that is read often is not read again before its entry expires",
+		file: "gateway/read.go", old: "	if refresh {\n", new: "	if refresh && p.version == 0 {\n",
+		pkg: "./gateway", test: "TestNearCache_readAhead",
+	},
+	{
+		bug:  "a reader that is behind replaces a newer entry of the near cache",
+		file: "gateway/near_cache.go", old: "case p != nil && ok && p.version < old.Value.version && w.fresh", new: "case p != nil && ok && p.version < 0 && w.fresh",
+		pkg: "./gateway", test: "TestNearCache_refresh",
+	},
+	{
 		bug:  "lists and suggestions have one share",
 		file: "gateway/search.go", old: "g.shareFor(g.shares.lists, at...)", new: "g.shareFor(g.shares.suggest, at...)",
 		pkg: "./gateway", test: "TestShares_apart",
 	},
 	{
 		bug:  "the configured number of queries at once is ignored",
-		file: "gateway/gateway.go", old: "newShares(cfg.MaxConcurrentWrites, cfg.MaxConcurrentQueries, d.Metrics)", new: "newShares(cfg.MaxConcurrentWrites, defaultMaxQueries, d.Metrics)",
+		file: "gateway/gateway.go", old: "newShares(cfg, d.Metrics)", new: "newShares(Config{MaxConcurrentWrites: 1, MaxConcurrentQueries: defaultMaxQueries, MaxConcurrentWindows: defaultMaxWindows}, d.Metrics)",
 		pkg: "./gateway", test: "TestShares_limits",
 	},
 	{
@@ -735,7 +745,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "cached products survive that their shard was not followed",
-		file: "gateway/near_cache.go", old: "!ok || p.began != w.began.Load() || p.seq", new: "!ok || p.seq",
+		file: "gateway/near_cache.go", old: "return p.began == w.began.Load() && p.seq", new: "return p.seq",
 		pkg: "./gateway", test: "TestNearCache",
 	},
 	{
