@@ -27,6 +27,8 @@ func main() {
 	flag.IntVar(&b.large, "products", 100_000, "`number` of products of the large catalogue")
 	flag.StringVar(&b.furniture, "furniture", os.Getenv("CATALOG_TEST_FURNITURE"), "`file` with furniture to import; default examples/furniture.csv")
 	only := flag.String("only", "", "measure only these `parts`, comma separated: "+strings.Join(names(), ", ")+"; by default all but those that take long: "+strings.Join(longParts(), ", "))
+	flag.StringVar(&b.kinds, "kinds", "", "of the part shares, measure only these `kinds` of requests, comma separated")
+	flag.StringVar(&b.programs, "programs", "", "`folder` with the programs to measure; built from this module by default")
 	out := flag.String("out", "", "`file` for the results; by default test/bench/results/DATE.json after a run of all parts at the usual size")
 	comparison := flag.Bool("compare", false, "print what changed between the results in the two files that are named by the arguments")
 	drawn := flag.String("picture", "", "print an SVG of rate and latency by clients from this `file` with results")
@@ -63,6 +65,8 @@ type bench struct {
 	size      float64 // share of the usual amount of work
 	large     int     // products of the large catalogue
 	furniture string
+	kinds     string // of requests of the part shares; "" for all
+	programs  string // folder; "" until they are built
 	dir       string // for all files, removed at the end
 	part      string // that is measured
 	results   *results
@@ -114,7 +118,7 @@ func (b *bench) scaled(d time.Duration) time.Duration { return time.Duration(flo
 func (b *bench) number(n int) int { return max(10, int(float64(n)*b.size)) }
 
 // program returns the path of a program of this module.
-func (b *bench) program(name string) string { return filepath.Join(b.dir, name) }
+func (b *bench) program(name string) string { return filepath.Join(b.programs, name) }
 
 func (b *bench) run(only, out string) (err error) {
 	selected, err := selectParts(only)
@@ -126,8 +130,11 @@ func (b *bench) run(only, out string) (err error) {
 	}
 	defer os.RemoveAll(b.dir)
 	b.large = b.number(b.large)
-	if output, err := exec.Command("go", "build", "-o", b.dir, "catalog/cmd/...").CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w\n%s", err, output)
+	if b.programs == "" {
+		b.programs = b.dir
+		if output, err := exec.Command("go", "build", "-o", b.dir, "catalog/cmd/...").CombinedOutput(); err != nil {
+			return fmt.Errorf("build: %w\n%s", err, output)
+		}
 	}
 	var speeds []float64
 	for _, p := range parts {

@@ -2,23 +2,28 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -30,29 +35,50 @@ import (
 const (
 	shareProducts = 10_000          // products in the catalogue
 	hammerClients = 64              // clients that send one kind of request
-	hammerTime    = 6 * time.Second // time for the reads of the hot product
+	idleTime      = 3 * time.Second // time for the reads of the hot product before each kind
+	hammerTime    = 6 * time.Second // time for the reads of the hot product beside a kind
 	otherTime     = 3 * time.Second // time after hammerTime for a few requests of all other kinds
 	hotInterval   = 5 * time.Millisecond
 	otherInterval = 100 * time.Millisecond // pause between two requests of each other kind
 )
 
+// computing is the kind of a hammer that sends nothing and only computes. It is what the
+// others are compared with, since it costs what clients cost by sharing the CPUs.
+const computing = "nothing-and-compute"
+
 // shares measures how long a GET of a hot product takes while many clients send one kind
-// of request, relative to an idle catalogue, and how many requests of other kinds are
-// refused meanwhile. The many clients have a process of the lowest priority, as if they had
-// a machine of their own: they get the CPU time that the catalogue leaves.
+// of request, relative to clients that send nothing, and how many requests of other kinds
+// are refused meanwhile: of catalog up, and of three services on real engines. The many clients
+// have a process of the lowest priority, as if they had a machine of their own: they get the
+// CPU time that the catalogue leaves.
 func (b *bench) shares() error {
-	s, err := b.start(filepath.Join(b.dir, "shares"), "-demo", fmt.Sprint(shareProducts))
+	up, err := b.start(filepath.Join(b.dir, "shares"))
 	if err != nil {
 		return err
 	}
-	defer s.kill()
-	if _, _, err := s.demo(shareProducts); err != nil {
+	defer up.kill()
+	if err := errors.Join(b.sharesOf("catalog up", up), up.stop()); err != nil {
 		return err
 	}
-	paths, err := s.createProducts(1000)
+	ctx := context.Background()
+	e, err := realEngines(ctx)
 	if err != nil {
 		return err
 	}
+	services, err := b.startServices(e, 0)
+	if err != nil {
+		return errors.Join(err, e.drop(ctx))
+	}
+	defer services.kill()
+	return errors.Join(b.sharesOf("three services", services), services.stop(), e.drop(ctx))
+}
+
+func (b *bench) sharesOf(system string, s *server) error {
+	paths, err := s.createProducts(shareProducts)
+	if err != nil {
+		return err
+	}
+	paths = paths[:1000]
 	if err := errors.Join(waitFor(s.url+paths[len(paths)-1]), s.waitIdle()); err != nil {
 		return err
 	}
@@ -61,47 +87,66 @@ func (b *bench) shares() error {
 		return err
 	}
 	defer func() { _ = disconnect() }()
-	idle, err := s.pacedReads(paths[0])
-	if err != nil {
-		return err
-	}
-	idle99 := ms(idle, 99)
-	fmt.Fprintf(os.Stderr, "GET of a hot product, idle: p50 %.3g ms, p99 %.3g ms\n", ms(idle, 50), idle99)
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+	var idle []time.Duration
+	beside := map[string]float64{} // p99 by kind
+	for _, kind := range append([]string{computing}, slices.Sorted(maps.Keys(kinds))...) {
+		if kind != computing && b.kinds != "" && !slices.Contains(strings.Split(b.kinds, ","), kind) {
+			continue
+		}
+		before, err := s.pacedReads(paths[0], idleTime)
+		if err != nil {
+			return err
+		}
+		idle = append(idle, before...)
 		others := maps.Clone(kinds)
 		delete(others, kind)
 		stop, err := s.startHammer(kind, paths)
 		if err != nil {
 			return err
 		}
-		hot, err := s.pacedReads(paths[0])
-		refused, otherErr := refusals(others)
-		if err := errors.Join(err, otherErr, stop()); err != nil {
+		hot, err := s.pacedReads(paths[0], hammerTime)
+		var refused map[string]int
+		if err == nil && kind != computing {
+			refused, err = refusals(others)
+		}
+		rate, stopErr := stop()
+		if err := errors.Join(err, stopErr); err != nil {
 			return fmt.Errorf("%s: %w", kind, err)
 		}
-		fmt.Fprintf(os.Stderr, "GET of a hot product, %d clients send %s: p50 %.3g ms, p99 %.3g ms; refused: %v\n", hammerClients, kind, ms(hot, 50), ms(hot, 99), refused)
-		b.atMost(fmt.Sprintf("p99 of a hot GET while %d clients send %s, relative to idle", hammerClients, kind), ms(hot, 99)/idle99, 3, "")
+		beside[kind] = ms(hot, 99)
+		fmt.Fprintf(os.Stderr, "%s, GET of a hot product: idle p50 %.3g ms, p99 %.3g ms; while %d clients send %s (%.3g/s): p50 %.3g ms, p99 %.3g ms; refused: %v\n",
+			system, ms(before, 50), ms(before, 99), hammerClients, kind, rate, ms(hot, 50), ms(hot, 99), refused)
 		total := 0
 		for _, n := range refused {
 			total += n
 		}
 		b.atMost("requests of other kinds refused meanwhile", float64(total), 0, "")
+		b.note(fmt.Sprintf("%s, requests of %d clients: %s", system, hammerClients, kind), rate, "/s")
 		if err := s.waitIdle(); err != nil {
 			return err
 		}
 	}
-	return s.stop()
+	b.note(system+", p99 of a hot GET, idle", ms(idle, 99), "ms")
+	b.note(system+", p99 of a hot GET beside clients that send nothing", beside[computing], "ms")
+	for _, kind := range slices.Sorted(maps.Keys(beside)) {
+		if kind == computing {
+			continue
+		}
+		b.atMost(fmt.Sprintf("%s, p99 of a hot GET while %d clients send %s, relative to clients that send nothing", system, hammerClients, kind), beside[kind]/beside[computing], 3, "")
+	}
+	return nil
 }
 
 // startHammer starts a process with hammerClients clients that send requests of the kind,
-// until stop.
-func (s *server) startHammer(kind string, paths []string) (stop func() error, err error) {
+// until stop, which returns the number of responses a second.
+func (s *server) startHammer(kind string, paths []string) (stop func() (float64, error), err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	c := exec.Command("chrt", "--idle", "0", self, "-hammer", kind, "-address", s.url, "-reader", s.grpc)
-	c.Stderr = os.Stderr
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, os.Stderr
 	in, err := c.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -112,14 +157,18 @@ func (s *server) startHammer(kind string, paths []string) (stop func() error, er
 	if _, err := fmt.Fprintf(in, "%s\n\n", strings.Join(paths, "\n")); err != nil {
 		return nil, err
 	}
-	return func() error {
+	return func() (rate float64, err error) {
 		_ = in.Close()
-		return c.Wait()
+		if err := c.Wait(); err != nil {
+			return 0, err
+		}
+		_, err = fmt.Sscan(out.String(), &rate)
+		return rate, err
 	}, nil
 }
 
 // hammer reads the paths of products, up to an empty line, and sends requests of the kind
-// until the standard input ends.
+// until the standard input ends. Then it prints the number of responses a second.
 func hammer(kind, url, reader string) error {
 	var paths []string
 	in := bufio.NewScanner(os.Stdin)
@@ -132,27 +181,27 @@ func hammer(kind, url, reader string) error {
 		return err
 	}
 	defer func() { _ = disconnect() }()
+	kinds[computing] = func(int) (bool, error) { return false, nil }
 	send := kinds[kind]
 	if send == nil {
 		return fmt.Errorf("there is no kind %q", kind)
 	}
-	var (
-		clients errgroup.Group
-		ended   atomic.Bool
-	)
+	clients, failed := errgroup.WithContext(context.Background())
+	var sent atomic.Int64
+	since := time.Now()
 	for i := range hammerClients {
 		clients.Go(func() error {
-			for n := i; !ended.Load(); n += hammerClients {
+			for n := i; ; n += hammerClients {
 				if _, err := send(n); err != nil {
 					return err
 				}
+				sent.Add(1)
 			}
-			return nil
 		})
 	}
-	in.Scan() // until the end
-	ended.Store(true)
-	return clients.Wait()
+	in.Scan() // until the end; requests in progress end with the process
+	fmt.Println(float64(sent.Load()) / time.Since(since).Seconds())
+	return context.Cause(failed)
 }
 
 // request sends one request of a kind, and reports whether it was refused because of
@@ -179,11 +228,14 @@ func (s *server) kinds(paths []string) (kinds map[string]request, disconnect fun
 			r.Header.Set(headers[i], headers[i+1])
 		}
 		w, err := client.Do(r)
-		if err != nil {
-			return false, err
+		if err == nil {
+			defer w.Body.Close()
+			_, err = io.Copy(io.Discard, io.LimitReader(w.Body, 4<<20))
 		}
-		defer w.Body.Close()
-		if _, err := io.Copy(io.Discard, io.LimitReader(w.Body, 4<<20)); err != nil {
+		switch {
+		case ctx.Err() != nil: // no better than a refusal
+			return true, nil
+		case err != nil:
 			return false, err
 		}
 		return w.StatusCode == http.StatusTooManyRequests || w.StatusCode >= 500, nil
@@ -266,20 +318,59 @@ func refusals(kinds map[string]request) (refused map[string]int, err error) {
 	return refused, err
 }
 
-// pacedReads reads a product on one connection for hammerTime.
-func (s *server) pacedReads(path string) (took []time.Duration, err error) {
-	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, s.address())
-	ticks := time.NewTicker(hotInterval)
-	defer ticks.Stop()
-	err = onConnections(s.address(), 1, func(_ int, c *connection) error {
-		for end := time.Now().Add(hammerTime); time.Now().Before(end); <-ticks.C {
-			since := time.Now()
-			if _, err := c.send(request, http.StatusOK); err != nil {
-				return err
-			}
-			took = append(took, time.Since(since))
+// pacedReads reads a product on one connection for the time d. Its thread takes precedence
+// over all others, as if the client had a machine of its own: it waits for the catalogue, and
+// not for a CPU.
+func (s *server) pacedReads(path string, d time.Duration) (took []time.Duration, err error) {
+	conn, err := net.Dial("tcp", s.address())
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	file, err := conn.(*net.TCPConn).File() // reads and writes of it block the thread
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	fd := int(file.Fd())
+	if err := syscall.SetNonblock(fd, false); err != nil {
+		return nil, err
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and end the thread with the goroutine
+		policy := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
+		if err := unix.SchedSetAttr(0, &policy, 0); err != nil {
+			fmt.Fprintln(os.Stderr, "the thread of the client has no precedence:", err)
 		}
-		return nil
-	})
-	return took, err
+		took, err = blockingReads(fd, fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, s.address()), d)
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		return nil, err
+	}
+	return took, nil
+}
+
+// blockingReads sends the request every hotInterval for the time d, and returns how long the
+// responses took. A response must arrive as a whole.
+func blockingReads(fd int, request []byte, d time.Duration) (took []time.Duration, err error) {
+	response := make([]byte, 64<<10)
+	pause := unix.NsecToTimespec(hotInterval.Nanoseconds())
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		since := time.Now()
+		if _, err := unix.Write(fd, request); err != nil {
+			return nil, err
+		}
+		n, err := unix.Read(fd, response)
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, time.Since(since))
+		if !bytes.HasPrefix(response[:n], []byte("HTTP/1.1 200")) {
+			return nil, fmt.Errorf("response %q", response[:min(n, 100)])
+		}
+		_ = unix.Nanosleep(&pause, nil)
+	}
+	return took, nil
 }
