@@ -325,7 +325,7 @@ func (v *failingView) SaveCheckpoints(_ context.Context, all []eventlog.Checkpoi
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, p := range all {
-		if v.fails(50) { // rarely, because a pause follows
+		if v.fails(200) { // rarely, because a pause follows
 			return errWriteFailed
 		}
 		if p.Seq >= v.checkpoints[p.Shard].Seq {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -189,6 +190,7 @@ func Eventually(t testing.TB, f func() error, retry error) {
 		if !errors.Is(err, retry) || time.Since(since) > patience || t.Context().Err() != nil {
 			t.Fatalf("after %v: %v", time.Since(since), err)
 		}
+		runtime.Gosched() // let run what f waits for
 	}
 }
 
