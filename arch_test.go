@@ -32,7 +32,7 @@ var imports = map[string]string{
 
 	// The three services.
 	"gateway": ". api api/catalog/v1 eventlog internal/breaker internal/changefeed internal/failpoint internal/journal internal/logging internal/memory internal/metrics internal/productfile internal/rpc internal/telemetry internal/wire",
-	"writer":  ". api/catalog/v1 eventlog internal/breaker internal/failpoint internal/logging internal/memory internal/metrics internal/telemetry internal/wire",
+	"writer":  ". api/catalog/v1 eventlog internal/breaker internal/cpu internal/failpoint internal/logging internal/memory internal/metrics internal/telemetry internal/wire",
 	"reader":  ". api/catalog/v1 internal/breaker internal/changefeed internal/memory internal/metrics internal/wire reader/audit reader/indexer reader/projection",
 
 	// Parts of the reader.
@@ -42,7 +42,7 @@ var imports = map[string]string{
 	"reader/internal/readertest": ". engine/sqlite eventlog internal/wire reader reader/indexer reader/projection", // fakes for the tests of the reader packages
 
 	// Engines: each is the only importer of its driver.
-	"engine/kafka":                   ". eventlog internal/memory internal/metrics internal/telemetry internal/wire",
+	"engine/kafka":                   ". eventlog internal/cpu internal/memory internal/metrics internal/telemetry internal/wire",
 	"engine/postgres":                ". eventlog internal/failpoint internal/memory internal/metrics internal/telemetry internal/wire",
 	"engine/sqlite":                  ". eventlog internal/failpoint internal/wire",
 	"engine/mongo":                   ". eventlog internal/memory internal/metrics internal/telemetry internal/wire",
@@ -61,7 +61,7 @@ var imports = map[string]string{
 	"internal/buildinfo":           "",
 	"internal/changefeed":          ". internal/cpu internal/spelling", // recent changes, shared by all subscribers of a gateway or reader
 	"internal/configdoc":           "",                                 // generates docs/configuration.md from the flags of the programs
-	"internal/cpu":                 "",                                 // the number of CPUs, for the limits of CPU-bound work
+	"internal/cpu":                 "",                                 // limits of CPU-bound work, and batches of what is ready together
 	"internal/daemon":              "",
 	"internal/engines":             ". engine/kafka internal/daemon internal/memory internal/metrics",                                                        // opens Kafka, for every program
 	"internal/engines/store":       "engine/postgres internal/engines",                                                                                       // opens PostgreSQL, for the writer

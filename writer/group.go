@@ -3,12 +3,12 @@ package writer
 import (
 	"cmp"
 	"context"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
 
 	"catalog/eventlog"
+	"catalog/internal/cpu"
 )
 
 // groups collects the batches of all shards in groups, which are settled in one
@@ -64,16 +64,11 @@ func (g *groups) start() {
 // gather returns when no shard that can run brings a batch: a response of the log has
 // records of several shards, which arrive one after the other.
 func (g *groups) gather() {
-	for before, try := -1, 0; try < maxYields; try++ {
-		runtime.Gosched()
+	cpu.Gather(func() int {
 		g.mu.Lock()
-		now := len(g.waiting)
-		g.mu.Unlock()
-		if now == before {
-			return
-		}
-		before = now
-	}
+		defer g.mu.Unlock()
+		return len(g.waiting)
+	})
 }
 
 // run settles the batches that wait.

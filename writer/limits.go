@@ -19,9 +19,6 @@ const (
 	// writer has locked an SKU, must not stop all shards.
 	slowTransaction = 100 * time.Millisecond
 
-	// maxYields is how often a group lets other shards run before its transaction starts.
-	maxYields = 8
-
 	// deadLetterBatch is the number of dead letters read from the store at once.
 	// It is small because a dead letter can have up to 1 MB.
 	deadLetterBatch = 2

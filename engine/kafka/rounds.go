@@ -2,11 +2,12 @@ package kafka
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"catalog/internal/cpu"
 )
 
 const (
@@ -18,9 +19,6 @@ const (
 	// one for as long again as it took, at most maxPause.
 	largeRound = 32
 	maxPause   = 10 * time.Millisecond
-
-	// maxYields is how often a round lets other goroutines run before it starts.
-	maxYields = 8
 )
 
 // rounds sends records in rounds, one at a time to each broker. A record is sent immediately if no
@@ -102,16 +100,11 @@ func (r *rounds) plan() {
 // gather returns when no goroutine that can run sends a record: those that have been
 // woken together, such as the shards of a transaction, send in one round.
 func (r *rounds) gather() {
-	for before, try := -1, 0; try < maxYields; try++ {
-		runtime.Gosched()
+	cpu.Gather(func() int {
 		r.mu.Lock()
-		now := len(r.waiting)
-		r.mu.Unlock()
-		if now == before {
-			return
-		}
-		before = now
-	}
+		defer r.mu.Unlock()
+		return len(r.waiting)
+	})
 }
 
 // start hands the records that wait to the client, except for brokers that are busy.

@@ -1,5 +1,5 @@
-// Package cpu reports how many CPUs a process has, so that long computations leave one of them to
-// short requests.
+// Package cpu shares the CPUs of a process: long computations leave one of them to short requests,
+// and work that is ready at the same time is gathered.
 package cpu
 
 import "runtime"
