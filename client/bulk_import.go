@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -33,31 +34,55 @@ func (c *Client) ImportWithKey(ctx context.Context, key string, lines []byte) ([
 		return c.send(ctx, http.MethodPost, "/api/v1/imports", header, bytes.NewReader(lines), func(body io.Reader) error {
 			results = results[:0]
 			var pending error
-			for d := json.NewDecoder(body); ; {
-				var result api.ImportResult
-				switch err := d.Decode(&result); {
-				case errors.Is(err, io.EOF):
-					return pending
-				case err != nil:
-					return &interruptedError{error: err}
-				case result.Line == 0:
-					return &Problem{result.Problem}
-				case result.Outcome == api.ImportResultOutcomePending:
-					pending = &interruptedError{error: errors.New("rows are not settled yet")}
-				case result.Outcome == api.ImportResultOutcomeCreated, result.Outcome == api.ImportResultOutcomeChanged:
-					applied[result.Line] = result
+			for result, err := range importResults(body) {
+				if err != nil {
+					return err
 				}
-				if earlier, ok := applied[result.Line]; ok && result.Outcome == api.ImportResultOutcomeUnchanged {
-					result = earlier
+				switch result.Outcome {
+				case api.ImportResultOutcomePending:
+					pending = &interruptedError{error: errors.New("rows are not settled yet")}
+				case api.ImportResultOutcomeCreated, api.ImportResultOutcomeChanged:
+					applied[result.Line] = result
+				case api.ImportResultOutcomeUnchanged:
+					if earlier, ok := applied[result.Line]; ok {
+						result = earlier
+					}
 				}
 				results = append(results, result)
 			}
+			return pending
 		})
 	})
 	for _, result := range results {
-		if p, e := catalog.ParsePosition(result.Position); e == nil && p.Seq > 0 {
-			c.remember(p)
-		}
+		c.rememberResult(result)
 	}
 	return results, err
+}
+
+// importResults returns the results in the response of an import. It ends after an error.
+func importResults(body io.Reader) iter.Seq2[api.ImportResult, error] {
+	return func(yield func(api.ImportResult, error) bool) {
+		for d := json.NewDecoder(body); ; {
+			var result api.ImportResult
+			err := d.Decode(&result)
+			switch {
+			case errors.Is(err, io.EOF):
+				return
+			case err != nil:
+				err = &interruptedError{error: err}
+			case result.Line == 0:
+				err = &Problem{result.Problem}
+			}
+			if !yield(result, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// rememberResult remembers the position of a result that has one.
+func (c *Client) rememberResult(result api.ImportResult) {
+	if p, err := catalog.ParsePosition(result.Position); err == nil && p.Seq > 0 {
+		c.remember(p)
+	}
 }

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -163,20 +162,12 @@ func (i *fileImport) try(ctx context.Context) (reply, error) {
 // results returns the results of a response, without those that were returned before.
 func (i *fileImport) results(body io.Reader) error {
 	n := 0
-	for d := json.NewDecoder(body); ; n++ {
-		var result api.ImportResult
-		switch err := d.Decode(&result); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return &interruptedError{error: err}
-		case result.Line == 0:
-			return &Problem{result.Problem}
+	for result, err := range importResults(body) {
+		if err != nil {
+			return err
 		}
-		if p, err := catalog.ParsePosition(result.Position); err == nil && p.Seq > 0 {
-			i.client.remember(p)
-		}
-		if n < i.returned {
+		i.client.rememberResult(result)
+		if n++; n <= i.returned {
 			continue
 		}
 		i.returned++
@@ -184,4 +175,5 @@ func (i *fileImport) results(body io.Reader) error {
 			return nil
 		}
 	}
+	return nil
 }
