@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -84,18 +85,25 @@ type fetcher struct {
 	memory      *fetchMemory
 	buffers     map[int32]*fetchBuffer // buffers by partition; only the goroutine of run uses the map
 
-	disconnects atomic.Int64 // connections that ended
+	broken atomic.Int64 // connections that broke
 
 	mu            sync.Mutex
-	changes       []func()           // changes to make before the next poll
-	interruptPoll context.CancelFunc // ends the poll in progress
+	starts        map[int32]fetchStart   // partitions to start before the next poll
+	stops         map[int32]*fetchBuffer // partitions to stop before the next poll, unless another buffer has replaced theirs
+	interruptPoll context.CancelFunc     // ends the poll in progress
+}
+
+// fetchStart is where to start to fetch a partition, and its buffer.
+type fetchStart struct {
+	offset kgo.Offset
+	buffer *fetchBuffer
 }
 
 func newFetcher(l *Log, name, topic string) (*fetcher, error) {
-	f := &fetcher{name: name, topic: topic, logger: l.logger, buffers: map[int32]*fetchBuffer{}, interruptPoll: func() {}}
+	f := &fetcher{name: name, topic: topic, logger: l.logger, buffers: map[int32]*fetchBuffer{}, starts: map[int32]fetchStart{}, stops: map[int32]*fetchBuffer{}, interruptPoll: func() {}}
 	var err error
 	f.client, err = l.newClient(
-		kgo.WithHooks(disconnectHook{f}),
+		kgo.WithHooks(connectionHook{f}),
 		// A missing offset is an error. By default the client would continue at
 		// another offset and lose records without notice.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
@@ -114,17 +122,34 @@ func newFetcher(l *Log, name, topic string) (*fetcher, error) {
 	return f, nil
 }
 
-// disconnectHook counts the connections of the client that end.
-type disconnectHook struct{ f *fetcher }
+// connectionHook counts the connections that break. It does not count those that the
+// client ends: it does so when a partition stops and when a connection is idle, and
+// each shard that started again because of that would end the connection of the others.
+type connectionHook struct{ f *fetcher }
 
-// OnBrokerDisconnect implements kgo.HookBrokerDisconnect.
-func (h disconnectHook) OnBrokerDisconnect(kgo.BrokerMetadata, net.Conn) { h.f.disconnects.Add(1) }
+// OnBrokerConnect implements kgo.HookBrokerConnect.
+func (h connectionHook) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	h.ended(err)
+}
+
+// OnBrokerE2E implements kgo.HookBrokerE2E.
+func (h connectionHook) OnBrokerE2E(_ kgo.BrokerMetadata, _ int16, e2e kgo.BrokerE2E) {
+	h.ended(e2e.Err())
+}
+
+func (h connectionHook) ended(err error) {
+	var network *net.OpError
+	broken := errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	if broken && !errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled) {
+		h.f.broken.Add(1)
+	}
+}
 
 // reconnected returns a function that reports whether a connection to a broker has
-// ended since.
+// broken since.
 func (f *fetcher) reconnected() func() bool {
-	before := f.disconnects.Load()
-	return func() bool { return f.disconnects.Load() != before }
+	before := f.broken.Load()
+	return func() bool { return f.broken.Load() != before }
 }
 
 // close drops the records in the buffers and disconnects. It removes all partitions first,
@@ -160,60 +185,76 @@ func (f *fetcher) run(ctx context.Context) {
 	}
 }
 
-// beforeNextPoll runs change between two polls, so that no record of an earlier
-// poll is delivered after it. It interrupts the poll in progress and does not
-// wait for the change.
-func (f *fetcher) beforeNextPoll(change func()) {
+// change makes a change of f.starts or f.stops, and interrupts the poll in progress. It
+// does not wait for the next one.
+func (f *fetcher) change(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.changes = append(f.changes, change)
+	change()
 	f.interruptPoll()
 }
 
-// applyChanges makes the changes of beforeNextPoll. It returns the context of
-// the next poll, which ends at the next change.
+// applyChanges stops and starts partitions between two polls, so that no record of an
+// earlier poll is delivered after it: all at once, because each stop ends the fetch in
+// progress. It returns the context of the next poll, which ends at the next change.
 func (f *fetcher) applyChanges(ctx context.Context) context.Context {
 	f.mu.Lock()
-	changes := f.changes
-	f.changes = nil
+	starts, stops := f.starts, f.stops
+	f.starts, f.stops = map[int32]fetchStart{}, map[int32]*fetchBuffer{}
 	f.interruptPoll()
 	ctx, f.interruptPoll = context.WithCancel(ctx)
 	f.mu.Unlock()
-	for _, change := range changes {
-		change()
+	var stopped []int32
+	for partition, b := range stops {
+		if f.buffers[partition] == b {
+			stopped = append(stopped, partition)
+		}
+	}
+	f.stop(stopped...)
+	started := map[int32]kgo.Offset{}
+	for partition, s := range starts {
+		f.buffers[partition] = s.buffer
+		started[partition] = s.offset
+	}
+	if len(started) > 0 {
+		f.client.ResumeFetchPartitions(map[string][]int32{f.topic: slices.Collect(maps.Keys(started))})
+		f.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{f.topic: started})
 	}
 	return ctx
 }
 
 // startAt fetches the partition from the offset on, into the buffer that it
-// returns. It replaces an earlier buffer of the partition.
+// returns. The partition's earlier buffer, if any, must have been released.
 func (f *fetcher) startAt(partition int32, offset kgo.Offset) *fetchBuffer {
 	partitions := map[string][]int32{f.topic: {partition}}
 	b := newFetchBuffer(f.memory,
 		func() { f.client.PauseFetchPartitions(partitions) },
 		func() { f.client.ResumeFetchPartitions(partitions) },
 	)
-	f.beforeNextPoll(func() {
-		f.buffers[partition] = b
-		f.client.ResumeFetchPartitions(partitions)
-		f.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{f.topic: {partition: offset}})
-	})
+	f.change(func() { f.starts[partition] = fetchStart{offset, b} })
 	return b
 }
 
 // release stops fetching into b. It does nothing when another buffer has
 // replaced b.
 func (f *fetcher) release(partition int32, b *fetchBuffer) {
-	f.beforeNextPoll(func() {
-		if f.buffers[partition] == b {
-			f.stop(partition)
+	f.change(func() {
+		if f.starts[partition].buffer == b {
+			delete(f.starts, partition)
+		} else {
+			f.stops[partition] = b
 		}
 	})
 	b.drop()
 }
 
-// stop stops fetching the partition. Only the goroutine of run may call it.
-func (f *fetcher) stop(partition int32) {
-	delete(f.buffers, partition)
-	f.client.RemoveConsumePartitions(map[string][]int32{f.topic: {partition}})
+// stop stops fetching the partitions. Only the goroutine of run may call it.
+func (f *fetcher) stop(partitions ...int32) {
+	if len(partitions) == 0 {
+		return
+	}
+	for _, p := range partitions {
+		delete(f.buffers, p)
+	}
+	f.client.RemoveConsumePartitions(map[string][]int32{f.topic: partitions})
 }

@@ -107,6 +107,41 @@ func TestFetcher_session(t *testing.T) {
 	})
 }
 
+// A shard whose connection broke compares its last record again, for which it stops its
+// partition and starts it again.
+func TestFetcher_reconnected(t *testing.T) {
+	cluster := newCluster(t)
+	l := openLog(t, testConfig(t, cluster.ListenAddrs()[0]))
+	f, err := newFetcher(l.Log, "test", l.topic("events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { f.run(ctx) })
+	defer func() { stop(); running.Wait(); f.close() }()
+	var failing atomic.Bool
+	cluster.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		return nil, errors.New("the broker ends the connection"), failing.Load()
+	})
+	kept := f.startAt(2, kgo.NoResetOffset().At(0))
+	reconnected := f.reconnected()
+	for seq := range int64(10) { // once is not enough: the client need not be in a fetch
+		other := f.startAt(1, kgo.NoResetOffset().At(0))
+		publish(t, l, event(2, seq+1))
+		if _, err := kept.take(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		f.release(1, other)
+	}
+	if reconnected() {
+		t.Error("a partition that stopped counts as a broken connection: all shards would start again")
+	}
+	failing.Store(true)
+	wait(t, "the broken connection to count", reconnected)
+}
+
 // fetchesWhileClosing closes a fetcher between the metadata request for a new partition and
 // its response, and reports whether the client fetched that partition.
 func fetchesWhileClosing(t *testing.T) bool {

@@ -1023,4 +1023,14 @@ var mutants = []mutant{
 		file: "engine/kafka/fetcher.go", old: "slices.Collect(maps.Keys(f.buffers))", new: "slices.Collect(maps.Keys(f.buffers))[:0]",
 		pkg: "./engine/kafka", test: "TestFetcher_session",
 	},
+	{
+		bug:  "a connection that the client ends counts as a broken one",
+		file: "engine/kafka/fetcher.go", old: "if broken && !errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled) {", new: "if broken || err != nil {",
+		pkg: "./engine/kafka", test: "TestFetcher_reconnected",
+	},
+	{
+		bug:  "a broken connection is not noticed",
+		file: "engine/kafka/fetcher.go", old: "h.f.broken.Add(1)", new: "h.f.broken.Add(0)",
+		pkg: "./engine/kafka", test: "TestFetcher_reconnected",
+	},
 }
