@@ -121,9 +121,14 @@ func TestFetcher_reconnected(t *testing.T) {
 	running.Go(func() { f.run(ctx) })
 	defer func() { stop(); running.Wait(); f.close() }()
 	var failing atomic.Bool
+	var failed atomic.Int64
 	cluster.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
-		return nil, errors.New("the broker ends the connection"), failing.Load()
+		if !failing.Load() {
+			return nil, nil, false
+		}
+		failed.Add(1)
+		return nil, errors.New("the broker ends the connection"), true
 	})
 	kept := f.startAt(2, kgo.NoResetOffset().At(0))
 	reconnected := f.reconnected()
@@ -139,7 +144,10 @@ func TestFetcher_reconnected(t *testing.T) {
 		t.Error("a partition that stopped counts as a broken connection: all shards would start again")
 	}
 	failing.Store(true)
-	wait(t, "the broken connection to count", reconnected)
+	wait(t, "a fetch after one whose connection broke", func() bool { return failed.Load() >= 3 })
+	if !reconnected() {
+		t.Error("a connection that broke does not count: no shard would notice a log that was cut")
+	}
 }
 
 // fetchesWhileClosing closes a fetcher between the metadata request for a new partition and
