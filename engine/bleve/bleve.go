@@ -198,7 +198,7 @@ func removeFiles(dir string) error {
 
 // Size returns the number of products, and the space of the index on disk.
 func (x *Index) Size(context.Context) (products, bytes int64, err error) {
-	err = x.read(func(r *scorch.IndexSnapshot) error {
+	err = x.read(func(r snapshot) error {
 		n, err := r.DocCount()
 		products = int64(n)
 		return err
@@ -212,7 +212,7 @@ func (x *Index) Size(context.Context) (products, bytes int64, err error) {
 // Close writes pending batches to disk and closes the index.
 func (x *Index) Close() error {
 	defer x.workers.Close()
-	defer x.columns.keep(nil)
+	defer x.columns.keep(snapshot{})
 	if x.onDisk {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		_ = x.sync(ctx) // batches that are not on disk are read from the event log again

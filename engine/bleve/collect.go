@@ -119,12 +119,12 @@ func (c *collector) byTerm(ctx context.Context, s segmentSnapshot, products *roa
 	if c.Descending {
 		field = descendingField(field)
 	}
-	dict, err := s.Segment().Dictionary(field)
+	dict, err := s.dictionary(field)
 	if err != nil {
 		return nil, err
 	}
 	var offered []*roaring.Bitmap
-	terms := termsBetween(dict, nil, c.firstTerm(), nil)
+	terms := dict.between(nil, c.firstTerm(), nil)
 	for n := range minSortTerms + int(products.GetCardinality()) {
 		if n%1_000 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -136,7 +136,7 @@ func (c *collector) byTerm(ctx context.Context, s segmentSnapshot, products *roa
 		if e == nil {
 			return roaring.New(), nil // every product has a term in a sort field, so none is left
 		}
-		set, err := postings(dict, e.Term)
+		set, err := dict.products(e.Term)
 		if err != nil {
 			return nil, err
 		}

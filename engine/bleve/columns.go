@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/blevesearch/bleve/v2/index/scorch"
 	"golang.org/x/sync/semaphore"
 
 	"catalog/internal/memory"
@@ -109,12 +108,12 @@ func (c *columns) removeOldest() {
 	c.remove(oldest)
 }
 
-// keep removes the columns of all segments but those of r; nil has none.
-func (c *columns) keep(r *scorch.IndexSnapshot) {
+// keep removes the columns of all segments but those of r; the zero snapshot has none.
+func (c *columns) keep(r snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key := range c.byKey {
-		if r == nil || !slices.ContainsFunc(r.Segments(), func(s *scorch.SegmentSnapshot) bool { return s.Id() == key.segment }) {
+		if !slices.ContainsFunc(r.segments, func(s segmentSnapshot) bool { return s.Id() == key.segment }) {
 			c.remove(key)
 		}
 	}

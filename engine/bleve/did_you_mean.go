@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/blevesearch/bleve/v2/index/scorch"
-
 	"catalog/internal/textsearch"
 )
 
@@ -20,7 +18,7 @@ const (
 // didYouMean returns a text that is similar to the text of req and matches products, or "" when
 // there is none. No product has all words of req. It corrects words that no product has, with more
 // edits than a search allows.
-func (x *Index) didYouMean(ctx context.Context, r *scorch.IndexSnapshot, req textsearch.Request) (string, error) {
+func (x *Index) didYouMean(ctx context.Context, r snapshot, req textsearch.Request) (string, error) {
 	if len(req.Plan.Words) > maxCorrectedText {
 		return "", nil
 	}
@@ -67,7 +65,7 @@ func (x *Index) didYouMean(ctx context.Context, r *scorch.IndexSnapshot, req tex
 // closestTerm returns the term of the index that is most similar to word, or "" when none is
 // similar. It prefers fewer edits, then a word of a name to one of a category and to other words,
 // then the most frequent one.
-func closestTerm(r *scorch.IndexSnapshot, word string) (string, error) {
+func closestTerm(r snapshot, word string) (string, error) {
 	maxEdits := textsearch.MaxEditsForSuggestion(word)
 	lookup := similarTerms{term: textsearch.Stem(word), maxEdits: maxEdits, limit: int(maxTerms), anyStart: true}
 	for edits := 1; edits <= maxEdits; edits++ {
@@ -95,9 +93,8 @@ func closestTerm(r *scorch.IndexSnapshot, word string) (string, error) {
 }
 
 // countProducts returns how many products have one of the terms.
-func countProducts(r *scorch.IndexSnapshot, terms ...fieldTerms) (n uint64, _ error) {
-	for _, seg := range r.Segments() {
-		s := segmentSnapshot{seg}
+func countProducts(r snapshot, terms ...fieldTerms) (n uint64, _ error) {
+	for _, s := range r.segments {
 		matching, err := s.productsWith(terms...)
 		if err != nil {
 			return 0, err

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/blevesearch/bleve/v2/index/scorch"
 	index "github.com/blevesearch/bleve_index_api"
 
 	"catalog"
@@ -15,7 +14,7 @@ import (
 // CountTerms returns how many terms of the index the plan of q has.
 func (x *Index) CountTerms(q catalog.Query) (n int, err error) {
 	q.Text = strings.TrimSpace(q.Text)
-	err = x.read(func(r *scorch.IndexSnapshot) error {
+	err = x.read(func(r snapshot) error {
 		p, err := resolve(r, textsearch.DefaultRules().NewPlan(q).Widen(0x8fff))
 		for _, w := range append(p.words, queryWord{clauses: p.exactMatches}) {
 			for _, c := range w.clauses {
@@ -48,13 +47,13 @@ func (x *Index) CloseWithFormat(format string) error {
 
 // SetColumns removes all columns and sets the share of new ones.
 func (x *Index) SetColumns(share *memory.Share) *memory.Share {
-	x.columns.keep(nil)
+	x.columns.keep(snapshot{})
 	x.columns.share = share
 	return share
 }
 
 // SetMaxColumnBytes removes all columns and limits the size of new ones.
 func (x *Index) SetMaxColumnBytes(n int64) {
-	x.columns.keep(nil)
+	x.columns.keep(snapshot{})
 	x.columns.maxBytes = n
 }

@@ -158,7 +158,7 @@ func countTerms(ctx context.Context, s segmentSnapshot, f textsearch.Facet, prod
 			if e == nil || err != nil {
 				return "", 0, err
 			}
-			set, err := postings(dict, e.Term)
+			set, err := dict.products(e.Term)
 			if err != nil {
 				return "", 0, err
 			}
@@ -170,8 +170,8 @@ func countTerms(ctx context.Context, s segmentSnapshot, f textsearch.Facet, prod
 }
 
 // facetTerms returns the dictionary of a facet's field and an iterator over the terms of the facet.
-func facetTerms(s segmentSnapshot, f textsearch.Facet) (segment.TermDictionary, segment.DictionaryIterator, error) {
-	dict, err := s.Segment().Dictionary(f.IndexField)
+func facetTerms(s segmentSnapshot, f textsearch.Facet) (*dictionary, segment.DictionaryIterator, error) {
+	dict, err := s.dictionary(f.IndexField)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -179,7 +179,7 @@ func facetTerms(s segmentSnapshot, f textsearch.Facet) (segment.TermDictionary, 
 	if f.Prefix != "" {
 		from, to = []byte(f.Prefix), endOfPrefix(f.Prefix)
 	}
-	return dict, termsBetween(dict, nil, from, to), nil
+	return dict, dict.between(nil, from, to), nil
 }
 
 // facetColumn holds the values of a facet by product. A value is the number of its term, from 1.
@@ -310,7 +310,7 @@ func newFacetColumn(ctx context.Context, s segmentSnapshot, f textsearch.Facet, 
 		if e == nil {
 			break
 		}
-		set, err := postings(dict, e.Term)
+		set, err := dict.products(e.Term)
 		if err != nil {
 			return nil, err
 		}

@@ -2,7 +2,6 @@ package bleve
 
 import (
 	"cmp"
-	"errors"
 	"math"
 	"slices"
 
@@ -11,9 +10,40 @@ import (
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 )
 
+// snapshot is the index at one moment, for one goroutine.
+type snapshot struct {
+	*scorch.IndexSnapshot
+	segments []segmentSnapshot
+}
+
+func newSnapshot(r *scorch.IndexSnapshot) snapshot {
+	s := snapshot{IndexSnapshot: r}
+	for _, seg := range r.Segments() {
+		s.segments = append(s.segments, segmentSnapshot{seg, map[string]*dictionary{}})
+	}
+	return s
+}
+
 // segmentSnapshot is a segment of the index: products that were written or merged together, numbered
-// from 0.
-type segmentSnapshot struct{ *scorch.SegmentSnapshot }
+// from 0. It keeps the dictionaries of fields, because a search looks up many terms in each.
+type segmentSnapshot struct {
+	*scorch.SegmentSnapshot
+	dictionaries map[string]*dictionary
+}
+
+// dictionary returns the terms of a field.
+func (s segmentSnapshot) dictionary(field string) (*dictionary, error) {
+	d, ok := s.dictionaries[field]
+	if !ok {
+		terms, err := s.Segment().Dictionary(field)
+		if err != nil {
+			return nil, err
+		}
+		d = &dictionary{TermDictionary: terms}
+		s.dictionaries[field] = d
+	}
+	return d, nil
+}
 
 // matches are the products of a segment that match a query.
 type matches struct {
@@ -224,19 +254,24 @@ func (s segmentSnapshot) productsWith(all ...fieldTerms) (*roaring.Bitmap, error
 			sets = append(sets, set)
 			continue
 		}
-		dict, err := s.Segment().Dictionary(t.field)
+		dict, err := s.dictionary(t.field)
 		if err != nil {
 			return nil, err
 		}
 		for _, term := range t.terms {
-			set, err := postings(dict, term)
+			set, err := dict.products(term)
 			if err != nil {
 				return nil, err
 			}
-			sets = append(sets, set)
+			if !set.IsEmpty() {
+				sets = append(sets, set)
+			}
 		}
 	}
-	if len(sets) == 1 {
+	switch len(sets) {
+	case 0:
+		return noProducts, nil
+	case 1:
 		return sets[0], nil
 	}
 	return roaring.FastOr(sets...), nil
@@ -244,13 +279,13 @@ func (s segmentSnapshot) productsWith(all ...fieldTerms) (*roaring.Bitmap, error
 
 // productsWithAll returns the products that have all terms of t.
 func (s segmentSnapshot) productsWithAll(t fieldTerms) (*roaring.Bitmap, error) {
-	dict, err := s.Segment().Dictionary(t.field)
+	dict, err := s.dictionary(t.field)
 	if err != nil {
 		return nil, err
 	}
 	var all *roaring.Bitmap
 	for i, term := range t.terms {
-		set, err := postings(dict, term)
+		set, err := dict.products(term)
 		if err != nil {
 			return nil, err
 		}
@@ -261,25 +296,6 @@ func (s segmentSnapshot) productsWithAll(t fieldTerms) (*roaring.Bitmap, error) 
 		}
 	}
 	return all, nil
-}
-
-// postings returns the products that have the term. The caller must not modify the result.
-func postings(dict segment.TermDictionary, term string) (*roaring.Bitmap, error) {
-	list, err := dict.PostingsList([]byte(term), nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	it, ok := list.Iterator(false, false, false, nil).(segment.OptimizablePostingsIterator)
-	if !ok {
-		return nil, errors.New("the segment does not expose its bitmaps")
-	}
-	if product, ok := it.DocNum1Hit(); ok {
-		return roaring.BitmapOf(uint32(product)), nil
-	}
-	if set := it.ActualBitmap(); set != nil {
-		return set, nil
-	}
-	return roaring.New(), nil
 }
 
 // values returns a function that reads the values of fields. It must be called with products in

@@ -4,8 +4,6 @@ import (
 	"math"
 	"strings"
 
-	"github.com/blevesearch/bleve/v2/index/scorch"
-
 	"catalog/internal/textsearch"
 )
 
@@ -36,7 +34,7 @@ func pricePrefixes(price string) (all []string) {
 }
 
 // priceRange returns the terms that together match the prices from low to high, both included.
-func priceRange(r *scorch.IndexSnapshot, low, high string) ([]fieldTerms, error) {
+func priceRange(r snapshot, low, high string) ([]fieldTerms, error) {
 	var parts []fieldTerms
 	add := func(digits int, from, to string, includeFrom, includeTo bool) error {
 		if from > to {

@@ -20,7 +20,7 @@ const scanBatch, scanBytes = 500, eventlog.MaxPageBytes
 
 // Product returns the product with the given id as the index has it, or ErrNotFound.
 func (x *Index) Product(_ context.Context, id catalog.ID) (p catalog.Product, err error) {
-	err = x.read(func(r *scorch.IndexSnapshot) error {
+	err = x.read(func(r snapshot) error {
 		d, err := r.Document(docID(id))
 		if err != nil {
 			return err
@@ -45,10 +45,9 @@ func (x *Index) Product(_ context.Context, id catalog.ID) (p catalog.Product, er
 
 // Scan calls handle with all products of one snapshot of the index, in batches.
 func (x *Index) Scan(ctx context.Context, handle func([]catalog.Product) error) error {
-	return x.read(func(r *scorch.IndexSnapshot) error {
+	return x.read(func(r snapshot) error {
 		products, size := make([]catalog.Product, 0, scanBatch), 0
-		for _, seg := range r.Segments() {
-			s := segmentSnapshot{seg}
+		for _, s := range r.segments {
 			for i := s.DocNumbersLive().Iterator(); i.HasNext(); {
 				p, n, err := s.product(i.Next())
 				if err != nil {
@@ -73,12 +72,12 @@ func (x *Index) Scan(ctx context.Context, handle func([]catalog.Product) error) 
 
 // contents returns which products the index holds.
 func (x *Index) contents() (c eventlog.Contents, err error) {
-	err = x.read(func(r *scorch.IndexSnapshot) error {
-		for _, seg := range r.Segments() {
-			for i := seg.DocNumbersLive().Iterator(); i.HasNext(); {
+	err = x.read(func(r snapshot) error {
+		for _, s := range r.segments {
+			for i := s.DocNumbersLive().Iterator(); i.HasNext(); {
 				var id catalog.ID
 				var version []byte
-				if err := seg.VisitDocument(uint64(i.Next()), func(field string, _ byte, value []byte, _ []uint64) bool {
+				if err := s.VisitDocument(uint64(i.Next()), func(field string, _ byte, value []byte, _ []uint64) bool {
 					switch field {
 					case textsearch.ID:
 						copy(id[:], value)
@@ -104,21 +103,21 @@ func (x *Index) contents() (c eventlog.Contents, err error) {
 }
 
 // read calls f with a snapshot of the index.
-func (x *Index) read(f func(*scorch.IndexSnapshot) error) error {
+func (x *Index) read(f func(snapshot) error) error {
 	r, err := x.store.Reader()
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	snapshot := r.(*scorch.IndexSnapshot)
-	if snapshot == nil {
+	s := r.(*scorch.IndexSnapshot)
+	if s == nil {
 		return scorch.ErrClosed
 	}
-	return f(snapshot)
+	return f(newSnapshot(s))
 }
 
 // withSlot waits for a slot and calls f with a snapshot of the index.
-func (x *Index) withSlot(ctx context.Context, kind int, f func(*scorch.IndexSnapshot) error) error {
+func (x *Index) withSlot(ctx context.Context, kind int, f func(snapshot) error) error {
 	if err := x.slots.acquire(ctx, kind); err != nil {
 		return err
 	}

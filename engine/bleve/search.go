@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/blevesearch/bleve/v2/index/scorch"
-
 	"catalog"
 	"catalog/internal/textsearch"
 )
@@ -27,7 +25,7 @@ func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, erro
 		return catalog.Page{}, err
 	}
 	var page catalog.Page
-	err = x.withSlot(ctx, searchSlot, func(r *scorch.IndexSnapshot) (err error) {
+	err = x.withSlot(ctx, searchSlot, func(r snapshot) (err error) {
 		strict := req
 		if page, req, err = textsearch.Search(ctx, req, finder{x, r, 0}); err != nil {
 			return err
@@ -49,7 +47,7 @@ func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, erro
 // finder implements textsearch.Engine with a snapshot of the index.
 type finder struct {
 	x             *Index
-	r             *scorch.IndexSnapshot
+	r             snapshot
 	maxCandidates int // see Index.find
 }
 
@@ -69,11 +67,10 @@ func (f finder) Count(ctx context.Context, req textsearch.Request) ([]int64, err
 	filters := p
 	filters.hasText = false
 	counts := make([]int64, len(p.words))
-	for _, seg := range f.r.Segments() {
+	for _, s := range f.r.segments {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		s := segmentSnapshot{seg}
 		m, err := filters.match(s)
 		if err != nil {
 			return nil, err
@@ -91,15 +88,14 @@ func (f finder) Count(ctx context.Context, req textsearch.Request) ([]int64, err
 
 // find returns the page of req from one snapshot. With maxCandidates > 0 it ranks only that many
 // products of each segment, those with the best clauses; 0 ranks all.
-func (x *Index) find(ctx context.Context, r *scorch.IndexSnapshot, req textsearch.Request, p queryPlan, maxCandidates int) (catalog.Page, error) {
+func (x *Index) find(ctx context.Context, r snapshot, req textsearch.Request, p queryPlan, maxCandidates int) (catalog.Page, error) {
 	c := newCollector(req, x)
 	facets := newFacetCounters(req.Facets)
 	x.columns.keep(r)
-	for _, seg := range r.Segments() {
+	for _, s := range r.segments {
 		if err := ctx.Err(); err != nil {
 			return catalog.Page{}, err
 		}
-		s := segmentSnapshot{seg}
 		m, err := p.match(s)
 		if err != nil {
 			return catalog.Page{}, err
@@ -152,7 +148,7 @@ type queryWord struct {
 }
 
 // resolve looks up the terms of a plan in the index.
-func resolve(r *scorch.IndexSnapshot, plan textsearch.Plan) (queryPlan, error) {
+func resolve(r snapshot, plan textsearch.Plan) (queryPlan, error) {
 	p := queryPlan{hasText: plan.HasText, atLeast: plan.AtLeast}
 	for _, f := range plan.Filters {
 		terms, err := []string{f.Term}, error(nil)
@@ -203,7 +199,7 @@ func resolve(r *scorch.IndexSnapshot, plan textsearch.Plan) (queryPlan, error) {
 }
 
 // resolveWord looks up the terms of the clauses of a word, within the budget.
-func resolveWord(r *scorch.IndexSnapshot, w textsearch.Word, budget *termBudget) (clauses []clause, _ error) {
+func resolveWord(r snapshot, w textsearch.Word, budget *termBudget) (clauses []clause, _ error) {
 	similar := map[string]*similarTerms{} // similar terms by term; the clauses of a word have the same term
 	for _, c := range w.Clauses {
 		terms, err := []string{c.Term}, error(nil)

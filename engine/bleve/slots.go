@@ -14,8 +14,8 @@ const (
 	slotKinds
 )
 
-// slots limits how many searches run at once, since more would slow each other down. It leaves one
-// CPU to everything else in the process. Kinds wait in queues of their own and take turns, so that
+// slots limits how many searches run at once to the number of CPUs, since more would slow each other
+// down. Kinds wait in queues of their own and take turns, so that
 // many of one kind do not delay those of the others.
 type slots struct {
 	mu     sync.Mutex
@@ -30,7 +30,7 @@ type waiter struct {
 	left    bool          // the waiter has given up
 }
 
-func newSlots() *slots { return &slots{free: cpu.ButOne()} }
+func newSlots() *slots { return &slots{free: cpu.Count()} }
 
 // acquire waits for a slot. Its only error is that of ctx.
 func (s *slots) acquire(ctx context.Context, kind int) error {

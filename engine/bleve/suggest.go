@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/blevesearch/bleve/v2/index/scorch"
-
 	"catalog"
 )
 
@@ -15,7 +13,7 @@ const maxSuggestCandidates = 2_000
 
 // Suggest returns completions of text, or a *catalog.Refusal.
 func (x *Index) Suggest(ctx context.Context, text string, limit int) (s catalog.Suggestions, err error) {
-	err = x.withSlot(ctx, suggestSlot, func(r *scorch.IndexSnapshot) error {
+	err = x.withSlot(ctx, suggestSlot, func(r snapshot) error {
 		s, err = x.rules.Suggest(ctx, text, limit, finder{x, r, maxSuggestCandidates})
 		return err
 	})

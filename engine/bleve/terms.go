@@ -1,14 +1,55 @@
 package bleve
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"unicode/utf8"
 
-	"github.com/blevesearch/bleve/v2/index/scorch"
+	"github.com/RoaringBitmap/roaring/v2"
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 	"github.com/blevesearch/vellum/levenshtein"
 )
+
+// dictionary has the terms of one field of a segment.
+type dictionary struct {
+	segment.TermDictionary
+	iterator segment.PostingsIterator // of the last term; reused
+}
+
+// noProducts is the empty set. It is not modified.
+var noProducts = roaring.New()
+
+// products returns the products that have the term. The caller must not modify the result.
+func (d *dictionary) products(term string) (*roaring.Bitmap, error) {
+	list, err := d.PostingsList([]byte(term), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if list.Count() == 0 { // most terms of a query are in few segments
+		return noProducts, nil
+	}
+	d.iterator = list.Iterator(false, false, false, d.iterator)
+	it, ok := d.iterator.(segment.OptimizablePostingsIterator)
+	if !ok {
+		return nil, errors.New("the segment does not expose its bitmaps")
+	}
+	if product, ok := it.DocNum1Hit(); ok {
+		return roaring.BitmapOf(uint32(product)), nil
+	}
+	return it.ActualBitmap(), nil
+}
+
+// between iterates over the terms of a dictionary in the range [from, to) that the automaton
+// accepts. A nil from or to means no bound, a nil automaton accepts every term.
+func (d *dictionary) between(a segment.Automaton, from, to []byte) segment.DictionaryIterator {
+	if fast, ok := d.TermDictionary.(interface {
+		AutomatonIteratorOmitCount(a segment.Automaton, from, to []byte) segment.DictionaryIterator
+	}); ok {
+		return fast.AutomatonIteratorOmitCount(a, from, to)
+	}
+	return d.AutomatonIterator(a, from, to)
+}
 
 // termBudget is how many more terms may be looked up.
 type termBudget int
@@ -22,13 +63,13 @@ func (b *termBudget) take(terms []string) []string {
 
 // lookUp returns the terms of a field in the range [from, to) that the automaton accepts, in order
 // and at most limit. A nil from or to means no bound, a nil automaton accepts every term.
-func lookUp(r *scorch.IndexSnapshot, field string, limit int, a segment.Automaton, from, to []byte) (all []string, _ error) {
-	for _, seg := range r.Segments() {
-		dict, err := seg.Segment().Dictionary(field)
+func lookUp(r snapshot, field string, limit int, a segment.Automaton, from, to []byte) (all []string, _ error) {
+	for _, s := range r.segments {
+		dict, err := s.dictionary(field)
 		if err != nil {
 			return nil, err
 		}
-		terms := termsBetween(dict, a, from, to)
+		terms := dict.between(a, from, to)
 		for range limit {
 			e, err := terms.Next()
 			if err != nil {
@@ -46,23 +87,12 @@ func lookUp(r *scorch.IndexSnapshot, field string, limit int, a segment.Automato
 }
 
 // withPrefix returns the terms of a field that begin with prefix, at most limit.
-func withPrefix(r *scorch.IndexSnapshot, field, prefix string, limit int) ([]string, error) {
+func withPrefix(r snapshot, field, prefix string, limit int) ([]string, error) {
 	return lookUp(r, field, limit, nil, []byte(prefix), endOfPrefix(prefix))
 }
 
 // endOfPrefix returns a bound that is above all terms with the prefix: UTF-8 contains no byte 0xff.
 func endOfPrefix(prefix string) []byte { return []byte(prefix + "\xff") }
-
-// termsBetween iterates over the terms of a dictionary in the range [from, to) that the automaton
-// accepts. A nil from or to means no bound, a nil automaton accepts every term.
-func termsBetween(dict segment.TermDictionary, a segment.Automaton, from, to []byte) segment.DictionaryIterator {
-	if d, ok := dict.(interface {
-		AutomatonIteratorOmitCount(a segment.Automaton, from, to []byte) segment.DictionaryIterator
-	}); ok {
-		return d.AutomatonIteratorOmitCount(a, from, to)
-	}
-	return dict.AutomatonIterator(a, from, to)
-}
 
 // similarTerms looks up the terms that are a few edits away from one term, in several fields. It
 // builds the Levenshtein automaton of the term once, for the largest number of edits: to build it
@@ -82,7 +112,7 @@ type similarTerm struct {
 }
 
 // within returns the terms of a field within that many edits.
-func (s *similarTerms) within(r *scorch.IndexSnapshot, field string, edits int) (all []string, _ error) {
+func (s *similarTerms) within(r snapshot, field string, edits int) (all []string, _ error) {
 	similar, ok := s.byField[field]
 	if !ok {
 		var err error
@@ -102,7 +132,7 @@ func (s *similarTerms) within(r *scorch.IndexSnapshot, field string, edits int) 
 	return all, nil
 }
 
-func (s *similarTerms) lookUp(r *scorch.IndexSnapshot, field string) (all []similarTerm, err error) {
+func (s *similarTerms) lookUp(r snapshot, field string) (all []similarTerm, err error) {
 	if s.automaton == nil {
 		builders, err := automatonBuilders()
 		if err != nil {
