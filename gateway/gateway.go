@@ -66,13 +66,14 @@ type Config struct {
 	// rejects more with 429. 0 means the default of 1000.
 	MaxConcurrentWrites int
 	// MaxConcurrentQueries is how many lists, how many suggestions and how many histories
-	// are handled at once. Set it to the number of CPUs less one where readers are in the
-	// same process: requests of other kinds then find a free CPU. 0 means 8, since in a
-	// process of its own a gateway mostly waits for the readers.
+	// are handled at once. Set it to the number of CPUs where readers are in the same
+	// process. 0 means 8, since in a process of its own a gateway mostly waits for the
+	// readers.
 	MaxConcurrentQueries int
 	// MaxConcurrentWindows is how many windows of imports are settled at once; others wait.
-	// Set it as MaxConcurrentQueries where writer and readers are in the same process: the
-	// rows of a window cost each of them CPU. 0 means 4.
+	// Set it to the number of CPUs less one where writer and readers are in the same
+	// process: the rows of a window cost each of them CPU, and requests of other kinds then
+	// find a free one. 0 means 4.
 	MaxConcurrentWindows int
 	// ProgressiveReductions makes lowestPrice30d the lowest price of the 30 days before the
 	// first of reductions that followed one another without an increase, instead of before

@@ -104,7 +104,7 @@ func runUp(ctx context.Context, fs *flag.FlagSet, cfg upCfg, out, logs io.Writer
 	cfg.reader.Log, cfg.reader.View, cfg.reader.Cache, cfg.reader.Index, cfg.reader.Writer = e.Log, e.View, e.Cache, e.Index, conn
 	_, readerParts := p.Reader(cfg.reader, grpcServer)
 	// Writer and readers use the same CPUs.
-	cfg.gateway.MaxConcurrentQueries, cfg.gateway.MaxConcurrentWindows = cpu.ButOne(), cpu.ButOne()
+	cfg.gateway.MaxConcurrentQueries, cfg.gateway.MaxConcurrentWindows = cpu.Count(), cpu.ButOne()
 	gatewayParts, httpAddr, err := p.Gateway(cfg.gateway, e.Log, conn, conn, cfg.http)
 	if err != nil {
 		return err
