@@ -125,22 +125,26 @@ func newFetcher(l *Log, name, topic string) (*fetcher, error) {
 // connectionHook counts the connections that break. It does not count those that the
 // client ends: it does so when a partition stops and when a connection is idle, and
 // each shard that started again because of that would end the connection of the others.
+// Nor does it count those to the configured addresses, which the client uses for metadata
+// only: a shard that starts again asks for metadata, and one of the addresses may be down
+// for long.
 type connectionHook struct{ f *fetcher }
 
 // OnBrokerConnect implements kgo.HookBrokerConnect.
-func (h connectionHook) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
-	h.ended(err)
+func (h connectionHook) OnBrokerConnect(b kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	h.ended(b, err)
 }
 
 // OnBrokerE2E implements kgo.HookBrokerE2E.
-func (h connectionHook) OnBrokerE2E(_ kgo.BrokerMetadata, _ int16, e2e kgo.BrokerE2E) {
-	h.ended(e2e.Err())
+func (h connectionHook) OnBrokerE2E(b kgo.BrokerMetadata, _ int16, e2e kgo.BrokerE2E) {
+	h.ended(b, e2e.Err())
 }
 
-func (h connectionHook) ended(err error) {
+func (h connectionHook) ended(b kgo.BrokerMetadata, err error) {
 	var network *net.OpError
 	broken := errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-	if broken && !errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled) {
+	configured := b.NodeID < 0
+	if broken && !configured && !errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled) {
 		h.f.broken.Add(1)
 	}
 }

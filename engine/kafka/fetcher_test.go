@@ -3,9 +3,14 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -147,6 +152,30 @@ func TestFetcher_reconnected(t *testing.T) {
 	wait(t, "a fetch after one whose connection broke", func() bool { return failed.Load() >= 3 })
 	if !reconnected() {
 		t.Error("a connection that broke does not count: no shard would notice a log that was cut")
+	}
+}
+
+func TestConnectionHook(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	for _, test := range []struct {
+		name   string
+		broker int32
+		err    error
+		broken bool
+	}{
+		{"the broker does not listen", 1, refused, true},
+		{"the broker ended the connection", 1, fmt.Errorf("read: %w", io.EOF), true},
+		{"a configured address does not listen", math.MinInt32, refused, false},
+		{"the client closed the connection", 1, &net.OpError{Op: "read", Err: net.ErrClosed}, false},
+		{"the client canceled the request", 1, context.Canceled, false},
+		{"no error", 1, nil, false},
+	} {
+		f := &fetcher{}
+		broken := f.reconnected()
+		connectionHook{f}.OnBrokerConnect(kgo.BrokerMetadata{NodeID: test.broker}, 0, nil, test.err)
+		if broken() != test.broken {
+			t.Errorf("%s: a broken connection: %t; want %t", test.name, broken(), test.broken)
+		}
 	}
 }
 

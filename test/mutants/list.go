@@ -1025,7 +1025,7 @@ var mutants = []mutant{
 	},
 	{
 		bug:  "a connection that the client ends counts as a broken one",
-		file: "engine/kafka/fetcher.go", old: "if broken && !errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled) {", new: "if broken || err != nil {",
+		file: "engine/kafka/fetcher.go", old: "if broken && !configured && !errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled) {", new: "if broken || configured || err != nil {",
 		pkg: "./engine/kafka", test: "TestFetcher_reconnected",
 	},
 	{
