@@ -25,7 +25,11 @@ func (x *Index) Search(ctx context.Context, q catalog.Query) (catalog.Page, erro
 		return catalog.Page{}, err
 	}
 	var page catalog.Page
-	err = x.withSlot(ctx, searchSlot, func(r snapshot) (err error) {
+	kind := searchSlot
+	if req.Plan.HasIdentifier() {
+		kind = lookUpSlot
+	}
+	err = x.withSlot(ctx, kind, func(r snapshot) (err error) {
 		strict := req
 		if page, req, err = textsearch.Search(ctx, req, finder{x, r, 0}); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 // Kinds of work that share the slots.
 const (
 	searchSlot = iota
+	lookUpSlot // a search for an identifier, which takes a fraction of the time of others
 	suggestSlot
 	slotKinds
 )

@@ -35,8 +35,9 @@ func TestSlots(t *testing.T) {
 			for _, name := range []string{"search 1", "search 2"} {
 				wait(t.Context(), s, searchSlot, name, &order)
 			}
-			drain(s, 5)
-			want := []string{"suggest 1", "search 1", "suggest 2", "search 2", "suggest 3"}
+			wait(t.Context(), s, lookUpSlot, "look-up", &order)
+			drain(s, 6)
+			want := []string{"look-up", "suggest 1", "search 1", "suggest 2", "search 2", "suggest 3"}
 			if !slices.Equal(order, want) {
 				t.Errorf("the order is %q; want %q", order, want)
 			}

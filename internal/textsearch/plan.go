@@ -386,6 +386,13 @@ func exactMatches(text string) []Clause {
 	return all
 }
 
+// HasIdentifier reports whether the text of p looks like a SKU or is a GTIN or an id.
+func (p Plan) HasIdentifier() bool {
+	return slices.ContainsFunc(p.ExactMatches, func(c Clause) bool {
+		return c.Field == ID || c.Field == GTIN || c.Field == SKU && c.Prefix
+	})
+}
+
 // matches reports whether one of the terms of a field matches q.
 func (q TermQuery) matches(terms []string) bool {
 	if q.All != nil {

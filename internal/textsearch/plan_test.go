@@ -150,3 +150,14 @@ func TestNewPlan_boosts(t *testing.T) {
 		}
 	})
 }
+
+func TestPlan_identifier(t *testing.T) {
+	for text, want := range map[string]bool{
+		"DEMO-000123": true, "wh1000xm4": true, "0614141000036": true, "0198a3c4-6f1e-7a52-9d0b-5c2e8f7a1b34": true,
+		"oak table": false, "chair": false, "sofa 3 seats": false, "": false,
+	} {
+		if got := textsearch.DefaultRules().NewPlan(catalog.Query{Text: text}).HasIdentifier(); got != want {
+			t.Errorf("%q is an identifier: %t; want %t", text, got, want)
+		}
+	}
+}
