@@ -137,7 +137,7 @@ nightly: engines-up ## long runs: full-size randomised tests, 100,000 chaos comm
 
 # BENCH='-only posts -rounds 1' measures a part; go run ./test/bench -h lists the flags.
 .PHONY: bench
-bench: ## measure the system beside other programs in turn, on the engines of make engines-up (10 minutes)
+bench: ## measure the system beside other programs in turn, on the engines of make engines-up (10 to 15 minutes)
 	if [ -e .engines/env ]; then . .engines/env; fi; go run ./test/bench $(BENCH)
 
 .PHONY: bench-compare

@@ -6,44 +6,7 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	"github.com/blevesearch/bleve/v2/index/scorch"
-	segment "github.com/blevesearch/scorch_segment_api/v2"
 )
-
-// snapshot is the index at one moment, for one goroutine.
-type snapshot struct {
-	*scorch.IndexSnapshot
-	segments []segmentSnapshot
-}
-
-func newSnapshot(r *scorch.IndexSnapshot) snapshot {
-	s := snapshot{IndexSnapshot: r}
-	for _, seg := range r.Segments() {
-		s.segments = append(s.segments, segmentSnapshot{seg, map[string]*dictionary{}})
-	}
-	return s
-}
-
-// segmentSnapshot is a segment of the index: products that were written or merged together, numbered
-// from 0. It keeps the dictionaries of fields, because a search looks up many terms in each.
-type segmentSnapshot struct {
-	*scorch.SegmentSnapshot
-	dictionaries map[string]*dictionary
-}
-
-// dictionary returns the terms of a field.
-func (s segmentSnapshot) dictionary(field string) (*dictionary, error) {
-	d, ok := s.dictionaries[field]
-	if !ok {
-		terms, err := s.Segment().Dictionary(field)
-		if err != nil {
-			return nil, err
-		}
-		d = &dictionary{TermDictionary: terms}
-		s.dictionaries[field] = d
-	}
-	return d, nil
-}
 
 // matches are the products of a segment that match a query.
 type matches struct {
@@ -296,16 +259,4 @@ func (s segmentSnapshot) productsWithAll(t fieldTerms) (*roaring.Bitmap, error) 
 		}
 	}
 	return all, nil
-}
-
-// values returns a function that reads the values of fields. It must be called with products in
-// ascending order.
-func (s segmentSnapshot) values(fields ...string) func(product uint32, visit func(field string, value []byte)) error {
-	var state segment.DocVisitState
-	return func(product uint32, visit func(string, []byte)) (err error) {
-		if v, ok := s.Segment().(segment.DocValueVisitable); ok {
-			state, err = v.VisitDocValues(uint64(product), fields, visit, state)
-		}
-		return err
-	}
 }

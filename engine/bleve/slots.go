@@ -16,8 +16,8 @@ const (
 )
 
 // slots limits how many searches run at once to the number of CPUs, since more would slow each other
-// down. Kinds wait in queues of their own and take turns, so that
-// many of one kind do not delay those of the others.
+// down. Kinds wait in queues of their own and take turns, so that many of one kind do not delay
+// those of the others.
 type slots struct {
 	mu     sync.Mutex
 	free   int

@@ -1,55 +1,13 @@
 package bleve
 
 import (
-	"errors"
 	"slices"
 	"sync"
 	"unicode/utf8"
 
-	"github.com/RoaringBitmap/roaring/v2"
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 	"github.com/blevesearch/vellum/levenshtein"
 )
-
-// dictionary has the terms of one field of a segment.
-type dictionary struct {
-	segment.TermDictionary
-	iterator segment.PostingsIterator // of the last term; reused
-}
-
-// noProducts is the empty set. It is not modified.
-var noProducts = roaring.New()
-
-// products returns the products that have the term. The caller must not modify the result.
-func (d *dictionary) products(term string) (*roaring.Bitmap, error) {
-	list, err := d.PostingsList([]byte(term), nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	if list.Count() == 0 { // most terms of a query are in few segments
-		return noProducts, nil
-	}
-	d.iterator = list.Iterator(false, false, false, d.iterator)
-	it, ok := d.iterator.(segment.OptimizablePostingsIterator)
-	if !ok {
-		return nil, errors.New("the segment does not expose its bitmaps")
-	}
-	if product, ok := it.DocNum1Hit(); ok {
-		return roaring.BitmapOf(uint32(product)), nil
-	}
-	return it.ActualBitmap(), nil
-}
-
-// between iterates over the terms of a dictionary in the range [from, to) that the automaton
-// accepts. A nil from or to means no bound, a nil automaton accepts every term.
-func (d *dictionary) between(a segment.Automaton, from, to []byte) segment.DictionaryIterator {
-	if fast, ok := d.TermDictionary.(interface {
-		AutomatonIteratorOmitCount(a segment.Automaton, from, to []byte) segment.DictionaryIterator
-	}); ok {
-		return fast.AutomatonIteratorOmitCount(a, from, to)
-	}
-	return d.AutomatonIterator(a, from, to)
-}
 
 // termBudget is how many more terms may be looked up.
 type termBudget int
