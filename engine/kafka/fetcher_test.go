@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -112,19 +113,25 @@ func TestFetcher_session(t *testing.T) {
 	})
 }
 
-// A shard whose connection broke compares its last record again, for which it stops its
-// partition and starts it again.
-func TestFetcher_reconnected(t *testing.T) {
-	cluster := newCluster(t)
-	l := openLog(t, testConfig(t, cluster.ListenAddrs()[0]))
+// startFetcher runs a fetcher of the events of a new cluster until stop is called.
+func startFetcher(t *testing.T) (cluster *kfake.Cluster, l testLog, f *fetcher, stop func()) {
+	cluster = newCluster(t)
+	l = openLog(t, testConfig(t, cluster.ListenAddrs()[0]))
 	f, err := newFetcher(l.Log, "test", l.topic("events"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { f.run(ctx) })
-	defer func() { stop(); running.Wait(); f.close() }()
+	return cluster, l, f, func() { cancel(); running.Wait(); f.close() }
+}
+
+// A shard whose connection broke compares its last record again, for which it stops its
+// partition and starts it again.
+func TestFetcher_reconnected(t *testing.T) {
+	cluster, l, f, stop := startFetcher(t)
+	defer stop()
 	var failing atomic.Bool
 	var failed atomic.Int64
 	cluster.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -182,15 +189,7 @@ func TestConnectionHook(t *testing.T) {
 // fetchesWhileClosing closes a fetcher between the metadata request for a new partition and
 // its response, and reports whether the client fetched that partition.
 func fetchesWhileClosing(t *testing.T) bool {
-	cluster := newCluster(t)
-	l := openLog(t, testConfig(t, cluster.ListenAddrs()[0]))
-	f, err := newFetcher(l.Log, "test", l.topic("events"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { f.run(ctx) })
+	cluster, l, f, stop := startFetcher(t)
 	publish(t, l, event(2, 1))
 	buffer := f.startAt(2, kgo.NoResetOffset().At(0))
 	if _, err := buffer.take(t.Context(), nil); err != nil {
@@ -221,8 +220,6 @@ func fetchesWhileClosing(t *testing.T) bool {
 	f.startAt(3, kgo.NoResetOffset().At(0))
 	<-updating
 	stop()
-	running.Wait()
-	f.close()
 	release()                  // a client without a session ends none
 	publish(t, l, event(2, 2)) // the broker has seen what the client had sent
 	return fetched.Load()
