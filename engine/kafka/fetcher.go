@@ -163,7 +163,7 @@ func (f *fetcher) close() {
 	for _, b := range f.buffers {
 		b.drop()
 	}
-	f.client.RemoveConsumePartitions(map[string][]int32{f.topic: slices.Collect(maps.Keys(f.buffers))})
+	f.stop(slices.Collect(maps.Keys(f.buffers))...)
 	f.client.Close()
 }
 
@@ -252,7 +252,8 @@ func (f *fetcher) release(partition int32, b *fetchBuffer) {
 	b.drop()
 }
 
-// stop stops fetching the partitions. Only the goroutine of run may call it.
+// stop stops fetching the partitions. Only the goroutine of run may call it, and close
+// after that.
 func (f *fetcher) stop(partitions ...int32) {
 	if len(partitions) == 0 {
 		return
